@@ -1,0 +1,138 @@
+"""What one trial is told: `Recipe`, the complete and typed description of a training run. No torch here."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self, get_args
+
+# Metric names: one spelling everywhere. `val/loss` is the multi-class log loss, lower is better.
+VAL_ACCURACY = "val/accuracy"
+VAL_LOSS = "val/loss"
+TRAIN_ACCURACY = "train/accuracy"
+TRAIN_LOSS = "train/loss"
+LR = "lr"
+STAGE = "stage"
+EPOCH_SECONDS = "epoch_seconds"
+IMAGES_PER_SECOND = "images_per_second"
+# What searcher and scheduler read of a report, and nothing else.
+EPOCH = "epoch"
+SCORE = "score"
+
+Head = Literal["linear", "mlp"]
+Optimizer = Literal["sgd", "adamw"]
+Scheduler = Literal["constant", "step", "cosine"]
+Augmentation = Literal["none", "crop_flip", "crop_flip_color", "trivial"]
+BatchNorm = Literal["frozen", "batch_stats"]
+Stem = Literal["imagenet", "cifar"]
+
+LAYER_GROUPS = ("stem", "layer1", "layer2", "layer3", "layer4", "fc")
+"""The groups of every backbone that hold parameters, from the image to the classes."""
+
+STAGE1_LAYERS = 2
+"""Stage 1 trains layer4 + fc, or fewer where `trainable_layers` is smaller (two-stage article)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """One training run. The defaults are the comparison article's (100 CIFAR-10 images a class).
+
+    The article names no optimiser; its curves look like Adam's, hence `adamw` without weight decay (our inference).
+
+    Raises:
+        ValueError: One line for each field that breaks its rule, all at once.
+    """
+
+    backbone: str = "resnet18"
+    weights: str = "imagenet"  # imagenet (IMAGENET1K_V1), none, a file, or a folder of <backbone>.pt
+    head: Head = "linear"
+    stem: Stem = "imagenet"  # cifar: 3x3 convolution with stride 1, no max-pool
+    trainable_layers: int = 3  # the last k of LAYER_GROUPS
+    stage1_epochs: int = 0  # 0: one stage, at stage2_lr
+    stage1_lr: float = 1e-3
+    stage2_lr: float = 1e-3
+    optimizer: Optimizer = "adamw"
+    nesterov: bool = False  # sgd only; its momentum is 0.9
+    weight_decay: float = 0.0
+    scheduler: Scheduler = "constant"  # of the last stage; stage 1 is constant
+    warmup_epochs: int = 0  # linear, at the start of the last stage
+    augmentation: Augmentation = "none"
+    mixup: float = 0.0  # alpha of the Beta distribution; 0 is off
+    label_smoothing: float = 0.0
+    batchnorm: BatchNorm = "frozen"
+    epochs: int = 20
+    batch_size: int = 256
+    image_size: int = 224  # pixels a side
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if problems := list(_problems(self)):
+            raise ValueError("\n".join(problems))
+
+    @classmethod
+    def field_names(cls) -> tuple[str, ...]:
+        """Names of all fields, in order."""
+        return tuple(field.name for field in fields(cls))
+
+    @classmethod
+    def from_sample(cls, sample: Mapping[str, Any]) -> Self:
+        """Build a recipe from plain values, as a sampler or a JSON file holds them.
+
+        Raises:
+            ValueError: A name that is no field, or a value that breaks its field's rule.
+        """
+        if unknown := [unknown_name(name, cls.field_names(), "recipe field") for name in sample if name not in cls.field_names()]:
+            raise ValueError("\n".join(unknown))
+        return cls(**sample)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, the inverse of `from_sample`."""
+        return asdict(self)
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """The stages that run: (2,) or (1, 2)."""
+        return (1, 2) if self.stage1_epochs else (2,)
+
+
+def unknown_name(name: str, known: Iterable[str], what: str) -> str:
+    """One line for a name that is not known: the name, the nearest known one, and all known ones."""
+    known = list(known)
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return f"{name!r} is no {what}.{hint} Known: {', '.join(known)}."
+
+
+def _problems(recipe: Recipe) -> Iterable[str]:
+    for name, literal in (("head", Head), ("stem", Stem), ("optimizer", Optimizer), ("scheduler", Scheduler),
+                          ("augmentation", Augmentation), ("batchnorm", BatchNorm)):  # fmt: skip
+        value = getattr(recipe, name)
+        if value not in get_args(literal):
+            yield unknown_name(str(value), get_args(literal), f"value of {name}")
+    for name, low, high in (("trainable_layers", 1, len(LAYER_GROUPS)), ("stage1_epochs", 0, None), ("epochs", 1, None),
+                            ("warmup_epochs", 0, None), ("batch_size", 2, None), ("image_size", 8, 2048), ("seed", 0, None)):  # fmt: skip
+        value = getattr(recipe, name)
+        if type(value) is not int:
+            yield f"{name} must be a whole number, but got {value!r}."
+        elif value < low or (high is not None and value > high):
+            yield f"{name} must be {f'{low} to {high}' if high else f'at least {low}'}, but got {value}."
+    for name, low_open, high_f in (("stage1_lr", True, math.inf), ("stage2_lr", True, math.inf),
+                                   ("weight_decay", False, math.inf), ("mixup", False, math.inf), ("label_smoothing", False, 1.0)):  # fmt: skip
+        value = getattr(recipe, name)
+        if type(value) not in (int, float) or not math.isfinite(value):
+            yield f"{name} must be a finite number, but got {value!r}."
+        elif value < 0 or (low_open and value == 0) or value >= high_f:
+            bound = "over 0" if low_open else "at least 0"
+            yield f"{name} must be {bound}{f' and under {high_f:g}' if high_f < math.inf else ''}, but got {value:g}."
+    if type(recipe.stage1_epochs) is type(recipe.warmup_epochs) is type(recipe.epochs) is int:
+        if recipe.stage1_epochs >= recipe.epochs > 0:
+            yield f"stage1_epochs < epochs must hold, but got {recipe.stage1_epochs} and {recipe.epochs}."
+        elif recipe.warmup_epochs and recipe.warmup_epochs >= recipe.epochs - recipe.stage1_epochs:
+            yield (f"warmup_epochs must be shorter than the last stage ({recipe.epochs - recipe.stage1_epochs} epochs), "
+                   f"but got {recipe.warmup_epochs}.")  # fmt: skip
+    if recipe.nesterov and recipe.optimizer != "sgd":
+        yield f"nesterov belongs to sgd, but optimizer is {recipe.optimizer!r}."
+    if recipe.stem == "cifar" and recipe.weights == "imagenet":
+        yield "stem='cifar' does not fit the imagenet weights: take weights='none' or a file that was trained with that stem."
