@@ -83,7 +83,8 @@ class Recipe:
         Raises:
             ValueError: A name that is no field, or a value that breaks its field's rule.
         """
-        if unknown := [unknown_name(name, cls.field_names(), "recipe field") for name in sample if name not in cls.field_names()]:
+        known = cls.field_names()
+        if unknown := [unknown_name(name, known, "recipe field") for name in sample if name not in known]:
             raise ValueError("\n".join(unknown))
         return cls(**sample)
 
@@ -105,34 +106,52 @@ def unknown_name(name: str, known: Iterable[str], what: str) -> str:
     return f"{name!r} is no {what}.{hint} Known: {', '.join(known)}."
 
 
+_CHOICES = {
+    "head": Head,
+    "stem": Stem,
+    "optimizer": Optimizer,
+    "scheduler": Scheduler,
+    "augmentation": Augmentation,
+    "batchnorm": BatchNorm,
+}
+_WHOLE = {  # lowest and highest
+    "trainable_layers": (1, len(LAYER_GROUPS)),
+    "stage1_epochs": (0, 100_000),
+    "epochs": (1, 100_000),
+    "warmup_epochs": (0, 100_000),
+    "batch_size": (2, 1_000_000),
+    "image_size": (8, 2048),
+    "seed": (0, 2**63 - 1),
+}
+_REAL = {  # over or at least, and under
+    "stage1_lr": ("over", 0.0, math.inf),
+    "stage2_lr": ("over", 0.0, math.inf),
+    "weight_decay": ("at least", 0.0, math.inf),
+    "mixup": ("at least", 0.0, math.inf),
+    "label_smoothing": ("at least", 0.0, 1.0),
+}
+
+
 def _problems(recipe: Recipe) -> Iterable[str]:
-    for name, literal in (("head", Head), ("stem", Stem), ("optimizer", Optimizer), ("scheduler", Scheduler),
-                          ("augmentation", Augmentation), ("batchnorm", BatchNorm)):  # fmt: skip
-        value = getattr(recipe, name)
-        if value not in get_args(literal):
+    for name, literal in _CHOICES.items():
+        if (value := getattr(recipe, name)) not in get_args(literal):
             yield unknown_name(str(value), get_args(literal), f"value of {name}")
-    for name, low, high in (("trainable_layers", 1, len(LAYER_GROUPS)), ("stage1_epochs", 0, None), ("epochs", 1, None),
-                            ("warmup_epochs", 0, None), ("batch_size", 2, None), ("image_size", 8, 2048), ("seed", 0, None)):  # fmt: skip
+    for name, (lowest, highest) in _WHOLE.items():
         value = getattr(recipe, name)
-        if type(value) is not int:
-            yield f"{name} must be a whole number, but got {value!r}."
-        elif value < low or (high is not None and value > high):
-            yield f"{name} must be {f'{low} to {high}' if high else f'at least {low}'}, but got {value}."
-    for name, low_open, high_f in (("stage1_lr", True, math.inf), ("stage2_lr", True, math.inf),
-                                   ("weight_decay", False, math.inf), ("mixup", False, math.inf), ("label_smoothing", False, 1.0)):  # fmt: skip
+        if type(value) is not int or not lowest <= value <= highest:
+            yield f"{name} must be a whole number from {lowest} to {highest}, but got {value!r}."
+    for name, (bound, low, high) in _REAL.items():
         value = getattr(recipe, name)
-        if type(value) not in (int, float) or not math.isfinite(value):
-            yield f"{name} must be a finite number, but got {value!r}."
-        elif value < 0 or (low_open and value == 0) or value >= high_f:
-            bound = "over 0" if low_open else "at least 0"
-            yield f"{name} must be {bound}{f' and under {high_f:g}' if high_f < math.inf else ''}, but got {value:g}."
+        if type(value) not in (int, float) or not (low < value or (bound == "at least" and low == value)) or not value < high:
+            limit = f" and under {high:g}" if high < math.inf else " and finite"
+            yield f"{name} must be {bound} {low:g}{limit}, but got {value!r}."
     if type(recipe.stage1_epochs) is type(recipe.warmup_epochs) is type(recipe.epochs) is int:
-        if recipe.stage1_epochs >= recipe.epochs > 0:
+        last_stage = recipe.epochs - recipe.stage1_epochs
+        if last_stage <= 0 < recipe.epochs:
             yield f"stage1_epochs < epochs must hold, but got {recipe.stage1_epochs} and {recipe.epochs}."
-        elif recipe.warmup_epochs and recipe.warmup_epochs >= recipe.epochs - recipe.stage1_epochs:
-            yield (f"warmup_epochs must be shorter than the last stage ({recipe.epochs - recipe.stage1_epochs} epochs), "
-                   f"but got {recipe.warmup_epochs}.")  # fmt: skip
+        elif recipe.warmup_epochs and recipe.warmup_epochs >= last_stage:
+            yield f"warmup_epochs must be shorter than the last stage ({last_stage}), but got {recipe.warmup_epochs}."
     if recipe.nesterov and recipe.optimizer != "sgd":
         yield f"nesterov belongs to sgd, but optimizer is {recipe.optimizer!r}."
     if recipe.stem == "cifar" and recipe.weights == "imagenet":
-        yield "stem='cifar' does not fit the imagenet weights: take weights='none' or a file that was trained with that stem."
+        yield "stem='cifar' does not fit the imagenet weights: take weights='none' or a file trained with that stem."

@@ -1,0 +1,148 @@
+"""Is our batched augmentation fast enough to be worth its lines, against Kornia and torchvision?
+
+From a stored uint8 batch [256, 120, 120, 3] to float32 views [256, 3, 96, 96], on the CPU. All three get the same
+operations and strengths: ours and Kornia's draw them for each image of a batch, torchvision's is applied image by image,
+because its transforms draw once a batch. Kornia's TrivialAugment picks one operation a batch and so varies between calls;
+each round is the mean of several calls. Rounds are interleaved; medians over rounds.
+
+    pip install kornia
+    python benchmarks/augmentation.py --json
+
+Result: ours, milliseconds an image and how many times as long Kornia 0.9.0 and torchvision 0.29.2 take (torch 2.15, a shared
+2-core Xeon, 9 rounds):
+
+                      1 thread                      2 threads
+    crop_flip         0.19   Kornia 2.2x  tv 1.6x   0.08   Kornia 4.5x  tv 3.2x
+    crop_flip_color   0.37   Kornia 3.0x  tv 3.3x   0.30   Kornia 3.7x  tv 4.0x
+    trivial           0.40   Kornia 2.1x  tv 1.1x   0.16   Kornia 2.1x  tv 1.7x
+
+So Kornia is not used. Its randomness would not decide it alone: it draws from torch's global generator, so equal seeds give the
+first 4 images of a batch of 8 other views than a batch of 4; but each image's crop and colour factors can be handed in as
+`params`, and then batches can be cut freely. Its noise is one tensor of the batch's shape, the order of its colour jitter
+is one for the batch, and its TrivialAugment picks one operation for the batch: these would remain ours to write.
+With more processes than cores all numbers of 2 threads are worth little: one such run had ours at 0.2 to 1 times Kornia's speed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import Tensor
+from torchvision.transforms import v2
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from trainables.data import augment
+
+STORED_SIZE, IMAGE_SIZE = 120, 96
+CROP = {"scale": (augment.MIN_AREA, 1.0), "antialias": False}
+NARROW, WIDE = (1.0, 1.0), (1 / augment.MAX_ASPECT, augment.MAX_ASPECT)
+JITTER = (augment.JITTER, augment.JITTER, augment.JITTER, augment.HUE_JITTER)
+
+View = Callable[[Tensor, int], Tensor]  # (images, epoch) -> views
+
+
+def ours(augmentation: str) -> View:
+    def make(images: Tensor, epoch: int) -> Tensor:
+        samples = torch.arange(len(images))
+        return augment.view(images, samples, augmentation=augmentation, image_size=IMAGE_SIZE, seed=0, epoch=epoch)
+
+    return make
+
+
+def kornias(augmentation: str) -> View:
+    import kornia.augmentation as K
+    from kornia.augmentation.auto import TrivialAugment
+
+    size = (IMAGE_SIZE, IMAGE_SIZE)
+    noise = K.RandomGaussianNoise(std=augment.NOISE_SIGMA, p=1.0)
+    steps = {
+        "crop_flip": [K.RandomResizedCrop(size, scale=CROP["scale"], ratio=NARROW), K.RandomHorizontalFlip(), noise],
+        "crop_flip_color": [K.RandomResizedCrop(size, scale=CROP["scale"], ratio=WIDE), K.RandomHorizontalFlip(),
+                            K.ColorJitter(*JITTER, p=1.0), noise],
+        "trivial": [K.Resize(size, antialias=True), TrivialAugment()],
+    }  # fmt: skip
+    sequence = K.AugmentationSequential(*steps[augmentation], data_keys=["input"])
+
+    def make(images: Tensor, _epoch: int) -> Tensor:
+        with torch.no_grad():
+            return sequence(images.permute(0, 3, 1, 2).float().div_(255)).clamp_(0, 1)
+
+    return make
+
+
+def torchvisions(augmentation: str) -> View:
+    noise = [v2.ToDtype(torch.float32, scale=True), v2.GaussianNoise(sigma=augment.NOISE_SIGMA)]
+    steps = {
+        "crop_flip": [v2.RandomResizedCrop(IMAGE_SIZE, ratio=NARROW, **CROP), v2.RandomHorizontalFlip(), *noise],
+        "crop_flip_color": [v2.RandomResizedCrop(IMAGE_SIZE, ratio=WIDE, **CROP), v2.RandomHorizontalFlip(),
+                            v2.ColorJitter(*JITTER), *noise],
+        "trivial": [v2.Resize(IMAGE_SIZE, antialias=True), v2.TrivialAugmentWide(), v2.ToDtype(torch.float32, scale=True)],
+    }  # fmt: skip
+    transform = v2.Compose(steps[augmentation])
+    return lambda images, _epoch: torch.stack([transform(image) for image in images.permute(0, 3, 1, 2)])
+
+
+def measure(augmentation: str, threads: int, batch: int, rounds: int, calls: int) -> dict[str, object]:
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (batch, STORED_SIZE, STORED_SIZE, 3), dtype=torch.uint8)
+    peers = {"ours": ours(augmentation), "kornia": kornias(augmentation), "torchvision": torchvisions(augmentation)}
+    milliseconds: dict[str, list[float]] = {name: [] for name in peers}
+    for make in peers.values():
+        assert make(images, 0).shape == (batch, 3, IMAGE_SIZE, IMAGE_SIZE)
+    for turn in range(rounds):
+        for name, make in peers.items():
+            start = time.perf_counter()
+            for call in range(calls):
+                make(images, 1 + turn * calls + call)
+            milliseconds[name].append((time.perf_counter() - start) * 1e3 / calls)
+    medians = {name: statistics.median(values) for name, values in milliseconds.items()}
+    return {
+        "augmentation": augmentation,
+        "threads": threads,
+        "ms_per_image": {name: round(value / batch, 4) for name, value in medians.items()},
+        "range_ms_per_image": {name: [round(f(v) / batch, 4) for f in (min, max)] for name, v in milliseconds.items()},
+        "times_ours": {name: round(value / medians["ours"], 2) for name, value in medians.items()},
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--calls", type=int, default=3, help="calls a round")
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    args = parser.parse_args()
+    try:
+        import kornia
+    except ImportError:
+        print("This benchmark compares with Kornia: pip install kornia", file=sys.stderr)
+        return 2
+    results = [measure(augmentation, threads, args.batch, args.rounds, args.calls)
+               for threads in args.threads for augmentation in ("crop_flip", "crop_flip_color", "trivial")]  # fmt: skip
+    about = {"batch": args.batch, "stored_size": STORED_SIZE, "image_size": IMAGE_SIZE, "rounds": args.rounds,
+             "calls": args.calls, "torch": torch.__version__, "torchvision": torchvision.__version__,
+             "kornia": kornia.__version__, "machine": platform.machine()}  # fmt: skip
+    if args.json:
+        print(json.dumps({**about, "results": results}, indent=1))
+        return 0
+    print(f"{'augmentation':16} {'threads':>7} {'ours':>9} {'kornia':>9} {'torchvision':>11}   ms an image (times ours)")
+    for result in results:
+        cells = [f"{result['ms_per_image'][name]:.3f} ({result['times_ours'][name]:.1f}x)" for name in result["times_ours"]]
+        print(f"{result['augmentation']:16} {result['threads']:7}   " + "   ".join(cells))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""How the CPUs and GPUs of a machine or a cluster are cut into slots, one trial each. Pure arithmetic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+CPU_SLOTS_AT_MOST = 8
+"""More trials at once leave TPE blind to each other's results; the cores beyond give each slot more threads."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slots:
+    """Equal places for trials.
+
+    Attributes:
+        count: Trials that run at once.
+        cpus: CPUs of each; on the CPU these are the threads of its training.
+        gpus: GPUs of each, a fraction where trials share one, 0 on the CPU.
+        device: Where trials compute.
+    """
+
+    count: int
+    cpus: int
+    gpus: float
+    device: Literal["cpu", "cuda"]
+
+    @property
+    def devices_per_trial(self) -> float:
+        """What a second of a trial costs in device-seconds: GPUs on GPUs, cores on the CPU."""
+        return self.gpus if self.device == "cuda" else float(self.cpus)
+
+    @property
+    def whole_gpus(self) -> int:
+        """GPUs that all slots together occupy."""
+        return math.ceil(self.count * self.gpus - 1e-9)
+
+    @property
+    def unit(self) -> str:
+        """Unit of the cost of a trial."""
+        return "GPU-hours" if self.device == "cuda" else "core-hours"
+
+    def describe(self) -> str:
+        """In words: `2 slots of 1 CPU`."""
+        of = f"{self.gpus:g} GPU and {self.cpus} CPU" if self.device == "cuda" else f"{self.cpus} CPU"
+        return f"{self.count} slot{'s' if self.count != 1 else ''} of {of}"
+
+
+def cpu_slots(cpus: int) -> Slots:
+    """Slots on CPUs alone: one core each, so that no core is shared and none idles.
+
+    One thread a trial beats more threads on one trial: `benchmarks/slots.py` runs the same trials both ways.
+    """
+    count = max(1, min(cpus, CPU_SLOTS_AT_MOST))
+    return Slots(count=count, cpus=max(1, cpus // count), gpus=0.0, device="cpu")
+
+
+def gpu_slots(cpus: int, gpus: int, gpus_per_trial: float) -> Slots:
+    """Slots on GPUs, each with its share of the CPUs.
+
+    Args:
+        cpus: All CPUs that the sweep may use.
+        gpus: All GPUs that the sweep may use, at least 1.
+        gpus_per_trial: In (0, 1].
+    """
+    count = gpus * int(1 / gpus_per_trial + 1e-9)  # a fraction is cut out of one GPU, never out of two
+    return Slots(count=count, cpus=max(1, cpus // count), gpus=gpus_per_trial, device="cuda")

@@ -1,0 +1,112 @@
+"""The Ray that a sweep runs on: its own on this machine, or a running cluster. The only caller of `ray.init`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+CONNECT_TIMEOUT_S = 3.0
+OBJECT_STORE_BYTES = 128 * 1024**2
+"""Trials map their data from disk; only small reports pass through the object store."""
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep has its own
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's snapshots are not what a sweep is continued from
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "20",
+}
+
+
+class SessionError(ValueError):
+    """Ray cannot be reached or started; one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What a cluster has in all."""
+
+    cpus: int
+    gpus: int
+
+
+def local_cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def session(address: str, *, cpus: int, gpus: int) -> Iterator[Capacity]:
+    """Start or join a Ray, and leave it at the end.
+
+    Args:
+        address: `local` starts one for this sweep alone; `auto` joins the one that runs on this machine; else `HOST:PORT` or
+            `ray://HOST:PORT`.
+        cpus: CPUs of a local Ray.
+        gpus: GPUs of a local Ray.
+
+    Raises:
+        SessionError: Nothing answers at the address.
+    """
+    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    if address not in ("local", "auto"):
+        _probe(address)
+    with tempfile.TemporaryDirectory(prefix="dvt-") as private:
+        if address == "local" and "RAY_AUTH_MODE" not in os.environ:
+            _own_token(Path(private))
+        import ray
+
+        for name in ("ray", "ray.tune", "ray.data"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        try:
+            if address == "local":
+                ray.init(
+                    address="local",
+                    num_cpus=cpus,
+                    num_gpus=gpus,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+            else:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise SessionError(
+                f"Ray does not answer at --address {address!r} ({reason}): start it there, or pass local."
+            ) from error
+        try:
+            total = ray.cluster_resources()
+            yield Capacity(cpus=int(total.get("CPU", 0)), gpus=int(total.get("GPU", 0)))
+        finally:
+            ray.shutdown()
+
+
+def _probe(address: str) -> None:
+    """Fail in seconds where Ray itself would retry for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not host or not port.isdigit():
+        raise SessionError(f"--address must be local, auto, HOST:PORT or ray://HOST:PORT, but got {address!r}.")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise SessionError(f"nothing answers at --address {address!r} ({error}): start Ray there, or pass local.") from error
+
+
+def _own_token(folder: Path) -> None:
+    """Let nobody else on the network into the local Ray: a token of this sweep's own, in a file that only its user reads."""
+    path = folder / "token"
+    path.touch(mode=0o600)
+    path.write_text(secrets.token_hex(32))
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}

@@ -1,0 +1,23 @@
+"""Does depth pay, or do better training tricks, when a small image set meets a pretrained ResNet?
+
+Arms:    ResNet-18 / 34 / 50  x  {plain, tricks}
+         plain: one stage, constant rate, no augmentation; tricks: two stages, schedule, augmentation, decay, smoothing.
+Budget:  24 trials an arm, 20 epochs each, 100 train and 100 val images a class.
+Result:  not run in full yet; `--preset demo` answers for a toy task, see README.
+
+    python sweeps/depth_vs_tricks.py --gpus 4
+"""
+
+from search_spaces.depth_vs_tricks import SPACE
+from sweeps.runner import Sweep, main
+
+SWEEP = Sweep(
+    name="depth_vs_tricks",
+    question="Does depth pay, or do better training tricks?",
+    space=SPACE,
+    trials_per_arm=24,
+    demo_arms="resnet18/*,resnet34/*",  # two depths in two minutes on two cores
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,85 @@
+"""From a command line to an exit status: 0 done, 1 nothing completed, 2 refused before any work, 130 interrupted."""
+
+from __future__ import annotations
+
+import logging
+import runpy
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from rich.console import Console
+
+from sweeps.runner.options import Options, Refused, command, parse
+from sweeps.runner.study import Sweep
+from trainables.recipe import unknown_name
+
+REFUSED, INTERRUPTED = 2, 130
+WIDE = 140  # columns where the output is no terminal
+
+
+def main(study: Sweep, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a study with the process's arguments, or those given, and exit."""
+    sys.exit(run(study, sys.argv[1:] if arguments is None else arguments))
+
+
+def run(study: Sweep, arguments: Sequence[str]) -> int:
+    """Run a study; the exit status. Problems that are the user's are lines on stderr, never a traceback."""
+    verbose = "-v" in arguments or "--verbose" in arguments
+    try:
+        options = parse(command(study.name, study.question), arguments)
+        return _run(study, options)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except Refused as error:
+        if verbose:
+            traceback.print_exc()
+        for problem in error.problems:
+            click.echo(f"error: {problem}", err=True)
+        return REFUSED
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+
+
+def dvt() -> NoReturn:
+    """The `dvt` console command: `dvt run STUDY …` runs `sweeps/STUDY.py`."""
+    folder = Path(__file__).parents[1]
+    studies = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        click.echo("Usage: dvt run STUDY [OPTIONS]\n\n`dvt run STUDY --help` lists the options.")
+        click.echo(f"Studies: {', '.join(studies)}")
+        sys.exit(0)
+    if arguments[0] != "run":
+        click.echo(f"error: {unknown_name(arguments[0], ['run'], 'command of dvt')}", err=True)
+        sys.exit(REFUSED)
+    if len(arguments) < 2 or arguments[1] not in studies:
+        given = arguments[1] if len(arguments) > 1 else ""
+        click.echo(f"error: {unknown_name(given, studies, 'study')}", err=True)
+        sys.exit(REFUSED)
+    sys.argv = [str(folder / f"{arguments[1]}.py"), *arguments[2:]]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+    raise AssertionError("a study file ends with main(SWEEP)")
+
+
+def _run(study: Sweep, options: Options) -> int:
+    if not options.verbose:
+        logging.disable(logging.WARNING)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDE)
+    from sweeps.runner.plan import make_plan  # torch takes seconds: after the flags, before anything that needs it
+
+    plan = make_plan(study, options)
+    if options.dry_run:
+        from sweeps.runner.dry_run import dry_run
+
+        dry_run(plan, console)
+        return 0
+    from sweeps.runner.launch import launch
+
+    return launch(plan, console)

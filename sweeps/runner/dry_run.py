@@ -1,0 +1,50 @@
+"""`--dry-run`: what would run and what it would cost. Makes no run and no file."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from sweeps.runner.plan import Plan, inspect_data
+from sweeps.runner.progress import duration
+from trainables.device import count_gpus, describe, epoch_seconds
+
+
+def dry_run(plan: Plan, console: Console) -> None:
+    """Print arms, trials, epochs, slots, and hours from three timed steps per backbone where this machine has the device."""
+    summary = inspect_data(plan)
+    images = {split: sum(counts.values()) for split, counts in summary.counts.items()}
+    timed = plan.options.address == "local" and (plan.slots.device == "cpu" or count_gpus() >= plan.slots.whole_gpus)
+    table = Table(title=f"Dry run of {plan.study.name}: nothing is trained, nothing is written", title_justify="left")
+    for name in ("arm", "trials", "epochs", "tuned", *((f"{plan.slots.unit} at most",) if timed else ())):
+        table.add_column(name, justify="left" if name in ("arm", "tuned") else "right")
+    seconds: dict[str, float] = {}
+    total_epochs, total_seconds = 0, 0.0
+    for arm in plan.arms:
+        recipe = arm.default_recipe()
+        epochs = plan.trials_per_arm * recipe.epochs
+        cost = ()
+        if timed:
+            if recipe.backbone not in seconds:
+                seconds[recipe.backbone] = epoch_seconds(
+                    recipe,
+                    num_classes=len(summary.classes),
+                    train_images=images["train"],
+                    val_images=images["val"],
+                    device=plan.slots.device,
+                    threads=plan.slots.cpus,
+                )
+            spent = seconds[recipe.backbone] * epochs
+            total_seconds += spent
+            cost = (f"{spent * plan.slots.devices_per_trial / 3600:.3f}",)
+        total_epochs += epochs
+        table.add_row(arm.name, str(plan.trials_per_arm), str(epochs), ", ".join(arm.tuned) or "nothing", *cost)
+    for note in (*plan.notes, *summary.notes):
+        console.print(note, markup=False, highlight=False)
+    console.print(table)
+    counted = ", ".join(f"{number} {split}" for split, number in images.items())
+    say = f"{total_epochs} epochs at most on {plan.slots.describe()}; images: {counted}."
+    if timed:
+        wall = duration(total_seconds / plan.slots.count)
+        say += f" About {wall} on this machine ({describe(plan.slots.device)}), less what ASHA stops."
+    console.print(say, markup=False, highlight=False)

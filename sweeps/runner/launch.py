@@ -1,0 +1,229 @@
+"""One sweep from its plan to its end: one Tuner, one searcher, one scheduler, and everything recorded."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from ray import tune
+from rich.console import Console
+
+from cluster.session import Capacity, SessionError, session
+from search_spaces.space import Arm
+from sweeps.runner import tracking, winner
+from sweeps.runner.interrupt import Interrupt
+from sweeps.runner.options import Refused
+from sweeps.runner.plan import Materials, Plan, cluster_slots, gather
+from sweeps.runner.progress import Progress
+from sweeps.runner.results import Outcome, Results, best
+from sweeps.runner.scheduler import ArmScheduler
+from sweeps.runner.searcher import ArmSearcher
+from sweeps.runner.table import arm_table
+from sweeps.runner.watcher import Watcher
+from trainables.ray_trial import train
+from trainables.recipe import SCORE, Recipe
+from trainables.weights import digest
+
+MAX_FAILURES = 2
+"""Retries of a trial whose worker died; it continues from its last epoch."""
+
+DONE, NOTHING_COMPLETED, INTERRUPTED = 0, 1, 130
+
+
+def launch(plan: Plan, console: Console) -> int:
+    """Run a plan; the exit status.
+
+    Raises:
+        Refused: Data, weights, MLflow or Ray cannot be had; nothing was run and no folder was made.
+    """
+    with ExitStack() as stack:
+        if plan.options.address != "local":
+            plan = _joined(plan, stack)
+        materials = gather(plan)
+        uri = _prepare_store(plan)
+        for note in (*plan.notes, *materials.data.notes):
+            console.print(note, markup=False, highlight=False)
+        console.print(_headline(plan, materials), markup=False, highlight=False)
+        if plan.options.address == "local":
+            _enter(stack, plan, cpus=plan.slots.count * plan.slots.cpus, gpus=plan.slots.whole_gpus)
+        return _run(plan, materials, uri, console)
+
+
+def _run(plan: Plan, materials: Materials, uri: str, console: Console) -> int:
+    plan.folder.mkdir(parents=True)
+    _write_description(plan, materials)
+    results = Results([arm.name for arm in plan.arms], plan.trials_per_arm)
+    tracker = tracking.Tracker(uri, plan.storage)
+    tracker.start_sweep(
+        study=plan.study.name,
+        sweep_name=plan.name,
+        tags={"sweep.preset": plan.preset_name, "sweep.device": plan.slots.device, "sweep.command": _command()},
+        params={"arms": ", ".join(results.arms), "trials_per_arm": plan.trials_per_arm, "seed": plan.options.seed}
+        | {"data": plan.data, "weights": plan.weights, "slots": plan.slots.describe()},
+        dataset=tracking.TrackedData(
+            name=materials.data.name,
+            digest=materials.data.digest,
+            source=materials.data.source,
+            num_images={split: sum(counts.values()) for split, counts in materials.data.counts.items()},
+        ),
+        description=plan.study.question,
+    )
+    with Interrupt() as interrupt, Progress(results, plan.slots, plan.name, console) as progress:
+        watcher = Watcher(results, tracker, plan.slots, progress.say, lambda: interrupt.requested)
+        deadline = time.monotonic() + (plan.options.time_limit or float("inf"))
+        searcher = ArmSearcher(
+            plan.arms,
+            plan.trials_per_arm,
+            plan.options.seed,
+            partial(_trial_config, plan, materials),
+            stop=lambda: interrupt.requested or time.monotonic() > deadline,
+        )
+        _tuner(plan, searcher, watcher, results.total).fit()
+        watcher.close()
+        return _finish(plan, materials, results, tracker, console, interrupted=interrupt.requested)
+
+
+def _tuner(plan: Plan, searcher: ArmSearcher, watcher: Watcher, total: int) -> tune.Tuner:
+    resources = {"cpu": plan.slots.cpus, "gpu": plan.slots.gpus}
+    return tune.Tuner(
+        tune.with_resources(train, resources),
+        tune_config=tune.TuneConfig(
+            metric=SCORE,
+            mode="max",
+            num_samples=total,
+            search_alg=searcher,
+            scheduler=ArmScheduler(plan.arms, plan.epochs) if plan.study.asha else None,
+            max_concurrent_trials=plan.slots.count,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="ray",
+            storage_path=str(plan.folder),
+            callbacks=[watcher],
+            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+            verbose=0,
+        ),
+    )
+
+
+def _finish(
+    plan: Plan, materials: Materials, results: Results, tracker: tracking.Tracker, console: Console, *, interrupted: bool
+) -> int:
+    """Table, champion, artifacts; the exit status."""
+    csv = plan.folder / "results.csv"
+    results.frame().to_csv(csv, index=False)
+    artifacts = {"results.csv": csv, "sweep.json": plan.folder / "sweep.json"}
+    top = best(results.records())
+    whole = len(results.ended()) == results.total and not interrupted
+    if top and not interrupted:
+        artifacts |= winner.keep(plan, materials, top)
+    if not interrupted:
+        winner.drop_others(plan, results)
+    metrics = {f"best/{name}": arm.score for name in results.arms if (arm := best(results.records(name))) and arm.score}
+    outcome = Outcome.INTERRUPTED if interrupted else Outcome.COMPLETED if top else Outcome.FAILED
+    tracker.finish_sweep(
+        outcome.value,
+        artifacts=artifacts,
+        metrics=metrics | ({"score": top.score} if top and top.score is not None else {}),
+        tags={"sweep.champion": top.trial_id, "sweep.partial": str(not whole).lower()} if top else {},
+    )
+    console.print()
+    console.print(arm_table(results, plan.arms, plan.slots))
+    if top and not interrupted:
+        console.print(winner.register(plan, materials, tracker, top, move_alias=whole), markup=False, highlight=False)
+    if problem := tracker.close():
+        console.print(problem, markup=False, highlight=False)
+    shutil.rmtree(plan.folder / "ray", ignore_errors=True)
+    return _last_words(plan, results, top is not None, console, interrupted=interrupted)
+
+
+def _last_words(plan: Plan, results: Results, any_completed: bool, console: Console, *, interrupted: bool) -> int:
+    say = partial(console.print, markup=False, highlight=False)
+    if interrupted:
+        say(f"Interrupted: {len(results.ended())} of {results.total} trials are recorded in MLflow and in {plan.folder}.")
+        return INTERRUPTED
+    if not any_completed:
+        say(f"No trial completed: the reasons stand above and in {plan.folder / 'results.csv'}.")
+        return NOTHING_COMPLETED
+    if len(results.ended()) < results.total:
+        say(f"The time limit was reached: {len(results.ended())} of {results.total} trials ran.")
+    say(f"Results: {plan.folder}")
+    return DONE
+
+
+def _trial_config(plan: Plan, materials: Materials, trial_id: str, arm: Arm, number: int, recipe: Recipe) -> dict[str, Any]:
+    weights = materials.weights[recipe.backbone]
+    return {
+        "trial_id": trial_id,
+        "arm": arm.name,
+        "number": number,
+        "recipe": recipe.as_dict(),
+        "data": str(materials.data.path),
+        "weights": str(weights) if weights else None,
+        "checkpoints": str(winner.checkpoint_folder(plan, trial_id)),
+        "device": plan.slots.device,
+        "threads": plan.slots.cpus,
+    }
+
+
+def _joined(plan: Plan, stack: ExitStack) -> Plan:
+    capacity = _enter(stack, plan, cpus=0, gpus=0)
+    return replace(plan, slots=cluster_slots(plan, capacity.cpus, capacity.gpus))
+
+
+def _enter(stack: ExitStack, plan: Plan, *, cpus: int, gpus: int) -> Capacity:
+    try:
+        return stack.enter_context(session(plan.options.address, cpus=cpus, gpus=gpus))
+    except SessionError as error:
+        raise Refused([str(error)]) from error
+
+
+def _prepare_store(plan: Plan) -> str:
+    plan.storage.mkdir(parents=True, exist_ok=True)
+    try:
+        return tracking.prepare_store(plan.options.tracking_uri, plan.storage)
+    except tracking.TrackingError as error:
+        raise Refused([str(error)]) from error
+
+
+def _headline(plan: Plan, materials: Materials) -> str:
+    images = {split: sum(counts.values()) for split, counts in materials.data.counts.items()}
+    counted = ", ".join(f"{number} {split}" for split, number in images.items())
+    return (
+        f"{plan.study.question}\n"
+        f"{len(plan.arms)} arms x {plan.trials_per_arm} trials, {plan.epochs} epochs each, on {plan.slots.describe()}. "
+        f"{materials.data.name}: {len(materials.data.classes)} classes, {counted} images (test is not touched).\n"
+        f"Sweep {plan.name}"
+    )
+
+
+def _command() -> str:
+    return " ".join(["python", *map(shlex.quote, sys.argv)])
+
+
+def _write_description(plan: Plan, materials: Materials) -> None:
+    """`sweep.json`: what was asked for, so that the sweep can be told apart from every other one later."""
+    described = {
+        "study": plan.study.name,
+        "question": plan.study.question,
+        "command": _command(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "preset": plan.preset_name,
+        "seed": plan.options.seed,
+        "arms": [arm.name for arm in plan.arms],
+        "trials_per_arm": plan.trials_per_arm,
+        "data": {"source": plan.data, "digest": materials.data.digest, "caps": asdict(plan.caps)},
+        "weights": {name: {"file": str(path), "digest": digest(path)} for name, path in materials.weights.items()},
+        "slots": asdict(plan.slots),
+        "versions": {name: version(name) for name in ("depth-vs-tricks", "torch", "torchvision", "ray", "optuna", "mlflow")},
+    }
+    (plan.folder / "sweep.json").write_text(json.dumps(described, indent=2) + "\n")

@@ -1,0 +1,134 @@
+"""Where MLflow keeps its records: checked and made ready before the first trial. Importing this also quietens MLflow."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from filelock import FileLock
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported, as is the next
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+# MLflow's own, 7 retries and 120 s each, would keep the end of a sweep waiting for a dead server for minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+
+from alembic.util.exc import CommandError
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+PROBE_SECONDS = 3.0
+SERVER_DATABASES = ("postgresql", "mysql", "mssql")
+
+
+class TrackingError(ValueError):
+    """The MLflow store cannot be used; one line that says what to do."""
+
+
+def prepare_store(tracking_uri: str | None, storage: Path) -> str:
+    """Check that MLflow's store can be used and make its tables.
+
+    This comes before any trial runs: processes that open a database without tables at the same time break each other.
+
+    Args:
+        tracking_uri: As the user gave it; None is an SQLite file in `storage`.
+        storage: The sweeps' folder, `mlruns` by default.
+
+    Returns:
+        The URI to use from now on; the path of an SQLite file is absolute in it.
+
+    Raises:
+        TrackingError: A store of files, a string that is no URI, a server or a database that does not answer.
+    """
+    _silence()
+    uri = tracking_uri or f"sqlite:///{storage.absolute() / 'mlflow.db'}"
+    scheme, _, rest = uri.partition("://")
+    dialect = scheme.split("+")[0]
+    if scheme in ("http", "https") and rest:
+        _probe(uri)
+    elif dialect == "sqlite" and rest.strip("/") not in ("", ":memory:"):
+        path, question, options = rest.removeprefix("/").partition("?")
+        uri = f"{scheme}:///{Path(path).absolute()}{question}{options}"
+        _make_sqlite(uri, Path(path).absolute())
+    elif dialect in SERVER_DATABASES and rest:
+        _open_database(uri)
+    else:
+        raise TrackingError(
+            f"--tracking-uri must name a database or a server, but got {without_password(uri)!r} (MLflow no longer writes "
+            "to a folder of files): give sqlite:////absolute/path/mlflow.db, postgresql://…, mysql://…, mssql://…, "
+            "http://host:port, or leave the flag out."
+        )
+    return uri
+
+
+def without_password(uri: str) -> str:
+    """The URI for people to read: `http://user:***@host`."""
+    scheme, separator, rest = uri.partition("://")
+    login, at, host = rest.rpartition("@")
+    return f"{scheme}{separator}{login.partition(':')[0]}:***@{host}" if at and ":" in login else uri
+
+
+def _probe(uri: str) -> None:
+    login, _, host = uri.rstrip("/").partition("://")[2].rpartition("@")  # urllib cannot take a login in the address
+    address = f"{uri.partition('://')[0]}://{host}/health"
+    mend = "Start the server (mlflow server), correct --tracking-uri, or leave it out for a local SQLite file."
+    try:
+        with urllib.request.urlopen(address, timeout=PROBE_SECONDS):
+            return
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403) and login:  # a proxy in front; the client logs in, this probe does not
+            return
+        reason = f"HTTP {error.code} at /health"
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = str(getattr(error, "reason", error))
+    raise TrackingError(
+        f"The MLflow server must answer within {PROBE_SECONDS:g} s, but {without_password(uri)} did not ({reason}). {mend}"
+    )
+
+
+def _make_sqlite(uri: str, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            _open_database(uri)
+    except OSError as error:
+        raise TrackingError(
+            f"MLflow's database must be in a folder that can be written, but {path.parent} cannot ({error.strerror}): "
+            "give another --storage or --tracking-uri."
+        ) from error
+    if not os.access(path, os.W_OK):
+        raise TrackingError(f"MLflow's database must be writable, but {path} is not: change its rights or give another.")
+
+
+def _open_database(uri: str) -> None:
+    try:
+        MlflowClient(uri).search_experiments(max_results=1)  # makes the tables where there are none
+    except (MlflowException, SQLAlchemyError, CommandError, ImportError) as error:
+        shown = without_password(uri)
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        if "out-of-date database schema" in reason:
+            raise TrackingError(
+                f"MLflow's database must have this MLflow's tables, but {shown} has another version's: "
+                f"back it up, then run `mlflow db upgrade {shown}`."
+            ) from error
+        raise TrackingError(
+            f"MLflow's database must open, but {shown} does not ({reason}): correct --tracking-uri or leave it out."
+        ) from error
+
+
+def _silence() -> None:
+    """Keep MLflow's log lines off the terminal: what fails is reported once, by the tracker."""
+    for name, level in (
+        ("mlflow", logging.WARNING),  # "Creating initial MLflow database tables..."
+        ("mlflow.store.db.utils", logging.CRITICAL),  # a traceback for each failed write
+        ("mlflow.utils.git_utils", logging.ERROR),  # git is not installed
+        ("alembic", logging.WARNING),
+        ("urllib3.connectionpool", logging.ERROR),  # a line for each retry
+    ):
+        logging.getLogger(name).setLevel(level)

@@ -1,0 +1,185 @@
+"""The command line of every study: where and how much, never a hyperparameter. Checked without any heavy import."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sweeps.runner.study import PRESETS
+from trainables.recipe import unknown_name
+
+MOST_TRIALS = 10_000
+
+
+class Refused(ValueError):  # noqa: N818  (it is what the command line says: exit status 2)
+    """The command is refused before any work; one line for each thing that is wrong."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """The flags as given; None is a flag that was left out."""
+
+    gpus: int | None = None
+    gpus_per_trial: float | None = None
+    trials: int | None = None
+    arms: str | None = None
+    data: str | None = None
+    weights: str | None = None
+    preset: str | None = None
+    name: str | None = None
+    storage: Path = Path("mlruns")
+    tracking_uri: str | None = None
+    address: str = "local"
+    seed: int = 0
+    time_limit: float | None = None  # seconds
+    dry_run: bool = False
+    verbose: bool = False
+
+
+def _whole(low: int, high: int | None = None) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        rule = f"a whole number from {low} to {high}" if high else f"a whole number, {low} or more"
+        if not re.fullmatch(r"[+-]?\d{1,18}", value):
+            raise ValueError(rule)
+        if int(value) < low or (high is not None and int(value) > high):
+            raise ValueError(rule)
+        return int(value)
+
+    return parse
+
+
+def _share(value: str) -> float:
+    try:
+        share = float(value)
+    except ValueError:
+        share = math.nan
+    if not 0 < share <= 1:
+        raise ValueError("over 0 and at most 1, since a trial trains on one GPU or a share of one")
+    if share < 0.01:
+        raise ValueError("at least 0.01")
+    return share
+
+
+def _duration(value: str) -> float:
+    rule = "a time such as 90s, 45m, 2h or 1h30m"
+    match = re.fullmatch(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", value)
+    seconds = sum(int(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True)) if match else 0
+    if seconds == 0:
+        raise ValueError(rule)
+    return float(seconds)
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", value):
+        raise ValueError("at most 80 letters, digits, '.', '_' and '-', beginning with a letter or a digit")
+    return value
+
+
+def _preset(value: str) -> str:
+    if value not in PRESETS:
+        raise ValueError(f"one of {', '.join(PRESETS)}")
+    return value
+
+
+def _text(value: str) -> str:
+    if not value.strip() or any(ord(character) < 32 for character in value):
+        raise ValueError("a value without line breaks, not an empty one")
+    return value
+
+
+def _folder(value: str) -> Path:
+    return Path(_text(value)).expanduser().absolute()
+
+
+class _Checked(click.ParamType):
+    """Collects what is wrong instead of stopping at the first problem."""
+
+    def __init__(self, parse: Callable[[str], Any], metavar: str) -> None:
+        self.name = metavar
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as rule:
+            assert ctx is not None
+            assert param is not None
+            ctx.obj.append(f"{param.opts[0]} must be {rule}, but got {value!r}.")
+            return None
+
+
+_FLAGS: dict[str, tuple[Callable[[str], Any], str, str]] = {
+    "--gpus": (_whole(0, 100_000), "N", "GPUs that this sweep may use; default: all there are; 0 trains on the CPU."),
+    "--gpus-per-trial": (_share, "F", "Share of a GPU that a trial gets; default 1; 0.25 packs four trials on each."),
+    "--trials": (_whole(1, MOST_TRIALS), "N", "Trials per arm; default: the preset's."),
+    "--arms": (_text, "PATTERN", "Only the arms that match, such as 'resnet18/*'; several with commas."),
+    "--data": (_text, "NAME|PATH", "digits, cifar10, an .npz, a folder of class folders, or a Kaggle folder with labels.csv."),
+    "--weights": (_text, "NAME|PATH", "imagenet, none, digits-source (the demo's), a file, or a folder of <backbone>.pt."),
+    "--preset": (_preset, "|".join(PRESETS), "demo: minutes on a CPU, no download; laptop: 96 px; full: 224 px (default)."),
+    "--name": (_name, "NAME", "Name of the sweep; default: study, time and a suffix."),
+    "--storage": (_folder, "DIR", "Where everything is kept; default: mlruns."),
+    "--tracking-uri": (_text, "URI", "MLflow's store; default: mlflow.db in the storage."),
+    "--address": (_text, "auto|local|URL", "Ray to run on; default: local, one for this sweep alone."),
+    "--seed": (_whole(0, 2**31 - 1), "N", "Of splits, heads, orders, views and sampler; default 0."),
+    "--time-limit": (_duration, "TIME", "Start no trial after so long, such as 2h; finish with what is there."),
+}
+
+
+def command(name: str, help_text: str) -> click.Command:
+    """The click command of a study; parse with `parse`."""
+    params: list[click.Parameter] = [
+        click.Option([flag], type=_Checked(parse, metavar), metavar=metavar, help=text)
+        for flag, (parse, metavar, text) in _FLAGS.items()
+    ]
+    params.append(click.Option(["--dry-run"], is_flag=True, help="Print what would run and its cost; leave no trace."))
+    params.append(click.Option(["-v", "--verbose"], is_flag=True, help="Add tracebacks and the libraries' own logs."))
+    context = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h", "--help"]}
+    return click.Command(name, params=params, help=help_text, context_settings=context)
+
+
+def parse(study: click.Command, arguments: Sequence[str]) -> Options:
+    """Turn arguments into options.
+
+    Raises:
+        Refused: Every flag that is unknown or has a bad value.
+        click.exceptions.Exit: `--help` was asked for and printed.
+    """
+    problems: list[str] = []
+    try:
+        with study.make_context(study.name, list(arguments), obj=problems) as ctx:
+            known = [option for param in study.params for option in (*param.opts, *param.secondary_opts)]
+            strange = [argument for argument in ctx.args if argument.startswith("-")] or ctx.args
+            problems += [unknown_name(argument.partition("=")[0], known, "flag of a study") for argument in strange]
+            given = {key: value for key, value in ctx.params.items() if value is not None}
+    except click.UsageError as error:
+        problems.append(error.format_message())
+    if problems:
+        raise Refused(problems)
+    options = Options(**given)
+    if contradictions := list(_contradictions(options)):
+        raise Refused(contradictions)
+    return options
+
+
+def _contradictions(options: Options) -> Sequence[str]:
+    problems = []
+    if options.preset == "demo" and options.data is not None and options.weights is None:
+        problems.append(
+            "--data with --preset demo needs --weights, since the demo's own weights know digits only: "
+            "pass imagenet, none, digits-source, a file or a folder."
+        )
+    if options.gpus == 0 and options.gpus_per_trial is not None:
+        problems.append("--gpus-per-trial needs a GPU, but --gpus is 0: leave one of the two out.")
+    return problems

@@ -1,0 +1,238 @@
+"""Checking comes first, cheap before dear: from options to a plan, from a plan to data and weights. Nothing is started here."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from cluster.resources import Slots, cpu_slots, gpu_slots
+from cluster.session import local_cpus
+from search_spaces.space import Arm
+from sweeps.runner.options import Options, Refused
+from sweeps.runner.study import PRESETS, Preset, Sweep
+from trainables import source_model, weights
+from trainables.backbones import build
+from trainables.data import dataset
+from trainables.data.dataset import Caps, Dataset
+from trainables.device import count_gpus
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What will run, where, and where its results go."""
+
+    study: Sweep
+    options: Options
+    preset: Preset
+    preset_name: str
+    arms: tuple[Arm, ...]
+    trials_per_arm: int
+    epochs: int
+    data: str
+    weights: str
+    caps: Caps
+    name: str
+    storage: Path
+    cache: Path
+    slots: Slots
+    notes: tuple[str, ...]  # visible lines
+
+    @property
+    def folder(self) -> Path:
+        """The sweep's own folder."""
+        return self.storage / "sweeps" / self.name
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """Backbones of the default recipes, each once."""
+        return tuple(dict.fromkeys(arm.default_recipe().backbone for arm in self.arms))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Materials:
+    """Decoded data and the weights of each backbone, on this machine's disk."""
+
+    data: Dataset
+    weights: dict[str, Path | None]
+
+
+def make_plan(study: Sweep, options: Options) -> Plan:
+    """Check everything that needs neither data nor Ray.
+
+    Raises:
+        Refused: Everything that is wrong.
+    """
+    problems: list[str] = []
+    preset_name = options.preset or "full"
+    preset = PRESETS[preset_name]
+    storage = options.storage.absolute()
+    name = options.name or f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    arms = _collect(problems, lambda: _arms(study, options, preset), ())
+    slots, notes = _collect(problems, lambda: local_slots(options), (cpu_slots(1), ()))
+    if options.name and (storage / "sweeps" / options.name).exists():
+        problems.append(f"--name must be new, but {storage / 'sweeps' / options.name} exists: choose another name.")
+    _collect(problems, lambda: _check_writable(storage), None)
+    chosen = options.weights or preset.weights
+    for backbone in dict.fromkeys(arm.default_recipe().backbone for arm in arms):
+        _collect(problems, lambda b=backbone: _check_weights(chosen, b, arms), None)  # type: ignore[misc]
+    plan = Plan(
+        study=study,
+        options=options,
+        preset=preset,
+        preset_name=preset_name,
+        arms=arms,
+        trials_per_arm=options.trials or preset.trials_per_arm or study.trials_per_arm,
+        epochs=max((arm.default_recipe().epochs for arm in arms), default=0),
+        data=options.data or preset.data,
+        weights=chosen,
+        caps=Caps(train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class),
+        name=name,
+        storage=storage,
+        cache=Path(os.environ.get("DVT_CACHE_DIR") or storage / "cache").expanduser().absolute(),
+        slots=slots,
+        notes=notes,
+    )
+    _collect(problems, lambda: inspect_data(plan), None)
+    if problems:
+        raise Refused(list(dict.fromkeys(problems)))
+    return plan
+
+
+def inspect_data(plan: Plan) -> dataset.Summary:
+    """What the data would give, without decoding, downloading or writing anything.
+
+    Raises:
+        DataError: Everything that is wrong with it.
+    """
+    return dataset.inspect(plan.data, caps=plan.caps, seed=plan.options.seed, cache=plan.cache)
+
+
+def gather(plan: Plan) -> Materials:
+    """Decode the data and locate or fetch all weights; this writes to the cache only.
+
+    Raises:
+        Refused: Everything that is wrong with them.
+    """
+    problems: list[str] = []
+    data = _collect(
+        problems,
+        lambda: dataset.prepare(
+            plan.data, image_size=image_size(plan), caps=plan.caps, seed=plan.options.seed, cache=plan.cache
+        ),
+        None,
+    )
+    found: dict[str, Path | None] = {}
+    for backbone in plan.backbones:
+        found[backbone] = _collect(problems, lambda b=backbone: _locate(plan, b), None)  # type: ignore[misc]
+    if problems or data is None:
+        raise Refused(problems)
+    return Materials(data=data, weights=found)
+
+
+def image_size(plan: Plan) -> int:
+    """Pixels a side for which data is decoded: the largest of the arms'."""
+    return max(arm.default_recipe().image_size for arm in plan.arms)
+
+
+def local_slots(options: Options) -> tuple[Slots, tuple[str, ...]]:
+    """Slots of this machine, and the line to show where a GPU was hoped for.
+
+    Raises:
+        ValueError: More GPUs are asked for than torch sees.
+    """
+    cpus, found = local_cpus(), count_gpus()
+    if options.address != "local":
+        return cpu_slots(cpus), ()  # counted anew once the cluster is joined
+    wanted = found if options.gpus is None else options.gpus
+    if wanted > found:
+        if options.dry_run:
+            note = f"This machine has {found} of the {wanted} GPUs: epochs are counted, hours cannot be estimated here."
+            return gpu_slots(cpus, wanted, options.gpus_per_trial or 1.0), (note,)
+        raise ValueError(
+            f"--gpus must be at most the GPUs of this machine, but {wanted} are asked for and {found} found: "
+            f"pass --gpus {found}{' to train on the CPU' if found == 0 else ''}, or --address for a cluster that has them."
+        )
+    if wanted:
+        return gpu_slots(cpus, wanted, options.gpus_per_trial or 1.0), ()
+    if options.gpus_per_trial is not None:
+        raise ValueError("--gpus-per-trial needs a GPU, but this machine has none: leave it out.")
+    return cpu_slots(cpus), () if options.gpus == 0 else ("No GPU found: training on the CPU.",)
+
+
+def cluster_slots(plan: Plan, cpus: int, gpus: int) -> Slots:
+    """Slots of a cluster that was joined.
+
+    Raises:
+        Refused: More GPUs are asked for than it has.
+    """
+    wanted = gpus if plan.options.gpus is None else plan.options.gpus
+    if wanted > gpus:
+        raise Refused(
+            [
+                f"--gpus must be at most the GPUs of the cluster, but {wanted} are asked for and {gpus} found: "
+                f"pass --gpus {gpus}, or add nodes."
+            ]
+        )
+    return gpu_slots(cpus, wanted, plan.options.gpus_per_trial or 1.0) if wanted else cpu_slots(cpus)
+
+
+def _arms(study: Sweep, options: Options, preset: Preset) -> tuple[Arm, ...]:
+    if options.weights is not None and "weights" in study.space.swept():
+        raise ValueError("--weights cannot be given where a study varies weights: leave it out.")
+    space = study.space.with_fixed(
+        image_size=preset.image_size,
+        epochs=preset.epochs,
+        batch_size=preset.batch_size,
+        weights=options.weights or preset.weights,
+        seed=options.seed,
+    )
+    arms = space.matching(options.arms or (study.demo_arms if preset is PRESETS["demo"] else "*"))
+    for arm in arms:
+        arm.default_recipe()
+    return arms
+
+
+def _check_writable(storage: Path) -> None:
+    """Raise where nothing can be written below the nearest existing folder; leaves nothing behind."""
+    parent = next(path for path in (storage, *storage.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ValueError(f"--storage must be a folder that can be written to, but {parent} cannot ({reason}).") from error
+
+
+def _check_weights(chosen: str, backbone: str, arms: tuple[Arm, ...]) -> None:
+    """Local weights are read and held against the network now; what is downloaded or made is looked at later."""
+    if chosen in ("imagenet", "none", source_model.NAME):
+        return
+    path = weights.locate(chosen, backbone)
+    assert path is not None
+    recipe = next(arm.default_recipe() for arm in arms if arm.default_recipe().backbone == backbone)
+    weights.load(build(recipe, num_classes=2), path)
+
+
+def _locate(plan: Plan, backbone: str) -> Path | None:
+    if plan.weights == source_model.NAME:
+        return source_model.ensure(backbone, plan.cache)
+    return weights.locate(plan.weights, backbone)
+
+
+def _collect(problems: list[str], check: Callable[[], T], otherwise: T) -> T:
+    """Run a check; what it raises for the user becomes lines."""
+    try:
+        return check()
+    except Refused as error:
+        problems += error.problems
+    except ValueError as error:
+        problems += str(error).splitlines()
+    return otherwise

@@ -1,0 +1,114 @@
+"""What a person sees while a sweep runs: one quiet live view on a terminal, a plain line every 30 s elsewhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cluster.resources import Slots
+from sweeps.runner.results import Outcome, Results, TrialRecord, best
+from sweeps.runner.table import percent
+
+PLAIN_EVERY_S = 30.0
+
+
+class Progress:
+    """Shows a sweep from the start to the end of a `with` block; reads `Results`, is told nothing else but events."""
+
+    def __init__(self, results: Results, slots: Slots, name: str, console: Console) -> None:
+        self._results, self._slots, self._name, self._console = results, slots, name, console
+        self._started = time.monotonic()
+        self._stop = threading.Event()
+        self._live: Live | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(get_renderable=self._view, console=self._console, refresh_per_second=2, transient=True)
+            self._live.start()
+        else:
+            self._thread = threading.Thread(target=self._lines, name="progress", daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        if self._live:
+            self._live.stop()
+        if self._thread:
+            self._thread.join()
+
+    def say(self, record: TrialRecord) -> None:
+        """A line that stays, for a trial that ended badly."""
+        if record.outcome in (Outcome.DIVERGED, Outcome.FAILED):
+            self._console.print(f"{record.trial_id} {record.outcome}: {record.reason}", markup=False, highlight=False)
+
+    def line(self) -> str:
+        """The state in one line."""
+        done, running = len(self._results.ended()), self._running()
+        top = best(self._results.records())
+        parts = [
+            f"[{duration(time.monotonic() - self._started)}]",
+            f"{done}/{self._results.total} trials done,",
+            f"{len(running)} running,",
+            f"best {percent(top.score)}% ({top.arm})," if top else "no trial completed yet,",
+            f"ETA {self._eta()}",
+        ]
+        return " ".join(parts)
+
+    def _lines(self) -> None:
+        while not self._stop.wait(PLAIN_EVERY_S):
+            self._console.print(self.line(), markup=False, highlight=False)
+
+    def _view(self) -> RenderableType:
+        arms = Table(box=None, padding=(0, 2, 0, 0))
+        for name in ("arm", "trials", "best %"):
+            arms.add_column(name, justify="left" if name == "arm" else "right")
+        for arm in self._results.arms:
+            top = best(self._results.records(arm))
+            done = f"{len(self._results.ended(arm))}/{self._results.trials_per_arm}"
+            arms.add_row(arm, done, percent(top.score if top else None))
+        trials = Table(box=None, padding=(0, 2, 0, 0))
+        for name in ("running", "epoch", "val %"):
+            trials.add_column(name, justify="left" if name == "running" else "right")
+        for record in (running := self._running()):
+            trials.add_row(record.trial_id, f"{record.epoch}/{record.recipe.epochs}", percent(record.val_accuracy))
+        head = (
+            f"{self._name}   {duration(time.monotonic() - self._started)}   "
+            f"{len(running)}/{self._slots.count} slots in use   ETA {self._eta()}"
+        )
+        return Group(Text(head, style="bold"), Text(), arms, Text(), trials)
+
+    def _running(self) -> list[TrialRecord]:
+        return [record for record in self._results.records() if record.outcome is None]
+
+    def _eta(self) -> str:
+        """From the mean seconds of trials that ended; before the first one, from the epochs that are done."""
+        ended, now = self._results.ended(), time.monotonic()
+        if ended:
+            mean = sum(record.wall_seconds for record in ended) / len(ended)
+        else:
+            epochs = [((now - r.started) / r.epoch, r.recipe.epochs) for r in self._running() if r.epoch]
+            if not epochs:
+                return "unknown yet"
+            mean = sum(seconds * total for seconds, total in epochs) / len(epochs)
+        spent = sum(min(now - record.started, mean) for record in self._running())
+        left = max(0.0, mean * (self._results.total - len(ended)) - spent)
+        return duration(left / self._slots.count)
+
+
+def duration(seconds: float) -> str:
+    """`42s`, `3m05s` or `2h07m`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"

@@ -1,0 +1,85 @@
+"""One trial scheduler for all arms: ASHA ranks inside an arm only, and never stops an arm's default recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+
+from search_spaces.space import Arm
+from sweeps.runner.results import Outcome, outcome_of
+from trainables.recipe import EPOCH, SCORE
+
+REDUCTION_FACTOR = 2
+"""At each rung the worse half stops. Ray's default of 4 stops three of four on the word of a quarter of the epochs."""
+
+
+class ArmScheduler(FIFOScheduler):  # type: ignore[misc]
+    """An ASHA per arm (Li et al. 2020), in epochs and scores; its first rung comes after stage 1.
+
+    Args:
+        arms: Each gets its own rungs, so that a shallow net that learns faster cannot stop a deep one.
+        epochs: Of every recipe.
+    """
+
+    def __init__(self, arms: Sequence[Arm], epochs: int) -> None:
+        super().__init__()
+        self.by_arm = {arm.name: _asha(arm, epochs) for arm in arms}
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        """Metric and mode are fixed: the score, larger is better."""
+        return True
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Enter the trial into its arm."""
+        self._arm(trial).on_trial_add(tune_controller, trial)
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: Mapping[str, Any]) -> str:
+        """Stop a trial that is among the worse half of its arm; the default is ranked and goes on."""
+        if outcome_of(result) is Outcome.DIVERGED:
+            return str(TrialScheduler.CONTINUE)  # it ends by itself, and its score ranks nobody
+        action = self._arm(trial).on_trial_result(tune_controller, trial, result)
+        return str(TrialScheduler.CONTINUE if is_default(trial) else action)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: Mapping[str, Any]) -> None:
+        """Record the last score in the arm's rungs."""
+        if outcome_of(result) is not Outcome.DIVERGED:
+            self._arm(trial).on_trial_complete(tune_controller, trial, result)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """An error ranks nobody."""
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        """Forget a trial that was removed before it ended."""
+        self._arm(trial).on_trial_remove(tune_controller, trial)
+
+    def debug_string(self) -> str:
+        """For Ray's own output, which is off."""
+        return f"ASHA in {len(self.by_arm)} arms"
+
+    def _arm(self, trial: Trial) -> ASHAScheduler:
+        return self.by_arm[trial.config["arm"]]
+
+
+def is_default(trial: Trial) -> bool:
+    """Whether this is trial 0 of its arm, the default recipe."""
+    return bool(trial.config["number"] == 0)
+
+
+def first_rung(arm: Arm, epochs: int) -> int:
+    """Epoch of the first decision: a quarter of the budget, counted from the end of the longest stage 1."""
+    return min(epochs, arm.longest_stage1() + max(1, round(epochs / 4)))
+
+
+def _asha(arm: Arm, epochs: int) -> ASHAScheduler:
+    return ASHAScheduler(
+        time_attr=EPOCH,
+        metric=SCORE,
+        mode="max",
+        max_t=epochs,
+        grace_period=first_rung(arm, epochs),
+        reduction_factor=REDUCTION_FACTOR,
+        stop_last_trials=False,
+    )

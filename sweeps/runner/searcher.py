@@ -1,0 +1,116 @@
+"""One searcher for all arms: an Optuna study each, and trials handed out in turn, so that every arm gets the same number."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import optuna
+from ray.tune.search import Searcher
+
+from search_spaces.space import Arm
+from search_spaces.to_optuna import suggest
+from sweeps.runner.results import Outcome, outcome_of, trial_name
+from trainables.randomness import named_seed
+from trainables.recipe import EPOCH, SCORE, Recipe
+
+STARTUP_TRIALS = 5
+"""Random trials of an arm before TPE guides; Optuna's 10 would leave next to none guided at 16 trials an arm."""
+WORST_SCORE = 0.0
+
+
+class ArmSearcher(Searcher):  # type: ignore[misc]
+    """Holds a study per arm; trial 0 of each is its default recipe.
+
+    Written against `Searcher`, not as a subclass of Ray's `OptunaSearch`: of that class's methods none would stay, since it
+    holds one study, reads `training_iteration`, tells stopped trials as complete and leaves NaN trials running for ever.
+
+    Args:
+        arms: What is compared.
+        trials_per_arm: The same for every arm.
+        seed: Of the sweep. The sampler is seeded for each suggestion from (seed, arm, number), not by call order.
+        to_config: Makes a trial's config from (trial's name, arm, number, recipe).
+        stop: Asked before each trial; once it says yes, no more are handed out.
+    """
+
+    def __init__(
+        self,
+        arms: Sequence[Arm],
+        trials_per_arm: int,
+        seed: int,
+        to_config: Callable[[str, Arm, int, Recipe], dict[str, Any]],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        super().__init__(metric=SCORE, mode="max")
+        self.studies = {arm.name: _study(arm) for arm in arms}
+        self._queue = _in_turn(arms, trials_per_arm)
+        self._seed, self._to_config, self._stop = seed, to_config, stop
+        self._running: dict[str, tuple[Arm, Recipe, optuna.Trial]] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        """The next trial's config; `FINISHED` when every arm has had its number, or time is up."""
+        turn = None if self._stop() else next(self._queue, None)
+        if turn is None:
+            return str(Searcher.FINISHED)
+        arm, number = turn
+        study = self.studies[arm.name]
+        study.sampler = _sampler(named_seed(self._seed, "sampler", arm.name, number))
+        trial = study.ask()
+        recipe = arm.recipe(suggest(arm, trial))
+        self._running[trial_id] = (arm, recipe, trial)
+        return self._to_config(trial_name(arm.name, number), arm, number, recipe)
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Tell the study a score on the way; its step is the epoch."""
+        _, _, trial = self._running[trial_id]
+        if outcome_of(result) is not Outcome.DIVERGED:
+            trial.report(result[SCORE], step=result[EPOCH])
+
+    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+        """Tell the study how a trial ended.
+
+        A stopped trial is PRUNED with its last value, a diverged one PRUNED at the worst value: TPE ignores FAIL and would go
+        on proposing rates that diverge. FAIL is for infrastructure.
+        """
+        arm, recipe, trial = self._running.pop(trial_id)
+        study = self.studies[arm.name]
+        if error or not result or SCORE not in result:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        elif outcome_of(result) is Outcome.DIVERGED:
+            trial.report(WORST_SCORE, step=result[EPOCH])
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        elif result[EPOCH] < recipe.epochs:
+            trial.report(result[SCORE], step=result[EPOCH])
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            study.tell(trial, result[SCORE])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its searcher at the start; see `save`
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the sweep's own record is what survives, not Tune's snapshots."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Never called: see `save`."""
+        raise AssertionError("a sweep is never restored from Tune's snapshots")
+
+
+def _in_turn(arms: Sequence[Arm], trials_per_arm: int) -> Iterator[tuple[Arm, int]]:
+    """Trial 0 of each arm, then trial 1 of each, and so on."""
+    return ((arm, number) for number, arm in itertools.product(range(trials_per_arm), arms))
+
+
+def _study(arm: Arm) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", study_name=arm.name)
+    study.enqueue_trial(arm.default_sample())
+    return study
+
+
+def _sampler(seed: int) -> optuna.samplers.BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # group=True, for conditional dimensions
+        return optuna.samplers.TPESampler(n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True, seed=seed % 2**32)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from trainables.data.listing import Listing
+from trainables.data.problems import DataError
+from trainables.data.splits import Caps, Choice, choose
+
+ALL = Caps(train=10**6, val=10**6, test=10**6)
+
+
+def listing(**counts: list[int]) -> Listing:
+    """Classes a, b, c ... with so many images in each part, mixed."""
+    labels = {part: np.random.default_rng(7).permutation(np.repeat(np.arange(len(n)), n)) for part, n in counts.items()}
+    classes = tuple("abcdefgh"[: len(counts["train"])])
+    return Listing(classes=classes, labels=labels, places={part: f"set/{part}" for part in counts})  # type: ignore[arg-type, misc]
+
+
+def test_a_flat_class_is_split_60_20_20_and_val_and_test_get_at_least_3() -> None:
+    choice = choose(listing(train=[100, 9, 17]), caps=ALL, seed=0)
+    assert choice.counts == {
+        "train": {"a": 60, "b": 3, "c": 11},
+        "val": {"a": 20, "b": 3, "c": 3},
+        "test": {"a": 20, "b": 3, "c": 3},
+    }
+
+
+@pytest.mark.parametrize("other", ["val", "test"])
+def test_with_one_other_part_that_is_test_and_val_is_split_from_train(other: str) -> None:
+    choice = choose(listing(**{"train": [100, 6], other: [10, 3]}), caps=ALL, seed=0)
+    assert choice.counts == {"train": {"a": 75, "b": 3}, "val": {"a": 25, "b": 3}, "test": {"a": 10, "b": 3}}
+    assert set(choice.rows["test"]) == set(range(106, 119))
+
+
+def test_three_parts_stay_as_they_are() -> None:
+    choice = choose(listing(train=[5, 3], val=[4, 4], test=[3, 6]), caps=ALL, seed=0)
+    assert [sorted(choice.rows[split]) for split in ("train", "val", "test")] == [
+        list(range(8)),
+        list(range(8, 16)),
+        list(range(16, 25)),
+    ]
+
+
+PARTS = [
+    {"train": [30, 9]},
+    {"train": [30, 6], "val": [5, 9]},
+    {"train": [30, 6], "test": [5, 9]},
+    {"train": [9, 9], "val": [5, 5], "test": [9, 3]},
+]
+
+
+@pytest.mark.parametrize("parts", PARTS)
+def test_splits_never_share_an_image_and_labels_belong_to_their_rows(parts: dict[str, list[int]]) -> None:
+    source = listing(**parts)
+    labels = np.concatenate(list(source.labels.values()))
+    for seed, cap in itertools.product(range(20), (1, 4, 10**6)):
+        choice = choose(source, caps=Caps(train=cap, val=cap, test=cap), seed=seed)
+        rows = np.concatenate(list(choice.rows.values()))
+        assert len(set(rows.tolist())) == len(rows)
+        for split, chosen in choice.rows.items():
+            assert (choice.labels[split] == labels[chosen]).all()
+            assert choice.counts[split] == dict(zip("ab", np.bincount(labels[chosen], minlength=2).tolist(), strict=True))
+
+
+@pytest.mark.parametrize("parts", PARTS)
+def test_a_higher_cap_only_adds_images(parts: dict[str, list[int]]) -> None:
+    for seed in range(5):
+        before: Choice | None = None
+        for cap in (1, 2, 5, 30):
+            choice = choose(listing(**parts), caps=Caps(train=cap, val=cap, test=cap), seed=seed)
+            if before is not None:
+                assert all(set(before.rows[split]) <= set(choice.rows[split]) for split in choice.rows)
+            before = choice
+
+
+def test_a_split_depends_on_the_seed_and_on_the_class_name_alone() -> None:
+    one, same, other = (choose(listing(train=[40, 40]), caps=ALL, seed=seed) for seed in (1, 1, 2))
+    assert all((one.rows[split] == same.rows[split]).all() for split in one.rows)
+    assert set(one.rows["test"]) != set(other.rows["test"])
+    more = choose(listing(train=[40, 40, 40]), caps=ALL, seed=1)  # the rows differ, the choice within a class does not
+    ranks = [np.searchsorted(np.flatnonzero(np.asarray(source.labels["train"]) == 0), choice.rows["test"][:8])
+             for source, choice in ((listing(train=[40, 40]), one), (listing(train=[40, 40, 40]), more))]  # fmt: skip
+    assert (ranks[0] == ranks[1]).all()
+
+
+def test_train_is_stored_with_its_classes_interleaved() -> None:
+    labels = choose(listing(train=[100, 100]), caps=ALL, seed=0).labels["train"]
+    assert 15 < labels[:60].sum() < 45
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"train": [20, 8]}, ["at least 9 images in set/train to be split into train, val and test, but 'b' has 8"]),
+        ({"train": [5, 20], "val": [3, 2]}, ["at least 6 images in set/train", "at least 3 images in set/val, but 'b' has 2"]),
+        ({"train": [3, 3], "val": [3, 0], "test": [3, 3]}, ["at least 3 images in set/val, but 'b' has 0"]),
+        ({"train": [30]}, ["at least 2 classes, but set/train has 'a'"]),
+    ],
+)
+def test_a_class_with_too_few_images_is_refused(parts: dict[str, list[int]], said: list[str]) -> None:
+    with pytest.raises(DataError) as refused:
+        choose(listing(**parts), caps=ALL, seed=0)
+    assert len(refused.value.problems) == len(said)
+    assert all(words in line for words, line in zip(said, refused.value.problems, strict=True))
+
+
+def test_classes_short_of_the_cap_are_one_line_a_split() -> None:
+    one = choose(listing(train=[95, 200]), caps=Caps(train=100, val=10, test=10), seed=0)
+    assert one.notes == ("class 'a' has 57 train images, fewer than the 100 asked for",)
+    many = choose(listing(train=[95, 90, 500]), caps=Caps(train=100, val=1, test=18), seed=0)
+    assert many.notes == ("2 of 3 classes have fewer train images than the 100 asked for: 54 to 57",)
+
+
+@pytest.mark.parametrize("cap", [0, -1, 1.5, True])
+def test_a_cap_is_a_whole_number_of_at_least_one(cap: int) -> None:
+    with pytest.raises(ValueError, match="caps: val must be a whole number of at least 1"):
+        Caps(train=1, val=cap, test=1)

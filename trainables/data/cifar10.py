@@ -1,0 +1,127 @@
+"""CIFAR-10 as torchvision fetches and unpacks it; its checksums are verified before its pickles are read."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from http.client import HTTPException
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from trainables.data.arrays import Arrays
+from trainables.data.listing import Listing, Source, SplitName
+from trainables.data.problems import DataError, reason
+
+FOLDER = "cifar-10-batches-py"
+ARCHIVE = "cifar-10-python.tar.gz"
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+TIMEOUT_SECONDS = 10.0  # of silence, not of the whole download
+
+
+def cifar10(cache: Path) -> Source:
+    """The data set by its name: downloaded to `datasets/` of the cache the first time it is loaded."""
+    return Source(
+        name="cifar10",
+        identity=["cifar10"],  # fixed by its checksums
+        preview=lambda: _known(cache / "datasets"),
+        load=lambda: _downloaded(cache / "datasets", cache / "locks" / "cifar10.lock"),
+    )
+
+
+def cifar10_folder(path: Path) -> Source | None:
+    """The data set at a path that is, or holds, `cifar-10-batches-py`; None where it does not."""
+    folder = path if path.resolve().name == FOLDER else path / FOLDER
+    if not folder.is_dir():
+        return None
+    files = sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in folder.iterdir())
+    root = folder.resolve().parent
+    return Source(
+        name="cifar10",
+        identity=["cifar10 folder", str(root), files],
+        preview=lambda: _known(root, {name for name, _, _ in files}),
+        load=lambda: _at(root),
+    )
+
+
+def _known(root: Path, files: set[str] | None = None) -> Listing:
+    """The published classes and counts, 5,000 and 1,000 images each; nothing is read."""
+    needed = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta"]
+    missing = [name for name in needed if files is not None and name not in files]
+    return Listing(
+        classes=CLASSES,
+        labels={"train": np.repeat(np.arange(10), 5000), "test": np.repeat(np.arange(10), 1000)},
+        places=_places(root),
+        problems=(_refusal(root, f"lacks {', '.join(missing)}"),) if missing else (),
+    )
+
+
+def _downloaded(root: Path, lock: Path) -> tuple[Listing, Arrays]:
+    before = {root / name for name in (FOLDER, ARCHIVE) if (root / name).exists()}
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock), _timeout(), redirect_stdout(sys.stderr):  # torchvision prints
+            return _read(root, download=True)
+    except (OSError, RuntimeError, HTTPException, tarfile.TarError, EOFError) as error:
+        for left in {root / FOLDER, root / ARCHIVE} - before:
+            shutil.rmtree(left, ignore_errors=True)
+            left.unlink(missing_ok=True)
+        with suppress(OSError):
+            root.rmdir()
+        raise DataError(
+            [
+                f"cifar10 must be downloaded once, but {_url()} gave: {reason(error)}: put {FOLDER}/ or {ARCHIVE} into {root}, "
+                "or take --data digits or --data FILE.npz."
+            ]
+        ) from error
+
+
+def _at(root: Path) -> tuple[Listing, Arrays]:
+    try:
+        return _read(root, download=False)
+    except (OSError, RuntimeError) as error:
+        raise DataError([_refusal(root, f"has files that are missing or have another checksum ({reason(error)})")]) from error
+
+
+def _read(root: Path, *, download: bool) -> tuple[Listing, Arrays]:
+    from torchvision.datasets import CIFAR10  # imports torch, which takes seconds
+
+    train = CIFAR10(root, train=True, download=download)
+    test = CIFAR10(root, train=False)
+    listing = Listing(
+        classes=tuple(train.classes),
+        labels={"train": np.array(train.targets, np.int64), "test": np.array(test.targets, np.int64)},
+        places=_places(root),
+    )
+    return listing, Arrays([train.data, test.data])
+
+
+def _places(root: Path) -> dict[SplitName, str]:
+    return {"train": f"{root / FOLDER} (train)", "test": f"{root / FOLDER} (test)"}
+
+
+def _refusal(root: Path, found: str) -> str:
+    return f"{root / FOLDER} must hold CIFAR-10 as published for Python, but {found}: unpack {ARCHIVE} there again."
+
+
+def _url() -> str:
+    from torchvision.datasets import CIFAR10
+
+    return str(CIFAR10.url)
+
+
+@contextmanager
+def _timeout() -> Iterator[None]:
+    """A limit on silent sockets, for torchvision sets none and a firewall that drops packets would hang it."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,101 @@
+"""An .npz of images and labels, its headers checked before its pixels are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.data.arrays import Arrays
+from trainables.data.listing import SPLITS, Listing, Rows, Source, plain_name
+from trainables.data.npz_headers import UNREADABLE, headers_of, part_problems
+from trainables.data.problems import DataError, reason
+
+
+def npz(path: Path) -> Source:
+    """A file with `x_train`, `y_train`, where given `x_val`, `y_val`, `x_test`, `y_test`, and `classes`.
+
+    x is uint8 [N, H, W, 3] or greyscale [N, H, W]; y is [N], whole numbers or names; `classes` names the labels 0 to C - 1.
+    """
+    stat = path.stat()
+    return Source(
+        name=plain_name(path.stem),
+        identity=["npz", str(path.resolve()), stat.st_size, stat.st_mtime_ns],
+        preview=lambda: _listing(path),
+        load=lambda: _load(path),
+    )
+
+
+def _load(path: Path) -> tuple[Listing, Arrays]:
+    listing = _listing(path)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return listing, Arrays([arrays[f"x_{part}"] for part in listing.labels])
+    except UNREADABLE as error:
+        raise DataError([f"{path} must be an undamaged .npz, but {reason(error)}: write it again."]) from error
+
+
+def _listing(path: Path) -> Listing:
+    headers, others = headers_of(path)
+    parts = [part for part in SPLITS if part == "train" or {f"x_{part}", f"y_{part}"} & headers.keys()]
+    if problems := [line for part in parts for line in part_problems(path, part, headers, others)]:
+        raise DataError(problems)
+    wanted = [f"y_{part}" for part in parts] + [key for key in ("classes",) if key in headers]
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            values = {key: _text(arrays[key]) for key in wanted}
+    except UNREADABLE as error:
+        raise DataError([f"{path} must be an undamaged .npz, but {reason(error)}: write it again."]) from error
+    names = values.pop("classes", None)
+    classes, labels = _named(path, values, names) if names is not None else _unnamed(values)
+    return Listing(
+        classes=classes,
+        labels=dict(zip(parts, labels, strict=True)),
+        places={part: f"{path}: y_{part}" for part in parts},
+        notes=(f"arrays of other names are left out of {path}: {', '.join(others)}",) if others else (),
+    )
+
+
+def _text(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
+
+
+def _unnamed(values: Mapping[str, npt.NDArray[Any]]) -> tuple[tuple[str, ...], list[Rows]]:
+    """Classes are the labels that occur, sorted: numbers as numbers, names as names."""
+    numbers = all(labels.dtype.kind in "iu" for labels in values.values())
+    parts = [labels if numbers else labels.astype(str) for labels in values.values()]
+    found = sorted({value for labels in parts for value in np.unique(labels).tolist()})
+    return tuple(map(str, found)), [_index(labels, found) for labels in parts]
+
+
+def _named(path: Path, values: Mapping[str, npt.NDArray[Any]], names: npt.NDArray[Any]) -> tuple[tuple[str, ...], list[Rows]]:
+    """Labels as numbers into `names`, or as some of them."""
+    classes, problems = tuple(map(str, names.tolist())), []
+    if len(set(classes)) < len(classes):
+        twice = sorted({name for name in classes if classes.count(name) > 1})
+        problems.append(
+            f"{path}: classes must be different names, but {', '.join(map(repr, twice[:3]))} is there twice: rename one."
+        )
+    parts = []
+    for key, labels in values.items():
+        numbers = labels.dtype.kind in "iu"
+        known: list[Any] = list(range(len(classes))) if numbers else list(classes)
+        if unknown := sorted(set(np.unique(labels).tolist()) - set(known)):
+            rule = f"0 to {len(classes) - 1}" if numbers else "names in classes"
+            problems.append(
+                f"{path}: {key} must hold {rule}, but has {', '.join(map(repr, unknown[:3]))}: mend it, or leave out classes."
+            )
+        else:
+            parts.append(_index(labels, known))
+    if problems:
+        raise DataError(problems)
+    return classes, parts
+
+
+def _index(labels: npt.NDArray[Any], classes: list[Any]) -> Rows:
+    number = {name: index for index, name in enumerate(classes)}
+    found, inverse = np.unique(labels, return_inverse=True)
+    return np.array([number[name] for name in found.tolist()], np.int64)[inverse]

@@ -1,0 +1,108 @@
+"""What an .npz says of its arrays before any of them is read: a pickle in it is refused by name and never opened."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainables.data.listing import SPLITS, SplitName
+from trainables.data.problems import DataError, reason
+
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+
+
+KEYS = (*(f"{axis}_{split}" for split in SPLITS for axis in "xy"), "classes")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an array says of itself before its data."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+def headers_of(path: Path) -> tuple[dict[str, Header], list[str]]:
+    """Shape and type of each array with a name in `KEYS`, none of them read; the other names.
+
+    Raises:
+        DataError: No zip file, or an array in it that is a pickle or damaged.
+    """
+    headers, others, problems = {}, [], []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                key = member.filename.removesuffix(".npy")
+                if key not in KEYS:
+                    others.append(key)
+                    continue
+                try:
+                    headers[key] = _header(archive, member)
+                except UNREADABLE as error:
+                    problems.append(f"{path}: {key} must be a plain array, but {reason(error)}: save it again.")
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError([f"{path} must be an .npz as numpy.savez writes it, but {reason(error)}: write it again."]) from error
+    if problems:
+        raise DataError(problems)
+    return headers, others
+
+
+def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        if dtype.hasobject:
+            raise ValueError("is a pickled object array, which is never opened (give strings as dtype='U')")
+        if member.file_size - file.tell() != math.prod(shape) * dtype.itemsize:  # else a forged shape takes all memory
+            raise ValueError(f"its {member.file_size} bytes do not hold {dtype}{list(shape)}")
+    return Header(shape, dtype)
+
+
+def part_problems(path: Path, part: SplitName, headers: Mapping[str, Header], others: Sequence[str]) -> Iterator[str]:
+    """Everything that the headers alone show to be wrong with one part, and with `classes`."""
+    x, y = headers.get(f"x_{part}"), headers.get(f"y_{part}")
+    if x is None or y is None:
+        found = ", ".join([*headers, *others]) or "nothing"
+        lacking = " and ".join(key for key, header in ((f"x_{part}", x), (f"y_{part}", y)) if header is None)
+        yield f"{path} must have x_{part} and y_{part}, but lacks {lacking} (found: {found}): add it."
+    if x is not None:
+        yield from _image_problems(f"{path}: x_{part}", x)
+    if y is not None:
+        if len(y.shape) != 1:
+            mend = "save it raveled" if math.prod(y.shape) == max(y.shape, default=0) else "give one label for each image"
+            yield f"{path}: y_{part} must be [N], but has shape {list(y.shape)}: {mend}."
+        if y.dtype.kind not in "iuUS":
+            yield f"{path}: y_{part} must hold whole numbers or names, but is {y.dtype}: save astype(int) or astype(str)."
+    if x is not None and y is not None and len(y.shape) == 1 and x.shape[:1] != y.shape:
+        images = x.shape[0] if x.shape else 0
+        yield f"{path}: x_{part} and y_{part} must be of one length, but have {images} and {y.shape[0]}: write them again."
+    if (
+        part == "train"
+        and "classes" in headers
+        and (len(headers["classes"].shape) != 1 or headers["classes"].dtype.kind not in "US")
+    ):
+        names = headers["classes"]
+        yield f"{path}: classes must be names [C], but is {names.dtype} of shape {list(names.shape)}: save an array of strings."
+
+
+def _image_problems(key: str, x: Header) -> Iterator[str]:
+    if x.dtype != np.uint8:
+        mend = (
+            "(255 * x).round().astype('uint8') if it is 0 to 1" if x.dtype.kind == "f" else "astype('uint8') if it is 0 to 255"
+        )
+        yield f"{key} must be uint8, but is {x.dtype}: save {mend}."
+    if len(x.shape) not in (3, 4) or (len(x.shape) == 4 and x.shape[3] != 3):
+        mend = "images of 3 colours, or of greys without the last axis"
+        if len(x.shape) == 4 and x.shape[1] == 3:
+            mend = "x.transpose(0, 2, 3, 1)"
+        yield f"{key} must be [N, H, W, 3] or [N, H, W], but has shape {list(x.shape)}: save {mend}."
+    elif 0 in x.shape:
+        yield f"{key} must not be empty, but has shape {list(x.shape)}: add images."

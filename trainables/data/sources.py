@@ -1,0 +1,43 @@
+"""From what the user calls his data to where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trainables.data.cifar10 import cifar10, cifar10_folder
+from trainables.data.digits import digits
+from trainables.data.folders import class_folders
+from trainables.data.kaggle import kaggle
+from trainables.data.listing import Source
+from trainables.data.npz import npz
+from trainables.data.problems import DataError, reason
+from trainables.recipe import unknown_name
+
+NAMES = ("digits", "digits-source", "cifar10")
+FORMS = "Or a path: an .npz, a folder of class folders, a folder with labels.csv and train/."
+
+
+def find(data: str, cache: Path) -> Source:
+    """The source of a name or a path; a known name wins over a folder of that name (`./digits` is the folder).
+
+    Raises:
+        DataError: Neither a known name nor a path to something that is known.
+    """
+    if data == "cifar10":
+        return cifar10(cache)
+    if data in ("digits", "digits-source"):
+        return digits(data)
+    try:
+        return _at(data, Path(data).expanduser())
+    except (OSError, RuntimeError) as error:  # RuntimeError: the home of a user that is none
+        raise DataError([f"{data} must be readable, but {reason(error)}: mend its permissions or choose another."]) from error
+
+
+def _at(data: str, path: Path) -> Source:
+    if data and path.is_dir():
+        return kaggle(path) or cifar10_folder(path) or class_folders(path)
+    if data and path.is_file():
+        if path.suffix.lower() == ".npz":
+            return npz(path)
+        raise DataError([f"A data file must be an .npz, but got {data}: convert it with numpy.savez, or give a folder."])
+    raise DataError([f"{unknown_name(data, NAMES, 'data name or existing path')} {FORMS}"])

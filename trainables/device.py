@@ -1,0 +1,69 @@
+"""What this machine's torch can compute on, and how long a training step takes there."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from trainables.backbones import build
+from trainables.finetune import evaluate_batch, stages, start_stage, train_batch
+from trainables.recipe import Recipe
+
+TIMED_STEPS = 3
+
+
+def count_gpus() -> int:
+    """GPUs that torch can use here."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def describe(device: str) -> str:
+    """The device's name, for a person."""
+    return torch.cuda.get_device_name() if device == "cuda" else f"CPU with {torch.get_num_threads()} threads"
+
+
+def epoch_seconds(recipe: Recipe, *, num_classes: int, train_images: int, val_images: int, device: str, threads: int) -> float:
+    """Estimate an epoch of a recipe from three timed training steps and evaluation batches on random images.
+
+    Args:
+        recipe: Its last stage is timed.
+        num_classes: Width of the output.
+        train_images: Images of an epoch.
+        val_images: Images of an evaluation.
+        device: `cpu` or `cuda`.
+        threads: CPU threads of a trial.
+
+    Returns:
+        Seconds, of one trial that has the device to itself.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        place = torch.device(device)
+        network = build(recipe, num_classes).to(place)
+        optimizer = start_stage(recipe, network, stages(recipe)[-1])
+        network.train_groups(recipe.trainable_layers, batch_stats=recipe.batchnorm == "batch_stats")
+        batch = min(recipe.batch_size, train_images, 32 if device == "cpu" else 256)
+        images = torch.rand(batch, 3, recipe.image_size, recipe.image_size, device=place)
+        targets = torch.full((batch, num_classes), 1 / num_classes, device=place)
+        train_batch(network, optimizer, images, targets)
+        step = _median_seconds(lambda: train_batch(network, optimizer, images, targets), place)
+        network.eval()
+        val = _median_seconds(lambda: evaluate_batch(network, images), place)
+    finally:
+        torch.set_num_threads(before)
+    return (step * train_images + val * val_images) / batch
+
+
+def _median_seconds(step: Callable[[], object], place: torch.device) -> float:
+    seconds = []
+    for _ in range(TIMED_STEPS):
+        started = time.perf_counter()
+        step()
+        if place.type == "cuda":
+            torch.cuda.synchronize(place)
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)

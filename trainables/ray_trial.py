@@ -1,0 +1,72 @@
+"""One trial on a Ray worker. The only file here that knows Ray."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import Any, TypedDict
+
+import ray
+import torch
+from ray import tune
+
+from trainables import checkpoint
+from trainables.data import dataset
+from trainables.finetune import DivergedError, finetune
+from trainables.recipe import EPOCH, SCORE, Recipe
+
+
+class TrialConfig(TypedDict):
+    """What the driver sends to a worker: plain values and paths, never arrays."""
+
+    trial_id: str  # ours, `resnet34/tricks/007`
+    arm: str
+    number: int
+    recipe: dict[str, Any]
+    data: str  # folder of decoded data
+    weights: str | None  # state dict of the backbone
+    checkpoints: str  # the trial's own folder
+    device: str  # cpu or cuda
+    threads: int
+
+
+def train(config: TrialConfig) -> None:
+    """Tune's function trainable: train the recipe, report each epoch, say so where the loss diverges.
+
+    Ray keeps the process for the next trial, so everything that could leak is set or freed here.
+
+    Raises:
+        RuntimeError: Ray gave the trial a GPU that torch cannot see: training on the CPU instead would be silent and slow.
+    """
+    check_device(config["device"], [int(gpu) for gpu in ray.get_gpu_ids()], torch.cuda.is_available())
+    torch.set_num_threads(config["threads"])
+    checkpoints = Path(config["checkpoints"])
+    try:
+        finetune(
+            Recipe.from_sample(config["recipe"]),
+            dataset.read(Path(config["data"])),
+            torch.device(config["device"]),
+            tune.report,
+            weights=Path(config["weights"]) if config["weights"] else None,
+            checkpoints=checkpoints,
+        )
+        (checkpoints / checkpoint.LAST).unlink(missing_ok=True)
+    except DivergedError as error:
+        tune.report({EPOCH: error.epoch, SCORE: 0.0, "outcome": "diverged", "reason": str(error)})
+    finally:
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def check_device(device: str, gpu_ids: list[int], cuda_available: bool) -> None:
+    """Hold what Ray gave against what torch sees.
+
+    Raises:
+        RuntimeError: They do not fit.
+    """
+    if device == "cuda" and not cuda_available:
+        raise RuntimeError(
+            f"the trial holds GPU {', '.join(map(str, gpu_ids)) or 'none'} of Ray's, but torch sees no GPU: "
+            "install a torch that fits this node's driver, or pass --gpus 0."
+        )

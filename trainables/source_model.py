@@ -1,0 +1,53 @@
+"""The demo's pretrained weights: a source model trained for seconds on the digits 0-4, and cached. No download."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+
+from trainables import checkpoint
+from trainables.data.dataset import Caps, prepare
+from trainables.finetune import finetune
+from trainables.recipe import Recipe
+
+NAME = "digits-source"
+SEED = 0  # of the source model, whatever the sweep's seed: pretrained weights do not change with it
+VERSION = 1  # raise it when the recipe below changes
+
+
+def source_recipe(backbone: str) -> Recipe:
+    """From random weights, everything trainable, on some 540 images of 8x8 pixels shown at 32."""
+    return Recipe(
+        backbone=backbone,
+        weights="none",
+        trainable_layers=6,
+        batchnorm="batch_stats",
+        stage2_lr=1e-3,
+        scheduler="cosine",
+        epochs=6,
+        batch_size=64,
+        image_size=32,
+        seed=SEED,
+    )
+
+
+def ensure(backbone: str, cache: Path) -> Path:
+    """The backbone's source weights, `<cache>/digits-source/v1/<backbone>.pt`; trained by one process if they are not there."""
+    folder = cache / NAME / f"v{VERSION}"
+    path = folder / f"{backbone}.pt"
+    if path.is_file():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{backbone}.lock"):
+        if not path.is_file():
+            recipe = source_recipe(backbone)
+            caps = Caps(train=1000, val=1000, test=1000)
+            data = prepare(NAME, image_size=recipe.image_size, caps=caps, seed=SEED, cache=cache)
+            work = folder / f"{backbone}.work"
+            finetune(recipe, data, torch.device("cpu"), lambda metrics: None, checkpoints=work)
+            (work / checkpoint.BEST).replace(path)
+            shutil.rmtree(work)
+    return path
