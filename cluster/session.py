@@ -46,6 +46,23 @@ def local_cpus() -> int:
 
 
 @contextmanager
+def environment(address: str) -> Iterator[None]:
+    """Set what Ray reads when it is first imported; so this comes before that import.
+
+    A Ray of this sweep's own lets nobody else on the network in: it gets a token in a file that only its user can read. Ray's
+    default would write one into the home directory. A mode that is set already is left as it is.
+    """
+    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    with tempfile.TemporaryDirectory(prefix="dvt-") as private:
+        if address == "local" and "RAY_AUTH_MODE" not in os.environ:
+            path = Path(private) / "token"
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_hex(32))
+            os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
+        yield
+
+
+@contextmanager
 def session(address: str, *, cpus: int, gpus: int) -> Iterator[Capacity]:
     """Start or join a Ray, and leave it at the end.
 
@@ -58,39 +75,25 @@ def session(address: str, *, cpus: int, gpus: int) -> Iterator[Capacity]:
     Raises:
         SessionError: Nothing answers at the address.
     """
-    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
     if address not in ("local", "auto"):
         _probe(address)
-    with tempfile.TemporaryDirectory(prefix="dvt-") as private:
-        if address == "local" and "RAY_AUTH_MODE" not in os.environ:
-            _own_token(Path(private))
-        import ray
+    import ray
 
-        for name in ("ray", "ray.tune", "ray.data"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        try:
-            if address == "local":
-                ray.init(
-                    address="local",
-                    num_cpus=cpus,
-                    num_gpus=gpus,
-                    object_store_memory=OBJECT_STORE_BYTES,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                )
-            else:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise SessionError(
-                f"Ray does not answer at --address {address!r} ({reason}): start it there, or pass local."
-            ) from error
-        try:
-            total = ray.cluster_resources()
-            yield Capacity(cpus=int(total.get("CPU", 0)), gpus=int(total.get("GPU", 0)))
-        finally:
-            ray.shutdown()
+    for name in ("ray", "ray.tune", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    options = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
+    if address == "local":
+        options |= {"num_cpus": cpus, "num_gpus": gpus, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
+    try:
+        ray.init(**options)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SessionError(f"Ray must start or answer at --address {address!r}, but does not: {reason}") from error
+    try:
+        total = ray.cluster_resources()
+        yield Capacity(cpus=int(total.get("CPU", 0)), gpus=int(total.get("GPU", 0)))
+    finally:
+        ray.shutdown()
 
 
 def _probe(address: str) -> None:
@@ -102,11 +105,3 @@ def _probe(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
     except OSError as error:
         raise SessionError(f"nothing answers at --address {address!r} ({error}): start Ray there, or pass local.") from error
-
-
-def _own_token(folder: Path) -> None:
-    """Let nobody else on the network into the local Ray: a token of this sweep's own, in a file that only its user reads."""
-    path = folder / "token"
-    path.touch(mode=0o600)
-    path.write_text(secrets.token_hex(32))
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}

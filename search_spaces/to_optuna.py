@@ -14,7 +14,9 @@ def suggest(arm: Arm, trial: optuna.trial.BaseTrial) -> dict[str, Value]:
         if not applies(dim, {**arm.fixed, **sample}):
             continue
         if isinstance(dim, Choice):
-            sample[name] = trial.suggest_categorical(name, dim.options)
+            chosen = trial.suggest_categorical(name, dim.options)
+            assert chosen is not None
+            sample[name] = chosen
         elif isinstance(dim, Float):
             sample[name] = trial.suggest_float(name, dim.low, dim.high, log=dim.log)
         else:

@@ -80,5 +80,11 @@ class BackgroundWriter:
         except Exception as error:  # noqa: BLE001  A record that cannot be written must not end hours of training.
             self._failures += 1
             if not self._first_reason:
-                text = (str(error).strip() or repr(error)).splitlines()[0]
-                self._first_reason = f"{type(error).__name__}: {text}"[:_MAX_REASON]
+                self._first_reason = f"{type(error).__name__}: {one_line(error)}"
+
+
+def one_line(error: BaseException) -> str:
+    """The line of an error's message that says what went wrong."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.startswith("(raised as a result of")]  # SQLAlchemy's preamble
+    return (said or [type(error).__name__])[0][:_MAX_REASON]

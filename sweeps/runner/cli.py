@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 from rich.console import Console
 
+from cluster.session import environment
 from sweeps.runner.options import Options, Refused, command, parse
 from sweeps.runner.study import Sweep
 from trainables.recipe import unknown_name
@@ -80,6 +81,7 @@ def _run(study: Sweep, options: Options) -> int:
 
         dry_run(plan, console)
         return 0
-    from sweeps.runner.launch import launch
+    with environment(options.address):
+        from sweeps.runner.launch import launch
 
-    return launch(plan, console)
+        return launch(plan, console)

@@ -23,7 +23,7 @@ def dry_run(plan: Plan, console: Console) -> None:
     for arm in plan.arms:
         recipe = arm.default_recipe()
         epochs = plan.trials_per_arm * recipe.epochs
-        cost = ()
+        cost: tuple[str, ...] = ()
         if timed:
             if recipe.backbone not in seconds:
                 seconds[recipe.backbone] = epoch_seconds(

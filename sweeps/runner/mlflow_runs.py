@@ -129,9 +129,11 @@ class SweepRuns:
         metrics = {name: value for name, value in metrics.items() if name != "score" or not run.has_score}
         run.metrics += [Metric(name, float(value), time, run.last_epoch) for name, value in metrics.items()]
         run.tags += [RunTag(name, value[:_MAX_TAG]) for name, value in {"sweep.outcome": outcome, **tags}.items()]
-        self._send(run)
-        self._client.set_terminated(run.run_id, STATUS[outcome], time)
-        run.status = STATUS[outcome]
+        run.status = STATUS[outcome]  # first: what has ended is not interrupted later, even if MLflow misses it now
+        try:
+            self._send(run)
+        finally:
+            self._client.set_terminated(run.run_id, run.status, time)
 
     def interrupt_open_trials(self, time: int) -> None:
         """Close every trial of the sweep that is still running, also one that an earlier execution left so."""
@@ -209,7 +211,10 @@ class SweepRuns:
         made = self._client.create_run(self._experiment_id, start.time, tags, start.name)
         params = [Param(name, value) for name, value in start.params.items()]
         self._runs[key] = _OpenRun(made.info.run_id, "RUNNING", params=params)
-        self._client.log_inputs(made.info.run_id, [self._data])
+        try:
+            self._client.log_inputs(made.info.run_id, [self._data])
+        except MlflowException:  # two sweeps that bring a new data set at once: the slower one finds it the second time
+            self._client.log_inputs(made.info.run_id, [self._data])
 
     def _experiment(self) -> str:
         experiment = self._client.get_experiment_by_name(self._study)

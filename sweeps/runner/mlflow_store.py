@@ -14,6 +14,7 @@ from filelock import FileLock
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported, as is the next
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # "Downloading artifacts: 100%"
 # MLflow's own, 7 retries and 120 s each, would keep the end of a sweep waiting for a dead server for minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -22,6 +23,8 @@ from alembic.util.exc import CommandError
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
+
+from sweeps.runner.background import one_line
 
 PROBE_SECONDS = 3.0
 SERVER_DATABASES = ("postgresql", "mysql", "mssql")
@@ -111,7 +114,7 @@ def _open_database(uri: str) -> None:
         MlflowClient(uri).search_experiments(max_results=1)  # makes the tables where there are none
     except (MlflowException, SQLAlchemyError, CommandError, ImportError) as error:
         shown = without_password(uri)
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        reason = one_line(error)
         if "out-of-date database schema" in reason:
             raise TrackingError(
                 f"MLflow's database must have this MLflow's tables, but {shown} has another version's: "

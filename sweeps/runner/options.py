@@ -101,7 +101,7 @@ def _folder(value: str) -> Path:
     return Path(_text(value)).expanduser().absolute()
 
 
-class _Checked(click.ParamType):
+class _Checked(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic from click 8.4
     """Collects what is wrong instead of stopping at the first problem."""
 
     def __init__(self, parse: Callable[[str], Any], metavar: str) -> None:

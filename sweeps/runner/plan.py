@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,14 +76,14 @@ def make_plan(study: Sweep, options: Options) -> Plan:
     preset = PRESETS[preset_name]
     storage = options.storage.absolute()
     name = options.name or f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    arms = _collect(problems, lambda: _arms(study, options, preset), ())
-    slots, notes = _collect(problems, lambda: local_slots(options), (cpu_slots(1), ()))
+    arms = _collect(problems, lambda: _arms(study, options, preset)) or ()
+    slots, notes = _collect(problems, lambda: local_slots(options)) or (cpu_slots(1), ())
     if options.name and (storage / "sweeps" / options.name).exists():
         problems.append(f"--name must be new, but {storage / 'sweeps' / options.name} exists: choose another name.")
-    _collect(problems, lambda: _check_writable(storage), None)
+    _collect(problems, lambda: _check_writable(storage))
     chosen = options.weights or preset.weights
     for backbone in dict.fromkeys(arm.default_recipe().backbone for arm in arms):
-        _collect(problems, lambda b=backbone: _check_weights(chosen, b, arms), None)  # type: ignore[misc]
+        _collect(problems, partial(_check_weights, chosen, backbone, arms))
     plan = Plan(
         study=study,
         options=options,
@@ -100,7 +101,7 @@ def make_plan(study: Sweep, options: Options) -> Plan:
         slots=slots,
         notes=notes,
     )
-    _collect(problems, lambda: inspect_data(plan), None)
+    _collect(problems, lambda: inspect_data(plan))
     if problems:
         raise Refused(list(dict.fromkeys(problems)))
     return plan
@@ -127,11 +128,10 @@ def gather(plan: Plan) -> Materials:
         lambda: dataset.prepare(
             plan.data, image_size=image_size(plan), caps=plan.caps, seed=plan.options.seed, cache=plan.cache
         ),
-        None,
     )
     found: dict[str, Path | None] = {}
     for backbone in plan.backbones:
-        found[backbone] = _collect(problems, lambda b=backbone: _locate(plan, b), None)  # type: ignore[misc]
+        found[backbone] = _collect(problems, partial(_locate, plan, backbone))
     if problems or data is None:
         raise Refused(problems)
     return Materials(data=data, weights=found)
@@ -227,7 +227,7 @@ def _locate(plan: Plan, backbone: str) -> Path | None:
     return weights.locate(plan.weights, backbone)
 
 
-def _collect(problems: list[str], check: Callable[[], T], otherwise: T) -> T:
+def _collect(problems: list[str], check: Callable[[], T]) -> T | None:
     """Run a check; what it raises for the user becomes lines."""
     try:
         return check()
@@ -235,4 +235,4 @@ def _collect(problems: list[str], check: Callable[[], T], otherwise: T) -> T:
         problems += error.problems
     except ValueError as error:
         problems += str(error).splitlines()
-    return otherwise
+    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -16,7 +16,7 @@ REDUCTION_FACTOR = 2
 """At each rung the worse half stops. Ray's default of 4 stops three of four on the word of a quarter of the epochs."""
 
 
-class ArmScheduler(FIFOScheduler):  # type: ignore[misc]
+class ArmScheduler(FIFOScheduler):
     """An ASHA per arm (Li et al. 2020), in epochs and scores; its first rung comes after stage 1.
 
     Args:
@@ -36,14 +36,14 @@ class ArmScheduler(FIFOScheduler):  # type: ignore[misc]
         """Enter the trial into its arm."""
         self._arm(trial).on_trial_add(tune_controller, trial)
 
-    def on_trial_result(self, tune_controller: Any, trial: Trial, result: Mapping[str, Any]) -> str:
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop a trial that is among the worse half of its arm; the default is ranked and goes on."""
         if outcome_of(result) is Outcome.DIVERGED:
             return str(TrialScheduler.CONTINUE)  # it ends by itself, and its score ranks nobody
         action = self._arm(trial).on_trial_result(tune_controller, trial, result)
         return str(TrialScheduler.CONTINUE if is_default(trial) else action)
 
-    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: Mapping[str, Any]) -> None:
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Record the last score in the arm's rungs."""
         if outcome_of(result) is not Outcome.DIVERGED:
             self._arm(trial).on_trial_complete(tune_controller, trial, result)

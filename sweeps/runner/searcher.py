@@ -21,7 +21,7 @@ STARTUP_TRIALS = 5
 WORST_SCORE = 0.0
 
 
-class ArmSearcher(Searcher):  # type: ignore[misc]
+class ArmSearcher(Searcher):
     """Holds a study per arm; trial 0 of each is its default recipe.
 
     Written against `Searcher`, not as a subclass of Ray's `OptunaSearch`: of that class's methods none would stay, since it
@@ -49,7 +49,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]
         self._seed, self._to_config, self._stop = seed, to_config, stop
         self._running: dict[str, tuple[Arm, Recipe, optuna.Trial]] = {}
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # Ray's hint leaves FINISHED out
         """The next trial's config; `FINISHED` when every arm has had its number, or time is up."""
         turn = None if self._stop() else next(self._queue, None)
         if turn is None:

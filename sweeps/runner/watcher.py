@@ -28,7 +28,7 @@ REPORTED = (
 """What goes to MLflow of each report."""
 
 
-class Watcher(Callback):  # type: ignore[misc]
+class Watcher(Callback):
     """Translates events; nothing here waits, and MLflow's failures never reach the sweep.
 
     Args:

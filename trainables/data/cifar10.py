@@ -62,24 +62,32 @@ def _known(root: Path, files: set[str] | None = None) -> Listing:
 
 
 def _downloaded(root: Path, lock: Path) -> tuple[Listing, Arrays]:
-    before = {root / name for name in (FOLDER, ARCHIVE) if (root / name).exists()}
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        root.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock), _timeout(), redirect_stdout(sys.stderr):  # torchvision prints
+        with FileLock(lock), _removed_on_failure(root), _timeout(), redirect_stdout(sys.stderr):  # torchvision prints
             return _read(root, download=True)
     except (OSError, RuntimeError, HTTPException, tarfile.TarError, EOFError) as error:
-        for left in {root / FOLDER, root / ARCHIVE} - before:
-            shutil.rmtree(left, ignore_errors=True)
-            left.unlink(missing_ok=True)
-        with suppress(OSError):
-            root.rmdir()
         raise DataError(
             [
                 f"cifar10 must be downloaded once, but {_url()} gave: {reason(error)}: put {FOLDER}/ or {ARCHIVE} into {root}, "
                 "or take --data digits or --data FILE.npz."
             ]
         ) from error
+
+
+@contextmanager
+def _removed_on_failure(root: Path) -> Iterator[None]:
+    """Nothing half-fetched stays, nothing that was there before goes."""
+    mine = [path for path in (root / FOLDER, root / ARCHIVE) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        for path in mine:
+            shutil.rmtree(path, ignore_errors=True)
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            root.rmdir()
+        raise
 
 
 def _at(root: Path) -> tuple[Listing, Arrays]:

@@ -77,7 +77,7 @@ def _parts(root: Path) -> dict[SplitName, Path]:
     if strange:
         raise DataError(
             [
-                f"Beside {root / 'train'} only val and test may hold images, but {', '.join(map(repr, strange[:3]))} does: "
+                f"Beside {root / 'train'} only val and test may hold images, but there is {', '.join(map(repr, strange[:3]))}: "
                 "rename or move it."
             ]
         )

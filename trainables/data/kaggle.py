@@ -96,4 +96,8 @@ def _file_problems(path: Path, train: Path, table: Table, files: dict[str, list[
 
 def _unlabelled(files: dict[str, list[Path]], labelled: set[Path]) -> tuple[str, ...]:
     rest = {file for several in files.values() for file in several} - labelled
-    return (f"{len(rest)} {'files' if len(rest) > 1 else 'file'} without a label left out",) if rest else ()
+    return (
+        (f"{len(rest)} {'files' if len(rest) > 1 else 'file'} without a label {'are' if len(rest) > 1 else 'is'} left out",)
+        if rest
+        else ()
+    )

@@ -101,7 +101,7 @@ def test_an_unknown_folder_of_images_beside_train_is_refused(tmp_path: Path) -> 
     for name in "ab":
         fill(tmp_path / "set" / "train" / name, 9)
         fill(tmp_path / "set" / "valid" / name, 9)
-    assert "only val and test may hold images, but 'valid' does" in one_problem(tmp_path / "set")
+    assert "only val and test may hold images, but there is 'valid'" in one_problem(tmp_path / "set")
 
 
 def test_an_empty_class_folder_is_refused(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_kaggle_folder_is_flat_and_files_without_a_label_are_a_note(tmp_path: 
     assert summary.name == "dogs"
     assert summary.classes == ("cat", "dog")
     assert summary.counts["train"] == {"cat": 3, "dog": 3}
-    assert summary.notes[0] == "3 files without a label left out"
+    assert summary.notes[0] == "3 files without a label are left out"
 
 
 def test_a_kaggle_table_may_write_extensions_and_repeat_a_line(tmp_path: Path) -> None:

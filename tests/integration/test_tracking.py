@@ -1,0 +1,336 @@
+"""What MLflow holds after a sweep, and what the sweep notices of MLflow's failures: nothing but a line at the end."""
+
+import socket
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from sweeps.runner.tracking import TrackedData, Tracker, TrackingError, prepare_store
+from trainables.recipe import Recipe
+
+STUDY = "depth_vs_tricks"
+QUESTION = "Does depth still pay once the tricks are on?"
+DATA = TrackedData(
+    name="digits", digest="5f3a" * 16, source="sklearn.datasets.load_digits", num_images={"train": 500, "val": 200}
+)
+RECIPE = Recipe().as_dict()
+TRIAL = "resnet18/tricks/000"
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with tables, made once: making them takes a second or two."""
+    storage = tmp_path_factory.mktemp("template")
+    prepare_store(None, storage)
+    return storage / "mlflow.db"
+
+
+@pytest.fixture
+def store(template: Path, tmp_path: Path) -> tuple[str, Path]:
+    (tmp_path / "mlflow.db").write_bytes(template.read_bytes())
+    return prepare_store(None, tmp_path), tmp_path
+
+
+def test_the_default_store_is_made_in_the_storage_folder_without_a_word(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    uri = prepare_store(None, tmp_path / "new" / "mlruns")
+    assert uri == f"sqlite:///{tmp_path}/new/mlruns/mlflow.db"
+    with sqlite3.connect(tmp_path / "new" / "mlruns" / "mlflow.db") as database:
+        assert database.execute("select count(*) from runs").fetchone() == (0,)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_sweep_is_one_run_with_its_trials_under_it(store: tuple[str, Path]) -> None:
+    tracker = _started(store)
+    _trial(tracker, TRIAL, epochs=3)
+    tracker.trial_ended(TRIAL, "completed", wall_seconds=12.5, device_seconds=11.0, score=0.83, best_epoch=2)
+    report = store[1] / "report.html"
+    report.write_text("<h1>Result</h1>")
+    tracker.finish_sweep(
+        "completed", artifacts={"report.html": report, "tables/best.html": report}, metrics={"test/accuracy": 0.81}
+    )
+    assert tracker.close() is None
+
+    runs = _runs(store)
+    sweep, trial = runs["s1"], runs[TRIAL]
+    assert sweep.data.tags["sweep.role"] == "sweep"
+    assert sweep.data.tags["mlflow.note.content"] == QUESTION
+    assert sweep.data.tags["launcher"] == "test"
+    assert sweep.data.tags["mlflow.user"]
+    assert sweep.data.params == {"trials_per_arm": "16"}
+    assert sweep.data.metrics == {"test/accuracy": 0.81}
+    assert sweep.info.status == "FINISHED"
+    assert sorted(entry.path for entry in _client(store).list_artifacts(sweep.info.run_id)) == ["report.html", "tables"]
+    assert (store[1] / "artifacts" / STUDY / sweep.info.run_id / "artifacts" / "tables" / "best.html").is_file()
+    assert trial.data.tags["mlflow.parentRunId"] == sweep.info.run_id
+    assert {
+        name: trial.data.tags[name] for name in ("sweep.name", "sweep.study", "sweep.role", "sweep.trial_id", "sweep.arm")
+    } == {
+        "sweep.name": "s1",
+        "sweep.study": STUDY,
+        "sweep.role": "trial",
+        "sweep.trial_id": TRIAL,
+        "sweep.arm": "resnet18/tricks",
+    }
+    assert trial.data.params == {name: str(value) for name, value in RECIPE.items()}
+    assert {name: trial.data.metrics[name] for name in ("score", "best_epoch", "wall_seconds", "device_seconds")} == {
+        "score": 0.83,
+        "best_epoch": 2,
+        "wall_seconds": 12.5,
+        "device_seconds": 11.0,
+    }
+    assert _steps(store, trial) == [1, 2, 3]
+    for run in (sweep, trial):
+        (used,) = run.inputs.dataset_inputs
+        assert (used.dataset.name, used.dataset.digest) == ("digits", DATA.digest[:36])
+        assert '"num_train": 500' in used.dataset.profile
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        ("completed", "FINISHED"),
+        ("pruned", "FINISHED"),
+        ("diverged", "FAILED"),
+        ("failed", "FAILED"),
+        ("interrupted", "KILLED"),
+    ],
+)
+def test_an_outcome_is_a_status_and_a_tag(store: tuple[str, Path], outcome: Any, status: str) -> None:
+    tracker = _started(store)
+    _trial(tracker, TRIAL, epochs=1)
+    tracker.trial_ended(TRIAL, outcome, "what happened")
+    tracker.finish_sweep(outcome)
+    assert tracker.close() is None
+    for run in _runs(store).values():
+        assert run.info.status == status
+        assert run.data.tags["sweep.outcome"] == outcome
+    assert _runs(store)[TRIAL].data.tags["sweep.reason"] == "what happened"
+
+
+def test_a_resumed_sweep_continues_its_runs_and_logs_each_epoch_once(store: tuple[str, Path]) -> None:
+    first = _started(store)
+    _trial(first, TRIAL, epochs=3)
+    first.trial_ended(TRIAL, "interrupted", "Ctrl-C")
+    _trial(first, "resnet18/tricks/001", epochs=2)
+    _trial(first, "resnet18/tricks/002", epochs=2)
+    assert first.flush()  # and killed: no finish, no close
+
+    second = _started(store)
+    _trial(second, TRIAL, epochs=5)
+    _trial(second, TRIAL, epochs=5)  # told twice
+    _trial(second, "resnet18/tricks/001", epochs=4)
+    assert second.flush()
+    taken_up = _runs(store)[TRIAL]
+    assert taken_up.info.status == "RUNNING"
+    assert not {"sweep.outcome", "sweep.reason"} & taken_up.data.tags.keys()
+    second.trial_ended(TRIAL, "completed", score=0.9)
+    second.finish_sweep("interrupted")
+    assert second.close() is None
+    assert first.close() is None
+
+    assert len(_client(store).search_runs(_experiments(store))) == 4
+    runs = _runs(store)
+    assert {name: run.info.status for name, run in runs.items()} == {
+        "s1": "KILLED",
+        TRIAL: "FINISHED",
+        "resnet18/tricks/001": "KILLED",  # left open by this sweep
+        "resnet18/tricks/002": "KILLED",  # left open by the one that was killed
+    }
+    assert _steps(store, runs[TRIAL]) == [1, 2, 3, 4, 5]
+    assert _steps(store, runs["resnet18/tricks/001"]) == [1, 2, 3, 4]
+
+
+def test_a_finalists_seed_is_a_run_of_its_own(store: tuple[str, Path]) -> None:
+    tracker = _started(store)
+    tracker.trial_started(f"{TRIAL}/seed-1", "resnet18/tricks", 0, RECIPE | {"seed": 1}, role="finalist")
+    tracker.finish_sweep("completed")
+    assert tracker.close() is None
+    assert _runs(store)[f"{TRIAL}/seed-1"].data.tags["sweep.role"] == "finalist"
+
+
+def test_what_is_told_together_is_sent_together(store: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    log_batch = MlflowClient.log_batch
+
+    def counted(self: MlflowClient, run_id: str, metrics: Any = (), params: Any = (), tags: Any = (), **more: Any) -> Any:
+        calls.append(len(metrics))
+        return log_batch(self, run_id, metrics, params, tags, **more)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", counted)
+    tracker = _started(store)
+    tracker.flush()
+    calls.clear()
+    started = time.perf_counter()
+    for number in range(4):
+        _trial(tracker, f"resnet18/tricks/{number:03}", epochs=20)
+    assert time.perf_counter() - started < 0.1  # telling does not wait for MLflow
+    assert tracker.close() is None
+    assert calls == [40, 40, 40, 40]
+
+
+def test_a_store_that_breaks_is_one_line_at_the_end(
+    store: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tracker = _started(store)
+    _trial(tracker, TRIAL, epochs=1)
+    assert tracker.flush()
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise MlflowException("disk full\nand a traceback")
+
+    with monkeypatch.context() as patched:
+        for name in ("log_batch", "create_run"):
+            patched.setattr(MlflowClient, name, broken)
+        tracker.trial_reported(TRIAL, 2, {"val/accuracy": 0.2})
+        tracker.trial_started("resnet18/tricks/001", "resnet18/tricks", 1, RECIPE)
+        assert tracker.flush()
+    tracker.trial_reported("resnet18/tricks/001", 1, {"val/accuracy": 0.3})  # the run is made after all
+    tracker.trial_reported(TRIAL, 3, {"val/accuracy": 0.4})
+    assert tracker.close() == "2 writes to MLflow failed: MlflowException: disk full"
+    runs = _runs(store)
+    assert _steps(store, runs[TRIAL]) == [1, 3]
+    assert runs["resnet18/tricks/001"].data.params["backbone"] == "resnet18"
+    assert runs["resnet18/tricks/001"].data.metrics == {"val/accuracy": 0.3}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_database_that_is_gone_is_reported_and_quiet(store: tuple[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
+    tracker = _started(store)
+    assert tracker.flush()
+    with sqlite3.connect(store[1] / "mlflow.db") as database:
+        database.execute("drop table metrics")
+    _trial(tracker, TRIAL, epochs=1)
+    tracker.trial_ended(TRIAL, "completed")
+    tracker.finish_sweep("completed", artifacts={"missing.html": store[1] / "missing.html"})
+    line = tracker.close()
+    assert line is not None
+    assert "writes to MLflow failed: " in line
+    assert "no such table: metrics" in line
+    assert _runs_status(store[1]) == {"s1": "FINISHED", TRIAL: "FINISHED"}
+    assert "\n" not in line
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_store_that_hangs_ends_nothing_but_its_own_records(store: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr(MlflowClient, "create_run", lambda *_, **__: go_on.wait(20))
+    tracker = _started(store)
+    assert not tracker.flush(timeout=0.3)
+    assert tracker.close(timeout=0.3) == "MLflow did not take all writes within 0.3 s; the last ones are lost."
+    go_on.set()
+
+
+def test_a_sweep_without_a_run_is_said_to_have_none(store: tuple[str, Path]) -> None:
+    tracker = Tracker(*store)
+    tracker.trial_started(TRIAL, "resnet18/tricks", 0, RECIPE)
+    with pytest.raises(TrackingError, match="must have the sweep's run"):
+        tracker.sweep_run_id()
+    assert tracker.close() == "1 write to MLflow failed: AssertionError: start_sweep comes first"
+
+
+def test_sweeps_at_the_same_time_share_the_experiment(store: tuple[str, Path]) -> None:
+    trackers = [_started(store, name=f"s{number}") for number in range(4)]
+    for tracker in trackers:
+        _trial(tracker, TRIAL, epochs=2)
+        tracker.finish_sweep("completed")
+    assert [tracker.close() for tracker in trackers] == [None] * 4
+    runs = _client(store).search_runs(_experiments(store))
+    assert len(_experiments(store)) == 1
+    assert len(runs) == 8
+    parents = {run.info.run_id: run.data.tags["sweep.name"] for run in runs if run.data.tags["sweep.role"] == "sweep"}
+    children = [run for run in runs if run.data.tags["sweep.role"] == "trial"]
+    assert sorted(parents.values()) == ["s0", "s1", "s2", "s3"]
+    assert all(parents[run.data.tags["mlflow.parentRunId"]] == run.data.tags["sweep.name"] for run in children)
+
+
+@pytest.mark.parametrize(
+    "uri", ["mlruns", "/tmp/mlruns", "file:///tmp/mlruns", "localhost:5000", "sqlite://", "sqlite:///:memory:"]
+)
+def test_a_folder_of_files_or_no_uri_is_refused_with_what_works(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(TrackingError, match=r"must name a database or a server, but got .*: give sqlite:") as refused:
+        prepare_store(uri, tmp_path)
+    assert uri in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_server_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(TrackingError, match=f"must answer within 3 s, but http://anna:\\*\\*\\*@127.0.0.1:{port} did not"):
+        prepare_store(f"http://anna:secret@127.0.0.1:{port}", tmp_path)
+
+
+def test_a_server_that_says_nothing_is_refused_after_three_seconds(tmp_path: Path) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        started = time.perf_counter()
+        with pytest.raises(TrackingError, match="must answer within 3 s"):
+            prepare_store(f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path)
+        assert time.perf_counter() - started < 4
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("no database, but a text that is long enough to be read as one" * 20)
+    with pytest.raises(TrackingError, match=r"must open, but sqlite:.*not a database") as refused:
+        prepare_store(None, tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_another_mlflows_database_is_not_touched(store: tuple[str, Path]) -> None:
+    other = store[1] / "other.db"
+    other.write_bytes((store[1] / "mlflow.db").read_bytes())
+    with sqlite3.connect(other) as database:
+        database.execute("update alembic_version set version_num = '000000000000'")
+    with pytest.raises(TrackingError, match="back it up, then run `mlflow db upgrade"):
+        prepare_store(f"sqlite:///{other}", store[1])
+
+
+def _started(store: tuple[str, Path], name: str = "s1") -> Tracker:
+    tracker = Tracker(*store)
+    tracker.start_sweep(
+        study=STUDY,
+        sweep_name=name,
+        tags={"launcher": "test"},
+        params={"trials_per_arm": 16},
+        dataset=DATA,
+        description=QUESTION,
+    )
+    return tracker
+
+
+def _trial(tracker: Tracker, trial_id: str, *, epochs: int) -> None:
+    tracker.trial_started(trial_id, "resnet18/tricks", int(trial_id[-3:]), RECIPE)
+    for epoch in range(1, epochs + 1):
+        tracker.trial_reported(trial_id, epoch, {"epoch": epoch, "val/accuracy": epoch / 10, "val/loss": 1 / epoch})
+
+
+def _runs_status(storage: Path) -> dict[str, str]:
+    with sqlite3.connect(storage / "mlflow.db") as database:
+        return dict(database.execute("select name, status from runs").fetchall())
+
+
+def _client(store: tuple[str, Path]) -> MlflowClient:
+    return MlflowClient(store[0])
+
+
+def _experiments(store: tuple[str, Path]) -> list[str]:
+    return [experiment.experiment_id for experiment in _client(store).search_experiments(filter_string=f"name = '{STUDY}'")]
+
+
+def _runs(store: tuple[str, Path]) -> dict[str, Run]:
+    return {run.info.run_name: run for run in _client(store).search_runs(_experiments(store))}
+
+
+def _steps(store: tuple[str, Path], run: Run) -> list[int]:
+    return [point.step for point in _client(store).get_metric_history(run.info.run_id, "val/accuracy")]
