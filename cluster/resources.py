@@ -34,7 +34,7 @@ class Slots:
     @property
     def whole_gpus(self) -> int:
         """GPUs that all slots together occupy."""
-        return math.ceil(self.count * self.gpus - 1e-9)
+        return math.ceil(self.count / _per_gpu(self.gpus)) if self.gpus else 0
 
     @property
     def unit(self) -> str:
@@ -48,11 +48,12 @@ class Slots:
 
 
 def cpu_slots(cpus: int) -> Slots:
-    """Slots on CPUs alone: one core each, so that no core is shared and none idles.
+    """Slots on CPUs alone: one core each, or where there are many, the equal cut that shares no core and idles fewest.
 
     One thread a trial beats more threads on one trial: `benchmarks/slots.py` runs the same trials both ways.
     """
-    count = max(1, min(cpus, CPU_SLOTS_AT_MOST))
+    few = range(CPU_SLOTS_AT_MOST // 2 + 1, CPU_SLOTS_AT_MOST + 1)
+    count = max(1, cpus) if cpus <= CPU_SLOTS_AT_MOST else max(few, key=lambda n: (n * (cpus // n), n))
     return Slots(count=count, cpus=max(1, cpus // count), gpus=0.0, device="cpu")
 
 
@@ -64,5 +65,10 @@ def gpu_slots(cpus: int, gpus: int, gpus_per_trial: float) -> Slots:
         gpus: All GPUs that the sweep may use, at least 1.
         gpus_per_trial: In (0, 1].
     """
-    count = gpus * int(1 / gpus_per_trial + 1e-9)  # a fraction is cut out of one GPU, never out of two
+    count = gpus * _per_gpu(gpus_per_trial)
     return Slots(count=count, cpus=max(1, cpus // count), gpus=gpus_per_trial, device="cuda")
+
+
+def _per_gpu(gpus_per_trial: float) -> int:
+    """A fraction is cut out of one GPU, never out of two."""
+    return int(1 / gpus_per_trial + 1e-9)

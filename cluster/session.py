@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 CONNECT_TIMEOUT_S = 3.0
 OBJECT_STORE_BYTES = 128 * 1024**2
@@ -81,7 +82,7 @@ def session(address: str, *, cpus: int, gpus: int) -> Iterator[Capacity]:
 
     for name in ("ray", "ray.tune", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    options = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
+    options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
     if address == "local":
         options |= {"num_cpus": cpus, "num_gpus": gpus, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
     try:

@@ -67,7 +67,13 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arm:
-    """One thing that is compared, with all that is tuned inside it."""
+    """One thing that is compared, with all that is tuned inside it.
+
+    Attributes:
+        name: Its values along the arm dimensions, joined by '/'.
+        fixed: Values that all its recipes share, and those of tuned names while their condition does not hold.
+        tuned: Its dimensions; a condition looks at what stands above it.
+    """
 
     name: str
     fixed: Mapping[str, Value]
@@ -75,11 +81,7 @@ class Arm:
 
     def default_sample(self) -> dict[str, Value]:
         """Values of the tuned dimensions in the default recipe; those whose condition does not hold are left out."""
-        sample: dict[str, Value] = {}
-        for name, dim in self.tuned.items():
-            if applies(dim, {**self.fixed, **sample}):
-                sample[name] = dim.default
-        return sample
+        return self.sample_with({})
 
     def recipe(self, sample: Mapping[str, Value]) -> Recipe:
         """The recipe of one sample of the tuned dimensions.
@@ -93,12 +95,20 @@ class Arm:
         """Trial 0 of the arm."""
         return self.recipe(self.default_sample())
 
-    def longest_stage1(self) -> int:
-        """Stage-1 epochs of the recipe with the longest stage 1."""
-        dim = self.tuned.get("stage1_epochs", self.fixed.get("stage1_epochs", 0))
-        if isinstance(dim, Choice):
-            return max(int(option) for option in dim.options)
-        return int(dim.high if isinstance(dim, Int | Float) else dim)
+    def sample_with(self, chosen: Mapping[str, Value]) -> dict[str, Value]:
+        """The default sample with some values chosen; what they switch on or off follows."""
+        sample: dict[str, Value] = {}
+        for name, dim in self.tuned.items():
+            if applies(dim, {**self.fixed, **sample}):
+                sample[name] = chosen.get(name, dim.default)
+        return sample
+
+    def possible(self, name: str) -> tuple[Any, ...]:
+        """Values that a recipe field can take in this arm; of a range its two ends."""
+        dim, otherwise = self.tuned.get(name), (self.fixed.get(name, getattr(Recipe(), name)),)
+        if dim is None:
+            return otherwise
+        return tuple(dict.fromkeys((*_ends(dim), *(otherwise if dim.when else ()))))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +129,8 @@ class SearchSpace:
     fixed: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if problems := list(dict.fromkeys(_problems(self))):
+        problems = list(dict.fromkeys(_problems(self))) or list(dict.fromkeys(_recipe_problems(self)))
+        if problems:
             raise ValueError("\n".join(problems))
 
     def grid(self) -> tuple[Arm, ...]:
@@ -130,12 +141,14 @@ class SearchSpace:
         """The arms whose name matches one of some shell patterns, such as `resnet18/*` or `resnet18/*,resnet34/*`.
 
         Raises:
-            ValueError: No arm does; the message lists them.
+            ValueError: A pattern matches no arm; the message lists them.
         """
-        patterns = [part.strip() for part in pattern.split(",")]
-        if chosen := tuple(arm for arm in self.grid() if any(fnmatch.fnmatchcase(arm.name, part) for part in patterns)):
-            return chosen
-        raise ValueError(unknown_name(pattern, [arm.name for arm in self.grid()], "pattern that matches an arm"))
+        arms, patterns = self.grid(), [part.strip() for part in pattern.split(",")]
+        idle = [part for part in patterns if not any(fnmatch.fnmatchcase(arm.name, part) for arm in arms)]
+        if idle:
+            lines = (unknown_name(part, [arm.name for arm in arms], "pattern that matches an arm") for part in idle)
+            raise ValueError("\n".join(lines))
+        return tuple(arm for arm in arms if any(fnmatch.fnmatchcase(arm.name, part) for part in patterns))
 
     def swept(self) -> frozenset[str]:
         """Recipe fields that are arms or tuned: no preset and no flag may set them."""
@@ -147,13 +160,13 @@ class SearchSpace:
     def with_fixed(self, **values: Value) -> SearchSpace:
         """The same space with other fixed values; where `epochs` changes, stages and warm-up keep their share of it."""
         kept = {name: value for name, value in values.items() if name not in self.swept()}
-        before = self.fixed.get("epochs", Recipe().epochs)
-        share = float(kept.get("epochs", before)) / float(before)
+        before = int(self.fixed.get("epochs", Recipe().epochs))
+        after = int(kept.get("epochs", before))
         scaled = {
-            name: dim if not isinstance(dim, Mapping) else {key: _scale_variant(v, share) for key, v in dim.items()}
+            name: dim if not isinstance(dim, Mapping) else {key: _scale_variant(v, before, after) for key, v in dim.items()}
             for name, dim in self.arms.items()
         }
-        inner = _scale_variant(Variant(fixed=self.fixed, tuned=self.tuned), share)
+        inner = _scale_variant(Variant(fixed=self.fixed, tuned=self.tuned), before, after)
         return SearchSpace(arms=scaled, tuned=inner.tuned, fixed={**inner.fixed, **kept})
 
     def _arm(self, names: Sequence[Value]) -> Arm:
@@ -165,59 +178,87 @@ class SearchSpace:
                 tuned |= variant.tuned
             else:
                 fixed[dimension] = name
-        kept = {name: value for name, value in fixed.items() if name not in tuned}
+        kept = {name: value for name, value in fixed.items() if name not in tuned or tuned[name].when}
         return Arm(name="/".join(map(str, names)), fixed=kept, tuned=tuned)
 
 
-def _scale_variant(variant: Variant, share: float) -> Variant:
-    fixed = {name: _scale(value, share) if name in EPOCH_FIELDS else value for name, value in variant.fixed.items()}
-    tuned: dict[str, Dimension] = {}
-    for name, dim in variant.tuned.items():
+def _ends(dim: Dimension) -> tuple[Value, ...]:
+    return dim.options if isinstance(dim, Choice) else (dim.low, dim.high)
+
+
+def _scale_variant(variant: Variant, before: int, after: int) -> Variant:
+    def scale(value: Any) -> Any:
+        """A length that is not 0 stays at least 1, and shorter than the whole."""
+        return max(1, min(round(value * after / before), after - 1)) if value else value
+
+    def scale_dim(name: str, dim: Dimension) -> Dimension:
+        when = {other: tuple(map(scale, v)) if other in EPOCH_FIELDS else v for other, v in dim.when.items()}
+        dim = replace(dim, when=when)
         if name not in EPOCH_FIELDS or isinstance(dim, Float):
-            tuned[name] = dim
-        elif isinstance(dim, Int):
-            tuned[name] = replace(
-                dim, low=_scale(dim.low, share), high=_scale(dim.high, share), default=_scale(dim.default, share)
-            )
-        else:
-            options = tuple(dict.fromkeys(_scale(option, share) for option in dim.options))
-            tuned[name] = replace(dim, options=options, default=_scale(dim.default, share))
-    return Variant(fixed=fixed, tuned=tuned)
+            return dim
+        if isinstance(dim, Int):
+            return replace(dim, low=scale(dim.low), high=scale(dim.high), default=scale(dim.default))
+        return replace(dim, options=tuple(dict.fromkeys(map(scale, dim.options))), default=scale(dim.default))
 
-
-def _scale(epochs: Any, share: float) -> int:
-    """A length that is not 0 stays at least 1."""
-    return max(1, round(epochs * share)) if epochs else 0
+    fixed = {name: scale(value) if name in EPOCH_FIELDS else value for name, value in variant.fixed.items()}
+    return Variant(fixed=fixed, tuned={name: scale_dim(name, dim) for name, dim in variant.tuned.items()})
 
 
 def _problems(space: SearchSpace) -> Iterator[str]:
     known = Recipe.field_names()
     yield from (unknown_name(name, known, "recipe field, so it cannot be fixed") for name in space.fixed if name not in known)
-    yield from _tuned_problems(space.tuned, space.fixed)
+    yield from _tuned_problems(space.tuned)
+    yield from (f"a name has one role, but {n!r} is fixed and tuned." for n in space.tuned if n in space.fixed)
     if not space.arms or not all(space.arms.values()):
         yield "a space needs at least one arm dimension, each with at least one value; `find the best` has one arm too."
         return
+    owners: dict[str, str] = {}
     for name, values in space.arms.items():
-        if isinstance(values, Mapping):
-            for label, variant in values.items():
-                if not label or "/" in label:
-                    yield f"a variant's name must hold no '/', but got {label!r}."
-                strange = [n for n in variant.fixed if n not in known]
-                yield from (unknown_name(n, known, f"recipe field, so {label} cannot fix it") for n in strange)
-                yield from _tuned_problems(variant.tuned, {**space.fixed, **variant.fixed})
-                both = [n for n in variant.tuned if n in variant.fixed]
-                yield from (f"a name has one role, but {n!r} is fixed and tuned in {label}." for n in both)
-        else:
-            if name not in known:
-                yield unknown_name(name, known, "recipe field, so it cannot be an arm")
-            if len(set(values)) != len(values):
-                yield f"the values of an arm dimension must differ, but got {name} = {', '.join(map(str, values))}."
-            if name in space.tuned:
-                yield f"a name has one role, but {name!r} is an arm and tuned."
+        yield from _variant_problems(space, values) if isinstance(values, Mapping) else _arm_problems(space, name, values)
+        inside = [n for v in values.values() for n in (*v.fixed, *v.tuned)] if isinstance(values, Mapping) else [name]
+        for n in dict.fromkeys(inside):
+            if n in owners:
+                yield f"a name has one role, but {n!r} is varied by {owners[n]} and by {name}."
+            owners[n] = name
+    for arm in space.grid():
+        yield from _condition_problems(arm)
 
 
-def _tuned_problems(tuned: Mapping[str, Dimension], fixed: Mapping[str, Value]) -> Iterator[str]:
-    seen: list[str] = [*fixed]
+def _arm_problems(space: SearchSpace, name: str, values: Sequence[Value]) -> Iterator[str]:
+    if name not in Recipe.field_names():
+        yield unknown_name(name, Recipe.field_names(), "recipe field, so it cannot be an arm")
+    if len(set(map(str, values))) != len(values):
+        yield f"the values of an arm dimension must differ, but got {name} = {', '.join(map(str, values))}."
+    roles = {"tuned": space.tuned, "fixed": space.fixed}
+    yield from (f"a name has one role, but {name!r} is an arm and {role}." for role, names in roles.items() if name in names)
+
+
+def _variant_problems(space: SearchSpace, variants: Mapping[str, Variant]) -> Iterator[str]:
+    known = Recipe.field_names()
+    for label, variant in variants.items():
+        if not label or "/" in label:
+            yield f"a variant's name must hold no '/' and not be empty, but got {label!r}."
+        strange = [n for n in variant.fixed if n not in known]
+        yield from (unknown_name(n, known, f"recipe field, so {label} cannot fix it") for n in strange)
+        yield from _tuned_problems(variant.tuned)
+        both = [n for n in variant.fixed if n in variant.tuned or n in space.tuned]
+        yield from (f"a name has one role, but {n!r} is fixed and tuned in {label}." for n in both)
+
+
+def _recipe_problems(space: SearchSpace) -> Iterator[str]:
+    """Rules of the recipe that an arm's default breaks, or any two of its dimensions at their ends."""
+    for arm in space.grid():
+        ends = {name: _ends(dim) for name, dim in arm.tuned.items()}
+        names = itertools.combinations_with_replacement(ends, 2)
+        pairs = [{one: a, two: b} for one, two in names for a, b in itertools.product(ends[one], ends[two])]
+        for sample in ({}, *pairs):
+            try:
+                arm.recipe(arm.sample_with(sample))
+            except ValueError as error:
+                yield from (f"{arm.name}: {line}" for line in str(error).splitlines())
+
+
+def _tuned_problems(tuned: Mapping[str, Dimension]) -> Iterator[str]:
     for name, dim in tuned.items():
         if name not in Recipe.field_names():
             yield unknown_name(name, Recipe.field_names(), "recipe field, so it cannot be tuned")
@@ -228,6 +269,11 @@ def _tuned_problems(tuned: Mapping[str, Dimension], fixed: Mapping[str, Value]) 
             yield f"low <= default <= high must hold, but {name} has {dim.low}, {dim.default}, {dim.high}."
         elif dim.log and dim.low <= 0:
             yield f"a log scale needs low > 0, but {name} has low={dim.low}."
+
+
+def _condition_problems(arm: Arm) -> Iterator[str]:
+    seen = [name for name in arm.fixed if name not in arm.tuned]
+    for name, dim in arm.tuned.items():
         unmet = [other for other in dim.when if other not in seen]
         yield from (f"a condition must name a dimension above it, but {name} depends on {other!r}." for other in unmet)
         seen.append(name)

@@ -10,34 +10,48 @@ import torch
 
 from trainables.checkpoint import BEST, LAST
 from trainables.data.dataset import Caps, prepare
-from trainables.finetune import finetune
+from trainables.finetune import DivergedError, finetune
 from trainables.recipe import EPOCH, SCORE, TRAIN_ACCURACY, TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS, Recipe
 
 
 @click.command()
 @click.argument("recipe_file", metavar="RECIPE.json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default=Path("retrained"), help="Folder for best.pt.")
-@click.option("--device", help="cpu or cuda; default: what the sweep used.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("retrained"), help="Folder for best.pt.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Default: what the sweep used.")
 def main(recipe_file: Path, out: Path, device: str | None) -> None:
     """Train the recipe that a sweep left in RECIPE.json on the same data and write OUT/best.pt."""
-    saved = json.loads(recipe_file.read_text())
     try:
-        recipe = Recipe.from_sample(saved["recipe"])
-        origin = saved["data"]
-        caps = Caps(**origin["caps"])
-        cache = Path(saved["cache"])
-        data = prepare(origin["source"], image_size=origin["image_size"], caps=caps, seed=origin["seed"], cache=cache)
+        saved = json.loads(recipe_file.read_text())
+        origin, cache, threads, score = saved["data"], Path(saved["cache"]), int(saved["threads"]), float(saved["score"])
+        source, digest, image_size, seed = (origin[name] for name in ("source", "digest", "image_size", "seed"))
+        weights = Path(saved["weights_file"]) if saved["weights_file"] else None
+        recipe, caps = Recipe.from_sample(saved["recipe"]), Caps(**origin["caps"])
+        place = torch.device(device or saved["device"])
+    except (LookupError, TypeError, AttributeError, RuntimeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise _Refused(f"{recipe_file} must be the recipe.json of a sweep's champion, but {reason}.") from error
     except ValueError as error:
-        raise click.ClickException(str(error)) from error
-    if data.digest != origin["digest"]:
-        raise click.ClickException(f"the data have changed: digest {data.digest}, but the sweep had {origin['digest']}.")
+        raise _Refused(str(error)) from error
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise _Refused("the recipe was trained on a GPU, but torch sees none here: pass --device cpu.")
     if (out / LAST).exists():
-        raise click.ClickException(f"{out} holds an unfinished run: give another folder with --out.")
-    torch.set_num_threads(saved["threads"])
-    weights = Path(saved["weights_file"]) if saved["weights_file"] else None
-    finetune(recipe, data, torch.device(device or saved["device"]), _show, weights=weights, checkpoints=out)
+        raise _Refused(f"{out} holds an unfinished run: give another folder with --out.")
+    try:
+        data = prepare(source, image_size=image_size, caps=caps, seed=seed, cache=cache)
+        if data.digest != digest:
+            raise _Refused(f"the data have changed: digest {data.digest}, but the sweep had {digest}.")
+        torch.set_num_threads(threads)
+        finetune(recipe, data, place, _show, weights=weights, checkpoints=out)
+    except ValueError as error:
+        raise _Refused(str(error)) from error
+    except DivergedError as error:
+        raise click.ClickException(str(error)) from error
     (out / LAST).unlink()
-    click.echo(f"{out / BEST}: the sweep's score was {saved['score']:.4f}")
+    click.echo(f"{out / BEST}: the sweep's score was {score:.4f}")
+
+
+class _Refused(click.ClickException):
+    exit_code = 2  # as click's own refusals
 
 
 def _show(metrics: dict[str, float]) -> None:

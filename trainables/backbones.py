@@ -66,7 +66,7 @@ BACKBONES: dict[str, Backbone] = {
     "mobilenet_v2": Backbone(
         build=lambda: torchvision.models.get_model("mobilenet_v2", weights=None),
         groups={name: tuple(f"features.{i}" for i in blocks) for name, blocks in _MOBILENET_BLOCKS.items()},
-        head="classifier",
+        head="classifier.1",  # after its dropout
         num_features=1280,
         first_conv="features.0.0",
         max_pool=None,
@@ -121,7 +121,7 @@ class Network(nn.Sequential):
             with_head: The head must be there too, as in our own checkpoints.
 
         Raises:
-            ValueError: One line for each missing or unexpected key and for each wrong shape.
+            ValueError: A line each for missing keys, unexpected ones and wrong shapes, the first three named.
         """
         here = {self._rename(key): key for key in self.state_dict()}
         if not with_head:
@@ -133,7 +133,8 @@ class Network(nn.Sequential):
         self.load_state_dict(renamed, strict=False)
 
     def _is_head(self, name: str) -> bool:
-        return name.startswith(f"{self.head}.")
+        # Whatever stands in the place of torchvision's head: `fc.0.weight` of an mlp, `classifier.weight` without its dropout.
+        return name.startswith(f"{self.head.partition('.')[0]}.")
 
     def _rename(self, key: str) -> str:
         for ours, theirs in self._torch_names.items():
@@ -197,14 +198,18 @@ def _state_problems(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
     # Files from before PyTorch 0.4.1 lack `num_batches_tracked`; nothing reads it at the default momentum.
     missing = [k for k in expected if k not in found and not k.endswith("num_batches_tracked")]
     unexpected = [k for k in found if k not in expected]
-    shapes = [k for k in expected if k in found and expected[k].shape != found[k].shape]
+    shapes = [
+        f"{k!r} has the shape {list(found[k].shape)} instead of {list(expected[k].shape)}"
+        for k in expected
+        if k in found and expected[k].shape != found[k].shape
+    ]
     return [
-        *_listed("is missing", missing),
-        *_listed("is unexpected", unexpected),
-        *(f"{k!r} must have the shape {list(expected[k].shape)}, but has {list(found[k].shape)}." for k in shapes[:5]),
+        *_first("it lacks {}", list(map(repr, missing))),
+        *_first("it has the unexpected {}", list(map(repr, unexpected))),
+        *_first("{}", shapes),
     ]
 
 
-def _listed(what: str, keys: list[str]) -> list[str]:
-    more = f" (and {len(keys) - 3} more)" if len(keys) > 3 else ""
-    return [f"{', '.join(map(repr, keys[:3]))}{more} {what}."] if keys else []
+def _first(sentence: str, items: list[str]) -> list[str]:
+    more = f" and {len(items) - 3} more" if len(items) > 3 else ""
+    return [sentence.format(", ".join(items[:3]) + more)] if items else []

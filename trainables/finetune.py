@@ -101,7 +101,7 @@ def finetune(
     """
     network = build(recipe, len(data.classes))
     if weights is not None:
-        pretrained.load(network, weights)
+        pretrained.load(network, weights, recipe.backbone)
     network.to(device)
     plan = stages(recipe)
     progress, saved = Progress(), checkpoint.load_last(checkpoints) if checkpoints else None
@@ -227,7 +227,7 @@ def train_batch(network: nn.Module, optimizer: torch.optim.Optimizer, images: Te
     logits = network(normalise(images))
     loss = F.cross_entropy(logits, targets)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()
     return logits.detach(), loss.detach()
 

@@ -38,7 +38,7 @@ def train(config: TrialConfig) -> None:
     Raises:
         RuntimeError: Ray gave the trial a GPU that torch cannot see: training on the CPU instead would be silent and slow.
     """
-    check_device(config["device"], [int(gpu) for gpu in ray.get_gpu_ids()], torch.cuda.is_available())
+    check_device(config["device"], [str(gpu) for gpu in ray.get_gpu_ids()], torch.cuda.is_available())
     torch.set_num_threads(config["threads"])
     checkpoints = Path(config["checkpoints"])
     try:
@@ -59,7 +59,7 @@ def train(config: TrialConfig) -> None:
             torch.cuda.empty_cache()
 
 
-def check_device(device: str, gpu_ids: list[int], cuda_available: bool) -> None:
+def check_device(device: str, gpu_ids: list[str], cuda_available: bool) -> None:
     """Hold what Ray gave against what torch sees.
 
     Raises:
@@ -67,6 +67,6 @@ def check_device(device: str, gpu_ids: list[int], cuda_available: bool) -> None:
     """
     if device == "cuda" and not cuda_available:
         raise RuntimeError(
-            f"the trial holds GPU {', '.join(map(str, gpu_ids)) or 'none'} of Ray's, but torch sees no GPU: "
+            f"the trial holds GPU {', '.join(gpu_ids) or 'none'} of Ray's, but torch sees no GPU: "
             "install a torch that fits this node's driver, or pass --gpus 0."
         )

@@ -84,9 +84,14 @@ class Recipe:
             ValueError: A name that is no field, or a value that breaks its field's rule.
         """
         known = cls.field_names()
-        if unknown := [unknown_name(name, known, "recipe field") for name in sample if name not in known]:
+        unknown = [unknown_name(name, known, "recipe field") for name in sample if name not in known]
+        try:
+            recipe = cls(**{name: value for name, value in sample.items() if name in known})
+        except ValueError as error:
+            raise ValueError("\n".join([*unknown, str(error)])) from error
+        if unknown:
             raise ValueError("\n".join(unknown))
-        return cls(**sample)
+        return recipe
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, the inverse of `from_sample`."""
@@ -133,6 +138,12 @@ _REAL = {  # over or at least, and under
 
 
 def _problems(recipe: Recipe) -> Iterable[str]:
+    for name in ("backbone", "weights"):
+        value = getattr(recipe, name)
+        if type(value) is not str or not value:
+            yield f"{name} must be a name, but got {value!r}."
+    if type(recipe.nesterov) is not bool:
+        yield f"nesterov must be true or false, but got {recipe.nesterov!r}."
     for name, literal in _CHOICES.items():
         if (value := getattr(recipe, name)) not in get_args(literal):
             yield unknown_name(str(value), get_args(literal), f"value of {name}")

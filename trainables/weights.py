@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
+import http.client
 import socket
-import urllib.error
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch import Tensor
 from trainables.backbones import Network, backbone
 
 DOWNLOAD_TIMEOUT_S = 10
+NAMES = ("imagenet", "none")  # what is no path
 
 
 class WeightsError(ValueError):
@@ -60,21 +60,22 @@ def read(path: Path) -> dict[str, Tensor]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        if isinstance(error, pickle.UnpicklingError):
-            reason = ["it holds something else than tensors, or is no file of torch.save"]
-        raise WeightsError(f"{path} cannot be read as weights ({reason[0]}): save a state dict with torch.save.") from error
+    except Exception as error:  # what damaged bytes lead torch's reader to: IndexError, struct.error, AssertionError …
+        reason = "it holds something else than tensors, or is no file of torch.save"
+        if isinstance(error, OSError | RuntimeError) and str(error).strip():
+            reason = str(error).strip().splitlines()[0]
+        raise WeightsError(f"{path} cannot be read as weights ({reason}): save a state dict with torch.save.") from error
     if isinstance(state, Mapping) and isinstance(inner := state.get("state_dict"), Mapping):
         state = inner  # a checkpoint of ours or of most training scripts
-    others = [] if not isinstance(state, Mapping) else [k for k, v in state.items() if not isinstance(v, Tensor)]
+    items = state.items() if isinstance(state, Mapping) else ()
+    others = [key for key, value in items if not (isinstance(key, str) and isinstance(value, Tensor))]
     if not isinstance(state, Mapping) or not state or others:
         what = f"also holds {', '.join(map(repr, others[:3]))}" if others else f"holds a {type(state).__name__}"
         raise WeightsError(f"{path} must hold a state dict of tensors, but {what}: save model.state_dict() alone.")
     return dict(state)
 
 
-def load(network: Network, path: Path) -> None:
+def load(network: Network, path: Path, backbone_name: str) -> None:
     """Load the backbone's weights into a network; a head in the file is passed over.
 
     Raises:
@@ -85,7 +86,8 @@ def load(network: Network, path: Path) -> None:
     except WeightsError:
         raise
     except ValueError as error:
-        raise WeightsError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
+        wrong = "; ".join(str(error).splitlines())
+        raise WeightsError(f"{path} must fit {backbone_name}, but {wrong}: pass weights of that backbone.") from error
 
 
 def digest(path: Path | None) -> str:
@@ -101,12 +103,12 @@ def _download(backbone_name: str) -> Path:
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
     if path.is_file():
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
     prefix = path.stem.rpartition("-")[2]
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with _socket_timeout(DOWNLOAD_TIMEOUT_S):
             torch.hub.download_url_to_file(entry.url, str(path), hash_prefix=prefix, progress=False)
-    except (urllib.error.URLError, OSError, RuntimeError) as error:
+    except (OSError, http.client.HTTPException, RuntimeError) as error:
         raise WeightsError(
             f"the imagenet weights for {backbone_name} cannot be downloaded ({error}): put {path.name} into {path.parent}, "
             f"or pass --weights with a file or a folder that holds {backbone_name}.pt."

@@ -74,8 +74,8 @@ def register_champion(
     client = MlflowClient(tracker.tracking_uri, registry_uri=tracker.tracking_uri)
     metadata = {"classes": list(classes), "image_size": recipe["image_size"], "recipe": dict(recipe)}
     try:
-        model = _log_model(client, run_id, classifier, checkpoint, metadata)
         _ensure_registered(client, name)
+        model = _log_model(client, run_id, classifier, checkpoint, metadata)
         mlflow.set_tracking_uri(tracker.tracking_uri)  # where the next line looks for the model, whatever its client's store is
         made = client.create_model_version(
             name, f"models:/{model.model_id}", run_id, dict(tags or {}), description=description, model_id=model.model_id

@@ -219,9 +219,11 @@ class SweepRuns:
     def _experiment(self) -> str:
         experiment = self._client.get_experiment_by_name(self._study)
         if experiment is None:
-            server = self._uri.startswith(("http://", "https://"))
+            location = None if self._uri.startswith(("http://", "https://")) else self._artifacts.as_uri()
+            note = self._starts[SWEEP].tags["mlflow.note.content"]  # shown above the table of runs
+            tags = {"mlflow.note.content": note, "mlflow.experimentKind": "custom_model_development"}
             try:
-                made: str = self._client.create_experiment(self._study, None if server else self._artifacts.as_uri())
+                made: str = self._client.create_experiment(self._study, location, tags)
                 return made
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from sweeps.runner.study import PRESETS
 from trainables.recipe import unknown_name
@@ -49,7 +50,7 @@ class Options:
 def _whole(low: int, high: int | None = None) -> Callable[[str], int]:
     def parse(value: str) -> int:
         rule = f"a whole number from {low} to {high}" if high else f"a whole number, {low} or more"
-        if not re.fullmatch(r"[+-]?\d{1,18}", value):
+        if not re.fullmatch(r"[+-]?\d{1,18}", value, re.ASCII):
             raise ValueError(rule)
         if int(value) < low or (high is not None and int(value) > high):
             raise ValueError(rule)
@@ -59,10 +60,7 @@ def _whole(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 def _share(value: str) -> float:
-    try:
-        share = float(value)
-    except ValueError:
-        share = math.nan
+    share = float(value) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", value, re.ASCII | re.IGNORECASE) else math.nan
     if not 0 < share <= 1:
         raise ValueError("over 0 and at most 1, since a trial trains on one GPU or a share of one")
     if share < 0.01:
@@ -72,7 +70,7 @@ def _share(value: str) -> float:
 
 def _duration(value: str) -> float:
     rule = "a time such as 90s, 45m, 2h or 1h30m"
-    match = re.fullmatch(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", value)
+    match = re.fullmatch(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", value, re.ASCII)
     seconds = sum(int(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True)) if match else 0
     if seconds == 0:
         raise ValueError(rule)
@@ -92,13 +90,16 @@ def _preset(value: str) -> str:
 
 
 def _text(value: str) -> str:
-    if not value.strip() or any(ord(character) < 32 for character in value):
+    if not value.strip() or value.splitlines() != [value] or any(ord(character) < 32 for character in value):
         raise ValueError("a value without line breaks, not an empty one")
     return value
 
 
 def _folder(value: str) -> Path:
-    return Path(_text(value)).expanduser().absolute()
+    try:
+        return Path(_text(value)).expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError("a folder, and where it begins with '~' that user's home must be known") from error
 
 
 class _Checked(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic from click 8.4
@@ -163,23 +164,23 @@ def parse(study: click.Command, arguments: Sequence[str]) -> Options:
             strange = [argument for argument in ctx.args if argument.startswith("-")] or ctx.args
             problems += [unknown_name(argument.partition("=")[0], known, "flag of a study") for argument in strange]
             given = {key: value for key, value in ctx.params.items() if value is not None}
+            named = {key for key in ctx.params if ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE}
+            problems += _contradictions(given, named)
     except click.UsageError as error:
         problems.append(error.format_message())
     if problems:
         raise Refused(problems)
-    options = Options(**given)
-    if contradictions := list(_contradictions(options)):
-        raise Refused(contradictions)
-    return options
+    return Options(**given)
 
 
-def _contradictions(options: Options) -> Sequence[str]:
+def _contradictions(given: Mapping[str, Any], named: Collection[str]) -> Sequence[str]:
+    """Of flags with good values, and flags that were named at all."""
     problems = []
-    if options.preset == "demo" and options.data is not None and options.weights is None:
+    if given.get("preset") == "demo" and "data" in named and "weights" not in named:
         problems.append(
             "--data with --preset demo needs --weights, since the demo's own weights know digits only: "
             "pass imagenet, none, digits-source, a file or a folder."
         )
-    if options.gpus == 0 and options.gpus_per_trial is not None:
+    if given.get("gpus") == 0 and "gpus_per_trial" in named:
         problems.append("--gpus-per-trial needs a GPU, but --gpus is 0: leave one of the two out.")
     return problems

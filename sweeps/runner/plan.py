@@ -6,8 +6,8 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,7 @@ from trainables.backbones import build
 from trainables.data import dataset
 from trainables.data.dataset import Caps, Dataset
 from trainables.device import count_gpus
+from trainables.recipe import Recipe
 
 T = TypeVar("T")
 
@@ -53,8 +54,8 @@ class Plan:
 
     @property
     def backbones(self) -> tuple[str, ...]:
-        """Backbones of the default recipes, each once."""
-        return tuple(dict.fromkeys(arm.default_recipe().backbone for arm in self.arms))
+        """Backbones of all recipes, each once."""
+        return backbones_of(self.arms)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,8 +83,9 @@ def make_plan(study: Sweep, options: Options) -> Plan:
         problems.append(f"--name must be new, but {storage / 'sweeps' / options.name} exists: choose another name.")
     _collect(problems, lambda: _check_writable(storage))
     chosen = options.weights or preset.weights
-    for backbone in dict.fromkeys(arm.default_recipe().backbone for arm in arms):
-        _collect(problems, partial(_check_weights, chosen, backbone, arms))
+    _collect(problems, lambda: _check_weights(chosen, arms))
+    if options.tracking_uri is not None:
+        _collect(problems, partial(_check_tracking, options.tracking_uri))
     plan = Plan(
         study=study,
         options=options,
@@ -91,7 +93,7 @@ def make_plan(study: Sweep, options: Options) -> Plan:
         preset_name=preset_name,
         arms=arms,
         trials_per_arm=options.trials or preset.trials_per_arm or study.trials_per_arm,
-        epochs=max((arm.default_recipe().epochs for arm in arms), default=0),
+        epochs=max((epochs for arm in arms for epochs in arm.possible("epochs")), default=0),
         data=options.data or preset.data,
         weights=chosen,
         caps=Caps(train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class),
@@ -139,7 +141,12 @@ def gather(plan: Plan) -> Materials:
 
 def image_size(plan: Plan) -> int:
     """Pixels a side for which data is decoded: the largest of the arms'."""
-    return max(arm.default_recipe().image_size for arm in plan.arms)
+    return max(int(size) for arm in plan.arms for size in arm.possible("image_size"))
+
+
+def backbones_of(arms: Sequence[Arm]) -> tuple[str, ...]:
+    """Backbones that the arms' recipes can have, each once."""
+    return tuple(dict.fromkeys(name for arm in arms for name in arm.possible("backbone")))
 
 
 def local_slots(options: Options) -> tuple[Slots, tuple[str, ...]]:
@@ -211,14 +218,37 @@ def _check_writable(storage: Path) -> None:
         raise ValueError(f"--storage must be a folder that can be written to, but {parent} cannot ({reason}).") from error
 
 
-def _check_weights(chosen: str, backbone: str, arms: tuple[Arm, ...]) -> None:
-    """Local weights are read and held against the network now; what is downloaded or made is looked at later."""
-    if chosen in ("imagenet", "none", source_model.NAME):
+def _check_weights(chosen: str, arms: Sequence[Arm]) -> None:
+    """Local weights are read and held against each network now; what is downloaded or made is looked at later."""
+    names, backbones = (*weights.NAMES, source_model.NAME), backbones_of(arms)
+    if chosen in names:
         return
-    path = weights.locate(chosen, backbone)
-    assert path is not None
-    recipe = next(arm.default_recipe() for arm in arms if arm.default_recipe().backbone == backbone)
-    weights.load(build(recipe, num_classes=2), path)
+    path = Path(chosen).expanduser()
+    if not path.exists():
+        raise ValueError(f"--weights must be {', '.join(names)} or an existing path, but got {chosen!r}.")
+    if path.is_file() and len(backbones) > 1:
+        raise ValueError(
+            f"--weights is one file, but the arms have {', '.join(backbones)}: pass a folder of <backbone>.pt, "
+            f"or one backbone's arms with --arms '{backbones[0]}/*'."
+        )
+    problems: list[str] = []
+    for arm in {arm.default_recipe().backbone: arm for arm in arms}.values():
+        for backbone in arm.possible("backbone"):
+            recipe = replace(arm.default_recipe(), backbone=backbone)
+            _collect(problems, partial(_load, recipe, chosen))
+    if problems:
+        raise Refused(problems)
+
+
+def _load(recipe: Recipe, chosen: str) -> None:
+    if path := weights.locate(chosen, recipe.backbone):
+        weights.load(build(recipe, num_classes=2), path, recipe.backbone)
+
+
+def _check_tracking(uri: str) -> None:
+    from sweeps.runner.mlflow_store import check_uri  # MLflow takes seconds to import
+
+    check_uri(uri)
 
 
 def _locate(plan: Plan, backbone: str) -> Path | None:

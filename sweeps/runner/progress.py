@@ -99,9 +99,9 @@ class Progress:
             if not epochs:
                 return "unknown yet"
             mean = sum(seconds * total for seconds, total in epochs) / len(epochs)
-        spent = sum(min(now - record.started, mean) for record in self._running())
-        left = max(0.0, mean * (self._results.total - len(ended)) - spent)
-        return duration(left / self._slots.count)
+        rest = [max(0.0, mean - (now - record.started)) for record in self._running()]
+        waiting = max(0, self._results.total - len(ended) - len(rest))
+        return duration(max([(sum(rest) + mean * waiting) / self._slots.count, *rest]))  # at the end some slots idle
 
 
 def duration(seconds: float) -> str:

@@ -13,6 +13,12 @@ import pandas as pd
 
 from trainables.recipe import EPOCH, SCORE, VAL_ACCURACY, Recipe
 
+ROW = (
+    *("trial_id", "arm", "number", "outcome", "reason"),
+    *("score", "best_epoch", "epochs_done", "wall_seconds", "device_seconds"),
+)
+"""Columns of `results.csv` before the recipe's fields."""
+
 
 class Outcome(StrEnum):
     """How a trial ended; the values of the tag `sweep.outcome`."""
@@ -54,9 +60,8 @@ class TrialRecord:
 
     def as_row(self) -> dict[str, Any]:
         """A row of `results.csv`: the record and every field of the recipe."""
-        row = {name: getattr(self, name) for name in ("trial_id", "arm", "number", "outcome", "reason", "score", "best_epoch")}
-        row |= {"epochs_done": self.epoch, "wall_seconds": self.wall_seconds, "device_seconds": self.device_seconds}
-        return row | self.recipe.as_dict()
+        row = {name: getattr(self, name) for name in ROW if name != "epochs_done"}
+        return row | {"epochs_done": self.epoch} | self.recipe.as_dict()
 
 
 class Results:
@@ -103,7 +108,7 @@ class Results:
     def frame(self) -> pd.DataFrame:
         """A row a trial, ordered by arm and number."""
         records = sorted(self.records(), key=lambda record: (self.arms.index(record.arm), record.number))
-        return pd.DataFrame([record.as_row() for record in records])
+        return pd.DataFrame([record.as_row() for record in records], columns=[*ROW, *Recipe.field_names()])
 
 
 def best(records: Iterable[TrialRecord]) -> TrialRecord | None:

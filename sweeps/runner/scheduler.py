@@ -16,6 +16,10 @@ REDUCTION_FACTOR = 2
 """At each rung the worse half stops. Ray's default of 4 stops three of four on the word of a quarter of the epochs."""
 
 
+MIN_PEERS = 3
+"""Trials that a rung must hold before one is stopped there: Ray's would stop the second on the word of the first."""
+
+
 class ArmScheduler(FIFOScheduler):
     """An ASHA per arm (Li et al. 2020), in epochs and scores; its first rung comes after stage 1.
 
@@ -27,6 +31,8 @@ class ArmScheduler(FIFOScheduler):
     def __init__(self, arms: Sequence[Arm], epochs: int) -> None:
         super().__init__()
         self.by_arm = {arm.name: _asha(arm, epochs) for arm in arms}
+        self._epochs = epochs
+        self._reached: dict[tuple[str, int], set[str]] = {}  # trials by arm and epoch
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         """Metric and mode are fixed: the score, larger is better."""
@@ -41,7 +47,11 @@ class ArmScheduler(FIFOScheduler):
         if outcome_of(result) is Outcome.DIVERGED:
             return str(TrialScheduler.CONTINUE)  # it ends by itself, and its score ranks nobody
         action = self._arm(trial).on_trial_result(tune_controller, trial, result)
-        return str(TrialScheduler.CONTINUE if is_default(trial) else action)
+        reached = self._reached.setdefault((trial.config["arm"], result[EPOCH]), set())
+        enough = len(reached) >= MIN_PEERS
+        reached.add(trial.trial_id)
+        over = result[EPOCH] >= self._epochs  # nothing is left to save, and the worker ends in order
+        return str(TrialScheduler.CONTINUE if over or not enough or is_default(trial) else action)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Record the last score in the arm's rungs."""
@@ -70,7 +80,8 @@ def is_default(trial: Trial) -> bool:
 
 def first_rung(arm: Arm, epochs: int) -> int:
     """Epoch of the first decision: a quarter of the budget, counted from the end of the longest stage 1."""
-    return min(epochs, arm.longest_stage1() + max(1, round(epochs / 4)))
+    longest_stage1 = int(max(arm.possible("stage1_epochs")))
+    return min(epochs, longest_stage1 + max(1, round(epochs / 4)))
 
 
 def _asha(arm: Arm, epochs: int) -> ASHAScheduler:

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+from rich.console import Group
 from rich.table import Table
 
 from cluster.resources import Slots
-from search_spaces.space import Arm
+from search_spaces.space import Arm, applies
 from sweeps.runner.results import Outcome, Results, best, default
 from trainables.recipe import Recipe
 
 
-def arm_table(results: Results, arms: Iterable[Arm], slots: Slots) -> Table:
-    """One row an arm: trials by outcome, epochs, best and default score with their difference, best recipe, cost."""
-    table = Table(title="Validation accuracy by arm", caption=_caption(results), title_justify="left", caption_justify="left")
+def arm_table(results: Results, arms: Sequence[Arm], slots: Slots) -> Group:
+    """One row an arm: trials by outcome, epochs, best and default score with their difference, cost; below, best recipes."""
+    outcomes = [Outcome.COMPLETED, Outcome.PRUNED, Outcome.DIVERGED]
+    outcomes += [rare for rare in (Outcome.FAILED, Outcome.INTERRUPTED) if any(r.outcome is rare for r in results.records())]
+    table = Table(title="Validation accuracy by arm", title_justify="left", caption=_caption(results), caption_justify="left")
     table.add_column("arm", no_wrap=True)
-    for name in ("completed", "pruned", "diverged", "failed", "epochs", "best %", "default %", "gain"):
+    for name in (*map(str, outcomes), "epochs", "best %", "default %", "gain", slots.unit):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("best recipe", overflow="fold", ratio=1)
-    table.add_column(slots.unit, justify="right", no_wrap=True)
+    recipes = Table(title="Best recipe by arm", title_justify="left", box=None, padding=(0, 2, 0, 0), show_header=False)
     for arm in arms:
         records = results.records(arm.name)
         top, first = best(records), default(records)
-        counts = [sum(record.outcome is outcome for record in records) for outcome in list(Outcome)[:4]]
         gain = f"{100 * (top.score - first.score):+.1f}" if top and first and top.score and first.score else "-"
         table.add_row(
             arm.name,
-            *map(str, counts),
+            *(str(sum(record.outcome is outcome for record in records)) for outcome in outcomes),
             str(sum(record.epoch for record in records)),
             percent(top.score if top else None),
             percent(first.score if first else None),
             gain,
-            in_words(top.recipe, arm) if top else "-",
             f"{sum(record.device_seconds for record in records) / 3600:.3f}",
         )
-    return table
+        recipes.add_row(arm.name, f"{'default: ' if top is first else ''}{in_words(top.recipe, arm)}" if top else "-")
+    return Group(table, recipes)
 
 
 def percent(score: float | None) -> str:
@@ -45,7 +46,8 @@ def percent(score: float | None) -> str:
 
 def in_words(recipe: Recipe, arm: Arm) -> str:
     """What was tuned in the arm, in a line: `3 layers, stage-2 lr 0.0003, cosine, crop_flip`."""
-    return ", ".join(_word(name, getattr(recipe, name)) for name in arm.tuned) or "nothing tuned"
+    values = recipe.as_dict()
+    return ", ".join(_word(name, values[name]) for name, dim in arm.tuned.items() if applies(dim, values)) or "nothing tuned"
 
 
 def _word(name: str, value: object) -> str:
@@ -63,6 +65,6 @@ def _word(name: str, value: object) -> str:
 
 def _caption(results: Results) -> str:
     counts = [len(results.ended(arm)) for arm in results.arms]
-    if len(set(counts)) == 1:
+    if len(set(counts)) == 1 and counts[0]:
         return f"Equal trials: {counts[0]} in each arm. The best of several is lucky by a point or more: see README."
-    return f"Trials are NOT equal: {min(counts)} to {max(counts)} an arm, since the sweep ended early."
+    return f"The sweep ended early, with {min(counts)} to {max(counts)} trials an arm: arms are not compared equally."

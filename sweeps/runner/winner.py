@@ -7,9 +7,12 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+from sweeps.runner.champion import register_champion
 from sweeps.runner.plan import Materials, Plan, image_size
 from sweeps.runner.results import Results, TrialRecord, best
+from sweeps.runner.tracking import Tracker, TrackingError
 from trainables.checkpoint import BEST
+from trainables.export import load_classifier
 
 
 def checkpoint_folder(plan: Plan, trial_id: str) -> Path:
@@ -52,5 +55,20 @@ def drop_others(plan: Plan, results: Results) -> None:
             shutil.rmtree(folder)
 
 
-def register(plan, materials, tracker, record, *, move_alias):
-    return ""
+def register(plan: Plan, materials: Materials, tracker: Tracker, record: TrialRecord, *, move_alias: bool) -> str:
+    """Export the kept checkpoint and register it; a line for the user. Only a whole sweep moves the alias `champion`."""
+    checkpoint = plan.folder / "champion" / BEST
+    try:
+        made = register_champion(
+            tracker,
+            name=f"{plan.study.name}-{materials.data.name}",
+            classifier=load_classifier(checkpoint),
+            checkpoint=checkpoint,
+            recipe=record.recipe.as_dict(),
+            classes=materials.data.classes,
+            move_alias=move_alias,
+            description=f"{record.trial_id} of sweep {plan.name}, validation accuracy {record.score:.4f}",
+        )
+    except TrackingError as error:
+        return str(error)
+    return f"Champion: {record.trial_id}, {100 * (record.score or 0):.1f}% on val, registered as {made.uri}"

@@ -59,6 +59,8 @@ def test_a_sweep_is_one_run_with_its_trials_under_it(store: tuple[str, Path]) ->
     )
     assert tracker.close() is None
 
+    experiment = _client(store).get_experiment_by_name(STUDY)
+    assert experiment.tags["mlflow.note.content"] == QUESTION
     runs = _runs(store)
     sweep, trial = runs["s1"], runs[TRIAL]
     assert sweep.data.tags["sweep.role"] == "sweep"
