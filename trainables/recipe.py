@@ -138,12 +138,10 @@ _REAL = {  # over or at least, and under
 
 
 def _problems(recipe: Recipe) -> Iterable[str]:
-    for name in ("backbone", "weights"):
+    for name, kind, rule in (("backbone", str, "a name"), ("weights", str, "a name"), ("nesterov", bool, "true or false")):
         value = getattr(recipe, name)
-        if type(value) is not str or not value:
-            yield f"{name} must be a name, but got {value!r}."
-    if type(recipe.nesterov) is not bool:
-        yield f"nesterov must be true or false, but got {recipe.nesterov!r}."
+        if type(value) is not kind or value == "":
+            yield f"{name} must be {rule}, but got {value!r}."
     for name, literal in _CHOICES.items():
         if (value := getattr(recipe, name)) not in get_args(literal):
             yield unknown_name(str(value), get_args(literal), f"value of {name}")

@@ -83,7 +83,7 @@ def register_champion(
         version = int(made.version)
         if move_alias:
             client.set_registered_model_alias(name, ALIAS, str(version))
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, RuntimeError) as error:  # RuntimeError: torch.export cannot trace the network
         raise TrackingError(
             f"The champion could not be registered as {name!r} at {without_password(tracker.tracking_uri)} "
             f"({one_line(error)}); its weights are in {checkpoint}."

@@ -20,14 +20,10 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two l
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
-from alembic.util.exc import CommandError
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
-
 from sweeps.runner.background import one_line
 
 PROBE_SECONDS = 3.0
+SERVERS = ("http", "https")
 SERVER_DATABASES = ("postgresql", "mysql", "mssql")
 
 
@@ -52,23 +48,33 @@ def prepare_store(tracking_uri: str | None, storage: Path) -> str:
     """
     _silence()
     uri = tracking_uri or f"sqlite:///{storage.absolute() / 'mlflow.db'}"
+    check_uri(uri)
     scheme, _, rest = uri.partition("://")
-    dialect = scheme.split("+")[0]
-    if scheme in ("http", "https") and rest:
-        _probe(uri)
-    elif dialect == "sqlite" and rest.strip("/") not in ("", ":memory:"):
+    if scheme.startswith("sqlite"):
         path, question, options = rest.removeprefix("/").partition("?")
         uri = f"{scheme}:///{Path(path).absolute()}{question}{options}"
         _make_sqlite(uri, Path(path).absolute())
-    elif dialect in SERVER_DATABASES and rest:
+    elif scheme not in SERVERS:
         _open_database(uri)
-    else:
+    return uri
+
+
+def check_uri(uri: str) -> None:
+    """What can be checked of a store without MLflow, whose import takes seconds, and without writing anything.
+
+    Raises:
+        TrackingError: A store of files, a string that is no URI, a server that does not answer within 3 s.
+    """
+    scheme, _, rest = uri.partition("://")
+    dialect = scheme.split("+")[0]
+    if scheme in SERVERS and rest:
+        _probe(uri)
+    elif not (rest and dialect in SERVER_DATABASES) and not (dialect == "sqlite" and rest.strip("/") not in ("", ":memory:")):
         raise TrackingError(
             f"--tracking-uri must name a database or a server, but got {without_password(uri)!r} (MLflow no longer writes "
             "to a folder of files): give sqlite:////absolute/path/mlflow.db, postgresql://…, mysql://…, mssql://…, "
             "http://host:port, or leave the flag out."
         )
-    return uri
 
 
 def without_password(uri: str) -> str:
@@ -111,6 +117,11 @@ def _make_sqlite(uri: str, path: Path) -> None:
 
 
 def _open_database(uri: str) -> None:
+    from alembic.util.exc import CommandError  # here, since MLflow takes two seconds to import
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         MlflowClient(uri).search_experiments(max_results=1)  # makes the tables where there are none
     except (MlflowException, SQLAlchemyError, CommandError, ImportError) as error:

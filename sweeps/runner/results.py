@@ -60,8 +60,8 @@ class TrialRecord:
 
     def as_row(self) -> dict[str, Any]:
         """A row of `results.csv`: the record and every field of the recipe."""
-        row = {name: getattr(self, name) for name in ROW if name != "epochs_done"}
-        return row | {"epochs_done": self.epoch} | self.recipe.as_dict()
+        row = {name: getattr(self, "epoch" if name == "epochs_done" else name) for name in ROW}
+        return row | self.recipe.as_dict()
 
 
 class Results:

@@ -48,6 +48,7 @@ class ArmSearcher(Searcher):
         self._queue = _in_turn(arms, trials_per_arm)
         self._seed, self._to_config, self._stop = seed, to_config, stop
         self._running: dict[str, tuple[Arm, Recipe, optuna.Trial]] = {}
+        self._epochs: dict[str, int] = {}  # told to Optuna so far; a trial that is retried reports some of them again
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # Ray's hint leaves FINISHED out
         """The next trial's config; `FINISHED` when every arm has had its number, or time is up."""
@@ -64,9 +65,8 @@ class ArmSearcher(Searcher):
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Tell the study a score on the way; its step is the epoch."""
-        _, _, trial = self._running[trial_id]
         if outcome_of(result) is not Outcome.DIVERGED:
-            trial.report(result[SCORE], step=result[EPOCH])
+            self._report(trial_id, result[SCORE], result[EPOCH])
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         """Tell the study how a trial ended.
@@ -74,18 +74,24 @@ class ArmSearcher(Searcher):
         A stopped trial is PRUNED with its last value, a diverged one PRUNED at the worst value: TPE ignores FAIL and would go
         on proposing rates that diverge. FAIL is for infrastructure.
         """
-        arm, recipe, trial = self._running.pop(trial_id)
+        arm, recipe, trial = self._running[trial_id]
         study = self.studies[arm.name]
         if error or not result or SCORE not in result:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
         elif outcome_of(result) is Outcome.DIVERGED:
-            trial.report(WORST_SCORE, step=result[EPOCH])
+            self._report(trial_id, WORST_SCORE, max(result[EPOCH], self._epochs.get(trial_id, 0) + 1))
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         elif result[EPOCH] < recipe.epochs:
-            trial.report(result[SCORE], step=result[EPOCH])
+            self._report(trial_id, result[SCORE], result[EPOCH])
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             study.tell(trial, result[SCORE])
+        del self._running[trial_id]
+
+    def _report(self, trial_id: str, score: float, epoch: int) -> None:
+        if epoch > self._epochs.get(trial_id, 0):
+            self._epochs[trial_id] = epoch
+            self._running[trial_id][2].report(score, step=epoch)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its searcher at the start; see `save`

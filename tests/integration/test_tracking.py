@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from sweeps.runner.mlflow_store import check_uri
 from sweeps.runner.tracking import TrackedData, Tracker, TrackingError, prepare_store
 from trainables.recipe import Recipe
 
@@ -262,6 +263,12 @@ def test_a_folder_of_files_or_no_uri_is_refused_with_what_works(uri: str, tmp_pa
         prepare_store(uri, tmp_path)
     assert uri in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_checking_a_good_uri_writes_nothing(tmp_path: Path) -> None:
+    check_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    check_uri("postgresql+psycopg2://anna:secret@db.example/mlflow")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_server_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:

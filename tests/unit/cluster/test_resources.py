@@ -1,0 +1,59 @@
+"""Slots share no core and cut no trial out of two GPUs."""
+
+import pytest
+
+from cluster.resources import CPU_SLOTS_AT_MOST, Slots, cpu_slots, gpu_slots
+
+FRACTIONS = (0.01, 0.1, 0.25, 0.3, 0.34, 0.5, 0.6, 1.0)
+
+
+@pytest.mark.parametrize("cpus", [*range(1, 40), 64, 96, 128, 255])
+def test_cpu_slots_share_no_core_and_idle_few(cpus: int) -> None:
+    slots = cpu_slots(cpus)
+    idle = cpus - slots.count * slots.cpus
+    assert idle >= 0
+    assert 1 <= slots.count <= CPU_SLOTS_AT_MOST
+    assert idle == 0 or (cpus > CPU_SLOTS_AT_MOST and idle <= 4)
+    assert (slots.gpus, slots.device, slots.whole_gpus) == (0.0, "cpu", 0)
+
+
+@pytest.mark.parametrize(("cpus", "count", "each"), [(1, 1, 1), (2, 2, 1), (8, 8, 1), (12, 6, 2), (16, 8, 2), (20, 5, 4)])
+def test_a_core_is_a_slot_until_there_are_many(cpus: int, count: int, each: int) -> None:
+    assert (cpu_slots(cpus).count, cpu_slots(cpus).cpus) == (count, each)
+
+
+def test_no_cpu_at_all_still_gives_a_slot() -> None:
+    assert cpu_slots(0).count == 1
+
+
+@pytest.mark.parametrize("fraction", FRACTIONS)
+@pytest.mark.parametrize("gpus", [1, 2, 3, 4, 8, 10, 64])
+def test_fractions_never_exceed_a_gpu_and_all_slots_find_one(gpus: int, fraction: float) -> None:
+    slots = gpu_slots(64, gpus, fraction)
+    on_each = slots.count / gpus
+    assert on_each == int(on_each) >= 1
+    assert on_each * fraction <= 1 + 1e-9
+    assert (on_each + 1) * fraction > 1
+    assert slots.whole_gpus == gpus
+    assert (slots.gpus, slots.device) == (fraction, "cuda")
+
+
+@pytest.mark.parametrize(
+    ("fraction", "count"), [(0.25, 8), (0.3, 6), (1 / 3, 6), (0.5, 4), (0.1, 20), (0.51, 2), (1, 2)], ids=str
+)
+def test_two_gpus_hold_this_many_trials(fraction: float, count: int) -> None:
+    assert gpu_slots(16, 2, fraction).count == count
+
+
+def test_a_trial_on_a_gpu_gets_its_share_of_the_cpus_and_at_least_one() -> None:
+    assert gpu_slots(16, 2, 1).cpus == 8
+    assert gpu_slots(16, 2, 0.25).cpus == 2
+    assert gpu_slots(15, 4, 1).cpus == 3
+    assert gpu_slots(2, 4, 0.25).cpus == 1
+
+
+def test_cost_and_words() -> None:
+    cpu, gpu = cpu_slots(12), gpu_slots(8, 2, 0.5)
+    assert (cpu.devices_per_trial, cpu.unit, cpu.describe()) == (2.0, "core-hours", "6 slots of 2 CPU")
+    assert (gpu.devices_per_trial, gpu.unit, gpu.describe()) == (0.5, "GPU-hours", "4 slots of 0.5 GPU and 2 CPU")
+    assert Slots(count=1, cpus=1, gpus=0, device="cpu").describe() == "1 slot of 1 CPU"

@@ -1,0 +1,122 @@
+"""What is recorded of a trial, and which trial is "best"."""
+
+import io
+
+import pandas as pd
+import pytest
+
+from sweeps.runner.results import Outcome, Results, TrialRecord, best, default, outcome_of, trial_name
+from trainables.recipe import EPOCH, SCORE, VAL_ACCURACY, Recipe
+
+ARM = "resnet18/plain"
+
+
+def _record(number: int, score: float | None, outcome: Outcome | None = Outcome.COMPLETED) -> TrialRecord:
+    return TrialRecord(trial_name(ARM, number), ARM, number, Recipe(), outcome=outcome, score=score)
+
+
+def _train(recipe: Recipe, accuracies: list[float]) -> TrialRecord:
+    """Report as a trial does: the current accuracy in stage 1, the running best of the stage after it."""
+    results = Results([ARM], 1)
+    results.start("a", ARM, 0, recipe)
+    for epoch, accuracy in enumerate(accuracies, 1):
+        last_stage = accuracies[recipe.stage1_epochs : epoch]
+        score = max(last_stage) if last_stage else accuracy
+        results.report("a", {EPOCH: epoch, SCORE: score, VAL_ACCURACY: accuracy})
+    return results["a"]
+
+
+def test_best_is_the_completed_trial_with_the_highest_score() -> None:
+    others = [outcome for outcome in (*Outcome, None) if outcome is not Outcome.COMPLETED]
+    records = [_record(0, 0.5), _record(1, 0.7), _record(2, 0.6), *(_record(3 + i, 0.9, o) for i, o in enumerate(others))]
+    assert len(others) == 5
+    assert best(records) is records[1]
+    assert best(records[3:]) is None
+    assert best([]) is None
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_equal_scores_the_earlier_number_is_best(order: int) -> None:
+    records = [_record(0, 0.5), _record(1, 0.7), _record(2, 0.7)][::order]
+    assert best(records).number == 1
+
+
+def test_a_score_of_zero_still_completes() -> None:
+    assert best([_record(0, 0.0)]).number == 0
+    assert best([_record(0, None)]) is None
+
+
+def test_default_is_trial_0_if_it_completed() -> None:
+    assert default([_record(1, 0.9), _record(0, 0.1)]).number == 0
+    assert default([_record(0, 0.1, Outcome.FAILED), _record(1, 0.9)]) is None
+    assert default([_record(0, 0.1, None)]) is None
+
+
+def test_the_best_epoch_is_the_one_of_the_score() -> None:
+    record = _train(Recipe(), [0.5, 0.7, 0.6, 0.7])
+    assert (record.score, record.best_epoch, record.epoch, record.val_accuracy) == (0.7, 2, 4, 0.7)
+
+
+def test_a_high_score_of_stage_1_is_forgotten_when_stage_2_begins() -> None:
+    record = _train(Recipe(stage1_epochs=3), [0.5, 0.9, 0.8, 0.6, 0.7, 0.65])
+    assert (record.score, record.best_epoch) == (0.7, 5)
+
+
+def test_in_stage_1_the_score_is_the_current_accuracy() -> None:
+    record = _train(Recipe(stage1_epochs=3), [0.5, 0.9, 0.8])
+    assert (record.score, record.best_epoch) == (0.8, 3)
+
+
+def test_the_first_epoch_of_stage_2_counts_even_where_it_equals_stage_1() -> None:
+    record = _train(Recipe(stage1_epochs=2), [0.5, 0.8, 0.8, 0.7])
+    assert (record.score, record.best_epoch) == (0.8, 3)
+
+
+def test_a_diverged_report_changes_nothing_but_is_an_outcome() -> None:
+    results = Results([ARM], 1)
+    results.start("a", ARM, 0, Recipe())
+    results.report("a", {EPOCH: 1, SCORE: 0.4, VAL_ACCURACY: 0.4})
+    last = {EPOCH: 2, SCORE: 0.0, "outcome": "diverged", "reason": "loss is nan"}
+    results.report("a", last)
+    assert outcome_of(last) is Outcome.DIVERGED
+    assert outcome_of({EPOCH: 2}) is None
+    assert (results["a"].score, results["a"].epoch) == (0.4, 1)
+
+
+def test_a_trial_that_starts_again_keeps_its_record() -> None:
+    results = Results([ARM], 2)
+    first = results.start("a", ARM, 0, Recipe())
+    results.report("a", {EPOCH: 3, SCORE: 0.4, VAL_ACCURACY: 0.4})
+    assert results.start("a", ARM, 0, Recipe()) is first
+    assert len(results.records()) == 1
+    assert (results.total, results.ended()) == (2, [])
+
+
+def test_the_frame_has_a_row_a_trial_in_order_of_arm_and_number() -> None:
+    results = Results(["b", "a"], 2)
+    for arm, number in (("a", 1), ("b", 1), ("a", 0), ("b", 0)):
+        results.start(trial_name(arm, number), arm, number, Recipe(seed=number))
+    results["a/000"].outcome = Outcome.COMPLETED
+    frame = results.frame()
+    assert list(frame["trial_id"]) == ["b/000", "b/001", "a/000", "a/001"]
+    assert list(frame["seed"]) == [0, 1, 0, 1]
+    written = pd.read_csv(io.StringIO(frame.to_csv(index=False)))
+    assert list(written["outcome"].fillna("")) == ["", "", "completed", ""]
+
+
+def test_the_frames_columns_are_the_record_and_the_recipe_even_without_trials() -> None:
+    columns = [
+        *("trial_id", "arm", "number", "outcome", "reason", "score", "best_epoch", "epochs_done"),
+        *("wall_seconds", "device_seconds", *Recipe.field_names()),
+    ]
+    results = Results([ARM], 1)
+    assert list(results.frame().columns) == columns
+    record = results.start("a", ARM, 0, Recipe())
+    record.epoch, record.best_epoch, record.wall_seconds = 7, 3, 1.5
+    row = results.frame().iloc[0]
+    assert list(results.frame().columns) == columns
+    assert (row["epochs_done"], row["best_epoch"], row["wall_seconds"]) == (7, 3, 1.5)
+
+
+def test_a_trials_name_is_its_arm_and_its_number() -> None:
+    assert trial_name("resnet34/tricks", 7) == "resnet34/tricks/007"
