@@ -1,9 +1,10 @@
 # Two commands for a newcomer: `make demo` and `make test`. VENV=DIR reuses an environment, PYTHON=… chooses the interpreter.
 VENV ?= .venv
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && \
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && \
             $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := $(abspath $(VENV))/bin
 INSTALLED := $(VENV)/.depth-vs-tricks-installed
+CONSTRAINTS ?= constraints.txt
 PORT ?= 5000
 
 .PHONY: demo test test-unit test-slow lint ui install
@@ -30,7 +31,8 @@ lint: install
 	$(BIN)/lint-imports
 
 ui: install
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) \
+	@echo "MLflow: http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning   (Ctrl-C ends it)"
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) \
 	  --workers 1 --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db --artifacts-destination $(CURDIR)/mlruns/artifacts
 
 install: $(INSTALLED)
@@ -38,5 +40,5 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed, but none was found: install it, or pass PYTHON=..."; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
 	@touch $@

@@ -109,8 +109,9 @@ def _download(backbone_name: str) -> Path:
         with _socket_timeout(DOWNLOAD_TIMEOUT_S):
             torch.hub.download_url_to_file(entry.url, str(path), hash_prefix=prefix, progress=False)
     except (OSError, http.client.HTTPException, RuntimeError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise WeightsError(
-            f"the imagenet weights for {backbone_name} cannot be downloaded ({error}): put {path.name} into {path.parent}, "
+            f"the imagenet weights for {backbone_name} cannot be downloaded ({reason}): put {path.name} into {path.parent}, "
             f"or pass --weights with a file or a folder that holds {backbone_name}.pt."
         ) from error
     return path

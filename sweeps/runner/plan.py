@@ -178,7 +178,7 @@ def cluster_slots(plan: Plan, cpus: int, gpus: int) -> Slots:
     """Slots of a cluster that was joined.
 
     Raises:
-        Refused: More GPUs are asked for than it has.
+        Refused: It has fewer GPUs than are asked for, or no CPU.
     """
     wanted = gpus if plan.options.gpus is None else plan.options.gpus
     if wanted > gpus:
@@ -188,6 +188,10 @@ def cluster_slots(plan: Plan, cpus: int, gpus: int) -> Slots:
                 f"pass --gpus {gpus}, or add nodes."
             ]
         )
+    if not wanted and plan.options.gpus_per_trial is not None:
+        raise Refused(["--gpus-per-trial needs a GPU, but the cluster has none: leave it out."])
+    if not cpus:
+        raise Refused(["the cluster must have a CPU for each trial, but it has 0: add nodes."])
     return gpu_slots(cpus, wanted, plan.options.gpus_per_trial or 1.0) if wanted else cpu_slots(cpus)
 
 

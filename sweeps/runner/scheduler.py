@@ -29,7 +29,7 @@ class ArmScheduler(FIFOScheduler):
     """
 
     def __init__(self, arms: Sequence[Arm], epochs: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.by_arm = {arm.name: _asha(arm, epochs) for arm in arms}
         self._epochs = epochs
         self._reached: dict[tuple[str, int], set[str]] = {}  # trials by arm and epoch

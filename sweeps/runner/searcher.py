@@ -87,6 +87,7 @@ class ArmSearcher(Searcher):
         else:
             study.tell(trial, result[SCORE])
         del self._running[trial_id]
+        self._epochs.pop(trial_id, None)
 
     def _report(self, trial_id: str, score: float, epoch: int) -> None:
         if epoch > self._epochs.get(trial_id, 0):

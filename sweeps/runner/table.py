@@ -25,7 +25,7 @@ def arm_table(results: Results, arms: Sequence[Arm], slots: Slots) -> Group:
     for arm in arms:
         records = results.records(arm.name)
         top, first = best(records), default(records)
-        gain = f"{100 * (top.score - first.score):+.1f}" if top and first and top.score and first.score else "-"
+        gain = f"{100 * ((top.score or 0) - (first.score or 0)):+.1f}" if top and first else "-"
         table.add_row(
             arm.name,
             *(str(sum(record.outcome is outcome for record in records)) for outcome in outcomes),

@@ -24,8 +24,14 @@ def test_a_valid_space_names_its_arms_with_the_first_dimension_varying_slowest()
     ("parts", "line"),
     [
         ({"fixed": {"epoch": 5}}, "'epoch' is no recipe field, so it cannot be fixed. Did you mean 'epochs'?"),
-        ({"tuned": {"weight_decays": DECAY}}, "'weight_decays' is no recipe field, so it cannot be tuned. Did you mean 'weight"),
-        ({"arms": {"backbones": ("a", "b")}}, "'backbones' is no recipe field, so it cannot be an arm. Did you mean 'backbone'?"),
+        (
+            {"tuned": {"weight_decays": DECAY}},
+            "'weight_decays' is no recipe field, so it cannot be tuned. Did you mean 'weight",
+        ),
+        (
+            {"arms": {"backbones": ("a", "b")}},
+            "'backbones' is no recipe field, so it cannot be an arm. Did you mean 'backbone'?",
+        ),
         ({"arms": {"r": {"plain": Variant(fixed={"heads": "mlp"})}}}, "so plain cannot fix it. Did you mean 'head'?"),
         ({"arms": {"r": {"plain": Variant(tuned={"mixups": DECAY})}}}, "cannot be tuned. Did you mean 'mixup'?"),
         ({"arms": {}}, "a space needs at least one arm dimension, each with at least one value"),
@@ -76,13 +82,29 @@ def test_a_name_has_one_role(parts: dict, line: str) -> None:
 @pytest.mark.parametrize(
     ("name", "dim", "line"),
     [
-        ("weight_decay", Float(low=1.0, high=0.0, default=0.5), "low <= default <= high must hold, but weight_decay has 1.0, 0.5"),
+        (
+            "weight_decay",
+            Float(low=1.0, high=0.0, default=0.5),
+            "low <= default <= high must hold, but weight_decay has 1.0, 0.5",
+        ),
         ("weight_decay", Float(low=0.0, high=0.1, default=0.2), "low <= default <= high must hold"),
         ("weight_decay", Float(low=0.0, high=math.inf, default=0.2), "low <= default <= high must hold"),
         ("weight_decay", Float(low=0.0, high=0.1, default=math.nan), "low <= default <= high must hold"),
-        ("weight_decay", Float(low=0.0, high=0.1, default=0.1, log=True), "a log scale needs low > 0, but weight_decay has low=0."),
-        ("trainable_layers", Int(low=3, high=4, default=2), "low <= default <= high must hold, but trainable_layers has 3, 2, 4."),
-        ("scheduler", Choice(options=("step",), default="cosine"), "the default must be an option, but scheduler has 'cosine' and"),
+        (
+            "weight_decay",
+            Float(low=0.0, high=0.1, default=0.1, log=True),
+            "a log scale needs low > 0, but weight_decay has low=0.",
+        ),
+        (
+            "trainable_layers",
+            Int(low=3, high=4, default=2),
+            "low <= default <= high must hold, but trainable_layers has 3, 2, 4.",
+        ),
+        (
+            "scheduler",
+            Choice(options=("step",), default="cosine"),
+            "the default must be an option, but scheduler has 'cosine' and",
+        ),
         ("scheduler", Choice(options=(), default="cosine"), "the default must be an option"),
         ("mixup", Float(low=0, high=1, default=0, when={"scheduler": ("step",)}), "must name a dimension above it, but mixup"),
         ("mixup", Float(low=0, high=1, default=0, when={"mixup": (0,)}), "mixup depends on 'mixup'."),

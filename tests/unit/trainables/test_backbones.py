@@ -138,7 +138,9 @@ def test_the_initial_head_and_backbone_depend_on_their_own_names_only() -> None:
 
 
 def test_two_backbones_of_one_width_start_with_the_same_head() -> None:
-    heads = [build(Recipe(backbone=name, weights="none"), 5).state_dict()["fc.head.weight"] for name in ("resnet18", "resnet34")]
+    heads = [
+        build(Recipe(backbone=name, weights="none"), 5).state_dict()["fc.head.weight"] for name in ("resnet18", "resnet34")
+    ]
     assert torch.equal(*heads)
 
 
@@ -149,7 +151,9 @@ def test_building_leaves_the_global_generator_where_it_was() -> None:
 
 
 def test_an_unknown_backbone_names_the_nearest_and_all_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"'resnet81' is no backbone\. Did you mean 'resnet18'\? Known: .*mobilenet_v2") as refusal:
+    with pytest.raises(
+        ValueError, match=r"'resnet81' is no backbone\. Did you mean 'resnet18'\? Known: .*mobilenet_v2"
+    ) as refusal:
         backbone("resnet81")
     assert all(name in str(refusal.value) for name in TORCHVISION)
 

@@ -107,11 +107,13 @@ def test_frozen_groups_stay_bit_equal_and_trainable_ones_move(
         before = after
 
 
-def test_the_same_holds_for_a_resnet18(run: Run, make_data: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_same_holds_for_a_resnet18(run: Run, make_data: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = Recipe(weights="none", image_size=32, batch_size=8, trainable_layers=2, stage1_epochs=0, epochs=1)
-    run(recipe, on=make_data(train=9, val=5), checkpoints=tmp_path)
-    before, after = _state(recipe), _last_state(recipe, tmp_path)
-    for key, value in after.items():
+    networks = []
+    monkeypatch.setattr(loop, "build", lambda *args: networks.append(build(*args)) or networks[0])
+    run(recipe, on=make_data(train=9, val=5))
+    before = _state(recipe)
+    for key, value in networks[0].state_dict().items():
         assert torch.equal(value, before[key]) != key.startswith(("layer4", "fc")), key
 
 
@@ -149,9 +151,13 @@ def test_the_rates_that_are_used_follow_pytorchs_schedule_of_the_last_stage(
     assert [report["lr"] for report in reports] == used[::4]  # that of the epoch's first step
 
 
-@pytest.mark.parametrize(("k", "stage1_epochs", "epochs"), [(1, 0, 1), (1, 3, 4), (2, 1, 5), (3, 1, 2), (6, 19, 20), (6, 0, 20)])
+@pytest.mark.parametrize(
+    ("k", "stage1_epochs", "epochs"), [(1, 0, 1), (1, 3, 4), (2, 1, 5), (3, 1, 2), (6, 19, 20), (6, 0, 20)]
+)
 def test_stages_follow_each_other_and_their_epochs_add_up(k: int, stage1_epochs: int, epochs: int) -> None:
-    stages = loop.stages(Recipe(trainable_layers=k, stage1_epochs=stage1_epochs, epochs=epochs, stage1_lr=0.5, scheduler="step"))
+    stages = loop.stages(
+        Recipe(trainable_layers=k, stage1_epochs=stage1_epochs, epochs=epochs, stage1_lr=0.5, scheduler="step")
+    )
     assert sum(stage.epochs for stage in stages) == epochs
     assert [epoch for stage in stages for epoch in range(stage.first_epoch, stage.last_epoch + 1)] == list(range(1, epochs + 1))
     assert (stages[-1].number, stages[-1].trainable_layers, stages[-1].scheduler) == (2, k, "step")
@@ -231,9 +237,7 @@ def test_targets_are_smoothed_and_mixed_as_the_recipe_says(tiny: Recipe, run: Ru
         torch.testing.assert_close(step.targets, targets)
 
 
-def test_without_tricks_a_batch_is_its_images_and_one_hot_targets(
-    tiny: Recipe, run: Run, steps: list[Step], data: Any
-) -> None:
+def test_without_tricks_a_batch_is_its_images_and_one_hot_targets(tiny: Recipe, run: Run, steps: list[Step], data: Any) -> None:
     run(replace(tiny, epochs=1))
     order = loop.batches(29, 8, seed=0, epoch=1)
     for samples, step in zip(order, steps, strict=True):
@@ -242,7 +246,9 @@ def test_without_tricks_a_batch_is_its_images_and_one_hot_targets(
         assert torch.equal(step.images, torch.from_numpy(data.splits["train"].images[samples]).permute(0, 3, 1, 2) / 255)
 
 
-def test_train_metrics_are_those_of_the_steps_weighted_by_images(tiny: Recipe, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_metrics_are_those_of_the_steps_weighted_by_images(
+    tiny: Recipe, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[tuple[int, float, int]] = []
     train_batch = loop.train_batch
 
@@ -354,11 +360,11 @@ def test_the_kept_checkpoint_reaches_the_score_when_it_is_evaluated_again(
         assert again[names.VAL_ACCURACY] == metrics["score"]
 
     loop.finetune(
-        replace(tiny, stage1_epochs=stage1_epochs, epochs=8, trainable_layers=6, stage2_lr=0.1), data, CPU, report,
+        replace(tiny, stage1_epochs=stage1_epochs, epochs=8, trainable_layers=6, stage2_lr=0.3, seed=4), data, CPU, report,
         checkpoints=tmp_path,
     )  # fmt: skip
-    current = [metrics[names.VAL_ACCURACY] for metrics in reports]
-    assert current[-1] < max(current[stage1_epochs:]), "the data should let accuracy fall, or this proves nothing"
+    current = [metrics[names.VAL_ACCURACY] for metrics in reports[stage1_epochs:]]
+    assert current != sorted(current), "accuracy should fall at times, or this proves nothing"
 
 
 def test_training_learns(tiny: Recipe, run: Run) -> None:
@@ -371,7 +377,7 @@ def test_training_learns(tiny: Recipe, run: Run) -> None:
 
 
 TRICKS = {
-    "augmentation": "crop_flip", "mixup": 0.3, "label_smoothing": 0.1, "scheduler": "cosine", "stage1_epochs": 2, "epochs": 5,
+    "augmentation": "crop_flip", "mixup": 0.3, "label_smoothing": 0.1, "scheduler": "cosine", "stage1_epochs": 2, "epochs": 4,
     "trainable_layers": 5,
 }  # fmt: skip
 
@@ -387,10 +393,10 @@ def test_the_same_recipe_gives_the_same_numbers_to_the_last_bit_whatever_ran_bef
 
 
 def test_training_leaves_the_global_generators_where_they_were(tiny: Recipe, run: Run) -> None:
-    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
     run(replace(tiny, **TRICKS))
     assert torch.equal(before[0], torch.get_rng_state())
-    assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+    assert np.array_equal(before[1], np.random.get_state()[1])
     assert before[2] == random.getstate()
 
 
@@ -420,7 +426,7 @@ def test_a_run_that_stops_after_every_epoch_ends_as_the_whole_one(tiny: Recipe, 
     _assert_equal(torch.load(tmp_path / "best.pt"), torch.load(tmp_path / "whole/best.pt"))
 
 
-@pytest.mark.parametrize("step", [1, 6, 9, 12, 19])
+@pytest.mark.parametrize("step", [1, 6, 9, 12, 16])
 def test_a_run_that_dies_within_an_epoch_repeats_that_epoch_bit_for_bit(
     step: int, tiny: Recipe, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -455,9 +461,7 @@ def test_pretrained_weights_are_where_training_starts_and_the_head_is_new(
     donor = build(replace(tiny, seed=77), 10).torchvision_state_dict()
     torch.save(donor, tmp_path / "donor.pt")
     starts = []
-    monkeypatch.setattr(
-        loop, "train_batch", lambda network, *_: starts.append(network.torchvision_state_dict()) or 1 / 0
-    )
+    monkeypatch.setattr(loop, "train_batch", lambda network, *_: starts.append(network.torchvision_state_dict()) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(tiny, weights=tmp_path / "donor.pt")
     fresh = build(tiny, 3).torchvision_state_dict()

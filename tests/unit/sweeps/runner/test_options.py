@@ -17,10 +17,11 @@ FLAGS = {  # frozen: a hyperparameter is a field of the recipe and a line in a s
 }  # fmt: skip
 
 WHOLE = ("", " ", "-1", "1.5", "nan", "inf", "1e3", "one", "9" * 40, "1\n", "1_000", "٣", "0x1", "None", "True", "--seed")
+SHARE = ("nan", "inf", "-inf", "0.5\n", " 0.5", "0.2_5", "0.٣")
 TEXT = ("", "   ", "a\nb", "a\n", "\t", "a\x00b", "a\u2028b", "a\x85b")
 BAD = {
     "--gpus": WHOLE,
-    "--gpus-per-trial": ("", "0", "-0.5", "nan", "inf", "-inf", "2", "1.01", "1e400", "0.001", "0.5\n", " 0.5", "0.2_5", "half"),
+    "--gpus-per-trial": (*SHARE, "", "0", "-0.5", "2", "1.01", "0.001", "1e400", "half"),
     "--trials": (*WHOLE, "0", "10001"),
     "--arms": TEXT,
     "--data": TEXT,

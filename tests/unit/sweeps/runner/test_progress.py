@@ -60,7 +60,16 @@ def _end(results: Results, clock: Clock, trial_id: str, outcome: Outcome) -> Non
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0s"), (42.4, "42s"), (59.4, "59s"), (59.6, "1m00s"), (185, "3m05s"), (3599.7, "1h00m"), (7620, "2h07m"), (1e6, "277h46m")],
+    [
+        (0, "0s"),
+        (42.4, "42s"),
+        (59.4, "59s"),
+        (59.6, "1m00s"),
+        (185, "3m05s"),
+        (3599.7, "1h00m"),
+        (7620, "2h07m"),
+        (1e6, "277h46m"),
+    ],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text

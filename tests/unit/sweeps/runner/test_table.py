@@ -22,8 +22,9 @@ def _shown(results: Results) -> list[str]:
 
 
 def _cells(results: Results, arm: str) -> list[str]:
-    (row,) = [line for line in _shown(results) if arm in line]
-    return [cell.strip() for cell in row.strip("│ ").split("│")]
+    """A row of the table, and the same arm's line of recipes below it."""
+    row, recipe = [line for line in _shown(results) if arm in line]
+    return [*(cell.strip() for cell in row.strip("│ ").split("│")), recipe.removeprefix(arm).strip()]
 
 
 def _run(results: Results, arm: Arm, number: int, score: float | None, outcome: Outcome | None, **changes: object) -> None:
@@ -39,8 +40,8 @@ def test_a_row_counts_outcomes_and_gives_best_default_gain_and_cost() -> None:
         _run(results, PLAIN, number, 0.8 + number / 20, outcome)
     _run(results, PLAIN, 4, 0.814, Outcome.COMPLETED, stage2_lr=3e-4, trainable_layers=1)
     cells = _cells(results, "resnet18/plain")
-    assert cells == ["resnet18/plain", "2", "1", "1", "1", "50", "81.4", "80.0", "+1.4", "1 layer, lr 0.0003", "0.500"]
-    assert _cells(results, "resnet18/tricks") == ["resnet18/tricks", *"0000", "0", "-", "-", "-", "-", "0.000"]
+    assert cells == ["resnet18/plain", *"2111", "50", "81.4", "80.0", "+1.4", "0.500", "1 layer, lr 0.0003"]
+    assert _cells(results, "resnet18/tricks") == ["resnet18/tricks", *"0000", "0", "-", "-", "-", "0.000", "-"]
     assert any("GPU-hours" in line for line in _shown(results))
 
 
@@ -48,7 +49,22 @@ def test_a_default_of_zero_percent_is_a_score() -> None:
     results = Results([arm.name for arm in ARMS], 2)
     _run(results, PLAIN, 0, 0.0, Outcome.COMPLETED)
     _run(results, PLAIN, 1, 0.25, Outcome.COMPLETED)
-    assert _cells(results, "resnet18/plain")[6:9] == ["25.0", "0.0", "+25.0"]
+    assert _cells(results, "resnet18/plain")[5:8] == ["25.0", "0.0", "+25.0"]
+
+
+def test_where_nothing_beats_the_default_it_is_the_best_and_the_gain_is_zero() -> None:
+    results = Results([arm.name for arm in ARMS], 1)
+    _run(results, PLAIN, 0, 0.5, Outcome.COMPLETED)
+    assert _cells(results, "resnet18/plain")[5:] == ["50.0", "50.0", "+0.0", "0.100", "default: 3 layers, lr 0.001"]
+
+
+@pytest.mark.parametrize("rare", [Outcome.FAILED, Outcome.INTERRUPTED])
+def test_rare_outcomes_get_a_column_where_they_occur(rare: Outcome) -> None:
+    results = Results([arm.name for arm in ARMS], 1)
+    assert not any(rare.value in line for line in _shown(results))
+    _run(results, PLAIN, 0, None, rare)
+    assert any(rare.value in line for line in _shown(results))
+    assert _cells(results, "resnet18/plain")[1:5] == list("0001")
 
 
 def test_without_a_completed_default_there_is_no_gain() -> None:
@@ -66,7 +82,7 @@ def test_the_caption_says_whether_trials_were_equal() -> None:
     _run(results, PLAIN, 1, 0.5, None)
     assert "Equal trials: 1 in each arm." in "\n".join(_shown(results)), "a trial that still runs does not count"
     results[trial_name(PLAIN.name, 1)].outcome = Outcome.PRUNED
-    assert "Trials are NOT equal: 1 to 2 an arm" in "\n".join(_shown(results))
+    assert "with 1 to 2 trials an arm: arms are not compared equally." in "\n".join(_shown(results))
 
 
 def test_recipes_are_told_in_words() -> None:
@@ -90,5 +106,5 @@ def test_percent(score: float | None, text: str) -> None:
 
 
 def test_on_the_cpu_the_cost_is_in_core_hours() -> None:
-    table = arm_table(Results([arm.name for arm in ARMS], 1), ARMS, cpu_slots(2))
+    table = arm_table(Results([arm.name for arm in ARMS], 1), ARMS, cpu_slots(2)).renderables[0]
     assert table.columns[-1].header == "core-hours"

@@ -39,7 +39,7 @@ def test_the_same_names_give_the_same_mix_and_another_name_another_one() -> None
     images, targets = batch()
     first = mixup(images, targets, alpha=1.0, **NAMES)[0]
     torch.rand(7)
-    np.random.rand(7)  # noqa: NPY002
+    np.random.rand(7)
     assert torch.equal(first, mixup(images, targets, alpha=1.0, **NAMES)[0])
     for name in NAMES:
         other = mixup(images, targets, alpha=1.0, **(NAMES | {name: 9}))[0]

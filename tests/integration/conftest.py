@@ -1,0 +1,56 @@
+"""Sweeps as users start them: real processes, on the embedded data, in a folder of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STUDY = ROOT / "sweeps" / "depth_vs_tricks.py"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+    cwd: Path
+
+
+def environment(**changes: str) -> Mapping[str, str]:
+    """The test's own, with a mode of Ray's authentication that does not depend on the machine's home directory."""
+    return {**os.environ, "RAY_AUTH_MODE": "disabled", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "140", **changes}
+
+
+def run(cwd: Path, *arguments: str, study: Path = STUDY, timeout: float = 300, **changes: str) -> Ran:
+    """Run a study in a folder, as `python sweeps/x.py …`."""
+    done = subprocess.run(
+        [sys.executable, str(study), *arguments],
+        cwd=cwd,
+        env=environment(**changes),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr, cwd)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One cache for all sweeps of the session: the source models are trained once."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory, cache: str) -> Ran:
+    """The demo sweep, run once for all tests that look at what it left."""
+    return run(tmp_path_factory.mktemp("demo"), "--preset", "demo", "--name", "first", DVT_CACHE_DIR=cache)

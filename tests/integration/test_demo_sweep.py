@@ -1,0 +1,156 @@
+"""What the demo sweep leaves: the terminal, MLflow's records, the champion."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from tests.integration.conftest import Ran, environment, run
+from trainables import recipe as names
+from trainables.checkpoint import load_best
+from trainables.data import dataset
+from trainables.finetune import evaluate
+
+ARMS = ("resnet18/plain", "resnet18/tricks", "resnet34/plain", "resnet34/tricks")
+EPOCHS, TRIALS = 6, 3
+
+pytestmark = pytest.mark.timeout(400)
+
+
+def client(demo: Ran) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{demo.cwd}/mlruns/mlflow.db")
+
+
+def runs(demo: Ran, role: str) -> list[Run]:
+    found = client(demo)
+    ids = [experiment.experiment_id for experiment in found.search_experiments()]
+    return list(found.search_runs(ids, f"tags.`sweep.role` = '{role}'"))
+
+
+def test_it_ends_well_and_prints_no_noise_of_the_libraries(demo: Ran) -> None:
+    assert demo.code == 0, demo.err
+    assert demo.err == ""
+    assert "No GPU found: training on the CPU." in demo.out
+    assert "Equal trials: 3 in each arm." in demo.out
+    for noise in ("WARNING", "Warning", "ray::", "[I ", "INFO", "Trial status", "Traceback"):
+        assert noise not in demo.out
+
+
+def test_every_arm_has_the_same_number_of_trials_and_every_trial_one_run(demo: Ran) -> None:
+    trials = runs(demo, "trial")
+    assert Counter(trial.data.tags["sweep.arm"] for trial in trials) == dict.fromkeys(ARMS, TRIALS)
+    assert {trial.data.tags["sweep.trial_id"] for trial in trials} == {f"{arm}/{n:03d}" for arm in ARMS for n in range(TRIALS)}
+    (sweep,) = runs(demo, "sweep")
+    assert {trial.data.tags["mlflow.parentRunId"] for trial in trials} == {sweep.info.run_id}
+    assert sweep.info.status == "FINISHED"
+
+
+def test_each_epoch_of_a_trial_stands_in_mlflow_once_with_all_metrics(demo: Ran) -> None:
+    database = sqlite3.connect(demo.cwd / "mlruns" / "mlflow.db")
+    for trial in runs(demo, "trial"):
+        outcome = trial.data.tags["sweep.outcome"]
+        assert (outcome, trial.info.status) in {("completed", "FINISHED"), ("pruned", "FINISHED"), ("diverged", "FAILED")}
+        for metric in (names.VAL_ACCURACY, names.VAL_LOSS, names.TRAIN_ACCURACY, names.TRAIN_LOSS, names.LR, names.STAGE):
+            query = "select step from metrics where run_uuid = ? and key = ? order by step"
+            steps = [step for (step,) in database.execute(query, (trial.info.run_id, metric))]
+            assert steps == list(range(1, len(steps) + 1)), (trial.info.run_name, metric)
+            if outcome == "completed":
+                assert len(steps) == EPOCHS
+
+
+def test_a_run_has_the_whole_recipe_and_the_data_and_what_it_cost(demo: Ran) -> None:
+    (sweep,) = runs(demo, "sweep")
+    digest = sweep.inputs.dataset_inputs[0].dataset.digest
+    for trial in runs(demo, "trial"):
+        assert set(names.Recipe.field_names()) <= set(trial.data.params)
+        assert trial.inputs.dataset_inputs[0].dataset.digest == digest
+        assert trial.data.metrics["wall_seconds"] > 0
+        assert trial.data.metrics["device_seconds"] > 0
+
+
+def test_trial_0_of_each_arm_is_its_default_recipe_and_ran_to_its_end(demo: Ran) -> None:
+    first = [trial for trial in runs(demo, "trial") if trial.data.tags["sweep.trial_id"].endswith("/000")]
+    assert len(first) == len(ARMS)
+    for trial in first:
+        assert trial.data.tags["sweep.outcome"] == "completed"
+        plain = trial.data.tags["sweep.arm"].endswith("plain")
+        assert trial.data.params["stage2_lr"] == ("0.001" if plain else "0.0001")
+        assert trial.data.params["trainable_layers"] == "3"
+
+
+def test_the_champion_is_the_completed_trial_with_the_best_score(demo: Ran) -> None:
+    table = pd.read_csv(demo.cwd / "mlruns/sweeps/first/results.csv")
+    assert len(table) == len(ARMS) * TRIALS
+    completed = table[table.outcome == "completed"]
+    champion = json.loads((demo.cwd / "mlruns/sweeps/first/champion/recipe.json").read_text())
+    assert champion["score"] == pytest.approx(completed.score.max())
+    assert champion["trial"] in set(completed[completed.score == completed.score.max()].trial_id)
+    artifacts = {item.path for item in client(demo).list_artifacts(runs(demo, "sweep")[0].info.run_id, "champion")}
+    assert artifacts == {"champion/best.pt", "champion/recipe.json"}
+
+
+def test_the_champions_checkpoint_has_the_score_that_is_claimed_for_it(demo: Ran, cache: str) -> None:
+    folder = demo.cwd / "mlruns/sweeps/first/champion"
+    claimed = json.loads((folder / "recipe.json").read_text())
+    network, recipe, classes = load_best(folder / "best.pt")
+    assert classes == ("5", "6", "7", "8", "9")
+    caps = dataset.Caps(**claimed["data"]["caps"])
+    data = dataset.prepare("digits", image_size=32, caps=caps, seed=claimed["data"]["seed"], cache=Path(cache))
+    assert data.digest == claimed["data"]["digest"]
+    found = evaluate(network, data.split("val"), recipe.image_size, torch.device("cpu"))
+    assert found[names.VAL_ACCURACY] == pytest.approx(claimed["score"])
+
+
+def test_the_champions_command_trains_it_again_to_the_same_score(demo: Ran) -> None:
+    claimed = json.loads((demo.cwd / "mlruns/sweeps/first/champion/recipe.json").read_text())
+    command = claimed["command"].split()
+    assert command[0] == "python"
+    done = subprocess.run(
+        [sys.executable, *command[1:], "--out", "again"],
+        cwd=demo.cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    again = torch.load(demo.cwd / "again" / "best.pt", weights_only=True)
+    assert again["score"] == claimed["score"]
+
+
+def test_the_registered_model_answers_for_images_of_any_size(demo: Ran) -> None:
+    mlflow.set_tracking_uri(f"sqlite:///{demo.cwd}/mlruns/mlflow.db")
+    model = mlflow.pyfunc.load_model("models:/depth_vs_tricks-digits@champion")
+    assert model.metadata.metadata["classes"] == ["5", "6", "7", "8", "9"]
+    for shape in ((1, 48, 64, 3), (3, 8, 8, 3)):
+        probabilities = model.predict(np.zeros(shape, np.uint8))
+        assert probabilities.shape == (shape[0], 5)
+        np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+
+
+def test_only_the_best_checkpoint_of_each_arm_stays(demo: Ran) -> None:
+    folder = demo.cwd / "mlruns/sweeps/first"
+    kept = sorted((folder / "checkpoints").glob("*/*"))
+    assert [path.name for path in kept] == ["best.pt"] * len(ARMS)
+    assert not (folder / "ray").exists()
+
+
+def test_a_name_that_is_taken_is_refused_and_the_old_sweep_stays(demo: Ran, cache: str) -> None:
+    before = (demo.cwd / "mlruns/sweeps/first/results.csv").read_bytes()
+    second = run(demo.cwd, "--preset", "demo", "--name", "first", DVT_CACHE_DIR=cache)
+    assert second.code == 2
+    assert second.err.count("\n") == 1
+    assert "--name must be new" in second.err
+    assert (demo.cwd / "mlruns/sweeps/first/results.csv").read_bytes() == before

@@ -1,0 +1,64 @@
+"""Every command of the README runs: what needs a GPU, a download or more than two minutes, with --dry-run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import ROOT, Ran, environment, run
+from tests.integration.test_refusals import photos
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.split("#")[0].strip() for block in re.findall(r"```bash\n(.*?)```", README, re.S) for line in block.splitlines()
+]
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
+TARGETS = {"make demo", "make test", "make ui"}
+
+
+def test_the_readme_shows_the_two_commands_and_the_result_first() -> None:
+    top = "\n".join(README.splitlines()[:30])
+    assert "resnet34/tricks" in top
+    assert "make demo" in README.splitlines()[:60] or "make demo" in README
+
+
+@pytest.mark.parametrize("command", sorted(TARGETS))
+def test_make_knows_the_readmes_targets(command: str) -> None:
+    assert command in COMMANDS
+    done = subprocess.run(["make", "-n", command.split()[1]], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", sorted({c for c in COMMANDS if c} - TARGETS))
+def test_a_command_of_the_readme_runs(command: str, tmp_path: Path) -> None:
+    words = shlex.split(command)
+    assert words[:2] == ["python", "sweeps/depth_vs_tricks.py"], f"{command}: add how to test it"
+    photos(tmp_path / "photos")
+    done = run(tmp_path, *words[2:], *([] if "--dry-run" in words else ["--dry-run"]))
+    assert done.code == 0, done.err
+    assert "nothing is trained, nothing is written" in done.out
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"], "a dry run leaves no trace"
+
+
+def test_the_readmes_own_study_runs(tmp_path: Path) -> None:
+    (code,) = [block for block in PYTHON if "SearchSpace" in block]
+    study = tmp_path / "stages.py"
+    study.write_text(code)
+    assert len(code.splitlines()) < 40
+    done = run(tmp_path, "--preset", "demo", "--dry-run", study=study)
+    assert done.code == 0, done.err
+    assert "mobilenet_v2/two" in done.out
+
+
+def test_the_readmes_lines_load_the_champion(demo: Ran) -> None:
+    (code,) = [block for block in PYTHON if "load_model" in block]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=demo.cwd, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "['5', '6', '7', '8', '9']" in done.stdout
