@@ -43,7 +43,7 @@ def epoch_seconds(recipe: Recipe, *, num_classes: int, train_images: int, val_im
     torch.set_num_threads(threads)
     try:
         place = torch.device(device)
-        network = build(recipe, num_classes).to(place)
+        network = build(recipe, num_classes).to(place).to(memory_format=torch.channels_last)
         optimizer = start_stage(recipe, network, stages(recipe)[-1])
         network.train_groups(recipe.trainable_layers, batch_stats=recipe.batchnorm == "batch_stats")
         batch = min(recipe.batch_size, train_images, 32 if device == "cpu" else 256)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from cluster.resources import Slots
 from search_spaces.space import Arm, applies
@@ -27,7 +28,7 @@ def arm_table(results: Results, arms: Sequence[Arm], slots: Slots) -> Group:
         top, first = best(records), default(records)
         gain = f"{100 * ((top.score or 0) - (first.score or 0)):+.1f}" if top and first else "-"
         table.add_row(
-            arm.name,
+            Text(arm.name),
             *(str(sum(record.outcome is outcome for record in records)) for outcome in outcomes),
             str(sum(record.epoch for record in records)),
             percent(top.score if top else None),
@@ -35,7 +36,8 @@ def arm_table(results: Results, arms: Sequence[Arm], slots: Slots) -> Group:
             gain,
             f"{sum(record.device_seconds for record in records) / 3600:.3f}",
         )
-        recipes.add_row(arm.name, f"{'default: ' if top is first else ''}{in_words(top.recipe, arm)}" if top else "-")
+        words = f"{'default: ' if top is first else ''}{in_words(top.recipe, arm)}" if top else "-"
+        recipes.add_row(Text(arm.name), Text(words))
     return Group(table, recipes)
 
 
@@ -64,7 +66,7 @@ def _word(name: str, value: object) -> str:
 
 
 def _caption(results: Results) -> str:
-    counts = [len(results.ended(arm)) for arm in results.arms]
+    counts = [sum(r.outcome is not Outcome.INTERRUPTED for r in results.ended(arm)) for arm in results.arms]
     if len(set(counts)) == 1 and counts[0]:
         return f"Equal trials: {counts[0]} in each arm. The best of several is lucky by a point or more: see README."
     return f"The sweep ended early, with {min(counts)} to {max(counts)} trials an arm: arms are not compared equally."

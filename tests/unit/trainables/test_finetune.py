@@ -87,7 +87,7 @@ def test_the_optimiser_holds_exactly_the_trainable_parameters_of_its_stage(
 
 
 @pytest.mark.parametrize("batchnorm", ["frozen", "batch_stats"])
-@pytest.mark.parametrize(("k", "stage1_epochs"), [(1, 0), (2, 0), (3, 0), (6, 0), (1, 2), (2, 2), (4, 2), (6, 2)])
+@pytest.mark.parametrize(("k", "stage1_epochs"), [(1, 0), (3, 0), (6, 0), (1, 2), (2, 2), (5, 2)])
 def test_frozen_groups_stay_bit_equal_and_trainable_ones_move(
     batchnorm: str, k: int, stage1_epochs: int, tiny: Recipe, run: Run, tmp_path: Path
 ) -> None:
