@@ -17,7 +17,10 @@ CONNECT_TIMEOUT_S = 3.0
 OBJECT_STORE_BYTES = 128 * 1024**2
 """Trials map their data from disk; only small reports pass through the object store."""
 
-_QUIET = {
+_SETTINGS = {
+    # Ray's monitor kills workers with an error that makes Tune end the whole sweep. Without it the kernel kills one, which Tune
+    # takes for what it is: a failed worker, whose trial starts again from its last epoch.
+    "RAY_memory_monitor_refresh_ms": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -53,7 +56,7 @@ def environment(address: str) -> Iterator[None]:
     A Ray of this sweep's own lets nobody else on the network in: it gets a token in a file that only its user can read. Ray's
     default would write one into the home directory. A mode that is set already is left as it is.
     """
-    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    os.environ.update({name: value for name, value in _SETTINGS.items() if name not in os.environ})
     with tempfile.TemporaryDirectory(prefix="dvt-") as private:
         if address == "local" and "RAY_AUTH_MODE" not in os.environ:
             path = Path(private) / "token"

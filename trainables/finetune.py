@@ -91,7 +91,8 @@ def finetune(
         recipe: What to train.
         data: Its `train` and `val` splits are read, `test` never.
         device: Where.
-        report: Called once an epoch, after that epoch's checkpoint is on disk.
+        report: Called once an epoch, after that epoch's checkpoint is on disk; a run that is continued begins by reporting
+            the last epoch it had done once more.
         weights: State dict of the pretrained backbone; None starts from random values.
         checkpoints: Folder for `best.pt` and `last.pt`; None keeps none.
 
@@ -108,6 +109,7 @@ def finetune(
     if saved:
         progress = Progress(*saved["progress"])
         network.load_torchvision_state_dict(saved["state_dict"], with_head=True)
+        report(saved["report"])  # again: the process may have died between the checkpoint and its report
     optimizer: torch.optim.Optimizer | None = None
     train, val = data.split("train"), data.split("val")
     while progress.epoch < recipe.epochs:
@@ -127,11 +129,12 @@ def finetune(
         progress = progress.after(stage, metrics[names.VAL_ACCURACY], last_stage=stage is plan[-1])
         metrics[names.EPOCH_SECONDS] = time.perf_counter() - started
         metrics[names.IMAGES_PER_SECOND] = len(train.labels) / train_seconds
+        reported = {names.EPOCH: epoch, names.SCORE: progress.score, **metrics}
         if checkpoints:
             if progress.best_epoch == epoch:
                 checkpoint.save_best(checkpoints, network, recipe, data.classes, epoch=epoch, score=progress.score)
-            checkpoint.save_last(checkpoints, _state(progress, network, optimizer))
-        report({names.EPOCH: epoch, names.SCORE: progress.score, **metrics})
+            checkpoint.save_last(checkpoints, _state(progress, network, optimizer, reported))
+        report(reported)
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
@@ -276,9 +279,12 @@ def _to_device(split: Split, samples: Tensor, device: torch.device) -> tuple[Ten
     return torch.from_numpy(split.images[index]).to(device), torch.from_numpy(split.labels[index]).to(device)
 
 
-def _state(progress: Progress, network: Network, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+def _state(
+    progress: Progress, network: Network, optimizer: torch.optim.Optimizer, reported: dict[str, float]
+) -> dict[str, Any]:
     return {
         "progress": [progress.epoch, progress.score, progress.best_epoch],
         "state_dict": network.torchvision_state_dict(),
         "optimizer": optimizer.state_dict(),
+        "report": reported,
     }

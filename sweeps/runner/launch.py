@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import sys
 import time
+import traceback
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -15,19 +15,22 @@ from importlib.metadata import version
 from typing import Any
 
 from ray import tune
+from ray.tune import TuneError
 from rich.console import Console
 
 from cluster.session import Capacity, SessionError, session
 from search_spaces.space import Arm
 from sweeps.runner import tracking, winner
+from sweeps.runner.background import one_line
+from sweeps.runner.ending import finish
 from sweeps.runner.interrupt import Interrupt
+from sweeps.runner.mlflow_store import without_password
 from sweeps.runner.options import Refused
 from sweeps.runner.plan import Materials, Plan, cluster_slots, gather
 from sweeps.runner.progress import Progress
-from sweeps.runner.results import Outcome, Results, best
+from sweeps.runner.results import Outcome, Results
 from sweeps.runner.scheduler import ArmScheduler
 from sweeps.runner.searcher import ArmSearcher
-from sweeps.runner.table import arm_table
 from sweeps.runner.watcher import Watcher
 from trainables.ray_trial import train
 from trainables.recipe import SCORE, Recipe
@@ -35,8 +38,6 @@ from trainables.weights import digest
 
 MAX_FAILURES = 2
 """Retries of a trial whose worker died; it continues from its last epoch."""
-
-DONE, NOTHING_COMPLETED, INTERRUPTED = 0, 1, 130
 
 
 def launch(plan: Plan, console: Console) -> int:
@@ -77,7 +78,16 @@ def _run(plan: Plan, materials: Materials, uri: str, console: Console) -> int:
         ),
         description=plan.study.question,
     )
-    with Interrupt() as interrupt, Progress(results, plan.slots, plan.name, console) as progress:
+    with Interrupt() as interrupt:
+        ended = _search(plan, materials, results, tracker, interrupt, console)
+        return finish(plan, materials, results, tracker, console, ended)
+
+
+def _search(
+    plan: Plan, materials: Materials, results: Results, tracker: tracking.Tracker, interrupt: Interrupt, console: Console
+) -> Outcome:
+    """Run the trials; `completed` where the search came to its end, `interrupted` by the user, or `failed` by Ray."""
+    with Progress(results, plan.slots, plan.name, console) as progress:
         watcher = Watcher(results, tracker, plan.slots, progress.say, lambda: interrupt.requested)
         deadline = time.monotonic() + (plan.options.time_limit or float("inf"))
         searcher = ArmSearcher(
@@ -87,9 +97,16 @@ def _run(plan: Plan, materials: Materials, uri: str, console: Console) -> int:
             partial(_trial_config, plan, materials),
             stop=lambda: interrupt.requested or time.monotonic() > deadline,
         )
-        _tuner(plan, searcher, watcher, results.total).fit()
-        watcher.close()
-        return _finish(plan, materials, results, tracker, console, interrupted=interrupt.requested)
+        try:
+            _tuner(plan, searcher, watcher, results.total).fit()
+            return Outcome.INTERRUPTED if interrupt.requested else Outcome.COMPLETED
+        except (RuntimeError, TuneError) as error:
+            console.print(f"Ray broke off the sweep: {one_line(error)}", markup=False, highlight=False)
+            if plan.options.verbose:
+                traceback.print_exc()
+            return Outcome.FAILED
+        finally:
+            watcher.close()
 
 
 def _tuner(plan: Plan, searcher: ArmSearcher, watcher: Watcher, total: int) -> tune.Tuner:
@@ -113,51 +130,6 @@ def _tuner(plan: Plan, searcher: ArmSearcher, watcher: Watcher, total: int) -> t
             verbose=0,
         ),
     )
-
-
-def _finish(
-    plan: Plan, materials: Materials, results: Results, tracker: tracking.Tracker, console: Console, *, interrupted: bool
-) -> int:
-    """Table, champion, artifacts; the exit status."""
-    csv = plan.folder / "results.csv"
-    results.frame().to_csv(csv, index=False)
-    artifacts = {"results.csv": csv, "sweep.json": plan.folder / "sweep.json"}
-    top = best(results.records())
-    whole = len(results.ended()) == results.total and not interrupted
-    if top and not interrupted:
-        artifacts |= winner.keep(plan, materials, top)
-    if not interrupted:
-        winner.drop_others(plan, results)
-    metrics = {f"best/{name}": arm.score for name in results.arms if (arm := best(results.records(name))) and arm.score}
-    outcome = Outcome.INTERRUPTED if interrupted else Outcome.COMPLETED if top else Outcome.FAILED
-    tracker.finish_sweep(
-        outcome.value,
-        artifacts=artifacts,
-        metrics=metrics | ({"score": top.score} if top and top.score is not None else {}),
-        tags={"sweep.champion": top.trial_id, "sweep.partial": str(not whole).lower()} if top else {},
-    )
-    console.print()
-    console.print(arm_table(results, plan.arms, plan.slots))
-    if top and not interrupted:
-        console.print(winner.register(plan, materials, tracker, top, move_alias=whole), markup=False, highlight=False)
-    if problem := tracker.close():
-        console.print(problem, markup=False, highlight=False)
-    shutil.rmtree(plan.folder / "ray", ignore_errors=True)
-    return _last_words(plan, results, top is not None, console, interrupted=interrupted)
-
-
-def _last_words(plan: Plan, results: Results, any_completed: bool, console: Console, *, interrupted: bool) -> int:
-    say = partial(console.print, markup=False, highlight=False)
-    if interrupted:
-        say(f"Interrupted: {len(results.ended())} of {results.total} trials are recorded in MLflow and in {plan.folder}.")
-        return INTERRUPTED
-    if not any_completed:
-        say(f"No trial completed: the reasons stand above and in {plan.folder / 'results.csv'}.")
-        return NOTHING_COMPLETED
-    if len(results.ended()) < results.total:
-        say(f"The time limit was reached: {len(results.ended())} of {results.total} trials ran.")
-    say(f"Results: {plan.folder}")
-    return DONE
 
 
 def _trial_config(plan: Plan, materials: Materials, trial_id: str, arm: Arm, number: int, recipe: Recipe) -> dict[str, Any]:
@@ -207,7 +179,7 @@ def _headline(plan: Plan, materials: Materials) -> str:
 
 
 def _command() -> str:
-    return " ".join(["python", *map(shlex.quote, sys.argv)])
+    return " ".join(["python", *(shlex.quote(without_password(word)) for word in sys.argv)])
 
 
 def _write_description(plan: Plan, materials: Materials) -> None:
