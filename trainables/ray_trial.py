@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -54,9 +56,16 @@ def train(config: TrialConfig) -> None:
     except DivergedError as error:
         tune.report({EPOCH: error.epoch, SCORE: 0.0, "outcome": "diverged", "reason": str(error)})
     finally:
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        _free_memory()
+
+
+def _free_memory() -> None:
+    """Give back what the trial held: the process stays for the next one, and glibc would keep some 150 MB of it."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):  # glibc has it, musl not
+        trim(0)
 
 
 def check_device(device: str, gpu_ids: list[str], cuda_available: bool) -> None:
