@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import socket
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +60,8 @@ def read(path: Path) -> dict[str, Tensor]:
         WeightsError: Not a file of torch's, holds other objects than tensors, or is a training checkpoint around a state dict.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # about the pickle protocol
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what damaged bytes lead torch's reader to: IndexError, struct.error, AssertionError …
         reason = "it holds something else than tensors, or is no file of torch.save"
         if isinstance(error, OSError | RuntimeError) and str(error).strip():

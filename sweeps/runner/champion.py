@@ -101,7 +101,7 @@ def _log_model(client: MlflowClient, run_id: str, classifier: Any, checkpoint: P
     )
     params = {field: str(value) for field, value in metadata["recipe"].items()}
     run = client.get_run(run_id)
-    logged = client.create_logged_model(run.info.experiment_id, ALIAS, run_id, params=params, model_type="image classifier")
+    logged = client.create_logged_model(run.info.experiment_id, "classifier", run_id, params=params)
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model")

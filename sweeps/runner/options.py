@@ -95,11 +95,16 @@ def _text(value: str) -> str:
     return value
 
 
-def _folder(value: str) -> Path:
+def _path(value: str) -> str:
     try:
-        return Path(_text(value)).expanduser().absolute()
+        Path(_text(value)).expanduser()
     except RuntimeError as error:
-        raise ValueError("a folder, and where it begins with '~' that user's home must be known") from error
+        raise ValueError("a path of a user who has a home, where it begins with '~'") from error
+    return value
+
+
+def _folder(value: str) -> Path:
+    return Path(_path(value)).expanduser().absolute()
 
 
 class _Checked(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic from click 8.4
@@ -126,8 +131,8 @@ _FLAGS: dict[str, tuple[Callable[[str], Any], str, str]] = {
     "--gpus-per-trial": (_share, "F", "Share of a GPU that a trial gets; default 1; 0.25 packs four trials on each."),
     "--trials": (_whole(1, MOST_TRIALS), "N", "Trials per arm; default: the preset's."),
     "--arms": (_text, "PATTERN", "Only the arms that match, such as 'resnet18/*'; several with commas."),
-    "--data": (_text, "NAME|PATH", "digits, cifar10, an .npz, a folder of class folders, or a Kaggle folder with labels.csv."),
-    "--weights": (_text, "NAME|PATH", "imagenet, none, digits-source (the demo's), a file, or a folder of <backbone>.pt."),
+    "--data": (_path, "NAME|PATH", "digits, cifar10, an .npz, a folder of class folders, or a Kaggle folder."),
+    "--weights": (_path, "NAME|PATH", "imagenet, none, digits-source (the demo's), a file, a folder of <backbone>.pt."),
     "--preset": (_preset, "|".join(PRESETS), "demo: minutes on a CPU, no download; laptop: 96 px; full: 224 px (default)."),
     "--name": (_name, "NAME", "Name of the sweep; default: study, time and a suffix."),
     "--storage": (_folder, "DIR", "Where everything is kept; default: mlruns."),

@@ -30,7 +30,8 @@ pytestmark = pytest.mark.timeout(400)
 
 
 def client(demo: Ran) -> MlflowClient:
-    return MlflowClient(f"sqlite:///{demo.cwd}/mlruns/mlflow.db")
+    mlflow.set_tracking_uri(f"sqlite:///{demo.cwd}/mlruns/mlflow.db")  # where the client looks up a run's models
+    return MlflowClient()
 
 
 def runs(demo: Ran, role: str) -> list[Run]:
@@ -131,7 +132,7 @@ def test_the_champions_command_trains_it_again_to_the_same_score(demo: Ran) -> N
 
 
 def test_the_registered_model_answers_for_images_of_any_size(demo: Ran) -> None:
-    mlflow.set_tracking_uri(f"sqlite:///{demo.cwd}/mlruns/mlflow.db")
+    client(demo)
     model = mlflow.pyfunc.load_model("models:/depth_vs_tricks-digits@champion")
     assert model.metadata.metadata["classes"] == ["5", "6", "7", "8", "9"]
     for shape in ((1, 48, 64, 3), (3, 8, 8, 3)):

@@ -72,7 +72,7 @@ def test_the_time_limit_starts_no_more_trials_and_finishes_with_what_is_there(tm
 def test_a_sweep_of_diverging_trials_says_so_and_exits_1(tmp_path: Path, cache: str) -> None:
     study = tmp_path / "diverging.py"
     study.write_text(DIVERGING)
-    done = run(tmp_path, "--preset", "demo", "--name", "boom", study=study, DVT_CACHE_DIR=cache)
+    done = run(tmp_path, "--preset", "demo", "--trials", "2", "--name", "boom", study=study, DVT_CACHE_DIR=cache)
     assert done.code == 1, done.err
     assert "resnet18/000 diverged: the loss is not finite in epoch 1" in done.out
     assert "No trial completed" in done.out

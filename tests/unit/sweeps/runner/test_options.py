@@ -24,10 +24,10 @@ BAD = {
     "--gpus-per-trial": (*SHARE, "", "0", "-0.5", "2", "1.01", "0.001", "1e400", "half"),
     "--trials": (*WHOLE, "0", "10001"),
     "--arms": TEXT,
-    "--data": TEXT,
     "--weights": TEXT,
     "--preset": ("", "tiny", "Demo", "demo\n", "demo,full"),
     "--name": ("", ".", "..", "-a", "a/b", "a b", "a\n", "a" * 81, "../x", "ä", "_a"),
+    "--data": (*TEXT, "~no-such-user-here/x"),
     "--storage": (*TEXT, "~no-such-user-here/x"),
     "--tracking-uri": TEXT,
     "--address": TEXT,
@@ -61,7 +61,9 @@ def test_the_list_of_flags_does_not_grow() -> None:
 def test_a_bad_value_is_one_line_with_flag_rule_and_value(flag: str, value: str) -> None:
     for arguments in ((flag, value), (f"{flag}={value}",)):
         (problem,) = _problems(*arguments)
-        rules = RULES.get(flag, ("a value without line breaks, not an empty one", "a folder, and where it begins with '~'"))
+        rules = RULES.get(
+            flag, ("a value without line breaks, not an empty one", "a path of a user who has a home, where it begins with '~'")
+        )
         assert any(problem.startswith(f"{flag} must be {rule}") for rule in ((rules,) if isinstance(rules, str) else rules))
         assert problem.endswith(f", but got {value!r}.")
         assert len(problem.splitlines()) == 1
