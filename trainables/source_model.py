@@ -34,20 +34,24 @@ def source_recipe(backbone: str) -> Recipe:
     )
 
 
+def path(backbone: str, cache: Path) -> Path:
+    """Where the backbone's source weights are, or will be: `<cache>/digits-source/v1/<backbone>.pt`."""
+    return cache / NAME / f"v{VERSION}" / f"{backbone}.pt"
+
+
 def ensure(backbone: str, cache: Path) -> Path:
-    """The backbone's source weights, `<cache>/digits-source/v1/<backbone>.pt`; trained by one process if they are not there."""
-    folder = cache / NAME / f"v{VERSION}"
-    path = folder / f"{backbone}.pt"
-    if path.is_file():
-        return path
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{backbone}.lock"):
-        if not path.is_file():
+    """The backbone's source weights; trained by one process if they are not there."""
+    found = path(backbone, cache)
+    if found.is_file():
+        return found
+    found.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(found.with_suffix(".lock")):
+        if not found.is_file():
             recipe = source_recipe(backbone)
             caps = Caps(train=1000, val=1000, test=1000)
             data = prepare(NAME, image_size=recipe.image_size, caps=caps, seed=SEED, cache=cache)
-            work = folder / f"{backbone}.work"
+            work = found.with_suffix(".work")
             finetune(recipe, data, torch.device("cpu"), lambda metrics: None, checkpoints=work)
-            (work / checkpoint.BEST).replace(path)
+            (work / checkpoint.BEST).replace(found)
             shutil.rmtree(work)
-    return path
+    return found

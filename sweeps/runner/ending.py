@@ -53,9 +53,9 @@ def finish(
     if problem := tracker.close():
         say(problem)
     shutil.rmtree(plan.folder / "ray", ignore_errors=True)
-    done = f"{len(results.ended())} of {results.total} trials"
+    done = f"{sum(r.outcome is not Outcome.INTERRUPTED for r in results.ended())} of {results.total} trials"
     if ended is Outcome.INTERRUPTED:
-        say(f"Interrupted: {done} are recorded in MLflow and in {plan.folder}.")
+        say(f"Interrupted: {done} ended; they are recorded in MLflow and in {plan.folder}.")
         return INTERRUPTED
     if not shipped:
         say(f"{'No trial completed' if top is None else f'The sweep broke off after {done}'}: {plan.folder / 'results.csv'}")

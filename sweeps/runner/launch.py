@@ -49,36 +49,39 @@ def launch(plan: Plan, console: Console) -> int:
     with ExitStack() as stack:
         if plan.options.address != "local":
             plan = _joined(plan, stack)
-        materials = gather(plan)
+        say = partial(console.print, markup=False, highlight=False)
+        for note in plan.notes:
+            say(note)
+        materials = gather(plan, say)
         uri = _prepare_store(plan)
-        for note in (*plan.notes, *materials.data.notes):
-            console.print(note, markup=False, highlight=False)
-        console.print(_headline(plan, materials), markup=False, highlight=False)
+        for note in materials.data.notes:
+            say(note)
+        say(_headline(plan, materials))
         if plan.options.address == "local":
             _enter(stack, plan, cpus=plan.slots.count * plan.slots.cpus, gpus=plan.slots.whole_gpus)
         return _run(plan, materials, uri, console)
 
 
 def _run(plan: Plan, materials: Materials, uri: str, console: Console) -> int:
-    plan.folder.mkdir(parents=True)
-    _write_description(plan, materials)
-    results = Results([arm.name for arm in plan.arms], plan.trials_per_arm)
-    tracker = tracking.Tracker(uri, plan.storage)
-    tracker.start_sweep(
-        study=plan.study.name,
-        sweep_name=plan.name,
-        tags={"sweep.preset": plan.preset_name, "sweep.device": plan.slots.device, "sweep.command": _command()},
-        params={"arms": ", ".join(results.arms), "trials_per_arm": plan.trials_per_arm, "seed": plan.options.seed}
-        | {"data": plan.data, "weights": plan.weights, "slots": plan.slots.describe()},
-        dataset=tracking.TrackedData(
-            name=materials.data.name,
-            digest=materials.data.digest,
-            source=materials.data.source,
-            num_images={split: sum(counts.values()) for split, counts in materials.data.counts.items()},
-        ),
-        description=plan.study.question,
-    )
     with Interrupt() as interrupt:
+        plan.folder.mkdir(parents=True)
+        _write_description(plan, materials)
+        results = Results([arm.name for arm in plan.arms], plan.trials_per_arm)
+        tracker = tracking.Tracker(uri, plan.storage)
+        tracker.start_sweep(
+            study=plan.study.name,
+            sweep_name=plan.name,
+            tags={"sweep.preset": plan.preset_name, "sweep.device": plan.slots.device, "sweep.command": _command()},
+            params={"arms": ", ".join(results.arms), "trials_per_arm": plan.trials_per_arm, "seed": plan.options.seed}
+            | {"data": plan.data, "weights": plan.weights, "slots": plan.slots.describe()},
+            dataset=tracking.TrackedData(
+                name=materials.data.name,
+                digest=materials.data.digest,
+                source=materials.data.source,
+                num_images={split: sum(counts.values()) for split, counts in materials.data.counts.items()},
+            ),
+            description=plan.study.question,
+        )
         ended = _search(plan, materials, results, tracker, interrupt, console)
         return finish(plan, materials, results, tracker, console, ended)
 
@@ -149,7 +152,9 @@ def _trial_config(plan: Plan, materials: Materials, trial_id: str, arm: Arm, num
 
 def _joined(plan: Plan, stack: ExitStack) -> Plan:
     capacity = _enter(stack, plan, cpus=0, gpus=0)
-    return replace(plan, slots=cluster_slots(plan, capacity.cpus, capacity.gpus))
+    slots = cluster_slots(plan, capacity.cpus, capacity.gpus)
+    hoped = slots.device == "cpu" and plan.options.gpus is None
+    return replace(plan, slots=slots, notes=("No GPU found in the cluster: training on its CPUs.",) if hoped else ())
 
 
 def _enter(stack: ExitStack, plan: Plan, *, cpus: int, gpus: int) -> Capacity:

@@ -118,8 +118,12 @@ def inspect_data(plan: Plan) -> dataset.Summary:
     return dataset.inspect(plan.data, caps=plan.caps, seed=plan.options.seed, cache=plan.cache)
 
 
-def gather(plan: Plan) -> Materials:
-    """Decode the data and locate or fetch all weights; this writes to the cache only.
+def gather(plan: Plan, say: Callable[[str], None]) -> Materials:
+    """Decode the data and locate, fetch or make all weights; this writes to the cache only.
+
+    Args:
+        plan: Says which.
+        say: Shows a line before what takes long.
 
     Raises:
         Refused: Everything that is wrong with them.
@@ -133,7 +137,7 @@ def gather(plan: Plan) -> Materials:
     )
     found: dict[str, Path | None] = {}
     for backbone in plan.backbones:
-        found[backbone] = _collect(problems, partial(_locate, plan, backbone))
+        found[backbone] = _collect(problems, partial(_locate, plan, backbone, say))
     if problems or data is None:
         raise Refused(problems)
     return Materials(data=data, weights=found)
@@ -255,8 +259,10 @@ def _check_tracking(uri: str) -> None:
     check_uri(uri)
 
 
-def _locate(plan: Plan, backbone: str) -> Path | None:
+def _locate(plan: Plan, backbone: str, say: Callable[[str], None]) -> Path | None:
     if plan.weights == source_model.NAME:
+        if not source_model.path(backbone, plan.cache).is_file():
+            say(f"Training the demo's source {backbone} on the digits 0-4: once, half a minute.")
         return source_model.ensure(backbone, plan.cache)
     return weights.locate(plan.weights, backbone)
 
