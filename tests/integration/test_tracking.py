@@ -1,6 +1,5 @@
 """What MLflow holds after a sweep, and what the sweep notices of MLflow's failures: nothing but a line at the end."""
 
-import socket
 import sqlite3
 import threading
 import time
@@ -12,7 +11,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from sweeps.runner.mlflow_store import check_uri
 from sweeps.runner.tracking import TrackedData, Tracker, TrackingError, prepare_store
 from trainables.recipe import Recipe
 
@@ -253,56 +251,6 @@ def test_sweeps_at_the_same_time_share_the_experiment(store: tuple[str, Path]) -
     children = [run for run in runs if run.data.tags["sweep.role"] == "trial"]
     assert sorted(parents.values()) == ["s0", "s1", "s2", "s3"]
     assert all(parents[run.data.tags["mlflow.parentRunId"]] == run.data.tags["sweep.name"] for run in children)
-
-
-@pytest.mark.parametrize(
-    "uri", ["mlruns", "/tmp/mlruns", "file:///tmp/mlruns", "localhost:5000", "sqlite://", "sqlite:///:memory:"]
-)
-def test_a_folder_of_files_or_no_uri_is_refused_with_what_works(uri: str, tmp_path: Path) -> None:
-    with pytest.raises(TrackingError, match=r"must name a database or a server, but got .*: give sqlite:") as refused:
-        prepare_store(uri, tmp_path)
-    assert uri in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-
-def test_checking_a_good_uri_writes_nothing(tmp_path: Path) -> None:
-    check_uri(f"sqlite:///{tmp_path}/mlflow.db")
-    check_uri("postgresql+psycopg2://anna:secret@db.example/mlflow")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_server_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(TrackingError, match=f"must answer within 3 s, but http://anna:\\*\\*\\*@127.0.0.1:{port} did not"):
-        prepare_store(f"http://anna:secret@127.0.0.1:{port}", tmp_path)
-
-
-def test_a_server_that_says_nothing_is_refused_after_three_seconds(tmp_path: Path) -> None:
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        started = time.perf_counter()
-        with pytest.raises(TrackingError, match="must answer within 3 s"):
-            prepare_store(f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path)
-        assert time.perf_counter() - started < 4
-
-
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").write_text("no database, but a text that is long enough to be read as one" * 20)
-    with pytest.raises(TrackingError, match=r"must open, but sqlite:.*not a database") as refused:
-        prepare_store(None, tmp_path)
-    assert "\n" not in str(refused.value)
-
-
-def test_another_mlflows_database_is_not_touched(store: tuple[str, Path]) -> None:
-    other = store[1] / "other.db"
-    other.write_bytes((store[1] / "mlflow.db").read_bytes())
-    with sqlite3.connect(other) as database:
-        database.execute("update alembic_version set version_num = '000000000000'")
-    with pytest.raises(TrackingError, match="back it up, then run `mlflow db upgrade"):
-        prepare_store(f"sqlite:///{other}", store[1])
 
 
 def _started(store: tuple[str, Path], name: str = "s1") -> Tracker:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
+import trainables.finetune as loop
 from trainables.backbones import BACKBONES
 from trainables.data.dataset import Split
 from trainables.finetune import finetune
@@ -122,3 +123,45 @@ def run(data: MemoryData) -> Callable[..., list[dict[str, Any]]]:
         return reports
 
     return train
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one optimiser step was given, and the rate it was taken at."""
+
+    optimizer: int
+    lr: float
+    state_entries: int
+    parameters: frozenset[int]
+    trainable: frozenset[int]
+    images: Tensor
+    targets: Tensor
+    network: Any
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
+    """Every call of `train_batch`, which still does its work; optimisers are kept alive so that their ids differ."""
+    taken: list[Step] = []
+    train_batch, alive = loop.train_batch, []
+
+    def spy(network: Any, optimizer: torch.optim.Optimizer, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        alive.append(optimizer)
+        held = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
+        assert len(held) == len(set(held))
+        taken.append(
+            Step(
+                optimizer=id(optimizer),
+                lr=optimizer.param_groups[0]["lr"],
+                state_entries=len(optimizer.state),
+                parameters=frozenset(held),
+                trainable=frozenset(id(parameter) for parameter in network.parameters() if parameter.requires_grad),
+                images=images.clone(),
+                targets=targets.clone(),
+                network=network,
+            )
+        )
+        return train_batch(network, optimizer, images, targets)
+
+    monkeypatch.setattr(loop, "train_batch", spy)
+    return taken
