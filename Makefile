@@ -10,35 +10,35 @@ PORT ?= 5000
 .PHONY: demo test test-unit test-slow lint ui install
 
 demo: install
-	$(BIN)/python sweeps/depth_vs_tricks.py --preset demo
+	"$(BIN)"/python sweeps/depth_vs_tricks.py --preset demo
 	@echo
 	@echo "Next:  make ui                                        compare the runs in MLflow"
 	@echo "       $(VENV)/bin/python sweeps/depth_vs_tricks.py   the real sweep (--help for its options)"
 
 test: install lint
-	$(BIN)/pytest -q -m "not slow"
+	"$(BIN)"/pytest -q -m "not slow"
 
 test-unit: install
-	$(BIN)/pytest -q tests/unit
+	"$(BIN)"/pytest -q tests/unit
 
 test-slow: install
-	$(BIN)/pytest -q -m slow
+	"$(BIN)"/pytest -q -m slow
 
 lint: install
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	"$(BIN)"/ruff check .
+	"$(BIN)"/ruff format --check .
+	"$(BIN)"/mypy
+	"$(BIN)"/lint-imports
 
 ui: install
 	@echo "MLflow: http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning   (Ctrl-C ends it)"
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) \
-	  --workers 1 --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db --artifacts-destination $(CURDIR)/mlruns/artifacts
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true "$(BIN)"/mlflow server --host 127.0.0.1 --port $(PORT) \
+	  --workers 1 --backend-store-uri "sqlite:///$(CURDIR)/mlruns/mlflow.db" --artifacts-destination "$(CURDIR)/mlruns/artifacts"
 
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed, but none was found: install it, or pass PYTHON=..."; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
+	test -x "$(BIN)"/python || $(PYTHON) -m venv $(VENV)
+	"$(BIN)"/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
 	@touch $@

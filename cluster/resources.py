@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 CPU_SLOTS_AT_MOST = 8
@@ -50,9 +51,8 @@ class Slots:
 def cpu_slots(cpus: int) -> Slots:
     """Slots on CPUs alone: one core each, or where there are many, the equal cut that shares no core and idles fewest.
 
-    Training alone is as fast either way: on two cores, one slot of both is 0 to 7% faster than a slot a core
-    (`benchmarks/slots.py`, ResNet-18 at 32 and 96 px). But in a sweep the one trial trains while the other saves, reports or
-    starts: the demo takes 72 s with two slots and 83 s with one.
+    Training alone is as fast either way (`benchmarks/slots.py`; figures in `benchmarks/README.md`). But in a sweep one trial
+    trains while the other saves, reports or starts.
     """
     few = range(CPU_SLOTS_AT_MOST // 2 + 1, CPU_SLOTS_AT_MOST + 1)
     count = max(1, cpus) if cpus <= CPU_SLOTS_AT_MOST else max(few, key=lambda n: (n * (cpus // n), n))
@@ -69,6 +69,30 @@ def gpu_slots(cpus: int, gpus: int, gpus_per_trial: float) -> Slots:
     """
     count = gpus * _per_gpu(gpus_per_trial)
     return Slots(count=count, cpus=max(1, cpus // count), gpus=gpus_per_trial, device="cuda")
+
+
+def cluster_slots(nodes: Sequence[tuple[int, int]], gpus: int, gpus_per_trial: float) -> Slots:
+    """Slots that fit on the nodes one by one: a trial never spans two.
+
+    Args:
+        nodes: CPUs and GPUs of each node.
+        gpus: GPUs of all nodes that the sweep may use; 0 trains on CPUs.
+        gpus_per_trial: In (0, 1].
+
+    Raises:
+        ValueError: A GPU node has fewer CPUs than trials, or there is no CPU at all.
+    """
+    if gpus:
+        shares = [node_cpus // (node_gpus * _per_gpu(gpus_per_trial)) for node_cpus, node_gpus in nodes if node_gpus]
+        if min(shares) == 0:
+            raise ValueError("each trial needs a CPU, but a node has fewer CPUs than trials: raise --gpus-per-trial.")
+        return replace(gpu_slots(0, gpus, gpus_per_trial), cpus=min(shares))
+    largest = max((node_cpus for node_cpus, _ in nodes), default=0)
+    if largest == 0:
+        raise ValueError("each trial needs a CPU, but the cluster has none: add nodes.")
+    each = min(cpu_slots(sum(node_cpus for node_cpus, _ in nodes)).cpus, largest)
+    count = min(CPU_SLOTS_AT_MOST, sum(node_cpus // each for node_cpus, _ in nodes))
+    return Slots(count=count, cpus=each, gpus=0.0, device="cpu")
 
 
 def _per_gpu(gpus_per_trial: float) -> int:

@@ -9,7 +9,6 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +35,18 @@ class SessionError(ValueError):
     """Ray cannot be reached or started; one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """What a cluster has in all."""
-
-    cpus: int
-    gpus: int
+Nodes = tuple[tuple[int, int], ...]
+"""CPUs and GPUs of each node."""
 
 
 def local_cpus() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """CPUs that this process may use: by its affinity and, in a container, by its quota."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):  # no control groups of version 2 here
+        return cpus
+    return cpus if quota == "max" else max(1, min(cpus, int(quota) // int(period)))
 
 
 @contextmanager
@@ -67,12 +67,11 @@ def environment(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def session(address: str, *, cpus: int, gpus: int) -> Iterator[Capacity]:
+def session(address: str, *, cpus: int, gpus: int) -> Iterator[Nodes]:
     """Start or join a Ray, and leave it at the end.
 
     Args:
-        address: `local` starts one for this sweep alone; `auto` joins the one that runs on this machine; else `HOST:PORT` or
-            `ray://HOST:PORT`.
+        address: `local` starts one for this sweep alone; `auto` joins the one that runs on this machine; else `HOST:PORT`.
         cpus: CPUs of a local Ray.
         gpus: GPUs of a local Ray.
 
@@ -91,20 +90,23 @@ def session(address: str, *, cpus: int, gpus: int) -> Iterator[Capacity]:
     try:
         ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = " ".join(str(error).split())[:300]
         raise SessionError(f"Ray must start or answer at --address {address!r}, but does not: {reason}") from error
     try:
-        total = ray.cluster_resources()
-        yield Capacity(cpus=int(total.get("CPU", 0)), gpus=int(total.get("GPU", 0)))
+        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        yield tuple((int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in alive)
     finally:
         ray.shutdown()
 
 
 def _probe(address: str) -> None:
     """Fail in seconds where Ray itself would retry for minutes."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdigit():
-        raise SessionError(f"--address must be local, auto, HOST:PORT or ray://HOST:PORT, but got {address!r}.")
+        raise SessionError(
+            f"--address must be local, auto or the HOST:PORT of a head node, but got {address!r} (a sweep does not run through "
+            "a ray:// client: start it on a node of the cluster)."
+        )
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
     except OSError as error:

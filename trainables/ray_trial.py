@@ -60,7 +60,7 @@ def train(config: TrialConfig) -> None:
 
 
 def _free_memory() -> None:
-    """Give back what the trial held: the process stays for the next one, and glibc would keep some 150 MB of it."""
+    """Give back what the trial held: the process stays for the next one, and glibc would keep much of it."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -36,15 +36,17 @@ def dry_run(plan: Plan, console: Console) -> None:
                 )
             spent = seconds[recipe.backbone] * epochs
             total_seconds += spent
-            cost = (f"{spent * plan.slots.devices_per_trial / 3600:.3f}",)
+            cost = (f"{spent * (plan.slots.cpus if plan.slots.device == 'cpu' else 1) / 3600:.3f}",)
         total_epochs += epochs
         table.add_row(arm.name, str(plan.trials_per_arm), str(epochs), ", ".join(arm.tuned) or "nothing", *cost)
     for note in (*plan.notes, *summary.notes):
         console.print(note, markup=False, highlight=False)
     console.print(table)
     counted = ", ".join(f"{number} {split}" for split, number in images.items())
-    say = f"{total_epochs} epochs at most on {plan.slots.describe()}; images: {counted}."
+    place = plan.slots.describe() if plan.options.address == "local" else "a cluster, whose slots are known once it is joined"
+    say = f"{total_epochs} epochs at most on {place}; images: {counted}."
     if timed:
-        wall = duration(total_seconds / plan.slots.count)
+        # Trials that share a GPU share its speed, too: timed alone, they are no faster packed.
+        wall = duration(total_seconds / (plan.slots.whole_gpus or plan.slots.count))
         say += f" About {wall} on this machine ({describe(plan.slots.device)}), less what ASHA stops."
     console.print(say, markup=False, highlight=False)

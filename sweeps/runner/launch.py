@@ -15,18 +15,18 @@ from importlib.metadata import version
 from typing import Any
 
 from ray import tune
-from ray.tune import TuneError
 from rich.console import Console
 
-from cluster.session import Capacity, SessionError, session
+from cluster.session import Nodes, SessionError, session
 from search_spaces.space import Arm
 from sweeps.runner import tracking, winner
 from sweeps.runner.background import one_line
 from sweeps.runner.ending import finish
 from sweeps.runner.interrupt import Interrupt
+from sweeps.runner.mlflow_runs import sweep_exists
 from sweeps.runner.mlflow_store import without_password
 from sweeps.runner.options import Refused
-from sweeps.runner.plan import Materials, Plan, cluster_slots, gather
+from sweeps.runner.plan import Materials, Plan, gather, slots_on
 from sweeps.runner.progress import Progress
 from sweeps.runner.results import Outcome, Results
 from sweeps.runner.scheduler import ArmScheduler
@@ -64,7 +64,10 @@ def launch(plan: Plan, console: Console) -> int:
 
 def _run(plan: Plan, materials: Materials, uri: str, console: Console) -> int:
     with Interrupt() as interrupt:
-        plan.folder.mkdir(parents=True)
+        try:
+            plan.folder.mkdir(parents=True)
+        except FileExistsError as error:
+            raise Refused([f"--name must be new, but {plan.folder} exists: choose another name."]) from error
         _write_description(plan, materials)
         results = Results([arm.name for arm in plan.arms], plan.trials_per_arm)
         tracker = tracking.Tracker(uri, plan.storage)
@@ -82,8 +85,13 @@ def _run(plan: Plan, materials: Materials, uri: str, console: Console) -> int:
             ),
             description=plan.study.question,
         )
-        ended = _search(plan, materials, results, tracker, interrupt, console)
-        return finish(plan, materials, results, tracker, console, ended)
+        try:
+            ended = _search(plan, materials, results, tracker, interrupt, console)
+            return finish(plan, materials, results, tracker, console, ended)
+        except BaseException:  # a second Ctrl-C, a full disk: MLflow must not show the sweep as running for ever
+            tracker.finish_sweep(Outcome.INTERRUPTED.value)
+            tracker.close(timeout=5)
+            raise
 
 
 def _search(
@@ -103,7 +111,7 @@ def _search(
         try:
             _tuner(plan, searcher, watcher, results.total).fit()
             return Outcome.INTERRUPTED if interrupt.requested else Outcome.COMPLETED
-        except (RuntimeError, TuneError) as error:
+        except Exception as error:  # noqa: BLE001  Whatever Ray raises, hours of finished trials are still reported.
             console.print(f"Ray broke off the sweep: {one_line(error)}", markup=False, highlight=False)
             if plan.options.verbose:
                 traceback.print_exc()
@@ -136,7 +144,7 @@ def _tuner(plan: Plan, searcher: ArmSearcher, watcher: Watcher, total: int) -> t
 
 
 def _trial_config(plan: Plan, materials: Materials, trial_id: str, arm: Arm, number: int, recipe: Recipe) -> dict[str, Any]:
-    weights = materials.weights[recipe.backbone]
+    weights = materials.weights[recipe.weights, recipe.backbone]
     return {
         "trial_id": trial_id,
         "arm": arm.name,
@@ -151,13 +159,12 @@ def _trial_config(plan: Plan, materials: Materials, trial_id: str, arm: Arm, num
 
 
 def _joined(plan: Plan, stack: ExitStack) -> Plan:
-    capacity = _enter(stack, plan, cpus=0, gpus=0)
-    slots = cluster_slots(plan, capacity.cpus, capacity.gpus)
+    slots = slots_on(plan, _enter(stack, plan, cpus=0, gpus=0))
     hoped = slots.device == "cpu" and plan.options.gpus is None
     return replace(plan, slots=slots, notes=("No GPU found in the cluster: training on its CPUs.",) if hoped else ())
 
 
-def _enter(stack: ExitStack, plan: Plan, *, cpus: int, gpus: int) -> Capacity:
+def _enter(stack: ExitStack, plan: Plan, *, cpus: int, gpus: int) -> Nodes:
     try:
         return stack.enter_context(session(plan.options.address, cpus=cpus, gpus=gpus))
     except SessionError as error:
@@ -167,7 +174,10 @@ def _enter(stack: ExitStack, plan: Plan, *, cpus: int, gpus: int) -> Capacity:
 def _prepare_store(plan: Plan) -> str:
     plan.storage.mkdir(parents=True, exist_ok=True)
     try:
-        return tracking.prepare_store(plan.options.tracking_uri, plan.storage)
+        uri = tracking.prepare_store(plan.options.tracking_uri, plan.storage)
+        if plan.options.name and sweep_exists(uri, plan.study.name, plan.name):
+            raise Refused([f"--name must be new, but MLflow has a sweep {plan.name!r}: choose another name."])
+        return uri
     except tracking.TrackingError as error:
         raise Refused([str(error)]) from error
 
@@ -199,7 +209,10 @@ def _write_description(plan: Plan, materials: Materials) -> None:
         "arms": [arm.name for arm in plan.arms],
         "trials_per_arm": plan.trials_per_arm,
         "data": {"source": plan.data, "digest": materials.data.digest, "caps": asdict(plan.caps)},
-        "weights": {name: {"file": str(path), "digest": digest(path)} for name, path in materials.weights.items()},
+        "weights": [
+            {"weights": chosen, "backbone": backbone, "file": str(path) if path else None, "digest": digest(path)}
+            for (chosen, backbone), path in materials.weights.items()
+        ],
         "slots": asdict(plan.slots),
         "versions": {name: version(name) for name in ("depth-vs-tricks", "torch", "torchvision", "ray", "optuna", "mlflow")},
     }

@@ -252,3 +252,12 @@ def _dataset_input(data: TrackedData) -> DatasetInput:
         profile=json.dumps({"num_rows": sum(data.num_images.values()), **num_images}),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+
+
+def sweep_exists(tracking_uri: str, study: str, sweep_name: str) -> bool:
+    """Whether MLflow has a sweep of that name in the study's experiment."""
+    client = MlflowClient(tracking_uri)
+    experiment = client.get_experiment_by_name(study)
+    return experiment is not None and bool(
+        client.search_runs([experiment.experiment_id], f"tags.`sweep.name` = '{sweep_name}'", max_results=1)
+    )

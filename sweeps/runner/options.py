@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -17,6 +17,8 @@ from trainables.recipe import unknown_name
 
 MOST_TRIALS = 10_000
 
+T = TypeVar("T")
+
 
 class Refused(ValueError):  # noqa: N818  (it is what the command line says: exit status 2)
     """The command is refused before any work; one line for each thing that is wrong."""
@@ -24,6 +26,17 @@ class Refused(ValueError):  # noqa: N818  (it is what the command line says: exi
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
+
+
+def collect(problems: list[str], check: Callable[[], T]) -> T | None:
+    """Run a check; what it raises for the user becomes lines."""
+    try:
+        return check()
+    except Refused as error:
+        problems += error.problems
+    except (ValueError, OSError, RuntimeError) as error:  # the last two: paths too long, closed to us, of an unknown user
+        problems += str(error).splitlines()
+    return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,7 +150,7 @@ _FLAGS: dict[str, tuple[Callable[[str], Any], str, str]] = {
     "--name": (_name, "NAME", "Name of the sweep; default: study, time and a suffix."),
     "--storage": (_folder, "DIR", "Where everything is kept; default: mlruns."),
     "--tracking-uri": (_text, "URI", "MLflow's store; default: mlflow.db in the storage."),
-    "--address": (_text, "auto|local|URL", "Ray to run on; default: local, one for this sweep alone."),
+    "--address": (_text, "auto|local|HOST:PORT", "Ray to run on; default: local, one for this sweep alone."),
     "--seed": (_whole(0, 2**31 - 1), "N", "Of splits, heads, orders, views and sampler; default 0."),
     "--time-limit": (_duration, "TIME", "Start no trial after so long, such as 2h; finish with what is there."),
 }

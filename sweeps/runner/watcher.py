@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
@@ -13,6 +14,7 @@ from cluster.resources import Slots
 from sweeps.runner import tracking
 from sweeps.runner.results import Outcome, Results, TrialRecord, outcome_of
 from trainables import recipe as names
+from trainables.checkpoint import LAST
 from trainables.recipe import EPOCH, Recipe
 
 REPORTED = (
@@ -72,10 +74,14 @@ class Watcher(Callback):
         record, last = self._results[trial.config["trial_id"]], trial.last_result or {}
         if (outcome := outcome_of(last)) is not None:
             self._end(record, outcome, str(last.get("reason", "")))
+            _drop_last(trial)
         elif record.epoch >= record.recipe.epochs:
             self._end(record, Outcome.COMPLETED)
         else:
-            self._end(record, Outcome.INTERRUPTED if self._interrupted() else Outcome.PRUNED)
+            outcome = Outcome.INTERRUPTED if self._interrupted() else Outcome.PRUNED
+            self._end(record, outcome)
+            if outcome is Outcome.PRUNED:
+                _drop_last(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial failed for good, after its retries."""
@@ -102,6 +108,11 @@ class Watcher(Callback):
             best_epoch=record.best_epoch or None,
         )
         self._say(record)
+
+
+def _drop_last(trial: Trial) -> None:
+    """A trial that never continues needs no checkpoint to continue from: some 100 MB."""
+    Path(trial.config["checkpoints"], LAST).unlink(missing_ok=True)
 
 
 def _last_line(error: BaseException | None) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 from sweeps.runner.champion import register_champion
-from sweeps.runner.plan import Materials, Plan, image_size
+from sweeps.runner.plan import Materials, Plan
 from sweeps.runner.results import Results, TrialRecord, best
 from sweeps.runner.tracking import Tracker, TrackingError
 from trainables.checkpoint import BEST
@@ -25,16 +26,16 @@ def keep(plan: Plan, materials: Materials, record: TrialRecord) -> dict[str, Pat
     folder = plan.folder / "champion"
     folder.mkdir(exist_ok=True)
     shutil.copyfile(checkpoint_folder(plan, record.trial_id) / BEST, folder / BEST)
-    weights = materials.weights[record.recipe.backbone]
+    weights = materials.weights[record.recipe.weights, record.recipe.backbone]
     written = {
-        "command": f"python -m trainables {folder / 'recipe.json'}",
+        "command": f"python -m trainables {shlex.quote(str(folder / 'recipe.json'))}",
         "trial": record.trial_id,
         "score": record.score,
         "recipe": record.recipe.as_dict(),
         "data": {
-            "source": plan.data,
+            "source": str(path.resolve()) if (path := Path(plan.data).expanduser()).exists() else plan.data,
             "digest": materials.data.digest,
-            "image_size": image_size(plan),
+            "image_size": plan.image_size,
             "caps": asdict(plan.caps),
             "seed": plan.options.seed,
         },

@@ -13,6 +13,8 @@ import pytest
 from tests.integration.conftest import ROOT, Ran, environment, run
 from tests.integration.test_refusals import photos
 
+pytestmark = pytest.mark.timeout(400)
+
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
     line.split("#")[0].strip() for block in re.findall(r"```bash\n(.*?)```", README, re.S) for line in block.splitlines()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.resources import CPU_SLOTS_AT_MOST, Slots, cpu_slots, gpu_slots
+from cluster.resources import CPU_SLOTS_AT_MOST, Slots, cluster_slots, cpu_slots, gpu_slots
 
 FRACTIONS = (0.01, 0.1, 0.25, 0.3, 0.34, 0.5, 0.6, 1.0)
 
@@ -57,3 +57,17 @@ def test_cost_and_words() -> None:
     assert (cpu.devices_per_trial, cpu.unit, cpu.describe()) == (2.0, "core-hours", "6 slots of 2 CPU")
     assert (gpu.devices_per_trial, gpu.unit, gpu.describe()) == (0.5, "GPU-hours", "4 slots of 0.5 GPU and 2 CPU")
     assert Slots(count=1, cpus=1, gpus=0, device="cpu").describe() == "1 slot of 1 CPU"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "gpus", "share", "count", "cpus"),
+    [
+        (((64, 0), (8, 4)), 4, 1.0, 4, 2),  # the head's many CPUs help no GPU node
+        (((16, 4), (8, 4)), 8, 0.5, 16, 1),
+        (((1, 0),) * 40, 0, 1.0, CPU_SLOTS_AT_MOST, 1),  # a trial of five CPUs would fit nowhere
+        (((4, 0), (2, 0)), 0, 1.0, 6, 1),
+    ],
+)
+def test_a_trial_fits_on_one_node(nodes: tuple[tuple[int, int], ...], gpus: int, share: float, count: int, cpus: int) -> None:
+    slots = cluster_slots(nodes, gpus, share)
+    assert (slots.count, slots.cpus) == (count, cpus)

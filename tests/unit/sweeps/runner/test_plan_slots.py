@@ -1,5 +1,6 @@
 """Where trials run: what is asked for is there, or it is refused."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from cluster.resources import cpu_slots, gpu_slots
 from sweeps.runner import plan
 from sweeps.runner.options import Options, Refused
-from sweeps.runner.plan import cluster_slots, local_slots
+from sweeps.runner.plan import local_slots, slots_on
 
 
 @pytest.fixture(autouse=True)
@@ -46,15 +47,16 @@ def test_training_on_the_cpu_because_no_gpu_is_there_is_one_visible_line(monkeyp
 
 def test_on_a_cluster() -> None:
     def slots(options: Options, cpus: int, gpus: int) -> object:
-        return cluster_slots(SimpleNamespace(options=options), cpus, gpus)
+        return slots_on(SimpleNamespace(options=options), ((cpus, gpus),))
 
     assert slots(Options(), 16, 4) == gpu_slots(16, 4, 1.0)
-    assert slots(Options(gpus=2, gpus_per_trial=0.25), 16, 4) == gpu_slots(16, 2, 0.25)
+    assert slots(Options(gpus=2, gpus_per_trial=0.25), 64, 4) == replace(gpu_slots(64, 2, 0.25), cpus=4)
     assert slots(Options(gpus=0), 16, 4) == slots(Options(), 16, 0) == cpu_slots(16)
     for options, cpus, gpus, line in [
         (Options(gpus=5), 16, 4, "5 are asked for and 4 found"),
         (Options(gpus_per_trial=0.5), 16, 0, "--gpus-per-trial needs a GPU, but the cluster has none"),
-        (Options(), 0, 0, "must have a CPU"),
+        (Options(), 0, 0, "the cluster has none: add nodes"),
+        (Options(gpus_per_trial=0.25), 8, 4, "a node has fewer CPUs than trials"),
     ]:
         with pytest.raises(Refused, match=line):
             slots(options, cpus, gpus)
