@@ -97,11 +97,6 @@ class Recipe:
         """Plain values, the inverse of `from_sample`."""
         return asdict(self)
 
-    @property
-    def stages(self) -> tuple[int, ...]:
-        """The stages that run: (2,) or (1, 2)."""
-        return (1, 2) if self.stage1_epochs else (2,)
-
 
 def unknown_name(name: str, known: Iterable[str], what: str) -> str:
     """One line for a name that is not known: the name, the nearest known one, and all known ones."""

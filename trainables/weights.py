@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import socket
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 import torchvision
 from torch import Tensor
 
 from trainables.backbones import Network, backbone
+from trainables.download import socket_timeout
 
-DOWNLOAD_TIMEOUT_S = 10
 NAMES = ("imagenet", "none")  # what is no path
 
 
@@ -108,7 +105,7 @@ def _download(backbone_name: str) -> Path:
     prefix = path.stem.rpartition("-")[2]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _socket_timeout(DOWNLOAD_TIMEOUT_S):
+        with socket_timeout():
             torch.hub.download_url_to_file(entry.url, str(path), hash_prefix=prefix, progress=False)
     except (OSError, http.client.HTTPException, RuntimeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -117,13 +114,3 @@ def _download(backbone_name: str) -> Path:
             f"or pass --weights with a file or a folder that holds {backbone_name}.pt."
         ) from error
     return path
-
-
-@contextmanager
-def _socket_timeout(seconds: float) -> Iterator[Any]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

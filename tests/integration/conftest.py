@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.runner.tracking import prepare_store
+
 ROOT = Path(__file__).parents[2]
 STUDY = ROOT / "sweeps" / "depth_vs_tricks.py"
 
@@ -54,3 +56,17 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
 def demo(tmp_path_factory: pytest.TempPathFactory, cache: str) -> Ran:
     """The demo sweep, run once for all tests that look at what it left."""
     return run(tmp_path_factory.mktemp("demo"), "--preset", "demo", "--name", "first", DVT_CACHE_DIR=cache)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with tables, made once: making them takes a second or two."""
+    storage = tmp_path_factory.mktemp("template")
+    prepare_store(None, storage)
+    return storage / "mlflow.db"
+
+
+@pytest.fixture
+def store(template: Path, tmp_path: Path) -> tuple[str, Path]:
+    (tmp_path / "mlflow.db").write_bytes(template.read_bytes())
+    return prepare_store(None, tmp_path), tmp_path

@@ -11,20 +11,6 @@ from sweeps.runner.mlflow_store import check_uri
 from sweeps.runner.tracking import TrackingError, prepare_store
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with tables, made once: making them takes a second or two."""
-    storage = tmp_path_factory.mktemp("template")
-    prepare_store(None, storage)
-    return storage / "mlflow.db"
-
-
-@pytest.fixture
-def store(template: Path, tmp_path: Path) -> tuple[str, Path]:
-    (tmp_path / "mlflow.db").write_bytes(template.read_bytes())
-    return prepare_store(None, tmp_path), tmp_path
-
-
 @pytest.mark.parametrize(
     "uri", ["mlruns", "/tmp/mlruns", "file:///tmp/mlruns", "localhost:5000", "sqlite://", "sqlite:///:memory:"]
 )

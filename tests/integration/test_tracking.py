@@ -23,20 +23,6 @@ RECIPE = Recipe().as_dict()
 TRIAL = "resnet18/tricks/000"
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with tables, made once: making them takes a second or two."""
-    storage = tmp_path_factory.mktemp("template")
-    prepare_store(None, storage)
-    return storage / "mlflow.db"
-
-
-@pytest.fixture
-def store(template: Path, tmp_path: Path) -> tuple[str, Path]:
-    (tmp_path / "mlflow.db").write_bytes(template.read_bytes())
-    return prepare_store(None, tmp_path), tmp_path
-
-
 def test_the_default_store_is_made_in_the_storage_folder_without_a_word(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

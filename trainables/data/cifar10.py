@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -17,11 +16,11 @@ from filelock import FileLock
 from trainables.data.arrays import Arrays
 from trainables.data.listing import Listing, Source, SplitName
 from trainables.data.problems import DataError, reason
+from trainables.download import socket_timeout
 
 FOLDER = "cifar-10-batches-py"
 ARCHIVE = "cifar-10-python.tar.gz"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-TIMEOUT_SECONDS = 10.0  # of silence, not of the whole download
 
 
 def cifar10(cache: Path) -> Source:
@@ -64,7 +63,7 @@ def _known(root: Path, files: set[str] | None = None) -> Listing:
 def _downloaded(root: Path, lock: Path) -> tuple[Listing, Arrays]:
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock), _removed_on_failure(root), _timeout(), redirect_stdout(sys.stderr):  # torchvision prints
+        with FileLock(lock), _removed_on_failure(root), socket_timeout(), redirect_stdout(sys.stderr):  # torchvision prints
             return _read(root, download=True)
     except (OSError, RuntimeError, HTTPException, tarfile.TarError, EOFError) as error:
         raise DataError(
@@ -122,14 +121,3 @@ def _url() -> str:
     from torchvision.datasets import CIFAR10
 
     return str(CIFAR10.url)
-
-
-@contextmanager
-def _timeout() -> Iterator[None]:
-    """A limit on silent sockets, for torchvision sets none and a firewall that drops packets would hang it."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT_SECONDS)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

@@ -160,11 +160,6 @@ def test_a_recipe_cannot_be_changed() -> None:
         Recipe().epochs = 3  # type: ignore[misc]
 
 
-def test_stages_follow_from_stage1_epochs() -> None:
-    assert Recipe(stage1_epochs=0).stages == (2,)
-    assert Recipe(stage1_epochs=1).stages == (1, 2)
-
-
 def test_a_recipe_needs_no_torch() -> None:
     code = "import sys, trainables.recipe as r; r.Recipe(); print('torch' in sys.modules, len(r.LAYER_GROUPS))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

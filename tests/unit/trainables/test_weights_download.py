@@ -121,7 +121,7 @@ def test_a_host_that_nobody_answers_at_is_refused_likewise(host: Host, tmp_path:
 
 
 def test_a_host_that_never_answers_is_given_up(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainables.weights.DOWNLOAD_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("trainables.download.TIMEOUT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         _point_torchvision_to(f"http://127.0.0.1:{silent.getsockname()[1]}/resnet18-0123abcd.pth", monkeypatch)
         with pytest.raises(WeightsError, match="timed out"):

@@ -138,7 +138,7 @@ def test_an_archive_that_the_user_put_there_is_used_and_never_removed(site: Path
 def test_a_server_that_says_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision.datasets import CIFAR10
 
-    monkeypatch.setattr(trainables.data.cifar10, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("trainables.download.TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/cifar-10-python.tar.gz")
         assert "timed out" in refused(tmp_path / "cache")
