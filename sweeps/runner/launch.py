@@ -187,7 +187,7 @@ def _headline(plan: Plan, materials: Materials) -> str:
     counted = ", ".join(f"{number} {split}" for split, number in images.items())
     return (
         f"{plan.study.question}\n"
-        f"{len(plan.arms)} arms x {plan.trials_per_arm} trials, {plan.epochs} epochs each, on {plan.slots.describe()}. "
+        f"{len(plan.arms)} arm{'s' * (len(plan.arms) > 1)} x {plan.trials_per_arm} trials, {plan.epochs} epochs each, on {plan.slots.describe()}. "
         f"{materials.data.name}: {len(materials.data.classes)} classes, {counted} images (test is not touched).\n"
         f"Sweep {plan.name}"
     )
