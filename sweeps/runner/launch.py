@@ -185,9 +185,10 @@ def _prepare_store(plan: Plan) -> str:
 def _headline(plan: Plan, materials: Materials) -> str:
     images = {split: sum(counts.values()) for split, counts in materials.data.counts.items()}
     counted = ", ".join(f"{number} {split}" for split, number in images.items())
+    arms = "1 arm" if len(plan.arms) == 1 else f"{len(plan.arms)} arms"
     return (
         f"{plan.study.question}\n"
-        f"{len(plan.arms)} arm{'s' * (len(plan.arms) > 1)} x {plan.trials_per_arm} trials, {plan.epochs} epochs each, on {plan.slots.describe()}. "
+        f"{arms} x {plan.trials_per_arm} trials, {plan.epochs} epochs each, on {plan.slots.describe()}. "
         f"{materials.data.name}: {len(materials.data.classes)} classes, {counted} images (test is not touched).\n"
         f"Sweep {plan.name}"
     )
