@@ -5,14 +5,14 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from sweeps.runner.plan import Plan, inspect_data
+from sweeps.runner.plan import Plan
 from sweeps.runner.progress import duration
 from trainables.device import count_gpus, describe, epoch_seconds
 
 
 def dry_run(plan: Plan, console: Console) -> None:
     """Print arms, trials, epochs, slots, and hours from three timed steps per backbone where this machine has the device."""
-    summary = inspect_data(plan)
+    summary = plan.summary
     images = {split: sum(counts.values()) for split, counts in summary.counts.items()}
     timed = plan.options.address == "local" and (plan.slots.device == "cpu" or count_gpus() >= plan.slots.whole_gpus)
     table = Table(title=f"Dry run of {plan.study.name}: nothing is trained, nothing is written", title_justify="left")

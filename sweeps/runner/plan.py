@@ -18,7 +18,7 @@ from sweeps.runner.options import Options, Refused, collect
 from sweeps.runner.pretrained import check_weights, locate, pretrained_of
 from sweeps.runner.study import PRESETS, Preset, Sweep
 from trainables.data import dataset
-from trainables.data.dataset import Caps, Dataset
+from trainables.data.dataset import Caps, Dataset, Summary
 from trainables.device import count_gpus
 
 
@@ -34,6 +34,7 @@ class Plan:
     trials_per_arm: int
     epochs: int
     data: str
+    summary: Summary  # what the data would give
     weights: str
     caps: Caps
     name: str
@@ -89,36 +90,30 @@ def make_plan(study: Sweep, options: Options) -> Plan:
         problems.append(f"image_size must be the same in all arms, since they share their data, but got {sorted(sizes)}.")
     if options.tracking_uri is not None:
         collect(problems, partial(_check_tracking, options.tracking_uri))
-    plan = Plan(
+    data = options.data or preset.data
+    caps = Caps(train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class)
+    cache = collect(problems, lambda: _cache(storage)) or storage
+    summary = collect(problems, lambda: dataset.inspect(data, caps=caps, seed=options.seed, cache=cache))
+    if problems or summary is None:
+        raise Refused(list(dict.fromkeys(problems)))
+    return Plan(
         study=study,
         options=options,
         preset=preset,
         preset_name=preset_name,
         arms=arms,
         trials_per_arm=trials_per_arm,
-        epochs=max((epochs for arm in arms for epochs in arm.possible("epochs")), default=0),
-        data=options.data or preset.data,
+        epochs=max(epochs for arm in arms for epochs in arm.possible("epochs")),
+        data=data,
+        summary=summary,
         weights=", ".join(dict.fromkeys(chosen for chosen, _ in pretrained_of(arms))),
-        caps=Caps(train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class),
+        caps=caps,
         name=name,
         storage=storage,
-        cache=collect(problems, lambda: _cache(storage)) or storage,
+        cache=cache,
         slots=slots,
         notes=notes,
     )
-    collect(problems, lambda: inspect_data(plan))
-    if problems:
-        raise Refused(list(dict.fromkeys(problems)))
-    return plan
-
-
-def inspect_data(plan: Plan) -> dataset.Summary:
-    """What the data would give, without decoding, downloading or writing anything.
-
-    Raises:
-        DataError: Everything that is wrong with it.
-    """
-    return dataset.inspect(plan.data, caps=plan.caps, seed=plan.options.seed, cache=plan.cache)
 
 
 def gather(plan: Plan, say: Callable[[str], None]) -> Materials:
