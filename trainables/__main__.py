@@ -9,6 +9,7 @@ import click
 import torch
 
 from trainables.checkpoint import BEST, LAST
+from trainables.compute import Compute
 from trainables.data.dataset import Caps, prepare
 from trainables.finetune import DivergedError, finetune
 from trainables.recipe import EPOCH, SCORE, TRAIN_ACCURACY, TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS, Recipe
@@ -25,6 +26,7 @@ def main(recipe_file: Path, out: Path, device: str | None) -> None:
         origin, cache, threads, score = saved["data"], Path(saved["cache"]), int(saved["threads"]), float(saved["score"])
         source, digest, image_size, seed = (origin[name] for name in ("source", "digest", "image_size", "seed"))
         weights = Path(saved["weights_file"]) if saved["weights_file"] else None
+        compute = Compute.from_dict(saved["compute"]) if "compute" in saved else Compute()  # older files: fp32
         recipe, caps = Recipe.from_sample(saved["recipe"]), Caps(**origin["caps"])
         place = torch.device(device or saved["device"])
     except (LookupError, TypeError, AttributeError, RuntimeError, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -41,7 +43,7 @@ def main(recipe_file: Path, out: Path, device: str | None) -> None:
         if data.digest != digest:
             raise _Refused(f"the data have changed: digest {data.digest}, but the sweep had {digest}.")
         torch.set_num_threads(threads)
-        finetune(recipe, data, place, _show, weights=weights, checkpoints=out)
+        finetune(recipe, data, place, _show, weights=weights, checkpoints=out, compute=compute)
     except ValueError as error:
         raise _Refused(str(error)) from error
     except DivergedError as error:

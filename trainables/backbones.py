@@ -1,8 +1,4 @@
-"""The registry of backbones, their layer groups, and the network that a trial trains.
-
-A network is a sequence of layer groups, `stem, layer1 … layer4, fc`. On disk its state dict has torchvision's own names, so
-that a checkpoint loads into `torchvision.models` and a file of torchvision's loads here.
-"""
+"""The registry of backbones: how each architecture of torchvision's falls into layer groups, `stem, layer1 … layer4, fc`."""
 
 from __future__ import annotations
 
@@ -12,10 +8,11 @@ from dataclasses import dataclass
 
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 
+from trainables.network import Network
 from trainables.randomness import named_seed
-from trainables.recipe import LAYER_GROUPS, Recipe, unknown_name
+from trainables.recipe import Recipe, unknown_name
 
 MLP_WIDTH = 256
 
@@ -86,63 +83,6 @@ def backbone(name: str) -> Backbone:
     return BACKBONES[name]
 
 
-class Network(nn.Sequential):
-    """Layer groups in forward order: float `[B, 3, H, W]`, normalised, to logits `[B, classes]`."""
-
-    def __init__(self, groups: Mapping[str, nn.Module], torch_names: Mapping[str, str], head: str, num_classes: int) -> None:
-        super().__init__(OrderedDict(groups))
-        self._torch_names = dict(torch_names)  # path here -> path in torchvision's model
-        self.head = head
-        self.num_classes = num_classes
-
-    def freeze_all_but(self, trainable_layers: int) -> None:
-        """Let the last `trainable_layers` groups train, and no other parameter."""
-        for name, group in self.named_children():
-            group.requires_grad_(name in LAYER_GROUPS[-trainable_layers:])
-
-    def train_groups(self, trainable_layers: int, *, batch_stats: bool) -> None:
-        """Set train mode for an epoch: frozen groups stay in eval mode unless `batch_stats`.
-
-        `requires_grad=False` alone does not freeze a BatchNorm: its running statistics move in train mode
-        (pytorch issue 86590).
-        """
-        for name, group in self.named_children():
-            group.train(batch_stats or name in LAYER_GROUPS[-trainable_layers:])
-
-    def torchvision_state_dict(self) -> dict[str, Tensor]:
-        """All parameters and buffers under torchvision's names; the tensors are not copied."""
-        return {self._rename(key): value for key, value in self.state_dict().items()}
-
-    def load_torchvision_state_dict(self, state: Mapping[str, Tensor], *, with_head: bool) -> None:
-        """Load tensors under torchvision's names.
-
-        Args:
-            state: Tensors by torchvision's names; those of a head are passed over unless `with_head`.
-            with_head: The head must be there too, as in our own checkpoints.
-
-        Raises:
-            ValueError: A line each for missing keys, unexpected ones and wrong shapes, the first three named.
-        """
-        here = {self._rename(key): key for key in self.state_dict()}
-        if not with_head:
-            here = {name: key for name, key in here.items() if not self._is_head(name)}
-            state = {name: value for name, value in state.items() if not self._is_head(name)}
-        if problems := _state_problems({name: self.state_dict()[key] for name, key in here.items()}, state):
-            raise ValueError("\n".join(problems))
-        renamed = {here[name]: value for name, value in state.items()}
-        self.load_state_dict(renamed, strict=False)
-
-    def _is_head(self, name: str) -> bool:
-        # Whatever stands in the place of torchvision's head: `fc.0.weight` of an mlp, `classifier.weight` without its dropout.
-        return name.startswith(f"{self.head.partition('.')[0]}.")
-
-    def _rename(self, key: str) -> str:
-        for ours, theirs in self._torch_names.items():
-            if key.startswith(f"{ours}."):
-                return theirs + key[len(ours) :]
-        raise AssertionError(f"no torchvision name for {key}")
-
-
 def build(recipe: Recipe, num_classes: int) -> Network:
     """Make the network of a recipe; its initial values depend on the recipe's seed alone, backbone and head apart.
 
@@ -192,24 +132,3 @@ def _make_cifar_stem(model: nn.Module, spec: Backbone) -> None:
     model.set_submodule(spec.first_conv, new)
     if spec.max_pool:
         model.set_submodule(spec.max_pool, nn.Identity())
-
-
-def _state_problems(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
-    # Files from before PyTorch 0.4.1 lack `num_batches_tracked`; nothing reads it at the default momentum.
-    missing = [k for k in expected if k not in found and not k.endswith("num_batches_tracked")]
-    unexpected = [k for k in found if k not in expected]
-    shapes = [
-        f"{k!r} has the shape {list(found[k].shape)} instead of {list(expected[k].shape)}"
-        for k in expected
-        if k in found and expected[k].shape != found[k].shape
-    ]
-    return [
-        *_first("it lacks {}", list(map(repr, missing))),
-        *_first("it has the unexpected {}", list(map(repr, unexpected))),
-        *_first("{}", shapes),
-    ]
-
-
-def _first(sentence: str, items: list[str]) -> list[str]:
-    more = f" and {len(items) - 3} more" if len(items) > 3 else ""
-    return [sentence.format(", ".join(items[:3]) + more)] if items else []

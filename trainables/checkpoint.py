@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
-from trainables.backbones import Network, build
+from trainables.backbones import build
 from trainables.data.augment import MEAN, STD
+from trainables.network import Network
 from trainables.recipe import Recipe
 
 BEST = "best.pt"
 LAST = "last.pt"
 
 
-def save_best(folder: Path, network: Network, recipe: Recipe, classes: Sequence[str], *, epoch: int, score: float) -> None:
+class Stateful(Protocol):
+    """A network, or its state at an earlier epoch."""
+
+    def torchvision_state_dict(self) -> dict[str, Tensor]:
+        """All parameters and buffers under torchvision's names."""
+
+
+def save_best(folder: Path, network: Stateful, recipe: Recipe, classes: Sequence[str], *, epoch: int, score: float) -> None:
     """Write `best.pt`: the state dict under torchvision's names, recipe, classes and preprocessing, all plain values."""
     preprocessing = {
         "input": "uint8 RGB [N, H, W, 3]",

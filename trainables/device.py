@@ -9,8 +9,9 @@ from collections.abc import Callable
 import torch
 
 from trainables.backbones import build
-from trainables.finetune import evaluate_batch, stages, start_stage, train_batch
 from trainables.recipe import Recipe
+from trainables.stages import stages, start_stage
+from trainables.step import evaluate_batch, train_batch
 
 TIMED_STEPS = 3
 

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainables.backbones import Network
 from trainables.checkpoint import load_best
 from trainables.data.augment import MEAN, STD
+from trainables.network import Network
 from trainables.recipe import Recipe
 
 

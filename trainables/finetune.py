@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainables import checkpoint
 from trainables import recipe as names
 from trainables import weights as pretrained
-from trainables.backbones import Network, build
-from trainables.data.augment import normalise, plain_view, view
-from trainables.data.dataset import Dataset, Split
+from trainables.backbones import build
+from trainables.compute import Compute
+from trainables.convolution import install
+from trainables.data.augment import view
+from trainables.data.dataset import Dataset
+from trainables.network import Network, Tail
+from trainables.prefix import Prefix, Shared
 from trainables.randomness import named_seed
-from trainables.recipe import STAGE1_LAYERS, Recipe
+from trainables.recipe import LAYER_GROUPS, Recipe
+from trainables.record import Record, Report
+from trainables.stages import Progress, Stage, stages, start_stage
+from trainables.step import Pixels, evaluate, train_batch
 from trainables.tricks.label_smoothing import smooth_targets
 from trainables.tricks.mixup import mixup
 from trainables.tricks.schedules import lr_factor
 
-EVAL_BATCH_SIZE = 256
-MOMENTUM = 0.9
-
-
-class Report(Protocol):
-    """Called after each epoch with `epoch`, `score` and the metrics named in `trainables.recipe`."""
-
-    def __call__(self, metrics: dict[str, float]) -> None:
-        """Take in an epoch."""
+PLAIN = Compute()
 
 
 class DivergedError(ArithmeticError):
@@ -43,39 +39,6 @@ class DivergedError(ArithmeticError):
         self.epoch = epoch
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stage:
-    """A part of training with its own optimiser. The optimiser starts with empty moments and the schedule at step 0."""
-
-    number: int  # 1 or 2
-    first_epoch: int  # counted from 1
-    epochs: int
-    trainable_layers: int
-    lr: float
-    scheduler: str
-    warmup_epochs: int
-
-    @property
-    def last_epoch(self) -> int:
-        """The stage's last epoch."""
-        return self.first_epoch + self.epochs - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run stands: epochs done, and the score as searcher and scheduler read it."""
-
-    epoch: int = 0
-    score: float = 0.0
-    best_epoch: int = 0
-
-    def after(self, stage: Stage, val_accuracy: float, *, last_stage: bool) -> Progress:
-        """One epoch on: the current accuracy in stage 1, the running best since it began in the last stage."""
-        epoch = self.epoch + 1
-        keeps = last_stage and epoch != stage.first_epoch and val_accuracy <= self.score
-        return replace(self, epoch=epoch) if keeps else Progress(epoch, val_accuracy, epoch)
-
-
 def finetune(
     recipe: Recipe,
     data: Dataset,
@@ -84,6 +47,9 @@ def finetune(
     *,
     weights: Path | None = None,
     checkpoints: Path | None = None,
+    compute: Compute = PLAIN,
+    shared: Shared | None = None,
+    report_every: float = 0.0,
 ) -> None:
     """Train a recipe and report each epoch; continue from `last.pt` where `checkpoints` holds one.
 
@@ -91,19 +57,24 @@ def finetune(
         recipe: What to train.
         data: Its `train` and `val` splits are read, `test` never.
         device: Where.
-        report: Called once an epoch, after that epoch's checkpoint is on disk; a run that is continued begins by reporting
-            the last epoch it had done once more.
+        report: Called after the checkpoint is on disk; a run that is continued begins by repeating its last report.
         weights: State dict of the pretrained backbone; None starts from random values.
         checkpoints: Folder for `best.pt` and `last.pt`; None keeps none.
+        compute: Precision and kernels.
+        shared: Where activations of frozen layers are shared with other trials. The numbers are the same without it.
+        report_every: Seconds between reports where epochs are shorter; 0 reports each epoch.
 
     Raises:
-        DivergedError: The loss is no longer finite; the trial cannot recover.
+        DivergedError: The loss is no longer finite; the trial cannot recover. The epochs before it are reported.
         WeightsError: The weights cannot be read or do not fit the backbone.
     """
     network = build(recipe, len(data.classes))
     if weights is not None:
         pretrained.load(network, weights, recipe.backbone)
     network.to(device).to(memory_format=torch.channels_last)  # what oneDNN and tensor cores want
+    network.precision = compute.precision
+    prefix = Prefix(shared, network, recipe, data, device) if shared and recipe.batchnorm == "frozen" else None
+    record = Record(report, checkpoints, recipe, data.classes, report_every)
     plan = stages(recipe)
     progress, saved = Progress(), checkpoint.load_last(checkpoints) if checkpoints else None
     if saved:
@@ -111,66 +82,32 @@ def finetune(
         network.load_torchvision_state_dict(saved["state_dict"], with_head=True)
         report(saved["report"])  # again: the process may have died between the checkpoint and its report
     optimizer: torch.optim.Optimizer | None = None
-    train, val = data.split("train"), data.split("val")
+    train, val = Pixels(data.split("train"), device), data.split("val")
     while progress.epoch < recipe.epochs:
         epoch = progress.epoch + 1
         stage = next(stage for stage in plan if epoch <= stage.last_epoch)
         if optimizer is None or epoch == stage.first_epoch:
+            for name in LAYER_GROUPS[-stage.trainable_layers :]:
+                install(network.get_submodule(name), compute.convolutions)
             optimizer = start_stage(recipe, network, stage)
         if saved and epoch != stage.first_epoch:
             optimizer.load_state_dict(saved["optimizer"])
         saved = None
         started = time.perf_counter()
-        metrics = train_epoch(recipe, network, optimizer, stage, train, epoch=epoch, device=device)
-        train_seconds = time.perf_counter() - started
-        _stop_if_diverged(metrics[names.TRAIN_LOSS], epoch)
-        metrics |= evaluate(network, val, recipe.image_size, device)
-        _stop_if_diverged(metrics[names.VAL_LOSS], epoch)
+        try:
+            metrics = train_epoch(recipe, network, optimizer, stage, train, prefix, epoch=epoch)
+            train_seconds = time.perf_counter() - started
+            metrics |= evaluate(network, val, recipe.image_size, device, prefix.val() if prefix else None)
+            _stop_if_diverged(metrics[names.VAL_LOSS], epoch)
+        except DivergedError:
+            record.flush(progress, None, None)
+            raise
         progress = progress.after(stage, metrics[names.VAL_ACCURACY], last_stage=stage is plan[-1])
         metrics[names.EPOCH_SECONDS] = time.perf_counter() - started
-        metrics[names.IMAGES_PER_SECOND] = len(train.labels) / train_seconds
-        reported = {names.EPOCH: epoch, names.SCORE: progress.score, **metrics}
-        if checkpoints:
-            if progress.best_epoch == epoch:
-                checkpoint.save_best(checkpoints, network, recipe, data.classes, epoch=epoch, score=progress.score)
-            checkpoint.save_last(checkpoints, _state(progress, network, optimizer, reported))
-        report(reported)
-
-
-def stages(recipe: Recipe) -> tuple[Stage, ...]:
-    """The stages of a recipe in order. Stage 1: at most layer4 + fc, constant rate; the last stage: the recipe's schedule."""
-    last = Stage(
-        number=2,
-        first_epoch=recipe.stage1_epochs + 1,
-        epochs=recipe.epochs - recipe.stage1_epochs,
-        trainable_layers=recipe.trainable_layers,
-        lr=recipe.stage2_lr,
-        scheduler=recipe.scheduler,
-        warmup_epochs=recipe.warmup_epochs,
-    )
-    if recipe.stage1_epochs == 0:
-        return (last,)
-    first = Stage(
-        number=1,
-        first_epoch=1,
-        epochs=recipe.stage1_epochs,
-        trainable_layers=min(STAGE1_LAYERS, recipe.trainable_layers),
-        lr=recipe.stage1_lr,
-        scheduler="constant",
-        warmup_epochs=0,
-    )
-    return (first, last)
-
-
-def start_stage(recipe: Recipe, network: Network, stage: Stage) -> torch.optim.Optimizer:
-    """Freeze what the stage does not train and make its optimiser, which sees trainable parameters only."""
-    network.freeze_all_but(stage.trainable_layers)
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, lr=stage.lr, momentum=MOMENTUM, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
-        )
-    return torch.optim.AdamW(parameters, lr=stage.lr, weight_decay=recipe.weight_decay)
+        metrics[names.IMAGES_PER_SECOND] = len(train) / train_seconds
+        if network.micro_batch:
+            metrics[names.MICRO_BATCH] = network.micro_batch
+        record.add({names.EPOCH: epoch, names.SCORE: progress.score, **metrics}, progress, network, optimizer)
 
 
 def train_epoch(
@@ -178,86 +115,44 @@ def train_epoch(
     network: Network,
     optimizer: torch.optim.Optimizer,
     stage: Stage,
-    split: Split,
+    train: Pixels,
+    prefix: Prefix | None,
     *,
     epoch: int,
-    device: torch.device,
 ) -> dict[str, float]:
-    """One pass over the training images; loss and accuracy are those seen while training."""
+    """One pass over the training images; loss and accuracy are those seen while training.
+
+    Raises:
+        DivergedError: A loss is not finite.
+    """
     network.train_groups(stage.trainable_layers, batch_stats=recipe.batchnorm == "batch_stats")
-    order = batches(len(split.labels), recipe.batch_size, seed=recipe.seed, epoch=epoch)
-    step, warmup_steps = (epoch - stage.first_epoch) * len(order), stage.warmup_epochs * len(order)
-    first_lr = stage.lr * lr_factor(stage.scheduler, step, stage.epochs * len(order), warmup_steps)
-    loss_sum, correct = torch.zeros((), device=device), torch.zeros((), device=device)
-    for number, samples in enumerate(order):
-        factor = lr_factor(stage.scheduler, step + number, stage.epochs * len(order), warmup_steps)
+    stored = prefix.train(epoch, stage.last_epoch) if prefix else None
+    model = Tail(network) if stored else network
+    order = batches(len(train), recipe.batch_size, seed=recipe.seed, epoch=epoch)
+    rates = _rates(stage, epoch, len(order))
+    loss_sum, correct = torch.zeros((), device=train.device), torch.zeros((), device=train.device)
+    for number, (samples, rate) in enumerate(zip(order, rates, strict=True)):
         for group in optimizer.param_groups:
-            group["lr"] = stage.lr * factor
-        images, labels = _to_device(split, samples, device)
-        images = view(
-            images,
-            samples.to(device),
-            augmentation=recipe.augmentation,
-            image_size=recipe.image_size,
-            seed=recipe.seed,
-            epoch=epoch,
-        )
+            group["lr"] = rate
+        labels = train.labels[samples.to(train.device, non_blocking=True)]
         targets = smooth_targets(labels, network.num_classes, recipe.label_smoothing)
-        images, targets = mixup(images, targets, alpha=recipe.mixup, seed=recipe.seed, epoch=epoch, batch=number)
-        logits, loss = train_batch(network, optimizer, images, targets)
-        if device.type == "cpu":  # on a GPU this would wait for the step: there the epoch's sum tells
+        if stored:
+            inputs = stored.take(samples)
+        else:
+            inputs = _views(recipe, train, samples, epoch)
+            inputs, targets = mixup(inputs, targets, alpha=recipe.mixup, seed=recipe.seed, epoch=epoch, batch=number)
+        logits, loss = train_batch(model, optimizer, inputs, targets)
+        if train.device.type == "cpu":  # on a GPU this would wait for the step: there the epoch's sum tells
             _stop_if_diverged(loss.item(), epoch)
         loss_sum += loss * len(labels)
         correct += (logits.argmax(1) == labels).sum()
+    _stop_if_diverged(loss_sum.item(), epoch)
     return {
-        names.TRAIN_LOSS: loss_sum.item() / len(split.labels),
-        names.TRAIN_ACCURACY: correct.item() / len(split.labels),
-        names.LR: first_lr,
+        names.TRAIN_LOSS: loss_sum.item() / len(train),
+        names.TRAIN_ACCURACY: correct.item() / len(train),
+        names.LR: rates[0],
         names.STAGE: stage.number,
     }
-
-
-def train_batch(network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """One optimiser step.
-
-    Args:
-        network: In the mode of its stage.
-        optimizer: Of the stage.
-        images: Views in [0, 1], `[B, 3, H, W]`.
-        targets: Class probabilities, `[B, classes]`.
-
-    Returns:
-        Logits `[B, classes]` and the mean loss, detached.
-    """
-    logits = network(_channels_last(normalise(images)))
-    loss = F.cross_entropy(logits, targets)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
-    return logits.detach(), loss.detach()
-
-
-@torch.inference_mode()
-def evaluate(network: nn.Module, split: Split, image_size: int, device: torch.device) -> dict[str, float]:
-    """Accuracy and log loss (natural logarithm, mean over images) on the validation images."""
-    network.eval()
-    loss_sum, correct = torch.zeros((), device=device), torch.zeros((), device=device)
-    for samples in torch.arange(len(split.labels)).split(EVAL_BATCH_SIZE):
-        images, labels = _to_device(split, samples, device)
-        logits = evaluate_batch(network, plain_view(images, image_size))
-        loss_sum += F.cross_entropy(logits, labels, reduction="sum")
-        correct += (logits.argmax(1) == labels).sum()
-    return {
-        names.VAL_LOSS: loss_sum.item() / len(split.labels),
-        names.VAL_ACCURACY: correct.item() / len(split.labels),
-    }
-
-
-@torch.inference_mode()
-def evaluate_batch(network: nn.Module, images: Tensor) -> Tensor:
-    """Logits `[B, classes]` of views in [0, 1], `[B, 3, H, W]`."""
-    logits: Tensor = network(_channels_last(normalise(images)))
-    return logits
 
 
 def batches(num_samples: int, batch_size: int, *, seed: int, epoch: int) -> tuple[Tensor, ...]:
@@ -272,26 +167,23 @@ def batches(num_samples: int, batch_size: int, *, seed: int, epoch: int) -> tupl
     return tuple(chunks)
 
 
+def _rates(stage: Stage, epoch: int, steps: int) -> list[float]:
+    """The learning rate of each step of an epoch."""
+    first, total, warmup = (epoch - stage.first_epoch) * steps, stage.epochs * steps, stage.warmup_epochs * steps
+    return [stage.lr * lr_factor(stage.scheduler, step, total, warmup) for step in range(first, first + steps)]
+
+
+def _views(recipe: Recipe, train: Pixels, samples: Tensor, epoch: int) -> Tensor:
+    return view(
+        train.take(samples),
+        samples.to(train.device, non_blocking=True),
+        augmentation=recipe.augmentation,
+        image_size=recipe.image_size,
+        seed=recipe.seed,
+        epoch=epoch,
+    )
+
+
 def _stop_if_diverged(loss: float, epoch: int) -> None:
     if not math.isfinite(loss):
         raise DivergedError(epoch)
-
-
-def _channels_last(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last)
-
-
-def _to_device(split: Split, samples: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    index = samples.numpy()
-    return torch.from_numpy(split.images[index]).to(device), torch.from_numpy(split.labels[index]).to(device)
-
-
-def _state(
-    progress: Progress, network: Network, optimizer: torch.optim.Optimizer, reported: dict[str, float]
-) -> dict[str, Any]:
-    return {
-        "progress": [progress.epoch, progress.score, progress.best_epoch],
-        "state_dict": network.torchvision_state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "report": reported,
-    }

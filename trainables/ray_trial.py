@@ -13,9 +13,25 @@ import torch
 from ray import tune
 
 from trainables import checkpoint
+from trainables.compute import Compute
 from trainables.data import dataset
 from trainables.finetune import DivergedError, finetune
+from trainables.prefix import Shared
+from trainables.prefix_store import PrefixStore
 from trainables.recipe import EPOCH, SCORE, Recipe
+
+REPORT_EVERY = 10.0
+"""Seconds between reports and checkpoints where epochs are shorter: with a head alone an epoch takes 10 ms, a report 5."""
+
+
+class SharedConfig(TypedDict):
+    """Where the activations are that a trial shares with others."""
+
+    folder: str
+    sweep: str
+    share: float  # of the free disk
+    weights: str  # digest
+    cuts: tuple[str, ...]
 
 
 class TrialConfig(TypedDict):
@@ -30,6 +46,9 @@ class TrialConfig(TypedDict):
     checkpoints: str  # the trial's own folder
     device: str  # cpu or cuda
     threads: int
+    gpu_share: float  # of a GPU, which is also the share of its memory
+    compute: dict[str, Any]
+    shared: SharedConfig
 
 
 def train(config: TrialConfig) -> None:
@@ -42,7 +61,10 @@ def train(config: TrialConfig) -> None:
     """
     check_device(config["device"], [str(gpu) for gpu in ray.get_gpu_ids()], torch.cuda.is_available())
     torch.set_num_threads(config["threads"])
-    checkpoints = Path(config["checkpoints"])
+    if config["device"] == "cuda" and config["gpu_share"] < 1:
+        torch.cuda.set_per_process_memory_fraction(config["gpu_share"])
+    _free_memory()  # of a trial that was stopped: its traceback held its tensors until now
+    checkpoints, shared = Path(config["checkpoints"]), config["shared"]
     try:
         finetune(
             Recipe.from_sample(config["recipe"]),
@@ -51,6 +73,13 @@ def train(config: TrialConfig) -> None:
             tune.report,
             weights=Path(config["weights"]) if config["weights"] else None,
             checkpoints=checkpoints,
+            compute=Compute.from_dict(config["compute"]),
+            shared=Shared(
+                store=PrefixStore(Path(shared["folder"]), sweep=shared["sweep"], share=shared["share"]),
+                weights=shared["weights"],
+                cuts=tuple(shared["cuts"]),
+            ),
+            report_every=REPORT_EVERY,
         )
         (checkpoints / checkpoint.LAST).unlink(missing_ok=True)
     except DivergedError as error:

@@ -20,6 +20,8 @@ IMAGES_PER_SECOND = "images_per_second"
 # What searcher and scheduler read of a report, and nothing else.
 EPOCH = "epoch"
 SCORE = "score"
+HISTORY = "history"  # in a report of several epochs: each one's metrics, with its epoch and score, in order
+MICRO_BATCH = "micro_batch"  # in a report: the size of the pieces in which a batch went through, where memory was short
 
 Head = Literal["linear", "mlp"]
 Optimizer = Literal["sgd", "adamw"]

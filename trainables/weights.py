@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import torch
 import torchvision
 from torch import Tensor
 
-from trainables.backbones import Network, backbone
+from trainables.backbones import backbone
 from trainables.download import socket_timeout
+from trainables.network import Network
 
 NAMES = ("imagenet", "none")  # what is no path
 
@@ -58,7 +60,8 @@ def read(path: Path) -> dict[str, Tensor]:
     """
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # about the pickle protocol
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            # Mapped where the format allows it: 16 ms instead of 100 for a ResNet-18, at the start of each trial.
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # what damaged bytes lead torch's reader to: IndexError, struct.error, AssertionError …
         reason = "it holds something else than tensors, or is no file of torch.save"
         if isinstance(error, OSError | RuntimeError) and str(error).strip():

@@ -12,7 +12,6 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from typing import Any
 
 from ray import tune
 from rich.console import Console
@@ -31,10 +30,10 @@ from sweeps.runner.progress import Progress
 from sweeps.runner.results import Outcome, Results
 from sweeps.runner.scheduler import ArmScheduler
 from sweeps.runner.searcher import ArmSearcher
+from sweeps.runner.speed import cuts
 from sweeps.runner.watcher import Watcher
-from trainables.ray_trial import train
+from trainables.ray_trial import TrialConfig, train
 from trainables.recipe import SCORE, Recipe
-from trainables.weights import digest
 
 MAX_FAILURES = 2
 """Retries of a trial whose worker died; it continues from its last epoch."""
@@ -143,8 +142,9 @@ def _tuner(plan: Plan, searcher: ArmSearcher, watcher: Watcher, total: int) -> t
     )
 
 
-def _trial_config(plan: Plan, materials: Materials, trial_id: str, arm: Arm, number: int, recipe: Recipe) -> dict[str, Any]:
-    weights = materials.weights[recipe.weights, recipe.backbone]
+def _trial_config(plan: Plan, materials: Materials, trial_id: str, arm: Arm, number: int, recipe: Recipe) -> TrialConfig:
+    pair = recipe.weights, recipe.backbone
+    weights = materials.weights[pair]
     return {
         "trial_id": trial_id,
         "arm": arm.name,
@@ -155,13 +155,23 @@ def _trial_config(plan: Plan, materials: Materials, trial_id: str, arm: Arm, num
         "checkpoints": str(winner.checkpoint_folder(plan, trial_id)),
         "device": plan.slots.device,
         "threads": plan.slots.cpus,
+        "gpu_share": plan.slots.gpus,
+        "compute": materials.compute.as_dict(),
+        "shared": {
+            "folder": str(plan.cache / "prefix"),
+            "sweep": plan.name,
+            "share": plan.cache_share,
+            "weights": materials.digests[pair],
+            "cuts": cuts(plan.arms, recipe.backbone),
+        },
     }
 
 
 def _joined(plan: Plan, stack: ExitStack) -> Plan:
     slots = slots_on(plan, _enter(stack, plan, cpus=0, gpus=0))
     hoped = slots.device == "cpu" and plan.options.gpus is None
-    return replace(plan, slots=slots, notes=("No GPU found in the cluster: training on its CPUs.",) if hoped else ())
+    note = ("No GPU found in the cluster: training on its CPUs.",) if hoped else ()
+    return replace(plan, slots=slots, notes=(*note, *plan.notes))
 
 
 def _enter(stack: ExitStack, plan: Plan, *, cpus: int, gpus: int) -> Nodes:
@@ -211,10 +221,11 @@ def _write_description(plan: Plan, materials: Materials) -> None:
         "trials_per_arm": plan.trials_per_arm,
         "data": {"source": plan.data, "digest": materials.data.digest, "caps": asdict(plan.caps)},
         "weights": [
-            {"weights": chosen, "backbone": backbone, "file": str(path) if path else None, "digest": digest(path)}
-            for (chosen, backbone), path in materials.weights.items()
+            {"weights": pair[0], "backbone": pair[1], "file": str(path) if path else None, "digest": materials.digests[pair]}
+            for pair, path in materials.weights.items()
         ],
         "slots": asdict(plan.slots),
+        "compute": materials.compute.as_dict(),
         "versions": {name: version(name) for name in ("depth-vs-tricks", "torch", "torchvision", "ray", "optuna", "mlflow")},
     }
     (plan.folder / "sweep.json").write_text(json.dumps(described, indent=2) + "\n")

@@ -123,6 +123,10 @@ class SweepRuns:
             run.has_score |= "score" in metrics
             run.metrics += [Metric(name, float(value), time, epoch) for name, value in metrics.items() if name != "epoch"]
 
+    def tag(self, key: str, tags: Mapping[str, str]) -> None:
+        """Add tags to the next batch."""
+        self._run(key).tags += [RunTag(name, value[:_MAX_TAG]) for name, value in tags.items()]
+
     def end(self, key: str, outcome: Outcome, metrics: Mapping[str, float], tags: Mapping[str, str], time: int) -> None:
         """Send all that is left of a run and close it. A score that the epochs brought already is not logged again."""
         run = self._run(key)

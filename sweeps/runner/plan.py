@@ -16,10 +16,13 @@ from cluster.session import Nodes, local_cpus
 from search_spaces.space import Arm, Value
 from sweeps.runner.options import Options, Refused, collect
 from sweeps.runner.pretrained import check_weights, locate, pretrained_of
+from sweeps.runner.speed import CACHE_SHARE, cache_share, choose_compute, not_shared
 from sweeps.runner.study import PRESETS, Preset, Sweep
+from trainables.compute import Compute
 from trainables.data import dataset
 from trainables.data.dataset import Caps, Dataset, Summary
 from trainables.device import count_gpus
+from trainables.weights import digest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +43,7 @@ class Plan:
     name: str
     storage: Path
     cache: Path
+    cache_share: float  # of the free disk, for stored activations
     slots: Slots
     notes: tuple[str, ...]  # visible lines
 
@@ -65,6 +69,8 @@ class Materials:
 
     data: Dataset
     weights: dict[tuple[str, str], Path | None]  # by weights and backbone, as a recipe names them
+    digests: dict[tuple[str, str], str]  # of these files
+    compute: Compute
 
 
 def make_plan(study: Sweep, options: Options) -> Plan:
@@ -93,6 +99,7 @@ def make_plan(study: Sweep, options: Options) -> Plan:
     data = options.data or preset.data
     caps = Caps(train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class)
     cache = collect(problems, lambda: _cache(storage)) or storage
+    share = collect(problems, cache_share) or CACHE_SHARE
     summary = collect(problems, lambda: dataset.inspect(data, caps=caps, seed=options.seed, cache=cache))
     if problems or summary is None:
         raise Refused(list(dict.fromkeys(problems)))
@@ -111,8 +118,9 @@ def make_plan(study: Sweep, options: Options) -> Plan:
         name=name,
         storage=storage,
         cache=cache,
+        cache_share=share,
         slots=slots,
-        notes=notes,
+        notes=(*notes, *not_shared(arms)),
     )
 
 
@@ -138,7 +146,12 @@ def gather(plan: Plan, say: Callable[[str], None]) -> Materials:
         found[chosen, backbone] = collect(problems, partial(locate, chosen, backbone, plan.cache, say))
     if problems or data is None:
         raise Refused(problems)
-    return Materials(data=data, weights=found)
+    return Materials(
+        data=data,
+        weights=found,
+        digests={pair: digest(path) for pair, path in found.items()},
+        compute=choose_compute(plan.arms, len(data.classes), plan.slots.device, plan.slots.cpus, plan.cache, say),
+    )
 
 
 def local_slots(options: Options) -> tuple[Slots, tuple[str, ...]]:

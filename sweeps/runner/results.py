@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from trainables.recipe import EPOCH, SCORE, VAL_ACCURACY, Recipe
+from trainables.recipe import EPOCH, HISTORY, SCORE, VAL_ACCURACY, Recipe
 
 ROW = (
     *("trial_id", "arm", "number", "outcome", "reason"),
@@ -33,6 +33,14 @@ class Outcome(StrEnum):
 def outcome_of(result: Mapping[str, Any]) -> Outcome | None:
     """The outcome that a trial itself reported, which is only ever `diverged`."""
     return Outcome(result["outcome"]) if result.get("outcome") else None
+
+
+def epochs_of(result: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """What each epoch of a report brought, in order; nothing where the trial diverged."""
+    if outcome_of(result) is not None or SCORE not in result:
+        return []
+    history: Sequence[Mapping[str, Any]] = result.get(HISTORY) or [result]
+    return history
 
 
 def trial_name(arm: str, number: int) -> str:
@@ -79,7 +87,7 @@ class Results:
             return self._records.setdefault(trial_id, TrialRecord(trial_id, arm, number, recipe))
 
     def report(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """Take in a report: the score's epoch is the one at which the score last changed or a stage began."""
+        """Take in an epoch: the score's is the one at which the score last changed or a stage began."""
         record = self[trial_id]
         if outcome_of(result) is Outcome.DIVERGED:
             return

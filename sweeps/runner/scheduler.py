@@ -9,7 +9,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from search_spaces.space import Arm
-from sweeps.runner.results import Outcome, outcome_of
+from sweeps.runner.results import epochs_of
 from trainables.recipe import EPOCH, SCORE
 
 REDUCTION_FACTOR = 2
@@ -43,20 +43,26 @@ class ArmScheduler(FIFOScheduler):
         self._arm(trial).on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Stop a trial that is among the worse half of its arm; the default is ranked and goes on."""
-        if outcome_of(result) is Outcome.DIVERGED:
-            return str(TrialScheduler.CONTINUE)  # it ends by itself, and its score ranks nobody
-        action = self._arm(trial).on_trial_result(tune_controller, trial, result)
-        reached = self._reached.setdefault((trial.config["arm"], result[EPOCH]), set())
-        enough = len(reached) >= MIN_PEERS
-        reached.add(trial.trial_id)
+        """Stop a trial that is among the worse half of its arm; the default is ranked and goes on.
+
+        A report of several epochs is ranked epoch by epoch, as if each had come alone. One that diverged ranks nobody.
+        """
         over = result[EPOCH] >= self._epochs  # nothing is left to save, and the worker ends in order
-        return str(TrialScheduler.CONTINUE if over or not enough or is_default(trial) else action)
+        for epoch in epochs_of(result):
+            action = self._arm(trial).on_trial_result(tune_controller, trial, dict(epoch))
+            reached = self._reached.setdefault((trial.config["arm"], epoch[EPOCH]), set())
+            enough = len(reached) >= MIN_PEERS
+            reached.add(trial.trial_id)
+            if action == TrialScheduler.STOP and enough and not over and not is_default(trial):
+                return str(TrialScheduler.STOP)
+        return str(TrialScheduler.CONTINUE)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Record the last score in the arm's rungs."""
-        if outcome_of(result) is not Outcome.DIVERGED:
-            self._arm(trial).on_trial_complete(tune_controller, trial, result)
+        if epochs := epochs_of(result):
+            for epoch in epochs[:-1]:
+                self._arm(trial).on_trial_result(tune_controller, trial, dict(epoch))
+            self._arm(trial).on_trial_complete(tune_controller, trial, dict(epochs[-1]))
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """An error ranks nobody."""

@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 
 from search_spaces.space import Arm
 from search_spaces.to_optuna import suggest
-from sweeps.runner.results import Outcome, outcome_of, trial_name
+from sweeps.runner.results import Outcome, epochs_of, outcome_of, trial_name
 from trainables.randomness import named_seed
 from trainables.recipe import EPOCH, SCORE, Recipe
 
@@ -40,7 +40,7 @@ class ArmSearcher(Searcher):
         arms: Sequence[Arm],
         trials_per_arm: int,
         seed: int,
-        to_config: Callable[[str, Arm, int, Recipe], dict[str, Any]],
+        to_config: Callable[[str, Arm, int, Recipe], Mapping[str, Any]],
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(metric=SCORE, mode="max")
@@ -61,12 +61,12 @@ class ArmSearcher(Searcher):
         trial = study.ask()
         recipe = arm.recipe(suggest(arm, trial))
         self._running[trial_id] = (arm, recipe, trial)
-        return self._to_config(trial_name(arm.name, number), arm, number, recipe)
+        return dict(self._to_config(trial_name(arm.name, number), arm, number, recipe))
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """Tell the study a score on the way; its step is the epoch."""
-        if outcome_of(result) is not Outcome.DIVERGED:
-            self._report(trial_id, result[SCORE], result[EPOCH])
+        """Tell the study the scores on the way; their step is the epoch."""
+        for epoch in epochs_of(result):
+            self._report(trial_id, epoch[SCORE], epoch[EPOCH])
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         """Tell the study how a trial ended.
@@ -78,14 +78,21 @@ class ArmSearcher(Searcher):
         study = self.studies[arm.name]
         if error or not result or SCORE not in result:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        elif outcome_of(result) is Outcome.DIVERGED:
+            self._forget(trial_id)
+            return
+        for epoch in epochs_of(result):
+            if epoch[EPOCH] < recipe.epochs:
+                self._report(trial_id, epoch[SCORE], epoch[EPOCH])
+        if outcome_of(result) is Outcome.DIVERGED:
             self._report(trial_id, WORST_SCORE, max(result[EPOCH], self._epochs.get(trial_id, 0) + 1))
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         elif result[EPOCH] < recipe.epochs:
-            self._report(trial_id, result[SCORE], result[EPOCH])
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             study.tell(trial, result[SCORE])
+        self._forget(trial_id)
+
+    def _forget(self, trial_id: str) -> None:
         del self._running[trial_id]
         self._epochs.pop(trial_id, None)
 

@@ -79,6 +79,11 @@ class Tracker:
         copy, now = dict(metrics), _now()
         self._put(lambda runs: runs.report(trial_id, epoch, copy, now))
 
+    def trial_tagged(self, trial_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a trial's run."""
+        copy = dict(tags)
+        self._put(lambda runs: runs.tag(trial_id, copy))
+
     def trial_ended(
         self,
         trial_id: str,

@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial
 
 from cluster.resources import Slots
 from sweeps.runner import tracking
-from sweeps.runner.results import Outcome, Results, TrialRecord, outcome_of
+from sweeps.runner.results import Outcome, Results, TrialRecord, epochs_of, outcome_of
 from trainables import recipe as names
 from trainables.checkpoint import LAST
 from trainables.recipe import EPOCH, Recipe
@@ -63,11 +63,14 @@ class Watcher(Callback):
         self._tracker.trial_started(config["trial_id"], config["arm"], config["number"], recipe.as_dict())
 
     def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any) -> None:
-        """A trial has done an epoch, or diverged."""
-        if outcome_of(result) is None:
-            self._results.report(trial.config["trial_id"], result)
-            metrics = {name: float(result[name]) for name in REPORTED}
-            self._tracker.trial_reported(trial.config["trial_id"], int(result[EPOCH]), metrics)
+        """A trial has done an epoch or several, or diverged."""
+        trial_id = trial.config["trial_id"]
+        for epoch in epochs_of(result):
+            self._results.report(trial_id, epoch)
+            metrics = {name: float(epoch[name]) for name in REPORTED}
+            self._tracker.trial_reported(trial_id, int(epoch[EPOCH]), metrics)
+        if names.MICRO_BATCH in result:
+            self._tracker.trial_tagged(trial_id, {names.MICRO_BATCH: str(result[names.MICRO_BATCH])})
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial ended by itself or was stopped."""

@@ -43,6 +43,7 @@ def keep(plan: Plan, materials: Materials, record: TrialRecord) -> dict[str, Pat
         "cache": str(plan.cache),
         "device": plan.slots.device,
         "threads": plan.slots.cpus,
+        "compute": materials.compute.as_dict(),
     }
     (folder / "recipe.json").write_text(json.dumps(written, indent=2) + "\n")
     return {"champion/best.pt": folder / BEST, "champion/recipe.json": folder / "recipe.json"}

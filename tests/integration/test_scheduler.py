@@ -157,3 +157,20 @@ def test_errors_retries_and_removals_do_not_raise() -> None:
 def test_metric_and_mode_are_the_searchs_own() -> None:
     assert _scheduler().set_search_properties("something", "min")
     assert "2 arms" in _scheduler().debug_string()
+
+
+def test_a_report_of_several_epochs_is_ranked_epoch_by_epoch() -> None:
+    def bulk(scheduler: ArmScheduler, trial: Trial, scores: list[float]) -> str:
+        history = [{EPOCH: epoch, SCORE: score} for epoch, score in enumerate(scores, 1)]
+        return _report(scheduler, trial, len(scores), scores[-1], history=history)
+
+    scheduler = _scheduler()
+    _peers(scheduler, [0.5, 0.6, 0.7])
+    late = _add(scheduler, 4)
+    assert bulk(scheduler, late, [0.1] * 4 + [0.9] * 3) == STOP, "its 4 epochs are held against the others' 4"
+    early = _add(scheduler, 5)
+    assert bulk(scheduler, early, [0.9] * 4 + [0.1] * 3) == CONTINUE
+    over = _add(scheduler, 6)
+    assert bulk(scheduler, over, [0.1] * EPOCHS) == CONTINUE, "nothing is left to save"
+    history = [{EPOCH: epoch, SCORE: 0.1} for epoch in range(1, EPOCHS + 1)]
+    scheduler.on_trial_complete(None, over, {EPOCH: EPOCHS, SCORE: 0.1, "history": history})

@@ -206,3 +206,15 @@ def test_stop_ends_the_handing_out_and_running_trials_are_still_told() -> None:
     assert searcher.suggest("b") == Searcher.FINISHED
     _run(searcher, "a", [0.5] * EPOCHS)
     assert _told(searcher)[0].state is State.COMPLETE
+
+
+def test_a_report_of_several_epochs_tells_each_of_them() -> None:
+    searcher = _searcher()
+    for ray_id in "ab":
+        searcher.suggest(ray_id)
+    history = [_result(epoch, epoch / 10) for epoch in (1, 2, 3)]
+    searcher.on_trial_result("a", {**history[-1], "history": history})
+    searcher.on_trial_complete("a", {**_result(5, 0.5), "history": [_result(4, 0.4), _result(5, 0.5)]})
+    (trial,) = _told(searcher)
+    assert trial.intermediate_values == {epoch: epoch / 10 for epoch in range(1, 6)}
+    assert trial.state is State.PRUNED

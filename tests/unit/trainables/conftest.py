@@ -47,6 +47,7 @@ class MemoryData:
 
     splits: dict[str, Split]
     classes: tuple[str, ...] = CLASSES
+    digest: str = "0123456789abcdef"
 
     def split(self, name: str) -> Split:
         if name == "test":
@@ -108,6 +109,7 @@ def run(data: MemoryData) -> Callable[..., list[dict[str, Any]]]:
         weights: Path | None = None,
         checkpoints: Path | None = None,
         stop_after: int | None = None,
+        **options: Any,
     ) -> list[dict[str, Any]]:
         reports = []
 
@@ -117,7 +119,7 @@ def run(data: MemoryData) -> Callable[..., list[dict[str, Any]]]:
             reports.append({name: value for name, value in metrics.items() if name not in (EPOCH_SECONDS, IMAGES_PER_SECOND)})
 
         try:
-            finetune(recipe, on, torch.device("cpu"), report, weights=weights, checkpoints=checkpoints)
+            finetune(recipe, on, torch.device("cpu"), report, weights=weights, checkpoints=checkpoints, **options)
         except KeyboardInterrupt:
             assert stop_after
         return reports

@@ -17,6 +17,7 @@ from trainables.backbones import build
 from trainables.checkpoint import load_best
 from trainables.data.dataset import Split
 from trainables.recipe import Recipe
+from trainables.step import EVAL_BATCH_SIZE
 from trainables.tricks.mixup import mixup
 
 CPU = torch.device("cpu")
@@ -119,7 +120,7 @@ def test_validation_metrics_are_those_of_a_plain_pass_whatever_the_batches(
         logits, labels = network.eval()(images), torch.from_numpy(val.labels.copy())
     network.train()
     for size in (256, 7):
-        monkeypatch.setattr(loop, "EVAL_BATCH_SIZE", size)
+        monkeypatch.setitem(EVAL_BATCH_SIZE, "cpu", size)
         metrics = loop.evaluate(network, val, 32, CPU)
         assert metrics[names.VAL_LOSS] == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
         assert metrics[names.VAL_ACCURACY] == (logits.argmax(1) == labels).sum().item() / len(labels)

@@ -1,0 +1,273 @@
+"""That matrix products give what torch's convolutions give, where they are chosen and nowhere else."""
+
+import copy
+import json
+from collections.abc import Callable
+from itertools import chain, combinations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import trainables.convolution as convolution
+from trainables.convolution import Choices, Convolution, Pass, eligible, install, measure, offered, shape_key
+
+PASSES: tuple[Pass, ...] = ("forward", "input", "weight")
+SUBSETS = list(chain.from_iterable(combinations(PASSES, n) for n in range(4)))
+
+
+def conv2d(kernel: int, stride: int = 1, *, channels_last: bool = True, padding: int | None = None) -> nn.Conv2d:
+    torch.manual_seed(kernel + 10 * stride)
+    conv = nn.Conv2d(8, 12, kernel, stride, kernel // 2 if padding is None else padding, bias=False)
+    return conv.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+
+
+def images(batch: int, *size: int) -> Tensor:
+    values = torch.randn(batch, 8, *size, generator=torch.Generator().manual_seed(batch))
+    return values.bfloat16().contiguous(memory_format=torch.channels_last)
+
+
+def choosing(conv: nn.Conv2d, passes: tuple[Pass, ...], *size: int) -> Convolution:
+    return Convolution.like(conv, {shape_key(conv, *size): passes})
+
+
+def bf16() -> torch.autocast:
+    return torch.autocast("cpu", dtype=torch.bfloat16)
+
+
+def results(conv: nn.Conv2d, x: Tensor) -> dict[str, Tensor]:
+    """The output and both gradients."""
+    x, conv.weight.grad = x.detach().requires_grad_(), None
+    with bf16():
+        y = conv(x)
+    y.backward(gradient_like(y))
+    assert x.grad is not None
+    assert conv.weight.grad is not None
+    return {"forward": y.detach(), "input": x.grad, "weight": conv.weight.grad}
+
+
+def gradient_like(y: Tensor) -> Tensor:
+    return torch.randint(-2, 3, y.shape, generator=torch.Generator().manual_seed(9)).to(y.dtype)
+
+
+def reference(conv: nn.Conv2d, x: Tensor) -> dict[str, Tensor]:
+    """In float64, from what is left of the values in bf16."""
+    x, w = (tensor.detach().bfloat16().double().requires_grad_() for tensor in (x, conv.weight))
+    y = F.conv2d(x, w, None, conv.stride, conv.padding)
+    return dict(zip(PASSES, (y.detach(), *torch.autograd.grad(y, (x, w), gradient_like(y))), strict=True))
+
+
+def assert_correctly_rounded(ours: dict[str, Tensor], exact: dict[str, Tensor], where: str) -> None:
+    """That the error is hardly more than that of the exact values in bf16, which torch's can't undercut."""
+    for name in PASSES:
+        error, least = ((got.double() - exact[name]).norm() for got in (ours[name], exact[name].bfloat16()))
+        assert ours[name].shape == exact[name].shape, f"{name}, {where}"
+        assert error <= 1.1 * least + 1e-5 * exact[name].norm(), f"{name}, {where}"
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 7])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_output_and_gradients_are_as_exact_as_bf16_allows(kernel: int, stride: int, batch: int, channels_last: bool) -> None:
+    conv = conv2d(kernel, stride, channels_last=channels_last)
+    for size in ((1, 1), (2, 2), (3, 3), (5, 5), (6, 6), (7, 7), (2, 5), (6, 1)):
+        x = images(batch, *size)
+        exact = reference(conv, x)
+        for passes in SUBSETS:
+            if kernel > 1 and stride > 1 and size[1] == 1 and "weight" not in passes:
+                continue  # oneDNN leaves the gradient of a tap that meets padding alone uninitialised
+            ours = results(choosing(conv, passes, *size), x)
+            assert_correctly_rounded(ours, exact, f"{passes} at {size}")
+            assert ours["weight"].dtype == torch.float32
+            assert ours["weight"].stride() == conv.weight.stride() or not passes
+            assert ours["forward"].dtype == torch.bfloat16
+            assert ours["forward"].is_contiguous(memory_format=torch.channels_last) or not passes
+
+
+@pytest.mark.parametrize(("kernel", "padding"), [(2, 0), (2, 1), (3, 0), (3, 2), (5, 4)])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_any_padding_below_the_kernel_is_right(kernel: int, padding: int, stride: int) -> None:
+    conv = conv2d(kernel, stride, padding=padding)
+    x = images(2, 5, 4)
+    assert_correctly_rounded(results(choosing(conv, PASSES, 5, 4), x), reference(conv, x), "")
+
+
+def test_whole_numbers_come_out_exactly() -> None:
+    """No value and no sum is rounded, which could hide a tap in the wrong place."""
+    conv, x = conv2d(3), images(2, 4, 3).sign()
+    conv.weight.data.sign_()
+    exact = reference(conv, x)
+    assert all(torch.equal(got.double(), exact[name]) for name, got in results(choosing(conv, PASSES, 4, 3), x).items())
+
+
+def test_a_part_of_a_larger_tensor_and_other_layouts_and_dtypes_are_read_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolution, "_CHUNK", 2 * 8 * 9 * 9)  # pieces of few samples, and a smaller last one
+    conv, whole = conv2d(3), images(9, 3, 3)
+    ours = choosing(conv, PASSES, 3, 3)
+    expected = results(ours, whole[2:].clone())
+    for x in (whole[2:], whole[2:].contiguous(), images(9, 3, 6)[2:, :, :, ::2].copy_(whole[2:])):
+        assert all(torch.equal(got, expected[name]) for name, got in results(ours, x).items())
+    in_fp32 = results(ours, whole[2:].float())
+    assert in_fp32["input"].dtype == torch.float32
+    assert all(torch.equal(got, expected[name].to(got.dtype)) for name, got in in_fp32.items())
+    assert results(ours, whole[:0])["weight"].count_nonzero() == 0
+
+
+@pytest.mark.parametrize("passes", SUBSETS)
+def test_only_needed_gradients_are_made_and_what_they_need_is_kept(passes: tuple[Pass, ...]) -> None:
+    for frozen in ("input", "weight", None):
+        ours, x = choosing(conv2d(3), passes, 3, 3), images(2, 3, 3).requires_grad_(frozen != "input")
+        ours.weight.requires_grad_(frozen != "weight")
+        with bf16():
+            y = ours(x)
+        if frozen and y.grad_fn.name() == "_ProductBackward":
+            assert [saved is None for saved in y.grad_fn.saved_tensors] == [frozen == "weight", frozen == "input"]
+        y.backward(gradient_like(y))
+        assert (x.grad is None, ours.weight.grad is None) == (frozen == "input", frozen == "weight")
+        both = results(choosing(conv2d(3), passes, 3, 3), images(2, 3, 3))
+        for grad, name in ((x.grad, "input"), (ours.weight.grad, "weight")):
+            assert grad is None or torch.equal(grad, both[name])
+
+
+@pytest.mark.parametrize("grad_off", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_the_output_is_that_of_training(grad_off: Callable[[], torch.no_grad]) -> None:
+    conv, x = conv2d(3), images(3, 5, 5)
+    for passes in SUBSETS:
+        with bf16(), grad_off():
+            y = choosing(conv, passes, 5, 5)(x)
+        assert torch.equal(y, results(choosing(conv, passes, 5, 5), x)["forward"])
+        assert not y.requires_grad
+
+
+def test_nothing_changes_to_the_last_bit_in_fp32_and_at_shapes_without_a_choice() -> None:
+    conv = conv2d(3)
+    ours, x = choosing(conv, PASSES, 3, 3), images(2, 3, 3).float()
+    y = ours(x)
+    assert y.dtype == torch.float32
+    assert torch.equal(y, conv(x))
+    assert torch.equal(*(torch.autograd.grad(layer(x), conv.weight, torch.ones_like(y))[0] for layer in (ours, conv)))
+    with torch.autocast("cpu", dtype=torch.float16):
+        assert ours(x).dtype == torch.float16
+    elsewhere = images(2, 4, 3)
+    assert all(torch.equal(got, results(conv, elsewhere)[name]) for name, got in results(ours, elsewhere).items())
+
+
+def test_the_same_input_gives_the_same_bits_again_and_the_output_may_be_changed_in_place() -> None:
+    ours, x = choosing(conv2d(3), PASSES, 6, 6), images(5, 6, 6)
+    first = results(ours, x)
+    assert all(torch.equal(first[name], again) for name, again in results(ours, x).items())
+    with bf16():
+        nn.ReLU(inplace=True)(ours(x)).sum().backward()
+
+
+def tiny() -> nn.Sequential:
+    torch.manual_seed(0)
+    body = [nn.Conv2d(3, 8, 3, 1, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.Dropout(0.5)]
+    head = [nn.Conv2d(8, 8, 3, 2, 1, bias=False), nn.Conv2d(8, 8, 1, 2, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(nn.Sequential(*body), *head, nn.Linear(8, 4)).to(memory_format=torch.channels_last)
+
+
+TINY: Choices = {"3>8 3x3/1 at 6x6": PASSES, "8>8 3x3/2 at 6x6": ("weight", "forward"), "8>8 1x1/2 at 3x3": PASSES}
+
+
+def test_install_keeps_parameters_state_dict_and_modes() -> None:
+    network = tiny()
+    network[0].eval()
+    keys, parameters, random = list(network.state_dict()), dict(network.named_parameters()), torch.get_rng_state()
+    install(network, TINY)
+    replaced = [network[0][0], network[1], network[2]]
+    assert [type(module) for module in replaced] == [Convolution] * 3
+    assert [module.training for module in replaced] == [False, True, True]
+    assert list(network.state_dict()) == keys
+    assert all(parameters[name] is parameter for name, parameter in network.named_parameters())
+    assert torch.equal(torch.get_rng_state(), random)
+    network.append(network[1])
+    install(network, {"another": ["forward"]})
+    assert network[1] is network[-1]  # one module at two places stays one
+    assert network[1].choices == {"another": ["forward"]}
+    assert copy.deepcopy(network)[1].choices == {"another": ["forward"]}
+
+
+def test_keys_say_what_they_are() -> None:
+    assert shape_key(nn.Conv2d(512, 256, 3, 1, 1, bias=False), 3, 4) == "512>256 3x3/1 at 3x4"
+    assert shape_key(nn.Conv2d(64, 8, 3, 2, bias=False), 7, 7) == "64>8 3x3/2 padded by 0 at 7x7"
+
+
+def test_an_empty_table_and_convolutions_of_other_kinds_are_left_alone() -> None:
+    network = tiny()
+    before = list(network.modules())
+    install(network, {})
+    assert all(a is b for a, b in zip(before, network.modules(), strict=True))
+    kinds: list[dict[str, object]] = [
+        {"bias": True},
+        {"groups": 4},
+        {"dilation": 2},
+        {"padding": "same"},
+        {"padding_mode": "reflect"},
+        {"kernel_size": (1, 3), "padding": (0, 1)},
+        {"stride": (1, 2)},
+    ]
+    others = nn.Sequential(*(nn.Conv2d(4, 4, **{"kernel_size": 3, "padding": 1, "bias": False, **kind}) for kind in kinds))
+    install(others, TINY)
+    assert not any(eligible(module) or isinstance(module, Convolution) for module in others)
+
+
+def test_training_goes_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, labels = torch.randn(16, 3, 6, 6, generator=torch.Generator().manual_seed(1)), torch.arange(16) % 4
+    products, correlate = [], convolution._correlate
+    monkeypatch.setattr(convolution, "_correlate", lambda *args: (products.append(1), correlate(*args))[1])
+    losses: list[list[float]] = []
+    for choices, count in (({}, 0), (TINY, 20 * 4)):  # three outputs and the gradient of one input a step
+        network = tiny()
+        install(network, choices)
+        optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+        torch.manual_seed(2)
+        losses.append([])
+        for _ in range(20):
+            with bf16():
+                loss = F.cross_entropy(network(x), labels)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses[-1].append(loss.item())
+        assert len(products) == count
+    assert losses[1] == pytest.approx(losses[0], abs=0.05)
+    assert losses[1][-1] < losses[1][0] - 0.1
+
+
+def test_measure_leaves_the_network_as_it_was_and_offers_no_other_passes() -> None:
+    network = tiny()
+    network[1].eval()
+    network[2].weight.grad = torch.ones_like(network[2].weight)
+    state, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    choices = measure(network, torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(0)), rounds=1)
+    assert list(choices) == list(TINY)
+    for conv, passes in zip((network[0][0], network[1], network[2]), choices.values(), strict=True):
+        assert set(passes) <= set(offered(conv))
+        assert not conv._forward_pre_hooks
+    assert offered(network[1]) == ("forward", "weight")
+    assert [module.training for module in network[:3]] == [True, False, True]
+    assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
+    assert [name for name, parameter in network.named_parameters() if parameter.grad is not None] == ["2.weight"]
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+@pytest.mark.parametrize(("ratio", "faster"), [(0.9, True), (0.91, False)])
+def test_measure_chooses_what_is_clearly_faster_and_times_no_known_shape(
+    ratio: float, faster: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours_is_next = False
+
+    def clock(run: Callable[[], object], *, number: int) -> float:
+        nonlocal ours_is_next
+        run()
+        ours_is_next = not ours_is_next
+        return 10.0 if ours_is_next else 10.0 * ratio
+
+    monkeypatch.setattr(convolution, "timeit", clock)
+    choices = measure(tiny(), torch.zeros(2, 3, 6, 6), known={"3>8 3x3/1 at 6x6": ("input",), "elsewhere": ("forward",)})
+    both, all_three = (["forward", "weight"], list(PASSES)) if faster else ([], [])
+    assert choices == {"3>8 3x3/1 at 6x6": ["input"], "8>8 3x3/2 at 6x6": both, "8>8 1x1/2 at 3x3": all_three}
+    assert json.loads(json.dumps(choices)) == choices

@@ -1,0 +1,90 @@
+"""What a run leaves on the way: a report and its checkpoints, once an epoch or, where epochs are short, once in a while."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from trainables import checkpoint
+from trainables.network import Network
+from trainables.recipe import HISTORY, LAYER_GROUPS, Recipe
+from trainables.stages import Progress
+
+
+class Report(Protocol):
+    """Called with `epoch`, `score` and the metrics named in `trainables.recipe`.
+
+    Where several epochs have passed since the last call, `history` holds what each of them would have reported, in order.
+    """
+
+    def __call__(self, metrics: dict[str, Any]) -> None:
+        """Take in an epoch, or several."""
+
+
+class Record:
+    """Collects epochs, and writes them down when it is time: first the checkpoints, then the report.
+
+    Args:
+        report: Gets the metrics.
+        folder: For `best.pt` and `last.pt`; None keeps none.
+        recipe: Of the run.
+        classes: Names of the classes.
+        every: Seconds from one report to the next; 0 reports each epoch. The recipe's last epoch is always reported.
+    """
+
+    def __init__(self, report: Report, folder: Path | None, recipe: Recipe, classes: Sequence[str], every: float) -> None:
+        self._report, self._folder, self._recipe, self._classes, self._every = report, folder, recipe, classes, every
+        self._pending: list[dict[str, Any]] = []
+        self._best: _Snapshot | Network | None = None
+        self._last = time.monotonic()
+
+    def add(self, metrics: dict[str, Any], progress: Progress, network: Network, optimizer: torch.optim.Optimizer) -> None:
+        """Take in an epoch that is done."""
+        self._pending.append(metrics)
+        due = time.monotonic() - self._last >= self._every or progress.epoch == self._recipe.epochs
+        if self._folder and progress.best_epoch == progress.epoch:
+            self._best = network if due else _Snapshot(network, self._recipe)
+        if due:
+            self.flush(progress, network, optimizer)
+
+    def flush(self, progress: Progress, network: Network | None, optimizer: torch.optim.Optimizer | None) -> None:
+        """Write down what is pending; without a network, whose values may be ruined, `last.pt` stays as it is."""
+        if not self._pending:
+            return
+        report = self._pending[-1] | ({HISTORY: self._pending} if len(self._pending) > 1 else {})
+        if self._folder and self._best:
+            checkpoint.save_best(
+                self._folder, self._best, self._recipe, self._classes, epoch=progress.best_epoch, score=progress.score
+            )
+        if self._folder and network and optimizer:
+            checkpoint.save_last(
+                self._folder,
+                {
+                    "progress": [progress.epoch, progress.score, progress.best_epoch],
+                    "state_dict": network.torchvision_state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "report": report,
+                },
+            )
+        self._pending, self._best = [], None
+        self._report(report)
+        self._last = time.monotonic()
+
+
+class _Snapshot:
+    """A network's state at an epoch: what a stage of the recipe may move is copied, the rest is shared."""
+
+    def __init__(self, network: Network, recipe: Recipe) -> None:
+        moving = LAYER_GROUPS if recipe.batchnorm == "batch_stats" else LAYER_GROUPS[-recipe.trainable_layers :]
+        moves = {id(tensor) for name in moving for tensor in network.get_submodule(name).state_dict(keep_vars=True).values()}
+        state = network.torchvision_state_dict(keep_vars=True)
+        self._state = {name: tensor.detach().clone() if id(tensor) in moves else tensor for name, tensor in state.items()}
+
+    def torchvision_state_dict(self) -> dict[str, Tensor]:
+        """As the network's own."""
+        return self._state

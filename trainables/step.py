@@ -1,0 +1,137 @@
+"""What happens to one batch: an optimiser step, in micro-batches where memory is short, or an evaluation."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainables import recipe as names
+from trainables.data.augment import plain_view
+from trainables.data.dataset import Split
+from trainables.network import Model, Network, Tail
+from trainables.prefix import Activations
+
+EVAL_BATCH_SIZE = {"cpu": 256, "cuda": 2048}
+SMALLEST_MICRO_BATCH = 4  # from 2, an odd batch leaves a piece of 1, on which BatchNorm raises at 1x1 positions
+RESIDENT_SHARE = 0.3  # of a GPU's free memory that one split's pixels may take
+
+
+class Pixels:
+    """A split's images and labels where the device can index them; on a GPU they are copied there whole where they fit."""
+
+    def __init__(self, split: Split, device: torch.device) -> None:
+        self._split, self.device = split, device
+        self.labels = torch.tensor(split.labels, device=device)
+        self._resident: Tensor | None = None
+        if device.type == "cuda" and split.images.nbytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
+            self._resident = torch.tensor(split.images, device=device)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, samples: Tensor) -> Tensor:
+        """The images of these samples (int64 `[B]`, on the CPU), uint8 `[B, S, S, 3]` on the device."""
+        if self._resident is not None:
+            return self._resident[samples.to(self.device, non_blocking=True)]
+        return torch.from_numpy(self._split.images[samples.numpy()]).to(self.device)
+
+
+def train_batch(network: Model, optimizer: torch.optim.Optimizer, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """One optimiser step.
+
+    Where a GPU's memory does not hold the batch, it goes through in micro-batches of half the size, and so on for the rest of
+    the trial: the gradient is the same mean over the batch; BatchNorm's statistics are then those of a micro-batch.
+
+    Args:
+        network: In the mode of its stage. Its `micro_batch` is read, and set where memory was short.
+        optimizer: Of the stage.
+        images: Views in [0, 1], `[B, 3, H, W]`; for a `Tail`, activations at its cut.
+        targets: Class probabilities, `[B, classes]`.
+
+    Returns:
+        Logits `[B, classes]` and the mean loss, detached.
+
+    Raises:
+        torch.OutOfMemoryError: Not even the smallest micro-batch fits.
+    """
+    while True:
+        try:
+            logits, loss = _gradients(network, optimizer, images, targets)
+            break
+        except torch.OutOfMemoryError:
+            size = (network.micro_batch or len(images)) // 2
+            if size < SMALLEST_MICRO_BATCH:
+                raise
+        network.micro_batch = size
+        torch.cuda.empty_cache()
+    optimizer.step()
+    return logits, loss
+
+
+def _gradients(network: Model, optimizer: torch.optim.Optimizer, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    optimizer.zero_grad(set_to_none=True)
+    if not network.micro_batch or network.micro_batch >= len(images):
+        logits = network.logits(images)
+        loss = F.cross_entropy(logits, targets)
+        loss.backward()
+        return logits.detach(), loss.detach()
+    parts, total = [], torch.zeros((), device=images.device)
+    chunks = math.ceil(len(images) / network.micro_batch)
+    for inputs, wanted in zip(images.tensor_split(chunks), targets.tensor_split(chunks), strict=True):
+        logits = network.logits(inputs)
+        loss = F.cross_entropy(logits, wanted, reduction="sum") / len(images)
+        loss.backward()
+        parts.append(logits.detach())
+        total += loss.detach()
+    return torch.cat(parts), total
+
+
+@torch.inference_mode()
+def evaluate(
+    network: Network, split: Split, image_size: int, device: torch.device, stored: Activations | None = None
+) -> dict[str, float]:
+    """Accuracy and log loss (natural logarithm, mean over images) on the validation images.
+
+    Args:
+        network: Put into eval mode here.
+        split: The images.
+        image_size: Pixels a side of a view.
+        device: Where.
+        stored: The images' activations at the network's cut, where they are stored.
+    """
+    network.eval()
+    pixels = Pixels(split, device) if stored is None else None
+    labels = torch.tensor(split.labels, device=device)
+    loss_sum, correct = torch.zeros((), device=device), torch.zeros((), device=device)
+    size, done = EVAL_BATCH_SIZE[device.type], 0
+    while done < len(labels):
+        samples = torch.arange(done, min(done + size, len(labels)))
+        try:
+            if pixels is None:
+                assert stored is not None
+                logits = evaluate_batch(Tail(network), stored.take(samples))
+            else:
+                logits = evaluate_batch(network, plain_view(pixels.take(samples), image_size))
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+            size //= 2
+            torch.cuda.empty_cache()
+            continue
+        batch = labels[done : done + size]
+        loss_sum += F.cross_entropy(logits, batch, reduction="sum")
+        correct += (logits.argmax(1) == batch).sum()
+        done += size
+    return {
+        names.VAL_LOSS: loss_sum.item() / len(labels),
+        names.VAL_ACCURACY: correct.item() / len(labels),
+    }
+
+
+@torch.inference_mode()
+def evaluate_batch(network: Model, images: Tensor) -> Tensor:
+    """Logits `[B, classes]` of views in [0, 1], `[B, 3, H, W]`; for a `Tail`, of activations at its cut."""
+    return network.logits(images)
