@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 
 from trainables.backbones import build
+from trainables.compute import best_precision
+from trainables.network import Tail
 from trainables.recipe import Recipe
 from trainables.stages import stages, start_stage
 from trainables.step import evaluate_batch, train_batch
@@ -38,22 +40,24 @@ def epoch_seconds(recipe: Recipe, *, num_classes: int, train_images: int, val_im
         threads: CPU threads of a trial.
 
     Returns:
-        Seconds, of one trial that has the device to itself.
+        Seconds, of one trial that has the device to itself and reads what its frozen layers give.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         place = torch.device(device)
         network = build(recipe, num_classes).to(place).to(memory_format=torch.channels_last)
+        network.precision = best_precision(place)
         optimizer = start_stage(recipe, network, stages(recipe)[-1])
         network.train_groups(recipe.trainable_layers, batch_stats=recipe.batchnorm == "batch_stats")
         batch = min(recipe.batch_size, train_images, 32 if device == "cpu" else 256)
         images = torch.rand(batch, 3, recipe.image_size, recipe.image_size, device=place)
+        inputs, tail = network.activations(images), Tail(network)
         targets = torch.full((batch, num_classes), 1 / num_classes, device=place)
-        train_batch(network, optimizer, images, targets)
-        step = _median_seconds(lambda: train_batch(network, optimizer, images, targets), place)
+        train_batch(tail, optimizer, inputs, targets)
+        step = _median_seconds(lambda: train_batch(tail, optimizer, inputs, targets), place)
         network.eval()
-        val = _median_seconds(lambda: evaluate_batch(network, images), place)
+        val = _median_seconds(lambda: evaluate_batch(tail, inputs), place)
     finally:
         torch.set_num_threads(before)
     return (step * train_images + val * val_images) / batch

@@ -16,9 +16,8 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -29,6 +28,7 @@ Compute: TypeAlias = Callable[[Sequence[str]], Iterable[Mapping[str, Array]]]
 Outcome: TypeAlias = Literal["filled", "busy", "full"]
 
 FORMAT = 1  # raise it when an entry is stored differently
+DIGITS = 24  # of an entry's name
 DATA = "activations.npy"
 HEADER = 128  # bytes of an .npy file before its data
 BLOCK = 2**24  # bytes checked at a time
@@ -38,8 +38,7 @@ UNSTORABLE = (*DELETED, errno.ENOSPC, errno.EDQUOT)
 _checked: set[tuple[str, int, int, int]] = set()  # files whose checksum this process has found right
 
 
-@dataclass(frozen=True, slots=True)
-class ArraySpec:
+class ArraySpec(NamedTuple):
     """An array to be stored: its shape, samples first, and NumPy's name of its dtype, such as `<f4`."""
 
     shape: tuple[int, ...]
@@ -137,11 +136,10 @@ class PrefixStore:
 
     def _locked(self, stack: ExitStack, name: str, wait: bool) -> bool:
         """Hold a lock until the stack ends; False where another process holds it and one does not wait."""
-        try:
+        with suppress(Timeout):
             stack.enter_context(FileLock(self._folder / "locks" / f"{name}.lock").acquire(blocking=wait))
-        except Timeout:
-            return False
-        return True
+            return True
+        return False
 
     def _reserve(self, view: View, specs: Mapping[str, ArraySpec], outer: ExitStack) -> dict[str, Path]:
         """Make room, and a folder for each cut that fits; the outer stack drops those that are not published."""
@@ -152,8 +150,8 @@ class PrefixStore:
             limit = self._share * (shutil.disk_usage(self._folder).free + held)
             for cut in sorted(sizes, key=lambda cut: sizes[cut]):
                 if kept + sizes[cut] <= limit:
-                    name = f"{_digest(view, cut)}.{_digest(view)}.{sizes[cut]}.{secrets.token_hex(4)}"
-                    folders[cut] = self._folder / f".{name}.tmp"
+                    name = f".{_digest(view, cut)}.{_digest(view)}.{sizes[cut]}.{secrets.token_hex(4)}.tmp"
+                    folders[cut] = self._folder / name
                     kept += sizes[cut]
             excess = kept + sum(size for _, size, _ in others) - limit
             for _, size, entry in others if folders else ():
@@ -177,7 +175,7 @@ class PrefixStore:
                 size = (path / DATA).stat().st_size
                 marks = {mark.name: mark.stat().st_mtime_ns for mark in (path / "sweeps").iterdir()}
             match path.name.split("."):
-                case [key] if len(key) == len(own_lock):
+                case [key] if len(key) == DIGITS:
                     held += size
                     if self._sweep in marks:
                         kept += size
@@ -205,9 +203,8 @@ class _File:
 
     def write(self, data: bytes | memoryview) -> None:
         self._crc32 = zlib.crc32(data, self._crc32)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._file.write(rest) :]
+        while data:
+            data = memoryview(data)[self._file.write(data) :]
 
     def add(self, rows: Array) -> None:
         if (rows.dtype, rows.shape[1:]) != (np.dtype(self._spec.dtype), self._spec.shape[1:]):
@@ -248,16 +245,19 @@ def _mapped(entry: Path) -> Array | None:
     """The array of an entry; None where it is absent or damaged. A process computes a file's checksum once."""
     if (meta := _meta(entry)) is None:
         return None
-    status = (entry / DATA).stat()
-    known = (entry.name, status.st_ino, status.st_size, status.st_mtime_ns)
-    if known not in _checked:
-        data, crc32 = np.memmap(entry / DATA, np.uint8, "r"), 0
-        for start in range(0, len(data), BLOCK):
-            crc32 = zlib.crc32(data[start : start + BLOCK].data, crc32)
-        if crc32 != meta["crc32"]:
-            return None
-        _checked.add(known)
-    return np.lib.format.open_memmap(entry / DATA, mode="r")
+    with (entry / DATA).open("rb") as file:
+        status = os.fstat(file.fileno())
+        known = (entry.name, status.st_ino, status.st_size, status.st_mtime_ns)
+        if known not in _checked:
+            data, crc32 = np.memmap(file, np.uint8, "r"), 0
+            for start in range(0, len(data), BLOCK):
+                crc32 = zlib.crc32(data[start : start + BLOCK].data, crc32)
+            if crc32 != meta["crc32"]:
+                return None
+            _checked.add(known)
+        file.seek(np.lib.format.MAGIC_LEN)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        return np.memmap(file, dtype, "r", file.tell(), shape)
 
 
 def _drop(path: Path) -> None:
@@ -276,4 +276,4 @@ def _write_json(path: Path, content: Any) -> None:
 
 
 def _digest(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps([FORMAT, *parts], sort_keys=True, allow_nan=False).encode()).hexdigest()[:24]
+    return hashlib.sha256(json.dumps([FORMAT, *parts], sort_keys=True, allow_nan=False).encode()).hexdigest()[:DIGITS]

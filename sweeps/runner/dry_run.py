@@ -48,5 +48,6 @@ def dry_run(plan: Plan, console: Console) -> None:
     if timed:
         # Trials that share a GPU share its speed, too: timed alone, they are no faster packed.
         wall = duration(total_seconds / (plan.slots.whole_gpus or plan.slots.count))
-        say += f" About {wall} on this machine ({describe(plan.slots.device)}), less what ASHA stops."
+        say += f" About {wall} on this machine ({describe(plan.slots.device)}), less what ASHA stops,"
+        say += " plus one pass of all images through frozen layers."
     console.print(say, markup=False, highlight=False)

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from trainables.compute import Compute, best_precision
 from trainables.data.augment import view
 from trainables.data.counter_rng import uniform
 from trainables.data.dataset import Caps, prepare
 from trainables.finetune import finetune
-from trainables.recipe import SCORE, Recipe
+from trainables.prefix import Shared
+from trainables.prefix_store import PrefixStore
+from trainables.recipe import MICRO_BATCH, SCORE, VAL_LOSS, Recipe
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
@@ -37,3 +40,34 @@ def test_training_learns(tmp_path: Path) -> None:
     finetune(recipe, data, torch.device("cuda"), reports.append, checkpoints=tmp_path / "run")
     assert [report["epoch"] for report in reports] == [1, 2, 3, 4]
     assert reports[-1][SCORE] > 0.4
+
+
+@pytest.mark.parametrize("augmentation", ["none", "crop_flip"])
+@pytest.mark.parametrize("stage1_epochs", [0, 1])
+def test_with_and_without_the_store_the_numbers_are_the_same(augmentation: str, stage1_epochs: int, tmp_path: Path) -> None:
+    data = prepare("digits", image_size=32, caps=Caps(train=20, val=20, test=20), seed=0, cache=tmp_path / "cache")
+    recipe = Recipe(
+        weights="none", image_size=32, epochs=3, batch_size=50, augmentation=augmentation, stage1_epochs=stage1_epochs
+    )
+    cuda = torch.device("cuda")
+    shared = Shared(store=PrefixStore(tmp_path / "prefix", sweep="one"), weights="none", cuts=("layer3", "layer4"))
+    scores = []
+    for options in ({}, {"shared": shared}, {"shared": shared}):
+        reports: list[dict[str, float]] = []
+        finetune(recipe, data, cuda, reports.append, compute=Compute(precision=best_precision(cuda)), **options)
+        scores.append([report[VAL_LOSS] for report in reports])
+    assert scores[0] == pytest.approx(scores[1], rel=1e-3)  # some of cuDNN's backward kernels add in any order
+    assert scores[1] == pytest.approx(scores[2], rel=1e-3)
+
+
+def test_a_batch_that_does_not_fit_continues_in_smaller_pieces(tmp_path: Path) -> None:
+    data = prepare("digits", image_size=224, caps=Caps(train=50, val=20, test=20), seed=0, cache=tmp_path / "cache")
+    recipe = Recipe(weights="none", trainable_layers=6, image_size=224, epochs=1, batch_size=500)
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, 6 * 2**30 / total))
+    reports: list[dict[str, float]] = []
+    try:
+        finetune(recipe, data, torch.device("cuda"), reports.append)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert reports[0][MICRO_BATCH] < 500

@@ -221,6 +221,26 @@ def test_a_cache_deleted_while_it_is_written_is_no_crash(tmp_path: Path) -> None
     filled(store)
 
 
+@pytest.mark.parametrize("step", ["_meta", "_mapped"])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_entry_deleted_while_it_is_opened_is_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, first: bool
+) -> None:
+    store = PrefixStore(tmp_path / "prefix", sweep="night")
+    real = getattr(trainables.prefix_store, step)
+
+    def deleted(path: Path) -> Any:
+        found = None if first else real(path)
+        shutil.rmtree(path)
+        return real(path) if first else found
+
+    filled(store)
+    monkeypatch.setattr(trainables.prefix_store, step, deleted)
+    array = store.open(VIEW, "fc")
+    assert (array is not None) == (step == "_mapped" and not first)
+    assert array is None or (array == activations("fc")).all()
+
+
 def test_two_that_write_one_view_after_its_lock_was_deleted_do_no_harm(tmp_path: Path) -> None:
     store = PrefixStore(tmp_path / "prefix", sweep="night")
 
