@@ -42,7 +42,7 @@ SPACE = SearchSpace(
         "scheduler": "constant",
         "stage1_lr": 1e-3,
         "epochs": EPOCHS,
-        "batch_size": 64,
+        "batch_size": 256,
         "image_size": 96,
     },
 )

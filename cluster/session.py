@@ -22,7 +22,6 @@ _SETTINGS = {
     "RAY_memory_monitor_refresh_ms": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep has its own
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's snapshots are not what a sweep is continued from
@@ -67,19 +66,22 @@ def environment(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def session(address: str, *, cpus: int, gpus: int) -> Iterator[Nodes]:
+def session(address: str, *, cpus: int, gpus: int, preload: str = "") -> Iterator[Nodes]:
     """Start or join a Ray, and leave it at the end.
 
     Args:
         address: `local` starts one for this sweep alone; `auto` joins the one that runs on this machine; else `HOST:PORT`.
         cpus: CPUs of a local Ray.
         gpus: GPUs of a local Ray.
+        preload: A module that the workers of a local Ray import while they wait for their first trial: torch takes seconds.
 
     Raises:
         SessionError: Nothing answers at the address.
     """
     if address not in ("local", "auto"):
         _probe(address)
+    if preload:
+        os.environ["RAY_preload_python_modules"] = preload  # noqa: SIM112 - Ray spells it so
     import ray
 
     for name in ("ray", "ray.tune", "ray.data"):

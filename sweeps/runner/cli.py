@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import os
 import runpy
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,7 +27,11 @@ WIDE = 140  # columns where the output is no terminal
 
 def main(study: Sweep, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a study with the process's arguments, or those given, and exit."""
-    sys.exit(run(study, sys.argv[1:] if arguments is None else arguments))
+    status = run(study, sys.argv[1:] if arguments is None else arguments)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # all is closed; the interpreter would go through millions of torch's and MLflow's objects: 3 s
 
 
 def run(study: Sweep, arguments: Sequence[str]) -> int:
@@ -73,7 +80,8 @@ def _run(study: Sweep, options: Options) -> int:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDE)
-    from sweeps.runner.plan import make_plan  # torch takes seconds: after the flags, before anything that needs it
+    with _quick_imports():
+        from sweeps.runner.plan import make_plan  # torch takes seconds: after the flags, before anything that needs it
 
     plan = make_plan(study, options)
     if options.dry_run:
@@ -82,6 +90,18 @@ def _run(study: Sweep, options: Options) -> int:
         dry_run(plan, console)
         return 0
     with environment(options.address):
-        from sweeps.runner.launch import launch
+        with _quick_imports():
+            from sweeps.runner.launch import launch
 
         return launch(plan, console)
+
+
+@contextmanager
+def _quick_imports() -> Iterator[None]:
+    """Without the garbage collector, which finds nothing in what an import makes: 3.7 s instead of 5.4."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
