@@ -18,7 +18,7 @@ from trainables.data import dataset
 from trainables.finetune import DivergedError, finetune
 from trainables.prefix import Shared
 from trainables.prefix_store import PrefixStore
-from trainables.recipe import EPOCH, SCORE, Recipe
+from trainables.recipe import EPOCH, HISTORY, SCORE, Recipe
 
 REPORT_EVERY = 10.0
 """Seconds between reports and checkpoints where epochs are shorter: with a head alone an epoch takes 10 ms, a report 5."""
@@ -70,7 +70,7 @@ def train(config: TrialConfig) -> None:
             Recipe.from_sample(config["recipe"]),
             dataset.read(Path(config["data"])),
             torch.device(config["device"]),
-            tune.report,
+            _report,
             weights=Path(config["weights"]) if config["weights"] else None,
             checkpoints=checkpoints,
             compute=Compute.from_dict(config["compute"]),
@@ -86,6 +86,11 @@ def train(config: TrialConfig) -> None:
         tune.report({EPOCH: error.epoch, SCORE: 0.0, "outcome": "diverged", "reason": str(error)})
     finally:
         _free_memory()
+
+
+def _report(metrics: dict[str, Any]) -> None:
+    """Tune keeps statistics and copies of every top-level number: it gets the two that are read, the rest in a list."""
+    tune.report({EPOCH: metrics[EPOCH], SCORE: metrics[SCORE], HISTORY: metrics.get(HISTORY) or [metrics]})
 
 
 def _free_memory() -> None:

@@ -69,8 +69,8 @@ class Watcher(Callback):
             self._results.report(trial_id, epoch)
             metrics = {name: float(epoch[name]) for name in REPORTED}
             self._tracker.trial_reported(trial_id, int(epoch[EPOCH]), metrics)
-        if names.MICRO_BATCH in result:
-            self._tracker.trial_tagged(trial_id, {names.MICRO_BATCH: str(result[names.MICRO_BATCH])})
+            if names.MICRO_BATCH in epoch:
+                self._tracker.trial_tagged(trial_id, {names.MICRO_BATCH: str(epoch[names.MICRO_BATCH])})
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial ended by itself or was stopped."""
