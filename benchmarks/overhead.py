@@ -105,12 +105,12 @@ def direct(trials: list[dict[str, Any]]) -> float:
 def train(trials: list[dict[str, Any]], barrier: Any) -> None:
     import torch
 
+    from sweeps.runner.speed import REPORT_EVERY
     from trainables.compute import Compute
     from trainables.data.dataset import Caps, prepare
     from trainables.finetune import finetune
     from trainables.prefix import Shared, cuts_of
     from trainables.prefix_store import PrefixStore
-    from trainables.ray_trial import REPORT_EVERY
     from trainables.recipe import Recipe
     from trainables.weights import digest
 

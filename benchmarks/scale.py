@@ -64,7 +64,7 @@ def only_report(config: dict[str, Any]) -> None:
     from ray import tune
 
     for row in metrics(config["trial_id"], config["recipe"]["epochs"]):
-        tune.report(row)
+        tune.report({"epoch": row["epoch"], "score": row["score"], "history": [row]})
 
 
 def timed(kind: type) -> type:
@@ -105,15 +105,20 @@ def writer_seconds() -> float | None:
 def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str | None) -> dict[str, Any]:
     """Run a sweep of trials that only report; everything is imported and started before the clock runs."""
     from ray import tune
+    from ray.tune.execution import class_cache
 
     from cluster.resources import Slots
     from search_spaces.depth_vs_tricks import SPACE
+    from sweeps.runner.journal import Journal, read
     from sweeps.runner.results import Results
+    from sweeps.runner.resume import trials_of
     from sweeps.runner.scheduler import ArmScheduler
     from sweeps.runner.searcher import ArmSearcher
+    from sweeps.runner.stuck import StuckTrials
     from sweeps.runner.tracking import TrackedData, Tracker, prepare_store
     from sweeps.runner.watcher import Watcher
 
+    class_cache.DEFAULT_ENV_VARS.clear()  # as sweeps/runner/search.py does
     arms = SPACE.with_fixed(epochs=reports, weights="none", seed=0).grid()
     per_arm = max(1, round(trials / len(arms)))
     profiler = cProfile.Profile(time.thread_time)  # waiting is not what is looked for
@@ -121,7 +126,9 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
         run = threading.Thread.run
         threading.Thread.run = lambda self: profiler.runcall(run, self) if self.name.startswith("MLflow") else run(self)  # type: ignore[method-assign]
     results = Results([arm.name for arm in arms], per_arm)
-    tracker = Tracker(prepare_store(None, folder), folder)
+    (folder / "sweeps" / "scale").mkdir(parents=True)
+    journal = Journal(folder / "sweeps" / "scale" / "trials.jsonl")
+    tracker = Tracker(prepare_store(None, folder), folder, journal)
     tracker.start_sweep(
         study="scale", sweep_name="scale", tags={}, params={}, description="What does a trial cost the driver?",
         dataset=TrackedData(name="none", digest="0" * 16, source="none", num_images={"train": 0}),
@@ -130,14 +137,21 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
 
     def config(trial_id: str, arm: Any, number: int, recipe: Recipe) -> dict[str, Any]:
         checkpoints = str(folder / "checkpoints" / trial_id.replace("/", "-"))
-        plain = {"recipe": recipe.as_dict(), "data": str(folder), "weights": None, "device": "cpu", "threads": 1}
+        plain = {"recipe": recipe.as_dict(), "data": str(folder), "weights": None, "device": "cpu", "threads": 1, "done": []}
         return {"trial_id": trial_id, "arm": arm.name, "number": number, "checkpoints": checkpoints, **plain}
 
     memory: list[float] = []
     watcher = timed(Watcher)(
-        results, tracker, Slots(count=slots, cpus=1, gpus=0.0, device="cpu"), lambda _: memory.append(rss_mib()), lambda: False
+        results,
+        tracker,
+        Slots(count=slots, cpus=1, gpus=0.0, device="cpu"),
+        say=lambda _: memory.append(rss_mib()),
+        interrupted=lambda: False,
+        tidy=lambda record: None,
+        broken=print,
+        stuck=StuckTrials(1800.0),
     )
-    tuner = tune.Tuner(  # as sweeps/runner/launch.py builds it
+    tuner = tune.Tuner(  # as sweeps/runner/search.py builds it
         tune.with_resources(only_report, {"cpu": 1, "gpu": 0.0}),
         tune_config=tune.TuneConfig(
             metric=SCORE,
@@ -152,7 +166,7 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
             name="ray",
             storage_path=str(folder),
             callbacks=[watcher],
-            failure_config=tune.FailureConfig(max_failures=2),
+            failure_config=tune.FailureConfig(max_failures=5),
             verbose=0,
         ),
     )
@@ -164,6 +178,12 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
     ended = writer_seconds()
     tracker.finish_sweep("completed")
     lost = tracker.close()
+    journal.close()
+    resumed = time.perf_counter()
+    past = trials_of(read(journal.path))
+    ArmSearcher(arms, per_arm, 0, config, past=past)
+    ArmScheduler(arms, reports, past)
+    resumed = time.perf_counter() - resumed
     reported, quarter = CALLS["Watcher.on_trial_result"], len(memory) // 4
     outcomes = [str(record.outcome) for record in results.records()]
     return {
@@ -183,6 +203,7 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
         "part_ms_per_call": {name: round(1e3 * SECONDS[name] / CALLS[name], 3) for name in sorted(SECONDS)},
         "part_cpu_s": {name: round(SECONDS[name], 2) for name in sorted(SECONDS)},
         "mlflow_lost": lost,
+        "resume_s": round(resumed, 2),  # reading the journal and telling searcher and scheduler
     } | ({"profile": slowest(profiler)} if profile else {})
 
 
@@ -243,9 +264,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true", help="48 trials on 4 slots only")
-    parser.add_argument(
-        "--profile", choices=("main", "mlflow"), help="300 trials on 8 slots, one thread under cProfile, no more"
-    )
+    parser.add_argument("--profile", choices=("main", "mlflow"), help="300 trials on 8 slots, one thread under cProfile")
     parser.add_argument("--cases", nargs="+", default=["100x8", "300x8", "1000x8", "300x64"], help="trials x slots")
     parser.add_argument("--epochs", type=int, default=5, help="reports of a trial that is not stopped early")
     parser.add_argument("--case", help=argparse.SUPPRESS)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,24 @@ def session(address: str, *, cpus: int, gpus: int, preload: str = "") -> Iterato
         yield tuple((int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in alive)
     finally:
         ray.shutdown()
+
+
+def end_process(node_id: str, pid: int) -> None:
+    """Kill a process on a node of the cluster; that it is gone already is no error.
+
+    Args:
+        node_id: Ray's id of the node, in hexadecimal digits.
+        pid: A worker's on that node.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    def kill() -> None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    where = NodeAffinitySchedulingStrategy(node_id, soft=False)
+    ray.remote(num_cpus=0, max_retries=0)(kill).options(scheduling_strategy=where).remote()
 
 
 def _probe(address: str) -> None:

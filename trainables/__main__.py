@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import torch
 
-from trainables.checkpoint import BEST, LAST
+from trainables import checkpoint
 from trainables.compute import Compute
 from trainables.data.dataset import Caps, prepare
 from trainables.finetune import DivergedError, finetune
@@ -36,7 +36,7 @@ def main(recipe_file: Path, out: Path, device: str | None) -> None:
         raise _Refused(str(error)) from error
     if place.type == "cuda" and not torch.cuda.is_available():
         raise _Refused("the recipe was trained on a GPU, but torch sees none here: pass --device cpu.")
-    if (out / LAST).exists():
+    if checkpoint.unfinished(out):
         raise _Refused(f"{out} holds an unfinished run: give another folder with --out.")
     try:
         data = prepare(source, image_size=image_size, caps=caps, seed=seed, cache=cache)
@@ -46,10 +46,13 @@ def main(recipe_file: Path, out: Path, device: str | None) -> None:
         finetune(recipe, data, place, _show, weights=weights, checkpoints=out, compute=compute)
     except ValueError as error:
         raise _Refused(str(error)) from error
-    except DivergedError as error:
+    except (DivergedError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    (out / LAST).unlink()
-    click.echo(f"{out / BEST}: the sweep's score was {score:.4f}")
+    if (best := checkpoint.best(out)) is None:
+        raise click.ClickException(f"{out} must hold the best checkpoint, but it is damaged or gone: train again.")
+    best = best.replace(out / checkpoint.BEST)
+    checkpoint.drop_last(out)
+    click.echo(f"{best}: the sweep's score was {score:.4f}")
 
 
 class _Refused(click.ClickException):

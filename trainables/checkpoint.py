@@ -1,10 +1,21 @@
-"""Two files a trial: `best.pt`, what a user ships, and `last.pt`, what a restarted trial continues from. Written atomically."""
+"""A run's files: `best-*.pt`, what a user ships, and `last-*.pt`, what a run that died continues from.
+
+A name holds the epoch and the CRC-32 of the file's bytes, such as `last-000012-89abcdef.pt`: a damaged file gives itself away.
+A file appears whole, by a rename, and older ones go after that. Two of `last` stay: a damaged one costs the epochs since the
+other.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+import io
+import os
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Literal, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -14,8 +25,17 @@ from trainables.data.augment import MEAN, STD
 from trainables.network import Network
 from trainables.recipe import Recipe
 
-BEST = "best.pt"
-LAST = "last.pt"
+BEST = "best.pt"  # the copy that a user is given
+
+_NAME = re.compile(r"(?:damaged-)?(?:best|last)-(?P<epoch>\d{6})-(?P<crc32>[0-9a-f]{8})\.pt")
+_TEMPORARY = "checkpoint.tmp"
+_KEPT = {"best": 1, "last": 2}
+_LOST = (errno.ENOENT, errno.EIO)  # a file that is gone, a disk that cannot read it
+_BLOCK = 2**24  # bytes
+
+
+class CheckpointError(ValueError):
+    """The checkpoints in a folder are of another run."""
 
 
 class Stateful(Protocol):
@@ -26,7 +46,11 @@ class Stateful(Protocol):
 
 
 def save_best(folder: Path, network: Stateful, recipe: Recipe, classes: Sequence[str], *, epoch: int, score: float) -> None:
-    """Write `best.pt`: the state dict under torchvision's names, recipe, classes and preprocessing, all plain values."""
+    """Write `best-*.pt`: the state dict under torchvision's names, recipe, classes and preprocessing, all plain values.
+
+    Raises:
+        OSError: The disk is full, for one; the best checkpoint before it stays.
+    """
     preprocessing = {
         "input": "uint8 RGB [N, H, W, 3]",
         "steps": "centre square, antialiased bilinear resize, divide by 255, subtract mean, divide by std",
@@ -34,21 +58,24 @@ def save_best(folder: Path, network: Stateful, recipe: Recipe, classes: Sequence
         "mean": list(MEAN),
         "std": list(STD),
     }
-    _write(
-        folder / BEST,
-        {
-            "state_dict": network.torchvision_state_dict(),
-            "recipe": recipe.as_dict(),
-            "classes": list(classes),
-            "preprocessing": preprocessing,
-            "epoch": epoch,
-            "score": score,
-        },
-    )
+    content = {
+        "state_dict": network.torchvision_state_dict(),
+        "recipe": recipe.as_dict(),
+        "classes": list(classes),
+        "preprocessing": preprocessing,
+        "epoch": epoch,
+        "score": score,
+    }
+    _write(folder, "best", epoch, content)
+
+
+def best(folder: Path, *, since: int = 0) -> Path | None:
+    """The newest whole `best-*.pt`, if it is of epoch `since` or a later one."""
+    return next((path for path in _files(folder, "best") if _epoch(path) >= since and _whole(path)), None)
 
 
 def load_best(path: Path) -> tuple[Network, Recipe, tuple[str, ...]]:
-    """The network of a `best.pt`, on the CPU and in eval mode, with its recipe and its classes."""
+    """The network of what `save_best` wrote, on the CPU and in eval mode, with its recipe and its classes."""
     saved = torch.load(path, map_location="cpu", weights_only=True)
     recipe = Recipe.from_sample(saved["recipe"])
     network = build(recipe, len(saved["classes"]))
@@ -56,22 +83,165 @@ def load_best(path: Path) -> tuple[Network, Recipe, tuple[str, ...]]:
     return network.eval(), recipe, tuple(saved["classes"])
 
 
-def save_last(folder: Path, state: dict[str, Any]) -> None:
-    """Write `last.pt`: tensors and plain values only."""
-    _write(folder / LAST, state)
+def save_last(folder: Path, epoch: int, state: dict[str, Any]) -> None:
+    """Write `last-*.pt`: tensors and plain values only. The one before it stays too.
+
+    Args:
+        folder: Of the run.
+        epoch: That is done.
+        state: What to continue from. Its `recipe`, as plain values, and its `weights`, a digest, say of which run it is.
+
+    Raises:
+        OSError: The disk is full, for one; what was there before stays.
+    """
+    _write(folder, "last", epoch, state)
 
 
-def load_last(folder: Path) -> dict[str, Any] | None:
-    """What `save_last` wrote, or None where the trial has none yet."""
-    path = folder / LAST
-    if not path.is_file():
+def load_last(folder: Path, *, recipe: Recipe | None = None, weights: str | None = None) -> dict[str, Any] | None:
+    """What `save_last` wrote last, as far as it is whole; None where there is nothing to continue from.
+
+    A damaged file is renamed to `damaged-*`, in place of an earlier one, and the file before it is taken.
+
+    Args:
+        folder: Of the run.
+        recipe: What is going to be trained.
+        weights: Digest of the weights that it starts from, where it is known.
+
+    Raises:
+        CheckpointError: The run that is saved there has another recipe, or began with other weights.
+    """
+    for path in _files(folder, "last"):
+        if (state := _read(path)) is not None:
+            if recipe is not None and (difference := _difference(state, recipe, weights)):
+                raise CheckpointError(
+                    f"{path} must be of the run that is to continue, but {difference}: "
+                    "continue with what it was made by, or train in another folder."
+                )
+            return state
+        with suppress(FileNotFoundError):
+            aside = path.replace(path.with_name(f"damaged-{path.name}"))
+            _unlink(other for other in _files(folder, "damaged-last") if other != aside)
+    return None
+
+
+def unfinished(folder: Path) -> bool:
+    """Whether the folder holds what a run would continue from."""
+    return bool(_files(folder, "last"))
+
+
+def drop_last(folder: Path) -> None:
+    """Delete what a run would continue from, once it is over, and what crashes have left."""
+    _unlink([*_files(folder, "last"), *_files(folder, "damaged-last"), folder / _TEMPORARY])
+
+
+def _write(folder: Path, kind: Literal["best", "last"], epoch: int, content: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / _TEMPORARY
+    temporary.unlink(missing_ok=True)  # left by a crash; one that lives on and writes there does not write into ours
+    try:
+        with temporary.open("xb", buffering=0) as file:
+            output = _Output(file)
+            torch.save(content, cast(IO[bytes], output))
+            output.raise_error()
+            os.fsync(file.fileno())
+        path = temporary.replace(folder / f"{kind}-{epoch:06d}-{output.crc32:08x}.pt")
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(folder)
+    _unlink([other for other in _files(folder, kind) if other != path][_KEPT[kind] - 1 :])
+
+
+class _Output:
+    """A file and the CRC-32 of what is written to it. Errors wait until torch is done: its C++ would turn them into others."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+        self._error: BaseException | None = None
+        self.crc32 = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        size = len(data)
+        try:
+            if self._error is None:
+                self.crc32 = zlib.crc32(data, self.crc32)
+                while data:
+                    data = memoryview(data)[os.write(self._file.fileno(), data) :]
+        except BaseException as error:  # noqa: BLE001  raised again by `raise_error`
+            self._error = error
+        return size
+
+    def flush(self) -> None:
+        """Torch asks for it; nothing is buffered."""
+
+    def raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+def _sync_folder(folder: Path) -> None:
+    """See to it that a rename is on the disk before anything is deleted, where the file system can do that."""
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def _files(folder: Path, kind: str) -> list[Path]:
+    """A kind's files, newest first."""
+    return sorted((path for path in folder.glob(f"{kind}-*.pt") if _NAME.fullmatch(path.name)), reverse=True)
+
+
+def _epoch(path: Path) -> int:
+    match = _NAME.fullmatch(path.name)
+    return int(match["epoch"]) if match else 0
+
+
+def _whole(path: Path) -> bool:
+    """Whether a file's bytes are those that its name tells of."""
+    crc32 = 0
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                crc32 = zlib.crc32(block, crc32)
+    except OSError as error:
+        if error.errno not in _LOST:
+            raise
+        return False
+    match = _NAME.fullmatch(path.name)
+    return match is not None and int(match["crc32"], 16) == crc32
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """What a file holds; None where it is damaged."""
+    if not _whole(path):
         return None
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except OSError as error:
+        if error.errno not in _LOST:
+            raise
+        return None
+    except Exception:  # noqa: BLE001  what strange bytes lead torch's reader to: RuntimeError, UnpicklingError, IndexError …
+        return None
+    return state if isinstance(state, dict) else None
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    torch.save(content, temporary)
-    temporary.replace(path)
+def _difference(state: dict[str, Any], recipe: Recipe, weights: str | None) -> str:
+    """What of a saved state is not as it is to be; empty where all is."""
+    saved, wanted = state.get("recipe"), recipe.as_dict()
+    if not isinstance(saved, dict):
+        return "it names no recipe"
+    fields = [name for name in wanted | saved if saved.get(name) != wanted.get(name)]
+    differences = [f"its {name} is {saved.get(name)!r} and not {wanted.get(name)!r}" for name in fields]
+    if weights is not None and state.get("weights") not in (None, weights):
+        differences.append(f"its weights have the digest {state['weights']} and not {weights}")
+    return ", ".join(differences)
+
+
+def _unlink(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)

@@ -51,7 +51,7 @@ class Classifier(nn.Module):
 
 
 def load_classifier(path: Path) -> Classifier:
-    """The classifier of a `best.pt`, on the CPU and in eval mode."""
+    """The classifier of a best checkpoint, on the CPU and in eval mode."""
     return Classifier(*load_best(path)).eval()
 
 

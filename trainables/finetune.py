@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,7 +52,7 @@ def finetune(
     shared: Shared | None = None,
     report_every: float = 0.0,
 ) -> None:
-    """Train a recipe and report each epoch; continue from `last.pt` where `checkpoints` holds one.
+    """Train a recipe and report each epoch; continue from the newest checkpoint where `checkpoints` holds one.
 
     Args:
         recipe: What to train.
@@ -59,7 +60,7 @@ def finetune(
         device: Where.
         report: Called after the checkpoint is on disk; a run that is continued begins by repeating its last report.
         weights: State dict of the pretrained backbone; None starts from random values.
-        checkpoints: Folder for `best.pt` and `last.pt`; None keeps none.
+        checkpoints: The run's own folder for its checkpoints; None keeps none.
         compute: Precision and kernels.
         shared: Where activations of frozen layers are shared with other trials. The numbers are the same without it.
         report_every: Seconds between reports where epochs are shorter; 0 reports each epoch.
@@ -67,6 +68,8 @@ def finetune(
     Raises:
         DivergedError: The loss is no longer finite; the trial cannot recover. The epochs before it are reported.
         WeightsError: The weights cannot be read or do not fit the backbone.
+        CheckpointError: `checkpoints` holds a run of another recipe, or from other weights.
+        OSError: A checkpoint cannot be written; those before it are whole.
     """
     network = build(recipe, len(data.classes))
     if weights is not None:
@@ -74,9 +77,10 @@ def finetune(
     network.to(device).to(memory_format=torch.channels_last)  # what oneDNN and tensor cores want
     network.precision = compute.precision
     prefix = Prefix(shared, network, recipe, data, device) if shared and recipe.batchnorm == "frozen" else None
-    record = Record(report, checkpoints, recipe, data.classes, report_every)
+    digest = shared.weights if shared else None
+    record = Record(report, checkpoints, recipe, digest, data.classes, report_every)
     plan = stages(recipe)
-    progress, saved = Progress(), checkpoint.load_last(checkpoints) if checkpoints else None
+    progress, saved = Progress(), _saved(checkpoints, recipe, digest) if checkpoints else None
     if saved:
         progress = Progress(*saved["progress"])
         network.load_torchvision_state_dict(saved["state_dict"], with_head=True)
@@ -99,7 +103,7 @@ def finetune(
             train_seconds = time.perf_counter() - started
             metrics |= evaluate(network, val, recipe.image_size, device, prefix.val() if prefix else None)
             _stop_if_diverged(metrics[names.VAL_LOSS], epoch)
-        except DivergedError:
+        except Exception:  # whatever it is, the epochs before it are done
             record.flush(progress, None, None)
             raise
         progress = progress.after(stage, metrics[names.VAL_ACCURACY], last_stage=stage is plan[-1])
@@ -165,6 +169,15 @@ def batches(num_samples: int, batch_size: int, *, seed: int, epoch: int) -> tupl
     if len(chunks) > 1 and len(chunks[-1]) == 1:
         chunks[-2:] = [torch.cat(chunks[-2:])]
     return tuple(chunks)
+
+
+def _saved(checkpoints: Path, recipe: Recipe, weights: str | None) -> dict[str, Any] | None:
+    """What to continue from; nothing where the best checkpoint is damaged: the score would be one that no file reaches."""
+    saved = checkpoint.load_last(checkpoints, recipe=recipe, weights=weights)
+    if saved and checkpoint.best(checkpoints, since=Progress(*saved["progress"]).best_epoch) is None:
+        checkpoint.drop_last(checkpoints)
+        return None
+    return saved
 
 
 def _rates(stage: Stage, epoch: int, steps: int) -> list[float]:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
+import json
+import os
 import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -13,15 +20,20 @@ import torch
 from ray import tune
 
 from trainables import checkpoint
+from trainables.checkpoint import CheckpointError
 from trainables.compute import Compute
 from trainables.data import dataset
+from trainables.data.problems import DataError
 from trainables.finetune import DivergedError, finetune
 from trainables.prefix import Shared
 from trainables.prefix_store import PrefixStore
 from trainables.recipe import EPOCH, HISTORY, SCORE, Recipe
+from trainables.weights import WeightsError
 
-REPORT_EVERY = 10.0
-"""Seconds between reports and checkpoints where epochs are shorter: with a head alone an epoch takes 10 ms, a report 5."""
+DISK_FULL = "disk-full"
+"""The kind of a failure after which a trial is to continue once there is room."""
+
+WORKER, ERROR = "worker.json", "error.txt"  # files beside the checkpoints
 
 
 class SharedConfig(TypedDict):
@@ -41,6 +53,7 @@ class TrialConfig(TypedDict):
     arm: str
     number: int
     recipe: dict[str, Any]
+    done: list[dict[str, Any]]  # epochs of an earlier run of the sweep
     data: str  # folder of decoded data
     weights: str | None  # state dict of the backbone
     checkpoints: str  # the trial's own folder
@@ -49,48 +62,131 @@ class TrialConfig(TypedDict):
     gpu_share: float  # of a GPU, which is also the share of its memory
     compute: dict[str, Any]
     shared: SharedConfig
+    report_every: float  # seconds, where epochs are shorter
 
 
 def train(config: TrialConfig) -> None:
-    """Tune's function trainable: train the recipe, report each epoch, say so where the loss diverges.
+    """Tune's function trainable: train the recipe, report each epoch, and say so where that fails.
 
-    Ray keeps the process for the next trial, so everything that could leak is set or freed here.
+    What would fail again is a last report with its `outcome`, `diverged` or `failed`, and the `reason`: Ray does not try again.
+    What a new process may mend is raised. Ray keeps the process for the next trial, so everything that could leak is set or
+    freed here.
 
     Raises:
-        RuntimeError: Ray gave the trial a GPU that torch cannot see: training on the CPU instead would be silent and slow.
+        RuntimeError: Ray gave the trial a GPU that torch cannot see: training on the CPU instead would be silent and slow. Or
+            the GPU's driver gave an error, after which this process cannot use it.
+        MemoryError: The node has no memory left, maybe because of others.
     """
-    check_device(config["device"], [str(gpu) for gpu in ray.get_gpu_ids()], torch.cuda.is_available())
-    torch.set_num_threads(config["threads"])
-    if config["device"] == "cuda" and config["gpu_share"] < 1:
-        torch.cuda.set_per_process_memory_fraction(config["gpu_share"])
-    _free_memory()  # of a trial that was stopped: its traceback held its tensors until now
-    checkpoints, shared = Path(config["checkpoints"]), config["shared"]
+    checkpoints, reports = Path(config["checkpoints"]), _Reports()
+    ending: dict[str, Any] = {}
+    over = True  # it will not continue
+    with _announced(checkpoints / WORKER):
+        check_device(config["device"], [str(gpu) for gpu in ray.get_gpu_ids()], torch.cuda.is_available())
+        torch.set_num_threads(config["threads"])
+        if config["device"] == "cuda" and config["gpu_share"] < 1:
+            torch.cuda.set_per_process_memory_fraction(config["gpu_share"])
+        _free_memory()  # of a trial that was stopped: its traceback held its tensors until now
+        try:
+            _finetune(config, checkpoints, reports)
+        except DivergedError as error:
+            ending = {EPOCH: error.epoch, SCORE: 0.0, "outcome": "diverged", "reason": str(error)}
+        except Exception as error:
+            if reports.failed or _may_pass(error):
+                raise
+            kind, reason = _failure(error, checkpoints)
+            over = kind != DISK_FULL and not isinstance(error, CheckpointError)
+            ending = {EPOCH: reports.epoch, SCORE: reports.score, "outcome": "failed", "reason": reason, "kind": kind}
+        finally:
+            _free_memory()
+        if over:
+            with suppress(OSError):  # then the driver will
+                checkpoint.drop_last(checkpoints)
+        if ending:
+            tune.report(ending)
+
+
+def _finetune(config: TrialConfig, checkpoints: Path, reports: _Reports) -> None:
+    shared = config["shared"]
+    (checkpoints / ERROR).unlink(missing_ok=True)
+    finetune(
+        Recipe.from_sample(config["recipe"]),
+        dataset.read(Path(config["data"])),
+        torch.device(config["device"]),
+        reports,
+        weights=Path(config["weights"]) if config["weights"] else None,
+        checkpoints=checkpoints,
+        compute=Compute.from_dict(config["compute"]),
+        shared=Shared(
+            store=PrefixStore(Path(shared["folder"]), sweep=shared["sweep"], share=shared["share"]),
+            weights=shared["weights"],
+            cuts=tuple(shared["cuts"]),
+        ),
+        report_every=config["report_every"],
+    )
+
+
+class _Reports:
+    """Hands reports to Tune, and remembers where the trial stands.
+
+    Attributes:
+        epoch: The last one that Tune knows of.
+        score: Of that epoch.
+        failed: Whether Tune raised; that is how it ends a trial, and never the trial's own failure.
+    """
+
+    def __init__(self) -> None:
+        self.epoch, self.score, self.failed = 0, 0.0, False
+
+    def __call__(self, metrics: dict[str, Any]) -> None:
+        """Tune keeps statistics and copies of every top-level number: it gets the two that are read, the rest in a list."""
+        self.failed = True
+        tune.report({EPOCH: metrics[EPOCH], SCORE: metrics[SCORE], HISTORY: metrics.get(HISTORY) or [metrics]})
+        self.epoch, self.score, self.failed = metrics[EPOCH], metrics[SCORE], False
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether another process may do better: memory was short on the node, or this process cannot use its GPU any more."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return False
+    if isinstance(error, MemoryError | torch.AcceleratorError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in ("can't allocate memory", "CUDA error"))
+
+
+def _failure(error: Exception, checkpoints: Path) -> tuple[str, str]:
+    """The kind and, in one line, the reason of a failure; a traceback goes to `error.txt`."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DISK_FULL, f"{error.filename or checkpoints} must be writable, but: {error.strerror}. Make room, then --resume."
+    if isinstance(error, WeightsError | DataError | CheckpointError):
+        return "error", _one_line(str(error))
+    with suppress(OSError):
+        (checkpoints / ERROR).write_text("".join(traceback.format_exception(error)))
+    if isinstance(error, torch.OutOfMemoryError):
+        return "gpu-memory", "a trial's share of a GPU must hold its smallest micro-batch: pass more --gpus-per-trial."
+    return "error", _one_line(f"{type(error).__name__}: {error}")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:500]
+
+
+@contextmanager
+def _announced(path: Path) -> Iterator[None]:
+    """Say in a file which process trains, so that the driver can end it where it is stuck."""
+    worker = {"pid": os.getpid(), "node_id": ray.get_runtime_context().get_node_id(), "started": time.time()}
+    content, temporary = json.dumps(worker), path.with_suffix(".tmp")
+    with suppress(OSError):  # a full disk is for the training to find out
+        path.unlink(missing_ok=True)  # it names a process that is dead
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(content)
+        temporary.replace(path)
     try:
-        finetune(
-            Recipe.from_sample(config["recipe"]),
-            dataset.read(Path(config["data"])),
-            torch.device(config["device"]),
-            _report,
-            weights=Path(config["weights"]) if config["weights"] else None,
-            checkpoints=checkpoints,
-            compute=Compute.from_dict(config["compute"]),
-            shared=Shared(
-                store=PrefixStore(Path(shared["folder"]), sweep=shared["sweep"], share=shared["share"]),
-                weights=shared["weights"],
-                cuts=tuple(shared["cuts"]),
-            ),
-            report_every=REPORT_EVERY,
-        )
-        (checkpoints / checkpoint.LAST).unlink(missing_ok=True)
-    except DivergedError as error:
-        tune.report({EPOCH: error.epoch, SCORE: 0.0, "outcome": "diverged", "reason": str(error)})
+        yield
     finally:
-        _free_memory()
-
-
-def _report(metrics: dict[str, Any]) -> None:
-    """Tune keeps statistics and copies of every top-level number: it gets the two that are read, the rest in a list."""
-    tune.report({EPOCH: metrics[EPOCH], SCORE: metrics[SCORE], HISTORY: metrics.get(HISTORY) or [metrics]})
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+            if path.read_text() == content:  # not that of a process which has taken over
+                path.unlink()
 
 
 def _free_memory() -> None:

@@ -31,14 +31,18 @@ class Record:
 
     Args:
         report: Gets the metrics.
-        folder: For `best.pt` and `last.pt`; None keeps none.
+        folder: For checkpoints; None keeps none.
         recipe: Of the run.
+        weights: Digest of the weights that it began with, where it is known.
         classes: Names of the classes.
         every: Seconds from one report to the next; 0 reports each epoch. The recipe's last epoch is always reported.
     """
 
-    def __init__(self, report: Report, folder: Path | None, recipe: Recipe, classes: Sequence[str], every: float) -> None:
-        self._report, self._folder, self._recipe, self._classes, self._every = report, folder, recipe, classes, every
+    def __init__(
+        self, report: Report, folder: Path | None, recipe: Recipe, weights: str | None, classes: Sequence[str], every: float
+    ) -> None:
+        self._report, self._folder, self._every = report, folder, every
+        self._recipe, self._weights, self._classes = recipe, weights, classes
         self._pending: list[dict[str, Any]] = []
         self._best: _Snapshot | Network | None = None
         self._last = time.monotonic()
@@ -53,7 +57,7 @@ class Record:
             self.flush(progress, network, optimizer)
 
     def flush(self, progress: Progress, network: Network | None, optimizer: torch.optim.Optimizer | None) -> None:
-        """Write down what is pending; without a network, whose values may be ruined, `last.pt` stays as it is."""
+        """Write down what is pending; without a network, whose values may be ruined, there is no new `last`."""
         if not self._pending:
             return
         report = self._pending[-1] | ({HISTORY: self._pending} if len(self._pending) > 1 else {})
@@ -64,7 +68,10 @@ class Record:
         if self._folder and network and optimizer:
             checkpoint.save_last(
                 self._folder,
+                progress.epoch,
                 {
+                    "recipe": self._recipe.as_dict(),
+                    "weights": self._weights,
                     "progress": [progress.epoch, progress.score, progress.best_epoch],
                     "state_dict": network.torchvision_state_dict(),
                     "optimizer": optimizer.state_dict(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -52,6 +53,10 @@ def ensure(backbone: str, cache: Path) -> Path:
             data = prepare(NAME, image_size=recipe.image_size, caps=caps, seed=SEED, cache=cache)
             work = found.with_suffix(".work")
             finetune(recipe, data, torch.device("cpu"), lambda metrics: None, checkpoints=work)
-            (work / checkpoint.BEST).replace(found)
+            best = checkpoint.best(work)
+            if best is not None:
+                best.replace(found)
             shutil.rmtree(work)
+            if best is None:
+                raise OSError(errno.EIO, "the checkpoint is damaged: try again", str(work))
     return found

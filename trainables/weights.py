@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import reprlib
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import torchvision
 from torch import Tensor
 
 from trainables.backbones import backbone
+from trainables.data.problems import one_line, reason
 from trainables.download import socket_timeout
 from trainables.network import Network
 
@@ -21,7 +23,10 @@ NAMES = ("imagenet", "none")  # what is no path
 
 
 class WeightsError(ValueError):
-    """Weights that cannot be had or do not fit; one line for each problem."""
+    """Weights that cannot be had or do not fit: one line."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(one_line(problem))
 
 
 def locate(weights: str, backbone_name: str) -> Path | None:
@@ -43,13 +48,17 @@ def locate(weights: str, backbone_name: str) -> Path | None:
         return None
     if weights == "imagenet":
         return _download(backbone_name)
-    path = Path(weights).expanduser()
-    if path.is_dir():
-        path = path / f"{backbone_name}.pt"
-    if not path.is_file():
-        raise WeightsError(f"weights for {backbone_name} must be in a file, but there is no {path}: "
-                           "pass imagenet, none, a file, or a folder of <backbone>.pt.")  # fmt: skip
-    return path.resolve()
+    mend = "pass imagenet, none, a file, or a folder of <backbone>.pt."
+    try:
+        path = Path(weights).expanduser()
+        if path.is_dir():
+            path = path / f"{backbone_name}.pt"
+        if path.is_file():
+            return path.resolve()
+    except (OSError, RuntimeError) as error:  # a name too long, a folder closed to us, a user without a home
+        found = reason(error)
+        raise WeightsError(f"weights for {backbone_name} must be in a readable file, but {found}: {mend}") from error
+    raise WeightsError(f"weights for {backbone_name} must be in a file, but there is no {path}: {mend}")
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -63,18 +72,28 @@ def read(path: Path) -> dict[str, Tensor]:
             # Mapped where the format allows it: 16 ms instead of 100 for a ResNet-18, at the start of each trial.
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # what damaged bytes lead torch's reader to: IndexError, struct.error, AssertionError …
-        reason = "it holds something else than tensors, or is no file of torch.save"
+        found = "it holds something else than tensors, or is no file of torch.save"
         if isinstance(error, OSError | RuntimeError) and str(error).strip():
-            reason = str(error).strip().splitlines()[0]
-        raise WeightsError(f"{path} cannot be read as weights ({reason}): save a state dict with torch.save.") from error
+            found = str(error).strip().splitlines()[0]
+        raise WeightsError(f"{path} cannot be read as weights ({found}): save a state dict with torch.save.") from error
     if isinstance(state, Mapping) and isinstance(inner := state.get("state_dict"), Mapping):
         state = inner  # a checkpoint of ours or of most training scripts
     items = state.items() if isinstance(state, Mapping) else ()
-    others = [key for key, value in items if not (isinstance(key, str) and isinstance(value, Tensor))]
+    others = [key for key, value in items if not (isinstance(key, str) and _is_plain(value))]
     if not isinstance(state, Mapping) or not state or others:
-        what = f"also holds {', '.join(map(repr, others[:3]))}" if others else f"holds a {type(state).__name__}"
-        raise WeightsError(f"{path} must hold a state dict of tensors, but {what}: save model.state_dict() alone.")
+        what = f"also holds {', '.join(map(reprlib.repr, others[:3]))}" if others else f"holds a {type(state).__name__}"
+        raise WeightsError(f"{path} must hold a state dict of plain tensors, but {what}: save model.state_dict() alone.")
     return dict(state)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is real numbers in memory, each in its place: no complex, sparse, nested, quantised or empty shell."""
+    return (
+        isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not (value.is_complex() or value.is_quantized or value.is_nested)
+    )
 
 
 def load(network: Network, path: Path, backbone_name: str) -> None:
@@ -87,7 +106,7 @@ def load(network: Network, path: Path, backbone_name: str) -> None:
         network.load_torchvision_state_dict(read(path), with_head=False)
     except WeightsError:
         raise
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # the latter: numbers that cannot be copied
         wrong = "; ".join(str(error).splitlines())
         raise WeightsError(f"{path} must fit {backbone_name}, but {wrong}: pass weights of that backbone.") from error
 
@@ -111,9 +130,8 @@ def _download(backbone_name: str) -> Path:
         with socket_timeout():
             torch.hub.download_url_to_file(entry.url, str(path), hash_prefix=prefix, progress=False)
     except (OSError, http.client.HTTPException, RuntimeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise WeightsError(
-            f"the imagenet weights for {backbone_name} cannot be downloaded ({reason}): put {path.name} into {path.parent}, "
-            f"or pass --weights with a file or a folder that holds {backbone_name}.pt."
+            f"the imagenet weights for {backbone_name} cannot be downloaded ({reason(error)}): put {path.name} into "
+            f"{path.parent}, or pass --weights with a file or a folder that holds {backbone_name}.pt."
         ) from error
     return path

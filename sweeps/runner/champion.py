@@ -5,24 +5,26 @@ from __future__ import annotations
 import importlib.metadata
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeps.runner.background import one_line
-from sweeps.runner.mlflow_store import without_password  # before mlflow: it switches telemetry and log lines off
-from sweeps.runner.tracking import Tracker, TrackingError
+# before mlflow: it switches telemetry and log lines off
+from sweeps.runner.mlflow_store import TrackingError, is_refusal, one_line, without_password
 
 # isort: split
 import mlflow
 import numpy as np
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, LoggedModelOutput
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Run
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 ALIAS = "champion"
+KEY = "sweep.champion_key"  # tag of a model and of its version: which telling of a champion they came from
 _REQUIREMENTS = ("torch", "numpy", "mlflow")  # of the graph; it holds the preprocessing too
 _EXAMPLE_SHAPE = (2, 48, 64, 3)  # not the model's size: all but the channels is free, and MLflow keeps it as text
 
@@ -43,10 +45,11 @@ class Champion:
 
 
 def register_champion(
-    tracker: Tracker,
+    tracking_uri: str,
+    run_id: str,
     *,
+    key: str,
     name: str,
-    classifier: Any,
     checkpoint: Path,
     recipe: Mapping[str, Any],
     classes: Sequence[str],
@@ -54,13 +57,14 @@ def register_champion(
     description: str = "",
     tags: Mapping[str, str] | None = None,
 ) -> Champion:
-    """Store the champion with the sweep's run and register it. Takes seconds and waits for MLflow.
+    """Store the champion with the sweep's run and register it, unless that was done. Takes seconds and waits for MLflow.
 
     Args:
-        tracker: Of the sweep; its run gets the model.
+        tracking_uri: What `prepare_store` returned.
+        run_id: Of the sweep; the run gets the model.
+        key: Told again under the same key, the champion is the one that is there.
         name: Of the registered model: `<study>-<data>`.
-        classifier: A `trainables.export.Classifier` on the CPU: uint8 [N, H, W, 3] to probabilities [N, classes].
-        checkpoint: The `best.pt` it was made from; kept with the model, for training on.
+        checkpoint: The `best.pt`: what the model is made from, and kept with it, for training on.
         recipe: Its recipe's fields.
         classes: Names of the classes, in the order of the output.
         move_alias: Let `champion` mean this version. Not for a sweep that was not finished.
@@ -68,47 +72,76 @@ def register_champion(
         tags: Tags of this version.
 
     Raises:
-        TrackingError: MLflow refused something, or does not answer.
+        TrackingError: The checkpoint is no good, the network cannot be traced, or MLflow refuses something for good.
+        MlflowException, OSError: MLflow is away; the same may be asked again.
     """
-    run_id = tracker.sweep_run_id()
-    client = MlflowClient(tracker.tracking_uri, registry_uri=tracker.tracking_uri)
+    client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
+    run = client.get_run(run_id)
     metadata = {"classes": list(classes), "image_size": recipe["image_size"], "recipe": dict(recipe)}
     try:
         _ensure_registered(client, name)
-        model = _log_model(client, run_id, classifier, checkpoint, metadata)
-        mlflow.set_tracking_uri(tracker.tracking_uri)  # where the next line looks for the model, whatever its client's store is
-        made = client.create_model_version(
-            name, f"models:/{model.model_id}", run_id, dict(tags or {}), description=description, model_id=model.model_id
-        )
+        made = _registered(client, name, run_id, key)
+        if made is None:
+            model = _stored(client, run, key) or _store(client, run, key, checkpoint, metadata)
+            outputs = run.outputs.model_outputs if run.outputs else []
+            if model.model_id not in [output.model_id for output in outputs]:
+                client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+            mlflow.set_tracking_uri(tracking_uri)  # where the next line looks for the model, whatever its client's store is
+            own, source = dict(tags or {}) | {KEY: key}, f"models:/{model.model_id}"
+            made = client.create_model_version(name, source, run_id, own, description=description, model_id=model.model_id)
         version = int(made.version)
-        if move_alias:
+        if move_alias and int(client.get_registered_model(name).aliases.get(ALIAS, 0)) < version:
             client.set_registered_model_alias(name, ALIAS, str(version))
-    except (MlflowException, OSError, RuntimeError) as error:  # RuntimeError: torch.export cannot trace the network
-        raise TrackingError(
-            f"The champion could not be registered as {name!r} at {without_password(tracker.tracking_uri)} "
-            f"({one_line(error)}); its weights are in {checkpoint}."
-        ) from error
+    except Exception as error:
+        # A server that answered a moment ago, but does not know an address, is too old for it.
+        if is_refusal(error) or getattr(error, "error_code", "") == "ENDPOINT_NOT_FOUND":
+            raise TrackingError(
+                f"The champion could not be registered as {name!r} at {without_password(tracking_uri)} "
+                f"({one_line(error)}); its weights are in {checkpoint}."
+            ) from error
+        raise
     return Champion(name=name, version=version, uri=f"models:/{name}@{ALIAS}" if move_alias else f"models:/{name}/{version}")
 
 
-def _log_model(client: MlflowClient, run_id: str, classifier: Any, checkpoint: Path, metadata: dict[str, Any]) -> LoggedModel:
+def _registered(client: MlflowClient, name: str, run_id: str, key: str) -> ModelVersion | None:
+    versions = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    return next((version for version in versions if version.tags.get(KEY) == key), None)
+
+
+def _stored(client: MlflowClient, run: Run, key: str) -> LoggedModel | None:
+    """The model that an earlier attempt stored; what it left unfinished is deleted."""
+    found = None
+    for model in client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"):
+        if model.tags.get(KEY) == key:
+            if model.status == LoggedModelStatus.READY and found is None:
+                found = model
+            else:
+                client.delete_logged_model(model.model_id)
+    return found
+
+
+def _store(client: MlflowClient, run: Run, key: str, checkpoint: Path, metadata: dict[str, Any]) -> LoggedModel:
     """What `mlflow.pytorch.log_model` does, without its global run and experiment, and without its prints."""
     import mlflow.pytorch  # here, since it loads torch
+
+    from trainables.export import load_classifier
 
     signature = ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, -1, 3))]),
         outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(metadata["classes"])))]),
     )
     params = {field: str(value) for field, value in metadata["recipe"].items()}
-    run = client.get_run(run_id)
-    logged = client.create_logged_model(run.info.experiment_id, "classifier", run_id, params=params)
+    classifier = load_classifier(checkpoint)
+    logged = client.create_logged_model(run.info.experiment_id, "classifier", run.info.run_id, {KEY: key}, params)
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model")
             mlflow.pytorch.save_model(
                 classifier,
                 str(path),
-                mlflow_model=Model(logged.artifact_location, run_id, model_uuid=logged.model_id, model_id=logged.model_id),
+                mlflow_model=Model(
+                    logged.artifact_location, run.info.run_id, model_uuid=logged.model_id, model_id=logged.model_id
+                ),
                 serialization_format="pt2",  # no pickle: loading it runs no code of the file's
                 signature=signature,
                 input_example=np.zeros(_EXAMPLE_SHAPE, np.uint8),
@@ -117,11 +150,11 @@ def _log_model(client: MlflowClient, run_id: str, classifier: Any, checkpoint: P
                 metadata=metadata,
             )
             client.log_model_artifacts(logged.model_id, str(path))
-    except BaseException:
-        client.finalize_logged_model(logged.model_id, "FAILED")
+    except Exception:
+        with suppress(Exception):  # what went wrong first is what matters
+            client.finalize_logged_model(logged.model_id, "FAILED")
         raise
     client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     return logged
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
 import os
 import runpy
@@ -22,6 +23,12 @@ from sweeps.runner.study import Sweep
 from trainables.recipe import unknown_name
 
 REFUSED, INTERRUPTED = 2, 130
+COMMANDS = {
+    "list": ("sweeps.runner.listing", "all sweeps, what is done and left"),
+    "sync": ("sweeps.runner.sync", "give MLflow what it missed of a sweep"),
+    "clean": ("sweeps.runner.cleaning", "what occupies the disk, and its removal"),
+    "doctor": ("sweeps.runner.doctor", "whether this machine is fit for a sweep"),
+}
 WIDE = 140  # columns where the output is no terminal
 
 
@@ -54,16 +61,19 @@ def run(study: Sweep, arguments: Sequence[str]) -> int:
 
 
 def dvt() -> NoReturn:
-    """The `dvt` console command: `dvt run STUDY …` runs `sweeps/STUDY.py`."""
+    """The `dvt` console command: `dvt run STUDY …` runs `sweeps/STUDY.py`, the others look after what sweeps leave."""
     folder = Path(__file__).parents[1]
     studies = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help"):
-        click.echo("Usage: dvt run STUDY [OPTIONS]\n\n`dvt run STUDY --help` lists the options.")
+        lines = [f"  dvt {name:11} {what}" for name, (_, what) in COMMANDS.items()]
+        click.echo("\n".join(["Usage:", "  dvt run STUDY   run a study; with --help its options", *lines]))
         click.echo(f"Studies: {', '.join(studies)}")
         sys.exit(0)
+    if arguments[0] in COMMANDS:
+        sys.exit(importlib.import_module(COMMANDS[arguments[0]][0]).main(arguments[1:]))
     if arguments[0] != "run":
-        click.echo(f"error: {unknown_name(arguments[0], ['run'], 'command of dvt')}", err=True)
+        click.echo(f"error: {unknown_name(arguments[0], ['run', *COMMANDS], 'command of dvt')}", err=True)
         sys.exit(REFUSED)
     if len(arguments) < 2 or arguments[1] not in studies:
         given = arguments[1] if len(arguments) > 1 else ""
@@ -80,6 +90,16 @@ def _run(study: Sweep, options: Options) -> int:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDE)
+    earlier = None
+    if options.resume:
+        from sweeps.runner.resume import past, restored
+
+        earlier = past(options.storage.absolute(), options.resume, study.name)
+        options = restored(options, earlier)
+        total = len(earlier.description["arms"]) * (options.trials or 0)
+        if earlier.finished and earlier.ended >= total:
+            console.print(f"{options.resume} is finished: all its {total} trials ended. A higher --trials extends it.")
+            return 0
     with _quick_imports():
         from sweeps.runner.plan import make_plan  # torch takes seconds: after the flags, before anything that needs it
 
@@ -93,7 +113,7 @@ def _run(study: Sweep, options: Options) -> int:
         with _quick_imports():
             from sweeps.runner.launch import launch
 
-        return launch(plan, console)
+        return launch(plan, console, earlier)
 
 
 @contextmanager

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 
 from rich.console import Console
 
 from sweeps.runner import tracking, winner
+from sweeps.runner.description import resume_command
 from sweeps.runner.plan import Materials, Plan
 from sweeps.runner.results import Outcome, Results, best
 from sweeps.runner.table import arm_table
 
 DONE, NOTHING_COMPLETED, INTERRUPTED = 0, 1, 130
+STOPPED_WITHIN_S = 5.0  # that MLflow may take where a sweep is to stop; the rest waits in the journal
 
 
 def finish(
@@ -37,8 +38,6 @@ def finish(
     whole = shipped is not None and len(results.ended()) == results.total
     if shipped:
         artifacts |= winner.keep(plan, materials, shipped)
-    if ended is Outcome.COMPLETED:
-        winner.drop_others(plan, results)
     arms = {name: arm for name in results.arms if (arm := best(results.records(name)))}
     tracker.finish_sweep(
         (Outcome.FAILED if top is None and ended is Outcome.COMPLETED else ended).value,
@@ -50,17 +49,19 @@ def finish(
     console.print(arm_table(results, plan.arms, plan.slots))
     if shipped:
         say(winner.register(plan, materials, tracker, shipped, move_alias=whole))
-    if problem := tracker.close():
+    if problem := tracker.close(timeout=60.0 if ended is Outcome.COMPLETED else STOPPED_WITHIN_S):
         say(problem)
-    shutil.rmtree(plan.folder / "ray", ignore_errors=True)
     done = f"{sum(r.outcome is not Outcome.INTERRUPTED for r in results.ended())} of {results.total} trials"
     if ended is Outcome.INTERRUPTED:
-        say(f"Interrupted: {done} ended; they are recorded in MLflow and in {plan.folder}.")
+        say(f"Interrupted: {done} ended; they are recorded in {plan.folder}. To go on:\n  {resume_command(plan)}")
         return INTERRUPTED
-    if not shipped:
-        say(f"{'No trial completed' if top is None else f'The sweep broke off after {done}'}: {plan.folder / 'results.csv'}")
+    if ended is Outcome.FAILED:
+        say(f"The sweep broke off after {done}. To go on:\n  {resume_command(plan)}")
         return NOTHING_COMPLETED
-    if not whole:
-        say(f"The time limit was reached: {done} ran.")
+    if not shipped:
+        say(f"No trial completed: {plan.folder / 'results.csv'}")
+        return NOTHING_COMPLETED
+    if len(results.ended()) < results.total:
+        say(f"{done} ran. For the others:\n  {resume_command(plan)}")
     say(f"Results: {plan.folder}")
     return DONE

@@ -16,6 +16,13 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.requested = False
+        self.reason = ""  # why the sweep cannot go on, where it is not the user who stops it
+
+    def stop(self, reason: str) -> None:
+        """Let Tune stop in order, for another reason than the user's wish."""
+        if not self.requested:
+            self.requested, self.reason = True, reason
+            os.kill(os.getpid(), signal.SIGUSR1)
 
     def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}

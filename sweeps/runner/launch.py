@@ -1,61 +1,59 @@
-"""One sweep from its plan to its end: one Tuner, one searcher, one scheduler, and everything recorded."""
+"""One sweep from its plan to its end: what it needs is made ready, it runs, and everything is recorded."""
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
 import time
-import traceback
 from contextlib import ExitStack
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
+from typing import Any
 
-from ray import tune
-from ray.tune.execution import class_cache
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from cluster.session import Nodes, SessionError, session
-from search_spaces.space import Arm
-from sweeps.runner import tracking, winner
-from sweeps.runner.background import one_line
-from sweeps.runner.ending import finish
+from sweeps.runner import description, tracking
+from sweeps.runner.ending import NOTHING_COMPLETED, finish
 from sweeps.runner.interrupt import Interrupt
+from sweeps.runner.journal import Journal
 from sweeps.runner.mlflow_runs import sweep_exists
-from sweeps.runner.mlflow_store import without_password
 from sweeps.runner.options import Refused
 from sweeps.runner.plan import Materials, Plan, gather, slots_on
-from sweeps.runner.progress import Progress
-from sweeps.runner.results import Outcome, Results
-from sweeps.runner.scheduler import ArmScheduler
-from sweeps.runner.searcher import ArmSearcher
-from sweeps.runner.speed import cuts
-from sweeps.runner.watcher import Watcher
-from trainables.ray_trial import TrialConfig, train
-from trainables.recipe import SCORE, Recipe
-
-MAX_FAILURES = 2
-"""Retries of a trial whose worker died; it continues from its last epoch."""
+from sweeps.runner.results import Results
+from sweeps.runner.resume import JOURNAL, LOCK, Past, PastTrial, changes
+from sweeps.runner.search import search
+from trainables.compute import Compute
+from trainables.recipe import Recipe
 
 PRELOADED_AT_MOST = 8
 """Workers that import torch ahead of time. Ray starts one a CPU, and each takes 0.4 GB."""
 
 
-def launch(plan: Plan, console: Console) -> int:
+def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
     """Run a plan; the exit status.
 
+    Args:
+        plan: What to run.
+        console: Where to show it.
+        past: What an earlier run of the sweep left, which is resumed.
+
     Raises:
-        Refused: Data, weights, MLflow or Ray cannot be had; nothing was run and no folder was made.
+        Refused: Data, weights, MLflow or Ray cannot be had, or the sweep is no longer what it was; nothing was run.
     """
     with ExitStack() as stack:
+        if past:
+            _lock(stack, plan)
         if plan.options.address != "local":
             plan = _joined(plan, stack)
         say = partial(console.print, markup=False, highlight=False)
         for note in plan.notes:
             say(note)
-        materials = gather(plan, say)
+        materials = gather(plan, say, Compute.from_dict(past.description["compute"]) if past else None)
+        described = description.describe(plan, materials)
+        changed = changes(past.description, described) if past else []
+        if changed and not plan.options.accept_changes:
+            lines = [f"--resume {plan.name!r}: {line}." for line in changed]
+            raise Refused([*lines, "The sweep is no longer what it was: pass --accept-changes to go on all the same."])
         uri = _prepare_store(plan) if plan.options.tracking_uri else ""
         if plan.options.address == "local":  # before MLflow makes its tables, so that the workers' imports run beside that
             cpus = plan.slots.count * plan.slots.cpus
@@ -65,116 +63,90 @@ def launch(plan: Plan, console: Console) -> int:
         for note in materials.data.notes:
             say(note)
         say(_headline(plan, materials))
-        return _run(plan, materials, uri, console)
+        for line in changed:
+            say(f"Changed since it began: {line}.")
+        interrupt = stack.enter_context(Interrupt())
+        if past:
+            described = description.resumed(past.description, described, changed)
+        else:
+            _make_folder(plan)
+            _lock(stack, plan)
+        description.write(plan, described)
+        return _run(plan, materials, uri, interrupt, console, past.trials if past else (), changed)
 
 
-def _run(plan: Plan, materials: Materials, uri: str, console: Console) -> int:
-    with Interrupt() as interrupt:
-        try:
-            plan.folder.mkdir(parents=True)
-        except FileExistsError as error:
-            raise Refused([f"--name must be new, but {plan.folder} exists: choose another name."]) from error
-        _write_description(plan, materials)
-        results = Results([arm.name for arm in plan.arms], plan.trials_per_arm)
-        tracker = tracking.Tracker(uri, plan.storage)
-        tracker.start_sweep(
-            study=plan.study.name,
-            sweep_name=plan.name,
-            tags={"sweep.preset": plan.preset_name, "sweep.device": plan.slots.device, "sweep.command": _command()},
-            params={"arms": ", ".join(results.arms), "trials_per_arm": plan.trials_per_arm, "seed": plan.options.seed}
-            | {"data": plan.data, "weights": plan.weights, "slots": plan.slots.describe()},
-            dataset=tracking.TrackedData(
-                name=materials.data.name,
-                digest=materials.data.digest,
-                source=materials.data.source,
-                num_images={split: sum(counts.values()) for split, counts in materials.data.counts.items()},
-            ),
-            description=plan.study.question,
-        )
-        try:
-            ended = _search(plan, materials, results, tracker, interrupt, console)
-            return finish(plan, materials, results, tracker, console, ended)
-        except BaseException:  # a second Ctrl-C, a full disk: MLflow must not show the sweep as running for ever
-            tracker.finish_sweep(Outcome.INTERRUPTED.value)
-            tracker.close(timeout=5)
-            raise
-
-
-def _search(
-    plan: Plan, materials: Materials, results: Results, tracker: tracking.Tracker, interrupt: Interrupt, console: Console
-) -> Outcome:
-    """Run the trials; `completed` where the search came to its end, `interrupted` by the user, or `failed` by Ray."""
-    with Progress(results, plan.slots, plan.name, console) as progress:
-        watcher = Watcher(results, tracker, plan.slots, progress.say, lambda: interrupt.requested)
-        deadline = time.monotonic() + (plan.options.time_limit or float("inf"))
-        searcher = ArmSearcher(
-            plan.arms,
-            plan.trials_per_arm,
-            plan.options.seed,
-            partial(_trial_config, plan, materials),
-            stop=lambda: interrupt.requested or time.monotonic() > deadline,
-        )
-        try:
-            _tuner(plan, searcher, watcher, results.total).fit()
-            return Outcome.INTERRUPTED if interrupt.requested else Outcome.COMPLETED
-        except Exception as error:  # noqa: BLE001  Whatever Ray raises, hours of finished trials are still reported.
-            console.print(f"Ray broke off the sweep: {one_line(error)}", markup=False, highlight=False)
-            if plan.options.verbose:
-                traceback.print_exc()
-            return Outcome.FAILED
-        finally:
-            watcher.close()
-
-
-def _tuner(plan: Plan, searcher: ArmSearcher, watcher: Watcher, total: int) -> tune.Tuner:
-    # Tune gives trials an environment variable of PyTorch Lightning's. Ray then starts processes of their own for them, and
-    # the workers that have imported torch stay idle: 5 to 10 s at the start of a sweep.
-    class_cache.DEFAULT_ENV_VARS.clear()
-    resources = {"cpu": plan.slots.cpus, "gpu": plan.slots.gpus}
-    return tune.Tuner(
-        tune.with_resources(train, resources),
-        tune_config=tune.TuneConfig(
-            metric=SCORE,
-            mode="max",
-            num_samples=total,
-            search_alg=searcher,
-            scheduler=ArmScheduler(plan.arms, plan.epochs) if plan.study.asha else None,
-            max_concurrent_trials=plan.slots.count,
-            reuse_actors=True,
+def _run(
+    plan: Plan,
+    materials: Materials,
+    uri: str,
+    interrupt: Interrupt,
+    console: Console,
+    past: tuple[PastTrial, ...],
+    changed: list[str],
+) -> int:
+    results = Results([arm.name for arm in plan.arms], plan.trials_per_arm)
+    _replay(results, past)
+    journal = Journal(plan.folder / JOURNAL)
+    tracker = tracking.Tracker(uri, plan.storage, journal)
+    tracker.start_sweep(
+        study=plan.study.name,
+        sweep_name=plan.name,
+        tags={"sweep.preset": plan.preset_name, "sweep.device": plan.slots.device, "sweep.command": description.command()},
+        params={"arms": ", ".join(results.arms), "trials_per_arm": plan.trials_per_arm, "seed": plan.options.seed}
+        | {"data": plan.data, "weights": plan.weights, "slots": plan.slots.describe()},
+        dataset=tracking.TrackedData(
+            name=materials.data.name,
+            digest=materials.data.digest,
+            source=materials.data.source,
+            num_images={split: sum(counts.values()) for split, counts in materials.data.counts.items()},
         ),
-        run_config=tune.RunConfig(
-            name="ray",
-            storage_path=str(plan.folder),
-            callbacks=[watcher],
-            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-            verbose=0,
-        ),
+        description=plan.study.question,
     )
+    for trial in past:
+        if trial.outcome is not None and not trial.told:  # the earlier run ended between its last epoch and its end
+            record = results[trial.trial_id]
+            tracker.trial_ended(trial.trial_id, trial.outcome.value, score=record.score, best_epoch=record.best_epoch)
+    if past:
+        tracker.sweep_resumed(changed, plan.trials_per_arm)
+    try:
+        ended = search(plan, materials, results, tracker, interrupt, console, past)
+        return finish(plan, materials, results, tracker, console, ended)
+    except OSError as error:
+        console.print(f"The sweep stopped: {error.strerror or error}. It stays as it is in {plan.folder}; to go on:")
+        console.print(f"  {description.resume_command(plan)}", markup=False, highlight=False)
+        tracker.close(timeout=2)
+        return NOTHING_COMPLETED
+    except BaseException:  # a second Ctrl-C: what MLflow has not been told yet stays in the journal
+        tracker.close(timeout=2)
+        raise
 
 
-def _trial_config(plan: Plan, materials: Materials, trial_id: str, arm: Arm, number: int, recipe: Recipe) -> TrialConfig:
-    pair = recipe.weights, recipe.backbone
-    weights = materials.weights[pair]
-    return {
-        "trial_id": trial_id,
-        "arm": arm.name,
-        "number": number,
-        "recipe": recipe.as_dict(),
-        "data": str(materials.data.path),
-        "weights": str(weights) if weights else None,
-        "checkpoints": str(winner.checkpoint_folder(plan, trial_id)),
-        "device": plan.slots.device,
-        "threads": plan.slots.cpus,
-        "gpu_share": plan.slots.gpus,
-        "compute": materials.compute.as_dict(),
-        "shared": {
-            "folder": str(plan.cache / "prefix"),
-            "sweep": plan.name,
-            "share": plan.cache_share,
-            "weights": materials.digests[pair],
-            "cuts": cuts(plan.arms, recipe.backbone),
-        },
-    }
+def _replay(results: Results, past: tuple[PastTrial, ...]) -> None:
+    """Enter the trials that ended in an earlier run; the others enter when they start again."""
+    for trial in past:
+        if trial.outcome is not None and trial.arm in results.arms:
+            record = results.start(trial.trial_id, trial.arm, trial.number, Recipe.from_sample(trial.recipe))
+            for epoch in trial.epochs:
+                results.report(trial.trial_id, epoch)
+            record.outcome, record.reason = trial.outcome, trial.end.get("reason") or ""
+            record.wall_seconds = trial.end.get("wall_seconds") or 0.0
+            record.device_seconds = trial.end.get("device_seconds") or 0.0
+            record.started = time.monotonic() - record.wall_seconds
+
+
+def _make_folder(plan: Plan) -> None:
+    try:
+        plan.folder.mkdir(parents=True)
+    except FileExistsError as error:
+        raise Refused([f"--name must be new, but {plan.folder} exists: choose another name."]) from error
+
+
+def _lock(stack: ExitStack, plan: Plan) -> None:
+    """One driver for a sweep. The lock is the process's: a dead one does not hold it."""
+    try:
+        stack.enter_context(FileLock(plan.folder / LOCK, timeout=0))
+    except Timeout as error:
+        raise Refused([f"{plan.name} is being run by another process: wait for it, or stop it first."]) from error
 
 
 def _joined(plan: Plan, stack: ExitStack) -> Plan:
@@ -184,9 +156,9 @@ def _joined(plan: Plan, stack: ExitStack) -> Plan:
     return replace(plan, slots=slots, notes=(*note, *plan.notes))
 
 
-def _enter(stack: ExitStack, plan: Plan, *, cpus: int, gpus: int, preload: str = "") -> Nodes:
+def _enter(stack: ExitStack, plan: Plan, **resources: Any) -> Nodes:
     try:
-        return stack.enter_context(session(plan.options.address, cpus=cpus, gpus=gpus, preload=preload))
+        return stack.enter_context(session(plan.options.address, **resources))
     except SessionError as error:
         raise Refused([str(error)]) from error
 
@@ -195,7 +167,7 @@ def _prepare_store(plan: Plan) -> str:
     plan.storage.mkdir(parents=True, exist_ok=True)
     try:
         uri = tracking.prepare_store(plan.options.tracking_uri, plan.storage)
-        if plan.options.name and sweep_exists(uri, plan.study.name, plan.name):
+        if plan.options.name and not plan.options.resume and sweep_exists(uri, plan.study.name, plan.name):
             raise Refused([f"--name must be new, but MLflow has a sweep {plan.name!r}: choose another name."])
         return uri
     except tracking.TrackingError as error:
@@ -212,30 +184,3 @@ def _headline(plan: Plan, materials: Materials) -> str:
         f"{materials.data.name}: {len(materials.data.classes)} classes, {counted} images (test is not touched).\n"
         f"Sweep {plan.name}"
     )
-
-
-def _command() -> str:
-    return " ".join(["python", *(shlex.quote(without_password(word)) for word in sys.argv)])
-
-
-def _write_description(plan: Plan, materials: Materials) -> None:
-    """`sweep.json`: what was asked for, so that the sweep can be told apart from every other one later."""
-    described = {
-        "study": plan.study.name,
-        "question": plan.study.question,
-        "command": _command(),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "preset": plan.preset_name,
-        "seed": plan.options.seed,
-        "arms": [arm.name for arm in plan.arms],
-        "trials_per_arm": plan.trials_per_arm,
-        "data": {"source": plan.data, "digest": materials.data.digest, "caps": asdict(plan.caps)},
-        "weights": [
-            {"weights": pair[0], "backbone": pair[1], "file": str(path) if path else None, "digest": materials.digests[pair]}
-            for pair, path in materials.weights.items()
-        ],
-        "slots": asdict(plan.slots),
-        "compute": materials.compute.as_dict(),
-        "versions": {name: version(name) for name in ("depth-vs-tricks", "torch", "torchvision", "ray", "optuna", "mlflow")},
-    }
-    (plan.folder / "sweep.json").write_text(json.dumps(described, indent=2) + "\n")

@@ -1,25 +1,26 @@
-"""The runs of one sweep in MLflow: found by their tags or made, filled in batches, closed. Everything here waits for MLflow."""
+"""The runs of one sweep in MLflow: found by their tags or made, filled in batches, closed. Everything here waits for MLflow.
+
+Every call may be made again after a crash, or after an answer that never came: it adds nothing that is there already.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
-import sweeps.runner.mlflow_store  # noqa: F401  before mlflow: it switches telemetry and log lines off
+from sweeps.runner.mlflow_experiment import ensure_experiment
+from sweeps.runner.mlflow_store import TrackingError, is_refusal  # before mlflow: it switches telemetry and log lines off
 
 # isort: split
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
-
-from sweeps.runner.background import Write
 
 Outcome = Literal["completed", "pruned", "diverged", "failed", "interrupted"]
 
@@ -32,6 +33,8 @@ STATUS: dict[Outcome, str] = {
 }
 SWEEP = ""  # key of the sweep's own run; the others go by their trial_id
 SUMMARY = ("score", "best_epoch", "wall_seconds", "device_seconds")  # metrics of a whole trial
+_UNREPORTED = ("epoch", "score", "history", "micro_batch")  # in an epoch, but not MLflow's metrics of it
+_ENDED = ("sweep.outcome", "sweep.reason")  # tags of a run that is over
 _BATCH = 800  # metrics in a request; MLflow takes 1,000 entities, of which params and tags are some
 _MAX_DIGEST = 36  # characters that MLflow's tables hold of a data set's digest
 _MAX_TAG = 5000  # characters
@@ -69,18 +72,20 @@ class _OpenRun:
     """A run in the store, and what is still to be sent to it."""
 
     run_id: str
-    status: str
-    last_epoch: int = 0  # that is logged already
-    has_score: bool = False
-    metrics: list[Metric] = field(default_factory=list)
+    status: str  # that MLflow has
+    has_params: set[str] = field(default_factory=set)
+    stale: set[str] = field(default_factory=set)  # tags of an earlier end that MLflow has
+    last_epoch: int = 0  # that is logged or waits
+    reopens: bool = False
+    epochs: list[list[Metric]] = field(default_factory=list)
     params: list[Param] = field(default_factory=list)
-    tags: list[RunTag] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 class SweepRuns:
     """One run for the sweep and one under it for each trial. Not thread-safe: one thread calls it.
 
-    A call that fails leaves the rest in order: a run that could not be made is tried again by the next call that needs it.
+    After a call that fails, it does not know any more what MLflow has: a new one looks.
 
     Args:
         tracking_uri: What `prepare_store` returned.
@@ -91,61 +96,74 @@ class SweepRuns:
     """
 
     def __init__(self, tracking_uri: str, artifacts: Path, study: str, sweep: RunStart, data: TrackedData) -> None:
-        self._uri = tracking_uri
-        self._artifacts = artifacts
-        self._study = study
+        self.client = MlflowClient(tracking_uri)
+        self._sweep = sweep
         self._data = _dataset_input(data)
-        self._starts = {SWEEP: sweep}
-        self._stored: dict[str, Run] = {}  # runs of this sweep that an earlier execution left
+        self._context = resolve_tags()  # user, script, git commit, as MLflow names them
+        location = None if tracking_uri.startswith(("http://", "https://")) else artifacts.as_uri()
+        self._experiment_id = ensure_experiment(self.client, study, location, sweep.tags["mlflow.note.content"])
+        self._known = {_key(run) for run in self._search()}  # what MLflow may have; all else is new
         self._runs: dict[str, _OpenRun] = {}
-        self._context: dict[str, str] = {}  # user, script, git commit, as MLflow names them
-        self._experiment_id = ""
-        self._lazy_client: MlflowClient | None = None
+        if SWEEP in self._known:
+            self._run(SWEEP)
+
+    @property
+    def sweep_run_id(self) -> str | None:
+        """MLflow's id of the sweep's run, if there is one yet."""
+        return self._runs[SWEEP].run_id if SWEEP in self._runs else None
 
     def start(self, key: str, start: RunStart) -> None:
         """Make a run, or take up the one that is there."""
-        self._starts[key] = start
-        run = self._run(key)
-        if run.status == "RUNNING":
-            return
-        self._client.update_run(run.run_id, "RUNNING")
-        run.status = "RUNNING"
-        present = self._client.get_run(run.run_id).data.tags
-        for name in ("sweep.outcome", "sweep.reason"):
-            if name in present:
-                self._client.delete_tag(run.run_id, name)
+        if key in self._runs or key in self._known:
+            run = self._run(key)
+            run.reopens = run.status != "RUNNING" or bool(run.stale)
+        else:
+            run = self._make(key, start)
+        # What is there stays: MLflow refuses to change a param.
+        run.params += [Param(name, value) for name, value in start.params.items() if name not in run.has_params]
+        run.has_params |= start.params.keys()
 
-    def report(self, key: str, epoch: int, metrics: Mapping[str, float], time: int) -> None:
-        """Add an epoch's metrics to the next batch, unless the run has that epoch already."""
+    def report(self, key: str, epochs: Sequence[Mapping[str, Any]], time: int) -> None:
+        """Add epochs' metrics to the next batch, but for those that the run has already."""
         run = self._run(key)
-        if epoch > run.last_epoch:
-            run.last_epoch = epoch
-            run.has_score |= "score" in metrics
-            run.metrics += [Metric(name, float(value), time, epoch) for name, value in metrics.items() if name != "epoch"]
+        for epoch in epochs:
+            number = int(epoch["epoch"])
+            if number > run.last_epoch:
+                run.last_epoch = number
+                run.reopens |= run.status != "RUNNING"
+                known = {name: value for name, value in epoch.items() if name not in _UNREPORTED and value is not None}
+                run.epochs.append([Metric(name, float(value), time, number) for name, value in known.items()])
 
     def tag(self, key: str, tags: Mapping[str, str]) -> None:
         """Add tags to the next batch."""
-        self._run(key).tags += [RunTag(name, value[:_MAX_TAG]) for name, value in tags.items()]
+        self._run(key).tags |= {name: value[:_MAX_TAG] for name, value in tags.items()}
 
     def end(self, key: str, outcome: Outcome, metrics: Mapping[str, float], tags: Mapping[str, str], time: int) -> None:
-        """Send all that is left of a run and close it. A score that the epochs brought already is not logged again."""
+        """Send all that is left of a run and close it. The sweep's own stays at hand, a trial's is forgotten."""
         run = self._run(key)
-        metrics = {name: value for name, value in metrics.items() if name != "score" or not run.has_score}
-        run.metrics += [Metric(name, float(value), time, run.last_epoch) for name, value in metrics.items()]
-        run.tags += [RunTag(name, value[:_MAX_TAG]) for name, value in {"sweep.outcome": outcome, **tags}.items()]
-        run.status = STATUS[outcome]  # first: what has ended is not interrupted later, even if MLflow misses it now
+        run.reopens, run.stale = False, run.stale - tags.keys() - {"sweep.outcome"}
+        run.epochs.append([Metric(name, float(value), time, 0) for name, value in metrics.items()])
+        self.tag(key, {"sweep.outcome": outcome, **tags})
         try:
             self._send(run)
-        finally:
-            self._client.set_terminated(run.run_id, run.status, time)
+            self._delete_tags(run)
+        except Exception as error:
+            if is_refusal(error):  # it has ended all the same
+                self.client.set_terminated(run.run_id, STATUS[outcome], time)
+            raise
+        self.client.set_terminated(run.run_id, STATUS[outcome], time)
+        if key == SWEEP:
+            run.status, run.stale = STATUS[outcome], {"sweep.outcome", *tags.keys() & {"sweep.reason"}}
+            return
+        del self._runs[key]
+        if outcome == "interrupted":  # it may go on
+            self._known.add(key)
 
     def interrupt_open_trials(self, time: int) -> None:
-        """Close every trial of the sweep that is still running, also one that an earlier execution left so."""
-        for key, stored in self._stored.items():
-            if stored.info.status == "RUNNING":
-                self._run(key)
-        for key, run in self._runs.items():
-            if key != SWEEP and run.status == "RUNNING":
+        """Close every trial of the sweep that is still running."""
+        running = {_key(run) for run in self._search("attributes.status = 'RUNNING'")}
+        for key in sorted(running - {SWEEP}):
+            if key in self._runs or self._find(key).info.status == "RUNNING":  # not one that was made twice
                 self.end(key, "interrupted", {}, {}, time)
 
     def log_artifact(self, name: str, path: Path) -> None:
@@ -153,97 +171,105 @@ class SweepRuns:
         run_id, target = self._run(SWEEP).run_id, PurePosixPath(name)
         folder = None if target.parent == PurePosixPath(".") else str(target.parent)
         if path.is_dir():
-            self._client.log_artifacts(run_id, str(path), name)
+            self.client.log_artifacts(run_id, str(path), name)
         elif path.name == target.name:
-            self._client.log_artifact(run_id, str(path), folder)
+            self.client.log_artifact(run_id, str(path), folder)
         else:  # MLflow keeps the local file's name
             with tempfile.TemporaryDirectory() as renamed:
                 copy = shutil.copyfile(path, Path(renamed, target.name))
-                self._client.log_artifact(run_id, str(copy), folder)
+                self.client.log_artifact(run_id, str(copy), folder)
 
-    def pending(self) -> list[Write]:
-        """A write for each run that has something to send."""
-        return [partial(self._send, run) for run in self._runs.values() if run.metrics or run.params or run.tags]
-
-    def sweep_run_id(self) -> str | None:
-        """MLflow's id of the sweep's run, if there is one yet."""
-        return self._runs[SWEEP].run_id if SWEEP in self._runs else None
+    def send(self) -> None:
+        """Send what waits of every run."""
+        for run in self._runs.values():
+            self._send(run)
 
     def _send(self, run: _OpenRun) -> None:
-        metrics, params, tags = run.metrics, run.params, run.tags
-        run.metrics, run.params, run.tags = [], [], []
-        self._client.log_batch(run.run_id, metrics[:_BATCH], params, tags)
-        for first in range(_BATCH, len(metrics), _BATCH):
-            self._client.log_batch(run.run_id, metrics[first : first + _BATCH])
+        if run.reopens:
+            if run.status != "RUNNING":
+                self.client.update_run(run.run_id, "RUNNING")
+            self._delete_tags(run)
+            run.status, run.reopens = "RUNNING", False
+        params, tags = run.params, [RunTag(name, value) for name, value in run.tags.items()]
+        for metrics in _batches(run.epochs) if run.epochs or params or tags else ():
+            self.client.log_batch(run.run_id, metrics, params, tags, synchronous=True)
+            params, tags = [], []
+        run.epochs, run.params, run.tags = [], [], {}
+
+    def _delete_tags(self, run: _OpenRun) -> None:
+        for name in sorted(run.stale):
+            self.client.delete_tag(run.run_id, name)
+        run.stale = set()
 
     def _run(self, key: str) -> _OpenRun:
         if key not in self._runs:
-            parent = self._run(SWEEP).run_id if key != SWEEP else None
-            if parent is None:
-                self._look_around()
-            if key in self._stored:
-                self._runs[key] = self._found(key)
-            else:
-                self._make(key, parent)
+            self._runs[key] = self._adopt(key, self._find(key))
         return self._runs[key]
 
-    def _look_around(self) -> None:
-        self._context = resolve_tags()
-        self._experiment_id = self._experiment()
+    def _find(self, key: str) -> Run:
+        """A run in MLflow. Where an answer of MLflow's got lost and a run was made twice, the empty one is deleted.
+
+        Raises:
+            TrackingError: There is none.
+        """
+        which = f"tags.`sweep.trial_id` = '{key}'" if key else "tags.`sweep.role` = 'sweep'"
+        found = sorted(self._search(which), key=lambda run: (run.info.status == "RUNNING", not run.data.metrics))
+        if not found:
+            raise TrackingError(f"MLflow must have the run of {key or 'the sweep'}, but has not.")
+        for double in found[1:]:
+            if double.info.status == "RUNNING" and not double.data.metrics:
+                self.client.delete_run(double.info.run_id)
+        return found[0]
+
+    def _search(self, more: str = "") -> list[Run]:
+        which = f"tags.`sweep.name` = '{self._sweep.name}'" + (f" and {more}" if more else "")
+        found: list[Run] = []
         token: str | None = None
         while token != "":
-            name = self._starts[SWEEP].name
-            page = self._client.search_runs([self._experiment_id], f"tags.`sweep.name` = '{name}'", page_token=token)
-            self._stored |= {run.data.tags.get("sweep.trial_id", SWEEP): run for run in page}
+            page = self.client.search_runs([self._experiment_id], which, page_token=token)
+            found += page
             token = page.token or ""
-
-    def _found(self, key: str) -> _OpenRun:
-        stored, start = self._stored[key], self._starts.get(key)
-        run = _OpenRun(stored.info.run_id, stored.info.status, has_score="score" in stored.data.metrics)
-        if names := sorted(stored.data.metrics.keys() - set(SUMMARY)):  # each epoch logs all of them
-            run.last_epoch = max(point.step for point in self._client.get_metric_history(run.run_id, names[0]))
-        if start:  # what is there stays: MLflow refuses to change a param
-            run.params = [Param(name, value) for name, value in start.params.items() if name not in stored.data.params]
-        return run
-
-    def _make(self, key: str, parent: str | None) -> None:
-        start = self._starts[key]
-        tags: dict[str, str] = self._context | start.tags
-        if parent is not None:
-            sweep_tags = self._starts[SWEEP].tags
-            tags |= {name: sweep_tags[name] for name in ("sweep.name", "sweep.study")} | {"mlflow.parentRunId": parent}
-        made = self._client.create_run(self._experiment_id, start.time, tags, start.name)
-        params = [Param(name, value) for name, value in start.params.items()]
-        self._runs[key] = _OpenRun(made.info.run_id, "RUNNING", params=params)
-        try:
-            self._client.log_inputs(made.info.run_id, [self._data])
-        except MlflowException:  # two sweeps that bring a new data set at once: the slower one finds it the second time
-            self._client.log_inputs(made.info.run_id, [self._data])
-
-    def _experiment(self) -> str:
-        experiment = self._client.get_experiment_by_name(self._study)
-        if experiment is None:
-            location = None if self._uri.startswith(("http://", "https://")) else self._artifacts.as_uri()
-            note = self._starts[SWEEP].tags["mlflow.note.content"]  # shown above the table of runs
-            tags = {"mlflow.note.content": note, "mlflow.experimentKind": "custom_model_development"}
-            try:
-                made: str = self._client.create_experiment(self._study, location, tags)
-                return made
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
-            experiment = self._client.get_experiment_by_name(self._study)  # another sweep was faster
-            assert experiment is not None
-        if experiment.lifecycle_stage == "deleted":
-            self._client.restore_experiment(experiment.experiment_id)
-        found: str = experiment.experiment_id
         return found
 
-    @property
-    def _client(self) -> MlflowClient:
-        if self._lazy_client is None:
-            self._lazy_client = MlflowClient(self._uri)
-        return self._lazy_client
+    def _adopt(self, key: str, stored: Run) -> _OpenRun:
+        run = _OpenRun(stored.info.run_id, stored.info.status, set(stored.data.params), set(_ENDED) & stored.data.tags.keys())
+        if key != SWEEP and (names := sorted(stored.data.metrics.keys() - set(SUMMARY))):  # each epoch logs all of them
+            run.last_epoch = max(point.step for point in self.client.get_metric_history(run.run_id, names[0]))
+        if stored.inputs is None or not stored.inputs.dataset_inputs:
+            self._log_data(run.run_id)
+        return run
+
+    def _make(self, key: str, start: RunStart) -> _OpenRun:
+        tags = self._context | {name: value[:_MAX_TAG] for name, value in start.tags.items()}
+        if key != SWEEP:
+            shared = {name: self._sweep.tags[name] for name in ("sweep.name", "sweep.study")}
+            tags |= shared | {"mlflow.parentRunId": self._run(SWEEP).run_id}
+        made = self.client.create_run(self._experiment_id, start.time, tags, start.name)
+        self._log_data(made.info.run_id)
+        self._runs[key] = _OpenRun(made.info.run_id, "RUNNING")
+        return self._runs[key]
+
+    def _log_data(self, run_id: str) -> None:
+        try:
+            self.client.log_inputs(run_id, [self._data])
+        except MlflowException:  # two sweeps that bring a new data set at once: the slower one finds it the second time
+            self.client.log_inputs(run_id, [self._data])
+
+
+def _key(run: Run) -> str:
+    key: str = run.data.tags.get("sweep.trial_id", SWEEP)
+    return key
+
+
+def _batches(epochs: Sequence[Sequence[Metric]]) -> Iterator[list[Metric]]:
+    """Metrics by request, at least one; an epoch's stay together, so that a run has all of an epoch or nothing."""
+    batch: list[Metric] = []
+    for epoch in epochs:
+        if batch and len(batch) + len(epoch) > _BATCH:
+            yield batch
+            batch = []
+        batch = [*batch, *epoch]
+    yield batch
 
 
 def _dataset_input(data: TrackedData) -> DatasetInput:

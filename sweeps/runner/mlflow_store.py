@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import logging
 import os
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 
 from filelock import FileLock
@@ -16,15 +18,17 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # "Downloading artifacts: 100%"
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for each run that ends on a server
-# MLflow's own, 7 retries and 120 s each, would keep the end of a sweep waiting for a dead server for minutes.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+# MLflow's own, 7 retries and 120 s each, would keep the end of a sweep waiting for a dead server for minutes. Delivery retries
+# by itself, and looks first at what the server has; one more is for a connection that the server closed while it was idle.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-
-from sweeps.runner.background import one_line
 
 PROBE_SECONDS = 3.0
 SERVERS = ("http", "https")
 SERVER_DATABASES = ("postgresql", "mysql", "mssql")
+_PASSING_STATUS = (401, 403, 407, 408, 429, 499)  # a login that must be renewed, a server or a proxy that is busy
+_PASSING = re.compile(r"InterfaceError|QueuePool|rolled back|lost connection|connection.*closed|is locked", re.IGNORECASE)
+_MAX_REASON = 300  # characters
 
 
 class TrackingError(ValueError):
@@ -82,6 +86,29 @@ def without_password(uri: str) -> str:
     scheme, separator, rest = uri.partition("://")
     login, at, host = rest.rpartition("@")
     return f"{scheme}{separator}{login.partition(':')[0]}:***@{host}" if at and ":" in login else uri
+
+
+def one_line(error: BaseException) -> str:
+    """The line of an error's message that says what went wrong, without a password."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.startswith("(raised as a result of")]  # SQLAlchemy's preamble
+    return re.sub(r"://[^\s/:@]*:[^\s/@]*@", "://***@", (said or [type(error).__name__])[0])[:_MAX_REASON]
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether MLflow, asked the same again later, would fail the same: not where it is away, busy, locked or full."""
+    from mlflow.exceptions import MlflowException  # here, since MLflow takes two seconds to import
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if isinstance(error, MlflowException):
+        status = int(error.get_http_status_code())  # type: ignore[no-untyped-call]
+        gone = error.error_code == "ENDPOINT_NOT_FOUND"  # what answers is not MLflow: a proxy
+        passing = status in _PASSING_STATUS or gone or _PASSING.search(str(error))
+        return status == HTTPStatus.NOT_IMPLEMENTED or (400 <= status < 500 and not passing)
+    if (response := getattr(error, "response", None)) is not None:  # of an artifact's upload
+        status = int(getattr(response, "status_code", 0))
+        return 400 <= status < 500 and status not in _PASSING_STATUS
+    return not isinstance(error, OSError | SQLAlchemyError | MemoryError) or isinstance(error, FileNotFoundError)
 
 
 def _probe(uri: str) -> None:

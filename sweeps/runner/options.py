@@ -16,6 +16,8 @@ from sweeps.runner.study import PRESETS
 from trainables.recipe import unknown_name
 
 MOST_TRIALS = 10_000
+SWEEP_FLAGS = ("name", "arms", "data", "weights", "preset", "seed", "dry_run")
+"""What a sweep keeps from its first command on."""
 
 T = TypeVar("T")
 
@@ -56,6 +58,9 @@ class Options:
     address: str = "local"
     seed: int = 0
     time_limit: float | None = None  # seconds
+    stuck_after: float = 1800.0  # seconds
+    resume: str | None = None
+    accept_changes: bool = False
     dry_run: bool = False
     verbose: bool = False
 
@@ -103,6 +108,10 @@ def _preset(value: str) -> str:
 
 
 def _text(value: str) -> str:
+    if value.startswith("-"):
+        raise ValueError("followed by its value, which does not begin with '-' (a path may begin with './-')")
+    if any("\ud800" <= character <= "\udfff" for character in value):  # bytes that are no UTF-8
+        raise ValueError("text in UTF-8")
     if not value.strip() or value.splitlines() != [value] or any(ord(character) < 32 for character in value):
         raise ValueError("a value without line breaks, not an empty one")
     return value
@@ -152,6 +161,8 @@ _FLAGS: dict[str, tuple[Callable[[str], Any], str, str]] = {
     "--tracking-uri": (_text, "URI", "MLflow's store; default: mlflow.db in the storage."),
     "--address": (_text, "auto|local|HOST:PORT", "Ray to run on; default: local, one for this sweep alone."),
     "--seed": (_whole(0, 2**31 - 1), "N", "Of splits, heads, orders, views and sampler; default 0."),
+    "--resume": (_name, "NAME", "Go on with a sweep that was interrupted; a higher --trials extends it."),
+    "--stuck-after": (_duration, "TIME", "Restart a trial that has not reported for so long; default 30m."),
     "--time-limit": (_duration, "TIME", "Start no trial after so long, such as 2h; finish with what is there."),
 }
 
@@ -162,6 +173,8 @@ def command(name: str, help_text: str) -> click.Command:
         click.Option([flag], type=_Checked(parse, metavar), metavar=metavar, help=text)
         for flag, (parse, metavar, text) in _FLAGS.items()
     ]
+    accept = "With --resume: go on although study, data or code have changed."
+    params.append(click.Option(["--accept-changes"], is_flag=True, help=accept))
     params.append(click.Option(["--dry-run"], is_flag=True, help="Print what would run and its cost; leave no trace."))
     params.append(click.Option(["-v", "--verbose"], is_flag=True, help="Add tracebacks and the libraries' own logs."))
     context = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h", "--help"]}
@@ -175,20 +188,33 @@ def parse(study: click.Command, arguments: Sequence[str]) -> Options:
         Refused: Every flag that is unknown or has a bad value.
         click.exceptions.Exit: `--help` was asked for and printed.
     """
-    problems: list[str] = []
-    try:
-        with study.make_context(study.name, list(arguments), obj=problems) as ctx:
-            known = [option for param in study.params for option in (*param.opts, *param.secondary_opts)]
-            strange = [argument for argument in ctx.args if argument.startswith("-")] or ctx.args
-            problems += [unknown_name(argument.partition("=")[0], known, "flag of a study") for argument in strange]
-            given = {key: value for key, value in ctx.params.items() if value is not None}
-            named = {key for key in ctx.params if ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE}
-            problems += _contradictions(given, named)
-    except click.UsageError as error:
-        problems.append(error.format_message())
-    if problems:
-        raise Refused(problems)
+    arguments, amiss = list(arguments), []
+    while True:
+        problems: list[str] = []
+        try:
+            with study.make_context(study.name, list(arguments), obj=problems) as ctx:
+                known = [option for param in study.params for option in (*param.opts, *param.secondary_opts)]
+                strange = [argument for argument in ctx.args if argument.startswith("-")] or ctx.args
+                problems += [unknown_name(argument.partition("=")[0], known, "flag of a study") for argument in strange]
+                given = {key: value for key, value in ctx.params.items() if value is not None}
+                named = {key for key in ctx.params if ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE}
+                problems += _contradictions(given, named)
+        except click.exceptions.BadOptionUsage as error:  # click stops there; the others are looked at without it
+            problem, arguments = _without(error.option_name, arguments)
+            amiss.append(problem)
+        else:
+            break
+    if amiss or problems:
+        raise Refused([*amiss, *problems])
     return Options(**given)
+
+
+def _without(flag: str, arguments: list[str]) -> tuple[str, list[str]]:
+    """Of a flag that lacks its value, or has one but takes none: its line, and the arguments without it."""
+    if flag in _FLAGS:  # only the last argument can lack what follows
+        return f"{flag} must be followed by its value, but nothing follows: add it.", arguments[:-1]
+    rest = [argument for argument in arguments if not argument.startswith(f"{flag}=")]
+    return f"{flag} must be without a value, but is given one: write {flag} alone.", rest
 
 
 def _contradictions(given: Mapping[str, Any], named: Collection[str]) -> Sequence[str]:
@@ -201,4 +227,12 @@ def _contradictions(given: Mapping[str, Any], named: Collection[str]) -> Sequenc
         )
     if given.get("gpus") == 0 and "gpus_per_trial" in named:
         problems.append("--gpus-per-trial needs a GPU, but --gpus is 0: leave one of the two out.")
+    if "resume" in named:
+        problems += [
+            f"--{name.replace('_', '-')} belongs to a new sweep, and --resume goes on with one: leave one of the two out."
+            for name in SWEEP_FLAGS
+            if name in named
+        ]
+    elif given.get("accept_changes"):
+        problems.append("--accept-changes belongs to --resume, which is not given: leave it out.")
     return problems

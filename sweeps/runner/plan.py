@@ -16,7 +16,7 @@ from cluster.session import Nodes, local_cpus
 from search_spaces.space import Arm, Value
 from sweeps.runner.options import Options, Refused, collect
 from sweeps.runner.pretrained import check_weights, locate, pretrained_of
-from sweeps.runner.speed import CACHE_SHARE, cache_share, choose_compute, not_shared
+from sweeps.runner.speed import CACHE_SHARE, REPORT_EVERY, cache_share, choose_compute, not_shared, report_every
 from sweeps.runner.study import PRESETS, Preset, Sweep
 from trainables.compute import Compute
 from trainables.data import dataset
@@ -44,6 +44,7 @@ class Plan:
     storage: Path
     cache: Path
     cache_share: float  # of the free disk, for stored activations
+    report_every: float  # seconds, where epochs are shorter
     slots: Slots
     notes: tuple[str, ...]  # visible lines
 
@@ -87,7 +88,7 @@ def make_plan(study: Sweep, options: Options) -> Plan:
     arms = collect(problems, lambda: _arms(study, options, preset)) or ()
     slots, notes = collect(problems, lambda: local_slots(options)) or (cpu_slots(1), ())
     trials_per_arm = options.trials or preset.trials_per_arm or study.trials_per_arm
-    collect(problems, lambda: _check_storage(storage, options.name))
+    collect(problems, lambda: _check_storage(storage, None if options.resume else options.name))
     collect(problems, lambda: check_weights(options.weights, arms))
     if (equal := [arm.name for arm in arms if not arm.tuned]) and trials_per_arm > 1:
         names = ", ".join(equal)
@@ -100,6 +101,7 @@ def make_plan(study: Sweep, options: Options) -> Plan:
     caps = Caps(train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class)
     cache = collect(problems, lambda: _cache(storage)) or storage
     share = collect(problems, cache_share) or CACHE_SHARE
+    every = collect(problems, report_every)
     summary = collect(problems, lambda: dataset.inspect(data, caps=caps, seed=options.seed, cache=cache))
     if problems or summary is None:
         raise Refused(list(dict.fromkeys(problems)))
@@ -119,17 +121,19 @@ def make_plan(study: Sweep, options: Options) -> Plan:
         storage=storage,
         cache=cache,
         cache_share=share,
+        report_every=REPORT_EVERY if every is None else every,
         slots=slots,
         notes=(*notes, *not_shared(arms)),
     )
 
 
-def gather(plan: Plan, say: Callable[[str], None]) -> Materials:
+def gather(plan: Plan, say: Callable[[str], None], compute: Compute | None = None) -> Materials:
     """Decode the data and locate, fetch or make all weights; this writes to the cache only.
 
     Args:
         plan: Says which.
         say: Shows a line before what takes long.
+        compute: Of a sweep that is resumed, for which nothing is chosen anew.
 
     Raises:
         Refused: Everything that is wrong with them.
@@ -150,7 +154,7 @@ def gather(plan: Plan, say: Callable[[str], None]) -> Materials:
         data=data,
         weights=found,
         digests={pair: digest(path) for pair, path in found.items()},
-        compute=choose_compute(plan.arms, len(data.classes), plan.slots.device, plan.slots.cpus, plan.cache, say),
+        compute=compute or choose_compute(plan.arms, len(data.classes), plan.slots.device, plan.slots.cpus, plan.cache, say),
     )
 
 

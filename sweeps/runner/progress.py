@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -20,10 +21,26 @@ PLAIN_EVERY_S = 30.0
 
 
 class Progress:
-    """Shows a sweep from the start to the end of a `with` block; reads `Results`, is told nothing else but events."""
+    """Shows a sweep from the start to the end of a `with` block; reads `Results`, is told nothing else but events.
 
-    def __init__(self, results: Results, slots: Slots, name: str, console: Console) -> None:
+    Args:
+        results: The sweep's record.
+        slots: Where trials run.
+        name: Of the sweep.
+        console: Where to show it.
+        problem: Gives a line while something around the sweep does not work.
+    """
+
+    def __init__(
+        self,
+        results: Results,
+        slots: Slots,
+        name: str,
+        console: Console,
+        problem: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._results, self._slots, self._name, self._console = results, slots, name, console
+        self._problem = problem
         self._started = time.monotonic()
         self._stop = threading.Event()
         self._live: Live | None = None
@@ -45,10 +62,12 @@ class Progress:
         if self._thread:
             self._thread.join()
 
-    def say(self, record: TrialRecord) -> None:
-        """A line that stays, for a trial that ended badly."""
-        if record.outcome in (Outcome.DIVERGED, Outcome.FAILED):
-            self._console.print(f"{record.trial_id} {record.outcome}: {record.reason}", markup=False, highlight=False)
+    def say(self, what: TrialRecord | str) -> None:
+        """A line that stays: as it is given, or for a trial that ended badly."""
+        if isinstance(what, str):
+            self._console.print(what, markup=False, highlight=False)
+        elif what.outcome in (Outcome.DIVERGED, Outcome.FAILED):
+            self._console.print(f"{what.trial_id} {what.outcome}: {what.reason}", markup=False, highlight=False)
 
     def line(self) -> str:
         """The state in one line."""
@@ -66,6 +85,8 @@ class Progress:
     def _lines(self) -> None:
         while not self._stop.wait(PLAIN_EVERY_S):
             self._console.print(self.line(), markup=False, highlight=False)
+            if problem := self._problem():
+                self._console.print(problem, markup=False, highlight=False)
 
     def _view(self) -> RenderableType:
         arms = Table(box=None, padding=(0, 2, 0, 0))
@@ -84,7 +105,7 @@ class Progress:
             f"{self._name}   {duration(time.monotonic() - self._started)}   "
             f"{len(running)}/{self._slots.count} slots in use   ETA {self._eta()}"
         )
-        return Group(Text(head, style="bold"), Text(), arms, Text(), trials)
+        return Group(Text(head, style="bold"), Text(self._problem() or "", style="yellow"), arms, Text(), trials)
 
     def _running(self) -> list[TrialRecord]:
         return [record for record in self._results.records() if record.outcome is None]

@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 from trainables.recipe import EPOCH, HISTORY, SCORE, VAL_ACCURACY, Recipe
 
@@ -31,7 +32,7 @@ class Outcome(StrEnum):
 
 
 def outcome_of(result: Mapping[str, Any]) -> Outcome | None:
-    """The outcome that a trial itself reported, which is only ever `diverged`."""
+    """The outcome that a trial itself reported: `diverged` or `failed`."""
     return Outcome(result["outcome"]) if result.get("outcome") else None
 
 
@@ -89,7 +90,7 @@ class Results:
     def report(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Take in an epoch: the score's is the one at which the score last changed or a stage began."""
         record = self[trial_id]
-        if outcome_of(result) is Outcome.DIVERGED:
+        if outcome_of(result) is not None:
             return
         record.epoch, record.val_accuracy = int(result[EPOCH]), float(result[VAL_ACCURACY])
         if record.score != result[SCORE] or record.epoch <= record.recipe.stage1_epochs + 1:
@@ -115,6 +116,8 @@ class Results:
 
     def frame(self) -> pd.DataFrame:
         """A row a trial, ordered by arm and number."""
+        import pandas as pd  # here, since `dvt list` must not wait for it
+
         records = sorted(self.records(), key=lambda record: (self.arms.index(record.arm), record.number))
         return pd.DataFrame([record.as_row() for record in records], columns=[*ROW, *Recipe.field_names()])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from ray.tune.search import Searcher
 from search_spaces.space import Arm
 from search_spaces.to_optuna import suggest
 from sweeps.runner.results import Outcome, epochs_of, outcome_of, trial_name
+from sweeps.runner.resume import PastTrial
 from trainables.randomness import named_seed
 from trainables.recipe import EPOCH, SCORE, Recipe
 
@@ -33,6 +35,8 @@ class ArmSearcher(Searcher):
         seed: Of the sweep. The sampler is seeded for each suggestion from (seed, arm, number), not by call order.
         to_config: Makes a trial's config from (trial's name, arm, number, recipe).
         stop: Asked before each trial; once it says yes, no more are handed out.
+        skip: Whether an arm gets no more trials.
+        past: Trials of an earlier run: those that ended are told to the studies, the others are handed out first.
     """
 
     def __init__(
@@ -42,26 +46,41 @@ class ArmSearcher(Searcher):
         seed: int,
         to_config: Callable[[str, Arm, int, Recipe], Mapping[str, Any]],
         stop: Callable[[], bool] = lambda: False,
+        skip: Callable[[str], bool] = lambda arm: False,
+        past: Sequence[PastTrial] = (),
     ) -> None:
         super().__init__(metric=SCORE, mode="max")
         self.studies = {arm.name: _study(arm) for arm in arms}
-        self._queue = _in_turn(arms, trials_per_arm)
-        self._seed, self._to_config, self._stop = seed, to_config, stop
+        known = {(trial.arm, trial.number) for trial in past}
+        self._queue = (turn for turn in _in_turn(arms, trials_per_arm) if (turn[0].name, turn[1]) not in known)
+        self._seed, self._to_config, self._stop, self._skip = seed, to_config, stop, skip
         self._running: dict[str, tuple[Arm, Recipe, optuna.Trial]] = {}
         self._epochs: dict[str, int] = {}  # told to Optuna so far; a trial that is retried reports some of them again
+        self._resumed: deque[tuple[PastTrial, Arm, optuna.Trial]] = deque()
+        by_name = {arm.name: arm for arm in arms}
+        for trial in past:
+            if trial.arm in by_name:
+                self._replay(trial, by_name[trial.arm])
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # Ray's hint leaves FINISHED out
         """The next trial's config; `FINISHED` when every arm has had its number, or time is up."""
-        turn = None if self._stop() else next(self._queue, None)
-        if turn is None:
+        if self._stop():
             return str(Searcher.FINISHED)
-        arm, number = turn
-        study = self.studies[arm.name]
-        study.sampler = _sampler(named_seed(self._seed, "sampler", arm.name, number))
-        trial = study.ask()
-        recipe = arm.recipe(suggest(arm, trial))
+        if self._resumed:
+            earlier, arm, trial = self._resumed.popleft()
+            number, sample = earlier.number, earlier.sample
+            self._epochs[trial_id] = earlier.epochs[-1][EPOCH] if earlier.epochs else 0
+        elif turn := next((turn for turn in self._queue if not self._skip(turn[0].name)), None):
+            arm, number = turn
+            study = self.studies[arm.name]
+            study.sampler = _sampler(named_seed(self._seed, "sampler", arm.name, number))
+            trial = study.ask()
+            sample = suggest(arm, trial)
+        else:
+            return str(Searcher.FINISHED)
+        recipe = arm.recipe(sample)
         self._running[trial_id] = (arm, recipe, trial)
-        return dict(self._to_config(trial_name(arm.name, number), arm, number, recipe))
+        return dict(self._to_config(trial_name(arm.name, number), arm, number, recipe)) | {"sample": sample}
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Tell the study the scores on the way; their step is the epoch."""
@@ -76,7 +95,7 @@ class ArmSearcher(Searcher):
         """
         arm, recipe, trial = self._running[trial_id]
         study = self.studies[arm.name]
-        if error or not result or SCORE not in result:
+        if error or not result or SCORE not in result or outcome_of(result) is Outcome.FAILED:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             self._forget(trial_id)
             return
@@ -91,6 +110,29 @@ class ArmSearcher(Searcher):
         else:
             study.tell(trial, result[SCORE])
         self._forget(trial_id)
+
+    def _replay(self, earlier: PastTrial, arm: Arm) -> None:
+        """Tell a study of a trial as it was told then."""
+        study, name = self.studies[arm.name], earlier.trial_id
+        study.sampler = optuna.samplers.RandomSampler(seed=0)  # all values are given
+        if earlier.number > 0:  # the default waits in the study already
+            study.enqueue_trial(earlier.sample)
+        trial = study.ask()
+        suggest(arm, trial)
+        self._running[name] = (arm, arm.recipe(earlier.sample), trial)
+        for epoch in earlier.epochs[: None if earlier.outcome is not Outcome.COMPLETED else -1]:
+            self._report(name, epoch[SCORE], epoch[EPOCH])
+        match earlier.outcome:
+            case None:
+                self._resumed.append((earlier, arm, trial))
+                self._forget(name)
+            case Outcome.FAILED:
+                self.on_trial_complete(name, error=True)
+            case Outcome.DIVERGED:
+                last = earlier.epochs[-1][EPOCH] if earlier.epochs else 0
+                self.on_trial_complete(name, {EPOCH: last + 1, SCORE: WORST_SCORE, "outcome": Outcome.DIVERGED.value})
+            case _:
+                self.on_trial_complete(name, earlier.epochs[-1])
 
     def _forget(self, trial_id: str) -> None:
         del self._running[trial_id]

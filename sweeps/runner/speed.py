@@ -12,6 +12,10 @@ from trainables.compute import Compute, choose
 from trainables.prefix import cuts_of
 from trainables.recipe import LAYER_GROUPS
 
+REPORT_EVERY = 10.0
+"""Seconds between reports and checkpoints where epochs are shorter: with a head alone an epoch takes 10 ms, a report 5.
+`DVT_REPORT_EVERY` sets another number."""
+
 CACHE_SHARE = 0.3
 """Of the free disk that stored activations may take; `DVT_CACHE_SHARE` sets another one."""
 
@@ -30,6 +34,22 @@ def cache_share() -> float:
     if not 0 < share <= 1:
         raise ValueError(f"DVT_CACHE_SHARE must be a share of the free disk, over 0 and at most 1, but got {given!r}.")
     return share
+
+
+def report_every() -> float:
+    """Seconds between the reports of a trial whose epochs are shorter.
+
+    Raises:
+        ValueError: `DVT_REPORT_EVERY` is no number of seconds.
+    """
+    given = os.environ.get("DVT_REPORT_EVERY")
+    try:
+        seconds = float(given) if given else REPORT_EVERY
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 3600:
+        raise ValueError(f"DVT_REPORT_EVERY must be seconds from 0 to 3600, but got {given!r}.")
+    return seconds
 
 
 def cuts(arms: Sequence[Arm], backbone: str) -> tuple[str, ...]:

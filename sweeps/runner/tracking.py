@@ -1,39 +1,41 @@
-"""MLflow's side of a sweep, as the sweep sees it: events go in at once, and a background thread writes them."""
+"""What a sweep tells of itself: into the journal at once, and from there to MLflow, whenever MLflow is there."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from sweeps.runner.background import BackgroundWriter, Write
-from sweeps.runner.mlflow_runs import SUMMARY, SWEEP, Outcome, RunStart, SweepRuns, TrackedData
+from sweeps.runner.champion import Champion
+from sweeps.runner.delivery import Delivery
+from sweeps.runner.journal import Journal
+from sweeps.runner.mlflow_runs import Outcome, TrackedData
 from sweeps.runner.mlflow_store import TrackingError, prepare_store, without_password
 
-__all__ = ["Outcome", "Role", "TrackedData", "Tracker", "TrackingError", "prepare_store"]
+__all__ = ["Champion", "Outcome", "Role", "TrackedData", "Tracker", "TrackingError", "prepare_store"]
 
 Role = Literal["trial", "finalist"]
 
 
 class Tracker:
-    """Tells MLflow what happens in one sweep. Any thread may call it.
+    """Writes down what happens in one sweep. Any thread may call it.
 
-    Methods return at once and never raise, but for `flush`, `close` and `sweep_run_id`, which wait. What fails in the
-    background is counted, and `close` says so. Runs are looked up by their tags before they are made, so that a resumed
-    sweep continues its runs.
+    Methods never wait for MLflow, but for `flush`, `close`, `champion` and `sweep_run_id`. Those that tell something raise
+    OSError when the journal cannot be written, as on a full disk; then nothing was told.
 
     Args:
         tracking_uri: What `prepare_store` returned.
         storage: The sweeps' folder; artifacts go to `<storage>/artifacts/<study>`, unless a server decides.
+        journal: Of the sweep, in its folder. What it holds already, and MLflow lacks, is delivered too. Whoever opened it
+            closes it, after the tracker.
     """
 
-    def __init__(self, tracking_uri: str, storage: Path) -> None:
+    def __init__(self, tracking_uri: str, storage: Path, journal: Journal) -> None:
         self.tracking_uri = tracking_uri
-        self._artifacts = storage.absolute() / "artifacts"
-        self._runs: SweepRuns | None = None  # for the background thread alone
-        self._writer = BackgroundWriter("MLflow", self._pending)
+        self._journal = journal
+        self._delivery = Delivery(journal, tracking_uri, storage)
+        self._champion_told = 0  # offset
 
     def start_sweep(
         self,
@@ -55,34 +57,49 @@ class Tracker:
             dataset: What all trials are trained on.
             description: What MLflow shows above the run, in Markdown: the question.
         """
-        own = {"sweep.name": sweep_name, "sweep.study": study, "sweep.role": "sweep", "mlflow.note.content": description}
-        start = RunStart(name=sweep_name, tags=own | dict(tags), params=_texts(params), time=_now())
-        runs = SweepRuns(self.tracking_uri, self._artifacts / study, study, start, dataset)
-        self._writer.put(partial(self._start_sweep, runs, start))
+        self._tell(
+            "sweep",
+            study=study,
+            sweep_name=sweep_name,
+            tags=dict(tags),
+            params=dict(params),
+            dataset={**asdict(dataset), "num_images": dict(dataset.num_images)},
+            description=description,
+        )
 
-    def trial_started(self, trial_id: str, arm: str, number: int, params: Mapping[str, Any], *, role: Role = "trial") -> None:
+    def sweep_resumed(self, changes: Sequence[str], trials_per_arm: int) -> None:
+        """The sweep goes on, with so many trials in each arm, although the lines in `changes` are no longer as they were."""
+        self._tell("resumed", changes=list(changes), trials_per_arm=trials_per_arm)
+
+    def trial_started(
+        self,
+        trial_id: str,
+        arm: str,
+        number: int,
+        recipe: Mapping[str, Any],
+        *,
+        sample: Mapping[str, Any],
+        role: Role = "trial",
+    ) -> None:
         """Open the run of a trial, or of a finalist's seed, or take it up again.
 
         Args:
             trial_id: The run's name, unique in the sweep: `resnet34/tricks/007`.
             arm: The trial's arm.
             number: The trial's number in its arm.
-            params: The recipe's fields.
+            recipe: The recipe's fields, the run's params.
+            sample: What the search chose; the journal's alone.
             role: Which of the two it is.
         """
-        tags = {"sweep.role": role, "sweep.trial_id": trial_id, "sweep.arm": arm, "sweep.trial_number": str(number)}
-        start = RunStart(name=trial_id, tags=tags, params=_texts(params), time=_now())
-        self._put(lambda runs: runs.start(trial_id, start))
+        self._tell("trial", trial_id=trial_id, arm=arm, number=number, role=role, sample=dict(sample), recipe=dict(recipe))
 
-    def trial_reported(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Log an epoch's metrics at step `epoch`; an epoch that the run has already is passed over."""
-        copy, now = dict(metrics), _now()
-        self._put(lambda runs: runs.report(trial_id, epoch, copy, now))
+    def trial_reported(self, trial_id: str, epochs: Sequence[Mapping[str, float]]) -> None:
+        """Log epochs' metrics, each at the step `epoch`; an epoch that the run has already is passed over."""
+        self._tell("epochs", trial_id=trial_id, epochs=[dict(epoch) for epoch in epochs])
 
     def trial_tagged(self, trial_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a trial's run."""
-        copy = dict(tags)
-        self._put(lambda runs: runs.tag(trial_id, copy))
+        self._tell("tags", trial_id=trial_id, tags=dict(tags))
 
     def trial_ended(
         self,
@@ -96,10 +113,16 @@ class Tracker:
         best_epoch: int | None = None,
     ) -> None:
         """Close a trial's run with its outcome and the reason for it, and what is known of its totals as metrics."""
-        totals = zip(SUMMARY, (score, best_epoch, wall_seconds, device_seconds), strict=True)
-        known = {name: value for name, value in totals if value is not None}
-        tags, now = {"sweep.reason": reason} if reason else {}, _now()
-        self._put(lambda runs: runs.end(trial_id, outcome, known, tags, now))
+        self._tell(
+            "end",
+            trial_id=trial_id,
+            outcome=outcome,
+            reason=reason,
+            wall_seconds=wall_seconds,
+            device_seconds=device_seconds,
+            score=score,
+            best_epoch=best_epoch,
+        )
 
     def finish_sweep(
         self,
@@ -113,23 +136,60 @@ class Tracker:
 
         Args:
             outcome: Of the sweep.
-            artifacts: Local files and folders, by their path among the run's artifacts.
+            artifacts: Local files and folders, by their path among the run's artifacts; they must stay until delivered.
             metrics: Results, logged on the sweep's run.
             tags: More tags of the run.
         """
-        results, more, now = dict(metrics or {}), dict(tags or {}), _now()
-        self._put(lambda runs: runs.interrupt_open_trials(now))
-        for name, path in (artifacts or {}).items():
-            self._put(partial(SweepRuns.log_artifact, name=name, path=path))
-        self._put(lambda runs: runs.end(SWEEP, outcome, results, more, now))
+        files = {name: str(path.absolute()) for name, path in (artifacts or {}).items()}
+        self._tell("finish", outcome=outcome, artifacts=files, metrics=dict(metrics or {}), tags=dict(tags or {}))
+
+    def register_champion(
+        self,
+        *,
+        name: str,
+        checkpoint: Path,
+        recipe: Mapping[str, Any],
+        classes: Sequence[str],
+        move_alias: bool,
+        description: str = "",
+    ) -> None:
+        """Register the champion, after all that was told before; `champion` waits for it.
+
+        Args:
+            name: Of the registered model: `<study>-<data>`.
+            checkpoint: The `best.pt` it is made from; it must stay until delivered.
+            recipe: Its recipe's fields.
+            classes: Names of the classes, in the order of the output.
+            move_alias: Let `champion` mean this version. Not for a sweep that was not finished.
+            description: What the registry shows of this version, in Markdown.
+        """
+        self._champion_told = self._tell(
+            "champion",
+            name=name,
+            checkpoint=str(checkpoint.absolute()),
+            recipe=dict(recipe),
+            classes=list(classes),
+            move_alias=move_alias,
+            description=description,
+        )
+
+    def champion(self, timeout: float = 60.0) -> Champion | None:
+        """The champion that was told last, if it is registered within `timeout` seconds; otherwise `close` says why."""
+        if self._champion_told and self._delivery.flush(timeout, self._champion_told):
+            return self._delivery.champion
+        return None
+
+    def problem(self) -> str | None:
+        """One line for the user while MLflow takes nothing."""
+        return self._delivery.problem()
 
     def flush(self, timeout: float = 60.0) -> bool:
-        """Wait at most `timeout` seconds until everything told so far was written, or failed; whether that is so."""
-        return self._writer.flush(timeout)
+        """Wait at most `timeout` seconds until everything told so far is in MLflow, or refused by it; whether that is so."""
+        return self._delivery.flush(timeout)
 
     def close(self, timeout: float = 60.0) -> str | None:
-        """Flush and end the thread; one line for the user if writes failed or are not done in time."""
-        return self._writer.close(timeout)
+        """Flush and end the thread; one line for the user if MLflow refused something or does not have all in time."""
+        return self._delivery.close(timeout)
 
     def sweep_run_id(self, timeout: float = 60.0) -> str:
         """MLflow's id of the sweep's run.
@@ -138,29 +198,11 @@ class Tracker:
             TrackingError: MLflow has no such run after `timeout` seconds.
         """
         self.flush(timeout)
-        run_id = self._runs.sweep_run_id() if self._runs else None
-        if run_id is None:
+        if (run_id := self._delivery.sweep_run_id) is None:
             raise TrackingError(f"MLflow must have the sweep's run, but {without_password(self.tracking_uri)} has not.")
         return run_id
 
-    def _start_sweep(self, runs: SweepRuns, start: RunStart) -> None:
-        self._runs = runs
-        runs.start(SWEEP, start)
-
-    def _put(self, write: Callable[[SweepRuns], None]) -> None:
-        self._writer.put(lambda: write(self._started()))
-
-    def _started(self) -> SweepRuns:
-        assert self._runs is not None, "start_sweep comes first"
-        return self._runs
-
-    def _pending(self) -> Iterable[Write]:
-        return self._runs.pending() if self._runs else ()
-
-
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(value) for name, value in values.items()}
-
-
-def _now() -> int:
-    return int(time.time() * 1000)
+    def _tell(self, kind: str, **content: Any) -> int:
+        offset = self._journal.append({"event": kind, **content})
+        self._delivery.wake()
+        return offset

@@ -8,12 +8,13 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from sweeps.runner.champion import register_champion
 from sweeps.runner.plan import Materials, Plan
 from sweeps.runner.results import Results, TrialRecord, best
-from sweeps.runner.tracking import Tracker, TrackingError
+from sweeps.runner.tracking import Tracker
+from trainables import checkpoint
 from trainables.checkpoint import BEST
-from trainables.export import load_classifier
+
+REGISTERED_WITHIN_S = 60.0
 
 
 def checkpoint_folder(plan: Plan, trial_id: str) -> Path:
@@ -22,10 +23,13 @@ def checkpoint_folder(plan: Plan, trial_id: str) -> Path:
 
 
 def keep(plan: Plan, materials: Materials, record: TrialRecord) -> dict[str, Path]:
-    """Put the best trial's checkpoint and recipe into the sweep's `champion` folder; local files by artifact path."""
+    """Put the best trial's checkpoint, if it is whole, and its recipe into `champion`; local files by artifact path."""
     folder = plan.folder / "champion"
     folder.mkdir(exist_ok=True)
-    shutil.copyfile(checkpoint_folder(plan, record.trial_id) / BEST, folder / BEST)
+    kept = {"champion/recipe.json": folder / "recipe.json"}
+    if source := checkpoint.best(checkpoint_folder(plan, record.trial_id)):
+        shutil.copyfile(source, folder / BEST)
+        kept["champion/best.pt"] = folder / BEST
     weights = materials.weights[record.recipe.weights, record.recipe.backbone]
     written = {
         "command": f"python -m trainables {shlex.quote(str(folder / 'recipe.json'))}",
@@ -46,31 +50,36 @@ def keep(plan: Plan, materials: Materials, record: TrialRecord) -> dict[str, Pat
         "compute": materials.compute.as_dict(),
     }
     (folder / "recipe.json").write_text(json.dumps(written, indent=2) + "\n")
-    return {"champion/best.pt": folder / BEST, "champion/recipe.json": folder / "recipe.json"}
+    return kept
 
 
-def drop_others(plan: Plan, results: Results) -> None:
-    """Delete the checkpoints of all trials but the best of each arm: 45 MB and more each."""
-    kept = {checkpoint_folder(plan, top.trial_id) for arm in results.arms if (top := best(results.records(arm)))}
-    for folder in (plan.folder / "checkpoints").glob("*"):
-        if folder not in kept:
-            shutil.rmtree(folder)
+def tidy(plan: Plan, results: Results, ended: TrialRecord) -> None:
+    """Delete the checkpoints that a trial's end makes useless: its own, or those of the one that it beats in its arm.
+
+    So a sweep holds those of running trials, and of the best one of each arm: 45 MB each for a ResNet-18.
+    """
+    others = [record for record in results.ended(ended.arm) if record is not ended]
+    top = best([*others, ended])
+    for record in (ended, best(others)):
+        if record and record is not top:
+            for file in checkpoint_folder(plan, record.trial_id).glob("*.pt"):
+                file.unlink(missing_ok=True)
 
 
 def register(plan: Plan, materials: Materials, tracker: Tracker, record: TrialRecord, *, move_alias: bool) -> str:
-    """Export the kept checkpoint and register it; a line for the user. Only a whole sweep moves the alias `champion`."""
-    checkpoint = plan.folder / "champion" / BEST
-    try:
-        made = register_champion(
-            tracker,
-            name=f"{plan.study.name}-{materials.data.name}",
-            classifier=load_classifier(checkpoint),
-            checkpoint=checkpoint,
-            recipe=record.recipe.as_dict(),
-            classes=materials.data.classes,
-            move_alias=move_alias,
-            description=f"{record.trial_id} of sweep {plan.name}, validation accuracy {record.score:.4f}",
-        )
-    except TrackingError as error:
-        return str(error)
-    return f"Champion: {record.trial_id}, {100 * (record.score or 0):.1f}% on val, registered as {made.uri}"
+    """Have the kept checkpoint registered; a line for the user. Only a whole sweep moves the alias `champion`."""
+    weights, score = plan.folder / "champion" / BEST, f"{100 * (record.score or 0):.1f}% on val"
+    if not weights.is_file():
+        recipe = weights.with_name("recipe.json")
+        return f"Champion: {record.trial_id}, {score}; its checkpoint is gone: train it again by {recipe}."
+    tracker.register_champion(
+        name=f"{plan.study.name}-{materials.data.name}",
+        checkpoint=weights,
+        recipe=record.recipe.as_dict(),
+        classes=materials.data.classes,
+        move_alias=move_alias,
+        description=f"{record.trial_id} of sweep {plan.name}, validation accuracy {record.score:.4f}",
+    )
+    made = tracker.champion(timeout=REGISTERED_WITHIN_S)
+    where = f"registered as {made.uri}" if made else f"not registered yet; its weights are in {weights}"
+    return f"Champion: {record.trial_id}, {score}, {where}"

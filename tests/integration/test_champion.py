@@ -1,6 +1,7 @@
 """The champion as a user loads it: through MLflow's two ways, held against the checkpoint."""
 
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -9,10 +10,11 @@ import torch
 from mlflow import MlflowClient
 
 from sweeps.runner.champion import Champion, register_champion
+from sweeps.runner.journal import Journal
 from sweeps.runner.tracking import TrackedData, Tracker, TrackingError, prepare_store
 from trainables.backbones import build
-from trainables.checkpoint import save_best
-from trainables.export import Classifier, load_classifier
+from trainables.checkpoint import best, save_best
+from trainables.export import load_classifier
 from trainables.recipe import Recipe
 
 CLASSES = ("bee", "cat", "dog")
@@ -30,7 +32,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint")
     save_best(folder, build(RECIPE, len(CLASSES)), RECIPE, CLASSES, epoch=1, score=0.5)
-    return folder / "best.pt"
+    path = best(folder)
+    assert path
+    return path.replace(folder / "best.pt")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +90,7 @@ def test_the_model_belongs_to_the_sweeps_run(store: tuple[str, Path], champion: 
     assert run.data.tags["sweep.name"] == "first"
     assert [f"models:/{model.model_id}" for model in run.outputs.model_outputs] == [version.source]
     assert version.description == "**81.4%**"
-    assert version.tags == {"sweep.name": "first"}
+    assert version.tags == {"sweep.name": "first", "sweep.champion_key": "first"}
 
 
 def test_a_partial_sweep_registers_a_version_and_leaves_the_alias(
@@ -105,8 +109,59 @@ def test_a_refused_name_is_one_line_that_says_where_the_weights_are(store: tuple
     assert "\n" not in str(refused.value)
 
 
+def test_a_network_that_cannot_be_traced_is_refused(
+    store: tuple[str, Path], checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def untraceable(*_: Any, **__: Any) -> None:
+        raise RuntimeError("cannot trace\nand why")
+
+    monkeypatch.setattr(torch.export, "export", untraceable)
+    with pytest.raises(TrackingError, match=r"\(cannot trace\); its weights are in .*best\.pt"):
+        _register(*store, checkpoint, sweep_name="fourth", move_alias=True, name="untraced")
+    assert not MlflowClient(store[0]).search_model_versions("name = 'untraced'")
+
+
+def test_a_champion_that_is_told_again_is_the_one_that_is_there(store: tuple[str, Path], checkpoint: Path) -> None:
+    client = MlflowClient(store[0])
+    first = _register(*store, checkpoint, sweep_name="fifth", move_alias=True, name="again")
+    later = _register(*store, checkpoint, sweep_name="sixth", move_alias=True, name="again")
+    run_id = client.get_model_version("again", str(first.version)).run_id
+    again = _told(store[0], run_id, checkpoint, sweep_name="fifth", move_alias=True, name="again")
+    assert again == first
+    assert len(client.search_model_versions("name = 'again'")) == 2
+    assert int(client.get_model_version_by_alias("again", "champion").version) == later.version  # it is not moved back
+
+
+@pytest.mark.parametrize("call", ["log_model_artifacts", "finalize_logged_model", "log_outputs", "create_model_version"])
+@pytest.mark.parametrize("done", [False, True])
+def test_a_crash_while_registering_leaves_one_version_and_one_model(
+    store: tuple[str, Path], checkpoint: Path, monkeypatch: pytest.MonkeyPatch, call: str, done: bool
+) -> None:
+    client, sweep = MlflowClient(store[0]), f"crash-{call}-{done}"
+    original = getattr(MlflowClient, call)
+
+    def crash(*arguments: Any, **more: Any) -> None:
+        if done:
+            original(*arguments, **more)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, call, crash)
+        with pytest.raises(KeyboardInterrupt):
+            _register(*store, checkpoint, sweep_name=sweep, move_alias=True, name=sweep)
+    experiment = client.get_experiment_by_name("depth_vs_tricks")
+    (run,) = client.search_runs([experiment.experiment_id], f"tags.`sweep.name` = '{sweep}'")
+    made = _told(store[0], run.info.run_id, checkpoint, sweep_name=sweep, move_alias=True, name=sweep)
+    assert [version.version for version in client.search_model_versions(f"name = '{sweep}'")] == [made.version]
+    models = client.search_logged_models([experiment.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    outputs = client.get_run(run.info.run_id).outputs.model_outputs
+    assert len(models) == len(outputs) == 1
+
+
 def _register(uri: str, storage: Path, checkpoint: Path, *, sweep_name: str, move_alias: bool, name: str = NAME) -> Champion:
-    tracker = Tracker(uri, storage)
+    folder = storage / "sweeps" / sweep_name
+    folder.mkdir(parents=True)
+    tracker = Tracker(uri, storage, Journal(folder / "trials.jsonl"))
     tracker.start_sweep(
         study="depth_vs_tricks",
         sweep_name=sweep_name,
@@ -115,19 +170,23 @@ def _register(uri: str, storage: Path, checkpoint: Path, *, sweep_name: str, mov
         dataset=TrackedData(name="digits", digest="0" * 16, source="sklearn", num_images={"train": 10}),
         description="Does depth pay?",
     )
-    classifier: Classifier = load_classifier(checkpoint)
     try:
-        return register_champion(
-            tracker,
-            name=name,
-            classifier=classifier,
-            checkpoint=checkpoint,
-            recipe=RECIPE.as_dict(),
-            classes=CLASSES,
-            move_alias=move_alias,
-            description="**81.4%**",
-            tags={"sweep.name": sweep_name},
-        )
+        return _told(uri, tracker.sweep_run_id(), checkpoint, sweep_name=sweep_name, move_alias=move_alias, name=name)
     finally:
         tracker.finish_sweep("completed")
         assert tracker.close() is None
+
+
+def _told(uri: str, run_id: str, checkpoint: Path, *, sweep_name: str, move_alias: bool, name: str) -> Champion:
+    return register_champion(
+        uri,
+        run_id,
+        key=sweep_name,
+        name=name,
+        checkpoint=checkpoint,
+        recipe=RECIPE.as_dict(),
+        classes=CLASSES,
+        move_alias=move_alias,
+        description="**81.4%**",
+        tags={"sweep.name": sweep_name},
+    )

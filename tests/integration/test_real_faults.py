@@ -69,7 +69,7 @@ def test_a_killed_worker_costs_at_most_an_epoch_and_every_epoch_is_recorded_once
     sweep = subprocess.Popen(command, cwd=tmp_path, env=environment(DVT_CACHE_DIR=cache), stdout=subprocess.PIPE, text=True)
     with sweep:
         folder = tmp_path / "mlruns/sweeps/hurt/checkpoints"
-        while not list(folder.glob("*/last.pt")):
+        while not list(folder.glob("*/last-*.pt")):
             assert sweep.poll() is None
             time.sleep(0.05)
         for pid in _workers_of(sweep.pid):

@@ -45,7 +45,7 @@ def class_folders(root: Path) -> Source:
 
 def file_source(root: Path, paths: Sequence[Path], listing: Listing, identity: Sequence[object]) -> Source:
     """A source of image files: its content is known by each file's path, size and time of change."""
-    stats = [(path.relative_to(root).as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    stats = [(path.relative_to(root).as_posix(), *_stamp(path)) for path in paths]
 
     def load() -> tuple[Listing, Pixels]:
         files = Files(paths)
@@ -63,6 +63,15 @@ def file_source(root: Path, paths: Sequence[Path], listing: Listing, identity: S
 def is_image(path: Path) -> bool:
     """Whether a visible file has an image's extension."""
     return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size and time of change; nothing for a dead link, which is named with the other files that are no images."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return 0, 0
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _parts(root: Path) -> dict[SplitName, Path]:

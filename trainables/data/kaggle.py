@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import reprlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,12 +61,15 @@ def _read(path: Path, files: dict[str, list[Path]]) -> Table:
             lines = csv.reader(file)
             header = next(lines, [])
             if header and header[0].strip() in files:
-                table.problems.append(f"{path} must begin with a header, but begins with {header}: add the line id,label.")
+                table.problems.append(
+                    f"{path} must begin with a header, but begins with {reprlib.repr(header)}: add the line id,label."
+                )
             for line in filter(None, lines):
                 name, label = (cell.strip() for cell in (*line, "")[:2])
                 if not name or not label:
                     bad_lines.append(
-                        f"{path} must have an id and a label in each line, but line {lines.line_num} is {line}: fill it."
+                        f"{path} must have an id and a label in each line, but line {lines.line_num} is "
+                        f"{reprlib.repr(line)}: fill it."
                     )
                 elif table.labels.setdefault(name, label) != label:
                     both = f"{table.labels[name]!r} and {label!r}"
@@ -86,6 +90,17 @@ def _file_problems(path: Path, train: Path, table: Table, files: dict[str, list[
             f"Each id of {path} must have an image in {train}, but {len(lacking)} have none, such as {some}: add the files or "
             "remove the lines."
         )
+    ids: dict[Path, list[str]] = {}
+    for name in sorted(table.labels.keys() & files.keys()):
+        ids.setdefault(files[name][0], []).append(name)
+    problems += shortened(
+        [
+            f"An image must have one id in {path}, but {file.name!r} has {' and '.join(map(repr, names))}: remove one line."
+            for file, names in ids.items()
+            if len(names) > 1
+        ],
+        "images have several ids",
+    )
     twice = [name for name in sorted(table.labels) if len(files.get(name, [])) > 1]
     problems += shortened(
         [f"An id must have one image in {train}, but {name!r} has {len(files[name])}: remove all but one." for name in twice],

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import numpy.typing as npt
 
 from trainables.data.arrays import Arrays
 from trainables.data.listing import SPLITS, Listing, Rows, Source, plain_name
-from trainables.data.npz_headers import UNREADABLE, headers_of, part_problems
+from trainables.data.npz_headers import Header, headers_of, listed, part_problems
 from trainables.data.problems import DataError, reason
 
 
@@ -24,43 +27,55 @@ def npz(path: Path) -> Source:
     return Source(
         name=plain_name(path.stem),
         identity=["npz", str(path.resolve()), stat.st_size, stat.st_mtime_ns],
-        preview=lambda: _listing(path),
+        preview=lambda: _listing(path, *headers_of(path)),
         load=lambda: _load(path),
     )
 
 
 def _load(path: Path) -> tuple[Listing, Arrays]:
-    listing = _listing(path)
+    headers, others = headers_of(path)
+    listing = _listing(path, headers, others)
+    return listing, Arrays(list(_arrays(path, headers, [f"x_{part}" for part in listing.labels]).values()))
+
+
+def _arrays(path: Path, headers: Mapping[str, Header], keys: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+    """Read arrays from where their headers were checked; `numpy.load` may take another member, or the file for none of its own.
+
+    Raises:
+        DataError: They are damaged, hold no text where they should, or are larger than the memory.
+    """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return listing, Arrays([arrays[f"x_{part}"] for part in listing.labels])
-    except UNREADABLE as error:
+        with zipfile.ZipFile(path) as archive, warnings.catch_warnings(action="ignore", category=UserWarning):
+            return {key: _array(archive, headers[key]) for key in keys}
+    except Exception as error:  # what damaged bytes lead to: zlib.error, LZMAError, MemoryError …
         raise DataError([f"{path} must be an undamaged .npz, but {reason(error)}: write it again."]) from error
 
 
-def _listing(path: Path) -> Listing:
-    headers, others = headers_of(path)
+def _array(archive: zipfile.ZipFile, header: Header) -> npt.NDArray[Any]:
+    with archive.open(header.member) as file:
+        values: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+        file.read(1)  # to the end, where the checksum is compared
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8")
+    if values.dtype.kind == "U":
+        np.char.encode(values, "utf-8")  # raises where a number is no character
+    return values
+
+
+def _listing(path: Path, headers: Mapping[str, Header], others: Sequence[str]) -> Listing:
     parts = [part for part in SPLITS if part == "train" or {f"x_{part}", f"y_{part}"} & headers.keys()]
     if problems := [line for part in parts for line in part_problems(path, part, headers, others)]:
         raise DataError(problems)
     wanted = [f"y_{part}" for part in parts] + [key for key in ("classes",) if key in headers]
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            values = {key: _text(arrays[key]) for key in wanted}
-    except UNREADABLE as error:
-        raise DataError([f"{path} must be an undamaged .npz, but {reason(error)}: write it again."]) from error
+    values = _arrays(path, headers, wanted)
     names = values.pop("classes", None)
     classes, labels = _named(path, values, names) if names is not None else _unnamed(values)
     return Listing(
         classes=classes,
         labels=dict(zip(parts, labels, strict=True)),
         places={part: f"{path}: y_{part}" for part in parts},
-        notes=(f"arrays of other names are left out of {path}: {', '.join(others)}",) if others else (),
+        notes=(f"arrays of other names are left out of {path}: {listed(others)}",) if others else (),
     )
-
-
-def _text(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
 
 
 def _unnamed(values: Mapping[str, npt.NDArray[Any]]) -> tuple[tuple[str, ...], list[Rows]]:
@@ -75,7 +90,7 @@ def _named(path: Path, values: Mapping[str, npt.NDArray[Any]], names: npt.NDArra
     """Labels as numbers into `names`, or as some of them."""
     classes, problems = tuple(map(str, names.tolist())), []
     if len(set(classes)) < len(classes):
-        twice = sorted({name for name in classes if classes.count(name) > 1})
+        twice = sorted(name for name, count in Counter(classes).items() if count > 1)
         problems.append(
             f"{path}: classes must be different names, but {', '.join(map(repr, twice[:3]))} is there twice: rename one."
         )

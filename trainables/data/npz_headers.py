@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import math
+import warnings
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from trainables.data.listing import SPLITS, SplitName
-from trainables.data.problems import DataError, reason
+from trainables.data.problems import DataError, one_line, reason
 
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
-
+HEADER_BYTES = 10_000  # as numpy itself has it
+LISTED = 10  # names of arrays in one line
 
 KEYS = (*(f"{axis}_{split}" for split in SPLITS for axis in "xy"), "classes")
 
 
 @dataclass(frozen=True)
 class Header:
-    """What an array says of itself before its data."""
+    """What an array says of itself before its data, and where in the file it is."""
 
+    member: zipfile.ZipInfo
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
@@ -44,10 +46,12 @@ def headers_of(path: Path) -> tuple[dict[str, Header], list[str]]:
                     others.append(key)
                     continue
                 try:
+                    if key in headers:
+                        raise ValueError("is there twice")
                     headers[key] = _header(archive, member)
-                except UNREADABLE as error:
+                except Exception as error:  # noqa: BLE001 - what odd bytes lead zipfile and numpy to: TokenError, LZMAError …
                     problems.append(f"{path}: {key} must be a plain array, but {reason(error)}: save it again.")
-    except (OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # NotImplementedError, UnicodeDecodeError and others of a damaged table of contents
         raise DataError([f"{path} must be an .npz as numpy.savez writes it, but {reason(error)}: write it again."]) from error
     if problems:
         raise DataError(problems)
@@ -55,22 +59,42 @@ def headers_of(path: Path) -> tuple[dict[str, Header], list[str]]:
 
 
 def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
-    with archive.open(member) as file:
+    with archive.open(member) as packed, warnings.catch_warnings(action="ignore", category=UserWarning):  # of Python 2's files
+        file = io.BytesIO(_head(packed))
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
         if dtype.hasobject:
             raise ValueError("is a pickled object array, which is never opened (give strings as dtype='U')")
+        if dtype.itemsize == 0:  # else a forged shape without data takes all memory
+            raise ValueError(f"has items without bytes ({dtype})")
         if member.file_size - file.tell() != math.prod(shape) * dtype.itemsize:  # else a forged shape takes all memory
             raise ValueError(f"its {member.file_size} bytes do not hold {dtype}{list(shape)}")
-    return Header(shape, dtype)
+    return Header(member, shape, dtype)
+
+
+def _head(packed: IO[bytes]) -> bytes:
+    """Magic, version, length and header; a forged length unpacks no gigabytes."""
+    start = packed.read(10)
+    if start[6:7] > b"\x01":  # the length has four bytes from version 2 on
+        start += packed.read(2)
+    length = int.from_bytes(start[8:], "little")
+    if length > HEADER_BYTES:
+        raise ValueError(f"its header has {length} bytes")
+    return start + packed.read(length)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names of arrays, on one line."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(map(one_line, names[:LISTED])) + more
 
 
 def part_problems(path: Path, part: SplitName, headers: Mapping[str, Header], others: Sequence[str]) -> Iterator[str]:
     """Everything that the headers alone show to be wrong with one part, and with `classes`."""
     x, y = headers.get(f"x_{part}"), headers.get(f"y_{part}")
     if x is None or y is None:
-        found = ", ".join([*headers, *others]) or "nothing"
+        found = listed([*headers, *others]) or "nothing"
         lacking = " and ".join(key for key, header in ((f"x_{part}", x), (f"y_{part}", y)) if header is None)
         yield f"{path} must have x_{part} and y_{part}, but lacks {lacking} (found: {found}): add it."
     if x is not None:

@@ -13,7 +13,7 @@ class DataError(ValueError):
     problems: tuple[str, ...]
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(map(one_line, problems))
         super().__init__("\n".join(self.problems))
 
     def __reduce__(self) -> tuple[type[DataError], tuple[tuple[str, ...]]]:
@@ -24,6 +24,11 @@ def shortened(lines: Sequence[str], what: str) -> list[str]:
     """The first `LISTED` lines, and one that counts the rest: "and 7 more {what}."."""
     rest = len(lines) - LISTED
     return [*lines[:LISTED], f"and {rest} more {what}."] if rest > 0 else list(lines)
+
+
+def one_line(text: str) -> str:
+    """Text whose line breaks, and all else that does not print, are escapes: names of files and classes may hold any."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def reason(error: BaseException) -> str:

@@ -91,6 +91,11 @@ def _problems(listing: Listing) -> Iterator[str]:
     if len(listing.classes) < 2:
         names = ", ".join(map(repr, listing.classes)) or "none"
         yield f"There must be at least 2 classes, but {listing.places['train']} has {names}: add images of another class."
+    odd = [name for name in listing.classes if not _is_text(name)]
+    yield from shortened(
+        [f"A class must have a name in UTF-8, but {listing.places['train']} has {name!r}: rename it." for name in odd],
+        "classes have such names",
+    )
     too_few: list[str] = []
     for part, need in _needed(listing.labels).items():
         made = {3: "", 6: " to be split into train and val", 9: " to be split into train, val and test"}[need]
@@ -101,6 +106,15 @@ def _problems(listing: Listing) -> Iterator[str]:
             for label in np.flatnonzero(found < need)
         )
     yield from shortened(too_few, "classes have too few images")
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is more than bytes: MLflow and every terminal can write it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _rows_by_class(listing: Listing, part: SplitName) -> list[Rows]:

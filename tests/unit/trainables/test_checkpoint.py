@@ -1,8 +1,7 @@
-"""Checkpoints are whole or not there, hold no code, and load into torchvision's own models."""
+"""Checkpoints hold no code, say which run they are of, and load into torchvision's own models."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -26,7 +25,7 @@ def test_the_best_checkpoint_loads_into_torchvisions_own_class_and_answers_the_s
     recipe = Recipe(backbone=name, weights="none", head=head, image_size=32)
     network = build(recipe, 3).eval()
     checkpoint.save_best(tmp_path, network, recipe, CLASSES, epoch=4, score=0.5)
-    saved = torch.load(tmp_path / "best.pt", weights_only=True)
+    saved = torch.load(_best(tmp_path), weights_only=True)
     model = torchvision.models.get_model(name, weights=None, num_classes=3)
     if head == "mlp":
         place = "fc" if name == "resnet18" else "classifier.1"
@@ -36,7 +35,7 @@ def test_the_best_checkpoint_loads_into_torchvisions_own_class_and_answers_the_s
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     expected = network(images)
     assert torch.equal(model.eval()(images), expected)
-    loaded, loaded_recipe, classes = checkpoint.load_best(tmp_path / "best.pt")
+    loaded, loaded_recipe, classes = checkpoint.load_best(_best(tmp_path))
     assert torch.equal(loaded(images), expected)
     assert not loaded.training
     assert (loaded_recipe, classes) == (recipe, CLASSES)
@@ -44,7 +43,7 @@ def test_the_best_checkpoint_loads_into_torchvisions_own_class_and_answers_the_s
 
 def test_the_best_checkpoint_says_how_images_are_prepared_in_plain_values(tiny: Recipe, tmp_path: Path) -> None:
     checkpoint.save_best(tmp_path / "new/folder", build(tiny, 3), tiny, CLASSES, epoch=4, score=0.5)
-    saved = torch.load(tmp_path / "new/folder/best.pt", weights_only=True)
+    saved = torch.load(_best(tmp_path / "new/folder"), weights_only=True)
     assert Recipe.from_sample(saved["recipe"]) == tiny
     assert saved["classes"] == list(CLASSES)
     assert (saved["epoch"], saved["score"]) == (4, 0.5)
@@ -55,33 +54,9 @@ def test_the_best_checkpoint_says_how_images_are_prepared_in_plain_values(tiny: 
 def test_a_trial_without_a_checkpoint_has_nothing_to_continue(tmp_path: Path) -> None:
     assert checkpoint.load_last(tmp_path) is None
     assert checkpoint.load_last(tmp_path / "not/made") is None
-
-
-@pytest.mark.parametrize("written", [0, 1000])
-def test_a_crash_while_writing_leaves_the_old_checkpoints_whole(
-    written: int, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    network = build(tiny, 3)
-    checkpoint.save_best(tmp_path, network, tiny, CLASSES, epoch=1, score=0.25)
-    checkpoint.save_last(tmp_path, {"progress": [1]})
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert set(before) == {"best.pt", "last.pt"}
-
-    def crash(content: Any, path: Path) -> None:
-        Path(path).write_bytes(bytes(written))
-        raise OSError("No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", crash)
-        with pytest.raises(OSError, match="No space"):
-            checkpoint.save_best(tmp_path, network, tiny, CLASSES, epoch=2, score=0.5)
-        with pytest.raises(OSError, match="No space"):
-            checkpoint.save_last(tmp_path, {"progress": [2]})
-    assert {name: (tmp_path / name).read_bytes() for name in before} == before
-    checkpoint.save_last(tmp_path, {"progress": [2]})  # what the crash left is no obstacle
-    checkpoint.save_best(tmp_path, network, tiny, CLASSES, epoch=2, score=0.5)
-    assert checkpoint.load_last(tmp_path) == {"progress": [2]}
-    assert {path.name for path in tmp_path.iterdir()} == {"best.pt", "last.pt"}
+    assert checkpoint.best(tmp_path) is checkpoint.best(tmp_path / "not/made") is None
+    assert not checkpoint.unfinished(tmp_path / "not/made")
+    checkpoint.drop_last(tmp_path / "not/made")
 
 
 def test_a_checkpoint_is_not_changed_by_training_on(tiny: Recipe, tmp_path: Path) -> None:
@@ -90,14 +65,70 @@ def test_a_checkpoint_is_not_changed_by_training_on(tiny: Recipe, tmp_path: Path
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
-    loaded, *_ = checkpoint.load_best(tmp_path / "best.pt")
+    loaded, *_ = checkpoint.load_best(_best(tmp_path))
     assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), build(tiny, 3).parameters(), strict=True))
 
 
 def test_a_checkpoint_whose_recipe_is_not_of_this_version_is_refused(tiny: Recipe, tmp_path: Path) -> None:
     checkpoint.save_best(tmp_path, build(tiny, 3), replace(tiny, epochs=9), CLASSES, epoch=1, score=0.25)
-    saved = torch.load(tmp_path / "best.pt", weights_only=True)
+    saved = torch.load(_best(tmp_path), weights_only=True)
     saved["recipe"]["dropout"] = 0.5
     torch.save(saved, tmp_path / "best.pt")
     with pytest.raises(ValueError, match="'dropout' is no recipe field"):
         checkpoint.load_best(tmp_path / "best.pt")
+
+
+def test_the_last_checkpoint_is_refused_where_another_recipe_or_other_weights_are_to_be_trained(
+    tiny: Recipe, tmp_path: Path
+) -> None:
+    state = {"recipe": tiny.as_dict(), "weights": "feedbeef", "progress": [1]}
+    checkpoint.save_last(tmp_path, 1, state)
+    for weights in ("feedbeef", None):
+        assert checkpoint.load_last(tmp_path, recipe=tiny, weights=weights) == state
+    before = _content(tmp_path)
+    with pytest.raises(
+        checkpoint.CheckpointError, match=r"its epochs is 2 and not 9, its seed is 0 and not 1: .* another folder"
+    ):
+        checkpoint.load_last(tmp_path, recipe=replace(tiny, epochs=9, seed=1), weights="feedbeef")
+    with pytest.raises(checkpoint.CheckpointError, match="its weights have the digest feedbeef and not deadbeef"):
+        checkpoint.load_last(tmp_path, recipe=tiny, weights="deadbeef")
+    assert issubclass(checkpoint.CheckpointError, ValueError)
+    assert _content(tmp_path) == before
+
+
+def test_a_checkpoint_that_names_no_recipe_or_another_field_is_refused(tiny: Recipe, tmp_path: Path) -> None:
+    checkpoint.save_last(tmp_path, 1, {"progress": [1]})
+    assert checkpoint.load_last(tmp_path) == {"progress": [1]}
+    with pytest.raises(checkpoint.CheckpointError, match="it names no recipe"):
+        checkpoint.load_last(tmp_path, recipe=tiny)
+    checkpoint.save_last(tmp_path, 2, {"recipe": tiny.as_dict() | {"dropout": 0.5}})
+    with pytest.raises(checkpoint.CheckpointError, match=r"its dropout is 0.5 and not None"):
+        checkpoint.load_last(tmp_path, recipe=tiny)
+
+
+def test_the_newest_two_of_last_stay_and_the_newest_best(tiny: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "last-of-all.pt").write_bytes(b"of somebody")
+    (tmp_path / "best.pt").write_bytes(b"of somebody")
+    for epoch in (1, 2, 9, 10, 11):
+        checkpoint.save_last(tmp_path, epoch, {"progress": [epoch]})
+        checkpoint.save_best(tmp_path, build(tiny, 3), tiny, CLASSES, epoch=epoch, score=0.5)
+    names = sorted(path.name.rpartition("-")[0] for path in tmp_path.iterdir() if path.read_bytes() != b"of somebody")
+    assert names == ["best-000011", "last-000010", "last-000011"]
+    assert checkpoint.unfinished(tmp_path)
+    assert _best(tmp_path).name.startswith("best-000011-")
+    assert checkpoint.best(tmp_path, since=11) == _best(tmp_path)
+    assert checkpoint.best(tmp_path, since=12) is None
+    (tmp_path / "checkpoint.tmp").touch()
+    checkpoint.drop_last(tmp_path)
+    assert not checkpoint.unfinished(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"last-of-all.pt", "best.pt", _best(tmp_path).name}
+
+
+def _best(folder: Path) -> Path:
+    path = checkpoint.best(folder)
+    assert path
+    return path
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.export import Dim
 
 from trainables.backbones import build
-from trainables.checkpoint import save_best
+from trainables.checkpoint import best, save_best
 from trainables.data.augment import normalise, plain_view
 from trainables.export import Classifier, centre_view, load_classifier
 from trainables.recipe import Recipe
@@ -20,7 +20,9 @@ SIZES = [(2, 32, 32), (1, 32, 32), (3, 40, 50), (1, 50, 40), (1, 9, 8), (2, 8, 9
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     folder = tmp_path_factory.mktemp("checkpoint")
     save_best(folder, build(RECIPE, len(CLASSES)), RECIPE, CLASSES, epoch=1, score=0.5)
-    return load_classifier(folder / "best.pt")
+    path = best(folder)
+    assert path
+    return load_classifier(path)
 
 
 @pytest.fixture(scope="module")

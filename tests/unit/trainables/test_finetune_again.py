@@ -13,7 +13,7 @@ from torch import Tensor
 
 import trainables.finetune as loop
 from trainables.backbones import build
-from trainables.checkpoint import load_last
+from trainables.checkpoint import best, load_last
 from trainables.recipe import EPOCH_SECONDS, IMAGES_PER_SECOND, Recipe
 
 CPU = torch.device("cpu")
@@ -61,7 +61,7 @@ def test_a_run_that_stops_after_any_epoch_continues_bit_for_bit(
         folder = tmp_path / str(stop)
         assert run(recipe, checkpoints=folder, stop_after=stop) == whole[: stop - 1]
         assert run(recipe, checkpoints=folder) == whole[stop - 1 :], "the report that was lost comes again"
-        _assert_equal(torch.load(folder / "best.pt"), torch.load(tmp_path / "whole/best.pt"))
+        _assert_equal(torch.load(best(folder)), torch.load(best(tmp_path / "whole")))
         _assert_equal(_without_clock(load_last(folder)), _without_clock(load_last(tmp_path / "whole")))
 
 
@@ -70,7 +70,7 @@ def test_a_run_that_stops_after_every_epoch_ends_as_the_whole_one(tiny: Recipe, 
     whole = run(recipe, checkpoints=tmp_path / "whole")
     for stop in range(1, recipe.epochs + 1):
         assert run(recipe, checkpoints=tmp_path, stop_after=stop) == whole[max(0, stop - 2) : stop - 1]
-    _assert_equal(torch.load(tmp_path / "best.pt"), torch.load(tmp_path / "whole/best.pt"))
+    _assert_equal(torch.load(best(tmp_path)), torch.load(best(tmp_path / "whole")))
 
 
 @pytest.mark.parametrize("step", [1, 6, 9, 12, 16])

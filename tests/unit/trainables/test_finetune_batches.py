@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import trainables.finetune as loop
+from trainables import checkpoint
 from trainables import recipe as names
 from trainables.backbones import build
 from trainables.checkpoint import load_best
@@ -179,7 +180,7 @@ def test_the_score_is_current_in_stage_1_and_then_the_best_since_the_last_stage_
     monkeypatch.setattr(loop, "evaluate", lambda *_: {names.VAL_ACCURACY: next(values), names.VAL_LOSS: 1.0})
 
     def report(metrics: dict[str, Any]) -> None:
-        saved = torch.load(tmp_path / "best.pt", weights_only=True)
+        saved = torch.load(checkpoint.best(tmp_path), weights_only=True)
         kept.append(saved["epoch"])
         reported.append(metrics["score"])
         assert saved["score"] == metrics["score"]
@@ -197,7 +198,7 @@ def test_the_kept_checkpoint_reaches_the_score_when_it_is_evaluated_again(
 
     def report(metrics: dict[str, Any]) -> None:
         reports.append(metrics)
-        network, recipe, _ = load_best(tmp_path / "best.pt")
+        network, recipe, _ = load_best(checkpoint.best(tmp_path))
         again = loop.evaluate(network, data.split("val"), recipe.image_size, CPU)
         assert again[names.VAL_ACCURACY] == metrics["score"]
 

@@ -19,7 +19,8 @@ CUTS = ("layer3", "layer4", "fc")
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Shared:
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
+    monkeypatch.setattr(PrefixStore, "decide", lambda *_: None)  # by the clock, which decides nothing in a test
     return Shared(store=PrefixStore(tmp_path / "prefix", sweep="first"), weights="none", cuts=CUTS)
 
 
@@ -49,7 +50,7 @@ def test_with_and_without_the_store_a_trial_gives_the_same_numbers_to_the_last_b
     alone = run(recipe, compute=compute, checkpoints=tmp_path / "alone")
     assert run(recipe, compute=compute, shared=shared, checkpoints=tmp_path / "first") == alone
     assert run(recipe, compute=compute, shared=shared, checkpoints=tmp_path / "second") == alone
-    states = [torch.load(tmp_path / name / "last.pt")["state_dict"] for name in ("alone", "first", "second")]
+    states = [torch.load(max((tmp_path / name).glob("last-*.pt")))["state_dict"] for name in ("alone", "first", "second")]
     assert all(torch.equal(states[0][key], other[key]) for other in states[1:] for key in states[0])
 
 
@@ -190,3 +191,21 @@ def test_an_image_has_the_same_activations_whatever_is_beside_it(cut: str, tiny:
 
 def _entries(folder: Path) -> list[Path]:
     return sorted((folder / "prefix").glob("[0-9a-f]*/activations.npy"))
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_whether_random_views_are_stored_is_measured_once_and_remembered(
+    keep: bool, tiny: Recipe, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided: list[bool] = []
+    decide = PrefixStore.decide
+
+    def spy(self: PrefixStore, family: Any, _measured: bool) -> None:
+        decided.append(keep)
+        decide(self, family, keep)
+
+    monkeypatch.setattr(PrefixStore, "decide", spy)
+    store = PrefixStore(tmp_path / "prefix", sweep="first")
+    run(replace(tiny, augmentation="crop_flip", epochs=4), shared=Shared(store=store, weights="none", cuts=CUTS))
+    assert decided == [keep]
+    assert len(_entries(tmp_path)) == 1 + (4 if keep else 1), "val, and the views up to the decision"

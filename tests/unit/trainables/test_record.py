@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import trainables.finetune as loop
-from trainables import record
+from trainables import checkpoint, record
 from trainables.recipe import EPOCH_SECONDS, HISTORY, IMAGES_PER_SECOND, Recipe
 
 Run = Callable[..., list[dict[str, Any]]]
@@ -41,8 +41,8 @@ def test_the_kept_checkpoints_are_the_same_however_seldom_they_are_written(
     single = run(whole, checkpoints=tmp_path / "single")
     reports = run(whole, checkpoints=tmp_path / "bulk", report_every=every)
     assert len(reports) < len(single)
-    for name in ("best.pt", "last.pt"):
-        one, other = torch.load(tmp_path / "single" / name), torch.load(tmp_path / "bulk" / name)
+    for kind in ("best", "last"):
+        one, other = (torch.load(max((tmp_path / way).glob(f"{kind}-*.pt"))) for way in ("single", "bulk"))
         assert {k: v for k, v in one.items() if k not in ("report", "state_dict", "optimizer")} == {
             k: v for k, v in other.items() if k not in ("report", "state_dict", "optimizer")
         }
@@ -73,11 +73,41 @@ def test_a_run_that_diverges_reports_the_epochs_before_and_keeps_the_best_of_the
                 recipe, data, torch.device("cpu"), reports.append, checkpoints=tmp_path / str(every), report_every=every
             )
         assert diverged.value.epoch == 4
-        files.append(torch.load(tmp_path / str(every) / "best.pt"))
+        files.append(torch.load(_best(tmp_path / str(every))))
     (report,) = reports
     assert [epoch["epoch"] for epoch in report[HISTORY]] == [1, 2, 3]
     assert files[0]["epoch"] == files[1]["epoch"] == 3
     assert all(torch.equal(value, files[1]["state_dict"][key]) for key, value in files[0]["state_dict"].items())
+
+
+def test_a_run_that_fails_reports_the_epochs_before_and_keeps_the_best_of_them(
+    tiny: Recipe, data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, train_batch = iter(range(1, 100)), loop.train_batch
+
+    def failing(*args: Any) -> Any:
+        return 1 / 0 if next(taken) == 14 else train_batch(*args)
+
+    monkeypatch.setattr(loop, "train_batch", failing)
+    reports: list[dict[str, Any]] = []
+    with pytest.raises(ZeroDivisionError):
+        loop.finetune(
+            replace(tiny, epochs=6),
+            data,
+            torch.device("cpu"),
+            reports.append,
+            checkpoints=tmp_path,
+            report_every=1000.0,
+        )
+    (report,) = reports
+    assert [epoch["epoch"] for epoch in report[HISTORY]] == [1, 2, 3]
+    assert torch.load(_best(tmp_path))["score"] == report["score"]
+
+
+def _best(folder: Path) -> Path:
+    path = checkpoint.best(folder)
+    assert path
+    return path
 
 
 def _without_clock(report: dict[str, Any]) -> dict[str, Any]:

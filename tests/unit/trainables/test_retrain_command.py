@@ -1,6 +1,8 @@
 """`python -m trainables RECIPE.json`: the same data, the same numbers, or one line that says why not."""
 
+import errno
 import json
+import os
 import runpy
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -14,6 +16,7 @@ from click.testing import CliRunner, Result
 
 import trainables.__main__ as command
 from trainables.backbones import build
+from trainables.checkpoint import best
 from trainables.data.dataset import Caps, prepare
 from trainables.finetune import finetune
 from trainables.recipe import Recipe
@@ -81,7 +84,7 @@ def test_the_champion_is_trained_again_to_the_last_bit(
     assert str(tmp_path / "out/best.pt") in last
     assert "0.6250" in last
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"best.pt"}
-    ours, theirs = (torch.load(tmp_path / folder / "best.pt", weights_only=True) for folder in ("out", "sweep"))
+    ours, theirs = (torch.load(path, weights_only=True) for path in (tmp_path / "out/best.pt", best(tmp_path / "sweep")))
     assert all(torch.equal(ours["state_dict"][key], theirs["state_dict"][key]) for key in theirs["state_dict"])
     assert (ours["recipe"], ours["epoch"], ours["score"]) == (theirs["recipe"], theirs["epoch"], theirs["score"])
 
@@ -166,9 +169,43 @@ def test_an_unfinished_run_is_not_mixed_with_another(
     saved: dict[str, Any], invoke: Callable[..., Result], tmp_path: Path
 ) -> None:
     (tmp_path / "out").mkdir()
-    (tmp_path / "out/last.pt").write_bytes(b"of somebody")
+    last = tmp_path / "out/last-000003-00000000.pt"
+    last.write_bytes(b"of somebody")
     refused(invoke(saved), "unfinished run", "--out")
-    assert (tmp_path / "out/last.pt").read_bytes() == b"of somebody"
+    assert {path: path.read_bytes() for path in last.parent.iterdir()} == {last: b"of somebody"}
+
+
+def test_the_best_of_an_earlier_run_stays_until_this_one_is_over(
+    saved: dict[str, Any], invoke: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert invoke(saved).exit_code == 0
+    before = (tmp_path / "out/best.pt").read_bytes()
+    saved["recipe"] |= {"seed": 5}
+    seen = []
+    monkeypatch.setattr(command, "_show", lambda _: seen.append((tmp_path / "out/best.pt").read_bytes()))
+    assert invoke(saved).exit_code == 0
+    assert seen == [before] * 3
+    assert (tmp_path / "out/best.pt").read_bytes() != before
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"best.pt"}
+
+
+def test_a_full_disk_or_a_damaged_best_is_one_line(
+    saved: dict[str, Any], invoke: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(command.checkpoint, "best", lambda _: None)
+        patch.setattr(command, "finetune", lambda *_, **__: None)
+        result = invoke(saved)
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert "damaged" in result.output
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = invoke(saved)
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert "No space left on device" in result.output
 
 
 def test_a_run_that_diverges_says_so_without_a_traceback(saved: dict[str, Any], invoke: Callable[..., Result]) -> None:

@@ -25,7 +25,7 @@ def trained(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
         assert device.type == "cpu"
         assert data.classes == ("0", "1", "2", "3", "4")
         save_best(checkpoints, build(recipe, 5), recipe, data.classes, epoch=1, score=0.5)
-        save_last(checkpoints, {})
+        save_last(checkpoints, 1, {})
 
     monkeypatch.setattr(source_model, "finetune", finetune)
     return runs
@@ -73,6 +73,17 @@ def test_a_training_that_died_leaves_no_weights_and_is_done_again(
             source_model.ensure("tiny", tmp_path)
     assert not (tmp_path / "digits-source/v1/tiny.pt").exists()
     assert source_model.ensure("tiny", tmp_path).is_file()
+
+
+def test_a_training_whose_checkpoint_is_damaged_is_done_again(
+    trained: list[Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(source_model.checkpoint, "best", lambda _: None)
+        with pytest.raises(OSError, match="damaged"):
+            source_model.ensure("tiny", tmp_path)
+    assert source_model.ensure("tiny", tmp_path).is_file()
+    assert len(trained) == 2
 
 
 def test_the_source_weights_fit_a_network_for_other_classes(trained: list[Recipe], tiny: Recipe, tmp_path: Path) -> None:

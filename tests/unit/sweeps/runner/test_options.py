@@ -13,7 +13,8 @@ STUDY = command("study", "A question?")
 
 FLAGS = {  # frozen: a hyperparameter is a field of the recipe and a line in a search space, never a flag
     "--gpus", "--gpus-per-trial", "--trials", "--arms", "--data", "--weights", "--preset", "--name", "--storage",
-    "--tracking-uri", "--address", "--seed", "--time-limit", "--dry-run", "-v", "--verbose",
+    "--tracking-uri", "--address", "--seed", "--time-limit", "--stuck-after", "--resume", "--accept-changes", "--dry-run", "-v",
+    "--verbose",
 }  # fmt: skip
 
 WHOLE = ("", " ", "-1", "1.5", "nan", "inf", "1e3", "one", "9" * 40, "1\n", "1_000", "٣", "0x1", "None", "True", "--seed")
@@ -32,6 +33,8 @@ BAD = {
     "--tracking-uri": TEXT,
     "--address": TEXT,
     "--seed": (*WHOLE, "-0x", str(2**31)),
+    "--resume": ("", "..", "-a", "a/b", "a b", "../x"),
+    "--stuck-after": ("", "0", "-1m", "5", "never"),
     "--time-limit": ("", "0", "0s", "-1h", "2", "2 h", "h", "1.5h", "inf", "nan", "30m1h", "2h\n", "9" * 30 + "h", "1d"),
 }
 RULES = {
@@ -41,6 +44,8 @@ RULES = {
     "--preset": "one of demo, laptop, full",
     "--name": "at most 80 letters, digits",
     "--seed": "a whole number from 0 to 2147483647",
+    "--resume": "at most 80 letters, digits",
+    "--stuck-after": "a time such as 90s, 45m, 2h or 1h30m",
     "--time-limit": "a time such as 90s, 45m, 2h or 1h30m",
 }
 
@@ -166,3 +171,12 @@ def test_flags_are_checked_before_heavy_imports(module: str) -> None:
     code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_a_sweep_keeps_cannot_be_given_again_when_it_is_resumed() -> None:
+    flags = {"--data": "digits", "--weights": "none", "--preset": "laptop", "--arms": "a", "--seed": "0", "--name": "x"}
+    problems = _problems("--resume", "night", "--dry-run", *(word for pair in flags.items() for word in pair))
+    assert {problem.split()[0] for problem in problems} == {*flags, "--dry-run"}
+    assert parse(STUDY, ["--resume", "night", "--gpus", "2", "--trials", "9", "--accept-changes"]).resume == "night"
+    (problem,) = _problems("--accept-changes")
+    assert "--resume" in problem

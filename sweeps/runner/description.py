@@ -1,0 +1,75 @@
+"""`sweep.json`: what a sweep was asked for and made of, so that it can be resumed, and told apart from every other one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from sweeps.runner.mlflow_store import without_password
+from sweeps.runner.plan import Materials, Plan
+from sweeps.runner.resume import DESCRIPTION, KEPT, code_digest, definition, versions
+
+
+def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
+    """Plain values of everything that decides what the sweep does."""
+    options = {name: getattr(plan.options, name) for name in KEPT}
+    options["tracking_uri"] = without_password(options["tracking_uri"]) if options["tracking_uri"] else None
+    return {
+        "study": plan.study.name,
+        "question": plan.study.question,
+        "command": command(),
+        "started": _now(),
+        "options": options,
+        "preset": plan.preset_name,
+        "seed": plan.options.seed,
+        "arms": [arm.name for arm in plan.arms],
+        "definition": definition(plan.arms),
+        "trials_per_arm": plan.trials_per_arm,
+        "data": {"source": plan.data, "digest": materials.data.digest, "caps": asdict(plan.caps)},
+        "weights": [
+            {"weights": pair[0], "backbone": pair[1], "file": str(path) if path else None, "digest": materials.digests[pair]}
+            for pair, path in materials.weights.items()
+        ],
+        "slots": asdict(plan.slots),
+        "compute": materials.compute.as_dict(),
+        "code": code_digest(),
+        "versions": versions(),
+        "resumed": [],
+    }
+
+
+def resumed(before: Mapping[str, Any], now: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """The description of a sweep that goes on: what it is now, with its first command and what changed when."""
+    again = {"at": now["started"], "command": now["command"], "changes": list(changes)}
+    return {**now, "started": before["started"], "command": before["command"], "resumed": [*before["resumed"], again]}
+
+
+def write(plan: Plan, described: Mapping[str, Any]) -> None:
+    """Put it into the sweep's folder, whole or not at all."""
+    temporary = plan.folder / f".{DESCRIPTION}.tmp"
+    with temporary.open("w") as file:
+        file.write(json.dumps(described, indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(plan.folder / DESCRIPTION)
+
+
+def command() -> str:
+    """The command line, without passwords."""
+    return " ".join(["python", *(shlex.quote(without_password(word)) for word in sys.argv)])
+
+
+def resume_command(plan: Plan) -> str:
+    """What goes on with this sweep."""
+    storage = "" if plan.storage.name == "mlruns" and plan.storage.parent.samefile(".") else f" --storage {plan.storage}"
+    return f"python {shlex.quote(sys.argv[0])} --resume {plan.name}{storage}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,218 @@
+"""`dvt doctor`: whether this machine is fit for a sweep. A line for each check, and for each one that fails what to do."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+from rich.filesize import decimal
+
+from cluster.session import environment, session
+from sweeps.runner import machine
+from sweeps.runner.cleaning import cache_folder
+from sweeps.runner.listing import CONTEXT, answer, flags
+from sweeps.runner.machine import Finding, either
+from sweeps.runner.mlflow_store import SERVERS, TrackingError, one_line, prepare_store, without_password
+from sweeps.runner.options import Options
+from sweeps.runner.study import PRESETS, Preset
+
+EXPERIMENT = "dvt-doctor"
+LITTLE_DISK = 5 * 10**9
+COLORS = {"ok": "green", "warning": "yellow", "failed": "red"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """What a sweep would use."""
+
+    tracking_uri: str | None
+    address: str
+    storage: Path
+    cache: Path
+    preset: Preset
+    data: str
+    weights: str
+
+
+Check: TypeAlias = Callable[[Subject], Iterator[Finding]]
+
+
+def examine(subject: Subject) -> Iterator[tuple[str, Finding]]:
+    """Every check's name and findings, as they come; a check that raises has failed."""
+    for name, (check, mend) in CHECKS.items():
+        try:
+            yield from ((name, finding) for finding in check(subject))
+        except Exception as error:  # noqa: BLE001 - of the machine anything may be broken
+            kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+            yield name, Finding("failed", f"{kind}{one_line(error)}", mend)
+
+
+def _ray(subject: Subject) -> Iterator[Finding]:
+    address = subject.address
+    if address == "local":
+        return
+    from trainables.device import count_gpus
+
+    with environment(address), session(address, cpus=0, gpus=0) as nodes:
+        here, there = count_gpus(), [gpus for _, gpus in nodes]
+    found = f"{len(nodes)} nodes with {sum(cpus for cpus, _ in nodes)} CPUs and {sum(there)} GPUs; torch sees {here} GPUs here"
+    mend = f"start Ray on this node with --num-gpus {here}, and where torch sees its GPUs."
+    yield either(here == 0 or here in there, found, mend)
+
+
+def _folders(subject: Subject) -> Iterator[Finding]:
+    yield _written(subject.storage, "give another --storage, or change its rights.")
+    yield _written(subject.cache, "choose another place with DVT_CACHE_DIR, or change its rights.")
+
+
+def _mlflow(subject: Subject) -> Iterator[Finding]:
+    from mlflow import MlflowClient  # seconds
+    from mlflow.exceptions import MlflowException
+
+    try:
+        uri = prepare_store(subject.tracking_uri, subject.storage)
+    except TrackingError as error:
+        yield Finding("failed", str(error))
+        return
+    where = without_password(uri)
+    place = None if uri.startswith(SERVERS) else (subject.storage / "artifacts" / EXPERIMENT).as_uri()
+    try:
+        client = MlflowClient(uri)
+        known = client.get_experiment_by_name(EXPERIMENT)
+        if known and known.lifecycle_stage == "deleted":
+            client.restore_experiment(known.experiment_id)
+        number = known.experiment_id if known else client.create_experiment(EXPERIMENT, place)
+        try:
+            client.delete_run(client.create_run(number).info.run_id)
+        finally:
+            client.delete_experiment(number)
+    except MlflowException as error:
+        yield Finding(
+            "failed", f"{where} answers, but takes no run ({one_line(error)})", "mend its rights, or give --tracking-uri."
+        )
+        return
+    yield Finding("ok", f"{where}, a run was made and deleted")
+
+
+def _data(subject: Subject) -> Iterator[Finding]:
+    from trainables.data import dataset
+    from trainables.data.cifar10 import ARCHIVE, FOLDER
+
+    preset = subject.preset
+    caps = dataset.Caps(train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class)
+    try:
+        summary = dataset.inspect(subject.data, caps=caps, seed=0, cache=subject.cache)
+    except dataset.DataError as error:
+        yield from (Finding("failed", problem) for problem in error.problems)
+        return
+    images = ", ".join(f"{sum(counts.values())} {split}" for split, counts in summary.counts.items())
+    found = f"{subject.data}: {len(summary.classes)} classes, {images} images"
+    folder = subject.cache / "datasets"
+    if subject.data == "cifar10" and not any((folder / name).exists() for name in (FOLDER, ARCHIVE)):
+        mend = f"the first sweep downloads it, 170 MB; without a network put {ARCHIVE} into {folder}."
+        yield Finding("warning", f"{found}, not on this machine yet", mend)
+    else:
+        yield Finding("ok", found)
+
+
+def _weights(subject: Subject) -> Iterator[Finding]:
+    from trainables import source_model, weights
+    from trainables.backbones import BACKBONES, build
+    from trainables.recipe import Recipe
+
+    chosen, path = subject.weights, Path(subject.weights).expanduser()
+    if chosen == "imagenet":
+        yield _downloaded(list(BACKBONES))
+    elif chosen == source_model.NAME:
+        there = [name for name in BACKBONES if source_model.path(name, subject.cache).is_file()]
+        yield Finding("ok", f"{chosen}: {', '.join(there) or 'none'} made; a sweep makes those it lacks, half a minute each")
+    elif chosen == "none":
+        yield Finding("ok", "none: random ones")
+    elif not path.exists():
+        mend = f"pass imagenet, none, {source_model.NAME}, a file, or a folder of <backbone>.pt."
+        yield Finding("failed", f"--weights must be there, but there is no {path}", mend)
+    elif path.is_file():
+        yield Finding("ok", f"{path}: {len(weights.read(path))} tensors")
+    else:
+        there = [name for name in BACKBONES if (path / f"{name}.pt").is_file()]
+        for name in there:
+            weights.load(build(Recipe(backbone=name, weights=chosen), 2), path / f"{name}.pt", name)
+        yield either(bool(there), f"{path}: {', '.join(there) or 'no weights'}", "put <backbone>.pt there, or give a file.")
+
+
+def _downloaded(backbones: Sequence[str]) -> Finding:
+    import torch
+    from torchvision.models import get_model_weights
+
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    files = {name: Path(get_model_weights(name).IMAGENET1K_V1.url).name for name in backbones}
+    there = [name for name, file in files.items() if (folder / file).is_file()]
+    if there:
+        return Finding("ok", f"imagenet: {', '.join(there)} in {folder}; a sweep downloads others that it needs")
+    mend = f"the first sweep downloads what it needs; without a network put {', '.join(files.values())} there."
+    return Finding("warning", f"imagenet: none of them is in {folder} yet", mend)
+
+
+def _written(folder: Path, mend: str) -> Finding:
+    parent = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=parent) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        return Finding("failed", f"{folder} must be fit for writing, but {parent} is not ({error.strerror})", mend)
+    free = shutil.disk_usage(parent).free
+    found = f"{folder} can be written to, {decimal(free)} free"
+    little = Finding("warning", found, "make room: dvt clean shows what takes it.")
+    return little if free < LITTLE_DISK else Finding("ok", found)
+
+
+CHECKS: Mapping[str, tuple[Check, str]] = {
+    "python": (lambda _: machine.python(), "pip install -e . in the project's folder."),
+    "packages": (lambda _: machine.packages(), "pip install -e . in the project's folder."),
+    "code": (lambda _: machine.code(), "pip install -e . in the project's folder."),
+    "CPU": (lambda _: machine.cpu(), "see to /proc and /sys, which tell of CPUs and memory."),
+    "disk": (_folders, "give another --storage, or another place with DVT_CACHE_DIR."),
+    "GPUs": (lambda _: machine.gpus(), "reload NVIDIA's driver, or leave a broken GPU out with CUDA_VISIBLE_DEVICES."),
+    "precision": (lambda _: machine.precision(), "install torch again: pip install --force-reinstall torch torchvision."),
+    "ray": (_ray, "start Ray there, or pass --address local."),
+    "data": (_data, "give another --data."),
+    "weights": (_weights, "give other --weights."),
+    "mlflow": (_mlflow, "install MLflow again: pip install --force-reinstall mlflow."),
+}
+COMMAND = click.Command(
+    "dvt doctor",
+    params=flags("preset", "data", "weights", "storage", "tracking_uri", "address"),
+    help="Whether this machine is fit for a sweep with these flags: a line for each check, and for what fails its mend.",
+    context_settings=CONTEXT,
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; its exit status: 0 where all is well, 1 where a check failed."""
+    return answer(COMMAND, arguments, _examine)
+
+
+def _examine(given: Mapping[str, Any]) -> int:
+    options = Options(**given)
+    preset, storage = PRESETS[options.preset or "full"], options.storage.absolute()
+    subject = Subject(
+        tracking_uri=options.tracking_uri,
+        address=options.address,
+        storage=storage,
+        cache=cache_folder(storage),
+        preset=preset,
+        data=options.data or preset.data,
+        weights=options.weights or preset.weights,
+    )
+    failed = False
+    for name, finding in examine(subject):
+        failed |= finding.state == "failed"
+        click.echo(f"{click.style(f'{finding.state:<8}', fg=COLORS[finding.state])} {name:<10} {finding.found}")
+        if finding.mend:
+            click.echo(f"{'':>19} -> {finding.mend}")
+    return int(failed)

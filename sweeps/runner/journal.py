@@ -1,0 +1,177 @@
+"""The journal of a sweep: one JSON line an event, only ever appended to. What is in it is never lost; all else follows it."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+FREQUENT = "epochs"  # the kind of event of which there are many, and of which the last few could be done again
+SYNCED_EVERY = 0.5  # seconds between the moments at which frequent events are forced to the disk
+
+
+class JournalError(ValueError):
+    """A journal is damaged; one line that says where, and what to do."""
+
+
+class Journal:
+    """A journal that is open for appending; any thread may append. One process at a time has it open.
+
+    A line is with the system when `append` returns, so that it outlives the process however that ends. It is on the disk
+    too, so that it outlives the machine; of frequent events the last half second may not be.
+
+    Args:
+        path: The file; it is made where there is none, and a last line that was not written to its end is cut off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._synced = 0.0  # by the monotonic clock
+        new = not path.exists()
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            self._end = _whole_lines(path)
+            if self._end < size(path):
+                os.ftruncate(self._file, self._end)
+            if new:
+                _sync_folder(path.parent)
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def append(self, event: Mapping[str, Any]) -> int:
+        """Write an event, with the `time` in ms since 1970 where it has none; the offset after its line.
+
+        Raises:
+            OSError: The disk is full, or fails; the file is as it was before.
+            ValueError: The journal is closed.
+        """
+        stamped = event if "time" in event else {**event, "time": int(time.time() * 1000)}
+        line = json.dumps(stamped, separators=(",", ":"), default=_plain).encode() + b"\n"
+        with self._lock:
+            if self._file < 0:
+                raise ValueError(f"A journal that is appended to must be open, but {self.path} is closed.")
+            try:
+                written = 0
+                while written < len(line):
+                    written += os.write(self._file, line[written:])
+                self._sync(frequent=event["event"] == FREQUENT)
+            except BaseException:
+                with suppress(OSError):
+                    os.ftruncate(self._file, self._end)
+                raise
+            self._end += len(line)
+            return self._end
+
+    @property
+    def end(self) -> int:
+        """The offset after the last event."""
+        with self._lock:
+            return self._end
+
+    def close(self) -> None:
+        """Force all to the disk and close the file. Closing twice does nothing."""
+        with self._lock:
+            if self._file >= 0:
+                with suppress(OSError):  # it is with the system all the same
+                    os.fdatasync(self._file)
+                os.close(self._file)
+                self._file = -1
+
+    def _sync(self, *, frequent: bool) -> None:
+        now = time.monotonic()
+        if not frequent or now - self._synced >= SYNCED_EVERY:
+            os.fdatasync(self._file)
+            self._synced = now
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """All events; a last line that was not written to its end is left out.
+
+    Raises:
+        JournalError: Another line is damaged.
+        OSError: There is no such file, or it cannot be read.
+    """
+    return [event for event, _ in events_from(path, 0)]
+
+
+def events_from(path: Path, offset: int, end: int | None = None) -> Iterator[tuple[dict[str, Any], int]]:
+    """Events after an offset, each with the offset after it; one line at a time is in memory.
+
+    Args:
+        path: The journal.
+        offset: 0, or an offset that came with an event.
+        end: The offset to stop at; None is the last whole line.
+
+    Raises:
+        JournalError: A line is damaged, and it is not the last one.
+        OSError: There is no such file, or it cannot be read.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        while (end is None or offset < end) and (line := file.readline()):
+            event = _event(line)
+            if event is None:
+                if not file.readline():
+                    return
+                raise _damaged(path, offset)
+            offset += len(line)
+            yield event, offset
+
+
+def size(path: Path) -> int:
+    """Length of a journal in bytes."""
+    return path.stat().st_size
+
+
+def _whole_lines(path: Path) -> int:
+    start, end, last = 0, 0, b""
+    with path.open("rb") as file:
+        for last in file:
+            start, end = end, end + len(last)
+    return start if last and _event(last) is None else end
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """The event of a line, or None where the line is torn or damaged."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+
+
+def _damaged(path: Path, offset: int) -> JournalError:
+    with path.open("rb") as file:
+        number = 1
+        while offset > 0:
+            offset -= len(file.readline())
+            number += 1
+    return JournalError(
+        f"Each line of {path} must hold one event in JSON, but line {number} does not: "
+        "delete that line, or take the file from a backup."
+    )
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for: a number of NumPy's as Python's, all else as text."""
+    item = getattr(value, "item", None)
+    return item() if callable(item) else str(value)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new file's name durable."""
+    with suppress(OSError):  # not every file system can
+        entry = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(entry)
+        finally:
+            os.close(entry)

@@ -1,0 +1,297 @@
+"""`dvt list`: the sweeps of a storage, what is done and left of each, and how to go on with one that was interrupted."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import click
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from sweeps.runner.cli import INTERRUPTED, REFUSED, WIDE
+from sweeps.runner.journal import events_from
+from sweeps.runner.options import Options, Refused, command
+from sweeps.runner.resume import DESCRIPTION, JOURNAL, LOCK
+from trainables.recipe import unknown_name
+
+OFFSET = "mlflow.offset"  # how far MLflow has the journal
+UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+State: TypeAlias = Literal["running", "finished", "failed", "interrupted", "damaged"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepState:
+    """How a sweep stands.
+
+    Attributes:
+        name: Of the sweep, and of its folder.
+        folder: Everything of it but what MLflow has.
+        state: `damaged` is a folder that holds no sweep that can be read; `reason` says why.
+        study: Its study's name; empty where it is not known, as are the following.
+        arms: Names of its arms.
+        trials_per_arm: The number that it was last asked for.
+        done: Trials that ended, and not because they were interrupted.
+        left: Trials that are not done.
+        started: When it was first started.
+        champion: Name of the trial that was kept as the champion.
+        score: The champion's, or the best one so far.
+        undelivered: Events that MLflow has not got.
+        size: Bytes on the disk.
+        reason: Why it is damaged.
+    """
+
+    name: str
+    folder: Path
+    state: State
+    study: str = ""
+    arms: tuple[str, ...] = ()
+    trials_per_arm: int = 0
+    done: int = 0
+    left: int = 0
+    started: datetime | None = None
+    champion: str = ""
+    score: float | None = None
+    undelivered: int = 0
+    size: int = 0
+    reason: str = ""
+
+
+@contextmanager
+def claimed(folder: Path, *, shared: bool = False) -> Iterator[bool]:
+    """Hold the lock of a sweep's driver for the time of a `with` block; False where a driver, or another process, has it.
+
+    Args:
+        folder: The sweep's.
+        shared: Only look: several may at once.
+    """
+    try:
+        file = os.open(folder / LOCK, os.O_RDONLY if shared else os.O_RDWR)
+    except FileNotFoundError:
+        yield True
+        return
+    try:
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            free = True
+        except OSError:  # held; where locks cannot be asked for, nobody can know
+            free = False
+        yield free
+    finally:
+        os.close(file)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder; what disappears meanwhile counts for nothing."""
+    total = 0
+    with suppress(OSError):
+        total = 0 if path.is_dir() and not path.is_symlink() else path.lstat().st_size
+    for place, _, names in os.walk(path) if not path.is_symlink() else ():
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118 - a Path for each file takes long
+    return total
+
+
+def state_of(folder: Path) -> SweepState:
+    """How the sweep in a folder stands. What is in the folder may be anything."""
+    with claimed(folder, shared=True) as free:
+        running = not free
+    found: dict[str, Any] = {}
+    try:
+        found = _described(folder)
+        found |= _journalled(folder, found)
+    except UNREADABLE as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, FileNotFoundError) and error.filename is not None:
+            said = f"it has no {Path(error.filename).name}"
+        found |= {"state": "damaged", "reason": said}
+    if running:
+        found |= {"state": "running", "reason": ""}
+    return SweepState(name=folder.name, folder=folder, size=size_of(folder), **found)
+
+
+def all_sweeps(storage: Path) -> list[SweepState]:
+    """The sweeps of a storage, newest first; folders that hold none come last, as damaged ones.
+
+    Raises:
+        Refused: The storage cannot be read.
+    """
+    try:
+        folders = [path for path in (storage / "sweeps").iterdir() if path.is_dir() and not path.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        said = f"--storage must be a folder that can be read, but {storage} cannot ({error.strerror}): choose another."
+        raise Refused([said]) from error
+    sweeps = sorted(map(state_of, folders), key=lambda sweep: sweep.name)
+    return sorted(sweeps, key=lambda sweep: sweep.started.timestamp() if sweep.started else 0.0, reverse=True)
+
+
+def flags(*names: str) -> list[click.Parameter]:
+    """Some of the flags that every study has, for a command of `dvt`."""
+    known = {param.name: param for param in command("dvt", "").params}
+    return [known[name] for name in names]
+
+
+def answer(asked: click.Command, arguments: Sequence[str], act: Callable[[Mapping[str, Any]], int]) -> int:
+    """Run a command of `dvt`: what is wrong with its flags is a line each and exit status 2; else act on the given ones."""
+    problems: list[str] = []
+    try:
+        with asked.make_context(asked.name, list(arguments), obj=problems) as ctx:
+            known = [option for param in asked.params if isinstance(param, click.Option) for option in param.opts]
+            words = [word for value in ctx.params.values() if isinstance(value, tuple) for word in value]
+            strange = [word for word in (*words, *ctx.args) if word.startswith("-")] or ctx.args
+            problems += [unknown_name(word.partition("=")[0], known, f"flag of {asked.name}") for word in strange]
+        if problems:
+            raise Refused(problems)
+        return act({name: value for name, value in ctx.params.items() if value is not None})
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.UsageError as error:
+        problems.append(error.format_message())
+    except Refused as error:
+        problems = list(error.problems)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    for problem in problems:
+        click.echo(f"error: {problem}", err=True)
+    return REFUSED
+
+
+def terminal() -> Console:
+    """Where tables go: wide where it is no terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=WIDE)
+
+
+CONTEXT = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h", "--help"]}
+COMMAND = click.Command(
+    "dvt list",
+    params=flags("storage"),
+    help="All sweeps, what is done and left of each, and how to go on with the one that was interrupted last.",
+    context_settings=CONTEXT,
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; its exit status."""
+    return answer(COMMAND, arguments, _list)
+
+
+def _list(given: Mapping[str, Any]) -> int:
+    storage = given.get("storage", Options().storage)
+    sweeps = all_sweeps(storage.absolute())
+    if not sweeps:
+        click.echo(f"No sweeps in {storage}.")
+        return 0
+    terminal().print(_table(sweeps))
+    for sweep in sweeps:
+        if sweep.state == "damaged":
+            click.echo(f"{shown(sweep.name)} is damaged: {sweep.reason}")
+    at = f" --storage {shlex.quote(str(storage))}" if "storage" in given else ""
+    if interrupted := next((sweep for sweep in sweeps if sweep.state == "interrupted"), None):
+        click.echo(f"To go on with the last one that was interrupted:\n  {_resume(interrupted)}{at}")
+    for sweep in sweeps:
+        if sweep.undelivered and sweep.state != "running":
+            click.echo(
+                f"MLflow lacks {sweep.undelivered} events of {sweep.name}; to deliver them:\n  dvt sync {sweep.name}{at}"
+            )
+    return 0
+
+
+def _resume(sweep: SweepState) -> str:
+    return f"python {shlex.quote(f'sweeps/{sweep.study}.py')} --resume {shlex.quote(sweep.name)}"
+
+
+def _table(sweeps: Sequence[SweepState]) -> Table:
+    table = Table(title="Sweeps", title_justify="left")
+    for name in ("sweep", "study", "state", "done", "left", "best %", "champion", "started", "size"):
+        number = name in ("done", "left", "best %", "size")
+        whole = name not in ("study", "champion")  # a sweep's name is there to be copied
+        table.add_column(name, justify="right" if number else "left", no_wrap=whole, overflow="fold")
+    for sweep in sweeps:
+        known = bool(sweep.arms)
+        cells = (
+            shown(sweep.name),
+            shown(sweep.study) or "-",
+            sweep.state,
+            str(sweep.done) if known else "-",
+            str(sweep.left) if known else "-",
+            "-" if sweep.score is None else f"{100 * sweep.score:.1f}",
+            shown(sweep.champion) or "-",
+            f"{sweep.started.astimezone():%Y-%m-%d %H:%M}" if sweep.started else "-",
+            decimal(sweep.size),
+        )
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def shown(name: str) -> str:
+    """A name that came from the disk, as a terminal can show it."""
+    return name if name.isprintable() else repr(name)
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    """What `sweep.json` says."""
+    described = json.loads((folder / DESCRIPTION).read_text())
+    arms, trials, started = tuple(described["arms"]), described["trials_per_arm"], datetime.fromisoformat(described["started"])
+    if not (arms and all(isinstance(arm, str) for arm in arms) and type(trials) is int and isinstance(described["study"], str)):
+        raise ValueError(f"{DESCRIPTION} is no sweep's")
+    started = started if started.tzinfo else started.replace(tzinfo=UTC)
+    return {"study": described["study"], "arms": arms, "trials_per_arm": trials, "started": started}
+
+
+def _journalled(folder: Path, described: Mapping[str, Any]) -> dict[str, Any]:
+    """What the journal says, and the champion's file."""
+    trials, late, last = described["trials_per_arm"], 0, ""
+    ends: dict[str, Mapping[str, Any]] = {}
+    delivered = _delivered(folder)
+    for event, after in events_from(folder / JOURNAL, 0):
+        late += after > delivered
+        match event["event"]:
+            case "resumed":
+                trials, last = max(trials, int(event.get("trials_per_arm") or 0)), ""
+            case "finish":
+                last = event["outcome"]
+            case "end":
+                ends[event["trial_id"]] = event
+    ended = [end for end in ends.values() if end["outcome"] != "interrupted"]
+    scores = [float(end["score"]) for end in ended if end["outcome"] == "completed" and end.get("score") is not None]
+    found = {
+        "state": {"completed": "finished", "failed": "failed"}.get(last, "interrupted"),
+        "trials_per_arm": trials,
+        "done": len(ended),
+        "left": max(0, len(described["arms"]) * trials - len(ended)),
+        "score": max(scores, default=None),
+        "undelivered": late,
+    }
+    return found | (champion_of(folder) or {})
+
+
+def champion_of(folder: Path) -> dict[str, Any] | None:
+    """Trial and score of the champion; None where none was kept, or its file is damaged."""
+    try:
+        kept = json.loads((folder / "champion" / "recipe.json").read_text())
+        return {"champion": str(kept["trial"]), "score": float(kept["score"])}
+    except UNREADABLE:
+        return None
+
+
+def _delivered(folder: Path) -> int:
+    try:
+        return int(json.loads((folder / OFFSET).read_text())["offset"])
+    except UNREADABLE:
+        return 0

@@ -1,0 +1,35 @@
+"""A study's experiment in MLflow: found by its name, taken back from the bin, or made."""
+
+from __future__ import annotations
+
+import sweeps.runner.mlflow_store  # noqa: F401  before mlflow: it switches telemetry and log lines off
+
+# isort: split
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+
+def ensure_experiment(client: MlflowClient, study: str, location: str | None, question: str) -> str:
+    """The id of the study's experiment.
+
+    Args:
+        client: Of the store.
+        study: Name of the experiment.
+        location: Where a new one keeps its artifacts; None leaves it to the server.
+        question: Shown above the table of runs.
+    """
+    experiment = client.get_experiment_by_name(study)
+    if experiment is None:
+        tags = {"mlflow.note.content": question, "mlflow.experimentKind": "custom_model_development"}
+        try:
+            made: str = client.create_experiment(study, location, tags)
+            return made
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        experiment = client.get_experiment_by_name(study)  # another sweep was faster
+        assert experiment is not None
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    found: str = experiment.experiment_id
+    return found
