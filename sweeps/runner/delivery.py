@@ -15,8 +15,10 @@ from sweeps.runner.mlflow_store import TrackingError, one_line
 
 JOURNAL, LOCK = "trials.jsonl", "mlflow.lock"
 GATHER_SECONDS = 0.1  # events that arrive within this time of each other are sent together, and may share a request
+APART_SECONDS = 1.0  # between two deliveries, where nobody waits for them: a short trial is told in four requests, not in ten
 RETRY_FIRST, RETRY_MOST = 1.0, 30.0  # seconds until MLflow is tried again
 _LOOK_SECONDS = 1.0  # after which the thread looks at the journal by itself
+_LET_GO_SECONDS = 0.2  # in which a thread that does not wait for MLflow's answer can end, and release the lock
 _SYNC_TRIES = 4
 
 
@@ -33,6 +35,7 @@ class Delivery:
         self._journal = journal
         self._courier = Courier(journal.path, tracking_uri, storage)
         self._woken, self._closing, self._stopping = threading.Event(), threading.Event(), threading.Event()
+        self._awaited = threading.Event()  # somebody waits for a delivery
         self._progress = threading.Condition()
         self._failing: tuple[float, str] | None = None  # since when, by the monotonic clock, and why
         self._thread = threading.Thread(target=self._work, name="MLflow-delivery", daemon=True)
@@ -55,6 +58,7 @@ class Delivery:
     def flush(self, timeout: float, offset: int | None = None) -> bool:
         """Wait at most `timeout` seconds until all up to an offset is delivered, by default all there is; whether it is."""
         target, deadline = self._journal.end if offset is None else offset, time.monotonic() + timeout
+        self._awaited.set()
         self._woken.set()
         with self._progress:
             while self._courier.offset < target and self._thread.is_alive() and time.monotonic() < deadline:
@@ -72,9 +76,11 @@ class Delivery:
     def close(self, timeout: float) -> str | None:
         """End the thread once all is delivered, or after `timeout` seconds; a line for the user if MLflow lacks something."""
         self._closing.set()
+        self._awaited.set()
         self._woken.set()
         self._thread.join(timeout)
         self._stopping.set()
+        self._thread.join(_LET_GO_SECONDS)
         lines, failing = [], self._failing
         if self._courier.refused:
             lines.append(_refusals(self._courier))
@@ -85,13 +91,14 @@ class Delivery:
 
     def _work(self) -> None:
         lock = FileLock(self._journal.path.with_name(LOCK), timeout=0)
-        pause = RETRY_FIRST
+        pause, delivered = RETRY_FIRST, 0.0
         while not self._stopping.is_set() and (self._something_waits() or not self._closing.is_set()):
             if not self._something_waits():
                 self._woken.wait(_LOOK_SECONDS)
                 self._woken.clear()
                 if self._something_waits():
                     time.sleep(GATHER_SECONDS)
+                    self._awaited.wait(max(0.0, delivered + APART_SECONDS - time.monotonic()))
                 continue
             try:
                 self._carry(lock)
@@ -104,7 +111,9 @@ class Delivery:
                 self._pause(pause)
                 pause = min(2 * pause, RETRY_MOST)
             else:
-                self._failing, pause = None, RETRY_FIRST
+                self._failing, pause, delivered = None, RETRY_FIRST, time.monotonic()
+                if not self._something_waits() and not self._closing.is_set():
+                    self._awaited.clear()
             with self._progress:
                 self._progress.notify_all()
         lock.release()

@@ -29,7 +29,7 @@ def finish(
         console: Shows the table.
         ended: `completed` where the search came to its end, `interrupted` by the user, or `failed` by Ray.
     """
-    say = partial(console.print, markup=False, highlight=False)
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     csv = plan.folder / "results.csv"
     results.frame().to_csv(csv, index=False)
     artifacts = {"results.csv": csv, "sweep.json": plan.folder / "sweep.json"}

@@ -45,7 +45,7 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
             _lock(stack, plan)
         if plan.options.address != "local":
             plan = _joined(plan, stack)
-        say = partial(console.print, markup=False, highlight=False)
+        say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
         for note in plan.notes:
             say(note)
         materials = gather(plan, say, Compute.from_dict(past.description["compute"]) if past else None)
@@ -112,8 +112,9 @@ def _run(
         ended = search(plan, materials, results, tracker, interrupt, console, past)
         return finish(plan, materials, results, tracker, console, ended)
     except OSError as error:
-        console.print(f"The sweep stopped: {error.strerror or error}. It stays as it is in {plan.folder}; to go on:")
-        console.print(f"  {description.resume_command(plan)}", markup=False, highlight=False)
+        say = partial(console.print, markup=False, highlight=False, soft_wrap=True)  # commands are to be copied
+        say(f"The sweep stopped: {error.strerror or error}. It stays as it is in {plan.folder}; to go on:")
+        say(f"  {description.resume_command(plan)}")
         tracker.close(timeout=2)
         return NOTHING_COMPLETED
     except BaseException:  # a second Ctrl-C: what MLflow has not been told yet stays in the journal

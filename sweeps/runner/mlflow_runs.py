@@ -69,10 +69,11 @@ class RunStart:
 
 @dataclass(slots=True)
 class _OpenRun:
-    """A run in the store, and what is still to be sent to it."""
+    """A run in the store, or still to be made there, and what is to be sent to it."""
 
     run_id: str
     status: str  # that MLflow has
+    new: RunStart | None = None  # to be made with its first batch, which saves a request
     has_params: set[str] = field(default_factory=set)
     stale: set[str] = field(default_factory=set)  # tags of an earlier end that MLflow has
     last_epoch: int = 0  # that is logged or waits
@@ -110,7 +111,7 @@ class SweepRuns:
     @property
     def sweep_run_id(self) -> str | None:
         """MLflow's id of the sweep's run, if there is one yet."""
-        return self._runs[SWEEP].run_id if SWEEP in self._runs else None
+        return self._runs[SWEEP].run_id or None if SWEEP in self._runs else None
 
     def start(self, key: str, start: RunStart) -> None:
         """Make a run, or take up the one that is there."""
@@ -118,7 +119,7 @@ class SweepRuns:
             run = self._run(key)
             run.reopens = run.status != "RUNNING" or bool(run.stale)
         else:
-            run = self._make(key, start)
+            run = self._runs[key] = _OpenRun("", "RUNNING", start)
         # What is there stays: MLflow refuses to change a param.
         run.params += [Param(name, value) for name, value in start.params.items() if name not in run.has_params]
         run.has_params |= start.params.keys()
@@ -160,10 +161,11 @@ class SweepRuns:
             self._known.add(key)
 
     def interrupt_open_trials(self, time: int) -> None:
-        """Close every trial of the sweep that is still running."""
+        """Close every trial of the sweep that is still running. All that waits must be sent."""
         running = {_key(run) for run in self._search("attributes.status = 'RUNNING'")}
         for key in sorted(running - {SWEEP}):
-            if key in self._runs or self._find(key).info.status == "RUNNING":  # not one that was made twice
+            self._runs.pop(key, None)  # where it was made twice, the one that is found again is kept
+            if self._find(key).info.status == "RUNNING":
                 self.end(key, "interrupted", {}, {}, time)
 
     def log_artifact(self, name: str, path: Path) -> None:
@@ -185,6 +187,8 @@ class SweepRuns:
             self._send(run)
 
     def _send(self, run: _OpenRun) -> None:
+        if run.new:
+            self._make(run, run.new)
         if run.reopens:
             if run.status != "RUNNING":
                 self.client.update_run(run.run_id, "RUNNING")
@@ -232,22 +236,24 @@ class SweepRuns:
         return found
 
     def _adopt(self, key: str, stored: Run) -> _OpenRun:
-        run = _OpenRun(stored.info.run_id, stored.info.status, set(stored.data.params), set(_ENDED) & stored.data.tags.keys())
+        params, ended = set(stored.data.params), set(_ENDED) & stored.data.tags.keys()
+        run = _OpenRun(stored.info.run_id, stored.info.status, has_params=params, stale=ended)
         if key != SWEEP and (names := sorted(stored.data.metrics.keys() - set(SUMMARY))):  # each epoch logs all of them
             run.last_epoch = max(point.step for point in self.client.get_metric_history(run.run_id, names[0]))
         if stored.inputs is None or not stored.inputs.dataset_inputs:
             self._log_data(run.run_id)
         return run
 
-    def _make(self, key: str, start: RunStart) -> _OpenRun:
-        tags = self._context | {name: value[:_MAX_TAG] for name, value in start.tags.items()}
-        if key != SWEEP:
+    def _make(self, run: _OpenRun, start: RunStart) -> None:
+        tags = self._context | {name: value[:_MAX_TAG] for name, value in start.tags.items()} | run.tags
+        if run is not self._runs.get(SWEEP):
+            parent = self._run(SWEEP)
+            self._send(parent)  # it may be new too
             shared = {name: self._sweep.tags[name] for name in ("sweep.name", "sweep.study")}
-            tags |= shared | {"mlflow.parentRunId": self._run(SWEEP).run_id}
-        made = self.client.create_run(self._experiment_id, start.time, tags, start.name)
-        self._log_data(made.info.run_id)
-        self._runs[key] = _OpenRun(made.info.run_id, "RUNNING")
-        return self._runs[key]
+            tags |= shared | {"mlflow.parentRunId": parent.run_id}
+        run.run_id = self.client.create_run(self._experiment_id, start.time, tags, start.name).info.run_id
+        run.new, run.tags = None, {}
+        self._log_data(run.run_id)
 
     def _log_data(self, run_id: str) -> None:
         try:

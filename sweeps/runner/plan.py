@@ -158,6 +158,21 @@ def gather(plan: Plan, say: Callable[[str], None], compute: Compute | None = Non
     )
 
 
+def mend(plan: Plan, materials: Materials, say: Callable[[str], None]) -> None:
+    """Decode and fetch again what was deleted from the cache since `gather`.
+
+    Raises:
+        Refused: It cannot be had any more, or is no longer what it was.
+    """
+    files = [path for path in materials.weights.values() if path]
+    if dataset.present(materials.data.path) and all(path.is_file() for path in files):
+        return
+    say(f"{plan.cache} was deleted from: data and weights are made ready again.")
+    again = gather(plan, say, materials.compute)
+    if (again.data.digest, again.digests) != (materials.data.digest, materials.digests):
+        raise Refused(["data and weights must stay as they were while a sweep runs, but they have changed: --resume says how."])
+
+
 def local_slots(options: Options) -> tuple[Slots, tuple[str, ...]]:
     """Slots of this machine, and the line to show where a GPU was hoped for.
 

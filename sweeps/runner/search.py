@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from ray import tune
@@ -16,7 +16,7 @@ from search_spaces.space import Arm
 from sweeps.runner import tracking, winner
 from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.mlflow_store import one_line
-from sweeps.runner.plan import Materials, Plan
+from sweeps.runner.plan import Materials, Plan, mend
 from sweeps.runner.progress import Progress
 from sweeps.runner.results import Outcome, Results
 from sweeps.runner.resume import PastTrial
@@ -64,7 +64,7 @@ def search(
             plan.arms,
             plan.trials_per_arm,
             plan.options.seed,
-            partial(_trial_config, plan, materials, {trial.trial_id: trial for trial in past}),
+            partial(_trial_config, plan, materials, {trial.trial_id: trial for trial in past}, progress.say),
             stop=lambda: interrupt.requested or time.monotonic() > deadline,
             skip=watcher.hopeless.__contains__,
             past=past,
@@ -114,8 +114,16 @@ def _tuner(plan: Plan, searcher: ArmSearcher, scheduler: ArmScheduler | None, wa
 
 
 def _trial_config(
-    plan: Plan, materials: Materials, past: dict[str, PastTrial], trial_id: str, arm: Arm, number: int, recipe: Recipe
+    plan: Plan,
+    materials: Materials,
+    past: dict[str, PastTrial],
+    say: Callable[[str], None],
+    trial_id: str,
+    arm: Arm,
+    number: int,
+    recipe: Recipe,
 ) -> TrialConfig:
+    mend(plan, materials, say)
     pair = recipe.weights, recipe.backbone
     weights = materials.weights[pair]
     return {

@@ -272,7 +272,7 @@ def test_killed_at_any_call_and_started_again_it_is_whole(
     assert number > 30
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(12))
 def test_failing_and_killed_at_random_it_is_whole(
     whole: Path, stores: dict[str, FakeMlflow], monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -308,13 +308,13 @@ def test_a_run_that_was_made_twice_is_there_once(whole: Path, stores: dict[str, 
     store = stores[URI]
 
     def twice(call: str, number: int, done: bool) -> None:  # the client asks again, and both requests arrive
-        if call == "create_run" and done and len(store.runs) in (2, 4):
+        if call == "create_run" and done and len(store.runs) in (2, 4, 6):
             first = list(store.runs.values())[-1]
             store.do_create_run("study", 0, first.tags, first.name)
 
     store.fault = twice
     _carry(whole)
-    assert len(store.runs) == 7
+    assert len(store.runs) == 8
     _check(store)
 
 
@@ -539,7 +539,7 @@ def test_a_real_database_that_loses_a_table_is_waited_for(store: tuple[str, Path
     assert _statuses(store) == {SWEEP: "RUNNING", A: "FINISHED"}
 
 
-@pytest.mark.parametrize("number", range(3, 60, 8))
+@pytest.mark.parametrize("number", range(3, 45, 8))
 def test_a_real_database_after_a_kill(
     store: tuple[str, Path], whole: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:

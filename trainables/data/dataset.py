@@ -18,7 +18,7 @@ from trainables.data.problems import DataError, reason
 from trainables.data.sources import find
 from trainables.data.splits import Caps, Choice, choose
 
-__all__ = ["Caps", "DataError", "Dataset", "Split", "Summary", "inspect", "prepare", "read"]
+__all__ = ["Caps", "DataError", "Dataset", "Split", "Summary", "inspect", "prepare", "present", "read"]
 
 CODE_VERSION = 1  # raise it when the same input would give other arrays
 DECODE_SCALE = 1.25  # stored side over image_size: room for random crops
@@ -105,6 +105,11 @@ def inspect(data: str, *, caps: Caps, seed: int, cache: Path) -> Summary:
     listing = source.preview()
     choice = choose(listing, caps=caps, seed=seed)
     return Summary(name=source.name, source=data, classes=listing.classes, counts=choice.counts, notes=choice.notes)
+
+
+def present(path: Path) -> bool:
+    """Whether a data set that `prepare` left in the cache is still there."""
+    return entry_meta(path) is not None
 
 
 def read(path: Path) -> Dataset:

@@ -105,7 +105,7 @@ def _shorter_side(path: Path) -> int | str:
         if not path.is_file():  # a pipe would never end
             return f"{path} must be an image, but it is a dead link, a pipe or a device: replace or remove it."
         with Image.open(path, formats=FORMATS) as image:
-            return min(image.size) or f"{path} must be an image, but it has no pixels: replace or remove it."
+            return min(image.size)
     except UnidentifiedImageError:
         found = "it is empty" if path.stat().st_size == 0 else "its first bytes are no image's"
         return f"{path} must be an image, but {found}: replace or remove it."

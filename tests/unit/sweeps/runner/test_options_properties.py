@@ -121,7 +121,7 @@ def refused(arguments: Sequence[str]) -> tuple[str, ...]:
     return refusal.value.problems
 
 
-@settings(derandomize=True, deadline=None, max_examples=600)
+@settings(derandomize=True, deadline=None, max_examples=300)
 @given(COMMAND_LINES)
 @example(["--dry-run=1", "--trials"])
 @example(["--data", "\ud800"])

@@ -224,3 +224,66 @@ def test_two_files_for_a_kaggle_id_are_refused(tmp_path: Path) -> None:
     root = breeds(tmp_path / "dogs", "id,breed\n" + lines_of(18))
     Image.new("RGB", (6, 6)).save(root / "train" / "004.png")
     assert "'004' has 2" in one_problem(root)
+
+
+def test_one_image_under_two_kaggle_ids_is_refused(tmp_path: Path) -> None:
+    """It could be in train and in test, or have two labels."""
+    fill(tmp_path / "k" / "train", 20)
+    rows = [f"{number:03},{number % 2}\n" for number in range(20)]
+    (tmp_path / "k" / "labels.csv").write_text("id,label\n" + "".join(rows) + "003.png,1\n")
+    line = one_problem(tmp_path / "k")
+    assert "An image must have one id in" in line
+    assert "'003.png' has '003' and '003.png'" in line
+
+
+def test_a_kaggle_id_leads_nowhere_but_into_train(tmp_path: Path) -> None:
+    fill(tmp_path / "k" / "train", 20)
+    fill(tmp_path, 1)
+    rows = "".join(f"{number:03},{number % 2}\n" for number in range(20))
+    for odd in ("../../000", f"{tmp_path}/000", "../train/000", ".", ".."):
+        (tmp_path / "k" / "labels.csv").write_text(f"id,label\n{rows}{odd},1\n")
+        assert f"but 1 have none, such as {odd!r}" in one_problem(tmp_path / "k")
+
+
+def test_a_long_line_of_a_table_is_cut(tmp_path: Path) -> None:
+    fill(tmp_path / "k" / "train", 20)
+    rows = "".join(f"{number:03},{number % 2}\n" for number in range(20))
+    (tmp_path / "k" / "labels.csv").write_text(f"id,label\n{rows}{',' * 100_000}\n")
+    assert len(one_problem(tmp_path / "k")) < 500
+
+
+@pytest.mark.timeout(20)
+def test_pipes_devices_and_dead_links_are_all_named(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        fill(tmp_path / "p" / name, 9)
+    os.mkfifo(tmp_path / "p" / "cat" / "pipe.png")
+    (tmp_path / "p" / "dog" / "zero.png").symlink_to("/dev/zero")
+    (tmp_path / "p" / "dog" / "dead.png").symlink_to("nowhere")
+    (tmp_path / "p" / "dog" / "loop.png").symlink_to("loop.png")
+    lines = problems(tmp_path / "p")
+    assert [Path(line.split()[0]).name for line in lines] == ["pipe.png", "dead.png", "loop.png", "zero.png"]
+    assert all("a dead link, a pipe or a device" in line for line in lines)
+
+
+def test_links_to_images_outside_are_followed(tmp_path: Path) -> None:
+    fill(tmp_path / "store", 18)
+    for name, numbers in (("cat", range(9)), ("dog", range(9, 18))):
+        (tmp_path / "p" / name).mkdir(parents=True)
+        for number in numbers:
+            (tmp_path / "p" / name / f"{number}.png").symlink_to(tmp_path / "store" / f"{number:03}.png")
+    assert sum(look(tmp_path / "p").counts["train"].values()) == 6
+
+
+def test_a_class_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    for name in ("cat", os.fsdecode(b"caf\xe9")):
+        fill(tmp_path / "p" / name, 9)
+    assert "A class must have a name in UTF-8" in one_problem(tmp_path / "p")
+
+
+def test_names_with_line_breaks_stay_on_their_line(tmp_path: Path) -> None:
+    for name in ("cat", "a\nb"):
+        fill(tmp_path / "p\nq" / name, 9)
+    (tmp_path / "p\nq" / "cat" / "x\ny.png").touch()
+    assert "p\\nq/cat/x\\ny.png must be an image" in one_problem(tmp_path / "p\nq")
+    (tmp_path / "p\nq" / "cat" / "x\ny.png").unlink()
+    assert look(tmp_path / "p\nq").classes == ("a\nb", "cat")

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import io
+import os
 import pickle
+import struct
+import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,16 @@ class Bomb:
 def save(path: Path, **arrays: Any) -> Path:
     np.savez(path, **arrays)
     return path
+
+
+def member(path: Path, name: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> None:
+    """Add to an .npz what numpy would not write."""
+    with zipfile.ZipFile(path, "a", compression) as archive:
+        archive.writestr(name, content)
+
+
+def forged(header: str, content: bytes = b"") -> bytes:
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + content
 
 
 def problems(path: Path) -> tuple[str, ...]:
@@ -126,8 +141,6 @@ def test_a_file_that_is_no_zip_is_refused(tmp_path: Path, content: bytes) -> Non
 
 
 def test_a_member_that_is_no_array_is_refused_and_never_unpickled(tmp_path: Path) -> None:
-    import zipfile
-
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("x_train.npy", pickle.dumps(Bomb()))
     assert "x_train must be a plain array" in problems(tmp_path / "a.npz")[0]
@@ -148,3 +161,99 @@ def test_damaged_pixels_are_found_when_they_are_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.npz must be an undamaged \.npz"):
         prepare(str(path), image_size=8, caps=ALL, seed=0, cache=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
+
+
+# Files that were made to do harm
+
+
+@pytest.mark.timeout(20)
+def test_a_header_of_items_without_bytes_takes_no_memory(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.npz", x_train=X, y_train=Y)
+    member(path, "classes.npy", forged("{'descr': '<U0', 'fortran_order': False, 'shape': (999999999999,)}"))
+    assert "classes must be a plain array, but has items without bytes" in problems(path)[0]
+
+
+@pytest.mark.timeout(20)
+def test_an_array_larger_than_the_memory_is_refused(tmp_path: Path) -> None:
+    size = 10**15
+    header = forged(f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({size // 300}, 10, 10, 3)}}")
+    path = save(tmp_path / "a.npz", x_val=X, y_val=Y)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("y_train.npy", forged(f"{{'descr': '|i1', 'fortran_order': False, 'shape': ({size // 300},)}}"))
+        archive.writestr("x_train.npy", header)
+        for name, claimed in (("x_train.npy", size // 300 * 300), ("y_train.npy", size // 300)):
+            archive.getinfo(name).file_size += claimed
+    assert "a.npz must be an undamaged .npz, but" in problems(path)[0]
+
+
+@pytest.mark.parametrize(
+    "header", ["{'descr': (", "-" * 9000 + "1", "(" * 9000, "{'descr': '(1(,)f', 'fortran_order': False, 'shape': ()}"]
+)
+def test_a_header_that_no_parser_takes_is_refused(header: str, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.npz", y_train=Y)
+    member(path, "x_train.npy", forged(header))
+    assert "x_train must be a plain array" in problems(path)[0]
+
+
+def test_a_zip_behind_another_file_is_read_as_a_zip(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.npz", x_train=X, y_train=Y)
+    array = io.BytesIO()
+    np.save(array, X)
+    path.write_bytes(array.getvalue() + path.read_bytes())  # numpy.load would give that array
+    assert prepare(str(path), image_size=8, caps=ALL, seed=0, cache=tmp_path / "cache").classes == ("0", "1")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_array_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    for number, name in enumerate(("x_train.npy", "x_train")):
+        path = save(tmp_path / f"a{number}.npz", x_train=X, y_train=Y)
+        array = io.BytesIO()
+        np.save(array, X / 2)
+        member(path, name, array.getvalue())
+        assert "x_train must be a plain array, but is there twice" in problems(path)[0]
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_is_found_in_any_compression(compression: int, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.npz", y_train=Y)
+    array = io.BytesIO()
+    np.save(array, X)
+    member(path, "x_train.npy", array.getvalue(), compression)
+    whole = path.read_bytes()
+    for start in range(1500, 5000, 250):
+        path.write_bytes(whole[:start] + bytes(60) + whole[start + 60 :])
+        with pytest.raises(DataError, match=r"a\.npz"):
+            prepare(str(path), image_size=8, caps=ALL, seed=0, cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("characters", [0xD800, 0x110000, 2**32 - 1])
+def test_names_that_are_no_text_are_refused(characters: int, tmp_path: Path) -> None:
+    names = np.array([characters, ord("a")] * 10, "<u4").view("<U1")
+    assert "a.npz must be an undamaged .npz" in problems(save(tmp_path / "a.npz", x_train=X, y_train=names))[0]
+
+
+@pytest.mark.timeout(20)
+def test_many_names_of_classes_are_compared_in_no_time(tmp_path: Path) -> None:
+    names = np.array([*map(str, range(300_000)), "0"])
+    path, started = save(tmp_path / "a.npz", x_train=X, y_train=Y, classes=names), time.monotonic()
+    assert "classes must be different names, but '0'" in problems(path)[0]
+    assert time.monotonic() - started < 10
+
+
+def test_many_other_arrays_of_odd_names_are_one_short_line(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.npz", x_train=X, y_train=Y, **{f"a\n{number}": Y for number in range(99)})
+    (note,) = (note for note in inspect(str(path), caps=ALL, seed=0, cache=tmp_path).notes if "other names" in note)
+    assert note.endswith("and 89 more")
+    assert note.isprintable()
+
+
+def test_a_file_of_python_2_gives_no_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    path = save(tmp_path / "a.npz", y_train=Y)
+    member(path, "x_train.npy", forged("{'descr': '|u1', 'fortran_order': False, 'shape': (20L, 2L, 2L), }\n", bytes(80)))
+    prepare(str(path), image_size=8, caps=ALL, seed=0, cache=tmp_path / "cache")
+    assert not recwarn.list
+
+
+def test_a_pipe_is_no_npz(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.npz")
+    assert "a.npz" in problems(tmp_path / "a.npz")[0]
