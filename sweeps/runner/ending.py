@@ -49,7 +49,8 @@ def finish(
     console.print(arm_table(results, plan.arms, plan.slots))
     if shipped:
         say(winner.register(plan, materials, tracker, shipped, move_alias=whole))
-    if problem := tracker.close(timeout=60.0 if ended is Outcome.COMPLETED else STOPPED_WITHIN_S):
+    hopeful = ended is Outcome.COMPLETED and not tracker.problem()  # where MLflow is away, `register` has waited already
+    if problem := tracker.close(timeout=60.0 if hopeful else STOPPED_WITHIN_S):
         say(problem)
     done = f"{sum(r.outcome is not Outcome.INTERRUPTED for r in results.ended())} of {results.total} trials"
     if ended is Outcome.INTERRUPTED:

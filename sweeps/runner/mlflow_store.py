@@ -92,7 +92,10 @@ def one_line(error: BaseException) -> str:
     """The line of an error's message that says what went wrong, without a password."""
     lines = [line.strip() for line in str(error).splitlines()]
     said = [line for line in lines if line and not line.startswith("(raised as a result of")]  # SQLAlchemy's preamble
-    return re.sub(r"://[^\s/:@]*:[^\s/@]*@", "://***@", (said or [type(error).__name__])[0])[:_MAX_REASON]
+    line = (said or [type(error).__name__])[0]
+    if line.startswith("API request to ") and (cause := re.search(r"\[Errno -?\d+\] ([^'\")]+)|(Read timed out)", line)):
+        return cause[1] or cause[2]  # out of a sentence of 400 characters
+    return re.sub(r"://[^\s/:@]*:[^\s/@]*@", "://***@", line)[:_MAX_REASON]
 
 
 def is_refusal(error: Exception) -> bool:

@@ -1,5 +1,6 @@
 """The champion as a user loads it: through MLflow's two ways, held against the checkpoint."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,22 @@ def test_a_champion_that_is_told_again_is_the_one_that_is_there(store: tuple[str
     assert int(client.get_model_version_by_alias("again", "champion").version) == later.version  # it is not moved back
 
 
+def test_a_sweep_tells_its_champion_and_waits_for_it(store: tuple[str, Path], checkpoint: Path) -> None:
+    tracker = _sweep(*store, "seventh")
+    assert tracker.champion() is None  # none was told
+    told = {"recipe": RECIPE.as_dict(), "classes": CLASSES, "move_alias": True, "description": "**81.4%**"}
+    tracker.finish_sweep("completed")
+    tracker.register_champion(name="told", checkpoint=checkpoint, **told)
+    assert tracker.champion() == Champion(name="told", version=1, uri="models:/told@champion")
+    assert MlflowClient(store[0]).get_model_version("told", "1").tags["sweep.name"] == "seventh"
+    gone = checkpoint.with_name("gone.pt")
+    tracker.register_champion(name="told", checkpoint=gone, **told)
+    assert tracker.champion() is None
+    line = tracker.close()
+    assert line is not None
+    assert re.fullmatch(r"MLflow refused 1 event: The champion could not be registered as 'told' at .*gone\.pt\.", line)
+
+
 @pytest.mark.parametrize("call", ["log_model_artifacts", "finalize_logged_model", "log_outputs", "create_model_version"])
 @pytest.mark.parametrize("done", [False, True])
 def test_a_crash_while_registering_leaves_one_version_and_one_model(
@@ -158,7 +175,7 @@ def test_a_crash_while_registering_leaves_one_version_and_one_model(
     assert len(models) == len(outputs) == 1
 
 
-def _register(uri: str, storage: Path, checkpoint: Path, *, sweep_name: str, move_alias: bool, name: str = NAME) -> Champion:
+def _sweep(uri: str, storage: Path, sweep_name: str) -> Tracker:
     folder = storage / "sweeps" / sweep_name
     folder.mkdir(parents=True)
     tracker = Tracker(uri, storage, Journal(folder / "trials.jsonl"))
@@ -170,6 +187,11 @@ def _register(uri: str, storage: Path, checkpoint: Path, *, sweep_name: str, mov
         dataset=TrackedData(name="digits", digest="0" * 16, source="sklearn", num_images={"train": 10}),
         description="Does depth pay?",
     )
+    return tracker
+
+
+def _register(uri: str, storage: Path, checkpoint: Path, *, sweep_name: str, move_alias: bool, name: str = NAME) -> Champion:
+    tracker = _sweep(uri, storage, sweep_name)
     try:
         return _told(uri, tracker.sweep_run_id(), checkpoint, sweep_name=sweep_name, move_alias=move_alias, name=name)
     finally:

@@ -22,6 +22,7 @@ from sweeps.runner.courier import Courier
 from sweeps.runner.delivery import sync
 from sweeps.runner.journal import Journal
 from sweeps.runner.mlflow_runs import SUMMARY, TrackedData
+from sweeps.runner.mlflow_store import is_refusal, one_line
 from sweeps.runner.tracking import Tracker, TrackingError
 
 DATA = TrackedData(name="digits", digest="5f3a", source="sklearn", num_images={"train": 500})
@@ -511,8 +512,6 @@ def test_ended_trials_take_no_memory(folder: Path, stores: dict[str, FakeMlflow]
 
 @pytest.mark.parametrize("code", ["INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "NOT_IMPLEMENTED"])
 def test_refusals_are_told_from_outages(code: str) -> None:
-    from sweeps.runner.mlflow_store import is_refusal
-
     assert is_refusal(MlflowException("no", ErrorCode.Value(code)))
     assert not is_refusal(
         MlflowException("(psycopg2.InterfaceError) connection already closed", ErrorCode.Value("BAD_REQUEST"))
@@ -522,6 +521,26 @@ def test_refusals_are_told_from_outages(code: str) -> None:
     assert is_refusal(FileNotFoundError("best.pt"))
     assert is_refusal(TypeError("a bug"))
     assert not is_refusal(TimeoutError("no answer"))
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("disk full\nand a traceback", "disk full"),
+        (
+            "(raised as a result of Query-invoked autoflush)\n(sqlite3.OperationalError) locked",
+            "(sqlite3.OperationalError) locked",
+        ),
+        ("cannot reach http://anna:secret@host/x", "cannot reach http://***@host/x"),
+        (
+            "API request to http://h:5000/api/2.0/mlflow/x failed with exception HTTPConnectionPool(host='h', port=5000): "
+            "Max retries exceeded with url: /api (Caused by NewConnectionError('Failed: [Errno 111] Connection refused'))",
+            "Connection refused",
+        ),
+    ],
+)
+def test_a_reason_is_one_short_line_without_a_password(said: str, line: str) -> None:
+    assert one_line(MlflowException(said)) == line
 
 
 def test_a_real_database_that_loses_a_table_is_waited_for(store: tuple[str, Path], folder: Path) -> None:
