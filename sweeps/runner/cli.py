@@ -123,5 +123,4 @@ def _quick_imports() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
         gc.enable()

@@ -63,6 +63,7 @@ def finish(
         say(f"No trial completed: {plan.folder / 'results.csv'}")
         return NOTHING_COMPLETED
     if len(results.ended()) < results.total:
-        say(f"{done} ran. For the others:\n  {resume_command(plan)}")
+        why = "The time limit was reached: " if plan.options.time_limit else ""
+        say(f"{why}{done} ran. For the others:\n  {resume_command(plan)}")
     say(f"Results: {plan.folder}")
     return DONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,6 +24,9 @@ from trainables.data import dataset
 from trainables.data.dataset import Caps, Dataset, Summary
 from trainables.device import count_gpus
 from trainables.weights import digest
+
+LEAST_FREE = 20 * 2**20
+"""Bytes that a sweep's record and MLflow's database need; with less there is no point in starting."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -243,9 +247,12 @@ def _check_storage(storage: Path, name: str | None) -> None:
     try:
         with tempfile.TemporaryFile(dir=parent):
             pass
+        free = shutil.disk_usage(parent).free
     except OSError as error:
         reason = error.strerror or str(error)
         raise ValueError(f"--storage must be a folder that can be written to, but {parent} cannot ({reason}).") from error
+    if free < LEAST_FREE:
+        raise ValueError(f"--storage must have {LEAST_FREE >> 20} MiB of free space, but {parent} has {free >> 20}: make room.")
 
 
 def _cache(storage: Path) -> Path:

@@ -81,14 +81,14 @@ class Driver:
         return False
 
     def table(self) -> list[tuple[Any, ...]]:
-        return [(t.trial_id, t.sample, [e[SCORE] for e in t.epochs], t.end) for t in self.journal.values()]
+        return [(t.trial_id, t.sample, [e[SCORE] for e in t.epochs], t.outcome) for t in self.journal.values()]
 
 
 @pytest.fixture(scope="module")
 def whole() -> list[tuple[Any, ...]]:
     driver = Driver()
     driver.run()
-    assert {end["outcome"] for *_, end in driver.table()} == {"completed", "pruned", "diverged"}
+    assert {outcome.value for *_, outcome in driver.table()} == {"completed", "pruned", "diverged"}
     return driver.table()
 
 
