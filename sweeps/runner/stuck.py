@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.session import end_process
+from trainables.ray_trial import WORKER
 
-WORKER = "worker.json"  # written by the worker into the trial's checkpoint folder
 CHECKED_EVERY = 1.0  # seconds
 
 

@@ -15,6 +15,7 @@ from sweeps.runner import tracking
 from sweeps.runner.results import Outcome, Results, TrialRecord, epochs_of, outcome_of
 from sweeps.runner.stuck import StuckTrials
 from trainables import recipe as names
+from trainables.ray_trial import DISK_FULL
 from trainables.recipe import EPOCH, MICRO_BATCH, SCORE, Recipe
 
 REPORTED = (
@@ -31,7 +32,6 @@ REPORTED = (
 
 SAME_FAILURES = 3
 """Trials of an arm that fail for one reason, before any has completed, after which the arm gets no more."""
-DISK_FULL = "disk-full"  # kind of failure
 
 
 class Watcher(Callback):

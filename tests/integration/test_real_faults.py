@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from benchmarks.soak import workers_of
 from tests.integration.conftest import STUDY, environment, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -72,7 +73,7 @@ def test_a_killed_worker_costs_at_most_an_epoch_and_every_epoch_is_recorded_once
         while not list(folder.glob("*/last-*.pt")):
             assert sweep.poll() is None
             time.sleep(0.05)
-        for pid in _workers_of(sweep.pid):
+        for pid in workers_of(sweep.pid):
             os.kill(pid, signal.SIGKILL)
         out, _ = sweep.communicate(timeout=300)
     assert sweep.returncode == 0, out
@@ -84,17 +85,3 @@ def test_a_killed_worker_costs_at_most_an_epoch_and_every_epoch_is_recorded_once
         assert trial.data.tags["sweep.outcome"] == "completed"
         steps = [point.step for point in client.get_metric_history(trial.info.run_id, "val/accuracy")]
         assert sorted(steps) == [1, 2, 3, 4, 5, 6]
-
-
-def _workers_of(driver: int) -> list[int]:
-    """Processes below the driver that train, by the name Ray gives them."""
-    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout.splitlines()[1:]
-    rows = [(int(pid), int(parent), arguments) for pid, parent, arguments in (line.split(None, 2) for line in listed)]
-    parents = {pid: parent for pid, parent, _ in rows}
-
-    def below(pid: int) -> bool:
-        while pid in parents and pid != driver:
-            pid = parents[pid]
-        return pid == driver
-
-    return [pid for pid, _, arguments in rows if arguments.startswith("ray::ImplicitFunc") and below(pid)]
