@@ -1,0 +1,246 @@
+"""MLflow is away, slow, refuses or is shared, while a sweep's journal is delivered."""
+
+import re
+import sqlite3
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import ErrorCode
+
+from sweeps.runner.delivery import sync
+from sweeps.runner.journal import Journal
+from sweeps.runner.mlflow_store import is_refusal, one_line
+from sweeps.runner.tracking import Tracker, TrackingError
+from tests.integration import fake_mlflow
+from tests.integration.fake_mlflow import (
+    SWEEP,
+    URI,
+    A,
+    B,
+    C,
+    D,
+    FakeMlflow,
+    Killed,
+    carry_it,
+    check_store,
+    counted_it,
+    open_tracker,
+    start_trial,
+    statuses_in,
+    wait_until,
+)
+
+stores = fake_mlflow.stores
+folder = fake_mlflow.folder
+whole = fake_mlflow.whole
+
+
+def test_an_outage_is_one_line_and_then_forgotten(
+    folder: Path, stores: dict[str, FakeMlflow], capfd: pytest.CaptureFixture[str]
+) -> None:
+    tracker = open_tracker(folder)
+    assert tracker.flush()
+    assert tracker.problem() is None
+
+    def down(*_: Any) -> None:
+        raise MlflowException("connection refused\nand a traceback")
+
+    stores[URI].fault = down
+    for number in range(3):
+        start_trial(tracker, f"arm/{number:03}")
+    line = wait_until(tracker.problem)
+    assert re.fullmatch(
+        r"MLflow has not answered for \d+ s \(connection refused\); [123] events? waits? in trials\.jsonl\.", line
+    ), line
+    assert not tracker.flush(0.2)
+    stores[URI].fault = lambda *_: None
+    assert tracker.flush(10)
+    assert tracker.problem() is None
+    assert tracker.close() is None
+    assert Counter(run.name for run in stores[URI].runs.values()) == Counter([SWEEP, "arm/000", "arm/001", "arm/002"])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_store_that_stays_away_is_one_line_at_the_end_and_gets_all_later(folder: Path, stores: dict[str, FakeMlflow]) -> None:
+    def down(*_: Any) -> None:
+        raise MlflowException("connection refused")
+
+    stores[URI].fault = down
+    tracker = open_tracker(folder)
+    start_trial(tracker, A)
+    assert tracker.close(0.3) == "2 events are not in MLflow yet (connection refused): `dvt sync s1` delivers them."
+    with pytest.raises(TrackingError, match=r"2 events are not in MLflow yet \(connection refused\): `dvt sync s1`"):
+        sync(folder, URI, folder.parents[1])
+    stores[URI].fault = lambda *_: None
+    assert sync(folder, URI, folder.parents[1]) == "2 events were delivered: MLflow has all of s1."
+    assert sync(folder, URI, folder.parents[1]) == "MLflow has all of s1 already."
+    assert Counter(run.name for run in stores[URI].runs.values()) == Counter([SWEEP, A])
+
+
+def test_a_sweep_that_goes_on_delivers_what_was_left(whole: Path, stores: dict[str, FakeMlflow]) -> None:
+    tracker = Tracker(URI, whole.parents[1], Journal(whole / "trials.jsonl"))
+    assert tracker.close() is None
+    check_store(stores[URI])
+
+
+def test_an_event_that_another_hand_appended_is_delivered(folder: Path, stores: dict[str, FakeMlflow]) -> None:
+    tracker = open_tracker(folder)
+    assert tracker.flush()
+    tracker._journal.append({"event": "resumed", "changes": [], "trials_per_arm": 7})
+    sweep = next(iter(stores[URI].runs.values()))
+    wait_until(lambda: sweep.tags.get("sweep.trials_per_arm") == "7")
+    assert tracker.close() is None
+
+
+def test_sync_stands_back_while_the_driver_delivers(folder: Path, stores: dict[str, FakeMlflow]) -> None:
+    tracker = open_tracker(folder)
+    assert tracker.flush()
+    assert sync(folder, URI, folder.parents[1]) == "s1 is being delivered by another process: nothing to do."
+    assert tracker.close() is None
+    assert sync(folder, URI, folder.parents[1]) == "MLflow has all of s1 already."
+
+
+def test_the_driver_waits_while_sync_delivers(folder: Path, stores: dict[str, FakeMlflow]) -> None:
+    with FileLock(folder / "mlflow.lock"):
+        tracker = open_tracker(folder)
+        assert "another process delivers" in wait_until(tracker.problem)
+        assert not stores[URI].runs
+    assert tracker.close() is None
+    assert {run.name for run in stores[URI].runs.values()} == {SWEEP}
+
+
+def test_a_slow_store_delays_nobody(folder: Path, stores: dict[str, FakeMlflow]) -> None:
+    stores[URI].seconds = 2.0
+    tracker = open_tracker(folder)
+    started = time.perf_counter()
+    for number in range(50):
+        start_trial(tracker, f"arm/{number:03}")
+        tracker.trial_reported(f"arm/{number:03}", [{"epoch": 1, "score": 0.1, "val/loss": 1.0}])
+        tracker.trial_ended(f"arm/{number:03}", "completed")
+    assert tracker.problem() is None
+    assert time.perf_counter() - started < 1
+    line = tracker.close(0.2)
+    assert line is not None
+    assert re.fullmatch(r"\d+ events are not in MLflow yet: `dvt sync s1` delivers them\.", line)
+
+
+def test_a_store_that_hangs_keeps_nobody_waiting_and_loses_nothing(folder: Path, stores: dict[str, FakeMlflow]) -> None:
+    go_on = threading.Event()
+    stores[URI].fault = lambda *_: go_on.wait(20) and None
+    tracker = open_tracker(folder)
+    assert not tracker.flush(timeout=0.3)
+    assert tracker.close(timeout=0.3) == "1 event is not in MLflow yet: `dvt sync s1` delivers them."
+    go_on.set()
+
+
+def test_a_damaged_journal_is_said(folder: Path, stores: dict[str, FakeMlflow]) -> None:
+    tracker = open_tracker(folder)
+    assert tracker.flush()
+    path = folder / "trials.jsonl"
+    with path.open("ab") as file:
+        file.write(b"no event\n")
+    tracker.close()
+    with path.open("ab") as file:
+        file.write(b'{"event": "tags", "time": 1, "trial_id": "x", "tags": {}}\n')
+    with pytest.raises(TrackingError, match="line 2 does not"):
+        sync(folder, URI, folder.parents[1])
+
+
+def test_ended_trials_take_no_memory(folder: Path, stores: dict[str, FakeMlflow]) -> None:
+    tracker = open_tracker(folder)
+    for number in range(200):
+        trial_id = f"arm/{number:03}"
+        start_trial(tracker, trial_id)
+        tracker.trial_reported(trial_id, [{"epoch": 1, "score": 0.1, "val/loss": 1.0}])
+        tracker.trial_ended(trial_id, "completed")
+    assert tracker.flush()
+    writer = tracker._delivery._courier._writer
+    assert writer is not None
+    assert list(writer._runs._runs) == [""]
+    assert not writer._runs._known
+    tracker.trial_tagged("arm/007", {"late": "yes"})  # found again
+    assert tracker.close() is None
+    assert next(run for run in stores[URI].runs.values() if run.name == "arm/007").tags["late"] == "yes"
+
+
+@pytest.mark.parametrize("code", ["INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "NOT_IMPLEMENTED"])
+def test_refusals_are_told_from_outages(code: str) -> None:
+    assert is_refusal(MlflowException("no", ErrorCode.Value(code)))
+    assert not is_refusal(
+        MlflowException("(psycopg2.InterfaceError) connection already closed", ErrorCode.Value("BAD_REQUEST"))
+    )
+    for passing in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "PERMISSION_DENIED"):
+        assert not is_refusal(MlflowException("later", ErrorCode.Value(passing)))
+    assert is_refusal(FileNotFoundError("best.pt"))
+    assert is_refusal(TypeError("a bug"))
+    assert not is_refusal(TimeoutError("no answer"))
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("disk full\nand a traceback", "disk full"),
+        (
+            "(raised as a result of Query-invoked autoflush)\n(sqlite3.OperationalError) locked",
+            "(sqlite3.OperationalError) locked",
+        ),
+        ("cannot reach http://anna:secret@host/x", "cannot reach http://***@host/x"),
+        (
+            "API request to http://h:5000/api/2.0/mlflow/x failed with exception HTTPConnectionPool(host='h', port=5000): "
+            "Max retries exceeded with url: /api (Caused by NewConnectionError('Failed: [Errno 111] Connection refused'))",
+            "Connection refused",
+        ),
+    ],
+)
+def test_a_reason_is_one_short_line_without_a_password(said: str, line: str) -> None:
+    assert one_line(MlflowException(said)) == line
+
+
+def test_a_real_database_that_loses_a_table_is_waited_for(store: tuple[str, Path], folder: Path) -> None:
+    tracker = open_tracker(folder, store[0])
+    assert tracker.flush()
+    with sqlite3.connect(store[1] / "mlflow.db") as database:
+        database.execute("alter table metrics rename to away")
+    start_trial(tracker, A)
+    tracker.trial_reported(A, [{"epoch": 1, "score": 0.1, "val/loss": 1.0}])
+    tracker.trial_ended(A, "completed")
+    assert "no such table: metrics" in wait_until(tracker.problem)
+    with sqlite3.connect(store[1] / "mlflow.db") as database:
+        database.execute("alter table away rename to metrics")
+    assert tracker.close() is None
+    assert statuses_in(store) == {SWEEP: "RUNNING", A: "FINISHED"}
+
+
+@pytest.mark.parametrize("number", range(3, 45, 8))
+def test_a_real_database_after_a_kill(
+    store: tuple[str, Path], whole: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    calls, names = 0, [name[3:] for name in vars(FakeMlflow) if name.startswith("do_")]
+    with monkeypatch.context() as patched:
+
+        def tick() -> None:
+            nonlocal calls
+            calls += 1
+            if calls >= number:
+                raise Killed
+
+        for name in names:
+            patched.setattr(MlflowClient, name, counted_it(getattr(MlflowClient, name), tick))
+        with pytest.raises(Killed):
+            carry_it(whole, store[0])
+    assert carry_it(whole, store[0]).refused == 0
+    client = MlflowClient(store[0])
+    runs = client.search_runs([client.get_experiment_by_name("study").experiment_id])
+    assert Counter(run.info.run_name for run in runs) == Counter([SWEEP, A, B, C, D])
+    for run in runs:
+        steps = [point.step for point in client.get_metric_history(run.info.run_id, "val/accuracy")]
+        assert steps == list(range(1, {A: 3, B: 3, C: 4}.get(run.info.run_name, 0) + 1))
+        assert len(client.get_metric_history(run.info.run_id, "wall_seconds")) == {SWEEP: 0, B: 2}.get(run.info.run_name, 1)
+    assert statuses_in(store) == {SWEEP: "FINISHED", A: "FINISHED", B: "FINISHED", C: "FINISHED", D: "FAILED"}
