@@ -9,7 +9,7 @@ Result:  not run in full yet; `--preset demo` answers for a toy task, see README
 """
 
 from search_spaces.depth_vs_tricks import SPACE
-from sweeps.runner import Sweep, main
+from sweeps.runner import Contrast, Sweep, main
 
 SWEEP = Sweep(
     name="depth_vs_tricks",
@@ -17,6 +17,16 @@ SWEEP = Sweep(
     space=SPACE,
     trials_per_arm=24,
     demo_arms="resnet18/*,resnet34/*",  # two depths in two minutes on two cores
+    contrasts=(
+        Contrast(name="tricks", weights={"*/tricks": 1, "*/plain": -1}),
+        Contrast(
+            name="depth, linear trend", weights={"resnet50/*": 1, "resnet18/*": -1}
+        ),  # the middle weighs 0
+        Contrast(
+            name="depth x tricks",
+            weights={"resnet50/tricks": 1, "resnet50/plain": -1, "resnet18/tricks": -1, "resnet18/plain": 1},
+        ),
+    ),
 )
 
 if __name__ == "__main__":

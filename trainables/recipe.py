@@ -15,6 +15,8 @@ TRAIN_ACCURACY = "train/accuracy"
 TRAIN_LOSS = "train/loss"
 LR = "lr"
 STAGE = "stage"
+TEST_ACCURACY = "test/accuracy"  # of finalists alone
+TEST_LOSS = "test/loss"
 EPOCH_SECONDS = "epoch_seconds"
 IMAGES_PER_SECOND = "images_per_second"
 # What searcher and scheduler read of a report, and nothing else.

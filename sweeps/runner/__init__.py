@@ -1,6 +1,6 @@
-"""How a sweep runs. A study file needs these two names only."""
+"""How a sweep runs. A study file needs these names only."""
 
 from sweeps.runner.cli import main
-from sweeps.runner.study import Sweep
+from sweeps.runner.study import PRESETS, Contrast, Published, Sweep
 
-__all__ = ["Sweep", "main"]
+__all__ = ["PRESETS", "Contrast", "Published", "Sweep", "main"]

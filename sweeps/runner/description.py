@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from sweeps.runner.machine import commit, processor
 from sweeps.runner.mlflow_store import without_password
 from sweeps.runner.plan import Materials, Plan
 from sweeps.runner.resume import DESCRIPTION, KEPT, code_digest, definition, versions
@@ -31,7 +33,19 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
         "arms": [arm.name for arm in plan.arms],
         "definition": definition(plan.arms),
         "trials_per_arm": plan.trials_per_arm,
-        "data": {"source": plan.data, "digest": materials.data.digest, "caps": asdict(plan.caps)},
+        "finalist_seeds": list(plan.finalist_seeds),
+        "contrasts": [asdict(contrast) for contrast in plan.study.contrasts],
+        "published": [asdict(number) for number in plan.study.published],
+        "assumptions": list(plan.study.assumptions),
+        "data": {
+            "name": materials.data.name,
+            "source": plan.data,
+            "digest": materials.data.digest,
+            "caps": asdict(plan.caps),
+            "images": {split: sum(counts.values()) for split, counts in materials.data.counts.items()},
+            "classes": list(materials.data.classes),
+            "path": str(materials.data.path),
+        },
         "weights": [
             {"weights": pair[0], "backbone": pair[1], "file": str(path) if path else None, "digest": materials.digests[pair]}
             for pair, path in materials.weights.items()
@@ -40,6 +54,7 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
         "compute": materials.compute.as_dict(),
         "code": code_digest(),
         "versions": versions(),
+        "machine": machine(),
         "resumed": [],
     }
 
@@ -69,6 +84,16 @@ def resume_command(plan: Plan) -> str:
     """What goes on with this sweep."""
     storage = "" if plan.storage.name == "mlruns" and plan.storage.parent.samefile(".") else f" --storage {plan.storage}"
     return f"python {shlex.quote(sys.argv[0])} --resume {plan.name}{storage}"
+
+
+def machine() -> dict[str, str]:
+    """What a figure depends on beside the code: system, Python, processor, commit."""
+    return {
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "processor": processor(),
+        "commit": commit() or "none",
+    }
 
 
 def _now() -> str:

@@ -20,6 +20,7 @@ from rich.filesize import decimal
 from cluster.session import OBJECT_STORE_BYTES, local_cpus
 
 PACKAGE = "depth-vs-tricks"
+ROOT = Path(__file__).parents[2]
 LITTLE_MEMORY = 4 * 10**9
 
 
@@ -59,12 +60,25 @@ def packages() -> Iterator[Finding]:
 
 def code() -> Iterator[Finding]:
     """Which state of this project runs."""
-    root, state = Path(__file__).parents[2], "no git commit"
+    state = f"commit {found}" if (found := commit()) else "no git commit"
+    yield Finding("ok", f"{PACKAGE} {version(PACKAGE)} in {ROOT}, {state}")
+
+
+def commit() -> str:
+    """The commit of this project's code, and whether it was changed since; empty where there is none."""
     with suppress(OSError, subprocess.SubprocessError):  # no git, or it does not trust the folder
-        if (root / ".git").exists():
-            state = f"commit {_output(['git', '-C', str(root), 'rev-parse', '--short=12', 'HEAD'])}"
-            state += ", with changes" if _output(["git", "-C", str(root), "status", "--porcelain"]) else ""
-    yield Finding("ok", f"{PACKAGE} {version(PACKAGE)} in {root}, {state}")
+        if (ROOT / ".git").exists():
+            found = _output(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"])
+            return found + (", with changes" if _output(["git", "-C", str(ROOT), "status", "--porcelain"]) else "")
+    return ""
+
+
+def processor() -> str:
+    """The processor's model, where the system tells it."""
+    with suppress(OSError):
+        if found := re.findall(r"^model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+            return f"{found[0]}, {len(found)} CPUs"
+    return platform.processor() or platform.machine()
 
 
 def gpus() -> Iterator[Finding]:

@@ -18,11 +18,12 @@ from search_spaces.space import Arm, Value
 from sweeps.runner.options import Options, Refused, collect
 from sweeps.runner.pretrained import check_weights, locate, pretrained_of
 from sweeps.runner.speed import CACHE_SHARE, REPORT_EVERY, cache_share, choose_compute, not_shared, report_every
-from sweeps.runner.study import PRESETS, Preset, Sweep
+from sweeps.runner.study import Preset, Sweep
 from trainables.compute import Compute
 from trainables.data import dataset
 from trainables.data.dataset import Caps, Dataset, Summary
 from trainables.device import count_gpus
+from trainables.randomness import named_seed
 from trainables.weights import digest
 
 LEAST_FREE = 20 * 2**20
@@ -39,6 +40,7 @@ class Plan:
     preset_name: str
     arms: tuple[Arm, ...]
     trials_per_arm: int
+    finalist_seeds: tuple[int, ...]
     epochs: int
     data: str
     summary: Summary  # what the data would give
@@ -86,10 +88,10 @@ def make_plan(study: Sweep, options: Options) -> Plan:
     """
     problems: list[str] = []
     preset_name = options.preset or "full"
-    preset = PRESETS[preset_name]
+    preset = study.presets[preset_name]
     storage = options.storage.absolute()
     name = options.name or f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    arms = collect(problems, lambda: _arms(study, options, preset)) or ()
+    arms = collect(problems, lambda: _arms(study, options, preset_name)) or ()
     slots, notes = collect(problems, lambda: local_slots(options)) or (cpu_slots(1), ())
     trials_per_arm = options.trials or preset.trials_per_arm or study.trials_per_arm
     collect(problems, lambda: _check_storage(storage, None if options.resume else options.name))
@@ -116,6 +118,7 @@ def make_plan(study: Sweep, options: Options) -> Plan:
         preset_name=preset_name,
         arms=arms,
         trials_per_arm=trials_per_arm,
+        finalist_seeds=finalist_seeds(options.seed, preset.finalist_seeds or study.finalist_seeds),
         epochs=max(epochs for arm in arms for epochs in arm.possible("epochs")),
         data=data,
         summary=summary,
@@ -177,6 +180,11 @@ def mend(plan: Plan, materials: Materials, say: Callable[[str], None]) -> None:
         raise Refused(["data and weights must stay as they were while a sweep runs, but they have changed: --resume says how."])
 
 
+def finalist_seeds(seed: int, number: int) -> tuple[int, ...]:
+    """New seeds for head, order and augmentation, which no trial of the search had."""
+    return tuple(named_seed(seed, "finalist", index) % 2**31 for index in range(number))
+
+
 def local_slots(options: Options) -> tuple[Slots, tuple[str, ...]]:
     """Slots of this machine, and the line to show where a GPU was hoped for.
 
@@ -225,15 +233,16 @@ def slots_on(plan: Plan, nodes: Nodes) -> Slots:
         raise Refused([str(error)]) from error
 
 
-def _arms(study: Sweep, options: Options, preset: Preset) -> tuple[Arm, ...]:
+def _arms(study: Sweep, options: Options, preset_name: str) -> tuple[Arm, ...]:
     if options.weights is not None and "weights" in study.space.swept():
         raise ValueError("--weights cannot be given where a study varies weights: leave it out.")
+    preset = study.presets[preset_name]
     sizes: dict[str, Value] = {"image_size": preset.image_size, "epochs": preset.epochs, "batch_size": preset.batch_size}
-    if preset is PRESETS["full"]:  # a study's own sizes are its full ones
+    if preset_name == "full":  # a study's own sizes are its full ones
         sizes |= {name: study.space.fixed[name] for name in sizes if name in study.space.fixed}
     chosen = options.weights or study.space.fixed.get("weights") or preset.weights
     space = study.space.with_fixed(**sizes, weights=chosen, seed=options.seed)
-    arms = space.matching(options.arms or (study.demo_arms if preset is PRESETS["demo"] else "*"))
+    arms = space.matching(options.arms or (study.demo_arms if preset_name == "demo" else "*"))
     for arm in arms:
         arm.default_recipe()
     return arms

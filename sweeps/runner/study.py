@@ -2,9 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from search_spaces.space import SearchSpace
+from trainables.recipe import TEST_ACCURACY
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contrast:
+    """A comparison that is planned before the sweep: a weighted sum of the arms' test accuracies, 0 where nothing differs.
+
+    Attributes:
+        name: In the report.
+        weights: By pattern of arms' names; the arms that match share a weight equally. They sum to 0. Where a pattern matches
+            none of a sweep's arms, the contrast is left out.
+    """
+
+    name: str
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """A number from a source text, beside which the report puts the sweep's own.
+
+    Attributes:
+        arm: The arm's name.
+        value: As it was published.
+        metric: As `trainables.recipe` names it.
+        source: The text, with page or table.
+    """
+
+    arm: str
+    value: float
+    metric: str = TEST_ACCURACY
+    source: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,16 +49,28 @@ class Sweep:
         question: What the arms are compared for.
         space: Arms, tuned and fixed.
         trials_per_arm: Of the full preset.
+        finalist_seeds: Of the full preset: seeds over which the best and the default recipe of each arm are trained again.
         demo_arms: Pattern of the arms that the demo preset runs.
         asha: Stop the worse half of an arm's trials early.
+        log_epochs: Show each epoch of the finalists.
+        contrasts: What is tested; all other differences are shown with their intervals alone.
+        published: Numbers of the source texts.
+        assumptions: A line for each thing that the source texts leave open, or that is done otherwise here.
+        presets: Sizes by name, where the study's differ from `PRESETS`.
     """
 
     name: str
     question: str
     space: SearchSpace
     trials_per_arm: int
+    finalist_seeds: int = 10
     demo_arms: str = "*"
     asha: bool = True
+    log_epochs: bool = False
+    contrasts: tuple[Contrast, ...] = ()
+    published: tuple[Published, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    presets: Mapping[str, Preset] = field(default_factory=lambda: PRESETS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +81,7 @@ class Preset:
     epochs: int
     batch_size: int
     trials_per_arm: int | None  # None: the study's own
+    finalist_seeds: int | None  # None: the study's own
     train_per_class: int
     val_per_class: int
     test_per_class: int
@@ -43,13 +89,14 @@ class Preset:
     weights: str
 
 
-PRESETS = {
+PRESETS: dict[str, Preset] = {
     # A few real scans of digits, in minutes on any CPU, without a download. 4 steps an epoch, as in the articles.
     "demo": Preset(
         image_size=32,
         epochs=6,
         batch_size=25,
         trials_per_arm=3,
+        finalist_seeds=2,
         train_per_class=20,
         val_per_class=30,
         test_per_class=30,
@@ -62,6 +109,7 @@ PRESETS = {
         epochs=10,
         batch_size=256,
         trials_per_arm=4,
+        finalist_seeds=3,
         train_per_class=100,
         val_per_class=100,
         test_per_class=100,
@@ -74,6 +122,7 @@ PRESETS = {
         epochs=20,
         batch_size=256,
         trials_per_arm=None,
+        finalist_seeds=None,
         train_per_class=100,
         val_per_class=100,
         test_per_class=1000,
