@@ -118,14 +118,14 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
     from sweeps.runner.tracking import TrackedData, Tracker, prepare_store
     from sweeps.runner.watcher import Watcher
 
-    class_cache.DEFAULT_ENV_VARS.clear()  # as sweeps/runner/search.py does
+    class_cache.DEFAULT_ENV_VARS.clear()  # as sweeps/runner/trials.py does
     arms = SPACE.with_fixed(epochs=reports, weights="none", seed=0).grid()
     per_arm = max(1, round(trials / len(arms)))
     profiler = cProfile.Profile(time.thread_time)  # waiting is not what is looked for
     if profile == "mlflow":
         run = threading.Thread.run
         threading.Thread.run = lambda self: profiler.runcall(run, self) if self.name.startswith("MLflow") else run(self)  # type: ignore[method-assign]
-    results = Results([arm.name for arm in arms], per_arm)
+    results = Results({arm.name: per_arm for arm in arms})
     (folder / "sweeps" / "scale").mkdir(parents=True)
     journal = Journal(folder / "sweeps" / "scale" / "trials.jsonl")
     tracker = Tracker(prepare_store(None, folder), folder, journal)
@@ -138,6 +138,7 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
     def config(trial_id: str, arm: Any, number: int, recipe: Recipe) -> dict[str, Any]:
         checkpoints = str(folder / "checkpoints" / trial_id.replace("/", "-"))
         plain = {"recipe": recipe.as_dict(), "data": str(folder), "weights": None, "device": "cpu", "threads": 1, "done": []}
+        plain |= {"role": "trial", "group": "", "without": ""}
         return {"trial_id": trial_id, "arm": arm.name, "number": number, "checkpoints": checkpoints, **plain}
 
     memory: list[float] = []
@@ -151,7 +152,7 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
         broken=print,
         stuck=StuckTrials(1800.0),
     )
-    tuner = tune.Tuner(  # as sweeps/runner/search.py builds it
+    tuner = tune.Tuner(  # as sweeps/runner/trials.py builds it
         tune.with_resources(only_report, {"cpu": 1, "gpu": 0.0}),
         tune_config=tune.TuneConfig(
             metric=SCORE,

@@ -34,11 +34,13 @@ class Shared:
         store: Where they are.
         weights: Digest of the weights that the backbone starts from, or `none`.
         cuts: Where trials of this sweep cut this backbone; one forward pass serves all of them.
+        views: Whether another trial sees the same random views of the training images, so that storing them may pay.
     """
 
     store: PrefixStore
     weights: str
     cuts: tuple[str, ...]
+    views: bool = True
 
 
 def cuts_of(trainable_layers: int, stage1_epochs: int) -> set[str]:
@@ -129,7 +131,9 @@ class Prefix:
 
     def _worth(self, split: str) -> bool:
         """Whether storing pays: always where there is one view, else as was measured."""
-        return split != "train" or not self._random or self._shared.store.decision(self._family()) is not False
+        if split != "train" or not self._random:
+            return True
+        return self._shared.views and self._shared.store.decision(self._family()) is not False
 
     def _fill(self, split: str, number: int, *, wait: bool) -> Literal["filled", "busy", "full"]:
         upto = LAYER_GROUPS.index(self._network.cut)

@@ -24,10 +24,11 @@ from trainables.checkpoint import CheckpointError
 from trainables.compute import Compute
 from trainables.data import dataset
 from trainables.data.problems import DataError
+from trainables.final import answer
 from trainables.finetune import DivergedError, finetune
 from trainables.prefix import Shared
 from trainables.prefix_store import PrefixStore
-from trainables.recipe import EPOCH, HISTORY, SCORE, Recipe
+from trainables.recipe import EPOCH, HISTORY, SCORE, TEST, Recipe
 from trainables.weights import WeightsError
 
 DISK_FULL = "disk-full"
@@ -44,6 +45,7 @@ class SharedConfig(TypedDict):
     share: float  # of the free disk
     weights: str  # digest
     cuts: tuple[str, ...]
+    views: bool
 
 
 class TrialConfig(TypedDict):
@@ -52,6 +54,10 @@ class TrialConfig(TypedDict):
     trial_id: str  # ours, `resnet34/tricks/007`
     arm: str
     number: int
+    role: str  # trial or finalist
+    group: str  # of a finalist: the trial whose recipe it trains again
+    without: str  # of an ablation: what was taken away
+    predictions: str | None  # of a finalist: where its answers for each image go
     recipe: dict[str, Any]
     done: list[dict[str, Any]]  # epochs of an earlier run of the sweep
     data: str  # folder of decoded data
@@ -88,6 +94,8 @@ def train(config: TrialConfig) -> None:
         _free_memory()  # of a trial that was stopped: its traceback held its tensors until now
         try:
             _finetune(config, checkpoints, reports)
+            if config["predictions"]:
+                reports.tested(_test(config, checkpoints, reports))
         except DivergedError as error:
             ending = {EPOCH: error.epoch, SCORE: 0.0, "outcome": "diverged", "reason": str(error)}
         except Exception as error:
@@ -120,9 +128,21 @@ def _finetune(config: TrialConfig, checkpoints: Path, reports: _Reports) -> None
             store=PrefixStore(Path(shared["folder"]), sweep=shared["sweep"], share=shared["share"]),
             weights=shared["weights"],
             cuts=tuple(shared["cuts"]),
+            views=shared["views"],
         ),
         report_every=config["report_every"],
     )
+
+
+def _test(config: TrialConfig, checkpoints: Path, reports: _Reports) -> dict[str, float]:
+    best = checkpoint.best(checkpoints)
+    if best is None:  # damaged since it was written: it is trained again
+        _finetune(config, checkpoints, reports)
+        best = checkpoint.best(checkpoints)
+    if best is None or config["predictions"] is None:
+        raise CheckpointError(f"{checkpoints} must hold the best checkpoint, but it is damaged or gone: mend the disk.")
+    data, compute = dataset.read(Path(config["data"]), test=True), Compute.from_dict(config["compute"])
+    return answer(best, data, torch.device(config["device"]), compute, Path(config["predictions"]))
 
 
 class _Reports:
@@ -142,6 +162,12 @@ class _Reports:
         self.failed = True
         tune.report({EPOCH: metrics[EPOCH], SCORE: metrics[SCORE], HISTORY: metrics.get(HISTORY) or [metrics]})
         self.epoch, self.score, self.failed = metrics[EPOCH], metrics[SCORE], False
+
+    def tested(self, metrics: dict[str, float]) -> None:
+        """What the test split said, after the last epoch."""
+        self.failed = True
+        tune.report({EPOCH: self.epoch, SCORE: self.score, TEST: metrics})
+        self.failed = False
 
 
 def _may_pass(error: Exception) -> bool:

@@ -15,14 +15,19 @@ TRAIN_ACCURACY = "train/accuracy"
 TRAIN_LOSS = "train/loss"
 LR = "lr"
 STAGE = "stage"
-TEST_ACCURACY = "test/accuracy"  # of finalists alone
+# Of finalists alone, beside the checkpoint's number of parameters and the milliseconds that an image takes.
+TEST_ACCURACY = "test/accuracy"
 TEST_LOSS = "test/loss"
+PARAMETERS = "parameters"
+INFERENCE_MS = "inference_ms"
+TESTED = (TEST_ACCURACY, TEST_LOSS, PARAMETERS, INFERENCE_MS)
 EPOCH_SECONDS = "epoch_seconds"
 IMAGES_PER_SECOND = "images_per_second"
 # What searcher and scheduler read of a report, and nothing else.
 EPOCH = "epoch"
 SCORE = "score"
 HISTORY = "history"  # in a report of several epochs: each one's metrics, with its epoch and score, in order
+TEST = "test"  # in a finalist's last report: what came of the test split
 MICRO_BATCH = "micro_batch"  # in a report: the size of the pieces in which a batch went through, where memory was short
 
 Head = Literal["linear", "mlp"]
@@ -34,6 +39,18 @@ Stem = Literal["imagenet", "cifar"]
 
 LAYER_GROUPS = ("stem", "layer1", "layer2", "layer3", "layer4", "fc")
 """The groups of every backbone that hold parameters, from the image to the classes."""
+
+NEUTRAL = {
+    "stage1_epochs": 0,
+    "warmup_epochs": 0,
+    "scheduler": "constant",
+    "augmentation": "none",
+    "mixup": 0.0,
+    "label_smoothing": 0.0,
+    "weight_decay": 0.0,
+    "nesterov": False,
+}
+"""Tricks, each a field with the value at which it does nothing."""
 
 STAGE1_LAYERS = 2
 """Stage 1 trains layer4 + fc, or fewer where `trainable_layers` is smaller (two-stage article)."""

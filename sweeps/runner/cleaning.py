@@ -19,8 +19,9 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.runner.listing import CONTEXT, SweepState, all_sweeps, answer, champion_of, claimed, flags, shown, size_of, terminal
+from sweeps.runner.listing import CONTEXT, SweepState, all_sweeps, answer, claimed, flags, shown, size_of, terminal
 from sweeps.runner.options import Options, Refused
+from sweeps.runner.standing import champion_of
 from trainables.recipe import unknown_name
 
 DONE, NOT_ALL = 0, 1

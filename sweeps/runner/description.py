@@ -33,6 +33,7 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
         "arms": [arm.name for arm in plan.arms],
         "definition": definition(plan.arms),
         "trials_per_arm": plan.trials_per_arm,
+        "ablate": plan.options.ablate,
         "finalist_seeds": list(plan.finalist_seeds),
         "contrasts": [asdict(contrast) for contrast in plan.study.contrasts],
         "published": [asdict(number) for number in plan.study.published],

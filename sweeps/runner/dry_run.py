@@ -16,13 +16,15 @@ def dry_run(plan: Plan, console: Console) -> None:
     images = {split: sum(counts.values()) for split, counts in summary.counts.items()}
     timed = plan.options.address == "local" and (plan.slots.device == "cpu" or count_gpus() >= plan.slots.whole_gpus)
     table = Table(title=f"Dry run of {plan.study.name}: nothing is trained, nothing is written", title_justify="left")
-    for name in ("arm", "trials", "epochs", "tuned", *((f"{plan.slots.unit} at most",) if timed else ())):
+    for name in ("arm", "trials", "finalists", "epochs", "tuned", *((f"{plan.slots.unit} at most",) if timed else ())):
         table.add_column(name, justify="left" if name in ("arm", "tuned") else "right")
     seconds: dict[str, float] = {}
     total_epochs, total_seconds = 0, 0.0
     for arm in plan.arms:
         recipe = arm.default_recipe()
-        epochs = plan.trials_per_arm * recipe.epochs
+        trials = plan.trials_per_arm if arm.tuned else 0
+        again = len(plan.finalist_seeds) * (2 if trials > 1 else 1)
+        epochs = (trials + again) * recipe.epochs
         cost: tuple[str, ...] = ()
         if timed:
             if recipe.backbone not in seconds:
@@ -38,7 +40,7 @@ def dry_run(plan: Plan, console: Console) -> None:
             total_seconds += spent
             cost = (f"{spent * (plan.slots.cpus if plan.slots.device == 'cpu' else 1) / 3600:.3f}",)
         total_epochs += epochs
-        table.add_row(arm.name, str(plan.trials_per_arm), str(epochs), ", ".join(arm.tuned) or "nothing", *cost)
+        table.add_row(arm.name, str(trials), str(again), str(epochs), ", ".join(arm.tuned) or "nothing", *cost)
     for note in (*plan.notes, *summary.notes):
         console.print(note, markup=False, highlight=False)
     console.print(table)

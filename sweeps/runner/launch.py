@@ -14,16 +14,17 @@ from rich.console import Console
 from cluster.session import Nodes, SessionError, session
 from sweeps.runner import description, tracking
 from sweeps.runner.ending import NOTHING_COMPLETED, finish
+from sweeps.runner.finalists import finalists
 from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.journal import Journal
 from sweeps.runner.mlflow_runs import sweep_exists
 from sweeps.runner.options import Refused
 from sweeps.runner.plan import Materials, Plan, gather, slots_on
-from sweeps.runner.results import Results
-from sweeps.runner.resume import JOURNAL, LOCK, Past, PastTrial, changes
-from sweeps.runner.search import search
+from sweeps.runner.results import Outcome, Results
+from sweeps.runner.resume import JOURNAL, LOCK, Past, changes
+from sweeps.runner.search import replay, search
+from sweeps.runner.trials import Run
 from trainables.compute import Compute
-from trainables.recipe import Recipe
 
 PRELOADED_AT_MOST = 8
 """Workers that import torch ahead of time. Ray starts one a CPU, and each takes 0.4 GB."""
@@ -72,7 +73,7 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
             _make_folder(plan)
             _lock(stack, plan)
         description.write(plan, described)
-        return _run(plan, materials, uri, interrupt, console, past.trials if past else (), changed)
+        return _run(plan, materials, uri, interrupt, console, past, changed)
 
 
 def _run(
@@ -81,11 +82,12 @@ def _run(
     uri: str,
     interrupt: Interrupt,
     console: Console,
-    past: tuple[PastTrial, ...],
+    past: Past | None,
     changed: list[str],
 ) -> int:
-    results = Results([arm.name for arm in plan.arms], plan.trials_per_arm)
-    _replay(results, past)
+    results = Results({arm.name: plan.trials_per_arm if arm.tuned else 0 for arm in plan.arms})
+    searched = past.of("trial") if past else ()
+    replay(results, searched)
     journal = Journal(plan.folder / JOURNAL)
     tracker = tracking.Tracker(uri, plan.storage, journal)
     tracker.start_sweep(
@@ -102,15 +104,29 @@ def _run(
         ),
         description=plan.study.question,
     )
-    for trial in past:
+    for trial in searched:
         if trial.outcome is not None and not trial.told:  # the earlier run ended between its last epoch and its end
             record = results[trial.trial_id]
             tracker.trial_ended(trial.trial_id, trial.outcome.value, score=record.score, best_epoch=record.best_epoch)
     if past:
         tracker.sweep_resumed(changed, plan.trials_per_arm)
+    deadline = time.monotonic() + (plan.options.time_limit or float("inf"))
+    run = Run(
+        plan=plan,
+        materials=materials,
+        tracker=tracker,
+        interrupt=interrupt,
+        console=console,
+        past=past,
+        deadline=deadline,
+    )
     try:
-        ended = search(plan, materials, results, tracker, interrupt, console, past)
-        return finish(plan, materials, results, tracker, console, ended)
+        ended, finals = search(run, results), Results({})
+        if ended is Outcome.COMPLETED and not run.over():
+            ended, finals = finalists(run, results)
+        if ended is Outcome.COMPLETED and interrupt.requested:  # between the two
+            ended = Outcome.INTERRUPTED
+        return finish(run, results, finals, ended)
     except OSError as error:
         say = partial(console.print, markup=False, highlight=False, soft_wrap=True)  # commands are to be copied
         say(f"The sweep stopped: {error.strerror or error}. It stays as it is in {plan.folder}; to go on:")
@@ -120,19 +136,6 @@ def _run(
     except BaseException:  # a second Ctrl-C: what MLflow has not been told yet stays in the journal
         tracker.close(timeout=2)
         raise
-
-
-def _replay(results: Results, past: tuple[PastTrial, ...]) -> None:
-    """Enter the trials that ended in an earlier run; the others enter when they start again."""
-    for trial in past:
-        if trial.outcome is not None and trial.arm in results.arms:
-            record = results.start(trial.trial_id, trial.arm, trial.number, Recipe.from_sample(trial.recipe))
-            for epoch in trial.epochs:
-                results.report(trial.trial_id, epoch)
-            record.outcome, record.reason = trial.outcome, trial.end.get("reason") or ""
-            record.wall_seconds = trial.end.get("wall_seconds") or 0.0
-            record.device_seconds = trial.end.get("device_seconds") or 0.0
-            record.started = time.monotonic() - record.wall_seconds
 
 
 def _make_folder(plan: Plan) -> None:
@@ -178,10 +181,19 @@ def _prepare_store(plan: Plan) -> str:
 def _headline(plan: Plan, materials: Materials) -> str:
     images = {split: sum(counts.values()) for split, counts in materials.data.counts.items()}
     counted = ", ".join(f"{number} {split}" for split, number in images.items())
+    tuned = sum(bool(arm.tuned) for arm in plan.arms)
     arms = "1 arm" if len(plan.arms) == 1 else f"{len(plan.arms)} arms"
+    trials = f"{arms} x {plan.trials_per_arm} trials" if tuned == len(plan.arms) else f"{arms}, {tuned} of them tuned"
     return (
         f"{plan.study.question}\n"
-        f"{arms} x {plan.trials_per_arm} trials, {plan.epochs} epochs each, on {plan.slots.describe()}. "
-        f"{materials.data.name}: {len(materials.data.classes)} classes, {counted} images (test is not touched).\n"
+        f"{trials}, {plan.epochs} epochs each, on {plan.slots.describe()}. "
+        f"{materials.data.name}: {len(materials.data.classes)} classes, {counted} images.\n"
+        f"{_finals(plan)}\n"
         f"Sweep {plan.name}"
     )
+
+
+def _finals(plan: Plan) -> str:
+    seeds = len(plan.finalist_seeds)
+    which = "the best and the default recipe" if any(arm.tuned for arm in plan.arms) else "the recipe"
+    return f"Then {which} of each arm again over {seeds} new seed{'s' if seeds > 1 else ''}; only these see the test images."

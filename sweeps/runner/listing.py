@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -20,13 +19,10 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.runner.cli import INTERRUPTED, REFUSED, WIDE
-from sweeps.runner.journal import events_from
 from sweeps.runner.options import Options, Refused, command
-from sweeps.runner.resume import DESCRIPTION, JOURNAL, LOCK
+from sweeps.runner.resume import LOCK
+from sweeps.runner.standing import UNREADABLE, described, journalled
 from trainables.recipe import unknown_name
-
-OFFSET = "mlflow.offset"  # how far MLflow has the journal
-UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 State: TypeAlias = Literal["running", "finished", "failed", "interrupted", "damaged"]
 
@@ -42,10 +38,10 @@ class SweepState:
         study: Its study's name; empty where it is not known, as are the following.
         arms: Names of its arms.
         trials_per_arm: The number that it was last asked for.
-        done: Trials that ended, and not because they were interrupted.
-        left: Trials that are not done.
+        done: Trials and finalists that ended, and not because they were interrupted.
+        left: Trials that are not done, and finalists, once they are chosen.
         started: When it was first started.
-        champion: Name of the trial that was kept as the champion.
+        champion: Name of the trial or finalist that was kept as the champion.
         score: The champion's, or the best one so far.
         undelivered: Events that MLflow has not got.
         size: Bytes on the disk.
@@ -110,8 +106,8 @@ def state_of(folder: Path) -> SweepState:
         running = not free
     found: dict[str, Any] = {}
     try:
-        found = _described(folder)
-        found |= _journalled(folder, found)
+        found = described(folder)
+        found |= journalled(folder, found.pop("searched"), found["trials_per_arm"])
     except UNREADABLE as error:
         said = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, FileNotFoundError) and error.filename is not None:
@@ -242,56 +238,3 @@ def _table(sweeps: Sequence[SweepState]) -> Table:
 def shown(name: str) -> str:
     """A name that came from the disk, as a terminal can show it."""
     return name if name.isprintable() else repr(name)
-
-
-def _described(folder: Path) -> dict[str, Any]:
-    """What `sweep.json` says."""
-    described = json.loads((folder / DESCRIPTION).read_text())
-    arms, trials, started = tuple(described["arms"]), described["trials_per_arm"], datetime.fromisoformat(described["started"])
-    if not (arms and all(isinstance(arm, str) for arm in arms) and type(trials) is int and isinstance(described["study"], str)):
-        raise ValueError(f"{DESCRIPTION} is no sweep's")
-    started = started if started.tzinfo else started.replace(tzinfo=UTC)
-    return {"study": described["study"], "arms": arms, "trials_per_arm": trials, "started": started}
-
-
-def _journalled(folder: Path, described: Mapping[str, Any]) -> dict[str, Any]:
-    """What the journal says, and the champion's file."""
-    trials, late, last = described["trials_per_arm"], 0, ""
-    ends: dict[str, Mapping[str, Any]] = {}
-    delivered = _delivered(folder)
-    for event, after in events_from(folder / JOURNAL, 0):
-        late += after > delivered
-        match event["event"]:
-            case "resumed":
-                trials, last = max(trials, int(event.get("trials_per_arm") or 0)), ""
-            case "finish":
-                last = event["outcome"]
-            case "end":
-                ends[event["trial_id"]] = event
-    ended = [end for end in ends.values() if end["outcome"] != "interrupted"]
-    scores = [float(end["score"]) for end in ended if end["outcome"] == "completed" and end.get("score") is not None]
-    found = {
-        "state": {"completed": "finished", "failed": "failed"}.get(last, "interrupted"),
-        "trials_per_arm": trials,
-        "done": len(ended),
-        "left": max(0, len(described["arms"]) * trials - len(ended)),
-        "score": max(scores, default=None),
-        "undelivered": late,
-    }
-    return found | (champion_of(folder) or {})
-
-
-def champion_of(folder: Path) -> dict[str, Any] | None:
-    """Trial and score of the champion; None where none was kept, or its file is damaged."""
-    try:
-        kept = json.loads((folder / "champion" / "recipe.json").read_text())
-        return {"champion": str(kept["trial"]), "score": float(kept["score"])}
-    except UNREADABLE:
-        return None
-
-
-def _delivered(folder: Path) -> int:
-    try:
-        return int(json.loads((folder / OFFSET).read_text())["offset"])
-    except UNREADABLE:
-        return 0

@@ -55,7 +55,7 @@ class EventWriter:
             case "tags":
                 self._runs.tag(event["trial_id"], _texts(event["tags"]))
             case "end":
-                known = {name: event[name] for name in SUMMARY if event.get(name) is not None}
+                known = {name: event[name] for name in SUMMARY if event.get(name) is not None} | event.get("test", {})
                 tags = {"sweep.reason": str(event["reason"])} if event.get("reason") else {}
                 self._runs.end(event["trial_id"], event["outcome"], known, tags, event["time"])
             case "finish":
@@ -107,6 +107,7 @@ def _sweep_start(event: Event) -> RunStart:
 
 def _trial_start(event: Event) -> RunStart:
     names = {"sweep.role": "role", "sweep.trial_id": "trial_id", "sweep.arm": "arm", "sweep.trial_number": "number"}
+    names |= {f"sweep.{name}": name for name in ("group", "without") if event.get(name)}
     tags = {tag: str(event[name]) for tag, name in names.items()}
     return RunStart(name=event["trial_id"], tags=tags, params=_texts(event["recipe"]), time=event["time"])
 

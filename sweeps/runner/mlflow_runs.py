@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from sweeps.runner.mlflow_experiment import ensure_experiment
 from sweeps.runner.mlflow_store import TrackingError, is_refusal  # before mlflow: it switches telemetry and log lines off
+from trainables.recipe import TESTED
 
 # isort: split
 from mlflow import MlflowClient
@@ -36,8 +37,7 @@ SUMMARY = ("score", "best_epoch", "wall_seconds", "device_seconds")  # metrics o
 _UNREPORTED = ("epoch", "score", "history", "micro_batch")  # in an epoch, but not MLflow's metrics of it
 _ENDED = ("sweep.outcome", "sweep.reason")  # tags of a run that is over
 _BATCH = 800  # metrics in a request; MLflow takes 1,000 entities, of which params and tags are some
-_MAX_DIGEST = 36  # characters that MLflow's tables hold of a data set's digest
-_MAX_TAG = 5000  # characters
+_MAX_DIGEST, _MAX_TAG = 36, 5000  # characters that MLflow's tables hold of a data set's digest, and of a tag
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -238,7 +238,7 @@ class SweepRuns:
     def _adopt(self, key: str, stored: Run) -> _OpenRun:
         params, ended = set(stored.data.params), set(_ENDED) & stored.data.tags.keys()
         run = _OpenRun(stored.info.run_id, stored.info.status, has_params=params, stale=ended)
-        if key != SWEEP and (names := sorted(stored.data.metrics.keys() - set(SUMMARY))):  # each epoch logs all of them
+        if key != SWEEP and (names := sorted(stored.data.metrics.keys() - {*SUMMARY, *TESTED})):  # each epoch logs all of them
             run.last_epoch = max(point.step for point in self.client.get_metric_history(run.run_id, names[0]))
         if stored.inputs is None or not stored.inputs.dataset_inputs:
             self._log_data(run.run_id)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from sweeps.runner.mlflow_store import without_password
 from sweeps.runner.study import PRESETS
 from trainables.recipe import unknown_name
 
@@ -61,6 +62,7 @@ class Options:
     stuck_after: float = 1800.0  # seconds
     resume: str | None = None
     accept_changes: bool = False
+    ablate: bool = False
     dry_run: bool = False
     verbose: bool = False
 
@@ -144,7 +146,7 @@ class _Checked(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # gen
         except ValueError as rule:
             assert ctx is not None
             assert param is not None
-            ctx.obj.append(f"{param.opts[0]} must be {rule}, but got {value!r}.")
+            ctx.obj.append(f"{param.opts[0]} must be {rule}, but got {without_password(value)!r}.")
             return None
 
 
@@ -175,6 +177,8 @@ def command(name: str, help_text: str) -> click.Command:
     ]
     accept = "With --resume: go on although study, data or code have changed."
     params.append(click.Option(["--accept-changes"], is_flag=True, help=accept))
+    ablate = "In the end, train the champion without each of its tricks: what each one is worth."
+    params.append(click.Option(["--ablate"], is_flag=True, help=ablate))
     params.append(click.Option(["--dry-run"], is_flag=True, help="Print what would run and its cost; leave no trace."))
     params.append(click.Option(["-v", "--verbose"], is_flag=True, help="Add tracebacks and the libraries' own logs."))
     context = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h", "--help"]}
@@ -185,9 +189,10 @@ def parse(study: click.Command, arguments: Sequence[str]) -> Options:
     """Turn arguments into options.
 
     Raises:
-        Refused: Every flag that is unknown or has a bad value.
+        Refused: Every flag that is unknown or has a bad value; a working folder in which no sweep can run.
         click.exceptions.Exit: `--help` was asked for and printed.
     """
+    check_working_folder()
     arguments, amiss = list(arguments), []
     while True:
         problems: list[str] = []
@@ -195,7 +200,8 @@ def parse(study: click.Command, arguments: Sequence[str]) -> Options:
             with study.make_context(study.name, list(arguments), obj=problems) as ctx:
                 known = [option for param in study.params for option in (*param.opts, *param.secondary_opts)]
                 strange = [argument for argument in ctx.args if argument.startswith("-")] or ctx.args
-                problems += [unknown_name(argument.partition("=")[0], known, "flag of a study") for argument in strange]
+                named_so = [without_password(argument).partition("=")[0] for argument in strange]
+                problems += [unknown_name(argument, known, "flag of a study") for argument in named_so]
                 given = {key: value for key, value in ctx.params.items() if value is not None}
                 named = {key for key in ctx.params if ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE}
                 problems += _contradictions(given, named)
@@ -207,6 +213,17 @@ def parse(study: click.Command, arguments: Sequence[str]) -> Options:
     if amiss or problems:
         raise Refused([*amiss, *problems])
     return Options(**given)
+
+
+def check_working_folder() -> None:
+    """Refuse a folder that was deleted, on which libraries fall over, and one whose name Ray cannot tell its workers."""
+    try:
+        folder = str(Path.cwd())
+        folder.encode()
+    except FileNotFoundError as error:
+        raise Refused(["The working folder must exist, but it was deleted: change to another one."]) from error
+    except UnicodeEncodeError as error:
+        raise Refused([f"The working folder must have a name in UTF-8, but it is {folder!r}: start in another one."]) from error
 
 
 def _without(flag: str, arguments: list[str]) -> tuple[str, list[str]]:

@@ -96,9 +96,6 @@ def make_plan(study: Sweep, options: Options) -> Plan:
     trials_per_arm = options.trials or preset.trials_per_arm or study.trials_per_arm
     collect(problems, lambda: _check_storage(storage, None if options.resume else options.name))
     collect(problems, lambda: check_weights(options.weights, arms))
-    if (equal := [arm.name for arm in arms if not arm.tuned]) and trials_per_arm > 1:
-        names = ", ".join(equal)
-        problems.append(f"an arm needs a tuned dimension, but {names} has none: its trials would be equal; pass --trials 1.")
     if len(sizes := {size for arm in arms for size in arm.possible("image_size")}) > 1:
         problems.append(f"image_size must be the same in all arms, since they share their data, but got {sorted(sizes)}.")
     if options.tracking_uri is not None:

@@ -29,6 +29,7 @@ class Progress:
         name: Of the sweep.
         console: Where to show it.
         problem: Gives a line while something around the sweep does not work.
+        what: What is run: trials, or finalists.
     """
 
     def __init__(
@@ -38,9 +39,10 @@ class Progress:
         name: str,
         console: Console,
         problem: Callable[[], str | None] = lambda: None,
+        what: str = "trials",
     ) -> None:
         self._results, self._slots, self._name, self._console = results, slots, name, console
-        self._problem = problem
+        self._problem, self._what = problem, what
         self._started = time.monotonic()
         self._stop = threading.Event()
         self._live: Live | None = None
@@ -65,7 +67,7 @@ class Progress:
     def say(self, what: TrialRecord | str) -> None:
         """A line that stays: as it is given, or for a trial that ended badly."""
         if isinstance(what, str):
-            self._console.print(what, markup=False, highlight=False)
+            self._console.print(what, markup=False, highlight=False, soft_wrap=True)  # commands are to be copied
         elif what.outcome in (Outcome.DIVERGED, Outcome.FAILED):
             self._console.print(f"{what.trial_id} {what.outcome}: {what.reason}", markup=False, highlight=False)
 
@@ -75,9 +77,9 @@ class Progress:
         top = best(self._results.records())
         parts = [
             f"[{duration(time.monotonic() - self._started)}]",
-            f"{done}/{self._results.total} trials done,",
+            f"{done}/{self._results.total} {self._what} done,",
             f"{len(running)} running,",
-            f"best {percent(top.score)}% ({top.arm})," if top else "no trial completed yet,",
+            f"best {percent(top.score)}% ({top.arm})," if top else "none completed yet,",
             f"ETA {self._eta()}",
         ]
         return " ".join(parts)
@@ -90,11 +92,11 @@ class Progress:
 
     def _view(self) -> RenderableType:
         arms = Table(box=None, padding=(0, 2, 0, 0))
-        for name in ("arm", "trials", "best %"):
+        for name in ("arm", self._what, "best %"):
             arms.add_column(name, justify="left" if name == "arm" else "right")
         for arm in self._results.arms:
             top = best(self._results.records(arm))
-            done = f"{len(self._results.ended(arm))}/{self._results.trials_per_arm}"
+            done = f"{len(self._results.ended(arm))}/{self._results.planned[arm]}"
             arms.add_row(arm, done, percent(top.score if top else None))
         trials = Table(box=None, padding=(0, 2, 0, 0))
         for name in ("running", "epoch", "val %"):

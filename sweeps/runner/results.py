@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-from trainables.recipe import EPOCH, HISTORY, SCORE, VAL_ACCURACY, Recipe
+from trainables.recipe import EPOCH, HISTORY, SCORE, TEST, VAL_ACCURACY, Recipe
 
 ROW = (
     *("trial_id", "arm", "number", "outcome", "reason"),
     *("score", "best_epoch", "epochs_done", "wall_seconds", "device_seconds"),
 )
 """Columns of `results.csv` before the recipe's fields."""
+STARTUP_TRIALS = 5
+"""Random trials of an arm before TPE guides; Optuna's 10 would leave next to none guided at 16 trials an arm."""
 
 
 class Outcome(StrEnum):
@@ -37,8 +39,8 @@ def outcome_of(result: Mapping[str, Any]) -> Outcome | None:
 
 
 def epochs_of(result: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """What each epoch of a report brought, in order; nothing where the trial diverged."""
-    if outcome_of(result) is not None or SCORE not in result:
+    """What each epoch of a report brought, in order; nothing where the trial diverged, or the report is of the test."""
+    if outcome_of(result) is not None or SCORE not in result or TEST in result:
         return []
     history: Sequence[Mapping[str, Any]] = result.get(HISTORY) or [result]
     return history
@@ -51,7 +53,7 @@ def trial_name(arm: str, number: int) -> str:
 
 @dataclass(slots=True)
 class TrialRecord:
-    """One trial, running or ended."""
+    """One trial, running or ended. A finalist has the `group` of its recipe, and in the end what the test split said."""
 
     trial_id: str
     arm: str
@@ -66,6 +68,9 @@ class TrialRecord:
     val_accuracy: float | None = None
     wall_seconds: float = 0.0
     device_seconds: float = 0.0
+    group: str = ""
+    without: str = ""  # of an ablation: the trick that was taken away
+    test: Mapping[str, float] = field(default_factory=dict)
 
     def as_row(self) -> dict[str, Any]:
         """A row of `results.csv`: the record and every field of the recipe."""
@@ -74,18 +79,31 @@ class TrialRecord:
 
 
 class Results:
-    """All records of a sweep, in the order of their start. Safe to read from another thread."""
+    """All records of a search, or of the finalists, in the order of their start. Safe to read from another thread.
 
-    def __init__(self, arms: Sequence[str], trials_per_arm: int) -> None:
-        self.arms = tuple(arms)
-        self.trials_per_arm = trials_per_arm
+    Args:
+        planned: Trials by arm.
+    """
+
+    def __init__(self, planned: Mapping[str, int]) -> None:
+        self.planned = dict(planned)
         self._records: dict[str, TrialRecord] = {}
         self._lock = threading.Lock()
 
-    def start(self, trial_id: str, arm: str, number: int, recipe: Recipe) -> TrialRecord:
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Names of the arms."""
+        return tuple(self.planned)
+
+    def start(self, trial_id: str, arm: str, number: int, recipe: Recipe, group: str = "", without: str = "") -> TrialRecord:
         """Enter a trial; one that starts again after a failure keeps its record."""
         with self._lock:
-            return self._records.setdefault(trial_id, TrialRecord(trial_id, arm, number, recipe))
+            return self._records.setdefault(trial_id, TrialRecord(trial_id, arm, number, recipe, group=group, without=without))
+
+    def expect(self, more: Mapping[str, int]) -> None:
+        """Plan more trials by arm."""
+        for arm, number in more.items():
+            self.planned[arm] = self.planned.get(arm, 0) + number
 
     def report(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Take in an epoch: the score's is the one at which the score last changed or a stage began."""
@@ -111,8 +129,13 @@ class Results:
 
     @property
     def total(self) -> int:
-        """Trials of the whole sweep."""
-        return len(self.arms) * self.trials_per_arm
+        """Trials that are planned."""
+        return sum(self.planned.values())
+
+    @property
+    def left(self) -> int:
+        """Trials that are still to end."""
+        return self.total - sum(record.outcome is not Outcome.INTERRUPTED for record in self.ended())
 
     def frame(self) -> pd.DataFrame:
         """A row a trial, ordered by arm and number."""

@@ -33,13 +33,21 @@ class PastTrial:
     recipe: dict[str, Any]
     epochs: list[dict[str, Any]] = field(default_factory=list)
     end: dict[str, Any] = field(default_factory=dict)
+    role: str = "trial"
+    group: str = ""
+    without: str = ""
 
     @property
     def outcome(self) -> Outcome | None:
-        """How it ended; None where it is left to do. With all its epochs it is completed, whether that was written or not."""
+        """How it ended; None where it is left to do. With all its epochs it is completed, whether that was written or not.
+
+        A finalist is not completed before the test split has answered.
+        """
         outcome = Outcome(self.end["outcome"]) if self.end else None
         if outcome not in (None, Outcome.INTERRUPTED):
             return outcome
+        if self.role != "trial":
+            return None
         return Outcome.COMPLETED if self.epochs and self.epochs[-1][EPOCH] >= self.recipe["epochs"] else None
 
     @property
@@ -50,17 +58,21 @@ class PastTrial:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An earlier run: its description, its trials in the order in which they were handed out, and whether it is finished."""
+    """An earlier run: its description, its trials in the order in which they were handed out, and whether all is done."""
 
     folder: Path
     description: Mapping[str, Any]
     trials: tuple[PastTrial, ...]
     finished: bool
 
+    def of(self, role: str) -> tuple[PastTrial, ...]:
+        """The trials of the search, or the finalists."""
+        return tuple(trial for trial in self.trials if trial.role == role)
+
     @property
-    def ended(self) -> int:
-        """Trials that are over."""
-        return sum(trial.outcome is not None for trial in self.trials)
+    def ablated(self) -> bool:
+        """Whether tricks were taken away from the champion."""
+        return any(trial.without for trial in self.trials)
 
 
 def past(storage: Path, name: str, study: str) -> Past:
@@ -85,7 +97,8 @@ def past(storage: Path, name: str, study: str) -> Past:
     if found != study:
         raise Refused([f"--resume {name!r} is a sweep of {found}, not of {study}: run python sweeps/{found}.py."])
     ends = [event for event in events if event["event"] in ("finish", "resumed")]
-    finished = bool(ends) and ends[-1]["event"] == "finish" and ends[-1]["outcome"] == Outcome.COMPLETED.value
+    last = ends[-1] if ends else {}
+    finished = last.get("outcome") == Outcome.COMPLETED.value and last.get("tags", {}).get("sweep.partial") == "false"
     return Past(folder, description, trials, finished)
 
 
@@ -96,6 +109,7 @@ def trials_of(events: Iterable[Mapping[str, Any]]) -> tuple[PastTrial, ...]:
         match event["event"]:
             case "trial":
                 fields = {name: event[name] for name in ("trial_id", "arm", "number", "sample", "recipe")}
+                fields |= {name: event[name] for name in ("role", "group", "without") if name in event}
                 found.setdefault(event["trial_id"], PastTrial(**fields))
             case "epochs":
                 trial = found[event["trial_id"]]
@@ -122,7 +136,8 @@ def restored(options: Options, earlier: Past) -> Options:
         raise Refused(problems)
     if options.tracking_uri is not None:
         kept["tracking_uri"] = options.tracking_uri
-    return replace(options, **kept, trials=max(trials, options.trials or 0), name=earlier.folder.name)
+    ablate = options.ablate or earlier.description.get("ablate", False)
+    return replace(options, **kept, trials=max(trials, options.trials or 0), ablate=ablate, name=earlier.folder.name)
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -67,6 +67,10 @@ class Tracker:
             description=description,
         )
 
+    def finalists_chosen(self, trial_ids: Sequence[str]) -> None:
+        """These are to be trained; the journal's alone."""
+        self._tell("finalists", trial_ids=list(trial_ids))
+
     def sweep_resumed(self, changes: Sequence[str], trials_per_arm: int) -> None:
         """The sweep goes on, with so many trials in each arm, although the lines in `changes` are no longer as they were."""
         self._tell("resumed", changes=list(changes), trials_per_arm=trials_per_arm)
@@ -80,6 +84,8 @@ class Tracker:
         *,
         sample: Mapping[str, Any],
         role: Role = "trial",
+        group: str = "",
+        without: str = "",
     ) -> None:
         """Open the run of a trial, or of a finalist's seed, or take it up again.
 
@@ -90,8 +96,12 @@ class Tracker:
             recipe: The recipe's fields, the run's params.
             sample: What the search chose; the journal's alone.
             role: Which of the two it is.
+            group: Of a finalist: the trial whose recipe it trains again, whether that was run or not.
+            without: Of an ablation: the field of the recipe that has its neutral value.
         """
-        self._tell("trial", trial_id=trial_id, arm=arm, number=number, role=role, sample=dict(sample), recipe=dict(recipe))
+        own = {"trial_id": trial_id, "arm": arm, "number": number, "role": role}
+        finalist = {"group": group, "without": without} if role == "finalist" else {}
+        self._tell("trial", **own, **finalist, sample=dict(sample), recipe=dict(recipe))
 
     def trial_reported(self, trial_id: str, epochs: Sequence[Mapping[str, float]]) -> None:
         """Log epochs' metrics, each at the step `epoch`; an epoch that the run has already is passed over."""
@@ -111,8 +121,12 @@ class Tracker:
         device_seconds: float | None = None,
         score: float | None = None,
         best_epoch: int | None = None,
+        test: Mapping[str, float] | None = None,
     ) -> None:
-        """Close a trial's run with its outcome and the reason for it, and what is known of its totals as metrics."""
+        """Close a trial's run with its outcome and the reason for it, and what is known of its totals as metrics.
+
+        `test` is what the test split said of a finalist.
+        """
         self._tell(
             "end",
             trial_id=trial_id,
@@ -122,6 +136,7 @@ class Tracker:
             device_seconds=device_seconds,
             score=score,
             best_epoch=best_epoch,
+            **({"test": dict(test)} if test else {}),
         )
 
     def finish_sweep(

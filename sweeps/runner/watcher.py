@@ -12,11 +12,12 @@ from ray.tune.experiment import Trial
 
 from cluster.resources import Slots
 from sweeps.runner import tracking
+from sweeps.runner.options import Refused
 from sweeps.runner.results import Outcome, Results, TrialRecord, epochs_of, outcome_of
 from sweeps.runner.stuck import StuckTrials
 from trainables import recipe as names
 from trainables.ray_trial import DISK_FULL
-from trainables.recipe import EPOCH, MICRO_BATCH, SCORE, Recipe
+from trainables.recipe import EPOCH, MICRO_BATCH, SCORE, TEST, Recipe
 
 REPORTED = (
     names.VAL_ACCURACY,
@@ -46,6 +47,9 @@ class Watcher(Callback):
         tidy: Deletes the checkpoints that a trial's end makes useless.
         broken: Asks the sweep to stop in order, since it cannot go on; gets the reason.
         stuck: Ends workers that do not report.
+        hopeless: Arms that get no more trials; grows here.
+        recovering: Sees to it that a trial whose worker died finds data and weights; raises Refused.
+        log: Shows an epoch of a finalist.
     """
 
     def __init__(
@@ -59,11 +63,15 @@ class Watcher(Callback):
         tidy: Callable[[TrialRecord], None],
         broken: Callable[[str], None],
         stuck: StuckTrials,
+        hopeless: set[str] | None = None,
+        recovering: Callable[[], None] = lambda: None,
+        log: Callable[[TrialRecord, Mapping[str, Any]], None] = lambda record, epoch: None,
     ) -> None:
         self._results, self._tracker, self._slots, self._say = results, tracker, slots, say
         self._interrupted, self._tidy, self._broken, self._stuck = interrupted, tidy, broken, stuck
+        self._recovering, self._log = recovering, log
         self._failures: Counter[tuple[str, str]] = Counter()
-        self.hopeless: set[str] = set()  # arms that get no more trials
+        self._hopeless: set[str] = set() if hopeless is None else hopeless
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks; a thread and a file cannot be, and a sweep is not restored from there
@@ -78,7 +86,9 @@ class Watcher(Callback):
         """A trial has its place, for the first time or again."""
         config = trial.config
         recipe = Recipe.from_sample(config["recipe"])
-        record = self._results.start(config["trial_id"], config["arm"], config["number"], recipe)
+        record = self._results.start(
+            config["trial_id"], config["arm"], config["number"], recipe, config["group"], config["without"]
+        )
         for epoch in config["done"] if not record.epoch else ():
             self._results.report(record.trial_id, epoch)
         self._stuck.watch(record.trial_id, config["checkpoints"])
@@ -89,6 +99,9 @@ class Watcher(Callback):
             record.number,
             recipe.as_dict(),
             sample=config["sample"],
+            role=config["role"],
+            group=config["group"],
+            without=config["without"],
         )
 
     def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any) -> None:
@@ -100,6 +113,7 @@ class Watcher(Callback):
             return
         for epoch in fresh:
             self._results.report(record.trial_id, epoch)
+            self._log(record, epoch)
         self._write(self._tracker.trial_reported, record.trial_id, fresh)
         if MICRO_BATCH in fresh[-1]:
             self._write(self._tracker.trial_tagged, record.trial_id, {MICRO_BATCH: str(fresh[-1][MICRO_BATCH])})
@@ -110,6 +124,10 @@ class Watcher(Callback):
         self._stuck.forget(trial_id)
         reason = _last_line(trial.get_error())
         self._write(self._tracker.trial_tagged, trial_id, {"sweep.restarted": reason})
+        try:
+            self._recovering()
+        except Refused as error:
+            self._broken(" ".join(error.problems))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial ended by itself or was stopped."""
@@ -120,7 +138,8 @@ class Watcher(Callback):
             self._broken(reason)
         elif (outcome := outcome_of(last)) is not None:
             self._end(record, outcome, reason)
-        elif record.epoch >= record.recipe.epochs:
+        elif record.epoch >= record.recipe.epochs and (TEST in last or not record.group):
+            record.test = last.get(TEST, {})
             self._end(record, Outcome.COMPLETED)
         else:
             self._end(record, Outcome.INTERRUPTED if self._interrupted() else Outcome.PRUNED)
@@ -149,6 +168,7 @@ class Watcher(Callback):
             device_seconds=record.device_seconds,
             score=record.score,
             best_epoch=record.best_epoch or None,
+            test=record.test,
         )
         self._say(record)
         if outcome is not Outcome.INTERRUPTED:
@@ -159,8 +179,8 @@ class Watcher(Callback):
     def _count_failure(self, record: TrialRecord) -> None:
         self._failures[record.arm, record.reason] += 1
         completed = any(other.outcome is Outcome.COMPLETED for other in self._results.records(record.arm))
-        if self._failures[record.arm, record.reason] >= SAME_FAILURES and not completed and record.arm not in self.hopeless:
-            self.hopeless.add(record.arm)
+        if self._failures[record.arm, record.reason] >= SAME_FAILURES and not completed and record.arm not in self._hopeless:
+            self._hopeless.add(record.arm)
             self._say(f"{record.arm} gets no more trials: {SAME_FAILURES} failed for the same reason ({record.reason}).")
 
     def _write(self, write: Callable[..., None], *args: Any, **kwargs: Any) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import mean
 
 from sweeps.runner.plan import Materials, Plan
-from sweeps.runner.results import Results, TrialRecord, best
+from sweeps.runner.results import TrialRecord, best
 from sweeps.runner.tracking import Tracker
 from trainables import checkpoint
 from trainables.checkpoint import BEST
+from trainables.recipe import TEST_ACCURACY
 
 REGISTERED_WITHIN_S = 60.0
 
@@ -53,12 +56,13 @@ def keep(plan: Plan, materials: Materials, record: TrialRecord) -> dict[str, Pat
     return kept
 
 
-def tidy(plan: Plan, results: Results, ended: TrialRecord) -> None:
-    """Delete the checkpoints that a trial's end makes useless: its own, or those of the one that it beats in its arm.
+def tidy(plan: Plan, peers: Sequence[TrialRecord], ended: TrialRecord) -> None:
+    """Delete the checkpoints that a trial's end makes useless: its own, or those of the one that it beats among its peers.
 
-    So a sweep holds those of running trials, and of the best one of each arm: 45 MB each for a ResNet-18.
+    So a sweep holds those of running trials, of the best one of each arm, and of the best seed of each finalist: 45 MB each
+    for a ResNet-18.
     """
-    others = [record for record in results.ended(ended.arm) if record is not ended]
+    others = [record for record in peers if record is not ended]
     top = best([*others, ended])
     for record in (ended, best(others)):
         if record and record is not top:
@@ -66,9 +70,23 @@ def tidy(plan: Plan, results: Results, ended: TrialRecord) -> None:
                 file.unlink(missing_ok=True)
 
 
-def register(plan: Plan, materials: Materials, tracker: Tracker, record: TrialRecord, *, move_alias: bool) -> str:
-    """Have the kept checkpoint registered; a line for the user. Only a whole sweep moves the alias `champion`."""
+def register(
+    plan: Plan, materials: Materials, tracker: Tracker, record: TrialRecord, seeds: Sequence[TrialRecord], *, move_alias: bool
+) -> str:
+    """Have the kept checkpoint registered; a line for the user. Only a whole sweep moves the alias `champion`.
+
+    Args:
+        plan: Of the sweep.
+        materials: What it ran on.
+        tracker: Tells MLflow.
+        record: The trial that is shipped.
+        seeds: The champion's, or nothing where there are no finalists.
+        move_alias: Let `champion` mean this version.
+    """
     weights, score = plan.folder / "champion" / BEST, f"{100 * (record.score or 0):.1f}% on val"
+    if seeds:
+        val, test = mean(r.score or 0.0 for r in seeds), mean(r.test[TEST_ACCURACY] for r in seeds)
+        score = f"the best of {len(seeds)} seeds, which have {100 * val:.1f}% on val and {100 * test:.1f}% on test"
     if not weights.is_file():
         recipe = weights.with_name("recipe.json")
         return f"Champion: {record.trial_id}, {score}; its checkpoint is gone: train it again by {recipe}."
@@ -78,7 +96,7 @@ def register(plan: Plan, materials: Materials, tracker: Tracker, record: TrialRe
         recipe=record.recipe.as_dict(),
         classes=materials.data.classes,
         move_alias=move_alias,
-        description=f"{record.trial_id} of sweep {plan.name}, validation accuracy {record.score:.4f}",
+        description=f"{record.trial_id} of sweep {plan.name}: {score}.",
     )
     made = tracker.champion(
         timeout=1.0 if tracker.problem() else REGISTERED_WITHIN_S

@@ -25,6 +25,7 @@ from trainables.recipe import EPOCH_SECONDS, HISTORY, IMAGES_PER_SECOND, Recipe
 from trainables.weights import WeightsError
 
 RECIPE = Recipe(weights="none", image_size=32, trainable_layers=1, epochs=3, batch_size=16)
+SHARED = {"sweep": "one", "share": 0.3, "weights": "none", "cuts": ("layer4",), "views": True}
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,7 @@ def config(data: Path, tmp_path: Path) -> Any:
         "trial_id": "resnet18/plain/000",
         "arm": "resnet18/plain",
         "number": 0,
+        **{"role": "trial", "group": "", "without": "", "predictions": None},
         "recipe": RECIPE.as_dict(),
         "done": [],
         "data": str(data),
@@ -48,7 +50,7 @@ def config(data: Path, tmp_path: Path) -> Any:
         "threads": torch.get_num_threads(),
         "gpu_share": 0.0,
         "compute": {"precision": "fp32", "convolutions": {}},
-        "shared": {"folder": str(tmp_path / "prefix"), "sweep": "one", "share": 0.3, "weights": "none", "cuts": ("layer4",)},
+        "shared": {"folder": str(tmp_path / "prefix"), **SHARED},
         "report_every": 0.0,
     }
 
@@ -279,10 +281,8 @@ def test_a_trial_may_be_stopped_while_it_says_that_it_failed(
     ends_with(training_error, epochs=1)
     with pytest.raises(SystemExit):
         train(config)
-    assert [metrics.get("outcome") for metrics in reports] == [
-        None,
-        "diverged" if "finite" in str(training_error) else "failed",
-    ]
+    outcome = "diverged" if "finite" in str(training_error) else "failed"
+    assert [metrics.get("outcome") for metrics in reports] == [None, outcome]
     assert not list(Path(config["checkpoints"]).iterdir()) or (Path(config["checkpoints"]) / "error.txt").exists()
 
 

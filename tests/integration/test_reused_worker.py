@@ -60,6 +60,7 @@ def sweep(folder: Path) -> list[dict[str, Any]]:
 
     data = prepare("digits", image_size=32, caps=Caps(train=20, val=20, test=5), seed=0, cache=folder / "cache")
     shared = {"folder": str(folder / "prefix"), "sweep": "one", "share": 0.3, "weights": "none", "cuts": ("layer3",)}
+    shared |= {"views": True}
     trials: list[dict[str, Any]] = []
 
     class InOrder(Searcher):
@@ -75,6 +76,7 @@ def sweep(folder: Path) -> list[dict[str, Any]]:
                 "trial_id": f"arm/{number}",
                 "arm": "arm",
                 "number": number,
+                **{"role": "trial", "group": "", "without": "", "predictions": None},
                 "recipe": recipe.as_dict(),
                 "done": [],
                 "data": str(data.path),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,10 +18,16 @@ from trainables.data.problems import DataError, reason
 from trainables.data.sources import find
 from trainables.data.splits import Caps, Choice, choose
 
-__all__ = ["Caps", "DataError", "Dataset", "Split", "Summary", "inspect", "prepare", "present", "read"]
+__all__ = ["Caps", "DataError", "Dataset", "Split", "Summary", "TestSplitShutError", "inspect", "prepare", "present", "read"]
 
 CODE_VERSION = 1  # raise it when the same input would give other arrays
 DECODE_SCALE = 1.25  # stored side over image_size: room for random crops
+
+
+class TestSplitShutError(RuntimeError):
+    """The test split was asked for before a finalist may see it."""
+
+    __test__ = False  # no test case of pytest's
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A decoded data set in the cache.
+    """A decoded data set in the cache. Its test split stays shut until a finalist asks for it.
 
     Attributes:
         name: "digits", "cifar10", a file's stem or a folder's name, fit for an MLflow model's name.
@@ -55,6 +61,7 @@ class Dataset:
         counts: Images used, by split and class.
         notes: Lines to show: classes with fewer images than asked for, files left out.
         path: The cache entry, for `read` on a worker.
+        test_is_open: Whether `split("test")` answers.
     """
 
     name: str
@@ -64,9 +71,16 @@ class Dataset:
     counts: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...]
     path: Path
+    test_is_open: bool = False
 
     def split(self, name: Literal["train", "val", "test"]) -> Split:
-        """The arrays of one split; train is stored shuffled, its classes interleaved."""
+        """The arrays of one split; train is stored shuffled, its classes interleaved.
+
+        Raises:
+            TestSplitShutError: Test is asked for by what may not see it: recipes are chosen without it.
+        """
+        if name == "test" and not self.test_is_open:
+            raise TestSplitShutError("the test split answers once, to finalists: read the data with test=True.")
         labels = np.load(self.path / f"{name}_labels.npy", allow_pickle=False)
         labels.flags.writeable = False
         return Split(np.load(self.path / f"{name}_images.npy", mmap_mode="r", allow_pickle=False), labels)
@@ -112,8 +126,12 @@ def present(path: Path) -> bool:
     return entry_meta(path) is not None
 
 
-def read(path: Path) -> Dataset:
+def read(path: Path, *, test: bool = False) -> Dataset:
     """A data set that `prepare` left in the cache, on a worker.
+
+    Args:
+        path: The cache entry.
+        test: Open the test split, for a finalist or a report.
 
     Raises:
         DataError: No whole entry is there.
@@ -121,7 +139,7 @@ def read(path: Path) -> Dataset:
     meta = entry_meta(path)
     if meta is None:
         raise DataError([f"{path} must hold decoded data, but is missing or damaged: prepare it again."])
-    return _dataset(path, meta, meta["source"])
+    return replace(_dataset(path, meta, meta["source"]), test_is_open=test)
 
 
 def _decoded(entry: Path, data: str, source: Source, image_size: int, caps: Caps, seed: int) -> Meta:

@@ -13,7 +13,8 @@ STUDY = command("study", "A question?")
 
 FLAGS = {  # frozen: a hyperparameter is a field of the recipe and a line in a search space, never a flag
     "--gpus", "--gpus-per-trial", "--trials", "--arms", "--data", "--weights", "--preset", "--name", "--storage",
-    "--tracking-uri", "--address", "--seed", "--time-limit", "--stuck-after", "--resume", "--accept-changes", "--dry-run", "-v",
+    "--tracking-uri", "--address", "--seed", "--time-limit", "--stuck-after", "--resume", "--accept-changes",
+    "--ablate", "--dry-run", "-v",
     "--verbose",
 }  # fmt: skip
 

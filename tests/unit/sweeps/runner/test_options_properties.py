@@ -20,7 +20,7 @@ from sweeps.runner.options import MOST_TRIALS, Options, Refused, command, parse
 from sweeps.runner.study import PRESETS
 
 STUDY = command("study", "A question?")
-SWITCHES = ("--dry-run", "--accept-changes", "-v", "--verbose")
+SWITCHES = ("--dry-run", "--accept-changes", "--ablate", "-v", "--verbose")
 WITH_VALUE = [param.opts[0] for param in STUDY.params if param.opts[0] not in SWITCHES]
 FLAGS = [*WITH_VALUE, *SWITCHES]
 HELP = ("-h", "--help")
@@ -104,7 +104,7 @@ def keeps_its_rules(options: Options) -> None:
     assert options.storage == Path("mlruns") or options.storage.is_absolute()
     for seconds in (options.time_limit, options.stuck_after):
         assert seconds is None or (seconds >= 1 and math.isfinite(seconds))
-    assert {type(options.dry_run), type(options.verbose), type(options.accept_changes)} == {bool}
+    assert {type(options.dry_run), type(options.verbose), type(options.accept_changes), type(options.ablate)} == {bool}
 
 
 def are_lines(problems: Sequence[str]) -> None:

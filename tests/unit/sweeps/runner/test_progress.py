@@ -35,7 +35,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def results() -> Results:
-    return Results(ARMS, 3)
+    return Results(dict.fromkeys(ARMS, 3))
 
 
 def _progress(results: Results, *, terminal: bool = False) -> Progress:
@@ -78,7 +78,7 @@ def test_durations(seconds: float, text: str) -> None:
 def test_before_the_first_epoch_nothing_is_known(results: Results, clock: Clock) -> None:
     shown = _progress(results)
     _start(results, clock, ARMS[0], 0)
-    assert shown.line() == "[0s] 0/6 trials done, 1 running, no trial completed yet, ETA unknown yet"
+    assert shown.line() == "[0s] 0/6 trials done, 1 running, none completed yet, ETA unknown yet"
 
 
 def test_before_the_first_trial_ends_epochs_tell_the_time(results: Results, clock: Clock) -> None:
@@ -89,7 +89,7 @@ def test_before_the_first_trial_ends_epochs_tell_the_time(results: Results, cloc
     for arm in ARMS:
         _report(results, trial_name(arm, 0), 2, 0.5)
     # 10 s an epoch, 100 s a trial: 6 trials in 2 slots are 300 s, of which 20 are over.
-    assert shown.line() == "[20s] 0/6 trials done, 2 running, no trial completed yet, ETA 4m40s"
+    assert shown.line() == "[20s] 0/6 trials done, 2 running, none completed yet, ETA 4m40s"
 
 
 def test_after_the_first_trial_their_mean_tells_the_time(results: Results, clock: Clock) -> None:
@@ -106,7 +106,7 @@ def test_after_the_first_trial_their_mean_tells_the_time(results: Results, clock
 
 
 def test_the_last_trial_takes_its_own_time_however_many_slots_there_are(clock: Clock) -> None:
-    results = Results(ARMS[:1], 2)
+    results = Results({ARMS[0]: 2})
     shown = _progress(results)
     first = _start(results, clock, ARMS[0], 0)
     clock.now += 60
@@ -125,7 +125,7 @@ def test_elsewhere_than_on_a_terminal_plain_lines_come_and_no_escape_codes(
         time.sleep(0.1)
     lines = shown._console.file.getvalue().splitlines()
     assert len(lines) >= 2
-    assert set(lines) == {"[0s] 0/6 trials done, 0 running, no trial completed yet, ETA unknown yet"}
+    assert set(lines) == {"[0s] 0/6 trials done, 0 running, none completed yet, ETA unknown yet"}
 
 
 def test_plain_lines_wait_half_a_minute_and_the_end_does_not_wait_for_them(results: Results) -> None:

@@ -17,7 +17,7 @@ def _record(number: int, score: float | None, outcome: Outcome | None = Outcome.
 
 def _train(recipe: Recipe, accuracies: list[float]) -> TrialRecord:
     """Report as a trial does: the current accuracy in stage 1, the running best of the stage after it."""
-    results = Results([ARM], 1)
+    results = Results({ARM: 1})
     results.start("a", ARM, 0, recipe)
     for epoch, accuracy in enumerate(accuracies, 1):
         last_stage = accuracies[recipe.stage1_epochs : epoch]
@@ -73,7 +73,7 @@ def test_the_first_epoch_of_stage_2_counts_even_where_it_equals_stage_1() -> Non
 
 
 def test_a_diverged_report_changes_nothing_but_is_an_outcome() -> None:
-    results = Results([ARM], 1)
+    results = Results({ARM: 1})
     results.start("a", ARM, 0, Recipe())
     results.report("a", {EPOCH: 1, SCORE: 0.4, VAL_ACCURACY: 0.4})
     last = {EPOCH: 2, SCORE: 0.0, "outcome": "diverged", "reason": "loss is nan"}
@@ -84,7 +84,7 @@ def test_a_diverged_report_changes_nothing_but_is_an_outcome() -> None:
 
 
 def test_a_trial_that_starts_again_keeps_its_record() -> None:
-    results = Results([ARM], 2)
+    results = Results({ARM: 2})
     first = results.start("a", ARM, 0, Recipe())
     results.report("a", {EPOCH: 3, SCORE: 0.4, VAL_ACCURACY: 0.4})
     assert results.start("a", ARM, 0, Recipe()) is first
@@ -93,7 +93,7 @@ def test_a_trial_that_starts_again_keeps_its_record() -> None:
 
 
 def test_the_frame_has_a_row_a_trial_in_order_of_arm_and_number() -> None:
-    results = Results(["b", "a"], 2)
+    results = Results({"b": 2, "a": 2})
     for arm, number in (("a", 1), ("b", 1), ("a", 0), ("b", 0)):
         results.start(trial_name(arm, number), arm, number, Recipe(seed=number))
     results["a/000"].outcome = Outcome.COMPLETED
@@ -109,7 +109,7 @@ def test_the_frames_columns_are_the_record_and_the_recipe_even_without_trials() 
         *("trial_id", "arm", "number", "outcome", "reason", "score", "best_epoch", "epochs_done"),
         *("wall_seconds", "device_seconds", *Recipe.field_names()),
     ]
-    results = Results([ARM], 1)
+    results = Results({ARM: 1})
     assert list(results.frame().columns) == columns
     record = results.start("a", ARM, 0, Recipe())
     record.epoch, record.best_epoch, record.wall_seconds = 7, 3, 1.5

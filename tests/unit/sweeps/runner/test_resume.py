@@ -16,6 +16,9 @@ from sweeps.runner.resume import changes, code_digest, definition, past, restore
 TRIAL = {"event": "trial", "arm": "a", "number": 0, "sample": {"stage2_lr": 0.1}, "recipe": {"epochs": 9}, "trial_id": "a/000"}
 
 
+WHOLE = {"event": "finish", "outcome": "completed", "tags": {"sweep.partial": "false"}}
+
+
 def epochs(*numbers: int, trial_id: str = "a/000") -> dict[str, Any]:
     return {"event": "epochs", "trial_id": trial_id, "epochs": [{"epoch": number, "score": number / 10} for number in numbers]}
 
@@ -70,10 +73,11 @@ def sweep(storage: Path, events: list[dict[str, Any]], **other: Any) -> None:
     ("ends", "finished"),
     [
         ([], False),
-        ([{"event": "finish", "outcome": "completed"}], True),
+        ([WHOLE], True),
+        ([WHOLE | {"tags": {"sweep.partial": "true"}}], False),
         ([{"event": "finish", "outcome": "interrupted"}], False),
-        ([{"event": "finish", "outcome": "completed"}, {"event": "resumed"}], False),
-        ([{"event": "finish", "outcome": "failed"}, {"event": "resumed"}, {"event": "finish", "outcome": "completed"}], True),
+        ([WHOLE, {"event": "resumed"}], False),
+        ([{"event": "finish", "outcome": "failed"}, {"event": "resumed"}, WHOLE], True),
     ],
 )
 def test_a_sweep_is_finished_where_its_last_run_came_to_its_end(

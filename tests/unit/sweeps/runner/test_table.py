@@ -34,7 +34,7 @@ def _run(results: Results, arm: Arm, number: int, score: float | None, outcome: 
 
 
 def test_a_row_counts_outcomes_and_gives_best_default_gain_and_cost() -> None:
-    results = Results([arm.name for arm in ARMS], 5)
+    results = Results({arm.name: 5 for arm in ARMS})
     outcomes = (Outcome.COMPLETED, Outcome.PRUNED, Outcome.DIVERGED, Outcome.FAILED)
     for number, outcome in enumerate(outcomes):
         _run(results, PLAIN, number, 0.8 + number / 20, outcome)
@@ -46,21 +46,21 @@ def test_a_row_counts_outcomes_and_gives_best_default_gain_and_cost() -> None:
 
 
 def test_a_default_of_zero_percent_is_a_score() -> None:
-    results = Results([arm.name for arm in ARMS], 2)
+    results = Results({arm.name: 2 for arm in ARMS})
     _run(results, PLAIN, 0, 0.0, Outcome.COMPLETED)
     _run(results, PLAIN, 1, 0.25, Outcome.COMPLETED)
     assert _cells(results, "resnet18/plain")[5:8] == ["25.0", "0.0", "+25.0"]
 
 
 def test_where_nothing_beats_the_default_it_is_the_best_and_the_gain_is_zero() -> None:
-    results = Results([arm.name for arm in ARMS], 1)
+    results = Results({arm.name: 1 for arm in ARMS})
     _run(results, PLAIN, 0, 0.5, Outcome.COMPLETED)
     assert _cells(results, "resnet18/plain")[5:] == ["50.0", "50.0", "+0.0", "0.100", "default: 3 layers, lr 0.001"]
 
 
 @pytest.mark.parametrize("rare", [Outcome.FAILED, Outcome.INTERRUPTED])
 def test_rare_outcomes_get_a_column_where_they_occur(rare: Outcome) -> None:
-    results = Results([arm.name for arm in ARMS], 1)
+    results = Results({arm.name: 1 for arm in ARMS})
     assert not any(rare.value in line for line in _shown(results))
     _run(results, PLAIN, 0, None, rare)
     assert any(rare.value in line for line in _shown(results))
@@ -68,14 +68,14 @@ def test_rare_outcomes_get_a_column_where_they_occur(rare: Outcome) -> None:
 
 
 def test_without_a_completed_default_there_is_no_gain() -> None:
-    results = Results([arm.name for arm in ARMS], 2)
+    results = Results({arm.name: 2 for arm in ARMS})
     _run(results, PLAIN, 0, 0.9, Outcome.FAILED)
     _run(results, PLAIN, 1, 0.25, Outcome.COMPLETED)
     assert _cells(results, "resnet18/plain")[6:9] == ["25.0", "-", "-"]
 
 
 def test_the_caption_says_whether_trials_were_equal() -> None:
-    results = Results([arm.name for arm in ARMS], 2)
+    results = Results({arm.name: 2 for arm in ARMS})
     for arm in ARMS:
         _run(results, arm, 0, 0.5, Outcome.COMPLETED)
     assert "Equal trials: 1 in each arm." in "\n".join(_shown(results))
@@ -106,5 +106,5 @@ def test_percent(score: float | None, text: str) -> None:
 
 
 def test_on_the_cpu_the_cost_is_in_core_hours() -> None:
-    table = arm_table(Results([arm.name for arm in ARMS], 1), ARMS, cpu_slots(2)).renderables[0]
+    table = arm_table(Results({arm.name: 1 for arm in ARMS}), ARMS, cpu_slots(2)).renderables[0]
     assert table.columns[-1].header == "core-hours"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import trainables.data.cifar10
-from trainables.data.dataset import Caps, DataError, inspect, prepare
+from trainables.data.dataset import Caps, DataError, inspect, prepare, read
 
 CAPS = Caps(train=4, val=3, test=3)
 BATCHES = (("data_batch_1", 80), ("data_batch_2", 80), ("test_batch", 40))
@@ -80,7 +80,7 @@ def test_it_is_downloaded_once_and_its_test_part_is_the_test_split(site: Path, t
     assert (data.name, again.counts["train"]["cat"]) == ("cifar10", 2)
     assert (cache / "datasets" / "cifar-10-batches-py").is_dir()
     assert data.counts == {split: dict.fromkeys(data.classes, cap) for split, cap in (("train", 4), ("val", 3), ("test", 3))}
-    test = data.split("test")
+    test = read(data.path, test=True).split("test")
     assert test.images.shape == (30, 32, 32, 3)
     assert (test.images[:, 0, 0, 0] == test.labels).all()
     assert test.images[:, 0, 5, 0].max() < 40

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainables.data.dataset import Caps, DataError, inspect, prepare
+from trainables.data.dataset import Caps, DataError, inspect, prepare, read
 
 ALL = Caps(train=10**6, val=10**6, test=10**6)
 RNG = np.random.default_rng(0)
@@ -62,8 +62,9 @@ def test_only_train_is_split_and_its_images_keep_their_labels(tmp_path: Path) ->
     assert data.notes[0] == f"arrays of other names are left out of {path}: extra"
     assert data.counts == {"train": {"0": 4, "1": 4}, "val": {"0": 3, "1": 3}, "test": {"0": 3, "1": 3}}
     centres = {image.tobytes(): label for image, label in zip(X[:, 1:11], Y, strict=True)}  # 12x10 to 10x10
+    whole = read(data.path, test=True)
     seen = [centres.pop(i.tobytes()) == n for s in ("train", "val", "test")
-            for i, n in zip(data.split(s).images, data.split(s).labels, strict=True)]  # fmt: skip
+            for i, n in zip(whole.split(s).images, whole.split(s).labels, strict=True)]  # fmt: skip
     assert all(seen)
     assert len(seen) == 20
     assert not centres
@@ -72,7 +73,8 @@ def test_only_train_is_split_and_its_images_keep_their_labels(tmp_path: Path) ->
 def test_greyscale_of_other_sizes_and_three_parts(tmp_path: Path) -> None:
     path = save(tmp_path / "a.npz", x_train=X[..., 0], y_train=Y, x_val=X[:8, :9, :9], y_val=Y[:8], x_test=X[:6], y_test=Y[:6])
     data = prepare(str(path), image_size=32, caps=ALL, seed=0, cache=tmp_path / "cache")
-    assert [len(data.split(name).images) for name in ("train", "val", "test")] == [20, 8, 6]
+    whole = read(data.path, test=True)
+    assert [len(whole.split(name).images) for name in ("train", "val", "test")] == [20, 8, 6]
     assert data.split("val").images.shape == (8, 10, 10, 3)  # 9x9 enlarged to the largest shorter side
     train = data.split("train").images
     assert (train[..., 0] == train[..., 2]).all()

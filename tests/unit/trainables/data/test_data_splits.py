@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trainables.data.listing import Listing
 from trainables.data.problems import DataError
-from trainables.data.splits import Caps, Choice, choose
+from trainables.data.splits import EVERY, Caps, Choice, choose
 
 ALL = Caps(train=10**6, val=10**6, test=10**6)
 
@@ -76,6 +79,67 @@ def test_a_higher_cap_only_adds_images(parts: dict[str, list[int]]) -> None:
             before = choice
 
 
+ONE_CLASS_OF = st.integers(9, 60)
+CAPS = st.builds(Caps, train=st.integers(1, 70), val=st.integers(1, 30), test=st.integers(1, 30))
+PARTS_OF = st.sampled_from([("train",), ("train", "test"), ("train", "val")])
+
+
+def held(parts: tuple[str, ...], size: int) -> int:
+    """Images of a class that are kept back for val alone, whatever its cap."""
+    return max(3, size // (5 if len(parts) == 1 else 4))
+
+
+@settings(derandomize=True, deadline=None)
+@given(PARTS_OF, ONE_CLASS_OF, CAPS, st.integers(0, 99))
+def test_train_may_use_what_vals_cap_leaves_over_and_shares_no_image(
+    parts: tuple[str, ...], size: int, caps: Caps, seed: int
+) -> None:
+    source = listing(**{part: [size, 9] for part in parts})
+    choice = choose(source, caps=caps, seed=seed)
+    tested = held(parts, size) if len(parts) == 1 else 0
+    val = min(caps.val, held(parts, size))
+    assert choice.counts["val"]["a"] == val
+    assert choice.counts["train"]["a"] == min(caps.train, size - tested - val)
+    rows = np.concatenate(list(choice.rows.values()))
+    assert len(np.unique(rows)) == len(rows)
+
+
+@settings(derandomize=True, deadline=None)
+@given(PARTS_OF, ONE_CLASS_OF, CAPS, st.integers(0, 99))
+def test_until_train_needs_them_what_is_kept_back_for_val_changes_nothing(
+    parts: tuple[str, ...], size: int, caps: Caps, seed: int
+) -> None:
+    """The order of train's rows decides the data's digest: it is as if all that is kept back were val's."""
+    source = listing(**{part: [size, size] for part in parts})
+    caps = replace(caps, train=min(caps.train, size - held(parts, size) * (2 if len(parts) == 1 else 1)))
+    one, whole = choose(source, caps=caps, seed=seed), choose(source, caps=replace(caps, val=10**6), seed=seed)
+    assert (one.rows["train"] == whole.rows["train"]).all()
+    assert (one.rows["test"] == whole.rows["test"]).all()
+
+
+@settings(derandomize=True, deadline=None)
+@given(PARTS_OF, ONE_CLASS_OF, CAPS, st.integers(0, 30), st.integers(0, 20))
+def test_a_higher_cap_of_one_split_only_adds_to_it_and_vals_takes_none_from_train_while_there_are_others(
+    parts: tuple[str, ...], size: int, caps: Caps, more_train: int, more_val: int
+) -> None:
+    source = listing(**{part: [size, size] for part in parts})
+    before = choose(source, caps=caps, seed=3)
+    larger = choose(source, caps=replace(caps, train=caps.train + more_train), seed=3)
+    assert set(before.rows["train"]) <= set(larger.rows["train"])
+    assert set(before.rows["val"]) == set(larger.rows["val"])
+    judged = choose(source, caps=replace(caps, val=caps.val + more_val), seed=3)
+    assert set(before.rows["val"]) <= set(judged.rows["val"])
+    if judged.counts["train"] == before.counts["train"]:
+        assert set(before.rows["train"]) == set(judged.rows["train"])
+
+
+def test_all_of_cifar10_gives_4500_train_and_500_val_a_class() -> None:
+    source = listing(train=[5000, 5000], test=[1000, 1000])
+    choice = choose(source, caps=Caps(train=4500, val=500, test=1000), seed=0)
+    assert choice.counts == {"train": {"a": 4500, "b": 4500}, "val": {"a": 500, "b": 500}, "test": {"a": 1000, "b": 1000}}
+    assert choice.notes == ()
+
+
 def test_a_split_depends_on_the_seed_and_on_the_class_name_alone() -> None:
     one, same, other = (choose(listing(train=[40, 40]), caps=ALL, seed=seed) for seed in (1, 1, 2))
     assert all((one.rows[split] == same.rows[split]).all() for split in one.rows)
@@ -108,10 +172,16 @@ def test_a_class_with_too_few_images_is_refused(parts: dict[str, list[int]], sai
 
 
 def test_classes_short_of_the_cap_are_one_line_a_split() -> None:
-    one = choose(listing(train=[95, 200]), caps=Caps(train=100, val=10, test=10), seed=0)
+    one = choose(listing(train=[95, 200]), caps=Caps(train=100, val=19, test=10), seed=0)
     assert one.notes == ("class 'a' has 57 train images, fewer than the 100 asked for",)
-    many = choose(listing(train=[95, 90, 500]), caps=Caps(train=100, val=1, test=18), seed=0)
-    assert many.notes == ("2 of 3 classes have fewer train images than the 100 asked for: 54 to 57",)
+    many = choose(listing(train=[95, 90, 500]), caps=Caps(train=100, val=18, test=18), seed=0)
+    assert many.notes == ("2 of 3 classes have fewer train images than the 100 asked for: 54 to 58",)
+
+
+def test_no_class_is_short_of_a_cap_that_asks_for_every_image() -> None:
+    assert choose(listing(train=[95, 200]), caps=Caps(train=EVERY, val=10, test=EVERY), seed=0).notes == ()
+    (note,) = choose(listing(train=[95, 200]), caps=Caps(train=EVERY - 1, val=10, test=EVERY), seed=0).notes
+    assert note.startswith("2 of 2 classes have fewer train images")
 
 
 @pytest.mark.parametrize("cap", [0, -1, 1.5, True])

@@ -1,0 +1,191 @@
+"""The finalists: the best and the default recipe of each arm, trained again over new seeds. Only they meet the test split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from search_spaces.space import Arm
+from sweeps.runner.progress import Progress
+from sweeps.runner.results import Outcome, Results, TrialRecord, best, default, trial_name
+from sweeps.runner.search import replay
+from sweeps.runner.trials import Run, run_trials, trial_config
+from trainables import recipe as names
+from trainables.recipe import NEUTRAL, Recipe
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """A recipe that is trained again over several seeds.
+
+    Attributes:
+        name: Of the trial that had it, `resnet34/tricks/007`; of an ablation with `/without-<field>` behind it.
+        arm: Its arm's name.
+        number: Of that trial.
+        recipe: With the search's seed.
+        without: Of an ablation: the field that has its neutral value.
+    """
+
+    name: str
+    arm: str
+    number: int
+    recipe: Recipe
+    without: str = ""
+
+
+def finalists(run: Run, searched: Results) -> tuple[Outcome, Results]:
+    """Train the finalists that are left, and with `--ablate` the champion without each of its tricks.
+
+    Args:
+        run: The sweep.
+        searched: What came of the search.
+
+    Returns:
+        `completed` where all have ended, `interrupted` or `failed`; and what came of all finalists.
+    """
+    finals = Results(dict.fromkeys(searched.arms, 0))
+    ended = _train(run, chosen(run.plan.arms, searched), finals)
+    if ended is Outcome.COMPLETED and run.plan.options.ablate and not run.over() and (top := champion(finals)):
+        ended = _train(run, ablations(top[0]), finals)
+    return ended, finals
+
+
+def chosen(arms: Sequence[Arm], searched: Results) -> tuple[Group, ...]:
+    """The best and the default recipe of each arm, once where they are the same; of an arm with nothing tuned its only one."""
+    found: dict[str, Group] = {}
+    for arm in arms:
+        if not arm.tuned:
+            name = trial_name(arm.name, 0)
+            found[name] = Group(name=name, arm=arm.name, number=0, recipe=arm.default_recipe())
+        records = searched.records(arm.name)
+        for record in (best(records), default(records)):
+            if record:
+                name = record.trial_id
+                found[name] = Group(name=name, arm=record.arm, number=record.number, recipe=record.recipe)
+    return tuple(found.values())
+
+
+def ablations(top: TrialRecord) -> tuple[Group, ...]:
+    """The champion's recipe without each of its tricks in turn."""
+    values, found = top.recipe.as_dict(), []
+    for name, neutral in NEUTRAL.items():
+        if values[name] != neutral:
+            recipe = Recipe.from_sample({**values, name: neutral})
+            group = f"{top.group}/without-{name}"
+            found.append(Group(name=group, arm=top.arm, number=top.number, recipe=recipe, without=name))
+    return tuple(found)
+
+
+def champion(finals: Results) -> list[TrialRecord]:
+    """The seeds of the champion, the one with the best score first: of the groups with most seeds the best mean on val."""
+    by_group: dict[str, list[TrialRecord]] = {}
+    for record in finals.ended():
+        if record.outcome is Outcome.COMPLETED and not record.without:
+            by_group.setdefault(record.group, []).append(record)
+    if not by_group:
+        return []
+    top = max(by_group.values(), key=lambda records: (len(records), mean_score(records)))
+    return sorted(top, key=lambda record: record.score or 0.0, reverse=True)
+
+
+def mean_score(records: Sequence[TrialRecord]) -> float:
+    """Mean validation accuracy of a group's seeds."""
+    return sum(record.score or 0.0 for record in records) / len(records)
+
+
+def _train(run: Run, groups: Sequence[Group], finals: Results) -> Outcome:
+    plan, past = run.plan, {trial.trial_id: trial for trial in run.earlier("finalist")}
+    wanted = [  # a seed of each group in turn
+        (f"{group.name}/s{index}", replace(group, recipe=replace(group.recipe, seed=seed)))
+        for index, seed in enumerate(plan.finalist_seeds)
+        for group in groups
+    ]
+    finals.expect(Counter(group.arm for _, group in wanted))
+    replay(finals, tuple(past[name] for name, _ in wanted if name in past))
+    over = {record.trial_id for record in finals.ended()}
+    left = [turn for turn in wanted if turn[0] not in over]
+    left.sort(key=lambda turn: turn[0] not in past)  # those that began come first
+    if not left or run.over():
+        return Outcome.COMPLETED
+    run.tracker.finalists_chosen([name for name, _ in wanted])
+    sharing = Counter(_views(group.recipe) for group in groups)
+    hopeless: set[str] = set()
+    with Progress(finals, plan.slots, plan.name, run.console, run.tracker.problem, what="finalists") as progress:
+        arms = {arm.name: arm for arm in plan.arms}
+
+        def config(name: str, group: Group) -> dict[str, Any]:
+            plain = trial_config(run, past, progress.say, name, arms[group.arm], group.number, group.recipe)
+            return {
+                **plain,
+                "role": "finalist",
+                "group": group.name,
+                "without": group.without,
+                "predictions": str(plan.folder / "predictions" / f"{name.replace('/', '-')}.npz"),
+                "shared": {**plain["shared"], "views": sharing[_views(group.recipe)] > 1},
+                "sample": {},
+            }
+
+        return run_trials(
+            run,
+            finals,
+            progress,
+            _Queue(left, config, stop=run.over, skip=hopeless.__contains__),
+            None,
+            hopeless=hopeless,
+            peers=lambda record: [other for other in finals.ended(record.arm) if other.group == record.group],
+            log=partial(_log, progress) if plan.study.log_epochs else lambda record, epoch: None,
+        )
+
+
+def _views(recipe: Recipe) -> tuple[Any, ...]:
+    """What two recipes of the same seed must have in common to see the same activations of training images."""
+    return recipe.backbone, recipe.weights, recipe.stem, recipe.augmentation, recipe.mixup > 0
+
+
+def _log(progress: Progress, record: TrialRecord, epoch: Mapping[str, Any]) -> None:
+    progress.say(
+        f"{record.trial_id}  Epoch {epoch[names.EPOCH]:>{len(str(record.recipe.epochs))}}/{record.recipe.epochs}  "
+        f"train loss {epoch[names.TRAIN_LOSS]:.4f} accuracy {epoch[names.TRAIN_ACCURACY]:.4f}  "
+        f"val loss {epoch[names.VAL_LOSS]:.4f} accuracy {epoch[names.VAL_ACCURACY]:.4f}"
+    )
+
+
+class _Queue(Searcher):
+    """Hands out what is left, in order. It learns nothing."""
+
+    def __init__(
+        self,
+        left: Sequence[tuple[str, Group]],
+        config: Callable[[str, Group], dict[str, Any]],
+        *,
+        stop: Callable[[], bool],
+        skip: Callable[[str], bool],
+    ) -> None:
+        super().__init__(metric=names.SCORE, mode="max")
+        self._left, self._config, self._stop, self._skip = iter(left), config, stop, skip
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # Ray's hint leaves FINISHED out
+        """The next finalist's config."""
+        if not self._stop():
+            for name, group in self._left:
+                if not self._skip(group.arm):
+                    return self._config(name, group)
+        return str(Searcher.FINISHED)
+
+    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing to learn."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: see `ArmSearcher`."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Never called."""
+        raise AssertionError("a sweep is never restored from Tune's snapshots")

@@ -1,0 +1,182 @@
+"""Trials on Ray: one Tuner from its start to its end, be it for the search or for the finalists."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ray import tune
+from ray.tune.execution import class_cache
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+from rich.console import Console
+
+from search_spaces.space import Arm
+from sweeps.runner import winner
+from sweeps.runner.interrupt import Interrupt
+from sweeps.runner.mlflow_store import one_line
+from sweeps.runner.plan import Materials, Plan, mend
+from sweeps.runner.progress import Progress
+from sweeps.runner.results import Outcome, Results, TrialRecord
+from sweeps.runner.resume import Past, PastTrial
+from sweeps.runner.speed import cuts
+from sweeps.runner.stuck import StuckTrials
+from sweeps.runner.tracking import Tracker
+from sweeps.runner.watcher import Watcher
+from trainables.ray_trial import TrialConfig, train
+from trainables.recipe import SCORE, Recipe
+
+MAX_FAILURES = 5
+"""Restarts of a trial whose worker died; it continues from its last checkpoint. What raises in training is not restarted."""
+
+RAY_FOLDER = "ray"  # in the sweep's folder; Tune's own files, which nothing reads
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """What the parts of a running sweep have in common."""
+
+    plan: Plan
+    materials: Materials
+    tracker: Tracker
+    interrupt: Interrupt
+    console: Console
+    past: Past | None
+    deadline: float  # by the monotonic clock; no trial starts after it
+
+    def over(self) -> bool:
+        """Whether no more trials are to start."""
+        return self.interrupt.requested or time.monotonic() > self.deadline
+
+    def earlier(self, role: str) -> tuple[PastTrial, ...]:
+        """What an earlier run of the sweep left of the search, or of the finalists."""
+        return self.past.of(role) if self.past else ()
+
+
+def run_trials(
+    run: Run,
+    results: Results,
+    progress: Progress,
+    searcher: Searcher,
+    scheduler: TrialScheduler | None,
+    *,
+    hopeless: set[str],
+    peers: Callable[[TrialRecord], list[TrialRecord]],
+    log: Callable[[TrialRecord, Mapping[str, Any]], None] = lambda record, epoch: None,
+) -> Outcome:
+    """Run what a searcher hands out.
+
+    Args:
+        run: The sweep.
+        results: Takes in what comes of it.
+        progress: Shows it.
+        searcher: Hands out trials, as many as are left.
+        scheduler: Stops trials early.
+        hopeless: Arms that get no more trials; grows here.
+        peers: Trials of which, with the one given, only the best one's checkpoint is kept.
+        log: Shows each epoch.
+
+    Returns:
+        `completed` where all came to its end, `interrupted` by the user, `failed` where it could not go on.
+    """
+    plan, interrupt = run.plan, run.interrupt
+    watcher = Watcher(
+        results,
+        run.tracker,
+        plan.slots,
+        say=progress.say,
+        interrupted=lambda: interrupt.requested,
+        tidy=lambda record: winner.tidy(plan, peers(record), record),
+        broken=interrupt.stop,
+        stuck=StuckTrials(plan.options.stuck_after),
+        hopeless=hopeless,
+        recovering=partial(mend, plan, run.materials, progress.say),
+        log=log,
+    )
+    shutil.rmtree(plan.folder / RAY_FOLDER, ignore_errors=True)  # of an earlier run
+    try:
+        _tuner(plan, searcher, scheduler, watcher, results.total).fit()
+        if interrupt.reason:
+            progress.say(f"The sweep stopped: {interrupt.reason}.")
+            return Outcome.FAILED
+        return Outcome.INTERRUPTED if interrupt.requested else Outcome.COMPLETED
+    except Exception as error:  # noqa: BLE001  Whatever Ray raises, hours of finished trials are still reported.
+        progress.say(f"Ray broke off the sweep: {one_line(error)}")
+        if plan.options.verbose:
+            traceback.print_exc()
+        return Outcome.FAILED
+    finally:
+        watcher.close()
+        shutil.rmtree(plan.folder / RAY_FOLDER, ignore_errors=True)
+
+
+def _tuner(plan: Plan, searcher: Searcher, scheduler: TrialScheduler | None, watcher: Watcher, total: int) -> tune.Tuner:
+    # Tune gives trials an environment variable of PyTorch Lightning's. Ray then starts processes of their own for them, and
+    # the workers that have imported torch stay idle: 5 to 10 s at the start of a sweep.
+    class_cache.DEFAULT_ENV_VARS.clear()
+    resources = {"cpu": plan.slots.cpus, "gpu": plan.slots.gpus}
+    return tune.Tuner(
+        tune.with_resources(train, resources),
+        tune_config=tune.TuneConfig(
+            metric=SCORE,
+            mode="max",
+            num_samples=total,
+            search_alg=searcher,
+            scheduler=scheduler,
+            max_concurrent_trials=plan.slots.count,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name=RAY_FOLDER,
+            storage_path=str(plan.folder),
+            callbacks=[watcher],
+            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+            verbose=0,
+        ),
+    )
+
+
+def trial_config(
+    run: Run, done: Mapping[str, PastTrial], say: Callable[[str], None], trial_id: str, arm: Arm, number: int, recipe: Recipe
+) -> TrialConfig:
+    """What a worker is sent of a trial of the search; a finalist's differs in a few fields.
+
+    Raises:
+        Refused: What it needs was deleted, and cannot be made ready again.
+    """
+    plan, materials = run.plan, run.materials
+    mend(plan, materials, say)
+    pair = recipe.weights, recipe.backbone
+    weights = materials.weights[pair]
+    return {
+        "trial_id": trial_id,
+        "arm": arm.name,
+        "number": number,
+        "role": "trial",
+        "group": "",
+        "without": "",
+        "predictions": None,
+        "recipe": recipe.as_dict(),
+        "done": done[trial_id].epochs if trial_id in done else [],
+        "data": str(materials.data.path),
+        "weights": str(weights) if weights else None,
+        "checkpoints": str(winner.checkpoint_folder(plan, trial_id)),
+        "device": plan.slots.device,
+        "threads": plan.slots.cpus,
+        "gpu_share": plan.slots.gpus,
+        "compute": materials.compute.as_dict(),
+        "shared": {
+            "folder": str(plan.cache / "prefix"),
+            "sweep": plan.name,
+            "share": plan.cache_share,
+            "weights": materials.digests[pair],
+            "cuts": cuts(plan.arms, recipe.backbone),
+            "views": True,
+        },
+        "report_every": plan.report_every,
+    }

@@ -1,0 +1,54 @@
+"""Weights made to keep torch's reader busy for ever, or to crash it, are refused within seconds."""
+
+import io
+import pickle
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from trainables import weights
+from trainables.weights import WeightsError
+
+NESTED_EMPTY, PAIR_OF_ITSELF, IN_A_TUPLE = b")", b"q\x01h\x01\x86", b"\x85"
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "READ_WITHIN_S", 1)
+
+
+def _hostile(path: Path, key: bytes) -> Path:
+    """A state dict with another key than a name, as torch.save would put it into a file."""
+    honest = io.BytesIO()
+    torch.save({}, honest)
+    content = pickle.PROTO + b"\x02" + pickle.EMPTY_DICT + key + pickle.NONE + pickle.SETITEM + pickle.STOP
+    with zipfile.ZipFile(honest) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, content if name.endswith("data.pkl") else source.read(name))
+    return path
+
+
+@pytest.mark.parametrize(
+    "key",
+    [NESTED_EMPTY + 60 * PAIR_OF_ITSELF, NESTED_EMPTY + 3_000_000 * IN_A_TUPLE],
+    ids=["a hash of 2^60 steps", "a hash 3,000,000 calls deep"],
+)
+def test_a_key_that_cannot_be_hashed_is_refused_in_one_line(tmp_path: Path, key: bytes) -> None:
+    path = _hostile(tmp_path / "evil.pt", key)
+    with pytest.raises(
+        WeightsError, match=r"evil\.pt cannot be read as weights .* save a state dict with torch\.save"
+    ) as refused:
+        weights.check(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_can_be_read_passes_and_what_else_is_wrong_is_left_to_reading(tmp_path: Path) -> None:
+    torch.save({"fc.bias": torch.zeros(2)}, tmp_path / "honest.pt")
+    (tmp_path / "text.pt").write_text("no weights")
+    for name in ("honest.pt", "text.pt", "gone.pt"):
+        weights.check(tmp_path / name)
+    weights.check(_hostile(tmp_path / "odd.pt", NESTED_EMPTY + 3 * PAIR_OF_ITSELF))
+    with pytest.raises(WeightsError, match="also holds"):
+        weights.read(tmp_path / "odd.pt")

@@ -1,0 +1,92 @@
+"""What a finalist says of the test split: asked once, of its best checkpoint, with its answer for every image."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainables.checkpoint import load_best
+from trainables.compute import Compute
+from trainables.convolution import install
+from trainables.data.augment import plain_view
+from trainables.data.dataset import Dataset, Split
+from trainables.network import Network
+from trainables.recipe import INFERENCE_MS, LAYER_GROUPS, PARAMETERS, TEST_ACCURACY, TEST_LOSS
+from trainables.step import EVAL_BATCH_SIZE, Pixels, evaluate_batch
+
+
+def answer(best: Path, data: Dataset, device: torch.device, compute: Compute, predictions: Path) -> dict[str, float]:
+    """Evaluate a checkpoint on val and test, and write down what it says of each image.
+
+    Args:
+        best: What `checkpoint.save_best` wrote.
+        data: Opened with its test split.
+        device: Where.
+        compute: As in training, so that val gives the score to the last bit.
+        predictions: An .npz to write, whole or not at all: `val` and `test`, float32 `[N, classes]` natural logarithms of
+            probabilities, and `val_labels`, `test_labels`, int64 `[N]`, in the order of the split.
+
+    Returns:
+        Test accuracy and log loss, the network's number of parameters, and milliseconds an image, from pixels to classes, in
+        the median batch.
+
+    Raises:
+        OSError: The predictions cannot be written.
+    """
+    network, recipe, _ = load_best(best)
+    network.to(device).to(memory_format=torch.channels_last)
+    network.precision = compute.precision
+    network.train_groups(recipe.trainable_layers, batch_stats=recipe.batchnorm == "batch_stats")
+    for name in LAYER_GROUPS[-recipe.trainable_layers :]:
+        install(network.get_submodule(name), compute.convolutions)
+    network.eval()
+    val, test = data.split("val"), data.split("test")
+    told, _ = _log_probabilities(network, val, recipe.image_size, device)
+    asked, milliseconds = _log_probabilities(network, test, recipe.image_size, device)
+    labels = torch.tensor(test.labels)
+    _save(predictions, val=told.numpy(), val_labels=val.labels, test=asked.numpy(), test_labels=test.labels)
+    return {
+        TEST_ACCURACY: (asked.argmax(1) == labels).double().mean().item(),
+        TEST_LOSS: F.nll_loss(asked.double(), labels).item(),
+        PARAMETERS: float(sum(parameter.numel() for parameter in network.parameters())),
+        INFERENCE_MS: milliseconds,
+    }
+
+
+@torch.inference_mode()
+def _log_probabilities(network: Network, split: Split, image_size: int, device: torch.device) -> tuple[Tensor, float]:
+    """float32 `[N, classes]` on the CPU, and milliseconds an image."""
+    pixels, parts, seconds = Pixels(split, device), [], []
+    size, done = EVAL_BATCH_SIZE[device.type], 0
+    while done < len(pixels):
+        samples = torch.arange(done, min(done + size, len(pixels)))
+        started = time.perf_counter()
+        try:
+            parts.append(evaluate_batch(network, plain_view(pixels.take(samples), image_size)).log_softmax(1).cpu())
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+            size //= 2
+            torch.cuda.empty_cache()
+            continue
+        seconds.append((time.perf_counter() - started) / len(samples))
+        done += len(samples)
+    return torch.cat(parts), 1e3 * median(seconds)
+
+
+def _save(path: Path, **arrays: np.ndarray[Any, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
