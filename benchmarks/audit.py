@@ -24,6 +24,9 @@ def audit(folder: Path, tracking_uri: str) -> dict[str, Any]:
     description = json.loads((folder / "sweep.json").read_text())
     events = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
     wanted = {f"{arm}/{number:03d}" for arm in description["arms"] for number in range(description["trials_per_arm"])}
+    chosen = [event for event in events if event["event"] == "finalists"]
+    finalists = {trial_id for event in chosen for trial_id in event["trial_ids"]}
+    wanted |= finalists
     problems: dict[str, list[str]] = defaultdict(list)
     epochs, outcomes = in_journal(events, problems)
     problems["trials lost"] += sorted(wanted - outcomes.keys())
@@ -42,8 +45,9 @@ def audit(folder: Path, tracking_uri: str) -> dict[str, Any]:
                 problems["outcomes that differ"].append(f"{trial_id}: {outcome} instead of {outcomes.get(trial_id)}")
     counts = {kind: len(found) for kind, found in problems.items()}
     return {
-        "trials": len(wanted),
-        "ended": dict(Counter(outcomes.values())),
+        "trials": len(wanted - finalists),
+        "ended": dict(Counter(outcome for name, outcome in outcomes.items() if name not in finalists)),
+        "finalists": dict(Counter(outcome for name, outcome in outcomes.items() if name in finalists)),
         "epochs": sum(map(len, epochs.values())),
         "lost": sum(counts.values()),
         **counts,
@@ -56,15 +60,19 @@ def in_journal(events: list[dict[str, Any]], problems: dict[str, list[str]]) -> 
     epochs: dict[str, list[int]] = defaultdict(list)
     outcomes: dict[str, str] = {}
     length: dict[str, int] = {}
+    finalists: set[str] = set()
     for event in events:
         trial_id = event.get("trial_id", "")
         if event["event"] in ("trial", "epochs") and trial_id in outcomes:
             problems["finished trials run again"].append(trial_id)
         if event["event"] == "trial":
             length[trial_id] = event["recipe"]["epochs"]
+            finalists |= {trial_id} if event.get("role") == "finalist" else set()
         elif event["event"] == "epochs":
             epochs[trial_id] += [int(epoch["epoch"]) for epoch in event["epochs"]]
         elif event["event"] == "end" and event["outcome"] != "interrupted":
+            if trial_id in finalists and event["outcome"] == "completed" and not event.get("test"):
+                problems["finalists without a test"].append(trial_id)
             outcomes[trial_id] = event["outcome"]
     for trial_id, numbers in epochs.items():
         if numbers != list(range(1, len(numbers) + 1)):
@@ -84,7 +92,7 @@ def in_mlflow(study: str, sweep: str, tracking_uri: str) -> dict[str, list[tuple
     found: dict[str, list[tuple[list[int], str]]] = defaultdict(list)
     if experiment is None:
         return found
-    where, token = f"tags.`sweep.name` = '{sweep}' and tags.`sweep.role` = 'trial'", None
+    where, token = f"tags.`sweep.name` = '{sweep}' and tags.`sweep.role` != 'sweep'", None
     while True:
         page = client.search_runs([experiment.experiment_id], where, page_token=token)
         for run in page:

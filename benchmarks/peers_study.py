@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from search_spaces.space import SearchSpace, Value, Variant
+from search_spaces.space import Float, SearchSpace, Value, Variant
 from sweeps.runner import Sweep, main
 
 EPOCHS = int(os.environ.get("PEERS_EPOCHS", "5"))
@@ -36,6 +36,7 @@ SPACE = SearchSpace(
         },
         "augmentation": ("none", "crop_flip"),
     },
+    tuned={"label_smoothing": Float(low=0.0, high=0.0, default=0.0)},  # one value: a trial of the search each
     fixed={
         "backbone": "resnet18",
         "optimizer": "adamw",
@@ -46,7 +47,7 @@ SPACE = SearchSpace(
         "image_size": 96,
     },
 )
-SWEEP = Sweep(name="peers", question="What do 12 recipes of ResNet-18 reach?", space=SPACE, trials_per_arm=1, asha=False)
+SWEEP = Sweep(name="peers", question="What do 12 recipes of ResNet-18 reach?", space=SPACE, trials_per_arm=1, finalist_seeds=0)
 
 if __name__ == "__main__":
     main(SWEEP)

@@ -30,7 +30,7 @@ def finish(run: Run, results: Results, finals: Results, ended: Outcome) -> int:
     seeds = champion(finals)
     top = seeds[0] if seeds else best(results.records())
     shipped = top if ended is Outcome.COMPLETED else None
-    whole = bool(shipped and seeds) and not results.left and not finals.left
+    whole = bool(shipped) and bool(seeds or not plan.finalist_seeds) and not results.left and not finals.left
     artifacts = {"sweep.json": plan.folder / "sweep.json"}
     if shipped:
         artifacts |= winner.keep(plan, run.materials, shipped)

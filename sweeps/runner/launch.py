@@ -188,12 +188,13 @@ def _headline(plan: Plan, materials: Materials) -> str:
         f"{plan.study.question}\n"
         f"{trials}, {plan.epochs} epochs each, on {plan.slots.describe()}. "
         f"{materials.data.name}: {len(materials.data.classes)} classes, {counted} images.\n"
-        f"{_finals(plan)}\n"
+        f"{_finals(plan)}"
         f"Sweep {plan.name}"
     )
 
 
 def _finals(plan: Plan) -> str:
-    seeds = len(plan.finalist_seeds)
+    if not (seeds := len(plan.finalist_seeds)):
+        return ""
     which = "the best and the default recipe" if any(arm.tuned for arm in plan.arms) else "the recipe"
-    return f"Then {which} of each arm again over {seeds} new seed{'s' if seeds > 1 else ''}; only these see the test images."
+    return f"Then {which} of each arm again over {seeds} new seed{'s' if seeds > 1 else ''}; only these see the test images.\n"

@@ -96,6 +96,10 @@ def make_plan(study: Sweep, options: Options) -> Plan:
     trials_per_arm = options.trials or preset.trials_per_arm or study.trials_per_arm
     collect(problems, lambda: _check_storage(storage, None if options.resume else options.name))
     collect(problems, lambda: check_weights(options.weights, arms))
+    number = study.finalist_seeds if preset.finalist_seeds is None else min(preset.finalist_seeds, study.finalist_seeds)
+    seeds = finalist_seeds(options.seed, number)
+    if not seeds and (idle := [arm.name for arm in arms if not arm.tuned]):
+        problems.append(f"an arm must have something to tune or finalists, but {', '.join(idle)} has neither.")
     if len(sizes := {size for arm in arms for size in arm.possible("image_size")}) > 1:
         problems.append(f"image_size must be the same in all arms, since they share their data, but got {sorted(sizes)}.")
     if options.tracking_uri is not None:
@@ -115,7 +119,7 @@ def make_plan(study: Sweep, options: Options) -> Plan:
         preset_name=preset_name,
         arms=arms,
         trials_per_arm=trials_per_arm,
-        finalist_seeds=finalist_seeds(options.seed, preset.finalist_seeds or study.finalist_seeds),
+        finalist_seeds=seeds,
         epochs=max(epochs for arm in arms for epochs in arm.possible("epochs")),
         data=data,
         summary=summary,

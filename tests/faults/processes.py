@@ -23,17 +23,19 @@ MARK = "DVT_FAULT_TEST"  # in the environment of all that a test starts
 
 STUDY = """
 import os
+from dataclasses import replace
 
 import cluster.session
 from search_spaces.space import Float, SearchSpace
-from sweeps.runner import Sweep, main
+from sweeps.runner import PRESETS, Sweep, main
 
 SPACE = SearchSpace(
     arms={{"backbone": ("resnet18",)}},
     tuned={{"stage2_lr": Float(low=1e-4, high={high}, log=True, default=1e-3)}},
     fixed={{"trainable_layers": 2, "stage1_epochs": 2, "augmentation": "none"}},
 )
-SWEEP = Sweep(name="faults", question="Is anything lost?", space=SPACE, trials_per_arm=3, asha=False)
+SIZES = {{"demo": replace(PRESETS["demo"], finalist_seeds=1)}}
+SWEEP = Sweep(name="faults", question="Is anything lost?", space=SPACE, trials_per_arm=3, asha=False, presets=SIZES)
 
 if __name__ == "__main__":
     if os.environ["DVT_FAULT_SLOTS"] == "1":  # on all cores: on one Ray takes half a minute to start

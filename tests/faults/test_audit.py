@@ -17,6 +17,7 @@ from sweeps.runner.tracking import Tracker, prepare_store
 
 EPOCHS = 3
 TRIALS = ("plain/000", "plain/001")
+FINALIST = "plain/000/s0"
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for epoch in range(1, EPOCHS + 1):
             tracker.trial_reported(trial_id, [{"epoch": epoch, "score": 0.5, "val/accuracy": 0.5}])
         tracker.trial_ended(trial_id, "completed", score=0.5)
+    tracker.finalists_chosen([FINALIST])
+    tracker.trial_started(FINALIST, "plain", 0, {"epochs": 1}, sample={}, role="finalist", group=TRIALS[0])
+    tracker.trial_reported(FINALIST, [{"epoch": 1, "score": 0.5, "val/accuracy": 0.5}])
+    tracker.trial_ended(FINALIST, "completed", score=0.5, test={"test/accuracy": 0.4})
     tracker.finish_sweep("completed")
     assert tracker.close() is None
     return storage
@@ -46,7 +51,8 @@ def copied(finished: Path, tmp_path: Path) -> Path:
 
 def test_a_whole_sweep_has_lost_nothing(copied: Path) -> None:
     found = _audited(copied)
-    assert (found["lost"], found["ended"], found["epochs"]) == (0, {"completed": 2}, 6)
+    assert (found["lost"], found["ended"], found["epochs"]) == (0, {"completed": 2}, 7)
+    assert found["finalists"] == {"completed": 1}
 
 
 def _is(kind: str, trial_id: str, epoch: int = 0) -> Callable[[dict[str, Any]], bool]:
@@ -70,6 +76,13 @@ def _is(kind: str, trial_id: str, epoch: int = 0) -> Callable[[dict[str, Any]], 
 def test_what_is_missing_in_the_journal_is_found(copied: Path, gone: Callable[[dict[str, Any]], bool], kinds: set[str]) -> None:
     _change(copied, lambda event: [] if gone(event) else [event])
     _finds(copied, kinds)
+
+
+def test_a_finalist_that_is_missing_or_was_not_tested_is_found(copied: Path) -> None:
+    _change(copied, lambda event: [{**event, "test": {}}] if event.get("test") else [event])
+    _finds(copied, {"finalists without a test"})
+    _change(copied, lambda event: [] if event.get("trial_id") == FINALIST else [event])
+    _finds(copied, {"trials lost", "epochs only in MLflow"})
 
 
 def test_an_epoch_that_is_in_the_journal_twice_is_found(copied: Path) -> None:

@@ -34,10 +34,15 @@ def test_a_driver_killed_in_a_trial_between_trials_and_while_it_resumes_loses_no
     sweep.kill()  # as the resume begins
 
     sweep.resume()
+    sweep.wait_for(lambda: sweep.epochs > 3 * EPOCHS)
+    sweep.kill()  # in a finalist
+
+    sweep.resume()
     assert sweep.ended() == 0, sweep.log
     found = audit(sweep.folder, sweep.uri)
     assert found["lost"] == 0, found
     assert found["ended"] == {"completed": 3}
+    assert found["finalists"].keys() == {"completed"}
     repeated = 0
     for number in range(3):
         assert sweep.epochs_of(number) == list(range(1, EPOCHS + 1))
