@@ -19,13 +19,13 @@ import ray
 import torch
 from ray import tune
 
-from trainables import checkpoint
+from trainables import checkpoint, node
 from trainables.checkpoint import CheckpointError
 from trainables.compute import Compute
-from trainables.data import dataset
 from trainables.data.problems import DataError
 from trainables.final import answer
 from trainables.finetune import DivergedError, finetune
+from trainables.node import DataConfig, WeightsConfig
 from trainables.prefix import Shared
 from trainables.prefix_store import PrefixStore
 from trainables.recipe import EPOCH, HISTORY, SCORE, TEST, Recipe
@@ -43,7 +43,6 @@ class SharedConfig(TypedDict):
     folder: str
     sweep: str
     share: float  # of the free disk
-    weights: str  # digest
     cuts: tuple[str, ...]
     views: bool
 
@@ -60,8 +59,8 @@ class TrialConfig(TypedDict):
     predictions: str | None  # of a finalist: where its answers for each image go
     recipe: dict[str, Any]
     done: list[dict[str, Any]]  # epochs of an earlier run of the sweep
-    data: str  # folder of decoded data
-    weights: str | None  # state dict of the backbone
+    data: DataConfig
+    weights: WeightsConfig
     checkpoints: str  # the trial's own folder
     device: str  # cpu or cuda
     threads: int
@@ -118,15 +117,15 @@ def _finetune(config: TrialConfig, checkpoints: Path, reports: _Reports) -> None
     (checkpoints / ERROR).unlink(missing_ok=True)
     finetune(
         Recipe.from_sample(config["recipe"]),
-        dataset.read(Path(config["data"])),
+        node.data(config["data"]),
         torch.device(config["device"]),
         reports,
-        weights=Path(config["weights"]) if config["weights"] else None,
+        weights=node.weights(config["weights"]),
         checkpoints=checkpoints,
         compute=Compute.from_dict(config["compute"]),
         shared=Shared(
             store=PrefixStore(Path(shared["folder"]), sweep=shared["sweep"], share=shared["share"]),
-            weights=shared["weights"],
+            weights=config["weights"]["digest"],
             cuts=tuple(shared["cuts"]),
             views=shared["views"],
         ),
@@ -141,7 +140,7 @@ def _test(config: TrialConfig, checkpoints: Path, reports: _Reports) -> dict[str
         best = checkpoint.best(checkpoints)
     if best is None or config["predictions"] is None:
         raise CheckpointError(f"{checkpoints} must hold the best checkpoint, but it is damaged or gone: mend the disk.")
-    data, compute = dataset.read(Path(config["data"]), test=True), Compute.from_dict(config["compute"])
+    data, compute = node.data(config["data"], test=True), Compute.from_dict(config["compute"])
     return answer(best, data, torch.device(config["device"]), compute, Path(config["predictions"]))
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import os
 import reprlib
+import resource
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -20,6 +22,7 @@ from trainables.download import socket_timeout
 from trainables.network import Network
 
 NAMES = ("imagenet", "none")  # what is no path
+READ_WITHIN_S = 5  # of processor time; 100 MB take 0.1
 
 
 class WeightsError(ValueError):
@@ -84,6 +87,29 @@ def read(path: Path) -> dict[str, Tensor]:
         what = f"also holds {', '.join(map(reprlib.repr, others[:3]))}" if others else f"holds a {type(state).__name__}"
         raise WeightsError(f"{path} must hold a state dict of plain tensors, but {what}: save model.state_dict() alone.")
     return dict(state)
+
+
+def check(path: Path) -> None:
+    """Read a file in a process of its own first: 1 KB of nested tuples can keep torch's reader busy for ever, or crash it.
+
+    For files of strangers; 0.1 s for an honest one of 100 MB. Whatever else is wrong with a file, `read` says.
+
+    Raises:
+        WeightsError: Reading takes more than 5 s of a processor's time, or ends the process.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            resource.setrlimit(resource.RLIMIT_CPU, (READ_WITHIN_S, READ_WITHIN_S))  # no signal handler can interrupt a hash
+            read(path)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        raise WeightsError(
+            f"{path} cannot be read as weights (reading it takes more than {READ_WITHIN_S} s, or crashes): "
+            "save a state dict with torch.save."
+        )
 
 
 def _is_plain(value: object) -> bool:

@@ -119,7 +119,7 @@ def _train(run: Run, groups: Sequence[Group], finals: Results) -> Outcome:
         arms = {arm.name: arm for arm in plan.arms}
 
         def config(name: str, group: Group) -> dict[str, Any]:
-            plain = trial_config(run, past, progress.say, name, arms[group.arm], group.number, group.recipe)
+            plain = trial_config(run, past, name, arms[group.arm], group.number, group.recipe)
             return {
                 **plain,
                 "role": "finalist",

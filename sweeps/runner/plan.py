@@ -8,9 +8,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, TypedDict
 
 from cluster.resources import Slots, cluster_slots, cpu_slots, gpu_slots
 from cluster.session import Nodes, local_cpus
@@ -28,6 +29,16 @@ from trainables.weights import digest
 
 LEAST_FREE = 20 * 2**20
 """Bytes that a sweep's record and MLflow's database need; with less there is no point in starting."""
+
+
+class Origin(TypedDict):
+    """What decoded data are made of."""
+
+    source: str
+    digest: str
+    image_size: int
+    caps: dict[str, Any]
+    seed: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +80,17 @@ class Plan:
         """Pixels a side, the same in all recipes."""
         return int(self.arms[0].possible("image_size")[0])
 
+    def origin(self, data: Dataset) -> Origin:
+        """What the data are made of, so that they can be made again."""
+        here = Path(self.data).expanduser()
+        return {
+            "source": str(here.resolve()) if here.exists() else self.data,
+            "digest": data.digest,
+            "image_size": self.image_size,
+            "caps": asdict(self.caps),
+            "seed": self.options.seed,
+        }
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Materials:
@@ -109,7 +131,9 @@ def make_plan(study: Sweep, options: Options) -> Plan:
     cache = collect(problems, lambda: _cache(storage)) or storage
     share = collect(problems, cache_share) or CACHE_SHARE
     every = collect(problems, report_every)
-    summary = collect(problems, lambda: dataset.inspect(data, caps=caps, seed=options.seed, cache=cache))
+    if not data:
+        problems.append(f"--data must name {study.own_data}: {study.name} has no images of its own to fall back on.")
+    summary = collect(problems, lambda: dataset.inspect(data, caps=caps, seed=options.seed, cache=cache)) if data else None
     if problems or summary is None:
         raise Refused(list(dict.fromkeys(problems)))
     return Plan(
@@ -164,21 +188,6 @@ def gather(plan: Plan, say: Callable[[str], None], compute: Compute | None = Non
         digests={pair: digest(path) for pair, path in found.items()},
         compute=compute or choose_compute(plan.arms, len(data.classes), plan.slots.device, plan.slots.cpus, plan.cache, say),
     )
-
-
-def mend(plan: Plan, materials: Materials, say: Callable[[str], None]) -> None:
-    """Decode and fetch again what was deleted from the cache since `gather`.
-
-    Raises:
-        Refused: It cannot be had any more, or is no longer what it was.
-    """
-    files = [path for path in materials.weights.values() if path]
-    if dataset.present(materials.data.path) and all(path.is_file() for path in files):
-        return
-    say(f"{plan.cache} was deleted from: data and weights are made ready again.")
-    again = gather(plan, say, materials.compute)
-    if (again.data.digest, again.digests) != (materials.data.digest, materials.digests):
-        raise Refused(["data and weights must stay as they were while a sweep runs, but they have changed: --resume says how."])
 
 
 def finalist_seeds(seed: int, number: int) -> tuple[int, ...]:

@@ -11,7 +11,11 @@ from search_spaces.space import Arm
 from sweeps.runner.options import Refused, collect
 from trainables import source_model, weights
 from trainables.backbones import build
+from trainables.node import find_weights
 from trainables.recipe import Recipe
+
+_MEND = "pass imagenet, none, a file, or a folder of <backbone>.pt"
+_SHOWN = 80  # characters of a path that is too long
 
 
 def pretrained_of(arms: Sequence[Arm]) -> tuple[tuple[str, str], ...]:
@@ -35,7 +39,14 @@ def check_weights(flag: str | None, arms: Sequence[Arm]) -> None:
     for chosen in dict.fromkeys(chosen for chosen, _ in pairs if chosen not in names):
         backbones = [backbone for other, backbone in pairs if other == chosen]
         path = Path(chosen).expanduser()
-        if not path.exists():
+        try:
+            there = path.exists()
+        except OSError as error:  # a name too long, a folder closed to us
+            problems.append(
+                f"--weights must be a path that can be read, but {_short(chosen)} cannot ({error.strerror}): {_MEND}."
+            )
+            continue
+        if not there:
             problems.append(f"--weights must be {', '.join(names)} or an existing path, but got {chosen!r}.")
         elif path.is_file() and len(backbones) > 1:
             problems.append(
@@ -53,13 +64,16 @@ def check_weights(flag: str | None, arms: Sequence[Arm]) -> None:
 
 def locate(chosen: str, backbone: str, cache: Path, say: Callable[[str], None]) -> Path | None:
     """The file with a backbone's weights, downloaded or made if need be; `say` shows a line before what takes long."""
-    if chosen == source_model.NAME:
-        if not source_model.path(backbone, cache).is_file():
-            say(f"Training the demo's source {backbone} on the digits 0-4: once, half a minute.")
-        return source_model.ensure(backbone, cache)
-    return weights.locate(chosen, backbone)
+    if chosen == source_model.NAME and not source_model.path(backbone, cache).is_file():
+        say(f"Training the demo's source {backbone} on the digits 0-4: once, half a minute.")
+    return find_weights(chosen, backbone, cache)
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 def _load(recipe: Recipe) -> None:
     if path := weights.locate(recipe.weights, recipe.backbone):
+        weights.check(path)
         weights.load(build(recipe, num_classes=2), path, recipe.backbone)

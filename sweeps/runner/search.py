@@ -30,7 +30,7 @@ def search(run: Run, results: Results) -> Outcome:
             arms,
             plan.trials_per_arm,
             plan.options.seed,
-            partial(trial_config, run, {trial.trial_id: trial for trial in past}, progress.say),
+            partial(trial_config, run, {trial.trial_id: trial for trial in past}),
             stop=run.over,
             skip=hopeless.__contains__,
             past=past,

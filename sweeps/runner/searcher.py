@@ -13,13 +13,11 @@ from ray.tune.search import Searcher
 
 from search_spaces.space import Arm
 from search_spaces.to_optuna import suggest
-from sweeps.runner.results import Outcome, epochs_of, outcome_of, trial_name
+from sweeps.runner.results import STARTUP_TRIALS, Outcome, epochs_of, outcome_of, trial_name
 from sweeps.runner.resume import PastTrial
 from trainables.randomness import named_seed
 from trainables.recipe import EPOCH, SCORE, Recipe
 
-STARTUP_TRIALS = 5
-"""Random trials of an arm before TPE guides; Optuna's 10 would leave next to none guided at 16 trials an arm."""
 WORST_SCORE = 0.0
 
 

@@ -7,7 +7,6 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from ray import tune
@@ -20,7 +19,7 @@ from search_spaces.space import Arm
 from sweeps.runner import winner
 from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.mlflow_store import one_line
-from sweeps.runner.plan import Materials, Plan, mend
+from sweeps.runner.plan import Materials, Plan
 from sweeps.runner.progress import Progress
 from sweeps.runner.results import Outcome, Results, TrialRecord
 from sweeps.runner.resume import Past, PastTrial
@@ -95,7 +94,6 @@ def run_trials(
         broken=interrupt.stop,
         stuck=StuckTrials(plan.options.stuck_after),
         hopeless=hopeless,
-        recovering=partial(mend, plan, run.materials, progress.say),
         log=log,
     )
     shutil.rmtree(plan.folder / RAY_FOLDER, ignore_errors=True)  # of an earlier run
@@ -141,18 +139,11 @@ def _tuner(plan: Plan, searcher: Searcher, scheduler: TrialScheduler | None, wat
     )
 
 
-def trial_config(
-    run: Run, done: Mapping[str, PastTrial], say: Callable[[str], None], trial_id: str, arm: Arm, number: int, recipe: Recipe
-) -> TrialConfig:
-    """What a worker is sent of a trial of the search; a finalist's differs in a few fields.
-
-    Raises:
-        Refused: What it needs was deleted, and cannot be made ready again.
-    """
+def trial_config(run: Run, done: Mapping[str, PastTrial], trial_id: str, arm: Arm, number: int, recipe: Recipe) -> TrialConfig:
+    """What a worker is sent of a trial of the search; a finalist's differs in a few fields."""
     plan, materials = run.plan, run.materials
-    mend(plan, materials, say)
     pair = recipe.weights, recipe.backbone
-    weights = materials.weights[pair]
+    file = materials.weights[pair]
     return {
         "trial_id": trial_id,
         "arm": arm.name,
@@ -163,8 +154,14 @@ def trial_config(
         "predictions": None,
         "recipe": recipe.as_dict(),
         "done": done[trial_id].epochs if trial_id in done else [],
-        "data": str(materials.data.path),
-        "weights": str(weights) if weights else None,
+        "data": {"path": str(materials.data.path), "cache": str(plan.cache), **plan.origin(materials.data)},
+        "weights": {
+            "path": str(file) if file else None,
+            "digest": materials.digests[pair],
+            "name": recipe.weights,
+            "backbone": recipe.backbone,
+            "cache": str(plan.cache),
+        },
         "checkpoints": str(winner.checkpoint_folder(plan, trial_id)),
         "device": plan.slots.device,
         "threads": plan.slots.cpus,
@@ -174,7 +171,6 @@ def trial_config(
             "folder": str(plan.cache / "prefix"),
             "sweep": plan.name,
             "share": plan.cache_share,
-            "weights": materials.digests[pair],
             "cuts": cuts(plan.arms, recipe.backbone),
             "views": True,
         },

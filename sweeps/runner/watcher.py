@@ -12,7 +12,6 @@ from ray.tune.experiment import Trial
 
 from cluster.resources import Slots
 from sweeps.runner import tracking
-from sweeps.runner.options import Refused
 from sweeps.runner.results import Outcome, Results, TrialRecord, epochs_of, outcome_of
 from sweeps.runner.stuck import StuckTrials
 from trainables import recipe as names
@@ -48,7 +47,6 @@ class Watcher(Callback):
         broken: Asks the sweep to stop in order, since it cannot go on; gets the reason.
         stuck: Ends workers that do not report.
         hopeless: Arms that get no more trials; grows here.
-        recovering: Sees to it that a trial whose worker died finds data and weights; raises Refused.
         log: Shows an epoch of a finalist.
     """
 
@@ -64,12 +62,11 @@ class Watcher(Callback):
         broken: Callable[[str], None],
         stuck: StuckTrials,
         hopeless: set[str] | None = None,
-        recovering: Callable[[], None] = lambda: None,
         log: Callable[[TrialRecord, Mapping[str, Any]], None] = lambda record, epoch: None,
     ) -> None:
         self._results, self._tracker, self._slots, self._say = results, tracker, slots, say
         self._interrupted, self._tidy, self._broken, self._stuck = interrupted, tidy, broken, stuck
-        self._recovering, self._log = recovering, log
+        self._log = log
         self._failures: Counter[tuple[str, str]] = Counter()
         self._hopeless: set[str] = set() if hopeless is None else hopeless
 
@@ -124,10 +121,6 @@ class Watcher(Callback):
         self._stuck.forget(trial_id)
         reason = _last_line(trial.get_error())
         self._write(self._tracker.trial_tagged, trial_id, {"sweep.restarted": reason})
-        try:
-            self._recovering()
-        except Refused as error:
-            self._broken(" ".join(error.problems))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial ended by itself or was stopped."""

@@ -6,7 +6,6 @@ import json
 import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
 
@@ -39,13 +38,7 @@ def keep(plan: Plan, materials: Materials, record: TrialRecord) -> dict[str, Pat
         "trial": record.trial_id,
         "score": record.score,
         "recipe": record.recipe.as_dict(),
-        "data": {
-            "source": str(path.resolve()) if (path := Path(plan.data).expanduser()).exists() else plan.data,
-            "digest": materials.data.digest,
-            "image_size": plan.image_size,
-            "caps": asdict(plan.caps),
-            "seed": plan.options.seed,
-        },
+        "data": plan.origin(materials.data),
         "weights_file": str(weights) if weights else None,
         "cache": str(plan.cache),
         "device": plan.slots.device,

@@ -25,13 +25,22 @@ from trainables.recipe import EPOCH_SECONDS, HISTORY, IMAGES_PER_SECOND, Recipe
 from trainables.weights import WeightsError
 
 RECIPE = Recipe(weights="none", image_size=32, trainable_layers=1, epochs=3, batch_size=16)
-SHARED = {"sweep": "one", "share": 0.3, "weights": "none", "cuts": ("layer4",), "views": True}
+DATA = {
+    "digest": "d",
+    "source": "gone",
+    "image_size": 32,
+    "caps": {"train": 1, "val": 1, "test": 1},
+    "seed": 0,
+    "cache": "gone",
+}
+WEIGHTS = {"path": None, "digest": "none", "name": "none", "backbone": "resnet18", "cache": "gone"}
+SHARED = {"sweep": "one", "share": 0.3, "cuts": ("layer4",), "views": True}
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cache = tmp_path_factory.mktemp("cache")
-    return prepare("digits", image_size=32, caps=Caps(train=5, val=4, test=3), seed=0, cache=cache).path
+    return prepare("digits", image_size=32, caps=Caps(**CAPS), seed=0, cache=cache).path
 
 
 @pytest.fixture
@@ -43,8 +52,8 @@ def config(data: Path, tmp_path: Path) -> Any:
         **{"role": "trial", "group": "", "without": "", "predictions": None},
         "recipe": RECIPE.as_dict(),
         "done": [],
-        "data": str(data),
-        "weights": None,
+        "data": DATA | {"path": str(data)},
+        "weights": WEIGHTS,
         "checkpoints": str(tmp_path / "trial"),
         "device": "cpu",
         "threads": torch.get_num_threads(),
@@ -173,17 +182,6 @@ def test_a_trial_that_diverges_says_in_which_epoch(config: Any, reports: list[An
     assert last == {"epoch": 2, "score": 0.0, "outcome": "diverged", "reason": "the loss is not finite in epoch 2"}
     folder = Path(config["checkpoints"])
     assert list(folder.iterdir()) == [checkpoint.best(folder)]
-
-
-def test_real_faults_of_files_are_named(config: Any, reports: list[Any], tmp_path: Path) -> None:
-    weights = tmp_path / "weights.pt"
-    weights.write_bytes(b"no weights")
-    train(config | {"weights": str(weights)})
-    train(config | {"data": str(tmp_path / "gone")})
-    train(config | {"recipe": config["recipe"] | {"epochs": 0}})
-    assert [report["kind"] for report in reports] == ["error"] * 3
-    for report, word in zip(reports, ("weights.pt", "prepare it again", "ValueError: epochs must be"), strict=True):
-        assert word in report["reason"]
 
 
 def test_after_a_full_disk_a_trial_goes_on_where_it_was(

@@ -59,7 +59,7 @@ def sweep(folder: Path) -> list[dict[str, Any]]:
     from trainables.ray_trial import train
 
     data = prepare("digits", image_size=32, caps=Caps(train=20, val=20, test=5), seed=0, cache=folder / "cache")
-    shared = {"folder": str(folder / "prefix"), "sweep": "one", "share": 0.3, "weights": "none", "cuts": ("layer3",)}
+    shared = {"folder": str(folder / "prefix"), "sweep": "one", "share": 0.3, "cuts": ("layer3",)}
     shared |= {"views": True}
     trials: list[dict[str, Any]] = []
 
@@ -79,8 +79,8 @@ def sweep(folder: Path) -> list[dict[str, Any]]:
                 **{"role": "trial", "group": "", "without": "", "predictions": None},
                 "recipe": recipe.as_dict(),
                 "done": [],
-                "data": str(data.path),
-                "weights": None,
+                "data": {"path": str(data.path)},
+                "weights": {"path": None, "digest": "none"},
                 "checkpoints": str(folder / "checkpoints" / str(number)),
                 "device": "cpu",
                 "threads": 1,

@@ -1,0 +1,80 @@
+"""What a trial needs on the node where it runs: data and weights, made ready there where they are missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypedDict
+
+from trainables import source_model
+from trainables import weights as pretrained
+from trainables.data import dataset
+from trainables.data.dataset import Caps, DataError, Dataset
+from trainables.weights import WeightsError, digest
+
+
+class DataConfig(TypedDict):
+    """Decoded data: where the driver has them, and what they were made of."""
+
+    path: str
+    digest: str
+    source: str
+    image_size: int
+    caps: dict[str, Any]
+    seed: int
+    cache: str
+
+
+class WeightsConfig(TypedDict):
+    """A backbone's weights: where the driver has them, and what they were asked for as."""
+
+    path: str | None
+    digest: str
+    name: str
+    backbone: str
+    cache: str
+
+
+def data(config: DataConfig, *, test: bool = False) -> Dataset:
+    """The data set, decoded again where another node has not got it, or its cache was deleted; by one process, the others wait.
+
+    Raises:
+        DataError: It cannot be had here, or is no longer what it was.
+    """
+    path = Path(config["path"])
+    if not dataset.present(path):
+        caps = Caps(**config["caps"])
+        sizes = {"image_size": config["image_size"], "seed": config["seed"]}
+        made = dataset.prepare(config["source"], caps=caps, cache=Path(config["cache"]), **sizes)
+        if made.digest != config["digest"]:
+            changed = f"its digest was {config['digest']} and is {made.digest}"
+            raise DataError(
+                [f"{config['source']} must stay as it is while a sweep runs, but {changed}: put it back, then --resume."]
+            )
+        path = made.path
+    return dataset.read(path, test=test)
+
+
+def weights(config: WeightsConfig) -> Path | None:
+    """The file with the weights, located, fetched or made again; None for random ones.
+
+    Raises:
+        WeightsError: They cannot be had here, or are no longer what they were.
+    """
+    if config["path"] is None or (path := Path(config["path"])).is_file():
+        return Path(config["path"]) if config["path"] else None
+    path = find_weights(config["name"], config["backbone"], Path(config["cache"])) or path
+    if (now := digest(path)) != config["digest"]:
+        changed = f"their digest was {config['digest']} and is {now}"
+        raise WeightsError(f"{path} must stay as it is while a sweep runs, but {changed}: put it back, then --resume.")
+    return path
+
+
+def find_weights(name: str, backbone: str, cache: Path) -> Path | None:
+    """The file with a backbone's weights, downloaded or made if need be; None for random ones.
+
+    Raises:
+        WeightsError: They cannot be had.
+    """
+    if name == source_model.NAME:
+        return source_model.ensure(backbone, cache)
+    return pretrained.locate(name, backbone)
