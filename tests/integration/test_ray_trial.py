@@ -25,6 +25,7 @@ from trainables.recipe import EPOCH_SECONDS, HISTORY, IMAGES_PER_SECOND, Recipe
 from trainables.weights import WeightsError
 
 RECIPE = Recipe(weights="none", image_size=32, trainable_layers=1, epochs=3, batch_size=16)
+CAPS = {"train": 5, "val": 4, "test": 3}
 DATA = {
     "digest": "d",
     "source": "gone",
