@@ -49,7 +49,8 @@ class Sweep:
         question: What the arms are compared for.
         space: Arms, tuned and fixed.
         trials_per_arm: Of the full preset.
-        finalist_seeds: Of the full preset: seeds over which the best and the default recipe of each arm are trained again.
+        finalist_seeds: Of the full preset: seeds over which the best and the default recipe of each arm are trained again;
+            0 has no finalists, and no answer of the test split.
         demo_arms: Pattern of the arms that the demo preset runs.
         asha: Stop the worse half of an arm's trials early.
         log_epochs: Show each epoch of the finalists.
@@ -57,6 +58,7 @@ class Sweep:
         published: Numbers of the source texts.
         assumptions: A line for each thing that the source texts leave open, or that is done otherwise here.
         presets: Sizes by name, where the study's differ from `PRESETS`.
+        own_data: What `--data` must name, where a preset has no data (`data=""`).
     """
 
     name: str
@@ -71,11 +73,12 @@ class Sweep:
     published: tuple[Published, ...] = ()
     assumptions: tuple[str, ...] = ()
     presets: Mapping[str, Preset] = field(default_factory=lambda: PRESETS)
+    own_data: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preset:
-    """Sizes. Images a class are caps: a class that has fewer gives all."""
+    """Sizes. Images a class are caps: a class that has fewer gives all; a million asks for every image."""
 
     image_size: int
     epochs: int
@@ -85,7 +88,7 @@ class Preset:
     train_per_class: int
     val_per_class: int
     test_per_class: int
-    data: str
+    data: str  # "": the user's own, by --data
     weights: str
 
 

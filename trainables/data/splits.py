@@ -13,6 +13,9 @@ from trainables.randomness import named_seed
 
 MINIMUM = 3  # images of a class in each split
 
+EVERY = 10**6
+"""A cap from here on asks for every image there is: no class is called short of it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caps:
@@ -52,7 +55,9 @@ def choose(listing: Listing, *, caps: Caps, seed: int) -> Choice:
     """Split a listing, then cap every class.
 
     A flat set (only `train` given) is split 60/20/20; of `train` with one other part, the other is kept back as test and
-    val is split from train, 75/25; three parts stay as they are. No image is in two splits.
+    val is split from train, 75/25; three parts stay as they are. Where val was split off and its cap leaves images over, they
+    come last in train. No image is in two splits. A higher cap only adds images to its split; val's takes none from train
+    while the class has enough for both.
 
     Raises:
         DataError: The listing's own problems, a class with too few images, fewer than two classes.
@@ -65,7 +70,7 @@ def choose(listing: Listing, *, caps: Caps, seed: int) -> Choice:
         pools = {}
         for part, rows in by_class.items():
             pools[part] = np.random.default_rng(named_seed(seed, "split", name)).permutation(rows[label])
-        for split, pool in _split(pools).items():
+        for split, pool in _split(pools, caps.val).items():
             picked[split].append(pool[: caps.of(split)])
     counts: dict[str, dict[str, int]] = {
         split: dict(zip(listing.classes, map(len, picked[split]), strict=True)) for split in SPLITS
@@ -126,23 +131,25 @@ def _rows_by_class(listing: Listing, part: SplitName) -> list[Rows]:
     return np.split(np.argsort(labels, kind="stable") + start, ends[:-1])
 
 
-def _split(pools: Mapping[SplitName, Rows]) -> dict[SplitName, Rows]:
+def _split(pools: Mapping[SplitName, Rows], most_val: int) -> dict[SplitName, Rows]:
     """Train, val and test of one class, from the shuffled rows of its one, two or three parts."""
     train = pools["train"]
+    if len(pools) == 3:
+        return dict(pools)
     if len(pools) == 1:
         held = max(MINIMUM, len(train) // 5)
-        return {"test": train[:held], "val": train[held : 2 * held], "train": train[2 * held :]}
-    if len(pools) == 2:
+        test, rest = train[:held], train[held:]
+    else:
         (test,) = (pool for part, pool in pools.items() if part != "train")
-        held = max(MINIMUM, len(train) // 4)
-        return {"test": test, "val": train[:held], "train": train[held:]}
-    return dict(pools)
+        held, rest = max(MINIMUM, len(train) // 4), train
+    unused = rest[most_val:held][::-1]  # val takes from the other end, so that train keeps its images when val grows
+    return {"test": test, "val": rest[:held], "train": np.concatenate([rest[held:], unused])}
 
 
 def _short_classes(counts: Mapping[str, Mapping[str, int]], caps: Caps) -> Iterator[str]:
     for split in SPLITS:
         cap = caps.of(split)
-        short = {name: found for name, found in counts[split].items() if found < cap}
+        short = {name: found for name, found in counts[split].items() if found < cap < EVERY}
         if len(short) == 1:
             ((name, found),) = short.items()
             yield f"class {name!r} has {found} {split} images, fewer than the {cap} asked for"
