@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables.checkpoint import load_best
 from trainables.data.augment import MEAN, STD
+from trainables.data.listing import Images
 from trainables.network import Network
 from trainables.recipe import Recipe
 
@@ -53,6 +56,13 @@ class Classifier(nn.Module):
 def load_classifier(path: Path) -> Classifier:
     """The classifier of a best checkpoint, on the CPU and in eval mode."""
     return Classifier(*load_best(path)).eval()
+
+
+def probabilities(classifier: Classifier, images: Images) -> npt.NDArray[np.float32]:
+    """Classify arrays: uint8 RGB [N, H, W, 3] to float32 [N, classes]."""
+    with torch.inference_mode():
+        answer: npt.NDArray[np.float32] = classifier(torch.from_numpy(images)).numpy()
+    return answer
 
 
 def centre_view(images: Tensor, image_size: int) -> Tensor:

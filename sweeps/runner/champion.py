@@ -55,6 +55,7 @@ def register_champion(
     classes: Sequence[str],
     move_alias: bool,
     description: str = "",
+    stored_side: int | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Champion:
     """Store the champion with the sweep's run and register it, unless that was done. Takes seconds and waits for MLflow.
@@ -69,6 +70,7 @@ def register_champion(
         classes: Names of the classes, in the order of the output.
         move_alias: Let `champion` mean this version. Not for a sweep that was not finished.
         description: What the registry shows of this version, in Markdown.
+        stored_side: Pixels a side of the squares that it was trained on; images of other sizes are answered best from there.
         tags: Tags of this version.
 
     Raises:
@@ -77,7 +79,8 @@ def register_champion(
     """
     client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
     run = client.get_run(run_id)
-    metadata = {"classes": list(classes), "image_size": recipe["image_size"], "recipe": dict(recipe)}
+    sizes = {"image_size": recipe["image_size"], "stored_side": stored_side}
+    metadata = {"classes": list(classes), **sizes, "recipe": dict(recipe)}
     try:
         _ensure_registered(client, name)
         made = _registered(client, name, run_id, key)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sweeps.report.page import Report
 
 from sweeps.runner import winner
 from sweeps.runner.description import resume_command
 from sweeps.runner.finalists import champion, mean_score
+from sweeps.runner.mlflow_store import one_line
 from sweeps.runner.results import Outcome, Results, TrialRecord, best
-from sweeps.runner.table import arm_table
 from sweeps.runner.trials import Run
 from trainables.recipe import TEST_ACCURACY
 
@@ -34,6 +40,9 @@ def finish(run: Run, results: Results, finals: Results, ended: Outcome) -> int:
     artifacts = {"sweep.json": plan.folder / "sweep.json"}
     if shipped:
         artifacts |= winner.keep(plan, run.materials, shipped)
+    report = None if ended is Outcome.INTERRUPTED else _report(run, ended, say)
+    if report:
+        artifacts |= {"report.html": report.page, "results.csv": report.results}
     outcome = Outcome.FAILED if top is None and ended is Outcome.COMPLETED else ended
     tracker.finish_sweep(
         outcome.value,
@@ -41,9 +50,11 @@ def finish(run: Run, results: Results, finals: Results, ended: Outcome) -> int:
         metrics=_metrics(results, seeds, top),
         tags={"sweep.partial": str(not whole).lower()} | ({"sweep.champion": top.trial_id} if top else {}),
     )
-    if results.total:
+    if report:
+        from sweeps.report.terminal import show
+
         run.console.print()
-        run.console.print(arm_table(results, plan.arms, plan.slots))
+        show(run.console, report.findings)
     if shipped:
         say(winner.register(plan, run.materials, tracker, shipped, seeds, move_alias=whole))
     hopeful = ended is Outcome.COMPLETED and not tracker.problem()  # where MLflow is away, `register` has waited already
@@ -53,19 +64,35 @@ def finish(run: Run, results: Results, finals: Results, ended: Outcome) -> int:
     if finals.total:
         done += f" and {finals.total - finals.left} of {finals.total} finalists"
     if ended is Outcome.INTERRUPTED:
-        say(f"Interrupted: {done} ended; they are recorded in {plan.folder}. To go on:\n  {resume_command(plan)}")
+        say(f"Interrupted: {done} ended; `dvt report {plan.name}` shows them. To go on:\n  {resume_command(plan)}")
         return INTERRUPTED
     if ended is Outcome.FAILED:
         say(f"The sweep broke off after {done}. To go on:\n  {resume_command(plan)}")
         return NOTHING_COMPLETED
     if not shipped:
-        say(f"No trial completed: {plan.folder / 'results.csv'}")
+        say(f"No trial completed: {plan.folder}")
         return NOTHING_COMPLETED
     if not whole:
         why = "The time limit was reached: " if plan.options.time_limit else ""
         say(f"{why}{done} ran. For the others:\n  {resume_command(plan)}")
-    say(f"Results: {plan.folder}")
+    say(f"Report: {plan.folder / 'report.html'}" if report else f"Results: {plan.folder}")
     return DONE
+
+
+def _report(run: Run, ended: Outcome, say: Callable[[str], None]) -> Report | None:
+    """Build the report. OSError ends the sweep in order; whatever else goes wrong, what was measured is told all the same."""
+    from sweeps.report.page import write  # pandas, SciPy and Plotly take seconds
+
+    try:
+        return write(run.plan.folder, ended.value)
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001
+        if run.plan.options.verbose:
+            traceback.print_exc()
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        say(f"The report could not be built ({reason}); `dvt report {run.plan.name}` tries again.")
+        return None
 
 
 def _metrics(results: Results, seeds: list[TrialRecord], top: TrialRecord | None) -> dict[str, float]:

@@ -94,6 +94,7 @@ class EventWriter:
             classes=event["classes"],
             move_alias=event["move_alias"],
             description=event["description"],
+            stored_side=event.get("stored_side"),  # journals of older versions lack it
             tags={"sweep.name": self._sweep["sweep_name"]},
             key=str(event["time"]),
         )

@@ -15,7 +15,6 @@ from rich.text import Text
 
 from cluster.resources import Slots
 from sweeps.runner.results import Outcome, Results, TrialRecord, best
-from sweeps.runner.table import percent
 
 PLAIN_EVERY_S = 30.0
 
@@ -125,6 +124,11 @@ class Progress:
         rest = [max(0.0, mean - (now - record.started)) for record in self._running()]
         waiting = max(0, self._results.total - len(ended) - len(rest))
         return duration(max([(sum(rest) + mean * waiting) / self._slots.count, *rest]))  # at the end some slots idle
+
+
+def percent(score: float | None) -> str:
+    """`81.4`, or `-` where there is none."""
+    return "-" if score is None else f"{100 * score:.1f}"
 
 
 def duration(seconds: float) -> str:

@@ -7,18 +7,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import pandas as pd
+from typing import Any
 
 from trainables.recipe import EPOCH, HISTORY, SCORE, TEST, VAL_ACCURACY, Recipe
 
-ROW = (
-    *("trial_id", "arm", "number", "outcome", "reason"),
-    *("score", "best_epoch", "epochs_done", "wall_seconds", "device_seconds"),
-)
-"""Columns of `results.csv` before the recipe's fields."""
 STARTUP_TRIALS = 5
 """Random trials of an arm before TPE guides; Optuna's 10 would leave next to none guided at 16 trials an arm."""
 
@@ -71,11 +63,6 @@ class TrialRecord:
     group: str = ""
     without: str = ""  # of an ablation: the trick that was taken away
     test: Mapping[str, float] = field(default_factory=dict)
-
-    def as_row(self) -> dict[str, Any]:
-        """A row of `results.csv`: the record and every field of the recipe."""
-        row = {name: getattr(self, "epoch" if name == "epochs_done" else name) for name in ROW}
-        return row | self.recipe.as_dict()
 
 
 class Results:
@@ -136,13 +123,6 @@ class Results:
     def left(self) -> int:
         """Trials that are still to end."""
         return self.total - sum(record.outcome is not Outcome.INTERRUPTED for record in self.ended())
-
-    def frame(self) -> pd.DataFrame:
-        """A row a trial, ordered by arm and number."""
-        import pandas as pd  # here, since `dvt list` must not wait for it
-
-        records = sorted(self.records(), key=lambda record: (self.arms.index(record.arm), record.number))
-        return pd.DataFrame([record.as_row() for record in records], columns=[*ROW, *Recipe.field_names()])
 
 
 def best(records: Iterable[TrialRecord]) -> TrialRecord | None:

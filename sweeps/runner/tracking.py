@@ -167,6 +167,7 @@ class Tracker:
         classes: Sequence[str],
         move_alias: bool,
         description: str = "",
+        stored_side: int | None = None,
     ) -> None:
         """Register the champion, after all that was told before; `champion` waits for it.
 
@@ -177,6 +178,7 @@ class Tracker:
             classes: Names of the classes, in the order of the output.
             move_alias: Let `champion` mean this version. Not for a sweep that was not finished.
             description: What the registry shows of this version, in Markdown.
+            stored_side: Pixels a side of the squares that it was trained on, before they were resized to its `image_size`.
         """
         self._champion_told = self._tell(
             "champion",
@@ -186,6 +188,7 @@ class Tracker:
             classes=list(classes),
             move_alias=move_alias,
             description=description,
+            stored_side=stored_side,
         )
 
     def champion(self, timeout: float = 60.0) -> Champion | None:

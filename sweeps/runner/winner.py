@@ -38,7 +38,7 @@ def keep(plan: Plan, materials: Materials, record: TrialRecord) -> dict[str, Pat
         "trial": record.trial_id,
         "score": record.score,
         "recipe": record.recipe.as_dict(),
-        "data": plan.origin(materials.data),
+        "data": plan.origin(materials.data) | {"stored_side": _stored_side(materials)},
         "weights_file": str(weights) if weights else None,
         "cache": str(plan.cache),
         "device": plan.slots.device,
@@ -79,7 +79,7 @@ def register(
     weights, score = plan.folder / "champion" / BEST, f"{100 * (record.score or 0):.1f}% on val"
     if seeds:
         val, test = mean(r.score or 0.0 for r in seeds), mean(r.test[TEST_ACCURACY] for r in seeds)
-        score = f"the best of {len(seeds)} seeds, which have {100 * val:.1f}% on val and {100 * test:.1f}% on test"
+        score = f"best of {len(seeds)} seeds with {100 * val:.1f}% on val and {100 * test:.1f}% on test in the mean"
     if not weights.is_file():
         recipe = weights.with_name("recipe.json")
         return f"Champion: {record.trial_id}, {score}; its checkpoint is gone: train it again by {recipe}."
@@ -89,10 +89,21 @@ def register(
         recipe=record.recipe.as_dict(),
         classes=materials.data.classes,
         move_alias=move_alias,
+        stored_side=_stored_side(materials),
         description=f"{record.trial_id} of sweep {plan.name}: {score}.",
     )
     made = tracker.champion(
         timeout=1.0 if tracker.problem() else REGISTERED_WITHIN_S
     )  # where MLflow is away, `dvt sync` does it
     where = f"registered as {made.uri}" if made else f"not registered yet; its weights are in {weights}"
-    return f"Champion: {record.trial_id}, {score}, {where}"
+    return (
+        f"The champion's best seed, {record.trial_id}, is {where}"
+        if seeds
+        else f"Champion: {record.trial_id}, {score}, {where}"
+    )
+
+
+def _stored_side(materials: Materials) -> int:
+    """Pixels a side of the squares that trials read: prediction decodes to the same."""
+    side: int = materials.data.split("val").images.shape[1]
+    return side

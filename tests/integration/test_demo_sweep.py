@@ -24,7 +24,7 @@ from trainables.data import dataset
 from trainables.finetune import evaluate
 
 ARMS = ("resnet18/plain", "resnet18/tricks", "resnet34/plain", "resnet34/tricks")
-EPOCHS, TRIALS = 6, 3
+EPOCHS, TRIALS, SEEDS = 6, 3, 2
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -91,13 +91,41 @@ def test_trial_0_of_each_arm_is_its_default_recipe_and_ran_to_its_end(demo: Ran)
         assert trial.data.params["trainable_layers"] == "3"
 
 
-def test_the_champion_is_the_completed_trial_with_the_best_score(demo: Ran) -> None:
+def test_the_best_and_the_default_of_each_arm_are_finalists_over_new_seeds(demo: Ran) -> None:
     table = pd.read_csv(demo.cwd / "mlruns/sweeps/first/results.csv")
-    assert len(table) == len(ARMS) * TRIALS
-    completed = table[table.outcome == "completed"]
+    trials, finals = table[table.role == "trial"], table[table.role == "finalist"]
+    assert len(trials) == len(ARMS) * TRIALS
+    completed = trials[trials.outcome == "completed"].sort_values(["score", "number"], ascending=[False, True])
+    wanted = {*completed.groupby("arm").trial_id.first(), *(f"{arm}/000" for arm in ARMS)}
+    assert set(finals.group) == wanted
+    assert set(finals.trial_id) == {f"{group}/s{index}" for group in wanted for index in range(SEEDS)}
+    assert set(finals.outcome) == {"completed"}
+    assert finals.seed.nunique() == SEEDS
+    assert not set(finals.seed) & set(trials.seed)
+    runs_of = {run.data.tags["sweep.trial_id"]: run for run in runs(demo, "finalist")}
+    assert {name: run.data.metrics[names.TEST_ACCURACY] for name, run in runs_of.items()} == pytest.approx(
+        dict(zip(finals.trial_id, finals.test_accuracy, strict=True))
+    )
+    assert {name: run.data.tags["sweep.group"] for name, run in runs_of.items()} == dict(
+        zip(finals.trial_id, finals.group, strict=True)
+    )
+
+
+def test_the_champion_is_the_finalist_with_the_best_mean_on_val_and_ships_its_best_seed(demo: Ran) -> None:
+    table = pd.read_csv(demo.cwd / "mlruns/sweeps/first/results.csv")
+    finals = table[table.role == "finalist"]
+    means = finals.groupby("group").score.mean()
     champion = json.loads((demo.cwd / "mlruns/sweeps/first/champion/recipe.json").read_text())
-    assert champion["score"] == pytest.approx(completed.score.max())
-    assert champion["trial"] in set(completed[completed.score == completed.score.max()].trial_id)
+    seeds = finals[finals.group == champion["trial"].rpartition("/")[0]]
+    assert seeds.score.mean() == pytest.approx(means.max())
+    assert champion["score"] == pytest.approx(seeds.score.max())
+    (sweep,) = runs(demo, "sweep")
+    assert sweep.data.metrics[names.TEST_ACCURACY] == pytest.approx(seeds.test_accuracy.mean())
+    assert sweep.data.tags["sweep.champion"] == champion["trial"]
+    page = (demo.cwd / "mlruns/sweeps/first/report.html").read_text()
+    assert f"{100 * seeds.test_accuracy.mean():.1f}% of the test images are right" in page
+    kept = {item.path for item in client(demo).list_artifacts(sweep.info.run_id)}
+    assert {"report.html", "results.csv", "sweep.json", "champion"} <= kept
     artifacts = {item.path for item in client(demo).list_artifacts(runs(demo, "sweep")[0].info.run_id, "champion")}
     assert artifacts == {"champion/best.pt", "champion/recipe.json"}
 
@@ -141,10 +169,11 @@ def test_the_registered_model_answers_for_images_of_any_size(demo: Ran) -> None:
         np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
 
 
-def test_only_the_best_checkpoint_of_each_arm_stays(demo: Ran) -> None:
+def test_only_the_best_checkpoint_of_each_arm_and_of_each_finalist_stays(demo: Ran) -> None:
     folder = demo.cwd / "mlruns/sweeps/first"
+    groups = {run.data.tags["sweep.group"] for run in runs(demo, "finalist")}
     kept = sorted((folder / "checkpoints").glob("*/*"))
-    assert [path.name.partition("-")[0] for path in kept] == ["best"] * len(ARMS)
+    assert [path.name.partition("-")[0] for path in kept] == ["best"] * (len(ARMS) + len(groups))
     assert not (folder / "ray").exists()
 
 

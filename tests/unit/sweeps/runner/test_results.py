@@ -1,8 +1,5 @@
 """What is recorded of a trial, and which trial is "best"."""
 
-import io
-
-import pandas as pd
 import pytest
 
 from sweeps.runner.results import Outcome, Results, TrialRecord, best, default, outcome_of, trial_name
@@ -90,32 +87,6 @@ def test_a_trial_that_starts_again_keeps_its_record() -> None:
     assert results.start("a", ARM, 0, Recipe()) is first
     assert len(results.records()) == 1
     assert (results.total, results.ended()) == (2, [])
-
-
-def test_the_frame_has_a_row_a_trial_in_order_of_arm_and_number() -> None:
-    results = Results({"b": 2, "a": 2})
-    for arm, number in (("a", 1), ("b", 1), ("a", 0), ("b", 0)):
-        results.start(trial_name(arm, number), arm, number, Recipe(seed=number))
-    results["a/000"].outcome = Outcome.COMPLETED
-    frame = results.frame()
-    assert list(frame["trial_id"]) == ["b/000", "b/001", "a/000", "a/001"]
-    assert list(frame["seed"]) == [0, 1, 0, 1]
-    written = pd.read_csv(io.StringIO(frame.to_csv(index=False)))
-    assert list(written["outcome"].fillna("")) == ["", "", "completed", ""]
-
-
-def test_the_frames_columns_are_the_record_and_the_recipe_even_without_trials() -> None:
-    columns = [
-        *("trial_id", "arm", "number", "outcome", "reason", "score", "best_epoch", "epochs_done"),
-        *("wall_seconds", "device_seconds", *Recipe.field_names()),
-    ]
-    results = Results({ARM: 1})
-    assert list(results.frame().columns) == columns
-    record = results.start("a", ARM, 0, Recipe())
-    record.epoch, record.best_epoch, record.wall_seconds = 7, 3, 1.5
-    row = results.frame().iloc[0]
-    assert list(results.frame().columns) == columns
-    assert (row["epochs_done"], row["best_epoch"], row["wall_seconds"]) == (7, 3, 1.5)
 
 
 def test_a_trials_name_is_its_arm_and_its_number() -> None:

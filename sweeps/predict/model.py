@@ -1,0 +1,181 @@
+"""What answers: a sweep's champion, or a model that a sweep registered with MLflow. Looked for first, loaded later."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from sweeps.runner.cli import quick_imports
+from sweeps.runner.listing import shown, state_of
+from sweeps.runner.mlflow_store import TrackingError, check_uri, prepare_store, without_password
+from sweeps.runner.mlflow_store import one_line as said
+from sweeps.runner.options import Refused
+from sweeps.runner.resume import DESCRIPTION
+from sweeps.runner.standing import UNREADABLE
+from trainables.data.listing import Images
+from trainables.data.problems import one_line
+from trainables.recipe import unknown_name
+
+Probabilities: TypeAlias = npt.NDArray[np.float32]
+STORED = "stored_side"
+"""Key of `data` in the champion's `recipe.json`, and of the registered model's metadata."""
+CHAMPION = Path("champion", "best.pt")  # `trainables.checkpoint` has the name too, but takes torch's seconds
+_IN_A_STORE = ("models", "runs", "mlflow-artifacts")  # schemes of model URIs that MLflow looks up
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """A trained classifier with its preprocessing.
+
+    Attributes:
+        name: What the user called it.
+        classes: Names of the classes, in the order of the output.
+        image_size: Pixels a side of what its network sees.
+        stored_side: Pixels a side of the squares that its training images were stored as; None where that is not known.
+        probabilities: uint8 RGB `[N, H, W, 3]` to float32 `[N, classes]`, on the CPU.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    image_size: int
+    stored_side: int | None
+    probabilities: Callable[[Images], Probabilities]
+
+
+def champion_file(storage: Path, name: str) -> Path:
+    """The checkpoint of a sweep's champion.
+
+    Raises:
+        Refused: There is no such sweep, or it has no champion.
+    """
+    known = sorted(path.parent.name for path in (storage / "sweeps").glob(f"*/{DESCRIPTION}"))
+    if name not in known:
+        what = f"sweep in {storage}"
+        mend = "run one, or give the --storage of another."
+        raise Refused([one_line(unknown_name(name, known, what) if known else f"{storage} holds no sweep: {mend}")])
+    folder = storage / "sweeps" / name
+    file = folder / CHAMPION
+    if file.is_file():
+        return file
+    sweep = state_of(folder)
+    mend = {
+        "running": "wait for its end, which dvt list shows",
+        "interrupted": f"go on with it: python {shlex.quote(f'sweeps/{sweep.study}.py')} --resume {shlex.quote(name)}",
+    }.get(sweep.state, "take another of dvt list")
+    if file.with_name("recipe.json").is_file():
+        mend = f"train it again by {file.with_name('recipe.json')}"
+    raise Refused([f"The sweep {shown(name)} must have a champion, but is {sweep.state} without {file}: {mend}."])
+
+
+def load_champion(file: Path, name: str) -> Model:
+    """Load what `champion_file` found; no code in it runs.
+
+    Raises:
+        Refused: The checkpoint is damaged.
+    """
+    with quick_imports():
+        from trainables.export import load_classifier, probabilities  # torch takes seconds
+    try:
+        classifier = load_classifier(file)
+    except Exception as error:
+        found = f"{file} must be a whole checkpoint, but is not ({type(error).__name__})"
+        raise Refused([one_line(f"{found}: train it again by {file.with_name('recipe.json')}.")]) from error
+    return Model(
+        name=name,
+        classes=classifier.classes,
+        image_size=classifier.recipe.image_size,
+        stored_side=_stored_side(file.with_name("recipe.json")),
+        probabilities=lambda images: probabilities(classifier, images),
+    )
+
+
+def store_uri(uri: str, tracking_uri: str | None, storage: Path) -> str | None:
+    """The MLflow store that knows a model, without asking it; None where the URI is a place of its own.
+
+    Raises:
+        Refused: There is no such store, or its server does not answer.
+    """
+    if uri.partition(":")[0] not in _IN_A_STORE:
+        return None
+    store = tracking_uri or f"sqlite:///{storage / 'mlflow.db'}"
+    try:
+        check_uri(store)
+    except TrackingError as error:
+        raise Refused([str(error)]) from error
+    file = Path(store.partition(":///")[2].partition("?")[0])
+    if store.startswith("sqlite") and not file.is_file():
+        raise Refused([f"MLflow's database must be there, but there is no {file}: give its --storage or --tracking-uri."])
+    return store
+
+
+def load_registered(uri: str, store: str | None, storage: Path) -> Model:
+    """Load a model through MLflow, onto the CPU, where its graph was traced. Pickles are refused.
+
+    Raises:
+        Refused: MLflow has no such model, or it is not one that a sweep registered.
+    """
+    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    with quick_imports():
+        import mlflow  # two seconds, and torch's
+        import mlflow.pyfunc
+    try:
+        if store:
+            store = prepare_store(store, storage)
+            mlflow.set_tracking_uri(store)
+            mlflow.set_registry_uri(store)
+        info = mlflow.models.get_model_info(uri)
+        metadata, flavor = dict(info.metadata or {}), info.flavors.get("python_function", {})
+        if "classes" not in metadata or "image_size" not in metadata or flavor.get("loader_module") != "mlflow.pytorch":
+            raise Refused([f"--model must be a model that a sweep registered, but {uri} is another one's."])
+        if flavor.get("code"):
+            raise Refused([f"--model must be a model without code of its own, but {uri} brings some: it is not a sweep's."])
+        loaded = mlflow.pyfunc.load_model(uri, model_config={"device": "cpu"})
+    except TrackingError as error:
+        raise Refused([str(error)]) from error
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused([_unknown(uri, store) or f"--model {uri} must load, but does not: {said(error)}"]) from error
+    return Model(
+        name=uri,
+        classes=tuple(map(str, metadata["classes"])),
+        image_size=int(metadata["image_size"]),
+        stored_side=metadata.get(STORED),
+        probabilities=lambda images: np.asarray(loaded.predict(images), np.float32),
+    )
+
+
+def _stored_side(recipe: Path) -> int | None:
+    try:
+        found = json.loads(recipe.read_text())["data"].get(STORED)
+    except UNREADABLE:
+        return None
+    return found if isinstance(found, int) and found > 0 else None
+
+
+def _unknown(uri: str, store: str | None) -> str | None:
+    """The line for a registered model's name that the store does not know; None where the name is not what is wrong."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    path = uri.removeprefix("models:/").strip("/")
+    name = path.rpartition("@")[0] or path.partition("/")[0]
+    if store is None or not uri.startswith("models:/") or path == name:
+        return None
+    try:
+        known = sorted(model.name for model in MlflowClient(store, store).search_registered_models())
+    except MlflowException:  # it was what failed before, and is told of
+        return None
+    where = without_password(store)
+    if name in known:
+        return None
+    what = f"registered model in {where}"
+    return one_line(unknown_name(name, known, what)) if known else f"--model {uri}: {where} holds no registered model."

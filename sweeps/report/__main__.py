@@ -1,0 +1,109 @@
+"""`dvt report NAME`: rebuild a sweep's results.csv and report.html, and say what they come to; with two names, compare two."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import webbrowser
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.table import Table as Grid
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from sweeps.report.blocks import Table
+
+from sweeps.runner.listing import CONTEXT, answer, flags, shown, terminal
+from sweeps.runner.options import Options, Refused
+from sweeps.runner.resume import DESCRIPTION, JOURNAL
+from trainables.recipe import unknown_name
+
+WIDE = ("epochs", "tuned", "luck", "test log loss")  # columns that a terminal has no room for
+COMMAND = click.Command(
+    "dvt report",
+    params=[
+        click.Argument(["names"], nargs=-1, metavar="NAME [NAME]"),
+        *flags("storage"),
+        click.Option(["--open"], is_flag=True, default=None, help="Show the page in a browser."),
+    ],
+    help="Rebuild results.csv and report.html of sweep NAME from its records. With two names, compare two sweeps.",
+    context_settings=CONTEXT,
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; its exit status."""
+    return answer(COMMAND, arguments, _report)
+
+
+def _report(given: Mapping[str, Any]) -> int:
+    storage = given.get("storage", Options().storage).absolute()
+    folders = _folders(storage, given.get("names", ()))
+    from sweeps.report import compare, page, tables  # pandas and scipy take a second to import
+    from sweeps.report.answer import answer as sentences
+    from sweeps.report.answer import equal_trials, recipe_line
+    from sweeps.report.cautions import banner, cautions
+    from sweeps.report.findings import find
+    from sweeps.report.runs import read_run
+
+    console = terminal()
+    try:
+        if len(folders) == 2:
+            first, second = (find(read_run(folder)) for folder in folders)
+            made = compare.write_comparison(first, second)
+            said, lines = compare.answer(first, second), compare.cautions(first, second)
+            table, notes = compare.arms_table(first, second), [str(made)]
+        else:
+            report = page.write(folders[0])
+            found, made = report.findings, report.page
+            said, lines = [*banner(found.run), *sentences(found), recipe_line(found)], cautions(found)
+            table, notes = tables.arms_table(found), [equal_trials(found.run), f"{report.results}\n{report.page}"]
+    except OSError as error:
+        raise Refused([f"{folders[0]} must be writable, but {error.strerror or error}: make room, or open it."]) from error
+    for line in filter(None, said):
+        console.print(line, markup=False, soft_wrap=True)
+    console.print(_grid(table))
+    for line in (*lines, *notes):
+        console.print(line, markup=False, soft_wrap=True)
+    if given.get("open"):
+        webbrowser.open(made.as_uri())
+    return 0
+
+
+def _folders(storage: Path, names: Sequence[str]) -> list[Path]:
+    """The folders of the named sweeps.
+
+    Raises:
+        Refused: No name, more than two, or one that is no sweep.
+    """
+    sweeps = storage / "sweeps"
+    known = sorted({path.parent.name for kind in (DESCRIPTION, JOURNAL) for path in sweeps.glob(f"*/{kind}")})
+    listed = f"Known: {', '.join(map(shown, known))}." if known else f"{storage} holds no sweep."
+    if not names:
+        raise Refused([f"dvt report needs the name of a sweep. {listed}"])
+    if len(names) > 2:
+        raise Refused([f"dvt report takes one sweep, or two to compare, but got {len(names)}: {shlex.join(names)}."])
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise Refused([unknown_name(name, known, f"sweep in {storage}") if known else listed for name in strange])
+    if len(set(names)) < len(names):
+        raise Refused([f"two sweeps are compared, but both are {names[0]}: name another one. {listed}"])
+    return [sweeps / name for name in names]
+
+
+def _grid(table: Table) -> Grid:
+    """A table of the page, as far as a terminal has room."""
+    kept = [at for at, column in enumerate(table.columns) if column.title not in WIDE]
+    grid = Grid()
+    for column in (table.columns[at] for at in kept):
+        grid.add_column(Text(column.title), justify="right" if column.number else "left", no_wrap=True)
+    for row in table.rows:
+        grid.add_row(*(Text(row.cells[at]) for at in kept), style="bold" if row.strong else None)
+    return grid
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,138 @@
+"""The answer in sentences, with their numbers: which recipe to ship, and what the planned contrasts say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sweeps.report.finalists import Group, mean
+from sweeps.report.findings import Findings, difference, interval
+from sweeps.report.formats import counted, in_words, listed, p_value, percent, points, seeds, span, with_span
+from sweeps.report.runs import Run, records
+from sweeps.report.variance import MIN_SEEDS
+from sweeps.runner.results import Outcome
+
+
+def answer(found: Findings) -> list[str]:
+    """One or two sentences: the champion, then the contrasts. Of a sweep without finalists, the best so far."""
+    if found.champion is None or not found.champion.test("accuracy"):
+        return _search_alone(found)
+    return [_champion(found, found.champion), *_contrasts(found)]
+
+
+def equal_trials(run: Run) -> str:
+    """`Equal trials: 24 in each arm.`, or what is not equal."""
+    rows = run.rows("trial")
+    over = rows[~rows["outcome"].isin(["", Outcome.INTERRUPTED.value])].groupby("arm").size()
+    counts = {arm: int(over.get(arm, 0)) for arm in run.arms if run.tuned.get(arm) or arm in over}
+    if not counts:
+        return "No arm has been searched."
+    if len(set(counts.values())) == 1:
+        return f"Equal trials: {next(iter(counts.values()))} in each arm."
+    unequal = ", ".join(f"{arm} {count}" for arm, count in counts.items())
+    return f"Trials are not equal, so arms are not compared equally: {unequal}."
+
+
+def winners_luck(found: Findings, group: Group) -> float:
+    """The best score of an arm's search less what the same recipe scores over the seeds; NaN where either is unknown."""
+    scores = found.run.trials.loc[found.run.trials["trial_id"] == group.name, "score"]
+    return float(scores.iloc[0]) - group.score if len(scores) else float("nan")
+
+
+def luck(found: Findings) -> str:
+    """The winner's luck in a sentence; empty where no finalist tells it."""
+    known = mean([winners_luck(found, group) for group in found.best.values()])
+    if known != known:
+        return ""
+    return (
+        "Luck is how far the best val of the search lies above the mean val of the same recipe over the seeds: of many trials "
+        f"the best was also the luckiest. In the mean of the arms it is {points(known)} points."
+    )
+
+
+def rival(found: Findings, champion: Group) -> Group | None:
+    """What the champion is compared with: the best recipe of the other arm that did best on val, or its own arm's other one."""
+    others = [group for arm, group in found.best.items() if arm != champion.arm and group.score == group.score]
+    if others:
+        return max(others, key=lambda group: group.score)
+    own = (found.default.get(champion.arm), found.best.get(champion.arm))
+    return next((group for group in own if group and group.name != champion.name), None)
+
+
+def recipe_line(found: Findings) -> str:
+    """Which recipe the champion is, in words; empty where there is none."""
+    if found.champion is None:
+        return ""
+    group = found.champion
+    default = "the arm's default recipe: " if "default" in group.kinds else ""
+    return f"Champion: {group.name}, {default}{in_words(group.recipe, found.run.tuned.get(group.arm, {}))}."
+
+
+def _champion(found: Findings, champion: Group) -> str:
+    """`Ship resnet34/tricks: 77.2% of the test images are right (74.1 to 80.3, …), +1.2 points … against …`."""
+    whole, other = interval(champion, "accuracy"), rival(found, champion)
+    between = span(whole.low, whole.high) if whole else ""
+    certain = (f"95% interval {between}, " if between else "mean of ") + seeds(len(champion.seeds))
+    value = f"{percent(whole.mean if whole else float('nan'))}% of the test images are right ({certain})"
+    return f"Ship {champion.arm}: {value}{_against(champion, other) if other else ''}."
+
+
+def _against(champion: Group, other: Group) -> str:
+    """`, +1.2 points (−0.4 to 2.8) against the best other arm, resnet50/tricks`."""
+    role = "the default recipe" if "default" in other.kinds else "the best recipe of the search"
+    role = f"the best other arm, {other.arm}" if other.arm != champion.arm else role
+    if row := difference(champion, other):
+        between = span(row["low"], row["high"])
+        unsure = ": it may be none" if between and row["low"] <= 0 <= row["high"] else ""
+        gap = with_span(f"{points(row['difference'])} points", between + unsure)
+    elif other.test("accuracy"):
+        gap = f"{points(mean(champion.test('accuracy')) - mean(other.test('accuracy')))} points"
+    else:
+        return ""
+    return f", {gap} against {role}"
+
+
+def _contrasts(found: Findings) -> list[str]:
+    if found.planned.empty:
+        return [] if found.tested else [_untested(found)]
+    if not found.tested:
+        values = "; ".join(f"{row['name']}: {points(row['estimate'])} points" for row in records(found.planned))
+        return [f"{_capital(values)}. {_untested(found)}"]
+    shown = "; ".join(_contrast(row) for row in records(found.planned))
+    return [f"{_capital(shown)}."]
+
+
+def _contrast(row: Mapping[str, Any]) -> str:
+    """`tricks: +1.8 points (0.4 to 3.1, Holm p 0.02)`, or that no difference is shown, and what could have been."""
+    tested = f"{span(row['low'], row['high'])}, Holm p {p_value(row['p_holm'])}"
+    effect = f"{row['name']}: {points(row['estimate'])} points ({tested})"
+    if row["significant"]:
+        return effect
+    able = f"{percent(row['detectable'])} points is the smallest that {seeds(int(row['n']))} would likely have shown"
+    return f"{effect}, no difference shown; {able}"
+
+
+def _untested(found: Findings) -> str:
+    most = max((len(group.seeds) for group in found.best.values()), default=0)
+    had = found.seeds or most
+    return f"With {seeds(had)} there are no intervals and nothing is tested: {MIN_SEEDS} or more are needed."
+
+
+def _search_alone(found: Findings) -> list[str]:
+    run = found.run
+    completed = run.rows("trial", outcome=Outcome.COMPLETED).dropna(subset="score")
+    if completed.empty:
+        count = len(run.rows("trial"))
+        return [f"No trial has completed{f' of {count}' if count else ''}: there is nothing to compare yet."]
+    top = records(completed.sort_values(["score", "number"], ascending=[False, True]))[0]
+    words = in_words(top, run.tuned.get(top["arm"], {}))
+    of_many = f"The best of {counted(len(completed), 'completed trial')} is {top['trial_id']} ({words})"
+    first = f"{of_many}: {percent(top['score'])}% on val."
+    arms = completed.groupby("arm")["score"].max()
+    others = [f"{arm} {percent(arms[arm])}" for arm in run.arms if arm in arms and arm != top["arm"]]
+    ranked = f" The best of the other arms: {listed(others)}." if others else ""
+    return [first, f"The best of many is lucky, and no recipe has been tested over seeds: read no ranking off this.{ranked}"]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

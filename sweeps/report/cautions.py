@@ -1,0 +1,108 @@
+"""What to keep in mind when the page is read: what is not whole, not equal, lost, or at the edge of what was searched."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+
+from sweeps.report.answer import equal_trials
+from sweeps.report.findings import Findings
+from sweeps.report.formats import counted, listed, seeds
+from sweeps.report.runs import Run, number, whole_numbers
+from sweeps.report.search_effects import edges
+from sweeps.report.variance import MIN_SEEDS
+from sweeps.runner.results import Outcome
+
+SHOWN = 6  # lines of one kind
+
+
+def banner(run: Run) -> list[str]:
+    """Lines to show before anything else where the sweep is not whole; the last is the command that goes on with it."""
+    done, total, count = _progress(run)
+    said = {
+        "running": f"This sweep is running: {count}. What stands here will change.",
+        "interrupted": f"This sweep was interrupted: {count}. To go on:",
+        "failed": f"This sweep failed: {count}. To go on:",
+        "damaged": f"This sweep's files are damaged: by what can be read, {count}.",
+    }.get(run.state, f"This sweep is partial: {count}. For the others:" if done < total else "")
+    if not said.endswith(":"):
+        return [said] if said else []
+    return [said, resume_command(run)] if run.text("study") else [said.rpartition(". ")[0] + "."]
+
+
+def cautions(found: Findings) -> list[str]:
+    """A line for each thing to keep in mind."""
+    return [*_trials(found.run), *_finalists(found), *_edges(found), *_few(list(found.problems))]
+
+
+def resume_command(run: Run) -> str:
+    """What goes on with the sweep, from where it was started."""
+    words = _words(run.text("command"))
+    study = words[1] if len(words) > 1 and words[1].endswith(".py") else f"sweeps/{run.text('study')}.py"
+    storage = run.folder.absolute().parents[1]
+    elsewhere = storage.name != "mlruns" or "--storage" in words or any(word.startswith("--storage=") for word in words)
+    at = f" --storage {shlex.quote(str(storage))}" if elsewhere else ""
+    return f"python {shlex.quote(study)} --resume {shlex.quote(run.name)}{at}"
+
+
+def _progress(run: Run) -> tuple[int, int, str]:
+    """Trials and finalists that are over, those that were planned, and both in words."""
+    over = run.trials[~run.trials["outcome"].isin(["", Outcome.INTERRUPTED.value])]
+    done = int((over["role"] == "trial").sum())
+    asked = number(run.described.get("trials_per_arm"))
+    total = int(asked) * sum(bool(run.tuned.get(arm)) for arm in run.arms) if asked == asked else done
+    listed = [event.get("trial_ids") for event in run.events if event["event"] == "finalists"]
+    named = {name for names in listed if isinstance(names, list) for name in names if isinstance(name, str)}
+    finalists = named | set(run.rows("finalist")["trial_id"])
+    tested = len(finalists & set(over["trial_id"]))
+    words = f"{done} of {total} trials" + (f" and {tested} of {len(finalists)} finalists" if finalists else "")
+    return done + tested, total + len(finalists), f"{words} are over"
+
+
+def _trials(run: Run) -> Iterator[str]:
+    said = equal_trials(run)
+    if not said.startswith("Equal"):
+        yield said
+    failed = run.rows("trial", outcome=Outcome.FAILED)
+    for reason, count in Counter(failed["reason"]).most_common(SHOWN):
+        yield f"{counted(count, 'trial')} failed: {reason or 'no reason is recorded'}."
+
+
+def _finalists(found: Findings) -> Iterator[str]:
+    planned = whole_numbers(found.run.described.get("finalist_seeds"))
+    if found.groups and found.champion and found.seeds < MIN_SEEDS and found.best:
+        fewest = min(len(group.seeds) for group in found.best.values())
+        yield f"Fewer than {MIN_SEEDS} seeds ({fewest}): values have no intervals, and nothing is tested."
+    failed = [name for group in found.groups for name in group.failed]
+    yield from _few([f"{name} failed: its recipe has one seed fewer." for name in failed])
+    most = max((len(group.seeds) for group in found.best.values()), default=0)
+    if found.tested and found.seeds < most:
+        yield f"Arms are compared over the {seeds(found.seeds)} that all of them have."
+    if found.champion:
+        missing = [arm for arm in found.run.arms if arm not in found.best]
+        if missing:
+            yield f"The best recipe of {listed(missing)} has no finalist that completed: it is not compared on the test split."
+        if len(found.champion.seeds) < len(planned):
+            yield f"The champion's mean is over {len(found.champion.seeds)} of {len(planned)} planned seeds."
+    if found.champion and found.untested:
+        yield f"Not tested, since an arm of it is missing: {listed(list(found.untested))}."
+
+
+def _edges(found: Findings) -> Iterator[str]:
+    for arm, group in found.best.items():
+        known = {name for name, value in group.recipe.items() if value is not None and value == value}
+        tuned = {name: dim for name, dim in found.run.tuned.get(arm, {}).items() if {name, *dim["when"]} <= known}
+        yield from (f"{arm}, best recipe: {line}" for line in edges(group.recipe, tuned))
+
+
+def _few(lines: list[str]) -> list[str]:
+    rest = len(lines) - SHOWN
+    return [*lines[:SHOWN], f"And {rest} more of this kind."] if rest > 0 else lines
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []

@@ -1,0 +1,203 @@
+"""Recipes that were trained again over seeds: which they are, and what each seed came to on the test split, image by image."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweeps.report.runs import COLUMNS, Run, number, records, whole_numbers
+from sweeps.runner.results import Outcome, trial_name
+
+Metric = Literal["accuracy", "loss"]
+Kind = Literal["best", "default", "ablation", "earlier"]
+
+LARGEST_LOSS = 103.3  # -log of the smallest float32: a probability that became 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seed:
+    """One training run of a finalist that completed.
+
+    Attributes:
+        trial_id: Its name.
+        seed: Of the recipe.
+        score: On the validation split.
+        accuracy: On the test split; NaN where it is not known, as are the following.
+        loss: Log loss on the test split.
+        parameters: Of the network.
+        inference_ms: Milliseconds an image.
+        right: bool [N], whether each test image was recognised; empty where predictions are gone.
+        losses: float64 [N], each image's log loss.
+        said: int64 [N], the classes predicted.
+        labels: int64 [N], the true classes.
+    """
+
+    trial_id: str
+    seed: int
+    score: float
+    accuracy: float
+    loss: float
+    parameters: float
+    inference_ms: float
+    right: NDArray[np.bool_] = field(repr=False)
+    losses: NDArray[np.float64] = field(repr=False)
+    said: NDArray[np.int64] = field(repr=False)
+    labels: NDArray[np.int64] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """A recipe that was trained again.
+
+    Attributes:
+        name: The trial whose recipe it is, or of an ablation that of the champion.
+        arm: Its arm.
+        kinds: What it is to its arm: the best of the search, the default, both, an ablation, or an earlier best.
+        without: Of an ablation, what is left out.
+        recipe: Its fields.
+        seeds: Those that completed, in the order of the sweep's.
+        failed: Names of those that ended otherwise.
+    """
+
+    name: str
+    arm: str
+    kinds: frozenset[Kind]
+    without: str
+    recipe: Mapping[str, Any]
+    seeds: tuple[Seed, ...]
+    failed: tuple[str, ...]
+
+    @property
+    def score(self) -> float:
+        """Mean over seeds on the validation split."""
+        return mean([seed.score for seed in self.seeds])
+
+    def test(self, metric: Metric) -> list[float]:
+        """Of each seed, on the test split."""
+        return [value for seed in self.seeds if (value := seed.accuracy if metric == "accuracy" else seed.loss) == value]
+
+    def images(self, metric: Metric) -> dict[int, NDArray[np.float64]]:
+        """By seed, each test image's: 1 where it was recognised, or its log loss."""
+        kept = [seed for seed in self.seeds if len(seed.labels)]
+        return {seed.seed: seed.right.astype(float) if metric == "accuracy" else seed.losses for seed in kept}
+
+
+def mean(values: Sequence[float]) -> float:
+    """Of numbers that are known; NaN where there are none."""
+    known = [value for value in values if value == value]
+    return fmean(known) if known else float("nan")
+
+
+def best_trial(run: Run, arm: str) -> str:
+    """The name of the arm's best trial of the search, as `sweeps.runner.results.best` has it; empty where none completed."""
+    completed = run.rows("trial", arm, Outcome.COMPLETED).dropna(subset="score")
+    if completed.empty:
+        return "" if run.tuned.get(arm) else trial_name(arm, 0)
+    return str(completed.sort_values(["score", "number"], ascending=[False, True])["trial_id"].iloc[0])
+
+
+def groups_of(run: Run, problems: list[str]) -> list[Group]:
+    """All recipes that were trained again, by arm; lines are added to `problems` for predictions that cannot be used."""
+    finalists = run.rows("finalist")
+    best = {arm: best_trial(run, arm) for arm in run.arms}
+    found: list[Group] = []
+    order = {seed: at for at, seed in enumerate(whole_numbers(run.described.get("finalist_seeds")))}
+    for (without, arm, name), rows in finalists.groupby(["without", "arm", "group"], sort=False):
+        ended = rows[rows["outcome"] == Outcome.COMPLETED.value]
+        seeds = [_seed(run, row, problems) for row in records(ended)]
+        seeds.sort(key=lambda seed: (order.get(seed.seed, len(order)), seed.seed))
+        kinds: set[Kind] = {"best"} if name == best[str(arm)] else set()
+        kinds |= {"default"} if name == trial_name(str(arm), 0) else set()
+        fields = records(rows.drop(columns="seed"))[0]
+        failed = rows[rows["outcome"].isin([Outcome.FAILED.value, Outcome.DIVERGED.value])]["trial_id"]
+        found.append(
+            Group(
+                name=str(name),
+                arm=str(arm),
+                kinds=frozenset({"ablation"} if without else kinds or {"earlier"}),
+                without=str(without),
+                recipe={field: value for field, value in fields.items() if field not in COLUMNS},
+                seeds=tuple(seeds),
+                failed=tuple(failed),
+            )
+        )
+    return _same_images(found, problems)
+
+
+def champion_of(groups: Sequence[Group]) -> Group | None:
+    """Of the recipes with most seeds the one with the best mean validation score, as `sweeps.runner.finalists` has it."""
+    able = [group for group in groups if group.kinds & {"best", "default"} and group.score == group.score]
+    return max(able, key=lambda group: (len(group.seeds), group.score), default=None)
+
+
+def paired(groups: Mapping[str, Group], metric: Metric) -> dict[str, NDArray[np.float64]]:
+    """Arrays [seeds, images] by the given names, the same seeds in the same rows; groups without predictions are left out."""
+    images = {name: found for name, group in groups.items() if (found := group.images(metric))}
+    common = reduce(lambda kept, new: [seed for seed in kept if seed in new], images.values(), _seeds(images))
+    return {name: np.stack([found[seed] for seed in common]) for name, found in images.items()} if common else {}
+
+
+def _seeds(images: Mapping[str, Mapping[int, Any]]) -> list[int]:
+    return list(next(iter(images.values()), {}))
+
+
+def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
+    test, labels = _predictions(run.folder / "predictions" / f"{row['trial_id'].replace('/', '-')}.npz", problems)
+    own = test[np.arange(len(labels)), labels] if len(labels) else np.zeros(0, np.float32)
+    said = test.argmax(axis=1) if len(labels) else np.zeros(0, np.int64)
+    seed = number(row["seed"])
+    return Seed(
+        trial_id=row["trial_id"],
+        seed=int(seed) if seed == seed else -1,
+        score=row["score"],
+        accuracy=row["test_accuracy"],
+        loss=row["test_loss"],
+        parameters=float("nan") if row["parameters"] is None else number(float(row["parameters"])),
+        inference_ms=row["inference_ms"],
+        right=said == labels,
+        losses=np.minimum(-own.astype(np.float64), LARGEST_LOSS),
+        said=said.astype(np.int64),
+        labels=labels,
+    )
+
+
+def _predictions(path: Path, problems: list[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Log-probabilities [N, classes] of the test images and their classes [N]; both empty where the file is gone or odd."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            test, labels = np.asarray(file["test"], np.float32), np.asarray(file["test_labels"], np.int64)
+        fits = test.ndim == 2 and labels.shape == test.shape[:1] and len(labels) > 0 and not np.isnan(test).any()
+        if fits and labels.min() >= 0 and labels.max() < test.shape[1]:
+            return test, labels
+        problems.append(f"predictions/{path.name} does not hold log-probabilities with a class for each image.")
+    except FileNotFoundError:
+        problems.append(f"predictions/{path.name} is not there.")
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        problems.append(f"predictions/{path.name} cannot be read ({' '.join(str(error).split()) or type(error).__name__}).")
+    return np.zeros((0, 0), np.float32), np.zeros(0, np.int64)
+
+
+def _same_images(groups: Sequence[Group], problems: list[str]) -> list[Group]:
+    """All of them, or those that were tested on the same images as the first; of the others the predictions are dropped."""
+    first = next((seed.labels for group in groups for seed in group.seeds if len(seed.labels)), np.zeros(0, np.int64))
+    empty = np.zeros(0, np.int64)
+    kept = []
+    for group in groups:
+        seeds = []
+        for tested in group.seeds:
+            seed = tested
+            same = not len(seed.labels) or np.array_equal(seed.labels, first)
+            if not same:
+                problems.append(f"{seed.trial_id} was tested on other images than {groups[0].name}: it is not paired with it.")
+                seed = replace(seed, right=empty.astype(bool), losses=empty.astype(float), said=empty, labels=empty)
+            seeds.append(seed)
+        kept.append(replace(group, seeds=tuple(seeds)))
+    return kept

@@ -1,0 +1,153 @@
+"""`report.html`: one file that holds all it needs, figures too, and asks the network for nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from plotly.offline import get_plotlyjs
+
+from sweeps.report import mistakes, plots_finalists, plots_search, tables
+from sweeps.report.answer import answer, equal_trials, luck, recipe_line
+from sweeps.report.blocks import Block, Column, Page, Plot, Plots, Section, Text
+from sweeps.report.cautions import banner, cautions
+from sweeps.report.findings import Findings, find
+from sweeps.report.provenance import assumptions, provenance
+from sweeps.report.results_csv import replaced, write_results
+from sweeps.report.runs import read_run
+
+PAGE = "report.html"
+TEMPLATE = "page.html.jinja"
+STATES = {"completed": "finished"}  # of a driver's outcome; the others have the same name
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was written, and what it says: `results.csv`, `report.html`."""
+
+    results: Path
+    page: Path
+    findings: Findings
+
+
+def write(folder: Path, ended: str = "") -> Report:
+    """Build `results.csv` and `report.html` from a sweep's records, into its folder. What is missing is left out.
+
+    Args:
+        folder: The sweep's, in whatever state.
+        ended: The outcome, where the driver that still holds the sweep's lock tells it: completed, interrupted or failed.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    run = read_run(folder, STATES.get(ended, ended))
+    results = write_results(run)
+    found = find(run)
+    return Report(results, replaced(folder / PAGE, rendered(sweep_page(found))), found)
+
+
+def sweep_page(found: Findings) -> Page:
+    """What the report of a sweep holds."""
+    run = found.run
+    return Page(
+        title=f"{run.text('study') or run.name}: {run.name}",
+        question=run.text("question") or run.name,
+        banner=banner(run),
+        answer=answer(found),
+        recipe=recipe_line(found),
+        cautions=cautions(found),
+        sections=[
+            Section("arms", "", [tables.arms_table(found), Text(" ".join(filter(None, [equal_trials(run), luck(found)])))]),
+            *_some("effects", "Effects", _effects(found)),
+            *_finalists(found),
+            Section("search", "The search", _search(found)),
+            Section("cost", "What it cost", [plots_finalists.cost(found)]),
+            Section("how", "How it was made", [provenance(found)]),
+        ],
+        footer=f"Sweep {run.name}. Rebuild this page with: dvt report {run.name}",
+    )
+
+
+def rendered(page: Page) -> str:
+    """The page as HTML."""
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    figures = {plot.name: plot.figure for section in page.sections for block in section.blocks for plot in _plots(block)}
+    plotly = get_plotlyjs() if figures else ""
+    if "</script" in plotly or "<!--" in plotly:
+        plotly = plotly.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    template = environment.get_template(TEMPLATE)
+    return template.render(page=page, heads=_heads, figures=safe_json(figures), plotly=plotly)
+
+
+def safe_json(value: Any) -> str:
+    """JSON that can stand in a script element: without `<`, `>` and `&`, and null for what is no finite number."""
+    text = json.dumps(_finite(value), separators=(",", ":"), allow_nan=False, default=_plain)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _effects(found: Findings) -> list[Block]:
+    blocks = [
+        tables.contrasts_table(found),
+        plots_finalists.arms(found) if found.groups else None,
+        tables.pairs_table(found),
+        tables.defaults_table(found),
+        tables.ablations_table(found),
+        tables.losses_table(found),
+        tables.components_table(found),
+        tables.published_table(found),
+        assumptions(found.run),
+    ]
+    return [block for block in blocks if block is not None]
+
+
+def _finalists(found: Findings) -> list[Section]:
+    if found.champion is None:
+        return [Section("finalists", "Finalists", [Text("No finalist has completed, so nothing is known of the test split.")])]
+    pairs = mistakes.confused_pairs(found)
+    wrong = [mistakes.confusion(found), *([pairs] if pairs else []), mistakes.worst(found)]
+    return [
+        Section("finalists", "Finalists", [plots_finalists.curves(found), plots_finalists.sizes(found)]),
+        Section("mistakes", "What the champion gets wrong", wrong),
+    ]
+
+
+def _search(found: Findings) -> list[Block]:
+    run = found.run
+    parts = (plots_search.isolation, plots_search.parallel, plots_search.schedulers)
+    return [part(run) for part in (*parts, plots_search.more_trials, plots_search.importances)]
+
+
+def _some(name: str, title: str, blocks: Sequence[Block]) -> list[Section]:
+    return [Section(name, title, blocks)] if blocks else []
+
+
+def _plots(block: Block) -> Iterator[Plot]:
+    if isinstance(block, Plot):
+        yield block
+    elif isinstance(block, Plots):
+        yield from block.plots
+
+
+def _heads(columns: Sequence[Column]) -> list[tuple[str, int]]:
+    """Groups of columns that stand beside each other, with their number."""
+    return [(group, len(list(some))) for group, some in groupby(columns, key=lambda column: column.group)]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple, range)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's."""
+    return value.item()

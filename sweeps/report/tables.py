@@ -1,0 +1,237 @@
+"""The page's tables: arms, contrasts, pairs, defaults, ablations, log loss, where spread comes from, published numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sweeps.report.answer import winners_luck
+from sweeps.report.blocks import Column, Row, Table
+from sweeps.report.finalists import Group, mean
+from sweeps.report.findings import Findings, difference, interval
+from sweeps.report.formats import MISSING, counted, fixed, p_value, percent, points, span, with_span
+from sweeps.report.runs import number, records
+from sweeps.report.variance import Interval, components
+from sweeps.runner.results import Outcome
+from trainables.recipe import TEST_ACCURACY, TEST_LOSS, VAL_ACCURACY
+
+OUTCOMES = (Outcome.COMPLETED, Outcome.PRUNED, Outcome.DIVERGED, Outcome.FAILED)
+
+
+def arms_table(found: Findings) -> Table:
+    """A row an arm: its search, its best recipe over the seeds, and what that is on the test split."""
+    shown = [outcome for outcome in (*OUTCOMES, Outcome.INTERRUPTED) if outcome in OUTCOMES or _any(found, outcome)]
+    finalists = any(group.seeds for group in found.groups)
+    columns = [
+        _name("arm"),
+        *(Column(str(outcome), "trials of the search") for outcome in shown),
+        *(Column(title, "search") for title in ("epochs", "tuned", "best val %")),
+        *(Column(title, "best recipe over the seeds") for title in ("val %", "luck", "test %", "test log loss") if finalists),
+        Column("device-hours"),
+    ]
+    rows = [Row(_arm(found, arm, shown, finalists), strong=_wins(found, arm)) for arm in found.run.arms]
+    return Table(columns=columns, rows=rows, caption=_tuned_names(found))
+
+
+def contrasts_table(found: Findings) -> Table | None:
+    """The planned contrasts; None where there are none."""
+    if found.planned.empty:
+        return None
+    more = ("95% interval", "p", "p (Holm)", "detectable, points") if found.tested else ()
+    rows = []
+    for row in records(found.planned):
+        tests = (span(row["low"], row["high"]), p_value(row["p"]), p_value(row["p_holm"]), percent(row["detectable"]))
+        rows.append(
+            Row((str(row["name"]), points(row["estimate"]), *(tests if found.tested else ())), strong=bool(row["significant"]))
+        )
+    caption = (
+        f"Test accuracy over {found.seeds} seeds; seeds and images are paired. Bold: p under 0.05 after Holm's adjustment for "
+        f"{counted(len(rows), 'test')}. Detectable: the smallest true difference that 4 of 5 such sweeps would have found."
+        if found.tested
+        else "Under 3 seeds nothing is tested."
+    )
+    head = [_name("contrast"), *map(Column, ("difference, points", *more))]
+    return Table(columns=head, rows=rows, caption=caption, title="Planned contrasts")
+
+
+def pairs_table(found: Findings) -> Table | None:
+    """All pairs of arms, the better first; None with one arm."""
+    if found.pairs.empty:
+        return None
+    rows = []
+    for row in records(found.pairs):
+        cells: tuple[str, ...] = (str(row["a"]), str(row["b"]), points(row["difference"]))
+        if found.tested:
+            chance = with_span(percent(row["superiority"], 0), span(row["superiority_low"], row["superiority_high"], 0))
+            within = (span(row["low"], row["high"]), span(row["seeds_low"], row["seeds_high"]))
+            cells = (*cells, *within, f"{row['wins']:g} of {int(row['n'])}", chance)
+        rows.append(Row(cells, strong=bool(row["low"] > 0)))
+    more = ("95% interval", "on these images", "better in", "superiority, %") if found.tested else ()
+    caption = (
+        "Best recipes of two arms on the test split, in points. The first interval is for new seeds and new images, the second "
+        "for new seeds on these images. Superiority: the chance that a run of the first arm beats one of the other with the "
+        "same seed. Bold: the first interval excludes 0. These are no tests: of many pairs some exclude 0 by chance."
+        if found.tested
+        else "Best recipes of two arms on the test split, in points."
+    )
+    columns = [_name("arm"), _name("less"), *map(Column, ("difference", *more))]
+    return Table(columns=columns, rows=rows, caption=caption, title="All pairs of arms", folded=len(rows) > 15)
+
+
+def defaults_table(found: Findings) -> Table | None:
+    """What the search brought in each arm: its best recipe less its default, on the same seeds."""
+    rows = []
+    for arm in found.run.arms:
+        best, default = found.best.get(arm), found.default.get(arm)
+        if best and default and best.name == default.name:
+            rows.append(Row((arm, _test(default), _test(best), "the default is the best")))
+        elif best and default:
+            rows.append(Row((arm, _test(default), _test(best), _gap(best, default))))
+    if not rows:
+        return None
+    columns = [_name("arm"), Column("default, test %"), Column("best, test %"), Column("best less default, points")]
+    caption = "What tuning brought: the default recipe against the best of the search, on the same seeds and images."
+    return Table(columns=columns, rows=rows, caption=caption, title="Default against best")
+
+
+def ablations_table(found: Findings) -> Table | None:
+    """The champion less itself without one thing."""
+    if not found.ablations or found.champion is None:
+        return None
+    champion = found.champion
+    rows = [Row((f"without {g.without}", _test(g), _gap(champion, g), str(len(g.seeds)))) for g in found.ablations]
+    columns = [_name("champion"), *map(Column, ("test %", "champion less this, points", "seeds"))]
+    caption = (
+        f"{champion.name} trained again with one thing off, on the same seeds and images. Above 0: the thing helps. "
+        "Effects need not add up."
+    )
+    first = Row(("as it is", _test(champion), "", str(len(champion.seeds))))
+    return Table(columns=columns, rows=[first, *rows], caption=caption, title="What the champion owes to each trick")
+
+
+def losses_table(found: Findings) -> Table | None:
+    """Accuracy beside log loss, and which arm leads by each."""
+    known = {arm: group for arm, group in found.best.items() if group.test("accuracy") and group.test("loss")}
+    if not known:
+        return None
+    rows = [Row((arm, _test(group), _loss(group))) for arm, group in known.items()]
+    by_accuracy = max(known, key=lambda arm: mean(known[arm].test("accuracy")))
+    by_loss = min(known, key=lambda arm: mean(known[arm].test("loss")))
+    leads = (
+        f"{by_accuracy} leads by accuracy and by log loss."
+        if by_accuracy == by_loss
+        else f"They disagree: {by_accuracy} leads by accuracy, {by_loss} by log loss."
+    )
+    columns = [_name("arm"), Column("test accuracy, % (higher is better)"), Column("test log loss (lower is better)")]
+    caption = f"{leads if len(known) > 1 else ''} Log loss also punishes what is said too surely.".strip()
+    return Table(columns=columns, rows=rows, caption=caption, title="Accuracy and log loss")
+
+
+def components_table(found: Findings) -> Table | None:
+    """Standard deviations of a test score, by where they come from."""
+    rows = []
+    for arm, group in found.best.items():
+        images = group.images("accuracy")
+        if len(images) >= 2 and min(len(array) for array in images.values()) >= 2:
+            parts = components(np.stack(list(images.values())))
+            rows.append(Row((arm, *(fixed(100 * sd, 2) for sd in (parts.seed, parts.images, parts.residual)))))
+    if not rows:
+        return None
+    count = next(len(array) for group in found.best.values() for array in group.images("accuracy").values())
+    columns = [_name("arm"), *map(Column, ("another seed", "other test images", "both together"))]
+    caption = (
+        f"Standard deviations, in points, of one run's accuracy on {count:,} test images. The training sample is fixed: how "
+        "much another one would move the scores is in none of these numbers, and in no interval on this page."
+    )
+    return Table(columns=columns, rows=rows, caption=caption, title="Where a score's spread comes from")
+
+
+def published_table(found: Findings) -> Table | None:
+    """Numbers of the source texts beside the sweep's own."""
+    listed = found.run.described.get("published")
+    rows = []
+    for entry in listed if isinstance(listed, list) else []:
+        match entry:
+            case {"arm": str() as arm, "value": float() | int() as value, "metric": str() as metric}:
+                ours = [_own(found.default.get(arm), metric), _own(found.best.get(arm), metric)]
+                source = entry.get("source")
+                text = source if isinstance(source, str) else ""
+                shown = percent(value) if metric in (TEST_ACCURACY, VAL_ACCURACY) else fixed(number(value), 3)
+                rows.append(Row((arm, metric, shown, *ours, text)))
+    if not rows:
+        return None
+    names = [_name("arm"), _name("metric")]
+    columns = [*names, *map(Column, ("published", "default here", "best here")), _name("source")]
+    caption = "Here: means over seeds. Accuracies in percent, higher is better; of log losses lower is better."
+    return Table(columns=columns, rows=rows, caption=caption, title="Published numbers")
+
+
+def with_interval(whole: Interval | None, digits: int = 1, scale: float = 100) -> str:
+    """`77.2 (74.1 to 80.3)`."""
+    if whole is None:
+        return MISSING
+    return with_span(fixed(scale * whole.mean, digits), span(whole.low, whole.high, digits, scale))
+
+
+def _name(title: str) -> Column:
+    return Column(title, number=False)
+
+
+def _arm(found: Findings, arm: str, shown: Sequence[Outcome], finalists: bool) -> tuple[str, ...]:
+    run, group = found.run, found.best.get(arm)
+    search, trained = run.rows("trial", arm), run.trials[run.trials["arm"] == arm]
+    scores = search[search["outcome"] == Outcome.COMPLETED.value]["score"]
+    return (
+        arm,
+        *(str(int((search["outcome"] == outcome.value).sum())) for outcome in shown),
+        f"{int(search['epochs_done'].sum()):,}",
+        str(len(run.tuned.get(arm, {}))),
+        percent(number(scores.max())),
+        *((percent(group.score) if group else MISSING, _luck(found, group), _test(group), _loss(group)) if finalists else ()),
+        fixed(number(trained["device_seconds"].sum()) / 3600, 2),
+    )
+
+
+def _luck(found: Findings, group: Group | None) -> str:
+    return points(winners_luck(found, group)) if group else MISSING
+
+
+def _any(found: Findings, outcome: Outcome) -> bool:
+    return bool((found.run.rows("trial")["outcome"] == outcome.value).any())
+
+
+def _wins(found: Findings, arm: str) -> bool:
+    return found.champion is not None and found.champion.arm == arm
+
+
+def _tuned_names(found: Findings) -> str:
+    """Which names are tuned, said once for the arms that share them."""
+    arms: dict[tuple[str, ...], list[str]] = {}
+    for arm in found.run.arms:
+        arms.setdefault(tuple(found.run.tuned.get(arm, {})), []).append(arm)
+    said = [f"{', '.join(names)}: {', '.join(tuned) or 'nothing'}" for tuned, names in arms.items()]
+    return f"Tuned in {'; in '.join(said)}." if found.run.arms else ""
+
+
+def _test(group: Group | None) -> str:
+    return with_interval(interval(group, "accuracy")) if group else MISSING
+
+
+def _loss(group: Group | None) -> str:
+    return with_interval(interval(group, "loss"), 3, 1) if group else MISSING
+
+
+def _gap(a: Group, b: Group) -> str:
+    row: Mapping[str, Any] | None = difference(a, b)
+    if row:
+        return with_span(points(row["difference"]), span(row["low"], row["high"]))
+    return points(mean(a.test("accuracy")) - mean(b.test("accuracy")))
+
+
+def _own(group: Group | None, metric: str) -> str:
+    if group is None:
+        return MISSING
+    values = {VAL_ACCURACY: percent(group.score), TEST_ACCURACY: _test(group), TEST_LOSS: _loss(group)}
+    return values.get(metric, MISSING)

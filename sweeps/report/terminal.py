@@ -1,0 +1,35 @@
+"""A report in the terminal: the answer, the arms, and what to mind."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from sweeps.report.answer import answer, equal_trials, recipe_line
+from sweeps.report.blocks import Table
+from sweeps.report.cautions import banner, cautions
+from sweeps.report.findings import Findings
+from sweeps.report.tables import arms_table
+
+WIDE = ("epochs", "tuned", "luck", "test log loss")  # columns that a terminal has no room for
+
+
+def show(console: Console, found: Findings) -> None:
+    """Print what the first screen of the page says."""
+    for line in filter(None, [*banner(found.run), *answer(found), recipe_line(found)]):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(grid(arms_table(found)))
+    for line in (*cautions(found), equal_trials(found.run)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def grid(table: Table) -> Grid:
+    """A table of the page, as far as a terminal has room."""
+    kept = [at for at, column in enumerate(table.columns) if column.title not in WIDE]
+    shown = Grid()
+    for column in (table.columns[at] for at in kept):
+        shown.add_column(Text(column.title), justify="right" if column.number else "left", no_wrap=True)
+    for row in table.rows:
+        shown.add_row(*(Text(row.cells[at]) for at in kept), style="bold" if row.strong else None)
+    return shown

@@ -1,0 +1,242 @@
+"""`dvt predict` as users type it: the same answers as validation, by the champion's file and through MLflow."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sweeps.predict.__main__ import main
+from sweeps.predict.model import CHAMPION, STORED
+from sweeps.runner.champion import register_champion
+from sweeps.runner.journal import Journal
+from sweeps.runner.tracking import TrackedData, Tracker
+from tests.integration.test_dvt import dvt
+from trainables.backbones import build
+from trainables.checkpoint import best, load_best, save_best
+from trainables.data.augment import plain_view
+from trainables.data.cifar10 import CLASSES as CIFAR10
+from trainables.data.dataset import Caps, prepare
+from trainables.data.decode import Files
+from trainables.data.sources import find
+from trainables.data.splits import choose
+from trainables.recipe import Recipe
+
+RECIPE = Recipe(weights="none", image_size=32)
+MODES = ("RGB", "RGBA", "P", "L", "LA", "I;16", "1", "CMYK")
+CAPS = Caps(train=4, val=12, test=4)
+SHARPNESS = 30.0  # of the random head: then its probabilities differ by tenths between images
+SAME = 1e-4
+"""Prediction sees the very pixels that validation sees, and adds them up in other batches: 7e-6 was the most on 108 images
+with this head. Images that were resized in one step instead of two differ by more than 1e-2."""
+
+Predict = Callable[..., list[str]]
+
+
+@pytest.fixture
+def predict(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Predict:
+    """Run the command in this process, which has torch loaded already: the lines it says, on stdout if it exits with 0."""
+
+    def run(cwd: Path, *arguments: object, code: int = 0, note: bool = False) -> list[str]:
+        monkeypatch.chdir(cwd)
+        found, said = main(list(map(str, arguments))), capfd.readouterr()
+        assert found == code, said
+        assert "Traceback" not in said.err
+        assert said.err.startswith("note: ") if note else said.err == "" or code
+        return (said.err if code else said.out).splitlines()
+
+    return run
+
+
+def photos(folder: Path, low: int, high: int, images: int = 60, classes: tuple[str, ...] = ("bee", "cat", "dog")) -> Path:
+    """Smooth images of many sizes, modes, formats and orientations."""
+    rng = np.random.default_rng(low)
+    for number in range(images * len(classes)):
+        size = tuple(rng.integers(low, high + 1, 2).tolist())
+        image = Image.fromarray(rng.integers(0, 256, (6, 6, 4), dtype=np.uint8), "RGBA").resize(size, Image.Resampling.BICUBIC)
+        place = folder / classes[number % len(classes)] / f"{number}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if number % 3 == 0:
+            exif = Image.Exif()
+            exif[0x0112] = number % 8 + 1
+            image.convert("RGB").save(place.with_suffix(".jpg"), exif=exif, quality=80)
+        else:
+            mode = MODES[number % len(MODES)]
+            whole = image.convert("L").convert("I;16") if mode == "I;16" else image.convert(mode)
+            whole.save(place.with_suffix(".tif" if mode == "CMYK" else ".png"))
+    return folder
+
+
+def champion(storage: Path, name: str, classes: tuple[str, ...], stored_side: int | None) -> Path:
+    """What a sweep leaves of its champion, here a random network."""
+    folder = storage / "sweeps" / name
+    network = build(RECIPE, len(classes))
+    with torch.no_grad():
+        network.get_parameter("fc.head.weight").mul_(SHARPNESS)
+    save_best(folder / "checkpoints", network, RECIPE, classes, epoch=1, score=0.5)
+    made = best(folder / "checkpoints")
+    assert made
+    (folder / CHAMPION).parent.mkdir()
+    made.replace(folder / CHAMPION)
+    data = {"source": "photos"} | ({STORED: stored_side} if stored_side else {})
+    (folder / "champion" / "recipe.json").write_text(json.dumps({"trial": "a/000", "score": 0.5, "data": data}))
+    (folder / "sweep.json").write_text(json.dumps({"study": "depth_vs_tricks"}))
+    return folder / CHAMPION
+
+
+def validated(data: Path, cache: Path, checkpoint: Path) -> tuple[int, dict[Path, np.ndarray]]:
+    """The side of the stored squares, and what the checkpoint says of each file of the validation split as it is stored."""
+    stored = prepare(str(data), image_size=RECIPE.image_size, caps=CAPS, seed=0, cache=cache).split("val").images
+    listing, pixels = find(str(data), cache).load()
+    assert isinstance(pixels, Files)
+    rows = choose(listing, caps=CAPS, seed=0).rows["val"]
+    network, recipe, _ = load_best(checkpoint)
+    with torch.inference_mode():
+        logits = network.logits(plain_view(torch.from_numpy(np.array(stored)), recipe.image_size))
+    return stored.shape[1], dict(zip([pixels.paths[row] for row in rows], logits.softmax(1).numpy(), strict=True))
+
+
+def told(lines: list[str]) -> dict[Path, np.ndarray]:
+    said = list(map(json.loads, lines))
+    assert all(line["class"] == max(line["probabilities"], key=line["probabilities"].get) for line in said)
+    return {Path(line["file"]): np.array(list(line["probabilities"].values()), np.float32) for line in said}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "side"), [(12, 30, None), (12, 120, 40), (41, 400, 40)], ids=["small", "mixed", "large"]
+)
+def test_the_files_of_a_data_set_are_answered_as_validation_answers_them(
+    tmp_path: Path, predict: Predict, low: int, high: int, side: int | None
+) -> None:
+    data, storage = photos(tmp_path / "photos", low, high), tmp_path / "mlruns"
+    file = champion(storage, "known", ("bee", "cat", "dog"), None)
+    stored, expected = validated(data, tmp_path / "cache", file)
+    assert side in (None, stored)
+    file.with_name("recipe.json").write_text(json.dumps({"data": {STORED: stored}}))
+    found = told(predict(tmp_path, "--sweep", "known", "--json", *expected))
+    assert list(found) == list(expected)
+    assert len(found) == 36
+    assert _furthest(found, expected) < SAME
+    assert [row.argmax() for row in found.values()] == [row.argmax() for row in expected.values()]
+    assert np.ptp(np.array(list(expected.values())), axis=0).max() > 0.1  # images do differ
+    if low < 40:  # else the size at which they are stored does not depend on the others
+        file.with_name("recipe.json").unlink()
+        assert _furthest(told(predict(tmp_path, "--sweep", "known", "--json", *expected, note=True)), expected) > 1e-2
+
+
+def test_a_registered_model_answers_as_the_champions_file(tmp_path: Path, predict: Predict, store: tuple[str, Path]) -> None:
+    uri, storage = store
+    file = champion(storage, "one", ("bee", "cat", "dog"), None)
+    _register(uri, storage, file)
+    data = photos(tmp_path / "photos", 5, 90, images=4)
+    by_file = told(predict(tmp_path, "--storage", storage, "--sweep", "one", "--json", data, note=True))
+    ours = ("--model", "models:/study-photos@champion", "--json", data)
+    for place in (("--storage", storage), ("--tracking-uri", uri)):
+        by_mlflow = told(predict(tmp_path, *place, *ours, note=True))
+        assert list(by_mlflow) == list(by_file)
+        assert _furthest(by_mlflow, by_file) < SAME
+    local = next((storage / "artifacts").rglob("MLmodel")).parent  # a path needs no store
+    assert _furthest(told(predict(tmp_path, "--model", local, "--json", data, note=True)), by_file) < SAME
+    (said,) = predict(tmp_path, *place, "--model", "models:/study-photo@champion", data, code=2)
+    assert "Did you mean 'study-photos'?" in said
+    (said,) = predict(tmp_path, *place, "--model", "models:/study-photos/7", data, code=2)
+    assert "--model models:/study-photos/7 must load, but does not" in said
+    (local / "MLmodel").write_text((local / "MLmodel").read_text().replace("mlflow.pytorch", "mlflow.sklearn"))
+    (said,) = predict(tmp_path, "--model", local, data, code=2)
+    assert "must be a model that a sweep registered" in said
+
+
+def test_a_table_has_a_row_a_file(tmp_path: Path, predict: Predict) -> None:
+    champion(tmp_path / "mlruns", "one", ("bee", "cat", "dog"), 40)
+    photos(tmp_path / "photos", 5, 90, images=4)
+    said = predict(tmp_path, "--sweep", "one", "photos", "photos/bee/0.jpg")
+    assert [line.split()[1] for line in said if "photos/" in line] == [
+        str(path.relative_to(tmp_path)) for path in sorted((tmp_path / "photos").rglob("*.*"))
+    ]
+    assert said[1].split() == ["┃", "file", "┃", "class", "┃", "%", "┃", "second", "┃", "%", "┃", "third", "┃", "%", "┃"]
+
+
+def test_all_that_is_wrong_is_said_at_once_and_nothing_is_answered(tmp_path: Path, predict: Predict) -> None:
+    file = champion(tmp_path / "mlruns", "first", ("bee", "cat"), 40)
+    image = next(photos(tmp_path / "photos", 20, 30, images=1).rglob("*.jpg"))
+    (tmp_path / "empty.png").touch()
+    said = predict(tmp_path, "--sweep", "frist", "gone.png", "empty.png", image, "--out", "x", code=2)
+    assert [line.split()[1] for line in said] == ["--out", "'frist'", "gone.png", "empty.png"]
+    assert "Did you mean 'first'?" in said[1]
+    said = predict(tmp_path, "--model", "models:/m/1", "--sweep", "first", "--json", "--kaggle", "bird", code=2)
+    assert len(said) == 4
+    assert "mlflow.db" in predict(tmp_path, "--model", "models:/m/1", image, code=2)[0]
+    assert not (tmp_path / "mlruns" / "mlflow.db").exists()
+    assert "dvt predict" in predict(tmp_path, "--sweeep", "first", image, code=2)[0]
+    assert len(predict(tmp_path, code=2)) == 2
+    file.write_bytes(file.read_bytes()[:1000])
+    assert "must be a whole checkpoint" in predict(tmp_path, "--sweep", "first", image, code=2)[0]
+    file.unlink()
+    assert "train it again by" in predict(tmp_path, "--sweep", "first", image, code=2)[0]
+    file.with_name("recipe.json").unlink()
+    assert "dvt list" in predict(tmp_path, "--sweep", "first", image, code=2)[0]
+    assert "holds no sweep" in predict(tmp_path, "--storage", "elsewhere", "--sweep", "first", image, code=2)[0]
+
+
+def test_an_image_that_is_damaged_behind_its_header_leaves_the_others_answered(tmp_path: Path) -> None:
+    champion(tmp_path / "mlruns", "one", ("bee", "cat", "dog"), 40)
+    damaged = tmp_path / "photos" / "bee" / "0.jpg"
+    photos(tmp_path / "photos", 30, 60, images=3)
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    done = dvt(tmp_path, "predict", "--sweep", "one", "--json", "photos")
+    assert done.code == 1
+    assert len(done.out.splitlines()) == 8
+    (line,) = done.err.splitlines()
+    assert line.startswith("error: photos/bee/0.jpg must be an undamaged image")
+
+
+@pytest.mark.parametrize(("name", "classes"), [("cifar10", CIFAR10), ("dogs", tuple(f"breed{n}" for n in range(120)))])
+def test_a_kaggle_folder_becomes_a_submission(tmp_path: Path, predict: Predict, name: str, classes: tuple[str, ...]) -> None:
+    champion(tmp_path / "mlruns", "one", classes, 40)
+    photos(tmp_path, 30, 60, images=12, classes=("test",))
+    asked = ("--sweep", "one", "--kaggle", name, "test")
+    assert predict(tmp_path, *asked) == [f"submission.csv: 12 images, for Kaggle's {name}"]
+    with (tmp_path / "submission.csv").open(newline="") as file:
+        header, *lines = csv.reader(file)
+    by_file = {path.stem: row for path, row in told(predict(tmp_path, "--sweep", "one", "--json", "test")).items()}
+    ids = [line[0] for line in lines]
+    assert ids == sorted(by_file, key=int if name == "cifar10" else str)
+    if name == "cifar10":
+        assert lines == [[key, classes[by_file[key].argmax()]] for key in ids]
+    else:
+        assert header == ["id", *sorted(classes)]
+        written = np.array([line[1:] for line in lines], np.float64)
+        order = sorted(range(120), key=lambda number: classes[number])
+        np.testing.assert_allclose(written, np.array([by_file[key][order] for key in ids]), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(written.sum(1), 1, rtol=0, atol=1e-6)
+    (said,) = predict(tmp_path, *asked, code=2)
+    assert "must be a new file" in said
+    (said,) = predict(
+        tmp_path, "--sweep", "one", "--kaggle", {"dogs": "cifar10", "cifar10": "dogs"}[name], "test", "--out", "o", code=2
+    )
+    assert "needs a model of" in said
+    assert not (tmp_path / "o").exists()
+
+
+def _furthest(found: dict[Path, np.ndarray], expected: dict[Path, np.ndarray]) -> float:
+    return float(max(np.abs(found[path] - expected[path]).max() for path in expected))
+
+
+def _register(uri: str, storage: Path, checkpoint: Path) -> None:
+    journal = Journal(checkpoint.with_name("trials.jsonl"))
+    tracker = Tracker(uri, storage, journal)
+    data = TrackedData(name="photos", digest="0" * 16, source="photos", num_images={"train": 1})
+    tracker.start_sweep(study="study", sweep_name="one", tags={}, params={}, dataset=data, description="?")
+    run_id = tracker.sweep_run_id()
+    assert run_id
+    told = {"recipe": RECIPE.as_dict(), "classes": ("bee", "cat", "dog"), "move_alias": True}
+    register_champion(uri, run_id, key="one", name="study-photos", checkpoint=checkpoint, **told)
+    tracker.finish_sweep("completed")
+    assert tracker.close() is None
+    journal.close()

@@ -1,0 +1,81 @@
+"""What to keep in mind, and the banner of a sweep that is not whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeps.report.cautions import banner, cautions, resume_command
+from sweeps.report.findings import Findings, find
+from sweeps.report.runs import read_run
+from tests.unit.sweeps.report.synthetic import make
+
+ARMS = ("resnet18/plain", "resnet18/tricks")
+
+
+def made(storage: Path, name: str = "one", **asked: Any) -> Path:
+    return make(storage, name, **{"arms": ARMS, "trials": 5, "images": 60, **asked})
+
+
+def test_a_whole_sweep_has_no_banner(found: Findings) -> None:
+    assert banner(found.run) == []
+
+
+def test_an_interrupted_sweep_shows_how_far_it_came_and_the_command_that_goes_on(tmp_path: Path) -> None:
+    said, command = banner(read_run(made(tmp_path / "mlruns", finish=None, seeds=())))
+    assert said == "This sweep was interrupted: 10 of 10 trials are over. To go on:"
+    assert command == "python sweeps/depth_vs_tricks.py --resume one"
+
+
+def test_a_running_sweep_says_that_it_will_change(tmp_path: Path) -> None:
+    assert banner(read_run(made(tmp_path), "running"))[0].startswith("This sweep is running: 10 of 10 trials and ")
+
+
+@pytest.mark.parametrize("state", ["failed", "damaged"])
+def test_other_states_are_named(tmp_path: Path, state: str) -> None:
+    assert state in banner(read_run(made(tmp_path), state))[0]
+
+
+def test_a_sweep_that_finished_with_trials_left_is_partial(tmp_path: Path) -> None:
+    said, command = banner(read_run(made(tmp_path, described={"trials_per_arm": 9}, seeds=())))
+    assert said.startswith("This sweep is partial: 10 of 18 trials are over.")
+    assert "--resume one" in command
+
+
+def test_the_command_to_resume_names_another_storage_and_the_study_as_it_was_started(tmp_path: Path) -> None:
+    folder = made(tmp_path / "my runs", described={"command": "python my/study.py --trials 3"})
+    assert resume_command(read_run(folder)) == f"python my/study.py --resume one --storage '{tmp_path}/my runs'"
+
+
+def test_what_was_lost_is_said(tmp_path: Path) -> None:
+    found = find(read_run(made(tmp_path, lost=("resnet18/plain/000/s1",))))
+    said = "\n".join(cautions(found))
+    assert "resnet18/plain/000/s1 failed" in said
+    assert "2 trials failed: CUDA out of memory." in said
+    assert "Arms are compared over" not in said or "4 seeds" in said
+
+
+def test_few_seeds_are_said(tmp_path: Path) -> None:
+    said = cautions(find(read_run(made(tmp_path, seeds=(0, 1)))))
+    assert "Fewer than 3 seeds (2): values have no intervals, and nothing is tested." in said
+
+
+def test_a_best_value_at_the_end_of_its_range_is_said(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    described = json.loads((folder / "sweep.json").read_text())
+    for arm in ARMS:
+        described["definition"][arm]["tuned"]["trainable_layers"] |= {"low": 3, "high": 9}
+    (folder / "sweep.json").write_text(json.dumps(described))
+    assert any("trainable_layers = 3 is at the low end" in line for line in cautions(find(read_run(folder))))
+
+
+def test_many_lines_of_a_kind_are_cut_short(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    for file in (folder / "predictions").iterdir():
+        file.unlink()
+    said = cautions(find(read_run(folder)))
+    assert sum("is not there" in line for line in said) == 6
+    assert said[-1] == "And 19 more of this kind."

@@ -1,0 +1,44 @@
+"""Intervals hold what they say, and tests keep their level, on synthetic results with planted components.
+
+More settings and repetitions: `python benchmarks/coverage.py`.
+"""
+
+import numpy as np
+import pytest
+
+from benchmarks.coverage import CONTRASTS, SPREADS, World, covered, family_error
+from sweeps.report.effects import planned
+
+REPETITIONS = 500
+WORLDS = {
+    "seeds move it, 3 seeds": World(3, 300, "bernoulli", *SPREADS["seeds"]),
+    "seeds move it, 10 seeds": World(10, 300, "gaussian", *SPREADS["seeds"]),
+    "images move it, 3 seeds": World(3, 300, "bernoulli", *SPREADS["images"]),
+    "images move it, 5 seeds": World(5, 300, "gaussian", *SPREADS["images"]),
+    "both move it, 3 seeds": World(3, 300, "gaussian", *SPREADS["both"]),
+    "both move it, 5 seeds": World(5, 1000, "bernoulli", *SPREADS["both"]),
+    "both move it, 10 seeds": World(10, 300, "bernoulli", *SPREADS["both"]),
+    "nothing but chance, 5 seeds": World(5, 300, "bernoulli", *SPREADS["nothing"]),
+}
+
+
+@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
+def test_95_percent_intervals_hold_their_target_in_92_to_98_percent_of_worlds(world: World) -> None:
+    found = covered(world, REPETITIONS)
+    assert 0.92 <= found["over_seeds"] <= 0.98
+    assert 0.92 <= found["crossed"] <= 0.98
+
+
+@pytest.mark.parametrize("moved_by", ["seeds", "both", "images"])
+@pytest.mark.parametrize("kind", ["gaussian", "bernoulli"])
+def test_where_no_arm_is_better_at_most_7_percent_of_sweeps_find_something(moved_by: str, kind: str) -> None:
+    assert family_error(World(3, 300, kind, *SPREADS[moved_by]), REPETITIONS) <= 0.07
+
+
+def test_an_effect_of_the_detectable_size_is_found_in_some_80_percent_of_sweeps() -> None:
+    """Somewhat more often or seldom, since each sweep knows its own error only by estimate."""
+    world, rng = World(5, 300, "gaussian", *SPREADS["both"]), np.random.default_rng(1)
+    null = [world.arms(rng) for _ in range(REPETITIONS)]
+    effect = np.median([planned(CONTRASTS[:1], arms)["detectable"] for arms in null])
+    moved = [{arm: array + effect * arm.endswith("tricks") for arm, array in arms.items()} for arms in null]
+    assert 0.72 <= np.mean([planned(CONTRASTS[:1], arms)["significant"] for arms in moved]) <= 0.92

@@ -1,0 +1,117 @@
+"""What the champion gets wrong: counts, and pictures of the images that it is most wrongly sure of."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sweeps.report.blocks import Pictures, Plot, Table, Text
+from sweeps.report.findings import Findings, find
+from sweeps.report.mistakes import SIDE, confused_pairs, confusion, data_uri, thumbnail, worst
+from sweeps.report.runs import read_run
+from tests.unit.sweeps.report.synthetic import make
+from trainables.data import dataset
+
+
+def opened(uri: str) -> np.ndarray:
+    head, _, body = uri.partition(",")
+    assert head == "data:image/png;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(body))))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 7), (72, 72)])
+def test_a_data_uri_is_the_image_as_png(height: int, width: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    assert np.array_equal(opened(data_uri(image)), image)
+
+
+@pytest.mark.parametrize("side", [8, 72, 73, 120, 280])
+def test_a_thumbnail_is_small_and_a_small_image_is_left_alone(side: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    small = thumbnail(image)
+    assert max(small.shape) <= SIDE
+    assert np.array_equal(small, image) == (side <= SIDE)
+    assert abs(float(small.mean()) - float(image.mean())) < 2
+
+
+def test_the_matrix_is_the_share_of_each_true_class(found: Findings) -> None:
+    plot = confusion(found)
+    assert isinstance(plot, Plot)
+    cells = np.array(plot.figure["data"][0]["z"])
+    assert cells.shape == (5, 5)
+    assert cells.sum(axis=1) == pytest.approx(100, abs=0.5)
+    champion = found.champion
+    assert champion is not None
+    cat = np.concatenate([seed.said[seed.labels == 3] for seed in champion.seeds])
+    assert cells[3, 3] == pytest.approx(100 * np.mean(cat == 3), abs=0.06)
+
+
+def test_of_a_thousand_classes_the_matrix_shows_those_that_are_confused(tmp_path: Path) -> None:
+    names = [f"class {at}" for at in range(1000)]
+    found = find(read_run(make(tmp_path, trials=2, arms=("resnet18/plain",), classes=names, images=500, seeds=(0,))))
+    plot = confusion(found)
+    assert isinstance(plot, Plot)
+    assert np.array(plot.figure["data"][0]["z"]).shape == (24, 24)
+    assert "of 1,000 classes" in plot.caption
+
+
+def test_confused_pairs_are_ordered_by_what_they_cost(found: Findings) -> None:
+    table = confused_pairs(found)
+    assert isinstance(table, Table)
+    shares = [float(row.cells[3]) for row in table.rows]
+    assert shares == sorted(shares, reverse=True)
+    assert all(row.cells[0] != row.cells[1] for row in table.rows)
+
+
+def test_two_classes_work_and_have_no_table_of_pairs(tmp_path: Path) -> None:
+    found = find(read_run(make(tmp_path, trials=2, arms=("resnet18/plain",), classes=("no", "yes"), images=60)))
+    assert isinstance(confusion(found), Plot)
+    assert confused_pairs(found) is None
+
+
+def test_without_names_classes_have_numbers(found: Findings) -> None:
+    bare = replace(found, run=replace(found.run, described={}))
+    plot = confusion(bare)
+    assert isinstance(plot, Plot)
+    assert plot.figure["layout"]["xaxis"]["ticktext"][0] == "class 0"
+
+
+def test_the_pictures_are_the_test_images_of_highest_loss(tmp_path: Path) -> None:
+    data = dataset.prepare(
+        "digits", image_size=32, caps=dataset.Caps(train=20, val=30, test=30), seed=0, cache=tmp_path / "cache"
+    )
+    test = dataset.read(data.path, test=True).split("test")
+    described = {"data": {"classes": list(data.classes), "path": str(data.path)}}
+    folder = make(
+        tmp_path,
+        trials=2,
+        arms=("resnet18/plain",),
+        images=len(test.labels),
+        labels=test.labels.tolist(),
+        classes=data.classes,
+        described=described,
+    )
+    found = find(read_run(folder))
+    shown = worst(found)
+    assert isinstance(shown, Pictures)
+    assert found.champion is not None
+    losses = np.mean([seed.losses for seed in found.champion.seeds], axis=0)
+    first = int(losses.argmax())
+    assert np.array_equal(opened(shown.pictures[0].uri), test.images[first])
+    assert shown.pictures[0].lines[0] == data.classes[test.labels[first]]
+    assert 1 <= len(shown.pictures) <= 24
+
+
+def test_where_the_cache_is_gone_or_holds_other_images_a_sentence_says_so(found: Findings, tmp_path: Path) -> None:
+    said = worst(found)
+    assert isinstance(said, Text)
+    assert "no longer in the cache" in said.text
+    data = dataset.prepare("digits", image_size=32, caps=dataset.Caps(train=20, val=30, test=30), seed=0, cache=tmp_path)
+    other = replace(found, run=replace(found.run, described={"data": {"path": str(data.path)}}))
+    assert isinstance(worst(other), Text)
