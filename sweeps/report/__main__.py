@@ -7,21 +7,15 @@ import sys
 import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from rich.table import Table as Grid
-from rich.text import Text
-
-if TYPE_CHECKING:
-    from sweeps.report.blocks import Table
 
 from sweeps.runner.listing import CONTEXT, answer, flags, shown, terminal
 from sweeps.runner.options import Options, Refused
 from sweeps.runner.resume import DESCRIPTION, JOURNAL
 from trainables.recipe import unknown_name
 
-WIDE = ("epochs", "tuned", "luck", "test log loss")  # columns that a terminal has no room for
 COMMAND = click.Command(
     "dvt report",
     params=[
@@ -42,32 +36,31 @@ def main(arguments: Sequence[str]) -> int:
 def _report(given: Mapping[str, Any]) -> int:
     storage = given.get("storage", Options().storage).absolute()
     folders = _folders(storage, given.get("names", ()))
-    from sweeps.report import compare, page, tables  # pandas and scipy take a second to import
-    from sweeps.report.answer import answer as sentences
-    from sweeps.report.answer import equal_trials, recipe_line
-    from sweeps.report.cautions import banner, cautions
+    from sweeps.report import compare, page  # pandas and SciPy take a second to import
     from sweeps.report.findings import find
     from sweeps.report.runs import read_run
+    from sweeps.report.terminal import grid, show
 
     console = terminal()
     try:
         if len(folders) == 2:
             first, second = (find(read_run(folder)) for folder in folders)
             made = compare.write_comparison(first, second)
-            said, lines = compare.answer(first, second), compare.cautions(first, second)
-            table, notes = compare.arms_table(first, second), [str(made)]
         else:
             report = page.write(folders[0])
-            found, made = report.findings, report.page
-            said, lines = [*banner(found.run), *sentences(found), recipe_line(found)], cautions(found)
-            table, notes = tables.arms_table(found), [equal_trials(found.run), f"{report.results}\n{report.page}"]
+            made = report.page
     except OSError as error:
         raise Refused([f"{folders[0]} must be writable, but {error.strerror or error}: make room, or open it."]) from error
-    for line in filter(None, said):
-        console.print(line, markup=False, soft_wrap=True)
-    console.print(_grid(table))
-    for line in (*lines, *notes):
-        console.print(line, markup=False, soft_wrap=True)
+    if len(folders) == 2:
+        for line in compare.answer(first, second):
+            console.print(line, markup=False, soft_wrap=True)
+        console.print(grid(compare.arms_table(first, second)))
+        for line in compare.cautions(first, second):
+            console.print(line, markup=False, soft_wrap=True)
+    else:
+        show(console, report.findings)
+        console.print(str(report.results), markup=False, soft_wrap=True)
+    console.print(str(made), markup=False, soft_wrap=True)
     if given.get("open"):
         webbrowser.open(made.as_uri())
     return 0
@@ -92,17 +85,6 @@ def _folders(storage: Path, names: Sequence[str]) -> list[Path]:
     if len(set(names)) < len(names):
         raise Refused([f"two sweeps are compared, but both are {names[0]}: name another one. {listed}"])
     return [sweeps / name for name in names]
-
-
-def _grid(table: Table) -> Grid:
-    """A table of the page, as far as a terminal has room."""
-    kept = [at for at, column in enumerate(table.columns) if column.title not in WIDE]
-    grid = Grid()
-    for column in (table.columns[at] for at in kept):
-        grid.add_column(Text(column.title), justify="right" if column.number else "left", no_wrap=True)
-    for row in table.rows:
-        grid.add_row(*(Text(row.cells[at]) for at in kept), style="bold" if row.strong else None)
-    return grid
 
 
 if __name__ == "__main__":

@@ -25,7 +25,9 @@ from trainables.recipe import unknown_name
 REFUSED, INTERRUPTED = 2, 130
 COMMANDS = {
     "list": ("sweeps.runner.listing", "all sweeps, what is done and left"),
+    "report": ("sweeps.report.__main__", "rebuild a sweep's report and results.csv"),
     "sync": ("sweeps.runner.sync", "give MLflow what it missed of a sweep"),
+    "predict": ("sweeps.predict.__main__", "classes of images by a sweep's champion, or a Kaggle submission"),
     "clean": ("sweeps.runner.cleaning", "what occupies the disk, and its removal"),
     "doctor": ("sweeps.runner.doctor", "whether this machine is fit for a sweep"),
 }
@@ -34,11 +36,7 @@ WIDE = 140  # columns where the output is no terminal
 
 def main(study: Sweep, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a study with the process's arguments, or those given, and exit."""
-    status = run(study, sys.argv[1:] if arguments is None else arguments)
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)  # all is closed; the interpreter would go through millions of torch's and MLflow's objects: 3 s
+    _leave(run(study, sys.argv[1:] if arguments is None else arguments))
 
 
 def run(study: Sweep, arguments: Sequence[str]) -> int:
@@ -71,7 +69,7 @@ def dvt() -> NoReturn:
         click.echo(f"Studies: {', '.join(studies)}")
         sys.exit(0)
     if arguments[0] in COMMANDS:
-        sys.exit(importlib.import_module(COMMANDS[arguments[0]][0]).main(arguments[1:]))
+        _leave(importlib.import_module(COMMANDS[arguments[0]][0]).main(arguments[1:]))
     if arguments[0] != "run":
         click.echo(f"error: {unknown_name(arguments[0], ['run', *COMMANDS], 'command of dvt')}", err=True)
         sys.exit(REFUSED)
@@ -96,11 +94,12 @@ def _run(study: Sweep, options: Options) -> int:
 
         earlier = past(options.storage.absolute(), options.resume, study.name)
         options = restored(options, earlier)
-        total = len(earlier.description["arms"]) * (options.trials or 0)
-        if earlier.finished and earlier.ended >= total:
-            console.print(f"{options.resume} is finished: all its {total} trials ended. A higher --trials extends it.")
+        more = (options.trials or 0) > earlier.description["trials_per_arm"] or (options.ablate and not earlier.ablated)
+        if earlier.finished and not more:
+            done = f"all its {len(earlier.of('trial'))} trials and {len(earlier.of('finalist'))} finalists ended"
+            console.print(f"{options.resume} is finished: {done}. A higher --trials extends it.")
             return 0
-    with _quick_imports():
+    with quick_imports():
         from sweeps.runner.plan import make_plan  # torch takes seconds: after the flags, before anything that needs it
 
     plan = make_plan(study, options)
@@ -110,14 +109,21 @@ def _run(study: Sweep, options: Options) -> int:
         dry_run(plan, console)
         return 0
     with environment(options.address):
-        with _quick_imports():
+        with quick_imports():
             from sweeps.runner.launch import launch
 
         return launch(plan, console, earlier)
 
 
+def _leave(status: int) -> NoReturn:
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # all is closed; the interpreter would go through millions of torch's and MLflow's objects: 3 s
+
+
 @contextmanager
-def _quick_imports() -> Iterator[None]:
+def quick_imports() -> Iterator[None]:
     """Without the garbage collector, which finds nothing in what an import makes: 3.7 s instead of 5.4."""
     gc.disable()
     try:

@@ -82,7 +82,7 @@ def register(
         score = f"best of {len(seeds)} seeds with {100 * val:.1f}% on val and {100 * test:.1f}% on test in the mean"
     if not weights.is_file():
         recipe = weights.with_name("recipe.json")
-        return f"Champion: {record.trial_id}, {score}; its checkpoint is gone: train it again by {recipe}."
+        return f"{record.trial_id}, {score}: its checkpoint is gone: train it again by {recipe}."
     tracker.register_champion(
         name=f"{plan.study.name}-{materials.data.name}",
         checkpoint=weights,
@@ -92,14 +92,13 @@ def register(
         stored_side=_stored_side(materials),
         description=f"{record.trial_id} of sweep {plan.name}: {score}.",
     )
-    made = tracker.champion(
-        timeout=1.0 if tracker.problem() else REGISTERED_WITHIN_S
-    )  # where MLflow is away, `dvt sync` does it
+    patience = 1.0 if tracker.problem() else REGISTERED_WITHIN_S  # where MLflow is away, `dvt sync` does it
+    made = tracker.champion(timeout=patience)
     where = f"registered as {made.uri}" if made else f"not registered yet; its weights are in {weights}"
     return (
         f"The champion's best seed, {record.trial_id}, is {where}"
         if seeds
-        else f"Champion: {record.trial_id}, {score}, {where}"
+        else f"Best: {record.trial_id}, {score}, {where}"
     )
 
 

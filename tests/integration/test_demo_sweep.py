@@ -20,6 +20,8 @@ from mlflow.entities import Run
 from tests.integration.conftest import Ran, environment, run
 from trainables import recipe as names
 from trainables.checkpoint import load_best
+from trainables.compute import Compute
+from trainables.convolution import install
 from trainables.data import dataset
 from trainables.finetune import evaluate
 
@@ -138,6 +140,11 @@ def test_the_champions_checkpoint_has_the_score_that_is_claimed_for_it(demo: Ran
     caps = dataset.Caps(**claimed["data"]["caps"])
     data = dataset.prepare("digits", image_size=32, caps=caps, seed=claimed["data"]["seed"], cache=Path(cache))
     assert data.digest == claimed["data"]["digest"]
+    compute = Compute.from_dict(claimed["compute"])
+    network.precision = compute.precision
+    network.train_groups(recipe.trainable_layers, batch_stats=False)
+    for name in names.LAYER_GROUPS[-recipe.trainable_layers :]:
+        install(network.get_submodule(name), compute.convolutions)
     found = evaluate(network, data.split("val"), recipe.image_size, torch.device("cpu"))
     assert found[names.VAL_ACCURACY] == pytest.approx(claimed["score"])
 
