@@ -15,7 +15,7 @@ def dry_run(plan: Plan, console: Console) -> None:
     summary = plan.summary
     images = {split: sum(counts.values()) for split, counts in summary.counts.items()}
     timed = plan.options.address == "local" and (plan.slots.device == "cpu" or count_gpus() >= plan.slots.whole_gpus)
-    table = Table(title=f"Dry run of {plan.study.name}: nothing is trained, nothing is written", title_justify="left")
+    table = Table()
     for name in ("arm", "trials", "finalists", "epochs", "tuned", *((f"{plan.slots.unit} at most",) if timed else ())):
         table.add_column(name, justify="left" if name in ("arm", "tuned") else "right")
     seconds: dict[str, float] = {}
@@ -43,6 +43,8 @@ def dry_run(plan: Plan, console: Console) -> None:
         table.add_row(arm.name, str(trials), str(again), str(epochs), ", ".join(arm.tuned) or "nothing", *cost)
     for note in (*plan.notes, *summary.notes):
         console.print(note, markup=False, highlight=False)
+    title = f"Dry run of {plan.study.name}: nothing is trained, nothing is written"
+    console.print(title, markup=False, highlight=False, soft_wrap=True)
     console.print(table)
     counted = ", ".join(f"{number} {split}" for split, number in images.items())
     place = plan.slots.describe() if plan.options.address == "local" else "a cluster, whose slots are known once it is joined"
