@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from cluster.session import Nodes, SessionError, session
+from cluster.storage import blind_nodes
 from sweeps.runner import description, tracking
 from sweeps.runner.ending import NOTHING_COMPLETED, finish
 from sweeps.runner.finalists import finalists
@@ -46,6 +47,7 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
             _lock(stack, plan)
         if plan.options.address != "local":
             plan = _joined(plan, stack)
+            _check_shared(plan)
         say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
         for note in plan.notes:
             say(note)
@@ -158,6 +160,17 @@ def _joined(plan: Plan, stack: ExitStack) -> Plan:
     hoped = slots.device == "cpu" and plan.options.gpus is None
     note = ("No GPU found in the cluster: training on its CPUs.",) if hoped else ()
     return replace(plan, slots=slots, notes=(*note, *plan.notes))
+
+
+def _check_shared(plan: Plan) -> None:
+    try:
+        plan.storage.mkdir(parents=True, exist_ok=True)
+        blind = blind_nodes(plan.storage)
+    except OSError as error:  # TimeoutError too
+        raise Refused([f"--storage must be a folder that every node sees, but {error}."]) from error
+    if blind:
+        seen = f"{', '.join(blind)} {'does' if len(blind) == 1 else 'do'} not see {plan.storage}"
+        raise Refused([f"--storage must be a folder that all nodes share, but {seen}: mount it there, or pass one that is."])
 
 
 def _enter(stack: ExitStack, plan: Plan, **resources: Any) -> Nodes:
