@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import signal
 import socket
-import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from cluster.token import token_file
+
 CONNECT_TIMEOUT_S = 3.0
 OBJECT_STORE_BYTES = 128 * 1024**2
 """Trials map their data from disk; only small reports pass through the object store."""
 
-_SETTINGS = {
+_HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # and settings: none
+SETTINGS = {
     # Ray's monitor kills workers with an error that makes Tune end the whole sweep. Without it the kernel kills one, which Tune
     # takes for what it is: a failed worker, whose trial starts again from its last epoch.
     "RAY_memory_monitor_refresh_ms": "0",
@@ -56,13 +58,12 @@ def environment(address: str) -> Iterator[None]:
     A Ray of this sweep's own lets nobody else on the network in: it gets a token in a file that only its user can read. Ray's
     default would write one into the home directory. A mode that is set already is left as it is.
     """
-    os.environ.update({name: value for name, value in _SETTINGS.items() if name not in os.environ})
-    with tempfile.TemporaryDirectory(prefix="dvt-") as private:
-        if address == "local" and "RAY_AUTH_MODE" not in os.environ:
-            path = Path(private) / "token"
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_hex(32))
-            os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
+    os.environ.update({name: value for name, value in SETTINGS.items() if name not in os.environ})
+    if address != "local" or "RAY_AUTH_MODE" in os.environ:
+        yield
+        return
+    with token_file() as path:
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
         yield
 
 
@@ -77,10 +78,10 @@ def session(address: str, *, cpus: int, gpus: int, preload: str = "") -> Iterato
         preload: A module that the workers of a local Ray import while they wait for their first trial: torch takes seconds.
 
     Raises:
-        SessionError: Nothing answers at the address.
+        SessionError: Nothing, or something else than Ray, answers at the address.
     """
     if address not in ("local", "auto"):
-        _probe(address)
+        check_address(address)
     if preload:
         os.environ["RAY_preload_python_modules"] = preload  # noqa: SIM112 - Ray spells it so
     import ray
@@ -120,8 +121,15 @@ def end_process(node_id: str, pid: int) -> None:
     ray.remote(num_cpus=0, max_retries=0)(kill).options(scheduling_strategy=where).remote()
 
 
-def _probe(address: str) -> None:
-    """Fail in seconds where Ray itself would retry for minutes."""
+def check_address(address: str) -> None:
+    """Fail in seconds where Ray itself would retry for minutes.
+
+    Args:
+        address: Of a head node: `HOST:PORT`.
+
+    Raises:
+        SessionError: It is no such address, nothing listens there, or something else than Ray.
+    """
     host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdigit():
         raise SessionError(
@@ -129,6 +137,29 @@ def _probe(address: str) -> None:
             "a ray:// client: start it on a node of the cluster)."
         )
     try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
-    except OSError as error:
+        with socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S) as connection:
+            known = os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true") or _speaks_http2(connection)
+    except (OSError, OverflowError) as error:
         raise SessionError(f"nothing answers at --address {address!r} ({error}): start Ray there, or pass local.") from error
+    if not known:
+        raise SessionError(
+            f"--address must be where a Ray's head node listens, but {address!r} does not speak gRPC: "
+            "give the address that `ray start --head` printed, or pass local."
+        )
+
+
+def _speaks_http2(connection: socket.socket) -> bool:
+    """Whether the other side begins with a frame of settings, as each server of HTTP/2 and so of gRPC does: RFC 9113, 3.4."""
+    received, deadline = b"", time.monotonic() + CONNECT_TIMEOUT_S
+    try:
+        connection.sendall(_HTTP2_PREFACE)
+        while len(received) < 9:  # a frame's header: length in 3 bytes, type, flags, stream in 4
+            connection.settimeout(max(0.01, deadline - time.monotonic()))
+            if not (more := connection.recv(9 - len(received))):
+                return False
+            received += more
+            if time.monotonic() > deadline:
+                return False
+    except OSError:  # silence, or a connection that was reset
+        return False
+    return received[3:] == bytes([4, 0, 0, 0, 0, 0])

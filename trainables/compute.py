@@ -51,6 +51,11 @@ def best_precision(device: torch.device) -> Precision:
     return "bf16" if found.get("amx_bf16") or found.get("avx512_bf16") else "fp32"
 
 
+def gpu_precision() -> Precision:
+    """The precision of this node's GPUs, asked for on each node of a cluster; fp32 where torch sees none."""
+    return best_precision(torch.device("cuda")) if torch.cuda.is_available() else "fp32"
+
+
 def choose(
     recipes: Sequence[Recipe],
     num_classes: int,

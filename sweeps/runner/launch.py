@@ -11,8 +11,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from cluster.probes import blind_nodes, of_gpu_nodes
 from cluster.session import Nodes, SessionError, session
-from cluster.storage import blind_nodes
 from sweeps.runner import description, tracking
 from sweeps.runner.ending import NOTHING_COMPLETED, finish
 from sweeps.runner.finalists import finalists
@@ -25,7 +25,7 @@ from sweeps.runner.results import Outcome, Results
 from sweeps.runner.resume import JOURNAL, LOCK, Past, changes
 from sweeps.runner.search import replay, search
 from sweeps.runner.trials import Run
-from trainables.compute import Compute
+from trainables.compute import Compute, gpu_precision
 
 PRELOADED_AT_MOST = 8
 """Workers that import torch ahead of time. Ray starts one a CPU, and each takes 0.4 GB."""
@@ -43,15 +43,17 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
         Refused: Data, weights, MLflow or Ray cannot be had, or the sweep is no longer what it was; nothing was run.
     """
     with ExitStack() as stack:
+        compute = Compute.from_dict(past.description["compute"]) if past else None
         if past:
             _lock(stack, plan)
         if plan.options.address != "local":
             plan = _joined(plan, stack)
             _check_shared(plan)
+            compute = compute or _common_compute(plan)
         say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
         for note in plan.notes:
             say(note)
-        materials = gather(plan, say, Compute.from_dict(past.description["compute"]) if past else None)
+        materials = gather(plan, say, compute)
         described = description.describe(plan, materials)
         changed = changes(past.description, described) if past else []
         if changed and not plan.options.accept_changes:
@@ -171,6 +173,17 @@ def _check_shared(plan: Plan) -> None:
     if blind:
         seen = f"{', '.join(blind)} {'does' if len(blind) == 1 else 'do'} not see {plan.storage}"
         raise Refused([f"--storage must be a folder that all nodes share, but {seen}: mount it there, or pass one that is."])
+
+
+def _common_compute(plan: Plan) -> Compute | None:
+    """What all GPU nodes can compute in, since trials of one sweep must compute alike; None where trials train on CPUs."""
+    if plan.slots.device == "cpu":
+        return None
+    try:
+        found = of_gpu_nodes(gpu_precision)
+    except TimeoutError as error:
+        raise Refused([f"--address must be a cluster whose nodes answer, but {error}: `ray status` there says why."]) from error
+    return Compute(precision="bf16" if set(found) == {"bf16"} else "fp32")
 
 
 def _enter(stack: ExitStack, plan: Plan, **resources: Any) -> Nodes:

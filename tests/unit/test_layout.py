@@ -16,19 +16,27 @@ STUDIES = [path for path in sorted((ROOT / "sweeps").glob("*.py")) if path.stem 
 
 TRACKING = {f"sweeps.runner.{name}" for name in ("mlflow_store", "mlflow_experiment", "mlflow_runs", "champion")}
 
+SERVED = ("sweeps.predict.model", "cluster.mlflow_gate")
+
 Rule = Callable[[str], bool]
+COMMANDS = {f"cluster.{name}" for name in ("commandline", "service", "submit", "jobs", "logs", "stop")}
+
 HOMES: dict[str, Rule] = {  # the longest name that fits an import decides
     "torch": lambda name: name.startswith("trainables.") and name != "trainables.recipe",
     "torchvision": lambda name: name.startswith("trainables.") and name != "trainables.recipe",
     "optuna": lambda name: name.startswith(("search_spaces.", "sweeps.report")) or name == "sweeps.runner.searcher",
-    "mlflow": lambda name: name in TRACKING or name.startswith("sweeps.report"),
-    "ray": lambda name: name in ("cluster.session", "cluster.submit", "trainables.ray_trial"),
+    "mlflow": lambda name: name in TRACKING or name.startswith("sweeps.report") or name in SERVED,
+    "ray": lambda name: name in ("cluster.session", "cluster.probes", "cluster.submit", "trainables.ray_trial"),
     "ray.tune": lambda name: name.startswith("sweeps.runner.") or name == "trainables.ray_trial",
     "ray.job_submission": lambda name: name.startswith("cluster."),
-    "click": lambda name: name.startswith("sweeps.") or name.endswith(".__main__") or name == "cluster.submit",
+    "ray.autoscaler": lambda name: name == "cluster.nodes",
+    "aiohttp": lambda name: name == "cluster.jobserver",  # that of Ray's client for jobs
+    "click": lambda name: name.startswith("sweeps.") or name.endswith(".__main__") or name in COMMANDS,
     "rich": lambda name: name.startswith("sweeps."),
-    "pandas": lambda name: name.startswith("sweeps.report") or name == "sweeps.runner.results",
-    "numpy": lambda name: name.startswith(("trainables.", "sweeps.report")) or name == "sweeps.runner.champion",
+    "pandas": lambda name: name.startswith("sweeps.report"),
+    "numpy": lambda name: (
+        name.startswith(("trainables.", "sweeps.report", "sweeps.predict.")) or name == "sweeps.runner.champion"
+    ),
     "PIL": lambda name: name.startswith("trainables."),
     "sklearn": lambda name: name.startswith("trainables.data."),
     "filelock": lambda name: name.startswith(("trainables.", "sweeps.runner.")),

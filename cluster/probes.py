@@ -1,4 +1,4 @@
-"""Whether all nodes of a cluster see the same folder: checkpoints of a node that does not would be lost with it."""
+"""What is asked of the nodes of a joined cluster before a sweep starts: the storage must be shared, GPUs have a precision."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ ANSWERED_WITHIN_S = 60.0  # a node that starts its first worker takes seconds
 
 def blind_nodes(folder: Path) -> list[str]:
     """Addresses of the nodes of the joined cluster that do not see what this process writes into a folder.
+
+    Checkpoints of such a node would be lost with it.
 
     Args:
         folder: Must exist here and be writable; what is written is removed again.
@@ -35,6 +37,18 @@ def blind_nodes(folder: Path) -> list[str]:
         with suppress(FileNotFoundError):
             probe.unlink()
     return sorted(str(node["NodeManagerAddress"]) for node in nodes if not told[node["NodeID"]])
+
+
+def of_gpu_nodes(task: Callable[[], Any]) -> list[Any]:
+    """What a function returns on each node that has a GPU.
+
+    Raises:
+        TimeoutError: A node does not answer.
+    """
+    import ray
+
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]
+    return list(on_nodes(nodes, task).values())
 
 
 def on_nodes(nodes: list[str], task: Callable[[], Any]) -> dict[str, Any]:
