@@ -151,6 +151,8 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
         tidy=lambda record: None,
         broken=print,
         stuck=StuckTrials(1800.0),
+        hopeless=set(),
+        log=lambda record, epoch: None,
     )
     tuner = tune.Tuner(  # as sweeps/runner/trials.py builds it
         tune.with_resources(only_report, {"cpu": 1, "gpu": 0.0}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,7 +24,14 @@ from trainables.recipe import INFERENCE_MS, LAYER_GROUPS, PARAMETERS, TEST_ACCUR
 from trainables.step import EVAL_BATCH_SIZE, Pixels, evaluate_batch
 
 
-def answer(best: Path, data: Dataset, device: torch.device, compute: Compute, predictions: Path) -> dict[str, float]:
+def answer(
+    best: Path,
+    data: Dataset,
+    device: torch.device,
+    compute: Compute,
+    predictions: Path,
+    alive: Callable[[], None] = lambda: None,
+) -> dict[str, float]:
     """Evaluate a checkpoint on val and test, and write down what it says of each image.
 
     Args:
@@ -33,6 +41,7 @@ def answer(best: Path, data: Dataset, device: torch.device, compute: Compute, pr
         compute: As in training, so that val gives the score to the last bit.
         predictions: An .npz to write, whole or not at all: `val` and `test`, float32 `[N, classes]` natural logarithms of
             probabilities, and `val_labels`, `test_labels`, int64 `[N]`, in the order of the split.
+        alive: Called after each batch: a large test split takes a CPU long.
 
     Returns:
         Test accuracy and log loss, the network's number of parameters, and milliseconds an image, from pixels to classes, in
@@ -49,8 +58,8 @@ def answer(best: Path, data: Dataset, device: torch.device, compute: Compute, pr
         install(network.get_submodule(name), compute.convolutions)
     network.eval()
     val, test = data.split("val"), data.split("test")
-    told, _ = _log_probabilities(network, val, recipe.image_size, device)
-    asked, milliseconds = _log_probabilities(network, test, recipe.image_size, device)
+    told, _ = _log_probabilities(network, val, recipe.image_size, device, alive)
+    asked, milliseconds = _log_probabilities(network, test, recipe.image_size, device, alive)
     labels = torch.tensor(test.labels)
     _save(predictions, val=told.numpy(), val_labels=val.labels, test=asked.numpy(), test_labels=test.labels)
     return {
@@ -62,7 +71,9 @@ def answer(best: Path, data: Dataset, device: torch.device, compute: Compute, pr
 
 
 @torch.inference_mode()
-def _log_probabilities(network: Network, split: Split, image_size: int, device: torch.device) -> tuple[Tensor, float]:
+def _log_probabilities(
+    network: Network, split: Split, image_size: int, device: torch.device, alive: Callable[[], None]
+) -> tuple[Tensor, float]:
     """float32 `[N, classes]` on the CPU, and milliseconds an image."""
     pixels, parts, seconds = Pixels(split, device), [], []
     size, done = EVAL_BATCH_SIZE[device.type], 0
@@ -79,6 +90,7 @@ def _log_probabilities(network: Network, split: Split, image_size: int, device: 
             continue
         seconds.append((time.perf_counter() - started) / len(samples))
         done += len(samples)
+        alive()
     return torch.cat(parts), 1e3 * median(seconds)
 
 

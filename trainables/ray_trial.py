@@ -34,6 +34,7 @@ from trainables.weights import WeightsError
 DISK_FULL = "disk-full"
 """The kind of a failure after which a trial is to continue once there is room."""
 
+ALIVE_EVERY_S = 60.0
 WORKER, ERROR = "worker.json", "error.txt"  # files beside the checkpoints
 
 
@@ -54,7 +55,7 @@ class TrialConfig(TypedDict):
     arm: str
     number: int
     role: str  # trial or finalist
-    group: str  # of a finalist: the trial whose recipe it trains again
+    group: str  # of a finalist: its recipe, by the trial that had it; of an ablation with what was taken away
     without: str  # of an ablation: what was taken away
     predictions: str | None  # of a finalist: where its answers for each image go
     recipe: dict[str, Any]
@@ -105,7 +106,7 @@ def train(config: TrialConfig) -> None:
             ending = {EPOCH: reports.epoch, SCORE: reports.score, "outcome": "failed", "reason": reason, "kind": kind}
         finally:
             _free_memory()
-        if over:
+        if over and not config["predictions"]:  # a finalist's go once the driver has written down what it said
             with suppress(OSError):  # then the driver will
                 checkpoint.drop_last(checkpoints)
         if ending:
@@ -141,7 +142,7 @@ def _test(config: TrialConfig, checkpoints: Path, reports: _Reports) -> dict[str
     if best is None or config["predictions"] is None:
         raise CheckpointError(f"{checkpoints} must hold the best checkpoint, but it is damaged or gone: mend the disk.")
     data, compute = node.data(config["data"], test=True), Compute.from_dict(config["compute"])
-    return answer(best, data, torch.device(config["device"]), compute, Path(config["predictions"]))
+    return answer(best, data, torch.device(config["device"]), compute, Path(config["predictions"]), reports.alive)
 
 
 class _Reports:
@@ -155,6 +156,7 @@ class _Reports:
 
     def __init__(self) -> None:
         self.epoch, self.score, self.failed = 0, 0.0, False
+        self._told = time.monotonic()
 
     def __call__(self, metrics: dict[str, Any]) -> None:
         """Tune keeps statistics and copies of every top-level number: it gets the two that are read, the rest in a list."""
@@ -162,9 +164,14 @@ class _Reports:
         tune.report({EPOCH: metrics[EPOCH], SCORE: metrics[SCORE], HISTORY: metrics.get(HISTORY) or [metrics]})
         self.epoch, self.score, self.failed = metrics[EPOCH], metrics[SCORE], False
 
+    def alive(self) -> None:
+        """Say once a minute that the test goes on, so that the driver does not take it for stuck."""
+        if time.monotonic() - self._told > ALIVE_EVERY_S:
+            self.tested({})
+
     def tested(self, metrics: dict[str, float]) -> None:
         """What the test split said, after the last epoch."""
-        self.failed = True
+        self.failed, self._told = True, time.monotonic()
         tune.report({EPOCH: self.epoch, SCORE: self.score, TEST: metrics})
         self.failed = False
 

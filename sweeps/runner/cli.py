@@ -29,6 +29,11 @@ COMMANDS = {
     "sync": ("sweeps.runner.sync", "give MLflow what it missed of a sweep"),
     "predict": ("sweeps.predict.__main__", "classes of images by a sweep's champion, or a Kaggle submission"),
     "clean": ("sweeps.runner.cleaning", "what occupies the disk, and its removal"),
+    "service": ("cluster.service", "Ray with a job server, and MLflow, on this machine: up, status, down"),
+    "submit": ("cluster.submit", "run a study as a job of the service or of a cluster"),
+    "jobs": ("cluster.jobs", "what was submitted, and how it stands"),
+    "logs": ("cluster.logs", "what a job has written"),
+    "stop": ("cluster.stop", "stop a job in order"),
     "doctor": ("sweeps.runner.doctor", "whether this machine is fit for a sweep"),
 }
 WIDE = 140  # columns where the output is no terminal
@@ -94,7 +99,8 @@ def _run(study: Sweep, options: Options) -> int:
 
         earlier = past(options.storage.absolute(), options.resume, study.name)
         options = restored(options, earlier)
-        more = (options.trials or 0) > earlier.description["trials_per_arm"] or (options.ablate and not earlier.ablated)
+        asked = earlier.description
+        more = (options.trials or 0) > asked["trials_per_arm"] or (options.ablate and not asked.get("ablate", False))
         if earlier.finished and not more:
             done = f"all its {len(earlier.of('trial'))} trials and {len(earlier.of('finalist'))} finalists ended"
             console.print(f"{options.resume} is finished: {done}. A higher --trials extends it.")

@@ -8,6 +8,7 @@ from rich.table import Table
 from sweeps.runner.plan import Plan
 from sweeps.runner.progress import duration
 from trainables.device import count_gpus, describe, epoch_seconds
+from trainables.recipe import NEUTRAL
 
 
 def dry_run(plan: Plan, console: Console) -> None:
@@ -41,6 +42,10 @@ def dry_run(plan: Plan, console: Console) -> None:
             cost = (f"{spent * (plan.slots.cpus if plan.slots.device == 'cpu' else 1) / 3600:.3f}",)
         total_epochs += epochs
         table.add_row(arm.name, str(trials), str(again), str(epochs), ", ".join(arm.tuned) or "nothing", *cost)
+    if plan.options.ablate:
+        most = len(plan.finalist_seeds) * len(NEUTRAL)
+        table.add_row("ablation", "0", str(most), str(most * plan.epochs), "nothing", *(("-",) if timed else ()))
+        total_epochs += most * plan.epochs
     for note in (*plan.notes, *summary.notes):
         console.print(note, markup=False, highlight=False)
     title = f"Dry run of {plan.study.name}: nothing is trained, nothing is written"

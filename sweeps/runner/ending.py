@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable
 from functools import partial
@@ -43,26 +44,26 @@ def finish(run: Run, results: Results, finals: Results, ended: Outcome) -> int:
     report = None if ended is Outcome.INTERRUPTED else _report(run, ended, say)
     if report:
         artifacts |= {"report.html": report.page, "results.csv": report.results}
+    registered = winner.register(plan, run.materials, tracker, shipped, seeds, move_alias=whole) if shipped else None
     outcome = Outcome.FAILED if top is None and ended is Outcome.COMPLETED else ended
     tracker.finish_sweep(
         outcome.value,
         artifacts=artifacts,
-        metrics=_metrics(results, seeds, top),
-        tags={"sweep.partial": str(not whole).lower()} | ({"sweep.champion": top.trial_id} if top else {}),
+        metrics=_metrics(results, seeds, shipped),
+        tags={"sweep.partial": str(not whole).lower()} | ({"sweep.champion": shipped.trial_id} if shipped else {}),
     )
     if report:
         from sweeps.report.terminal import show
 
         run.console.print()
         show(run.console, report.findings)
-    if shipped:
-        say(winner.register(plan, run.materials, tracker, shipped, seeds, move_alias=whole))
+    if registered:
+        say(registered())
     hopeful = ended is Outcome.COMPLETED and not tracker.problem()  # where MLflow is away, `register` has waited already
     if problem := tracker.close(timeout=60.0 if hopeful else STOPPED_WITHIN_S):
         say(problem)
-    done = f"{results.total - results.left} of {results.total} trials"
-    if finals.total:
-        done += f" and {finals.total - finals.left} of {finals.total} finalists"
+    counts = {"trials": results, "finalists": finals}
+    done = " and ".join(f"{c.total - c.left} of {c.total} {what}" for what, c in counts.items() if c.total)
     if ended is Outcome.INTERRUPTED:
         say(f"Interrupted: {done} ended; `dvt report {plan.name}` shows them. To go on:\n  {resume_command(plan)}")
         return INTERRUPTED
@@ -72,8 +73,10 @@ def finish(run: Run, results: Results, finals: Results, ended: Outcome) -> int:
     if not shipped:
         say(f"No trial completed: {plan.folder}")
         return NOTHING_COMPLETED
-    if not whole:
-        why = "The time limit was reached: " if plan.options.time_limit else ""
+    if plan.finalist_seeds and not seeds and finals.total and not finals.left:
+        say("No finalist completed: the best trial of the search is shipped, untested.")
+    elif not whole:
+        why = "The time limit was reached: " if time.monotonic() > run.deadline else ""
         say(f"{why}{done} ran. For the others:\n  {resume_command(plan)}")
     say(f"Report: {plan.folder / 'report.html'}" if report else f"Results: {plan.folder}")
     return DONE
@@ -95,10 +98,12 @@ def _report(run: Run, ended: Outcome, say: Callable[[str], None]) -> Report | No
         return None
 
 
-def _metrics(results: Results, seeds: list[TrialRecord], top: TrialRecord | None) -> dict[str, float]:
+def _metrics(results: Results, seeds: list[TrialRecord], shipped: TrialRecord | None) -> dict[str, float]:
     """Of the sweep's own run: each arm's best of the search, and what the champion's seeds have in the mean."""
     arms = {f"best/{name}": arm.score or 0.0 for name in results.arms if (arm := best(results.records(name)))}
+    if not shipped:
+        return arms
     if not seeds:
-        return arms | ({"score": top.score or 0.0} if top else {})
+        return arms | {"score": shipped.score or 0.0}
     tested = sum(record.test[TEST_ACCURACY] for record in seeds) / len(seeds)
     return arms | {"score": mean_score(seeds), TEST_ACCURACY: tested}

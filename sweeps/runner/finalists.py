@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from search_spaces.space import Arm
+from sweeps.runner import winner
 from sweeps.runner.progress import Progress
-from sweeps.runner.results import Outcome, Results, TrialRecord, best, default, trial_name
+from sweeps.runner.results import Outcome, Results, TrialRecord, best, default, rank, trial_name
 from sweeps.runner.search import replay
 from sweeps.runner.trials import Run, run_trials, trial_config
 from trainables import recipe as names
@@ -50,8 +53,11 @@ def finalists(run: Run, searched: Results) -> tuple[Outcome, Results]:
     """
     finals = Results(dict.fromkeys(searched.arms, 0))
     ended = _train(run, chosen(run.plan.arms, searched), finals)
-    if ended is Outcome.COMPLETED and run.plan.options.ablate and not run.over() and (top := champion(finals)):
-        ended = _train(run, ablations(top[0]), finals)
+    if ended is Outcome.COMPLETED and run.plan.options.ablate and (top := champion(finals)):
+        groups = ablations(top[0])
+        if not groups:
+            run.console.print(f"--ablate: {top[0].group} has no trick that could be taken away.", markup=False, highlight=False)
+        ended = _train(run, groups, finals)
     return ended, finals
 
 
@@ -62,6 +68,7 @@ def chosen(arms: Sequence[Arm], searched: Results) -> tuple[Group, ...]:
         if not arm.tuned:
             name = trial_name(arm.name, 0)
             found[name] = Group(name=name, arm=arm.name, number=0, recipe=arm.default_recipe())
+            continue
         records = searched.records(arm.name)
         for record in (best(records), default(records)):
             if record:
@@ -82,20 +89,24 @@ def ablations(top: TrialRecord) -> tuple[Group, ...]:
 
 
 def champion(finals: Results) -> list[TrialRecord]:
-    """The seeds of the champion, the one with the best score first: of the groups with most seeds the best mean on val."""
+    """The seeds of the champion, the one with the best score first: of the groups with most seeds the best mean on val.
+
+    Where means are equal, the arm and the trial that come first.
+    """
     by_group: dict[str, list[TrialRecord]] = {}
     for record in finals.ended():
         if record.outcome is Outcome.COMPLETED and not record.without:
             by_group.setdefault(record.group, []).append(record)
     if not by_group:
         return []
-    top = max(by_group.values(), key=lambda records: (len(records), mean_score(records)))
-    return sorted(top, key=lambda record: record.score or 0.0, reverse=True)
+    arms = finals.arms
+    top = min(by_group.values(), key=lambda rs: (-len(rs), -mean_score(rs), arms.index(rs[0].arm), rs[0].number))
+    return sorted(top, key=rank)
 
 
 def mean_score(records: Sequence[TrialRecord]) -> float:
     """Mean validation accuracy of a group's seeds."""
-    return sum(record.score or 0.0 for record in records) / len(records)
+    return fmean(record.score or 0.0 for record in records)
 
 
 def _train(run: Run, groups: Sequence[Group], finals: Results) -> Outcome:
@@ -106,20 +117,23 @@ def _train(run: Run, groups: Sequence[Group], finals: Results) -> Outcome:
         for group in groups
     ]
     finals.expect(Counter(group.arm for _, group in wanted))
+    for name, group in wanted:
+        if name in past and past[name].recipe != group.recipe.as_dict():  # the study has changed, and that was accepted
+            del past[name]
+            shutil.rmtree(winner.checkpoint_folder(plan, name), ignore_errors=True)
     replay(finals, tuple(past[name] for name, _ in wanted if name in past))
+    run.tracker.finalists_chosen([name for name, _ in wanted])
     over = {record.trial_id for record in finals.ended()}
     left = [turn for turn in wanted if turn[0] not in over]
     left.sort(key=lambda turn: turn[0] not in past)  # those that began come first
     if not left or run.over():
         return Outcome.COMPLETED
-    run.tracker.finalists_chosen([name for name, _ in wanted])
     sharing = Counter(_views(group.recipe) for group in groups)
     hopeless: set[str] = set()
     with Progress(finals, plan.slots, plan.name, run.console, run.tracker.problem, what="finalists") as progress:
-        arms = {arm.name: arm for arm in plan.arms}
 
         def config(name: str, group: Group) -> dict[str, Any]:
-            plain = trial_config(run, past, name, arms[group.arm], group.number, group.recipe)
+            plain = trial_config(run, past, name, group.arm, group.number, group.recipe)
             return {
                 **plain,
                 "role": "finalist",
@@ -144,7 +158,8 @@ def _train(run: Run, groups: Sequence[Group], finals: Results) -> Outcome:
 
 def _views(recipe: Recipe) -> tuple[Any, ...]:
     """What two recipes of the same seed must have in common to see the same activations of training images."""
-    return recipe.backbone, recipe.weights, recipe.stem, recipe.augmentation, recipe.mixup > 0
+    alone = recipe if recipe.mixup > 0 or recipe.batchnorm != "frozen" else None
+    return recipe.backbone, recipe.weights, recipe.stem, recipe.augmentation, alone
 
 
 def _log(progress: Progress, record: TrialRecord, epoch: Mapping[str, Any]) -> None:

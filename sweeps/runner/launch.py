@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -53,7 +54,8 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
         say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
         for note in plan.notes:
             say(note)
-        materials = gather(plan, say, compute)
+        had = [(trial.recipe["weights"], trial.recipe["backbone"]) for trial in past.trials] if past else []
+        materials = gather(plan, say, compute, had)
         described = description.describe(plan, materials)
         changed = changes(past.description, described) if past else []
         if changed and not plan.options.accept_changes:
@@ -76,8 +78,8 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
         else:
             _make_folder(plan)
             _lock(stack, plan)
-        description.write(plan, described)
-        return _run(plan, materials, uri, interrupt, console, past, changed)
+            description.write(plan, described)
+        return _run(plan, materials, uri, interrupt, console, past, changed, described)
 
 
 def _run(
@@ -88,6 +90,7 @@ def _run(
     console: Console,
     past: Past | None,
     changed: list[str],
+    described: Mapping[str, Any],
 ) -> int:
     results = Results({arm.name: plan.trials_per_arm if arm.tuned else 0 for arm in plan.arms})
     searched = past.of("trial") if past else ()
@@ -114,6 +117,7 @@ def _run(
             tracker.trial_ended(trial.trial_id, trial.outcome.value, score=record.score, best_epoch=record.best_epoch)
     if past:
         tracker.sweep_resumed(changed, plan.trials_per_arm)
+        description.write(plan, described)  # after the event: a sweep that asks for more is not finished
     deadline = time.monotonic() + (plan.options.time_limit or float("inf"))
     run = Run(
         plan=plan,
@@ -126,9 +130,9 @@ def _run(
     )
     try:
         ended, finals = search(run, results), Results({})
-        if ended is Outcome.COMPLETED and not run.over():
+        if ended is Outcome.COMPLETED:
             ended, finals = finalists(run, results)
-        if ended is Outcome.COMPLETED and interrupt.requested:  # between the two
+        if ended is Outcome.COMPLETED and interrupt.requested:  # after the last one
             ended = Outcome.INTERRUPTED
         return finish(run, results, finals, ended)
     except OSError as error:
@@ -209,7 +213,8 @@ def _headline(plan: Plan, materials: Materials) -> str:
     counted = ", ".join(f"{number} {split}" for split, number in images.items())
     tuned = sum(bool(arm.tuned) for arm in plan.arms)
     arms = "1 arm" if len(plan.arms) == 1 else f"{len(plan.arms)} arms"
-    trials = f"{arms} x {plan.trials_per_arm} trials" if tuned == len(plan.arms) else f"{arms}, {tuned} of them tuned"
+    trials = f"{arms} x {plan.trials_per_arm} trials" if tuned else arms
+    trials += f" ({tuned} of them; the others have nothing to tune)" if 0 < tuned < len(plan.arms) else ""
     return (
         f"{plan.study.question}\n"
         f"{trials}, {plan.epochs} epochs each, on {plan.slots.describe()}. "

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -120,6 +120,8 @@ def make_plan(study: Sweep, options: Options) -> Plan:
     collect(problems, lambda: check_weights(options.weights, arms))
     number = study.finalist_seeds if preset.finalist_seeds is None else min(preset.finalist_seeds, study.finalist_seeds)
     seeds = finalist_seeds(options.seed, number)
+    if options.ablate and not seeds:
+        problems.append(f"--ablate compares finalists, but {study.name} has none (finalist_seeds=0): leave it out.")
     if not seeds and (idle := [arm.name for arm in arms if not arm.tuned]):
         problems.append(f"an arm must have something to tune or finalists, but {', '.join(idle)} has neither.")
     if len(sizes := {size for arm in arms for size in arm.possible("image_size")}) > 1:
@@ -159,13 +161,16 @@ def make_plan(study: Sweep, options: Options) -> Plan:
     )
 
 
-def gather(plan: Plan, say: Callable[[str], None], compute: Compute | None = None) -> Materials:
+def gather(
+    plan: Plan, say: Callable[[str], None], compute: Compute | None = None, also: Iterable[tuple[str, str]] = ()
+) -> Materials:
     """Decode the data and locate, fetch or make all weights; this writes to the cache only.
 
     Args:
         plan: Says which.
         say: Shows a line before what takes long.
         compute: Of a sweep that is resumed, for which nothing is chosen anew.
+        also: Weights and backbones that trials of an earlier run had, which the study may not have any more.
 
     Raises:
         Refused: Everything that is wrong with them.
@@ -178,7 +183,7 @@ def gather(plan: Plan, say: Callable[[str], None], compute: Compute | None = Non
         ),
     )
     found: dict[tuple[str, str], Path | None] = {}
-    for chosen, backbone in plan.pretrained:
+    for chosen, backbone in dict.fromkeys((*plan.pretrained, *also)):
         found[chosen, backbone] = collect(problems, partial(locate, chosen, backbone, plan.cache, say))
     if problems or data is None:
         raise Refused(problems)

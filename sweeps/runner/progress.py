@@ -93,7 +93,7 @@ class Progress:
         arms = Table(box=None, padding=(0, 2, 0, 0))
         for name in ("arm", self._what, "best %"):
             arms.add_column(name, justify="left" if name == "arm" else "right")
-        for arm in self._results.arms:
+        for arm in (arm for arm, planned in self._results.planned.items() if planned):
             top = best(self._results.records(arm))
             done = f"{len(self._results.ended(arm))}/{self._results.planned[arm]}"
             arms.add_row(arm, done, percent(top.score if top else None))

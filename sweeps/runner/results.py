@@ -122,13 +122,19 @@ class Results:
     @property
     def left(self) -> int:
         """Trials that are still to end."""
-        return self.total - sum(record.outcome is not Outcome.INTERRUPTED for record in self.ended())
+        done = {arm: sum(record.outcome is not Outcome.INTERRUPTED for record in self.ended(arm)) for arm in self.planned}
+        return sum(max(0, planned - done[arm]) for arm, planned in self.planned.items())
 
 
 def best(records: Iterable[TrialRecord]) -> TrialRecord | None:
     """The completed trial with the highest score, the earlier one where two are equal; a pruned or diverged one never is."""
     completed = [record for record in records if record.outcome is Outcome.COMPLETED and record.score is not None]
-    return max(completed, key=lambda record: (record.score or 0.0, -record.number), default=None)
+    return min(completed, key=rank, default=None)
+
+
+def rank(record: TrialRecord) -> tuple[float, int, str]:
+    """Sorts the best first, in whatever order trials came."""
+    return -(record.score or 0.0), record.number, record.trial_id
 
 
 def default(records: Iterable[TrialRecord]) -> TrialRecord | None:

@@ -69,11 +69,6 @@ class Past:
         """The trials of the search, or the finalists."""
         return tuple(trial for trial in self.trials if trial.role == role)
 
-    @property
-    def ablated(self) -> bool:
-        """Whether tricks were taken away from the champion."""
-        return any(trial.without for trial in self.trials)
-
 
 def past(storage: Path, name: str, study: str) -> Past:
     """Read what `--resume NAME` goes on with.
@@ -84,7 +79,7 @@ def past(storage: Path, name: str, study: str) -> Past:
     folder = storage / "sweeps" / name
     try:
         description = json.loads((folder / DESCRIPTION).read_text())
-        events = read(folder / JOURNAL)
+        events = read(folder / JOURNAL) if (folder / JOURNAL).exists() else []  # killed before its first event
         found = description["study"]
         trials = trials_of(events)
     except FileNotFoundError as error:
@@ -154,6 +149,8 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         old = old_weights.get((w["weights"], w["backbone"]))
         if old not in (None, w["digest"]):
             lines.append(f"weights {w['weights']} of {w['backbone']}: digest {old} is now {w['digest']}")
+    planned = (name for name in ("contrasts", "finalist_seeds") if name in before and before[name] != now[name])
+    lines += [f"{name.replace('_', ' ')}: {json.dumps(before[name])} is now {json.dumps(now[name])}" for name in planned]
     if before["code"] != now["code"]:
         lines.append(f"code of this project: {before['code']} is now {now['code']}")
     for name, old in before["versions"].items():

@@ -34,19 +34,22 @@ def journalled(folder: Path, searched: int, trials: int) -> dict[str, Any]:
         searched: Number of arms that have something to tune.
         trials: Number of trials in each of them, as the sweep was described.
     """
-    late, last = 0, ""
-    finals: set[str] = set()
+    late, last, anew = 0, "", True
+    finals: set[str] = set()  # that were ever wanted
+    wanted: set[str] = set()  # by the last run
     ends: dict[str, Mapping[str, Any]] = {}
     delivered = _delivered(folder)
     for event, after in events_from(folder / JOURNAL, 0):
         late += after > delivered
         match event["event"]:
             case "resumed":
-                trials, last = max(trials, int(event.get("trials_per_arm") or 0)), ""
+                trials, last, anew = max(trials, int(event.get("trials_per_arm") or 0)), "", True
             case "finalists":
-                finals |= set(event["trial_ids"])
+                wanted, anew = (set() if anew else wanted) | set(event["trial_ids"]), False
+                finals |= wanted
             case "finish":
-                last = event["outcome"]
+                partial = event.get("tags", {}).get("sweep.partial") == "true"
+                last = "interrupted" if partial and event["outcome"] == "completed" else event["outcome"]
             case "end":
                 ends[event["trial_id"]] = event
     ended = {name: end for name, end in ends.items() if end["outcome"] != "interrupted"}
@@ -55,7 +58,7 @@ def journalled(folder: Path, searched: int, trials: int) -> dict[str, Any]:
         "state": {"completed": "finished", "failed": "failed"}.get(last, "interrupted"),
         "trials_per_arm": trials,
         "done": len(ended),
-        "left": max(0, searched * trials - len(ended.keys() - finals)) + len(finals - ended.keys()),
+        "left": max(0, searched * trials - len(ended.keys() - finals)) + len(wanted - ended.keys()),
         "score": max(scores, default=None),
         "undelivered": late,
     }

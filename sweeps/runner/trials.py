@@ -15,7 +15,6 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 from rich.console import Console
 
-from search_spaces.space import Arm
 from sweeps.runner import winner
 from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.mlflow_store import one_line
@@ -139,14 +138,14 @@ def _tuner(plan: Plan, searcher: Searcher, scheduler: TrialScheduler | None, wat
     )
 
 
-def trial_config(run: Run, done: Mapping[str, PastTrial], trial_id: str, arm: Arm, number: int, recipe: Recipe) -> TrialConfig:
+def trial_config(run: Run, done: Mapping[str, PastTrial], trial_id: str, arm: str, number: int, recipe: Recipe) -> TrialConfig:
     """What a worker is sent of a trial of the search; a finalist's differs in a few fields."""
     plan, materials = run.plan, run.materials
     pair = recipe.weights, recipe.backbone
     file = materials.weights[pair]
     return {
         "trial_id": trial_id,
-        "arm": arm.name,
+        "arm": arm,
         "number": number,
         "role": "trial",
         "group": "",

@@ -61,14 +61,14 @@ class Watcher(Callback):
         tidy: Callable[[TrialRecord], None],
         broken: Callable[[str], None],
         stuck: StuckTrials,
-        hopeless: set[str] | None = None,
-        log: Callable[[TrialRecord, Mapping[str, Any]], None] = lambda record, epoch: None,
+        hopeless: set[str],
+        log: Callable[[TrialRecord, Mapping[str, Any]], None],
     ) -> None:
         self._results, self._tracker, self._slots, self._say = results, tracker, slots, say
         self._interrupted, self._tidy, self._broken, self._stuck = interrupted, tidy, broken, stuck
         self._log = log
         self._failures: Counter[tuple[str, str]] = Counter()
-        self._hopeless: set[str] = set() if hopeless is None else hopeless
+        self._hopeless = hopeless
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks; a thread and a file cannot be, and a sweep is not restored from there
@@ -131,7 +131,7 @@ class Watcher(Callback):
             self._broken(reason)
         elif (outcome := outcome_of(last)) is not None:
             self._end(record, outcome, reason)
-        elif record.epoch >= record.recipe.epochs and (TEST in last or not record.group):
+        elif record.epoch >= record.recipe.epochs and (last.get(TEST) or not record.group):
             record.test = last.get(TEST, {})
             self._end(record, Outcome.COMPLETED)
         else:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean
 
 from sweeps.runner.plan import Materials, Plan
-from sweeps.runner.results import TrialRecord, best
+from sweeps.runner.results import Outcome, TrialRecord, best
+from sweeps.runner.standing import champion_of
 from sweeps.runner.tracking import Tracker
 from trainables import checkpoint
 from trainables.checkpoint import BEST
@@ -25,13 +26,17 @@ def checkpoint_folder(plan: Plan, trial_id: str) -> Path:
 
 
 def keep(plan: Plan, materials: Materials, record: TrialRecord) -> dict[str, Path]:
-    """Put the best trial's checkpoint, if it is whole, and its recipe into `champion`; local files by artifact path."""
+    """Put the best trial's checkpoint, if it is whole, and its recipe into `champion`; local files by artifact path.
+
+    Where its checkpoint is gone, that of an earlier run of the sweep stays only if it is the same trial's.
+    """
     folder = plan.folder / "champion"
     folder.mkdir(exist_ok=True)
-    kept = {"champion/recipe.json": folder / "recipe.json"}
+    before = champion_of(plan.folder)
     if source := checkpoint.best(checkpoint_folder(plan, record.trial_id)):
-        shutil.copyfile(source, folder / BEST)
-        kept["champion/best.pt"] = folder / BEST
+        _put(folder / BEST, lambda path: shutil.copyfile(source, path))
+    elif not before or before["champion"] != record.trial_id:
+        (folder / BEST).unlink(missing_ok=True)
     weights = materials.weights[record.recipe.weights, record.recipe.backbone]
     written = {
         "command": f"python -m trainables {shlex.quote(str(folder / 'recipe.json'))}",
@@ -45,8 +50,15 @@ def keep(plan: Plan, materials: Materials, record: TrialRecord) -> dict[str, Pat
         "threads": plan.slots.cpus,
         "compute": materials.compute.as_dict(),
     }
-    (folder / "recipe.json").write_text(json.dumps(written, indent=2) + "\n")
-    return kept
+    _put(folder / "recipe.json", lambda path: path.write_text(json.dumps(written, indent=2) + "\n"))
+    return {f"champion/{name}": folder / name for name in ("recipe.json", BEST) if (folder / name).is_file()}
+
+
+def _put(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    write(temporary)
+    temporary.replace(path)
 
 
 def tidy(plan: Plan, peers: Sequence[TrialRecord], ended: TrialRecord) -> None:
@@ -55,18 +67,22 @@ def tidy(plan: Plan, peers: Sequence[TrialRecord], ended: TrialRecord) -> None:
     So a sweep holds those of running trials, of the best one of each arm, and of the best seed of each finalist: 45 MB each
     for a ResNet-18.
     """
-    others = [record for record in peers if record is not ended]
-    top = best([*others, ended])
-    for record in (ended, best(others)):
-        if record and record is not top:
-            for file in checkpoint_folder(plan, record.trial_id).glob("*.pt"):
-                file.unlink(missing_ok=True)
+    over = [record for record in peers if record is not ended and record.outcome is not Outcome.INTERRUPTED]
+    everyone = [*over, ended]  # one that was interrupted goes on from its checkpoints
+    top = None if ended.without else best(everyone)  # nobody ships an ablation
+    for record in everyone:
+        folder = checkpoint_folder(plan, record.trial_id)
+        checkpoint.drop_last(folder)
+        for file in folder.glob("*.pt") if record is not top else ():
+            file.unlink(missing_ok=True)
 
 
 def register(
     plan: Plan, materials: Materials, tracker: Tracker, record: TrialRecord, seeds: Sequence[TrialRecord], *, move_alias: bool
-) -> str:
-    """Have the kept checkpoint registered; a line for the user. Only a whole sweep moves the alias `champion`.
+) -> Callable[[], str]:
+    """Tell MLflow to register the kept checkpoint, before the sweep is told to be finished: a kill between loses nothing.
+
+    Only a whole sweep moves the alias `champion`.
 
     Args:
         plan: Of the sweep.
@@ -75,6 +91,9 @@ def register(
         record: The trial that is shipped.
         seeds: The champion's, or nothing where there are no finalists.
         move_alias: Let `champion` mean this version.
+
+    Returns:
+        Waits for MLflow, and gives a line for the user.
     """
     weights, score = plan.folder / "champion" / BEST, f"{100 * (record.score or 0):.1f}% on val"
     if seeds:
@@ -82,7 +101,7 @@ def register(
         score = f"best of {len(seeds)} seeds with {100 * val:.1f}% on val and {100 * test:.1f}% on test in the mean"
     if not weights.is_file():
         recipe = weights.with_name("recipe.json")
-        return f"{record.trial_id}, {score}: its checkpoint is gone: train it again by {recipe}."
+        return lambda: f"{record.trial_id}, {score}: its checkpoint is gone, train it again by {recipe}."
     tracker.register_champion(
         name=f"{plan.study.name}-{materials.data.name}",
         checkpoint=weights,
@@ -92,14 +111,15 @@ def register(
         stored_side=_stored_side(materials),
         description=f"{record.trial_id} of sweep {plan.name}: {score}.",
     )
-    patience = 1.0 if tracker.problem() else REGISTERED_WITHIN_S  # where MLflow is away, `dvt sync` does it
-    made = tracker.champion(timeout=patience)
-    where = f"registered as {made.uri}" if made else f"not registered yet; its weights are in {weights}"
-    return (
-        f"The champion's best seed, {record.trial_id}, is {where}"
-        if seeds
-        else f"Best: {record.trial_id}, {score}, {where}"
-    )
+
+    def wait() -> str:
+        patience = 1.0 if tracker.problem() else REGISTERED_WITHIN_S  # where MLflow is away, `dvt sync` does it
+        made = tracker.champion(timeout=patience)
+        where = f"registered as {made.uri}" if made else f"not registered yet; its weights are in {weights}"
+        which = f"The champion's best seed, {record.trial_id}, is" if seeds else f"Best: {record.trial_id}, {score},"
+        return f"{which} {where}"
+
+    return wait
 
 
 def _stored_side(materials: Materials) -> int:

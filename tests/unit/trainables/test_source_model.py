@@ -20,7 +20,7 @@ def trained(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
     """Recipes that were trained: the real data, but a run that only writes the checkpoints of a fresh network."""
     runs: list[Recipe] = []
 
-    def finetune(recipe: Recipe, data: Any, device: torch.device, report: Any, *, checkpoints: Path, report_every: float) -> None:
+    def finetune(recipe: Recipe, data: Any, device: torch.device, report: Any, *, checkpoints: Path, **_: Any) -> None:
         runs.append(recipe)
         assert device.type == "cpu"
         assert data.classes == ("0", "1", "2", "3", "4")

@@ -81,6 +81,16 @@ def test_the_champion_has_the_best_mean_and_its_best_seed_comes_first() -> None:
     assert [record.trial_id for record in found] == ["two/s1", "two/s0", "two/s2"]
 
 
+def test_where_means_are_equal_the_arm_and_the_trial_that_come_first_win() -> None:
+    results = Results({"b": 4, "a": 4})
+    for index, (arm, number, score) in enumerate(
+        [("a", 0, 0.8), ("a", 0, 0.9), ("b", 3, 0.9), ("b", 3, 0.8), ("b", 1, 0.8), ("b", 1, 0.9)]
+    ):
+        made = results.start(f"{arm}/{number}/s{index}", arm, number, Recipe(), f"{arm}/{number}")
+        made.outcome, made.score = Outcome.COMPLETED, (0.8, 0.9, 0.9, 0.8, 0.8, 0.9)[index]
+    assert champion(results)[0].group == "b/1"
+
+
 def test_a_recipe_that_lost_a_seed_does_not_win_by_its_luck() -> None:
     assert champion(finals(one=[0.9, None], two=[0.5, 0.6]))[0].group == "two"
     assert champion(finals(one=[None, None])) == []

@@ -107,6 +107,38 @@ def test_the_last_events_tell_how_a_sweep_stands(
     assert found.undelivered == 0
 
 
+FINAL = [
+    {"event": "trial", "trial_id": f"{ARMS[0]}/000/s0"},
+    {"event": "end", "trial_id": f"{ARMS[0]}/000/s0", "outcome": "completed"},
+]
+
+
+def wanted(*names: str) -> dict[str, Any]:
+    return {"event": "finalists", "trial_ids": [f"{ARMS[0]}/{name}" for name in names]}
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "done", "left"),
+    [
+        ([*ALL, wanted("000/s0", "001/s0")], "interrupted", 4, 2),
+        ([*ALL, wanted("000/s0", "001/s0"), *FINAL], "interrupted", 5, 1),
+        ([*ALL, wanted("000/s0"), wanted("000/without-mixup/s0"), *FINAL], "interrupted", 5, 1),
+        ([*ALL, wanted("000/s0", "001/s0"), *FINAL, resumed(2), wanted("000/s0"), *finish()], "finished", 5, 0),
+        ([*ALL, wanted("000/s0"), {**finish()[0], "tags": {"sweep.partial": "true"}}], "interrupted", 4, 1),
+    ],
+)
+def test_finalists_count_once_they_are_chosen_and_a_partial_sweep_is_left_to_do(
+    events: list[dict[str, Any]], state: str, done: int, left: int, tmp_path: Path
+) -> None:
+    found = state_of(sweep(tmp_path, events=events))
+    assert (found.state, found.done, found.left) == (state, done, left)
+
+
+def test_arms_with_nothing_to_tune_have_no_trials_to_do(tmp_path: Path) -> None:
+    definition = {ARMS[0]: {"fixed": {}, "tuned": {}}, ARMS[1]: {"fixed": {}, "tuned": {"stage2_lr": {}}}}
+    assert state_of(sweep(tmp_path, definition=definition)).left == 2
+
+
 def test_a_held_lock_is_a_running_sweep_and_a_dead_owners_is_not(tmp_path: Path) -> None:
     folder = sweep(tmp_path, events=[*ALL, *finish()])
     with driver(folder) as process:

@@ -89,5 +89,13 @@ def test_a_trial_that_starts_again_keeps_its_record() -> None:
     assert (results.total, results.ended()) == (2, [])
 
 
+def test_what_an_arm_has_too_many_of_does_not_count_for_another() -> None:
+    results = Results({"a": 2, "b": 0})
+    for number in range(3):
+        results.start(trial_name("b", number), "b", number, Recipe()).outcome = Outcome.COMPLETED
+    results.start("a/000", "a", 0, Recipe()).outcome = Outcome.INTERRUPTED
+    assert results.left == 2
+
+
 def test_a_trials_name_is_its_arm_and_its_number() -> None:
     assert trial_name("resnet34/tricks", 7) == "resnet34/tricks/007"

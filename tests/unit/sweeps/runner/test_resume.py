@@ -95,6 +95,27 @@ def test_a_line_that_was_not_written_to_its_end_is_left_out(tmp_path: Path) -> N
     assert (trial.outcome, len(trial.epochs)) == (None, 1)
 
 
+def test_a_sweep_that_was_killed_before_its_first_event_is_resumed_from_nothing(tmp_path: Path) -> None:
+    sweep(tmp_path, [])
+    (tmp_path / "sweeps/night/trials.jsonl").unlink()
+    found = past(tmp_path, "night", "depth_vs_tricks")
+    assert (found.trials, found.finished) == ((), False)
+
+
+def test_contrasts_that_are_planned_anew_are_a_change() -> None:
+    before = described(contrasts=[{"name": "a"}], finalist_seeds=[1, 2])
+    assert changes(before, before) == []
+    lines = changes(before, before | {"contrasts": [], "finalist_seeds": [1]})
+    assert lines == ['contrasts: [{"name": "a"}] is now []', "finalist seeds: [1, 2] is now [1]"]
+
+
+def test_a_finalist_is_not_over_before_the_test_split_has_answered() -> None:
+    start = TRIAL | {"role": "finalist", "group": "a/000", "trial_id": "a/000/s0"}
+    done = [start, epochs(*range(1, 10), trial_id="a/000/s0")]
+    assert trials_of(done)[0].outcome is None
+    assert trials_of([*done, end("completed", "a/000/s0")])[0].outcome is Outcome.COMPLETED
+
+
 def test_what_cannot_be_resumed_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="holds no sweep"):
         past(tmp_path, "night", "depth_vs_tricks")

@@ -1,0 +1,100 @@
+"""What is shipped is the champion's own, and what a resume needs stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sweeps.runner import winner
+from sweeps.runner.finalists import champion
+from sweeps.runner.results import Outcome, Results, TrialRecord
+from trainables.backbones import build
+from trainables.checkpoint import BEST, best, load_best, save_best, save_last, unfinished
+from trainables.compute import Compute
+from trainables.recipe import Recipe
+
+RECIPE = Recipe(weights="none", image_size=32)
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Any:
+    slots = SimpleNamespace(device="cpu", cpus=1)
+    return SimpleNamespace(folder=tmp_path, cache=tmp_path / "cache", slots=slots, origin=lambda data: {"digest": "d"})
+
+
+@pytest.fixture
+def materials() -> Any:
+    val = SimpleNamespace(images=np.zeros((1, 40, 40, 3), np.uint8))
+    data = SimpleNamespace(split=lambda name: val)
+    return SimpleNamespace(data=data, weights={("none", "resnet18"): None}, compute=Compute())
+
+
+def record(name: str, score: float, outcome: Outcome = Outcome.COMPLETED, without: str = "") -> TrialRecord:
+    return TrialRecord(name, "a", 0, RECIPE, outcome=outcome, score=score, group=name.rpartition("/")[0], without=without)
+
+
+def train(plan: Any, trial: TrialRecord, *, last: bool = False) -> None:
+    folder = winner.checkpoint_folder(plan, trial.trial_id)
+    save_best(folder, build(RECIPE, 2), RECIPE, ("x", "y"), epoch=1, score=trial.score or 0.0)
+    if last:
+        save_last(folder, 1, {"recipe": RECIPE.as_dict()})
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_equal_seeds_the_one_that_is_shipped_has_kept_its_checkpoint(plan: Any, order: int) -> None:
+    results, ended = Results({"a": 2}), []
+    for index in (0, 1):
+        made = results.start(f"a/000/s{index}", "a", 0, RECIPE, "a/000")
+        made.outcome, made.score = Outcome.COMPLETED, 0.9
+    for trial in results.records()[::order]:
+        train(plan, trial)
+        ended.append(trial)
+        winner.tidy(plan, ended, trial)
+    top = champion(results)[0]
+    kept = [trial.trial_id for trial in ended if best(winner.checkpoint_folder(plan, trial.trial_id))]
+    assert kept == [top.trial_id]
+
+
+def test_an_end_deletes_what_nobody_continues_from_and_nothing_else(plan: Any) -> None:
+    first, waits, ended = record("a/001", 0.5), record("a/002", 0.9, Outcome.INTERRUPTED), record("a/003", 0.7)
+    for trial in (first, waits, ended):
+        train(plan, trial, last=True)
+    winner.tidy(plan, [first, waits], ended)
+    folders = {trial.trial_id: winner.checkpoint_folder(plan, trial.trial_id) for trial in (first, waits, ended)}
+    assert {name: (bool(best(folder)), unfinished(folder)) for name, folder in folders.items()} == {
+        "a/001": (False, False),
+        "a/002": (True, True),
+        "a/003": (True, False),
+    }
+
+
+def test_nobody_ships_an_ablation(plan: Any) -> None:
+    trial = record("a/001/without-mixup/s0", 0.9, without="mixup")
+    train(plan, trial)
+    winner.tidy(plan, [], trial)
+    assert best(winner.checkpoint_folder(plan, trial.trial_id)) is None
+
+
+def test_the_weights_of_another_champion_are_never_shipped_under_this_ones_name(plan: Any, materials: Any) -> None:
+    old, new = record("a/001", 0.5), record("a/002", 0.7)
+    train(plan, old)
+    assert set(winner.keep(plan, materials, old)) == {"champion/recipe.json", "champion/best.pt"}
+    assert set(winner.keep(plan, materials, new)) == {"champion/recipe.json"}, "its checkpoint is gone"
+    assert json.loads((plan.folder / "champion/recipe.json").read_text())["trial"] == "a/002"
+    assert not (plan.folder / "champion" / BEST).exists()
+
+
+def test_a_champion_that_is_kept_again_keeps_its_weights_though_its_checkpoint_is_gone(plan: Any, materials: Any) -> None:
+    trial = record("a/001", 0.5)
+    train(plan, trial)
+    winner.keep(plan, materials, trial)
+    for path in winner.checkpoint_folder(plan, trial.trial_id).iterdir():
+        path.unlink()
+    assert set(winner.keep(plan, materials, trial)) == {"champion/recipe.json", "champion/best.pt"}
+    assert load_best(plan.folder / "champion" / BEST)[1] == RECIPE
+    assert sorted(path.name for path in (plan.folder / "champion").iterdir()) == ["best.pt", "recipe.json"]
