@@ -87,7 +87,7 @@ def test_where_means_are_equal_the_arm_and_the_trial_that_come_first_win() -> No
         [("a", 0, 0.8), ("a", 0, 0.9), ("b", 3, 0.9), ("b", 3, 0.8), ("b", 1, 0.8), ("b", 1, 0.9)]
     ):
         made = results.start(f"{arm}/{number}/s{index}", arm, number, Recipe(), f"{arm}/{number}")
-        made.outcome, made.score = Outcome.COMPLETED, (0.8, 0.9, 0.9, 0.8, 0.8, 0.9)[index]
+        made.outcome, made.score = Outcome.COMPLETED, score
     assert champion(results)[0].group == "b/1"
 
 
