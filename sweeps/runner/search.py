@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 
 from sweeps.runner.progress import Progress
 from sweeps.runner.results import Outcome, Results
@@ -25,12 +24,13 @@ def search(run: Run, results: Results) -> Outcome:
     if not results.left:
         return Outcome.COMPLETED
     hopeless: set[str] = set()
+    done = {trial.trial_id: trial for trial in past}
     with Progress(results, plan.slots, plan.name, run.console, run.tracker.problem) as progress:
         searcher = ArmSearcher(
             arms,
             plan.trials_per_arm,
             plan.options.seed,
-            partial(trial_config, run, {trial.trial_id: trial for trial in past}),
+            lambda name, arm, number, recipe: dict(trial_config(run, done, name, arm.name, number, recipe)),
             stop=run.over,
             skip=hopeless.__contains__,
             past=past,
