@@ -22,7 +22,7 @@ from trainables.download import socket_timeout
 from trainables.network import Network
 
 NAMES = ("imagenet", "none")  # what is no path
-READ_WITHIN_S = 5  # of processor time; 100 MB take 0.1
+READ_WITHIN_S = 3  # of processor time; 100 MB take 0.1
 
 
 class WeightsError(ValueError):
@@ -95,7 +95,7 @@ def check(path: Path) -> None:
     For files of strangers; 0.1 s for an honest one of 100 MB. Whatever else is wrong with a file, `read` says.
 
     Raises:
-        WeightsError: Reading takes more than 5 s of a processor's time, or ends the process.
+        WeightsError: Reading takes more than 3 s of a processor's time, or ends the process.
     """
     child = os.fork()
     if child == 0:

@@ -137,10 +137,12 @@ def _weights(subject: Subject) -> Iterator[Finding]:
         mend = f"pass imagenet, none, {source_model.NAME}, a file, or a folder of <backbone>.pt."
         yield Finding("failed", f"--weights must be there, but there is no {path}", mend)
     elif path.is_file():
+        weights.check(path)
         yield Finding("ok", f"{path}: {len(weights.read(path))} tensors")
     else:
         there = [name for name in BACKBONES if (path / f"{name}.pt").is_file()]
         for name in there:
+            weights.check(path / f"{name}.pt")
             weights.load(build(Recipe(backbone=name, weights=chosen), 2), path / f"{name}.pt", name)
         yield either(bool(there), f"{path}: {', '.join(there) or 'no weights'}", "put <backbone>.pt there, or give a file.")
 

@@ -6,6 +6,7 @@ import http.client
 import logging
 import os
 import re
+import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -29,6 +30,10 @@ SERVER_DATABASES = ("postgresql", "mysql", "mssql")
 _PASSING_STATUS = (401, 403, 407, 408, 429, 499)  # a login that must be renewed, a server or a proxy that is busy
 _PASSING = re.compile(r"InterfaceError|QueuePool|rolled back|lost connection|connection.*closed|is locked", re.IGNORECASE)
 _MAX_REASON = 300  # characters
+MASK = "***"
+_AFTER_LOGIN = re.compile(r"[/?#]")
+_QUERY = re.compile(r"(?P<begin>[?&;])(?P<name>[^?&;=#\s]+)=[^&;#\s]*")
+_SECRETS = ("pass", "pwd", "token", "secret", "key", "credential", "auth", "signature", "odbc_connect")  # in names, in a query
 
 
 class TrackingError(ValueError):
@@ -64,10 +69,11 @@ def prepare_store(tracking_uri: str | None, storage: Path) -> str:
 
 
 def check_uri(uri: str) -> None:
-    """What can be checked of a store without MLflow, whose import takes seconds, and without writing anything.
+    """What can be checked of a store without MLflow, whose import takes seconds; this leaves nothing behind.
 
     Raises:
-        TrackingError: A store of files, a string that is no URI, a server that does not answer within 3 s.
+        TrackingError: A store of files, a string that is no URI, a server that does not answer within 3 s, an SQLite file that
+            cannot be written.
     """
     scheme, _, rest = uri.partition("://")
     dialect = scheme.split("+")[0]
@@ -79,13 +85,28 @@ def check_uri(uri: str) -> None:
             "to a folder of files): give sqlite:////absolute/path/mlflow.db, postgresql://…, mysql://…, mssql://…, "
             "http://host:port, or leave the flag out."
         )
+    elif dialect == "sqlite":
+        _check_sqlite(Path(rest.removeprefix("/").partition("?")[0]).absolute())
 
 
 def without_password(uri: str) -> str:
-    """The URI for people to read: `http://user:***@host`."""
+    """The URI for people to read: `http://user:***@host`, `http://***@host`, `postgresql://host/db?password=***`.
+
+    A login without a colon is a token where it is a server's, and a user's name where it is a database's.
+    """
     scheme, separator, rest = uri.partition("://")
-    login, at, host = rest.rpartition("@")
-    return f"{scheme}{separator}{login.partition(':')[0]}:***@{host}" if at and ":" in login else uri
+    login, at, place = rest.rpartition("@")
+    user, colon, password = login.partition(":")
+    if at and colon:
+        rest = f"{user}:{MASK}@{place}" if password else f"{MASK}@{place}"
+    elif at and scheme.endswith(SERVERS) and not _AFTER_LOGIN.search(login):
+        rest = f"{MASK}@{place}"
+    return f"{scheme}{separator}{_QUERY.sub(_masked, rest)}"
+
+
+def is_masked(uri: str) -> bool:
+    """Whether a URI lacks what `without_password` took from it: it is not to be used."""
+    return MASK in uri
 
 
 def one_line(error: BaseException) -> str:
@@ -95,7 +116,7 @@ def one_line(error: BaseException) -> str:
     line = (said or [type(error).__name__])[0]
     if line.startswith("API request to ") and (cause := re.search(r"\[Errno -?\d+\] ([^'\")]+)|(Read timed out)", line)):
         return cause[1] or cause[2]  # out of a sentence of 400 characters
-    return re.sub(r"://[^\s/:@]*:[^\s/@]*@", "://***@", line)[:_MAX_REASON]
+    return _QUERY.sub(_masked, re.sub(r"\S+://\S+", lambda uri: without_password(uri[0]), line))[:_MAX_REASON]
 
 
 def is_refusal(error: Exception) -> bool:
@@ -112,6 +133,12 @@ def is_refusal(error: Exception) -> bool:
         status = int(getattr(response, "status_code", 0))
         return 400 <= status < 500 and status not in _PASSING_STATUS
     return not isinstance(error, OSError | SQLAlchemyError | MemoryError) or isinstance(error, FileNotFoundError)
+
+
+def _masked(part: re.Match[str]) -> str:
+    """A part of a query, without its value where that is a secret."""
+    name = urllib.parse.unquote_plus(part["name"]).lower()
+    return f"{part['begin']}{part['name']}={MASK}" if any(word in name for word in _SECRETS) else part[0]
 
 
 def _probe(uri: str) -> None:
@@ -132,18 +159,36 @@ def _probe(uri: str) -> None:
     )
 
 
+def _check_sqlite(path: Path) -> None:
+    try:
+        folder = next(parent for parent in path.parents if parent.exists())
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        if path.is_dir():
+            raise TrackingError(
+                f"MLflow's database must be a file, but {path} is a folder: give a file in it, {path}/mlflow.db."
+            )
+        if path.exists() and not os.access(path, os.W_OK):
+            raise TrackingError(f"MLflow's database must be writable, but {path} is not: change its rights or give another.")
+    except OSError as error:
+        raise _no_folder(path, error) from error
+
+
 def _make_sqlite(uri: str, path: Path) -> None:
+    _check_sqlite(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             _open_database(uri)
     except OSError as error:
-        raise TrackingError(
-            f"MLflow's database must be in a folder that can be written, but {path.parent} cannot ({error.strerror}): "
-            "give another --storage or --tracking-uri."
-        ) from error
-    if not os.access(path, os.W_OK):
-        raise TrackingError(f"MLflow's database must be writable, but {path} is not: change its rights or give another.")
+        raise _no_folder(path, error) from error
+
+
+def _no_folder(path: Path, error: OSError) -> TrackingError:
+    return TrackingError(
+        f"MLflow's database must be in a folder that can be written, but {path.parent} cannot ({error.strerror}): "
+        "give another --storage or --tracking-uri."
+    )
 
 
 def _open_database(uri: str) -> None:

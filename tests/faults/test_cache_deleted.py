@@ -10,7 +10,7 @@ import pytest
 from benchmarks.audit import audit
 from tests.faults.conftest import Make
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("what", ["prefix", "."], ids=["the stored activations", "all of it"])

@@ -10,7 +10,7 @@ from benchmarks.audit import audit
 from tests.faults.conftest import Make
 from tests.faults.processes import small_disk
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TOO_SMALL, ENOUGH = "60m", "900m"  # a ResNet-18 takes 45 MB as `best`, and 80 to 110 MB as each of two `last`
 

@@ -8,7 +8,7 @@ from benchmarks.audit import audit
 from tests.faults.conftest import Make
 from tests.faults.processes import write_study
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_a_finished_sweep_does_nothing_until_it_is_extended_even_where_its_study_has_changed(make: Make) -> None:

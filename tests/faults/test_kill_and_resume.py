@@ -8,7 +8,7 @@ from benchmarks.audit import audit
 from tests.faults.conftest import Make
 from tests.faults.processes import EPOCHS
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_a_driver_that_is_killed_in_a_trial_is_resumed_and_nothing_is_lost(make: Make) -> None:

@@ -13,7 +13,7 @@ from benchmarks.mlflow_server import Server
 from tests.faults.conftest import Make
 from tests.faults.processes import EPOCHS, NEW, trial
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_a_server_that_is_down_at_the_start_is_refused_and_leaves_nothing(make: Make, tmp_path: Path) -> None:
@@ -52,6 +52,14 @@ def test_a_server_that_comes_back_has_all_in_order_and_one_that_stays_away_gets_
         assert again.code == 0, again
         assert f"MLflow has all of {sweep.name} already" in again.out
         assert _all(server.address) == before
+        client = MlflowClient(server.address)
+        assert client.get_model_version_by_alias("faults-digits", "champion").version == "1"
+
+        other = make(tmp_path / "other")
+        refused = other.command(*NEW, "1", "--name", sweep.name, "--tracking-uri", server.address)
+        assert (refused.code, refused.err.count("\n")) == (2, 1), refused
+        assert f"--name must be new, but MLflow has a sweep {sweep.name!r}" in refused.err
+        assert not other.folder.exists()
 
 
 def _steps(address: str, number: int) -> list[int]:

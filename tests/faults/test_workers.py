@@ -12,7 +12,7 @@ from benchmarks.audit import audit
 from tests.faults.conftest import Make
 from tests.faults.processes import trial
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_a_killed_worker_and_one_that_stands_still_are_replaced_and_their_trials_complete(make: Make) -> None:

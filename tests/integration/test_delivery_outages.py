@@ -191,7 +191,7 @@ def test_refusals_are_told_from_outages(code: str) -> None:
             "(raised as a result of Query-invoked autoflush)\n(sqlite3.OperationalError) locked",
             "(sqlite3.OperationalError) locked",
         ),
-        ("cannot reach http://anna:secret@host/x", "cannot reach http://***@host/x"),
+        ("cannot reach http://anna:secret@host/x", "cannot reach http://anna:***@host/x"),
         (
             "API request to http://h:5000/api/2.0/mlflow/x failed with exception HTTPConnectionPool(host='h', port=5000): "
             "Max retries exceeded with url: /api (Caused by NewConnectionError('Failed: [Errno 111] Connection refused'))",

@@ -22,17 +22,15 @@ Mount = Callable[..., Path]
 Refused = Callable[..., str]
 
 
-def refused_process(cwd: Path, *arguments: str, lines: int = 1, planned: bool = False) -> str:
-    """What a command says that is refused. It leaves its folder as it was; once it is planned, a cache at most."""
+def refused_process(cwd: Path, *arguments: str, lines: int = 1) -> str:
+    """What a command says that is refused. It leaves its folder as it was."""
     before = sorted(cwd.rglob("*"))
     done = run(cwd, *arguments, timeout=100)
     said = done.err.splitlines()
     assert (done.code, len(said)) == (2, lines), done
     assert all(line.startswith("error: ") for line in said)
-    if not planned:
-        assert done.out == ""
-        assert sorted(cwd.rglob("*")) == before
-    assert not (cwd / "mlruns" / "sweeps").exists()
+    assert done.out == ""
+    assert sorted(cwd.rglob("*")) == before
     return done.err
 
 
@@ -87,14 +85,13 @@ def test_a_storage_that_is_read_only_is_refused(refused: Refused, mount: Mount, 
     assert f"--storage must be a folder that can be written to, but {place} cannot (Read-only file system)" in line
 
 
-def test_a_storage_on_a_full_disk_is_refused(mount: Mount, tmp_path: Path) -> None:
+def test_a_storage_on_a_full_disk_is_refused(refused: Refused, mount: Mount, tmp_path: Path) -> None:
     place = mount("mode=755")
     with pytest.raises(OSError, match="No space left"):
         (place / "full").write_bytes(bytes(2**21))
-    line = refused_process(tmp_path, *SMALL, "--storage", str(place / "runs"), planned=True)
-    assert str(place) in line
-    assert "space" in line
-    assert {path.name for path in place.rglob("*") if path.is_file() and path.suffix != ".lock"} == {"full"}
+    line = refused(tmp_path, *SMALL, "--storage", str(place / "runs"))
+    assert f"--storage must have 20 MiB of free space, but {place} has 0: make room" in line
+    assert [path.name for path in place.rglob("*")] == ["full"]
 
 
 @pytest.mark.parametrize("name", ["../elsewhere", "a/b", "/tmp/x", "..", "a\\b", "a\nb"])
@@ -120,9 +117,18 @@ def test_a_server_that_cannot_be_is_refused(uri: str, refused: Refused, tmp_path
     assert uri in refused(tmp_path, *SMALL, "--tracking-uri", uri)
 
 
-def test_a_database_in_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    arguments = (*SMALL, "--tracking-uri", "sqlite:////proc/none/mlflow.db")
-    assert "folder that can be written, but /proc/none" in refused_process(tmp_path, *arguments, planned=True)
+def test_a_database_in_a_folder_that_cannot_be_written_is_refused(refused: Refused, tmp_path: Path) -> None:
+    line = refused(tmp_path, *SMALL, "--tracking-uri", "sqlite:////proc/none/mlflow.db")
+    assert "folder that can be written, but /proc/none" in line
+
+
+def test_a_store_that_opens_only_once_data_are_decoded_is_refused_and_leaves_the_cache_alone(tmp_path: Path) -> None:
+    (tmp_path / "no.db").write_text("no database, but a text that is long enough to be read as one" * 20)
+    done = run(tmp_path, *SMALL, "--tracking-uri", "sqlite:///no.db", timeout=100)
+    assert (done.code, done.err.count("\n")) == (2, 1), done
+    assert "MLflow's database must open, but " in done.err
+    left = {path.relative_to(tmp_path).parts[:2] for path in tmp_path.rglob("*") if path.is_file()}
+    assert {place for place in left if place[:2] != ("mlruns", "cache")} <= {("no.db",), ("no.db.lock",)}
 
 
 @pytest.fixture
