@@ -12,6 +12,7 @@ from typing import Any
 
 from search_spaces.space import Arm
 from sweeps.runner.journal import JournalError, read
+from sweeps.runner.mlflow_store import is_masked
 from sweeps.runner.options import Options, Refused
 from sweeps.runner.results import Outcome
 from trainables.recipe import EPOCH, unknown_name
@@ -125,7 +126,7 @@ def restored(options: Options, earlier: Past) -> Options:
     trials, problems = int(earlier.description["trials_per_arm"]), []
     if options.trials is not None and options.trials < trials:
         problems.append(f"--trials must be at least the {trials} that the sweep has, but got {options.trials}: leave it out.")
-    if options.tracking_uri is None and ":***@" in (kept["tracking_uri"] or ""):
+    if options.tracking_uri is None and is_masked(kept["tracking_uri"] or ""):
         problems.append(f"--tracking-uri must be given again, since its password is not stored: {kept['tracking_uri']}.")
     if problems:
         raise Refused(problems)

@@ -88,6 +88,7 @@ class Watcher(Callback):
         )
         for epoch in config["done"] if not record.epoch else ():
             self._results.report(record.trial_id, epoch)
+            record.started -= epoch.get(names.EPOCH_SECONDS, 0.0)  # an earlier run of the sweep has spent that
         self._stuck.watch(record.trial_id, config["checkpoints"])
         self._write(
             self._tracker.trial_started,
