@@ -55,7 +55,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, cache: str) -> Ran:
     """The demo sweep, run once for all tests that look at what it left."""
-    return run(tmp_path_factory.mktemp("demo"), "--preset", "demo", "--name", "first", DVT_CACHE_DIR=cache)
+    return run(tmp_path_factory.mktemp("demo"), "--preset", "demo", "--name", "first", timeout=1000, DVT_CACHE_DIR=cache)
 
 
 @pytest.fixture(scope="session")

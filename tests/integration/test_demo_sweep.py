@@ -28,7 +28,7 @@ from trainables.finetune import evaluate
 ARMS = ("resnet18/plain", "resnet18/tricks", "resnet34/plain", "resnet34/tricks")
 EPOCHS, TRIALS, SEEDS = 6, 3, 2
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(1100)
 
 
 def client(demo: Ran) -> MlflowClient:

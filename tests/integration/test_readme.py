@@ -14,7 +14,7 @@ from tests.integration.conftest import ROOT, Ran, environment, run
 from tests.integration.test_dvt import dvt
 from tests.integration.test_refusals import photos
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(1100)
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
