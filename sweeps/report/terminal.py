@@ -10,7 +10,7 @@ from sweeps.report.answer import answer, equal_trials, recipe_line
 from sweeps.report.blocks import Table
 from sweeps.report.cautions import banner, cautions
 from sweeps.report.findings import Findings
-from sweeps.report.tables import arms_table
+from sweeps.report.tables import ablations_table, arms_table
 
 WIDE = ("epochs", "tuned", "luck", "test log loss")  # columns that a terminal has no room for
 
@@ -20,6 +20,8 @@ def show(console: Console, found: Findings) -> None:
     for line in filter(None, [*banner(found.run), *answer(found), recipe_line(found)]):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(grid(arms_table(found)))
+    if worth := ablations_table(found):
+        console.print(grid(worth))
     for line in (*cautions(found), equal_trials(found.run)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
