@@ -28,7 +28,10 @@ echo "{name} $* | $RAY_AUTH_MODE ${{RAY_AUTH_TOKEN_PATH:-}} $mode" >> "$CALLS"
 """
 SERVES = 'trap \'echo "{name} ended" >> "$CALLS"; exit 0\' TERM; for _ in {{1..600}}; do sleep 0.05; done'
 PYTHON = f"""case "$*" in
-  -c*urllib*) exit 0 ;;
+  -c*urllib*)  # as the real one: once the server answers, and here once all that serves has begun
+    for _ in {{{{1..600}}}}; do
+      [[ $(grep -cE "^(mlflow server|srun)" "$CALLS") -ge 3 ]] && exit 0; sleep 0.05
+    done; exit 1 ;;
   -c*) exec {sys.executable} "$@" ;;
   *depth_vs_tricks*) echo $$ > "$CALLS.sweep"; {{sweep}} ;;
 esac"""
