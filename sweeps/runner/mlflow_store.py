@@ -15,6 +15,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from cluster.mlflow_login import let_in
+
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported, as is the next
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # "Downloading artifacts: 100%"
@@ -58,6 +60,7 @@ def prepare_store(tracking_uri: str | None, storage: Path) -> str:
     _silence()
     uri = tracking_uri or f"sqlite:///{storage.absolute() / 'mlflow.db'}"
     check_uri(uri)
+    let_in(uri)
     scheme, _, rest = uri.partition("://")
     if scheme.startswith("sqlite"):
         path, question, options = rest.removeprefix("/").partition("?")

@@ -1,0 +1,246 @@
+"""The job server of a Ray cluster: found, asked with a token and a time limit, refused in one line where it does not fit."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import logging
+import os
+import platform
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cluster import state as service
+from cluster.commandline import Refused
+
+TIMEOUT_S = 10.0
+ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
+_DEFAULT_TOKEN = "~/.ray/auth_token"
+
+
+class Silent(Refused):
+    """Nothing answers."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobServer:
+    """Where jobs are submitted to.
+
+    Attributes:
+        address: `http://HOST:PORT`.
+        token_file: Holds the token; None where there is none.
+        state: Of this user's own service, where it is that one.
+        token: The token; kept out of every message.
+    """
+
+    address: str
+    token_file: Path | None
+    state: service.State | None
+    token: str = field(repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What lets in."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    def ask(self, path: str, *, method: str = "GET", timeout: float = TIMEOUT_S) -> Any:
+        """What it answers to a request: decoded JSON.
+
+        Raises:
+            Refused: Nothing answers, the token is missing or wrong, or there is no such thing.
+        """
+        request = urllib.request.Request(f"{self.address}{path}", method=method, headers=self.headers)
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise self._refused(error.code, error.read(300).decode(errors="replace"), path) from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            reason = " ".join(str(getattr(error, "reason", error)).split())
+            mend = "`dvt service status` says what is up." if self.state else "start it there, or correct --address."
+            raise Silent(f"a Ray job server must answer at {self.address}, but does not ({reason}): {mend}") from error
+
+    def job(self, name: str) -> dict[str, Any]:
+        """What is known of a job.
+
+        Raises:
+            Refused: There is none of that name, or as `ask`.
+        """
+        found: dict[str, Any] = self.ask(f"/api/jobs/{urllib.parse.quote(name, safe='')}")
+        return found
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """The submitted jobs, newest first.
+
+        Raises:
+            Refused: As `ask`.
+        """
+        found = [job for job in self.ask("/api/jobs/") if job.get("submission_id")]
+        return sorted(found, key=lambda job: job.get("start_time") or 0, reverse=True)
+
+    def stop(self, name: str) -> None:
+        """Ask a job to stop in order: its driver gets SIGTERM.
+
+        Raises:
+            Refused: As `job`.
+        """
+        self.ask(f"/api/jobs/{urllib.parse.quote(name, safe='')}/stop", method="POST")
+
+    def log(self, name: str) -> str:
+        """What a job has written so far.
+
+        Raises:
+            Refused: As `job`.
+        """
+        return str(self.ask(f"/api/jobs/{urllib.parse.quote(name, safe='')}/logs", timeout=60)["logs"])
+
+    def tail(self, name: str, shown: int, show: Callable[[str], None]) -> int:
+        """Show what a job writes until it ends, or the connection does.
+
+        Args:
+            name: The job's.
+            shown: Characters of its log that were shown before.
+            show: Shows a piece.
+
+        Returns:
+            Characters of its log that were shown by now.
+        """
+        import aiohttp  # Ray's client needs it, too
+
+        client = self._client()
+        seen = 0
+
+        async def run() -> None:
+            nonlocal seen
+            async for piece in client.tail_job_logs(name):
+                if new := piece[max(0, shown - seen) :]:
+                    show(new)
+                seen += len(piece)
+
+        with suppress(RuntimeError, aiohttp.ClientError, OSError):  # whoever asks for the job's state sees whether it is away
+            asyncio.run(run())
+        return max(seen, shown)
+
+    def submit(
+        self, *, name: str, entrypoint: str, archive: Path, variables: Mapping[str, str], metadata: Mapping[str, str]
+    ) -> None:
+        """Run a command on the cluster.
+
+        Args:
+            name: The job's.
+            entrypoint: A line for its shell.
+            archive: A ZIP file; the job starts in a folder that holds what is in it, and so do its workers.
+            variables: Of its environment. They are on record, as is the line: no secrets.
+            metadata: What else is on record.
+
+        Raises:
+            Refused: It was not accepted.
+        """
+        runtime = {"working_dir": str(archive), "env_vars": dict(variables)}
+        try:
+            self._client().submit_job(entrypoint=entrypoint, submission_id=name, runtime_env=runtime, metadata=dict(metadata))
+        except (RuntimeError, ValueError, OSError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise Refused(f"{self.address} must accept the job, but does not: {reason}") from error
+
+    def check_versions(self) -> None:
+        """Compare Ray and Python with this side's: jobs are asked for, and answered, in one version's words.
+
+        Raises:
+            Refused: They differ, or it is no job server.
+        """
+        found = self.ask("/api/version")
+        if not isinstance(found, dict) or "ray_version" not in found:
+            raise Refused(f"--address must be a Ray cluster's dashboard, but {self.address} is something else: correct it.")
+        problems = []
+        if (theirs := found["ray_version"]) != (ours := version("ray")):
+            problems.append(
+                f"Ray must be the same here and in the cluster, but is {ours} here and {theirs} at {self.address}: "
+                f"install ray=={theirs} here, or {ours} there."
+            )
+        else:
+            python = self.ask("/api/v0/cluster_metadata")["data"]["pythonVersion"]
+            if python.split(".")[:2] != (own := platform.python_version()).split(".")[:2]:
+                problems.append(
+                    f"Python must be the same here and in the cluster, but is {own} here and {python} at {self.address}: "
+                    f"submit with Python {'.'.join(python.split('.')[:2])}."
+                )
+        if problems:
+            raise Refused(*problems)
+
+    def _client(self) -> Any:
+        """Ray's own, whose import takes seconds."""
+        for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):  # it would go there instead
+            os.environ.pop(name, None)
+        from ray.job_submission import JobSubmissionClient
+
+        for name in ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        return JobSubmissionClient(self.address, headers=self.headers)
+
+    def _refused(self, status: int, said: str, path: str) -> Refused:
+        if status == 401:
+            return Refused(
+                f"{self.address} needs a token, but none was found: put it into a file of mode 600, and name that with "
+                "RAY_AUTH_TOKEN_PATH."
+            )
+        if status == 403 and self.token:
+            where = self.token_file or "RAY_AUTH_TOKEN"
+            return Refused(f"{self.address} does not know the token in {where}: name the right file with RAY_AUTH_TOKEN_PATH.")
+        if status == 404 and path.startswith("/api/jobs/"):
+            name = urllib.parse.unquote(path.removeprefix("/api/jobs/").partition("/")[0])
+            return Refused(f"a job must be one of `dvt jobs`, but {self.address} knows no {name!r}.")
+        return Refused(f"{self.address} answers HTTP {status} to {path}: {' '.join(said.split())[:200] or 'no reason given'}.")
+
+
+def find(address: str | None) -> JobServer:
+    """The job server at an address, or the one of this user's own service.
+
+    Raises:
+        Refused: It is no address, no service is up, or the token cannot be read.
+    """
+    state = service.load()
+    if address is None:
+        if state is None:
+            raise Refused(
+                "no service is up on this machine: start one with `dvt service up`, or name a cluster's with --address URL."
+            )
+        address = state.dashboard
+    address = address.rstrip("/") if "://" in address else f"http://{address.rstrip('/')}"
+    parts = urllib.parse.urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        raise Refused(
+            "--address must be that of a cluster's dashboard, such as http://127.0.0.1:8265, without a login: a token goes "
+            "into the file that RAY_AUTH_TOKEN_PATH names."
+        )
+    own = state if state and address == state.dashboard else None
+    path = service.token_path() if own else _token_file()
+    return JobServer(address=address, token_file=path, state=own, token=_read(path))
+
+
+def _token_file() -> Path | None:
+    """Where Ray would look for it, too."""
+    if given := os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return Path(given).expanduser()
+    default = Path(_DEFAULT_TOKEN).expanduser()
+    return default if default.exists() else None
+
+
+def _read(path: Path | None) -> str:
+    if path is None:
+        return os.environ.get("RAY_AUTH_TOKEN", "").strip()
+    try:
+        token = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"the token must be in a file that can be read, but {path} cannot ({error}).") from error
+    if not token.isascii() or not token.isprintable():  # it would break the header that it is sent in
+        raise Refused(f"the token must be one line of letters and digits, but {path} holds something else.")
+    return token

@@ -1,0 +1,45 @@
+"""How a program of this user gets into the MLflow of its own service: by the token's file, never by the token's value.
+
+MLflow finds `Login` as an entry point, and asks it once `MLFLOW_TRACKING_AUTH` names it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from cluster import state as service
+from cluster.commandline import Refused
+from cluster.mlflow_gate import NAME
+
+CHOSEN = "MLFLOW_TRACKING_AUTH"
+
+
+def let_in(uri: str) -> None:
+    """Have MLflow's client use the token where an address is that of the service. A login of the user's own stays."""
+    with suppress(Refused):  # of a state that cannot be read: then MLflow asks for a login, which is told
+        state = service.load()
+        if state and uri.rstrip("/") == state.tracking:
+            os.environ.setdefault(CHOSEN, NAME)
+
+
+class Login:
+    """What MLflow calls a request auth provider."""
+
+    def get_name(self) -> str:
+        """How `MLFLOW_TRACKING_AUTH` names it."""
+        return NAME
+
+    def get_auth(self) -> Callable[[Any], Any]:
+        """What `requests` calls with each request that is to be sent."""
+        return sign
+
+
+def sign(request: Any) -> Any:
+    """Put the token into a request to the service, and into no other: it is read anew, since a new `up` makes another."""
+    state = service.load()
+    if state and request.url.startswith(f"{state.tracking}/"):
+        request.headers["Authorization"] = f"Bearer {service.token_path().read_text().strip()}"
+    return request
