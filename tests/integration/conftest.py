@@ -28,8 +28,12 @@ class Ran:
 
 
 def environment(**changes: str) -> Mapping[str, str]:
-    """The test's own, with a mode of Ray's authentication that does not depend on the machine's home directory."""
-    return {**os.environ, "RAY_AUTH_MODE": "disabled", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "140", **changes}
+    """The test's own, with a mode of Ray's authentication that does not depend on the machine's home directory.
+
+    MLflow writes its addresses into the environment of the process that sets them: those of other tests are left out.
+    """
+    ours = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
+    return {**ours, "RAY_AUTH_MODE": "disabled", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "140", **changes}
 
 
 def run(cwd: Path, *arguments: str, study: Path = STUDY, timeout: float = 300, **changes: str) -> Ran:
