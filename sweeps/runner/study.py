@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from search_spaces.space import SearchSpace
-from trainables.recipe import TEST_ACCURACY
+from trainables.recipe import TEST_ACCURACY, unknown_name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,12 +16,20 @@ class Contrast:
 
     Attributes:
         name: In the report.
-        weights: By pattern of arms' names; the arms that match share a weight equally. They sum to 0. Where a pattern matches
-            none of a sweep's arms, the contrast is left out.
+        weights: By pattern of arms' names; the arms that match share a weight equally. Where a pattern matches none of the arms
+            that a sweep has, the contrast is left out.
+
+    Raises:
+        ValueError: The weights do not sum to 0: the contrast would not be 0 where all arms are equal.
     """
 
     name: str
     weights: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if not any(self.weights.values()) or abs(total := sum(self.weights.values())) > 1e-9 or total != total:
+            given = ", ".join(f"{pattern} {weight:g}" for pattern, weight in self.weights.items()) or "none"
+            raise ValueError(f"the weights of a contrast must sum to 0 and not all be 0, but {self.name!r} has {given}.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +68,9 @@ class Sweep:
         assumptions: A line for each thing that the source texts leave open, or that is done otherwise here.
         presets: Sizes by name, where the study's differ from `PRESETS`.
         own_data: What `--data` must name, where a preset has no data (`data=""`).
+
+    Raises:
+        ValueError: One line for each contrast or published number that names no arm.
     """
 
     name: str
@@ -74,6 +86,22 @@ class Sweep:
     assumptions: tuple[str, ...] = ()
     presets: Mapping[str, Preset] = field(default_factory=lambda: PRESETS)
     own_data: str = ""
+
+    def __post_init__(self) -> None:
+        arms = [arm.name for arm in self.space.grid()]
+        patterns = [(contrast.name, pattern) for contrast in self.contrasts for pattern in contrast.weights]
+        problems = [
+            unknown_name(pattern, arms, f"pattern that matches an arm, in the contrast {name!r}")
+            for name, pattern in patterns
+            if not any(fnmatchcase(arm, pattern) for arm in arms)
+        ]
+        problems += [
+            unknown_name(number.arm, arms, "arm that a published number can stand beside")
+            for number in self.published
+            if number.arm not in arms
+        ]
+        if problems:
+            raise ValueError("\n".join(problems))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

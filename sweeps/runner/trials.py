@@ -96,6 +96,7 @@ def run_trials(
         log=log,
     )
     shutil.rmtree(plan.folder / RAY_FOLDER, ignore_errors=True)  # of an earlier run
+    winner.tidy_left(plan, results.records(), peers)
     try:
         _tuner(plan, searcher, scheduler, watcher, results.total).fit()
         if interrupt.reason:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import mean
 
@@ -67,14 +67,22 @@ def tidy(plan: Plan, peers: Sequence[TrialRecord], ended: TrialRecord) -> None:
     So a sweep holds those of running trials, of the best one of each arm, and of the best seed of each finalist: 45 MB each
     for a ResNet-18.
     """
-    over = [record for record in peers if record is not ended and record.outcome is not Outcome.INTERRUPTED]
-    everyone = [*over, ended]  # one that was interrupted goes on from its checkpoints
-    top = None if ended.without else best(everyone)  # nobody ships an ablation
-    for record in everyone:
-        folder = checkpoint_folder(plan, record.trial_id)
-        checkpoint.drop_last(folder)
-        for file in folder.glob("*.pt") if record is not top else ():
-            file.unlink(missing_ok=True)
+    others = [record for record in peers if record is not ended]
+    top = None if ended.without else best([*others, ended])  # nobody ships an ablation
+    for record in (ended, best(others)):
+        if record:
+            folder = checkpoint_folder(plan, record.trial_id)
+            checkpoint.drop_last(folder)
+            for file in folder.glob("*.pt") if record is not top else ():
+                file.unlink(missing_ok=True)
+
+
+def tidy_left(plan: Plan, records: Iterable[TrialRecord], peers: Callable[[TrialRecord], Sequence[TrialRecord]]) -> None:
+    """As `tidy`, for all trials that ended in an earlier run: a driver that was killed may not have come to it."""
+    for record in records:
+        over = record.outcome not in (None, Outcome.INTERRUPTED)
+        if over and any(checkpoint_folder(plan, record.trial_id).glob("*.pt")):
+            tidy(plan, peers(record), record)
 
 
 def register(

@@ -73,6 +73,16 @@ def test_an_end_deletes_what_nobody_continues_from_and_nothing_else(plan: Any) -
     }
 
 
+def test_what_a_killed_driver_left_goes_at_the_next_start(plan: Any) -> None:
+    ended = [record("a/001", 0.5), record("a/002", 0.9), record("a/003", 0.7), record("a/004", 0.0, Outcome.INTERRUPTED)]
+    for trial in ended:
+        train(plan, trial, last=True)
+    winner.tidy_left(plan, ended, lambda trial: ended)
+    folders = [winner.checkpoint_folder(plan, trial.trial_id) for trial in ended]
+    assert [bool(best(folder)) for folder in folders] == [False, True, False, True]
+    assert [unfinished(folder) for folder in folders] == [False, False, False, True], "an interrupted trial goes on"
+
+
 def test_nobody_ships_an_ablation(plan: Any) -> None:
     trial = record("a/001/without-mixup/s0", 0.9, without="mixup")
     train(plan, trial)

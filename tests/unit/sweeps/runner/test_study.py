@@ -1,0 +1,30 @@
+"""A study that does not fit its own arms is refused where it is written."""
+
+from __future__ import annotations
+
+from math import nan
+
+import pytest
+
+from search_spaces.depth_vs_tricks import SPACE
+from sweeps.runner.study import Contrast, Published, Sweep
+
+
+@pytest.mark.parametrize("weights", [{}, {"a": 0.0}, {"a": 1.0}, {"a": 1.0, "b": -0.5}, {"a": nan}])
+def test_the_weights_of_a_contrast_sum_to_0(weights: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must sum to 0 and not all be 0, but 'depth' has"):
+        Contrast(name="depth", weights=weights)
+
+
+def test_three_parts_in_floating_point_sum_to_0() -> None:
+    Contrast(name="depth", weights={"a": 1.0, "b": -0.1, "c": -0.7, "d": -0.2})
+
+
+def test_contrasts_and_published_numbers_name_arms_of_the_study_and_all_are_told_at_once() -> None:
+    contrast = Contrast(name="tricks", weights={"*/trick": 1.0, "*/plain": -1.0})
+    published = Published(arm="resnet81/plain", value=81.0, source="an article")
+    with pytest.raises(ValueError, match=r"\*/trick") as raised:
+        Sweep(name="s", question="?", space=SPACE, trials_per_arm=1, contrasts=(contrast,), published=(published,))
+    problems = str(raised.value).splitlines()
+    assert len(problems) == 2
+    assert "resnet81/plain" in problems[1]
