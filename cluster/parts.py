@@ -202,5 +202,6 @@ def _member(known: tuple[Process, ...], file: str) -> Process | None:
 
 
 def _last_line(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    said = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+    lines = [line for line in said if line and not line.startswith("(Background on this error")]  # SQLAlchemy's last word
     return f"{lines[-1][:300] if lines else 'it said nothing'} (all of it: {log})"

@@ -25,6 +25,7 @@ LOCAL, DASHBOARD_PORT, MLFLOW_PORT = "127.0.0.1", 8265, 5000
 FAILED = 1
 _BOUNDS = {"dashboard_port": (1024, 65535), "mlflow_port": (1024, 65535), "cpus": (1, 100_000), "gpus": (0, 100_000)}
 _SQLITE = "sqlite:///"
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
 @click.group("dvt service", context_settings=CONTEXT)
@@ -124,6 +125,13 @@ def _wanted(given: dict[str, str | None], uri: str, before: State | None) -> Sta
     }
     if (host := given["host"]) and not upkeep.is_own(host):
         problems.append(f"--host must be an IP address of this machine, but got {host!r}: give one, or leave it out.")
+    scheme, _, place = uri.partition("://")
+    if uri and (scheme.partition("+")[0] not in _DATABASES or not place.strip("/")):
+        shown = f"{scheme}://…" if place else scheme  # the rest may hold a password
+        problems.append(
+            f"--backend-store-uri must name a database, but got {shown!r}: give postgresql://USER@HOST/NAME, with the password "
+            "in a file that PGPASSFILE names, or sqlite:///PATH, or leave it out."
+        )
     if problems:
         raise Refused(*problems)
     asked["host"] = host

@@ -54,6 +54,7 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
         say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
         for note in plan.notes:
             say(note)
+        uri = _prepare_store(plan) if plan.options.tracking_uri else ""  # before data and weights, which may take minutes
         had = [(trial.recipe["weights"], trial.recipe["backbone"]) for trial in past.trials] if past else []
         materials = gather(plan, say, compute, had)
         described = description.describe(plan, materials)
@@ -61,7 +62,6 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
         if changed and not plan.options.accept_changes:
             lines = [f"--resume {plan.name!r}: {line}." for line in changed]
             raise Refused([*lines, "The sweep is no longer what it was: pass --accept-changes to go on all the same."])
-        uri = _prepare_store(plan) if plan.options.tracking_uri else ""
         if plan.options.address == "local":  # before MLflow makes its tables, so that the workers' imports run beside that
             cpus = plan.slots.count * plan.slots.cpus
             preload = "trainables.ray_trial" if cpus <= PRELOADED_AT_MOST else ""

@@ -10,6 +10,8 @@ import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
@@ -32,6 +34,7 @@ SERVER_DATABASES = ("postgresql", "mysql", "mssql")
 _PASSING_STATUS = (401, 403, 407, 408, 429, 499)  # a login that must be renewed, a server or a proxy that is busy
 _PASSING = re.compile(r"InterfaceError|QueuePool|rolled back|lost connection|connection.*closed|is locked", re.IGNORECASE)
 _MAX_REASON = 300  # characters
+_LOCK_KEY = 0x647674  # "dvt", among the locks that programs may agree on in a PostgreSQL database
 MASK = "***"
 _AFTER_LOGIN = re.compile(r"[/?#]")
 _QUERY = re.compile(r"(?P<begin>[?&;])(?P<name>[^?&;=#\s]+)=[^&;#\s]*")
@@ -200,10 +203,16 @@ def _open_database(uri: str) -> None:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    shown = without_password(uri)
     try:
-        MlflowClient(uri).search_experiments(max_results=1)  # makes the tables where there are none
-    except (MlflowException, SQLAlchemyError, CommandError, ImportError) as error:
-        shown = without_password(uri)
+        with _alone(uri):
+            MlflowClient(uri).search_experiments(max_results=1)  # makes the tables where there are none
+    except ImportError as error:
+        raise TrackingError(
+            f"MLflow's database {shown} needs {error.name}, which is not installed: pip install 'psycopg[binary]' for "
+            "PostgreSQL, what SQLAlchemy's documentation names for another, or correct --tracking-uri."
+        ) from error
+    except (MlflowException, SQLAlchemyError, CommandError) as error:
         reason = one_line(error)
         if "out-of-date database schema" in reason:
             raise TrackingError(
@@ -213,6 +222,19 @@ def _open_database(uri: str) -> None:
         raise TrackingError(
             f"MLflow's database must open, but {shown} does not ({reason}): correct --tracking-uri or leave it out."
         ) from error
+
+
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Keep other sweeps from making the tables meanwhile; MLflow takes no lock. A connection that is lost gives it back."""
+    if not uri.startswith("postgresql"):
+        yield  # SQLite has a lock of its own, in `_make_sqlite`
+        return
+    from sqlalchemy import NullPool, create_engine, text
+
+    with create_engine(uri, poolclass=NullPool).connect() as connection:
+        connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK_KEY})
+        yield
 
 
 def _silence() -> None:

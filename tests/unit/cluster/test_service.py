@@ -68,6 +68,15 @@ def test_a_databases_password_is_passed_on_and_not_written_down(
     assert "5ecre7" not in repr(state)
 
 
+@pytest.mark.parametrize("uri", ["mlruns", "gopher://team:5ecre7@db/x", "sqlite:///", "postgresql://", "5ecre7"])
+def test_a_database_must_be_one_that_mlflow_writes_to(uri: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", "--backend-store-uri", uri]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: --backend-store-uri must name a database, but got ")
+    assert said.count("\n") == 1
+    assert "team:5ecre7" not in said
+
+
 def test_a_relative_database_is_this_folders(place: Path, started: list[tuple[State, str]]) -> None:
     assert main(["up", "--backend-store-uri", "sqlite:///team.db"]) == 0
     assert started[0][1] == f"sqlite:///{place}/team.db"
