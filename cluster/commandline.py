@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import click
 
 REFUSED, INTERRUPTED = 2, 130
+RESUME = "DVT_RESUME"
+"""In the environment of a job: the command that goes on with its sweep, given where it was submitted."""
+
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 

@@ -70,8 +70,7 @@ def exit_status(job: dict[str, Any], name: str) -> int:
 
 def resume_command(job: dict[str, Any]) -> str:
     """What goes on with a job's sweep."""
-    known = job.get("metadata") or {}
-    return f"dvt submit {known.get('study', 'sweeps/STUDY.py')} -- --resume {known.get('sweep', 'NAME')}"
+    return (job.get("metadata") or {}).get("resume") or "dvt submit sweeps/STUDY.py -- --resume NAME"
 
 
 def _show(text: str) -> None:

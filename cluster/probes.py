@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -36,7 +37,7 @@ def blind_nodes(folder: Path) -> list[str]:
     finally:
         with suppress(FileNotFoundError):
             probe.unlink()
-    return sorted(str(node["NodeManagerAddress"]) for node in nodes if not told[node["NodeID"]])
+    return sorted(str(node["NodeManagerAddress"]) for node in nodes if not told.get(node["NodeID"], True))
 
 
 def of_gpu_nodes(task: Callable[[], Any]) -> list[Any]:
@@ -52,7 +53,7 @@ def of_gpu_nodes(task: Callable[[], Any]) -> list[Any]:
 
 
 def on_nodes(nodes: list[str], task: Callable[[], Any]) -> dict[str, Any]:
-    """What a function returns on each of some nodes, by Ray's id of the node.
+    """What a function returns on each of some nodes, by Ray's id of the node. One that has died since is left out.
 
     Raises:
         TimeoutError: A node does not answer.
@@ -62,10 +63,15 @@ def on_nodes(nodes: list[str], task: Callable[[], Any]) -> dict[str, Any]:
 
     run = ray.remote(num_cpus=0, max_retries=0)(task)
     asked = {node: run.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote() for node in nodes}
-    try:
-        return dict(zip(asked, ray.get(list(asked.values()), timeout=ANSWERED_WITHIN_S), strict=True))
-    except ray.exceptions.GetTimeoutError as error:
-        raise TimeoutError(f"a node of the cluster has not answered within {ANSWERED_WITHIN_S:g} s") from error
+    deadline, answers = time.monotonic() + ANSWERED_WITHIN_S, {}
+    for node, answer in asked.items():
+        try:
+            answers[node] = ray.get(answer, timeout=max(0.0, deadline - time.monotonic()))
+        except ray.exceptions.GetTimeoutError as error:
+            raise TimeoutError(f"a node of the cluster has not answered within {ANSWERED_WITHIN_S:g} s") from error
+        except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError, ray.exceptions.WorkerCrashedError):
+            continue  # Ray lists a node for some seconds after its death
+    return answers
 
 
 def _reads(probe: Path, word: str) -> bool:

@@ -95,6 +95,21 @@ def cluster_slots(nodes: Sequence[tuple[int, int]], gpus: int, gpus_per_trial: f
     return Slots(count=count, cpus=each, gpus=0.0, device="cpu")
 
 
+def fitting(nodes: Sequence[tuple[int, int]], slots: Slots, gpus: int | None) -> int:
+    """How many slots of one kind fit on nodes that may have come or gone since they were cut.
+
+    Args:
+        nodes: CPUs and GPUs of each node that is there now.
+        slots: As they were cut.
+        gpus: GPUs of all nodes that the sweep may use; None is all there are.
+    """
+    if slots.device == "cpu":
+        return min(CPU_SLOTS_AT_MOST, sum(node_cpus // slots.cpus for node_cpus, _ in nodes))
+    each = _per_gpu(slots.gpus)
+    fit = sum(min(node_gpus * each, node_cpus // slots.cpus) for node_cpus, node_gpus in nodes)
+    return fit if gpus is None else min(fit, gpus * each)
+
+
 def _per_gpu(gpus_per_trial: float) -> int:
     """A fraction is cut out of one GPU, never out of two."""
     return int(1 / gpus_per_trial + 1e-9)

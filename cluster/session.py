@@ -97,10 +97,17 @@ def session(address: str, *, cpus: int, gpus: int, preload: str = "") -> Iterato
         reason = " ".join(str(error).split())[:300]
         raise SessionError(f"Ray must start or answer at --address {address!r}, but does not: {reason}") from error
     try:
-        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        yield tuple((int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in alive)
+        yield nodes()
     finally:
         ray.shutdown()
+
+
+def nodes() -> Nodes:
+    """The nodes of the Ray that was started or joined, as they are now."""
+    import ray
+
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return tuple((int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in alive)
 
 
 def end_process(node_id: str, pid: int) -> None:

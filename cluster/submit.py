@@ -16,7 +16,7 @@ import click
 
 from cluster import logs, package
 from cluster import state as service
-from cluster.commandline import CONTEXT, Refused, answer
+from cluster.commandline import CONTEXT, RESUME, Refused, answer
 from cluster.jobserver import JobServer, find
 from cluster.upkeep import STOP_WITHIN_S
 
@@ -46,11 +46,12 @@ def command(study: str, address: str | None, follow: bool, flags: tuple[str, ...
     server.check_versions()
     name, sweep = _names(script.stem, given)
     arguments = _arguments(server, given, sweep)
+    resume = _resume_command(address, script, given, sweep)
     ours = [Path(server.state.storage), service.folder()] if server.state else []
     with tempfile.TemporaryDirectory(prefix="dvt-submit-") as folder:
         archive = Path(folder) / "project.zip"
         package.pack(ROOT, package.files(ROOT, without=ours), archive)
-        _send(server, archive, name, script, arguments, sweep)
+        _send(server, archive, name, script, arguments, resume)
     click.echo(f"Submitted {name} to {server.address}")
     if follow:
         return logs.follow(server, name)
@@ -143,8 +144,16 @@ def _whole(path: str) -> Path:
     return Path(path).expanduser().absolute()
 
 
-def _send(server: JobServer, archive: Path, name: str, script: Path, arguments: Sequence[str], sweep: str) -> None:
-    variables = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WITHIN_S)}
+def _resume_command(address: str | None, script: Path, given: Sequence[str], sweep: str) -> str:
+    """What a person types to go on with the sweep. The rest of the flags is written down with it."""
+    where = ["--address", address] if address else []
+    storage = value_of("--storage", given)
+    there = ["--storage", str(_whole(storage))] if storage else []
+    return shlex.join(["dvt", "submit", *where, script.as_posix(), "--", "--resume", sweep, *there])
+
+
+def _send(server: JobServer, archive: Path, name: str, script: Path, arguments: Sequence[str], resume: str) -> None:
+    variables = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WITHIN_S), RESUME: resume}
     if server.state:
         variables |= {variable: os.environ[variable] for variable in _STUDY_VARIABLES if variable in os.environ}
     server.submit(
@@ -152,7 +161,7 @@ def _send(server: JobServer, archive: Path, name: str, script: Path, arguments: 
         entrypoint=f"exec python {shlex.join([script.as_posix(), *arguments])}",
         archive=archive,
         variables=variables,
-        metadata={"study": script.as_posix(), "sweep": sweep},
+        metadata={"study": script.as_posix(), "resume": resume},
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from cluster.commandline import RESUME
 from sweeps.runner.machine import commit, processor
 from sweeps.runner.mlflow_store import without_password
 from sweeps.runner.plan import Materials, Plan
@@ -82,7 +83,9 @@ def command() -> str:
 
 
 def resume_command(plan: Plan) -> str:
-    """What goes on with this sweep."""
+    """What goes on with this sweep; of a job, where it was submitted."""
+    if submitted := os.environ.get(RESUME):
+        return submitted
     storage = "" if plan.storage.name == "mlruns" and plan.storage.parent.samefile(".") else f" --storage {plan.storage}"
     return f"python {shlex.quote(sys.argv[0])} --resume {plan.name}{storage}"
 

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from cluster.probes import blind_nodes, of_gpu_nodes
-from cluster.session import Nodes, SessionError, session
+from cluster.session import Nodes, SessionError, nodes, session
 from sweeps.runner import description, tracking
 from sweeps.runner.ending import NOTHING_COMPLETED, finish
 from sweeps.runner.finalists import finalists
@@ -24,6 +24,7 @@ from sweeps.runner.options import Refused
 from sweeps.runner.plan import Materials, Plan, gather, slots_on
 from sweeps.runner.results import Outcome, Results
 from sweeps.runner.resume import JOURNAL, LOCK, Past, changes
+from sweeps.runner.room import Room
 from sweeps.runner.search import replay, search
 from sweeps.runner.trials import Run
 from trainables.compute import Compute, gpu_precision
@@ -119,7 +120,10 @@ def _run(
         tracker.sweep_resumed(changed, plan.trials_per_arm)
         description.write(plan, described)  # after the event: a sweep that asks for more is not finished
     deadline = time.monotonic() + (plan.options.time_limit or float("inf"))
+    joined = plan.options.address != "local"
+    room = Room(plan.slots, plan.options.gpus, nodes if joined else None, partial(console.print, markup=False, highlight=False))
     run = Run(
+        room=room,
         plan=plan,
         materials=materials,
         tracker=tracker,

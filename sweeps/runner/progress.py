@@ -6,17 +6,22 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cluster.resources import Slots
 from sweeps.runner.results import Outcome, Results, TrialRecord, best
 
 PLAIN_EVERY_S = 30.0
+
+
+class Room(Protocol):
+    """Says how many trials run at once; it may change on the way."""
+
+    count: int
 
 
 class Progress:
@@ -24,7 +29,7 @@ class Progress:
 
     Args:
         results: The sweep's record.
-        slots: Where trials run.
+        room: How many run at once.
         name: Of the sweep.
         console: Where to show it.
         problem: Gives a line while something around the sweep does not work.
@@ -34,13 +39,13 @@ class Progress:
     def __init__(
         self,
         results: Results,
-        slots: Slots,
+        room: Room,
         name: str,
         console: Console,
         problem: Callable[[], str | None] = lambda: None,
         what: str = "trials",
     ) -> None:
-        self._results, self._slots, self._name, self._console = results, slots, name, console
+        self._results, self._room, self._name, self._console = results, room, name, console
         self._problem, self._what = problem, what
         self._started = time.monotonic()
         self._stop = threading.Event()
@@ -104,7 +109,7 @@ class Progress:
             trials.add_row(record.trial_id, f"{record.epoch}/{record.recipe.epochs}", percent(record.val_accuracy))
         head = (
             f"{self._name}   {duration(time.monotonic() - self._started)}   "
-            f"{len(running)}/{self._slots.count} slots in use   ETA {self._eta()}"
+            f"{len(running)}/{self._room.count} slots in use   ETA {self._eta()}"
         )
         return Group(Text(head, style="bold"), Text(self._problem() or "", style="yellow"), arms, Text(), trials)
 
@@ -123,7 +128,7 @@ class Progress:
             mean = sum(seconds * total for seconds, total in epochs) / len(epochs)
         rest = [max(0.0, mean - (now - record.started)) for record in self._running()]
         waiting = max(0, self._results.total - len(ended) - len(rest))
-        return duration(max([(sum(rest) + mean * waiting) / self._slots.count, *rest]))  # at the end some slots idle
+        return duration(max([(sum(rest) + mean * waiting) / self._room.count, *rest]))  # at the end some slots idle
 
 
 def percent(score: float | None) -> str:

@@ -25,7 +25,7 @@ def search(run: Run, results: Results) -> Outcome:
         return Outcome.COMPLETED
     hopeless: set[str] = set()
     done = {trial.trial_id: trial for trial in past}
-    with Progress(results, plan.slots, plan.name, run.console, run.tracker.problem) as progress:
+    with Progress(results, run.room, plan.name, run.console, run.tracker.problem) as progress:
         searcher = ArmSearcher(
             arms,
             plan.trials_per_arm,

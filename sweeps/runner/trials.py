@@ -22,6 +22,7 @@ from sweeps.runner.plan import Materials, Plan
 from sweeps.runner.progress import Progress
 from sweeps.runner.results import Outcome, Results, TrialRecord
 from sweeps.runner.resume import Past, PastTrial
+from sweeps.runner.room import Room
 from sweeps.runner.speed import cuts
 from sweeps.runner.stuck import StuckTrials
 from sweeps.runner.tracking import Tracker
@@ -44,6 +45,7 @@ class Run:
     tracker: Tracker
     interrupt: Interrupt
     console: Console
+    room: Room
     past: Past | None
     deadline: float  # by the monotonic clock; no trial starts after it
 
@@ -98,7 +100,7 @@ def run_trials(
     shutil.rmtree(plan.folder / RAY_FOLDER, ignore_errors=True)  # of an earlier run
     winner.tidy_left(plan, results.records(), peers)
     try:
-        _tuner(plan, searcher, scheduler, watcher, results.total).fit()
+        _tuner(run, searcher, scheduler, watcher, results.total).fit()
         if interrupt.reason:
             progress.say(f"The sweep stopped: {interrupt.reason}.")
             return Outcome.FAILED
@@ -113,7 +115,8 @@ def run_trials(
         shutil.rmtree(plan.folder / RAY_FOLDER, ignore_errors=True)
 
 
-def _tuner(plan: Plan, searcher: Searcher, scheduler: TrialScheduler | None, watcher: Watcher, total: int) -> tune.Tuner:
+def _tuner(run: Run, searcher: Searcher, scheduler: TrialScheduler | None, watcher: Watcher, total: int) -> tune.Tuner:
+    plan = run.plan
     # Tune gives trials an environment variable of PyTorch Lightning's. Ray then starts processes of their own for them, and
     # the workers that have imported torch stay idle: 5 to 10 s at the start of a sweep.
     class_cache.DEFAULT_ENV_VARS.clear()
@@ -124,15 +127,14 @@ def _tuner(plan: Plan, searcher: Searcher, scheduler: TrialScheduler | None, wat
             metric=SCORE,
             mode="max",
             num_samples=total,
-            search_alg=searcher,
+            search_alg=run.room.limit(searcher),
             scheduler=scheduler,
-            max_concurrent_trials=plan.slots.count,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
             name=RAY_FOLDER,
             storage_path=str(plan.folder),
-            callbacks=[watcher],
+            callbacks=[watcher, run.room],
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
             verbose=0,
         ),

@@ -1,4 +1,4 @@
-"""Two nodes on one machine: one dies in the middle of a sweep; and one that does not see the storage."""
+"""Several nodes on one machine: they die, are taken back, come too late, are shared by two sweeps, do not see the storage."""
 
 from __future__ import annotations
 
@@ -16,10 +16,18 @@ import pytest
 
 from benchmarks.audit import audit
 from tests.faults.conftest import Make
-from tests.faults.processes import MARK, NEW, PATIENCE_S, trial
+from tests.faults.processes import MARK, NEW, PATIENCE_S, Faulty, trial
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
+NO_RESTARTS = "    import sweeps.runner.trials as trials; trials.MAX_FAILURES = 0\n"
+LOGICAL_GPUS = """\
+    from trainables.compute import Compute
+    from sweeps.runner import finalists, launch, search
+    launch._common_compute = lambda plan: Compute(precision="fp32")
+    config = search.trial_config
+    search.trial_config = finalists.trial_config = lambda *given: {**config(*given), "device": "cpu"}
+"""
 OBJECTS = 80 * 2**20  # bytes of each node's object store, the least that Ray takes
 
 
@@ -51,6 +59,84 @@ def test_a_node_that_dies_in_the_middle_costs_no_trial(make: Make, cluster: Any)
         saved = sweep.saved(number)
         assert saved == sorted(saved), "a trial went back to an epoch before its last checkpoint"
         assert len(saved) - len(set(saved)) <= 1
+
+
+def test_the_drivers_node_dies_with_a_trial_on_it_and_the_sweep_is_resumed_on_the_others(make: Make, cluster: Any) -> None:
+    nodes = [cluster.add_node(num_cpus=1, object_store_memory=OBJECTS) for _ in range(2)]
+    sweep = make(slots=2)
+    sweep.start(3, "--address", cluster.address)
+    sweep.wait_for(lambda: sweep.epochs_of(0) and sweep.epochs_of(1))
+    sweep.kill()
+    cluster.remove_node(nodes[0], allow_graceful=False)
+    sweep.resume("--address", cluster.address)
+    assert sweep.ended() == 0, sweep.log
+    found = audit(sweep.folder, sweep.uri)
+    assert found["lost"] == 0, found
+    assert found["ended"] == {"completed": 3}
+
+
+def test_a_node_that_is_added_is_used(make: Make, cluster: Any) -> None:
+    cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
+    sweep = make()
+    sweep.start(4, "--address", cluster.address)
+    sweep.wait_for(lambda: sweep.epochs_of(0))
+    cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
+    assert sweep.ended() == 0, sweep.log
+    assert "The cluster has changed: 2 slots, 1 before." in sweep.log
+    assert most_at_once(sweep) == 2
+    assert audit(sweep.folder, sweep.uri)["ended"] == {"completed": 4}
+
+
+@pytest.mark.parametrize(("announced", "ended"), [(True, {"completed": 2}), (False, {"completed": 1, "failed": 1})])
+def test_a_spot_machine_that_is_taken_back_is_no_failure_of_its_trial(
+    make: Make, cluster: Any, announced: bool, ended: dict[str, int]
+) -> None:
+    from ray._raylet import GcsClient
+    from ray.core.generated import autoscaler_pb2
+
+    spot = cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
+    sweep = make()
+    put_before_main(sweep, NO_RESTARTS)
+    sweep.start(2, "--address", cluster.address)
+    sweep.wait_for(lambda: sweep.epochs_of(0))
+    cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
+    if announced:  # as autoscalers do when their cloud tells them
+        preempted = autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
+        deadline = int((time.time() + 60) * 1000)
+        accepted, why = GcsClient(address=cluster.address).drain_node(spot.node_id, preempted, "taken back", deadline)
+        assert accepted, why
+    cluster.remove_node(spot, allow_graceful=False)
+    assert sweep.ended() == 0, sweep.log
+    found = audit(sweep.folder, sweep.uri)
+    assert (found["trials lost"], found["ended"]) == (0, ended), found
+
+
+def test_two_sweeps_share_a_cluster_and_neither_takes_more_gpus_than_it_may(make: Make, cluster: Any, tmp_path: Path) -> None:
+    cluster.add_node(num_cpus=2, num_gpus=2, object_store_memory=OBJECTS)
+    both = [make(tmp_path / name, slots=2) for name in ("one", "two")]
+    for sweep in both:
+        put_before_main(sweep, LOGICAL_GPUS)
+        sweep.start(3, "--address", cluster.address, "--gpus", "1")
+    assert [sweep.ended() for sweep in both] == [0, 0], [sweep.log for sweep in both]
+    assert [audit(sweep.folder, sweep.uri)["ended"] for sweep in both] == [{"completed": 3}] * 2
+    assert [most_at_once(sweep) for sweep in both] == [1, 1]
+    assert most_at_once(*both) == 2, "one has waited for the other's end"
+
+
+def most_at_once(*sweeps: Faulty) -> int:
+    """Trials that ran at the same time, by the journals' clock."""
+    changes = []
+    for sweep in sweeps:
+        changes += [(event["time"], 1) for event in sweep.events if event["event"] == "trial"]
+        changes += [(event["time"], -1) for event in sweep.events if event["event"] == "end"]
+    running = [sum(change for _, change in sorted(changes)[: upto + 1]) for upto in range(len(changes))]
+    return max(running)
+
+
+def put_before_main(sweep: Faulty, lines: str) -> None:
+    text = sweep.study.read_text()
+    assert text.count("    main(SWEEP)") == 1
+    sweep.study.write_text(text.replace("    main(SWEEP)", f"{lines}    main(SWEEP)"))
 
 
 def test_a_node_that_does_not_see_the_storage_is_named_before_any_trial_starts(

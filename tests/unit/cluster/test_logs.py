@@ -9,7 +9,12 @@ from cluster.commandline import Refused
 from cluster.jobs import row
 from cluster.jobserver import Silent
 
-JOB = {"submission_id": "s", "status": "RUNNING", "metadata": {"study": "sweeps/x.py", "sweep": "s"}, "start_time": 60_000}
+JOB = {
+    "submission_id": "s",
+    "status": "RUNNING",
+    "metadata": {"study": "sweeps/x.py", "resume": "dvt submit sweeps/x.py -- --resume s"},
+    "start_time": 60_000,
+}
 
 
 class Server:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.resources import CPU_SLOTS_AT_MOST, Slots, cluster_slots, cpu_slots, gpu_slots
+from cluster.resources import CPU_SLOTS_AT_MOST, Slots, cluster_slots, cpu_slots, fitting, gpu_slots
 
 FRACTIONS = (0.01, 0.1, 0.25, 0.3, 0.34, 0.5, 0.6, 1.0)
 
@@ -71,3 +71,20 @@ def test_cost_and_words() -> None:
 def test_a_trial_fits_on_one_node(nodes: tuple[tuple[int, int], ...], gpus: int, share: float, count: int, cpus: int) -> None:
     slots = cluster_slots(nodes, gpus, share)
     assert (slots.count, slots.cpus) == (count, cpus)
+
+
+@pytest.mark.parametrize("nodes", [((4, 0),), ((2, 0), (6, 0)), ((8, 2), (3, 1)), ((16, 4), (16, 4), (5, 0))], ids=str)
+@pytest.mark.parametrize("fraction", [1.0, 0.5])
+def test_where_no_node_came_or_went_as_many_slots_fit_as_were_cut(nodes: tuple[tuple[int, int], ...], fraction: float) -> None:
+    gpus = sum(of_node for _, of_node in nodes)
+    slots = cluster_slots(nodes, gpus, fraction)
+    assert fitting(nodes, slots, None) == fitting(nodes, slots, gpus) == slots.count
+
+
+def test_a_node_that_was_added_holds_as_many_slots_as_it_has_gpus_and_cpus_for() -> None:
+    slots = cluster_slots(((8, 2),), 2, 1.0)
+    assert slots.cpus == 4
+    assert fitting(((8, 2), (8, 2)), slots, None) == 4
+    assert fitting(((8, 2), (6, 2)), slots, None) == 3, "its CPUs are enough for one"
+    assert fitting(((8, 2), (8, 2)), slots, 3) == 3
+    assert fitting((), slots, None) == 0

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from cluster import logs, submit
 from cluster import state as service
-from cluster import submit
-from cluster.commandline import Refused, answer
+from cluster.commandline import RESUME, Refused, answer
 from cluster.jobserver import JobServer
+from sweeps.runner.description import resume_command
 from tests.unit.cluster.test_state import STATE
 
 OWN = JobServer(address=STATE.dashboard, token_file=Path("/t"), state=STATE, token="5ecre7")
@@ -78,10 +79,22 @@ def test_a_job_is_on_record_without_the_token(monkeypatch: pytest.MonkeyPatch, t
     sent: dict[str, object] = {}
     monkeypatch.setattr(JobServer, "submit", lambda self, **record: sent.update(record))
     flags = submit._arguments(OWN, ["--arms", "resnet18/*"], "s")
-    submit._send(OWN, tmp_path / "x.zip", "s", Path("sweeps/x.py"), flags, "s")
+    submit._send(OWN, tmp_path / "x.zip", "s", Path("sweeps/x.py"), flags, "dvt submit …")
     assert sent["entrypoint"] == f"exec python sweeps/x.py --arms 'resnet18/*' {' '.join(flags[2:])}"
-    assert sent["variables"] == {"RAY_JOB_STOP_WAIT_TIME_S": "180", "DVT_CACHE_DIR": "/cache"}
+    assert sent["variables"] == {"RAY_JOB_STOP_WAIT_TIME_S": "180", "DVT_RESUME": "dvt submit …", "DVT_CACHE_DIR": "/cache"}
     assert "5ecre7" not in repr(sent)
+
+
+def test_a_job_says_what_goes_on_with_its_sweep_from_where_it_was_submitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Path("sweeps/x.py")
+    line = submit._resume_command(None, script, ["--preset", "demo"], "a sweep")
+    assert line == "dvt submit sweeps/x.py -- --resume 'a sweep'"
+    flags = ["--storage=/shared", "--gpus", "4"]
+    line = submit._resume_command("http://there:8265", script, flags, "s")
+    assert line == "dvt submit --address http://there:8265 sweeps/x.py -- --resume s --storage /shared"
+    monkeypatch.setenv(RESUME, line)
+    assert resume_command(None) == line  # type: ignore[arg-type]
+    assert logs.resume_command({"metadata": {"resume": line}}) == line
 
 
 def test_a_study_that_is_not_there_or_elsewhere_is_refused(

@@ -1,0 +1,61 @@
+"""How many trials run at once: on a cluster, nodes come and go while a sweep runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ray import tune
+from ray.tune.search import ConcurrencyLimiter, Searcher
+
+from cluster.resources import Slots, fitting
+from cluster.session import Nodes
+
+LOOKED_AT_EVERY_S = 5.0
+
+
+class Room(tune.Callback):
+    """Hands out no more trials than there are slots, and looks on a cluster how many there are now.
+
+    A node that was added is used at once where the sweep may use all there are; one that replaces a lost node always is.
+
+    Args:
+        slots: As they were cut when the sweep began.
+        gpus: GPUs that the sweep may use; None is all there are.
+        nodes: Gives the nodes as they are now; None where they stay as they are.
+        say: Shows a line.
+    """
+
+    def __init__(
+        self, slots: Slots, gpus: int | None, nodes: Callable[[], Nodes] | None = None, say: Callable[[str], None] = print
+    ) -> None:
+        self.count = slots.count
+        self._slots, self._gpus, self._nodes, self._say = slots, gpus, nodes, say
+        self._limiter: ConcurrencyLimiter | None = None
+        self._looked = time.monotonic()
+
+    def limit(self, searcher: Searcher) -> Searcher:
+        """A searcher that holds back while all slots are in use."""
+        self._limiter = ConcurrencyLimiter(searcher, max_concurrent=self.count)
+        return self._limiter
+
+    def look(self) -> None:
+        """Count the slots again. Without any, one trial is still handed out: what it asks for makes a cluster grow."""
+        if self._nodes is None:
+            return
+        count = max(1, fitting(self._nodes(), self._slots, self._gpus))
+        if count != self.count:
+            self._say(f"The cluster has changed: {count} slot{'s' if count > 1 else ''}, {self.count} before.")
+            self.count = count
+        if self._limiter:
+            self._limiter.max_concurrent = count
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Look every few seconds; Tune calls this several times a second."""
+        if time.monotonic() - self._looked >= LOOKED_AT_EVERY_S:
+            self._looked = time.monotonic()
+            self.look()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its callbacks for snapshots that nobody reads
