@@ -23,9 +23,9 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # "Downloading artifacts: 100%"
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for each run that ends on a server
-# MLflow's own, 7 retries and 120 s each, would keep the end of a sweep waiting for a dead server for minutes. Delivery retries
-# by itself, and looks first at what the server has; one more is for a connection that the server closed while it was idle.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+# MLflow's own, 7 retries and 120 s each, would keep the end of a sweep waiting for a dead server for minutes; and where the
+# answer was lost, a retry would make a second run. Delivery retries by itself, and looks first at what the server has.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 PROBE_SECONDS = 3.0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from sweeps.runner.tracking import prepare_store
+from tests.integration.postgres import Postgres
 
 ROOT = Path(__file__).parents[2]
 STUDY = ROOT / "sweeps" / "depth_vs_tricks.py"
@@ -74,3 +75,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(template: Path, tmp_path: Path) -> tuple[str, Path]:
     (tmp_path / "mlflow.db").write_bytes(template.read_bytes())
     return prepare_store(None, tmp_path), tmp_path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL for the session; each test makes its own database."""
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.delete()

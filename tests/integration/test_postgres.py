@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,16 +25,6 @@ print("ready", flush=True)
 sys.stdin.readline()
 prepare_store(sys.argv[1], Path())
 """
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.delete()
 
 
 def test_sweeps_that_are_the_first_of_a_database_make_its_tables_one_after_the_other(postgres: Postgres) -> None:

@@ -3,87 +3,28 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import signal
 import socket
-import sqlite3
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
 
-from cluster import state as service
 from cluster.listeners import listeners
 from cluster.parts import DASHBOARD, MLFLOW, gcs_address
 from cluster.processes import PROC
-from cluster.state import FOLDER, State
+from cluster.state import FOLDER
 from cluster.upkeep import processes
-from tests.integration.conftest import ROOT, environment
+from tests.integration.services import SMALL, Service, holds, wait
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-PATIENCE_S = 300.0
-SMALL = ("--preset", "demo", "--arms", "resnet18/plain")
 GCS_METHOD = "/ray.rpc.NodeInfoGcsService/GetAllNodeInfo"
-
-
-class Service:
-    """A service in folders of its own, and the commands that a user gives it."""
-
-    def __init__(self, place: Path, cache: str) -> None:
-        self.storage, self.home = place / "mlruns", place / "home"
-        self.environment: Mapping[str, str] = environment(**{FOLDER: str(self.home), "DVT_CACHE_DIR": cache})
-        self.ports = [str(port) for port in free_ports(2)]
-
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        program = [sys.executable, "-c", "from sweeps.runner.cli import dvt; dvt()", *arguments]
-        return subprocess.run(
-            program, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
-        )
-
-    def up(self) -> subprocess.CompletedProcess[str]:
-        ports = ("--dashboard-port", self.ports[0], "--mlflow-port", self.ports[1])
-        return self("service", "up", "--storage", str(self.storage), "--cpus", "2", "--gpus", "0", *ports)
-
-    def submit(self, *flags: str) -> str:
-        """Submit a sweep without following it; the job's name."""
-        done = self("submit", "sweeps/depth_vs_tricks.py", "--", *flags)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.split()[1]
-
-    @property
-    def state(self) -> State:
-        found = service.load()
-        assert found
-        return found
-
-    @property
-    def token(self) -> str:
-        return (self.home / "token").read_text()
-
-    def events(self, sweep: str, kind: str) -> list[dict[str, str]]:
-        try:
-            lines = (self.storage / "sweeps" / sweep / "trials.jsonl").read_text().splitlines(keepends=True)
-        except FileNotFoundError:
-            return []
-        events = [json.loads(line) for line in lines if line.endswith("\n")]
-        return [event for event in events if event["event"] == kind]
-
-    def records(self, sweep: str) -> list[tuple[str, str, str]]:
-        """Name, status and outcome of each of a sweep's runs, as MLflow's database has them."""
-        query = """select runs.name, runs.status, outcome.value from runs
-            join tags as sweep on sweep.run_uuid = runs.run_uuid and sweep.key = 'sweep.name' and sweep.value = ?
-            left join tags as outcome on outcome.run_uuid = runs.run_uuid and outcome.key = 'sweep.outcome'"""
-        with sqlite3.connect(self.storage / "mlflow.db") as database:
-            return database.execute(query, [sweep]).fetchall()
 
 
 @pytest.fixture(scope="module")
@@ -238,21 +179,6 @@ def test_down_stops_the_jobs_and_leaves_nothing(dvt: Service) -> None:
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
 
 
-def wait(happened: Callable[[], object], what: str, dvt: Service) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not happened():
-        assert time.monotonic() < deadline, f"no {what}\n{dvt('jobs').stdout}"
-        time.sleep(0.1)
-
-
-def free_ports(number: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
 def answer(url: str, token: str = "", method: str = "GET") -> int:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
@@ -282,10 +208,3 @@ def call(port: int, method: str) -> grpc.StatusCode:
         except grpc.RpcError as error:
             return error.code()
     return grpc.StatusCode.OK
-
-
-def holds(path: Path, what: bytes) -> bool:
-    try:
-        return what in path.read_bytes()
-    except OSError:
-        return False
