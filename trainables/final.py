@@ -21,7 +21,7 @@ from trainables.data.augment import plain_view
 from trainables.data.dataset import Dataset, Split
 from trainables.network import Network
 from trainables.recipe import INFERENCE_MS, LAYER_GROUPS, PARAMETERS, TEST_ACCURACY, TEST_LOSS
-from trainables.step import EVAL_BATCH_SIZE, Pixels, evaluate_batch
+from trainables.step import Pixels, evaluate_batch, in_batches
 
 
 def answer(
@@ -76,20 +76,15 @@ def _log_probabilities(
 ) -> tuple[Tensor, float]:
     """float32 `[N, classes]` on the CPU, and milliseconds an image."""
     pixels, parts, seconds = Pixels(split, device), [], []
-    size, done = EVAL_BATCH_SIZE[device.type], 0
-    while done < len(pixels):
-        samples = torch.arange(done, min(done + size, len(pixels)))
+
+    def timed(samples: Tensor) -> tuple[Tensor, float]:
         started = time.perf_counter()
-        try:
-            parts.append(evaluate_batch(network, plain_view(pixels.take(samples), image_size)).log_softmax(1).cpu())
-        except torch.OutOfMemoryError:
-            if size == 1:
-                raise
-            size //= 2
-            torch.cuda.empty_cache()
-            continue
-        seconds.append((time.perf_counter() - started) / len(samples))
-        done += len(samples)
+        part = evaluate_batch(network, plain_view(pixels.take(samples), image_size)).log_softmax(1).cpu()
+        return part, (time.perf_counter() - started) / len(samples)
+
+    for _, (part, took) in in_batches(timed, len(pixels), device):
+        parts.append(part)
+        seconds.append(took)
         alive()
     return torch.cat(parts), 1e3 * median(seconds)
 

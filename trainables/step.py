@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +19,8 @@ from trainables.prefix import Activations
 EVAL_BATCH_SIZE = {"cpu": 256, "cuda": 2048}
 SMALLEST_MICRO_BATCH = 4  # from 2, an odd batch leaves a piece of 1, on which BatchNorm raises at 1x1 positions
 RESIDENT_SHARE = 0.3  # of a GPU's free memory that one split's pixels may take
+
+Evaluated = TypeVar("Evaluated")
 
 
 class Pixels:
@@ -103,32 +107,58 @@ def evaluate(
         stored: The images' activations at the network's cut, where they are stored.
     """
     network.eval()
-    pixels = Pixels(split, device) if stored is None else None
+    if stored is None:
+        pixels = Pixels(split, device)
+
+        def logits_of(samples: Tensor) -> Tensor:
+            return evaluate_batch(network, plain_view(pixels.take(samples), image_size))
+
+    else:
+
+        def logits_of(samples: Tensor) -> Tensor:
+            return evaluate_batch(Tail(network), stored.take(samples))
+
     labels = torch.tensor(split.labels, device=device)
     loss_sum, correct = torch.zeros((), device=device), torch.zeros((), device=device)
-    size, done = EVAL_BATCH_SIZE[device.type], 0
-    while done < len(labels):
-        samples = torch.arange(done, min(done + size, len(labels)))
-        try:
-            if pixels is None:
-                assert stored is not None
-                logits = evaluate_batch(Tail(network), stored.take(samples))
-            else:
-                logits = evaluate_batch(network, plain_view(pixels.take(samples), image_size))
-        except torch.OutOfMemoryError:
-            if size == 1:
-                raise
-            size //= 2
-            torch.cuda.empty_cache()
-            continue
-        batch = labels[done : done + size]
-        loss_sum += F.cross_entropy(logits, batch, reduction="sum")
-        correct += (logits.argmax(1) == batch).sum()
-        done += size
+    for batch, logits in in_batches(logits_of, len(labels), device):
+        loss_sum += F.cross_entropy(logits, labels[batch], reduction="sum")
+        correct += (logits.argmax(1) == labels[batch]).sum()
     return {
         names.VAL_LOSS: loss_sum.item() / len(labels),
         names.VAL_ACCURACY: correct.item() / len(labels),
     }
+
+
+def in_batches(evaluate: Callable[[Tensor], Evaluated], images: int, device: torch.device) -> Iterator[tuple[slice, Evaluated]]:
+    """What a function says of all images of a split, in order, a batch at a time.
+
+    Where a GPU's memory does not hold a batch, it goes through in batches of half the size, as do those after it.
+
+    Args:
+        evaluate: Takes the numbers of a batch's images, int64 `[B]`, on the CPU.
+        images: Of the split.
+        device: Where; it decides the size of the first batch.
+
+    Yields:
+        Which images a batch holds, and what the function said of them.
+
+    Raises:
+        torch.OutOfMemoryError: Not even one image fits.
+    """
+    size, done = EVAL_BATCH_SIZE[device.type], 0
+    while done < images:
+        batch = slice(done, min(done + size, images))
+        try:
+            said = evaluate(torch.arange(batch.start, batch.stop))
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+        else:
+            yield batch, said
+            done = batch.stop
+            continue
+        size //= 2
+        torch.cuda.empty_cache()  # here, where the error no longer holds the batch that failed
 
 
 @torch.inference_mode()

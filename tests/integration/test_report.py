@@ -10,11 +10,12 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.integration.conftest import environment
-from tests.unit.sweeps.report.synthetic import make
+from benchmarks.synthetic_sweep import make
+from tests.integration.conftest import ROOT, environment
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
@@ -135,3 +136,23 @@ def test_two_sweeps_are_compared_on_a_page_that_draws(report: Path, tmp_path: Pa
     dom, console = browse(report.with_name("compare-two.html"), tmp_path)
     assert console == ""
     assert Places(dom).drawn == {"plot-compare"}
+
+
+def measured(*arguments: str, **changes: str) -> dict[str, Any]:
+    command = [sys.executable, str(ROOT / "benchmarks" / "report.py"), "--json", *arguments]
+    done = subprocess.run(command, env=environment(**changes), capture_output=True, text=True, timeout=110, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_the_page_of_more_than_200_trials_is_small_enough_to_send_and_is_painted() -> None:
+    found = measured("--seeds", "3")
+    assert found["trials"] > 200
+    assert 0 < found["mb"] < 6
+    assert (found["first_paint_s"] or 0) > 0 or found["skipped"]
+    assert bool(found["skipped"]) == (CHROMIUM is None)
+
+
+def test_without_a_browser_the_first_paint_is_left_out_and_it_is_said_why(tmp_path: Path) -> None:
+    found = measured("--trials", "2", "--seeds", "1", PATH=str(tmp_path))
+    assert (found["first_paint_s"], found["skipped"]) == (None, "first paint: no Chromium is installed")

@@ -2,18 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from trainables import checkpoint
 from trainables.backbones import build
+from trainables.compute import Compute
+from trainables.final import answer
 from trainables.network import Network
 from trainables.recipe import MICRO_BATCH, Recipe
 from trainables.stages import stages, start_stage
-from trainables.step import train_batch
+from trainables.step import EVAL_BATCH_SIZE, evaluate, in_batches, train_batch
 
+CPU = torch.device("cpu")
 Run = Callable[..., list[dict[str, Any]]]
 
 
@@ -80,16 +87,88 @@ def test_a_step_that_never_fits_fails_as_what_it_is(tiny: Recipe, run: Run, memo
     assert tried == [8, 4]
 
 
+@pytest.fixture
+def small_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
+    """Let an evaluation of more images than fit fail as on a GPU; the sizes that were tried are kept."""
+    logits = Network.logits
+
+    def of(images: int) -> list[int]:
+        tried: list[int] = []
+
+        def limited(self: Network, inputs: Tensor) -> Tensor:
+            tried.append(len(inputs))
+            if len(inputs) > images:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return logits(self, inputs)
+
+        monkeypatch.setattr(Network, "logits", limited)
+        return tried
+
+    return of
+
+
 def test_evaluation_that_does_not_fit_goes_through_in_smaller_batches(
-    tiny: Recipe, run: Run, monkeypatch: pytest.MonkeyPatch
+    tiny: Recipe, run: Run, small_gpu: Callable[[int], list[int]]
 ) -> None:
-    whole, logits = run(tiny), Network.logits
-
-    def limited(self: Network, inputs: Tensor) -> Tensor:
-        if len(inputs) > 16:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return logits(self, inputs)
-
-    monkeypatch.setattr(Network, "logits", limited)
+    whole = run(tiny)
+    small_gpu(16)
     for report, expected in zip(run(tiny), whole, strict=True):
         assert report == pytest.approx(expected, rel=1e-5)
+
+
+def test_validation_and_a_finalists_answer_in_smaller_batches_are_those_of_such_batches_from_the_start(
+    tiny: Recipe,
+    run: Run,
+    data: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    small_gpu: Callable[[int], list[int]],
+) -> None:
+    run(tiny, checkpoints=tmp_path)
+    best, val = checkpoint.best(tmp_path), data.split("val")
+    assert best
+    network, _, _ = checkpoint.load_best(best)
+    opened: Any = SimpleNamespace(split=lambda name: val)
+
+    def asked(name: str) -> tuple[dict[str, float], dict[str, Any]]:
+        answer(best, opened, CPU, Compute(), tmp_path / name)
+        with np.load(tmp_path / name) as arrays:
+            return evaluate(network, val, tiny.image_size, CPU), dict(arrays)
+
+    tried = small_gpu(16)
+    metrics, said = asked("halved.npz")
+    assert tried[:5] == [40, 40, 40, 32, 16]
+    monkeypatch.setitem(EVAL_BATCH_SIZE, "cpu", 16)
+    expected, reference = asked("plain.npz")
+    assert metrics == expected
+    assert said.keys() == reference.keys()
+    assert all(np.array_equal(said[name], reference[name]) for name in reference)
+
+
+@pytest.mark.parametrize(
+    ("images", "most", "sizes"), [(300, 1000, [256, 44]), (300, 64, [64] * 4 + [44]), (3, 1, [1, 1, 1]), (0, 9, [])]
+)
+def test_batches_hold_every_image_once_in_order_and_stay_as_small_as_they_had_to_become(
+    images: int, most: int, sizes: list[int]
+) -> None:
+    def told(samples: Tensor) -> list[int]:
+        if len(samples) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return samples.tolist()
+
+    found = list(in_batches(told, images, CPU))
+    assert [len(said) for _, said in found] == sizes
+    assert [image for _, said in found for image in said] == list(range(images))
+    assert all(said == list(range(images))[batch] for batch, said in found)
+
+
+def test_an_evaluation_of_which_no_image_fits_fails_as_what_it_is() -> None:
+    tried = []
+
+    def told(samples: Tensor) -> None:
+        tried.append(len(samples))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        list(in_batches(told, 5, CPU))
+    assert tried == [5, 5, 5, 5, 5, 5, 4, 2, 1]

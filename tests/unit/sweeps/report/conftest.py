@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.synthetic_sweep import make
 from sweeps.report.findings import Findings, find
 from sweeps.report.runs import read_run
-from tests.unit.sweeps.report.synthetic import make
 
 
 @pytest.fixture(scope="session")

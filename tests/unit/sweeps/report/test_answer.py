@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.synthetic_sweep import make
 from sweeps.report.answer import answer, equal_trials, luck, recipe_line, winners_luck
 from sweeps.report.findings import Findings, find
 from sweeps.report.formats import percent, points
 from sweeps.report.runs import read_run
-from tests.unit.sweeps.report.synthetic import make
 
 TWO = ("resnet18/plain", "resnet18/tricks")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.synthetic_sweep import make
 from sweeps.report.cautions import banner, cautions, resume_command
 from sweeps.report.findings import Findings, find
 from sweeps.report.runs import read_run
-from tests.unit.sweeps.report.synthetic import make
 
 ARMS = ("resnet18/plain", "resnet18/tricks")
 

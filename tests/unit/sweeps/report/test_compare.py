@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks.synthetic_sweep import make
 from sweeps.report.compare import answer, arms_table, cautions, comparison_page, differences, write_comparison
 from sweeps.report.findings import Findings, find
 from sweeps.report.runs import read_run
-from tests.unit.sweeps.report.synthetic import make
 
 ARMS = ("resnet18/plain", "resnet18/tricks")
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.synthetic_sweep import make
 from sweeps.report.finalists import Group, best_trial, champion_of, groups_of, paired
 from sweeps.report.runs import read_run
-from tests.unit.sweeps.report.synthetic import make
 
 ARMS = ("resnet18/plain", "resnet18/tricks")
 

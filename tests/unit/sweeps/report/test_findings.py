@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.synthetic_sweep import make
 from sweeps.report import effects
 from sweeps.report.findings import Findings, difference, find, interval
 from sweeps.report.runs import read_run
 from sweeps.report.variance import crossed, over_seeds
-from tests.unit.sweeps.report.synthetic import make
 
 
 def test_the_planted_effect_is_found_and_the_absent_one_is_not(found: Findings) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.synthetic_sweep import make
 from sweeps.report.blocks import Pictures, Plot, Table, Text
 from sweeps.report.findings import Findings, find
 from sweeps.report.mistakes import SIDE, confused_pairs, confusion, data_uri, thumbnail, worst
 from sweeps.report.runs import read_run
-from tests.unit.sweeps.report.synthetic import make
 from trainables.data import dataset
 
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.synthetic_sweep import make
 from sweeps.report.compare import comparison_page
 from sweeps.report.findings import find
 from sweeps.report.page import rendered, sweep_page
 from sweeps.report.runs import read_run
-from tests.unit.sweeps.report.synthetic import make
 
 JUNK = st.sampled_from([None, True, -1, 0, 3.7, 10**400, float("nan"), "", "</script>", [], ["x"], [[1]], {}, {"a": {"b": 1}}])
 

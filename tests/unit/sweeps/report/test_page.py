@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.synthetic_sweep import make
 from sweeps.report.findings import Findings
 from sweeps.report.page import rendered, safe_json, sweep_page, write
-from tests.unit.sweeps.report.synthetic import make
 
 NASTY = "</script><script>alert(1)</script>\"' & <img src=http://evil.example/x>\n${x} {{ 7*7 }} %{x} é"
 

@@ -10,13 +10,13 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from benchmarks.synthetic_sweep import make
 from sweeps.report import mistakes, plots_finalists, plots_search
 from sweeps.report.blocks import Block, Plot, Plots, Text
 from sweeps.report.figures import PALETTE, label
 from sweeps.report.findings import Findings, find
 from sweeps.report.page import safe_json
 from sweeps.report.runs import Run, read_run
-from tests.unit.sweeps.report.synthetic import make
 
 OF_RUN = [plots_search.isolation, plots_search.parallel, plots_search.schedulers, plots_search.more_trials]
 OF_FOUND = [plots_finalists.arms, plots_finalists.curves, plots_finalists.sizes, plots_finalists.cost, mistakes.confusion]

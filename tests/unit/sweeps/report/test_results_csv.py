@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pytest
 
+from benchmarks.synthetic_sweep import make
+from sweeps.report.finalists import mean
+from sweeps.report.findings import find
 from sweeps.report.results_csv import replaced, write_results
 from sweeps.report.runs import COLUMNS, read_run
 from trainables.recipe import Recipe
+
+PAGE = (Path(__file__).parents[4] / "docs" / "results.md").read_text()
 
 
 def test_the_file_holds_search_finalists_and_ablations_with_their_numbers(sweep: Path) -> None:
@@ -27,6 +35,30 @@ def test_the_file_holds_search_finalists_and_ablations_with_their_numbers(sweep:
 
 def test_each_column_says_what_it_holds() -> None:
     assert all(COLUMNS.values())
+
+
+def test_the_documentation_has_the_same_columns_in_the_same_order_with_the_same_meanings() -> None:
+    table = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", PAGE, re.M)
+    assert [(name, meaning) for name, _, meaning in table] == list(COLUMNS.items())
+    after = PAGE[PAGE.index("Then the fields") : PAGE.index("Mean and spread")]
+    assert re.findall(r"`(\w+)`", after) == list(Recipe.field_names())
+
+
+def test_the_documentations_example_gives_each_finalists_mean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = find(read_run(make(tmp_path / "mlruns", "NAME", trials=4, images=50, lost=("resnet18/plain/000/s1",))))
+    write_results(found.run)
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    assert len(code.splitlines()) == 3
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    means = names["runs"].groupby("group")["test_accuracy"].mean()
+    finalists = [group for group in found.groups if not group.without]
+    assert dict(means) == pytest.approx({group.name: mean(group.test("accuracy")) for group in finalists})
+    shown = capsys.readouterr().out
+    assert all(group.name in shown for group in finalists)
 
 
 def test_an_empty_sweep_gives_a_head_alone(tmp_path: Path) -> None:

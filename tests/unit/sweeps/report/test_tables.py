@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.synthetic_sweep import make
 from sweeps.report import tables
 from sweeps.report.blocks import Table
 from sweeps.report.findings import Findings, find
 from sweeps.report.runs import read_run
-from tests.unit.sweeps.report.synthetic import make
 
 ALL = [getattr(tables, name) for name in dir(tables) if name.endswith("_table")]
 
