@@ -105,17 +105,23 @@ def best_trial(run: Run, arm: str) -> str:
 
 
 def groups_of(run: Run, problems: list[str]) -> list[Group]:
-    """All recipes that were trained again, by arm; lines are added to `problems` for predictions that cannot be used."""
+    """All recipes that were trained again, by arm; lines are added to `problems` for predictions that cannot be used.
+
+    Seeds that the sweep no longer asks for are left out. Of arms that it no longer has, nothing is best or default.
+    """
     finalists = run.rows("finalist")
-    best = {arm: best_trial(run, arm) for arm in run.arms}
+    listed = run.described.get("arms")
+    arms = [arm for arm in run.arms if not isinstance(listed, list) or arm in listed]
+    best = {arm: best_trial(run, arm) for arm in arms}
     found: list[Group] = []
     order = {seed: at for at, seed in enumerate(whole_numbers(run.described.get("finalist_seeds")))}
+    finalists = finalists[finalists["seed"].isin(list(order))] if order else finalists
     for (without, arm, name), rows in finalists.groupby(["without", "arm", "group"], sort=False):
         ended = rows[rows["outcome"] == Outcome.COMPLETED.value]
         seeds = [_seed(run, row, problems) for row in records(ended)]
         seeds.sort(key=lambda seed: (order.get(seed.seed, len(order)), seed.seed))
-        kinds: set[Kind] = {"best"} if name == best[str(arm)] else set()
-        kinds |= {"default"} if name == trial_name(str(arm), 0) else set()
+        kinds: set[Kind] = {"best"} if name == best.get(str(arm)) else set()
+        kinds |= {"default"} if arm in best and name == trial_name(str(arm), 0) else set()
         fields = records(rows.drop(columns="seed"))[0]
         failed = rows[rows["outcome"].isin([Outcome.FAILED.value, Outcome.DIVERGED.value])]["trial_id"]
         found.append(

@@ -188,7 +188,12 @@ def _trials(events: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], 
     for event in events:
         trial_id = str(event.get("trial_id"))
         if event["event"] == "trial":
-            rows.setdefault(trial_id, _started(event))
+            row = _started(event)
+            known = rows.setdefault(trial_id, row)
+            changed = any(known.get(name) != row[name] for name in event["recipe"] if name in row)
+            if event["role"] == "finalist" and changed:  # as `sweeps.runner.resume.trials_of` has it
+                rows[trial_id] = row
+                epochs.pop(trial_id, None)
         elif trial_id not in rows:
             continue
         elif event["event"] == "epochs":

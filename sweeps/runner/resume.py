@@ -106,7 +106,10 @@ def trials_of(events: Iterable[Mapping[str, Any]]) -> tuple[PastTrial, ...]:
             case "trial":
                 fields = {name: event[name] for name in ("trial_id", "arm", "number", "sample", "recipe")}
                 fields |= {name: event[name] for name in ("role", "group", "without") if name in event}
-                found.setdefault(event["trial_id"], PastTrial(**fields))
+                trial = PastTrial(**fields)
+                known = found.setdefault(event["trial_id"], trial)
+                if trial.role == "finalist" and known.recipe != trial.recipe:  # the study has changed, and that was accepted
+                    found[event["trial_id"]] = trial
             case "epochs":
                 trial = found[event["trial_id"]]
                 done = trial.epochs[-1][EPOCH] if trial.epochs else 0

@@ -156,3 +156,41 @@ def test_where_means_are_equal_both_name_the_first_arm_and_trial(
     sweep.search([(name, ("completed", score)) for score in searched for name in ("ant", "zebra")])
     sweep.finalists()
     assert_same(sweep, folder)
+
+
+def test_seeds_that_are_no_longer_asked_for_do_not_count(folder: Path) -> None:
+    sweep = Played(3, [])
+    sweep.search([("ant", ("completed", 0.5)), ("zebra", ("completed", 0.5))])
+    sweep._fates = iter([("completed", 0.6)] * 9)
+    sweep.finalists()
+    sweep.seeds, sweep._fates = 2, iter([("completed", 0.9)] * 2)
+    sweep.search([("ant", ("completed", 0.8))])
+    sweep.finalists()
+    assert sweep.shipped()[0].group == "ant/001"
+    assert_same(sweep, folder)
+
+
+def test_an_arm_that_the_study_no_longer_has_is_no_champion(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = Played(2, [("completed", score) for score in (0.5, 0.9, 0.6)] * 2)
+    sweep.search([("ant", ("completed", 0.5)), ("zebra", ("completed", 0.5))])
+    sweep.finalists()
+    gone = sweep.shipped()[0].arm
+    left = tuple(arm for arm in ARMS if arm.name != gone)
+    monkeypatch.setitem(globals(), "ARMS", left)
+    monkeypatch.setitem(globals(), "NAMES", [arm.name for arm in left])
+    sweep.finalists()
+    assert sweep.shipped()[0].arm != gone
+    assert_same(sweep, folder)
+
+
+def test_a_finalist_whose_recipe_was_changed_is_what_came_of_the_new_one(folder: Path) -> None:
+    recipe, name = ARMS[1].recipe({}), "still/000/s0"
+    sweep = Played(1, [])
+    for rate, score in ((1e-3, 0.9), (1e-2, 0.7)):
+        more = {"group": "still/000", "without": ""}
+        sweep._run(("completed", score), name, "still", 0, replace(recipe, stage2_lr=rate), role="finalist", **more)
+    (past,) = sweep._past("finalist")
+    assert (past.recipe["stage2_lr"], [epoch[SCORE] for epoch in past.epochs], past.end["score"]) == (1e-2, [0.7, 0.7], 0.7)
+    shown = named(sweep, folder)
+    assert shown
+    assert (shown.recipe["stage2_lr"], shown.score) == (1e-2, 0.7)
