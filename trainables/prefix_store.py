@@ -50,7 +50,7 @@ class PrefixStore:
 
     Args:
         folder: Where the entries are, made when needed.
-        sweep: Name of the current sweep, whose entries this store never evicts.
+        sweep: Name of the current sweep, whose entries this store never evicts; `name@part` means those of one part of it.
         share: Of free disk and what the entries hold, what all entries may take together.
 
     Raises:
@@ -60,8 +60,8 @@ class PrefixStore:
     def __init__(self, folder: Path, *, sweep: str, share: float = 0.3) -> None:
         if not 0 < share <= 1:
             raise ValueError(f"share must be more than 0 and at most 1, but got {share!r}.")
-        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", sweep):
-            raise ValueError(f"sweep must be letters, digits, '.', '_' and '-', not starting with '.', but got {sweep!r}.")
+        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._@-]*", sweep):
+            raise ValueError(f"sweep must be letters, digits, '.', '_', '-' and '@', not starting with '.', but got {sweep!r}.")
         self._folder, self._sweep, self._share = folder.absolute(), sweep, share
 
     def open(self, view: View, cut: str) -> Array | None:

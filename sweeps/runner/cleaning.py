@@ -169,8 +169,9 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _users(entry: Path) -> set[str]:
+    """Sweeps that have used an entry; a finalist's seed leaves `sweep@s0`."""
     with suppress(OSError):
-        return {mark.name for mark in (entry / "sweeps").iterdir()}
+        return {mark.name.partition("@")[0] for mark in (entry / "sweeps").iterdir()}
     return set()
 
 

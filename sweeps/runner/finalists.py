@@ -16,6 +16,7 @@ from search_spaces.space import Arm
 from sweeps.runner import winner
 from sweeps.runner.progress import Progress
 from sweeps.runner.results import Outcome, Results, TrialRecord, best, default, rank, trial_name
+from sweeps.runner.resume import PastTrial
 from sweeps.runner.search import replay
 from sweeps.runner.trials import Run, run_trials, trial_config
 from trainables import recipe as names
@@ -110,40 +111,43 @@ def mean_score(records: Sequence[TrialRecord]) -> float:
 
 
 def _train(run: Run, groups: Sequence[Group], finals: Results) -> Outcome:
-    plan, past = run.plan, {trial.trial_id: trial for trial in run.earlier("finalist")}
-    wanted = [  # a seed of each group in turn
-        (f"{group.name}/s{index}", replace(group, recipe=replace(group.recipe, seed=seed)))
-        for index, seed in enumerate(plan.finalist_seeds)
-        for group in groups
-    ]
-    finals.expect(Counter(group.arm for _, group in wanted))
-    for name, group in wanted:
-        if name in past and past[name].recipe != group.recipe.as_dict():  # the study has changed, and that was accepted
-            del past[name]
-            shutil.rmtree(winner.checkpoint_folder(plan, name), ignore_errors=True)
-    replay(finals, tuple(past[name] for name, _ in wanted if name in past))
-    run.tracker.finalists_chosen([name for name, _ in wanted])
+    wanted = _seeds_of(groups, run.plan.finalist_seeds)
+    finals.expect(Counter(seed.arm for seed in wanted.values()))
+    past = _unchanged(run, wanted)
+    replay(finals, tuple(past[name] for name in wanted if name in past))
+    run.tracker.finalists_chosen(list(wanted))
     over = {record.trial_id for record in finals.ended()}
-    left = [turn for turn in wanted if turn[0] not in over]
-    left.sort(key=lambda turn: turn[0] not in past)  # those that began come first
+    left = [name for name in wanted if name not in over]
+    left.sort(key=lambda name: name not in past)  # those that began come first
     if not left or run.over():
         return Outcome.COMPLETED
     sharing = Counter(_views(group.recipe) for group in groups)
+    configs = partial(_config, run, past, sharing)
+    return _run(run, finals, {name: wanted[name] for name in left}, configs)
+
+
+def _seeds_of(groups: Sequence[Group], seeds: Sequence[int]) -> dict[str, Group]:
+    """By name what is to be trained: a seed of each group in turn."""
+    return {
+        f"{group.name}/s{index}": replace(group, recipe=replace(group.recipe, seed=seed))
+        for index, seed in enumerate(seeds)
+        for group in groups
+    }
+
+
+def _unchanged(run: Run, wanted: Mapping[str, Group]) -> dict[str, PastTrial]:
+    """What an earlier run left of finalists, but for those whose recipe is another now: the study's change was accepted."""
+    past = {trial.trial_id: trial for trial in run.earlier("finalist")}
+    for name, seed in wanted.items():
+        if name in past and past[name].recipe != seed.recipe.as_dict():
+            del past[name]
+            shutil.rmtree(winner.checkpoint_folder(run.plan, name), ignore_errors=True)
+    return past
+
+
+def _run(run: Run, finals: Results, left: Mapping[str, Group], config: Callable[[str, Group], dict[str, Any]]) -> Outcome:
     hopeless: set[str] = set()
-    with Progress(finals, plan.slots, plan.name, run.console, run.tracker.problem, what="finalists") as progress:
-
-        def config(name: str, group: Group) -> dict[str, Any]:
-            plain = trial_config(run, past, name, group.arm, group.number, group.recipe)
-            return {
-                **plain,
-                "role": "finalist",
-                "group": group.name,
-                "without": group.without,
-                "predictions": str(plan.folder / "predictions" / f"{name.replace('/', '-')}.npz"),
-                "shared": {**plain["shared"], "views": sharing[_views(group.recipe)] > 1},
-                "sample": {},
-            }
-
+    with Progress(finals, run.room, run.plan.name, run.console, run.tracker.problem, what="finalists") as progress:
         return run_trials(
             run,
             finals,
@@ -152,8 +156,25 @@ def _train(run: Run, groups: Sequence[Group], finals: Results) -> Outcome:
             None,
             hopeless=hopeless,
             peers=lambda record: [other for other in finals.ended(record.arm) if other.group == record.group],
-            log=partial(_log, progress) if plan.study.log_epochs else lambda record, epoch: None,
+            log=partial(_log, progress) if run.plan.study.log_epochs else lambda record, epoch: None,
         )
+
+
+def _config(
+    run: Run, past: Mapping[str, PastTrial], sharing: Mapping[tuple[Any, ...], int], name: str, seed: Group
+) -> dict[str, Any]:
+    """What a worker is sent. The stored activations of a seed give way to those of the next, as the search's do to all."""
+    plan, plain = run.plan, trial_config(run, past, name, seed.arm, seed.number, seed.recipe)
+    views, mark = sharing.get(_views(seed.recipe), 0) > 1, f"{plan.name}@{name.rpartition('/')[2]}"
+    return {
+        **plain,
+        "role": "finalist",
+        "group": seed.name,
+        "without": seed.without,
+        "predictions": str(plan.folder / "predictions" / f"{name.replace('/', '-')}.npz"),
+        "shared": {**plain["shared"], "views": views, "sweep": mark},
+        "sample": {},
+    }
 
 
 def _views(recipe: Recipe) -> tuple[Any, ...]:
@@ -175,14 +196,14 @@ class _Queue(Searcher):
 
     def __init__(
         self,
-        left: Sequence[tuple[str, Group]],
+        left: Mapping[str, Group],
         config: Callable[[str, Group], dict[str, Any]],
         *,
         stop: Callable[[], bool],
         skip: Callable[[str], bool],
     ) -> None:
         super().__init__(metric=names.SCORE, mode="max")
-        self._left, self._config, self._stop, self._skip = iter(left), config, stop, skip
+        self._left, self._config, self._stop, self._skip = iter(left.items()), config, stop, skip
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # Ray's hint leaves FINISHED out
         """The next finalist's config."""

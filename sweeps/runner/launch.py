@@ -65,7 +65,7 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
             raise Refused([*lines, "The sweep is no longer what it was: pass --accept-changes to go on all the same."])
         if plan.options.address == "local":  # before MLflow makes its tables, so that the workers' imports run beside that
             cpus = plan.slots.count * plan.slots.cpus
-            preload = "trainables.ray_trial" if cpus <= PRELOADED_AT_MOST else ""
+            preload = "trainables.preload" if cpus <= PRELOADED_AT_MOST else ""
             _enter(stack, plan, cpus=cpus, gpus=plan.slots.whole_gpus, preload=preload)
         uri = uri or _prepare_store(plan)
         for note in materials.data.notes:

@@ -1,16 +1,20 @@
-"""What the tests of faults share: a cache, a store with tables, and one sweep to which nothing happened."""
+"""What the tests of faults share: a cache, a store with tables, one sweep to which nothing happened, and the stories."""
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from sweeps.runner.tracking import prepare_store
 from tests.faults.processes import Faulty, end_all, environment
+from tests.faults.stories import AT_ONCE, Story, Told
 
 Make = Callable[..., Faulty]
 
@@ -30,28 +34,52 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory, template: Path, cache: Path) -> Iterator[Faulty]:
-    """A sweep of three trials that ran from its start to its end; only to be read."""
-    mark = uuid.uuid4().hex
-    sweep = _made(tmp_path_factory.mktemp("whole") / "runs", template, cache, mark)
-    sweep.start(3)
-    assert sweep.ended() == 0, sweep.log
-    yield sweep
-    end_all(mark)
+    """A sweep of three trials and their finalists to which nothing happens. It runs beside the test: wait for its end."""
+    with _making(tmp_path_factory.mktemp("whole"), template, cache) as make:
+        sweep = make()
+        sweep.start(3)
+        yield sweep
 
 
 @pytest.fixture
 def make(tmp_path: Path, template: Path, cache: Path) -> Iterator[Make]:
     """Makes a sweep of the test's own, whose processes all end with the test."""
+    with _making(tmp_path, template, cache) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def told(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, template: Path, cache: Path
+) -> Iterator[Told]:
+    """All stories that were chosen for this run, by what tells them; the longest begin first."""
+
+    def tell(story: Story, folder: Path, shared: dict[str, Faulty]) -> None:
+        with _making(folder, template, cache) as make:
+            story(**{name: {"make": make, "tmp_path": folder, **shared}[name] for name in inspect.signature(story).parameters})
+
+    found = [item.obj.story for item in request.session.items if hasattr(getattr(item, "obj", None), "story")]
+    long = [story for story in found if "whole" in inspect.signature(story).parameters]
+    shared = {"whole": request.getfixturevalue("whole")} if long else {}
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        ordered = [*long, *(story for story in found if story not in long)]
+        yield {story: pool.submit(tell, story, tmp_path_factory.mktemp("story"), shared) for story in ordered}
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _making(folder: Path, template: Path, cache: Path) -> Iterator[Make]:
     mark = uuid.uuid4().hex
 
-    def made(storage: Path | None = None, *, cache: Path = cache, slots: int = 1) -> Faulty:
-        return _made(storage or tmp_path / "runs", template, cache, mark, slots=slots)
+    def made(storage: Path | None = None, *, cache: Path = cache, slots: int = 1, finalist_seeds: int = 1) -> Faulty:
+        storage = storage or folder / "runs"
+        sweep = Faulty(storage, "hurt", environment(cache, mark), slots=slots, finalist_seeds=finalist_seeds)
+        shutil.copyfile(template, storage / "mlflow.db")
+        return sweep
 
-    yield made
-    end_all(mark)
-
-
-def _made(storage: Path, template: Path, cache: Path, mark: str, *, slots: int = 1) -> Faulty:
-    sweep = Faulty(storage, "hurt", environment(cache, mark), slots=slots)
-    shutil.copyfile(template, storage / "mlflow.db")
-    return sweep
+    try:
+        yield made
+    finally:
+        end_all(mark)

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.audit import audit
 from tests.faults.conftest import Make
 from tests.faults.processes import Faulty, write_study
+from tests.faults.stories import story
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -22,7 +23,9 @@ TIMES = ("wall_seconds", "device_seconds", "inference_ms")
 
 
 def same_results(one: Faulty, other: Faulty) -> None:
-    """But for the time that trials took."""
+    """But for the time that trials took; waits for their ends."""
+    for sweep in (one, other):
+        assert sweep.ended() == 0, sweep.log
 
     def rows(sweep: Faulty) -> list[dict[str, str]]:
         with (sweep.folder / "results.csv").open() as file:
@@ -31,6 +34,7 @@ def same_results(one: Faulty, other: Faulty) -> None:
     assert rows(one) == rows(other)
 
 
+@story
 def test_a_sweep_interrupted_five_times_ends_with_the_results_of_one_that_never_was(make: Make, whole: Faulty) -> None:
     sweep = make()
     sweep.start(3)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.timeout(900)
 
 
 def test_a_driver_that_is_killed_in_a_trial_is_resumed_and_nothing_is_lost(make: Make) -> None:
-    sweep = make()
+    sweep = make(finalist_seeds=0)
     sweep.start(2)
     sweep.wait_for(lambda: len(sweep.epochs_of(0)) >= 3)
     sweep.kill()

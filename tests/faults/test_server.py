@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,14 @@ from benchmarks.audit import audit
 from benchmarks.mlflow_server import Server
 from tests.faults.conftest import Make
 from tests.faults.processes import EPOCHS, NEW, trial
+from tests.faults.stories import story
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
+@story
 def test_a_server_that_is_down_at_the_start_is_refused_and_leaves_nothing(make: Make, tmp_path: Path) -> None:
-    sweep = make()
+    sweep = make(finalist_seeds=0)
     nobody = Server(tmp_path / "server").address
     done = sweep.command(*NEW, "1", "--name", sweep.name, "--tracking-uri", nobody)
     assert (done.code, done.err.count("\n")) == (2, 1), done
@@ -26,16 +30,20 @@ def test_a_server_that_is_down_at_the_start_is_refused_and_leaves_nothing(make: 
     assert not sweep.folder.exists()
 
 
+@story
 def test_a_server_that_comes_back_has_all_in_order_and_one_that_stays_away_gets_it_later(make: Make, tmp_path: Path) -> None:
-    sweep = make()
+    sweep = make(finalist_seeds=0)
     with Server(tmp_path / "server") as server:
         sweep.start(3, "--tracking-uri", server.address)
         sweep.wait_for(lambda: len(sweep.epochs_of(0)) >= 2)
         server.kill()
         sweep.wait_for(lambda: sweep.epochs_of(1))
+        worker = sweep.worker_of(1)
+        os.kill(worker, signal.SIGSTOP)  # so that the sweep does not end before the server has gone again
         server.start()
         sweep.wait_for(lambda: _steps(server.address, 0) == list(range(1, EPOCHS + 1)))
         server.kill()  # for good
+        os.kill(worker, signal.SIGCONT)
         assert sweep.ended() == 0, sweep.log
         assert "not in MLflow yet" in sweep.log
         assert f"`dvt sync {sweep.name}` delivers them" in sweep.log

@@ -98,6 +98,22 @@ def test_what_this_sweep_made_or_read_is_never_evicted(folder: Path) -> None:
     assert there(new) == [0, 2, 3]
 
 
+def test_a_part_of_a_sweep_evicts_what_only_other_parts_of_it_used(folder: Path) -> None:
+    search, first, second = of(folder, "night"), of(folder, "night@s0"), of(folder, "night@s1")
+    for epoch in range(5):
+        assert fill(search, epoch, fc=2000) == "filled"
+    assert fill(search, 5, fc=2000) == "full"
+    array = first.open({"epoch": 0}, "fc")
+    assert array is not None
+    for epoch in range(5, 9):
+        assert fill(first, epoch, fc=2000) == "filled"
+    assert there(first) == [0, 5, 6, 7, 8]
+    assert fill(first, 9, fc=2000) == "full"
+    assert fill(second, 9, fc=10_000) == "filled"
+    assert there(second) == [9]
+    np.testing.assert_array_equal(array, 0)  # who reads it keeps it
+
+
 def test_of_several_cuts_the_smallest_are_written(folder: Path) -> None:
     store = of(folder, "new")
     assert fill(store, 0, layer3=9000, fc=1000, layer4=4000) == "full"

@@ -105,7 +105,7 @@ def test_the_cache_may_be_elsewhere(clean: Clean, tmp_path: Path, monkeypatch: p
 
 def test_a_running_sweep_keeps_the_cache_but_for_activations_of_others(clean: Clean, tmp_path: Path) -> None:
     running = ended(tmp_path, "running")
-    cache = cached(tmp_path / "cache", aa=["one"], bb=["one", "running"], cc=["running"])
+    cache = cached(tmp_path / "cache", aa=["one@s1"], bb=["one", "running"], cc=["running@s0"])
     (cache / "prefix" / ".half.tmp").mkdir()
     before = names(cache)
     with driver(running):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
 from search_spaces.depth_vs_tricks import SPACE
 from search_spaces.space import SearchSpace
+from sweeps.runner import finalists
 from sweeps.runner.finalists import Group, ablations, champion, chosen
 from sweeps.runner.plan import finalist_seeds
 from sweeps.runner.results import Outcome, Results, TrialRecord, trial_name
@@ -102,3 +107,33 @@ def test_finalists_have_seeds_of_their_own() -> None:
     assert finalist_seeds(3, 5) == seeds[:5]
     assert not set(seeds) & set(finalist_seeds(4, 10))
     Group(name="g", arm="a", number=0, recipe=replace(Recipe(), seed=seeds[0]))
+
+
+def test_activations_of_a_seed_are_kept_for_all_groups_of_that_seed_and_for_no_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sent: dict[str, Any] = {}
+
+    def run_trials(run: Any, finals: Results, progress: Any, queue: Any, *rest: Any, **more: Any) -> Outcome:
+        while isinstance(config := queue.suggest(""), dict):
+            sent[config["trial_id"]] = config
+        return Outcome.COMPLETED
+
+    def trial_config(run: Any, past: Any, name: str, *rest: Any) -> dict[str, Any]:
+        return {"trial_id": name, "shared": {"folder": "prefix", "sweep": "night", "views": True}}
+
+    monkeypatch.setattr(finalists, "run_trials", run_trials)
+    monkeypatch.setattr(finalists, "trial_config", trial_config)
+    monkeypatch.setattr(finalists, "Progress", MagicMock())
+    study, options = SimpleNamespace(log_epochs=False), SimpleNamespace(ablate=False)
+    plan = SimpleNamespace(arms=ARMS, finalist_seeds=(7, 8), name="night", folder=tmp_path, study=study, options=options)
+    run: Any = MagicMock(plan=plan, earlier=lambda role: (), over=lambda: False)
+    finalists.finalists(run, searched(plain=[0.5, 0.7], tricks=[0.9]))
+    assert [(name, config["shared"]["sweep"], config["shared"]["views"]) for name, config in sent.items()] == [
+        ("resnet18/plain/001/s0", "night@s0", True),
+        ("resnet18/plain/000/s0", "night@s0", True),
+        ("resnet18/tricks/000/s0", "night@s0", False),
+        ("resnet18/plain/001/s1", "night@s1", True),
+        ("resnet18/plain/000/s1", "night@s1", True),
+        ("resnet18/tricks/000/s1", "night@s1", False),
+    ]
