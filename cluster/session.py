@@ -23,7 +23,7 @@ SETTINGS = {
     # Ray's monitor kills workers with an error that makes Tune end the whole sweep. Without it the kernel kills one, which Tune
     # takes for what it is: a failed worker, whose trial starts again from its last epoch.
     "RAY_memory_monitor_refresh_ms": "0",
-    # A first trial's place takes the CPUs, and Ray ends workers that idle for 1 s without: the one that has imported torch for it.
+    # The first trial's place takes the CPUs, and Ray ends workers that idle without one for 1 s: those that have imported torch.
     "RAY_idle_worker_killing_time_threshold_ms": "30000",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
