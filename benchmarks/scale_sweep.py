@@ -106,6 +106,7 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
     from sweeps.runner.journal import Journal, read
     from sweeps.runner.results import Results
     from sweeps.runner.resume import trials_of
+    from sweeps.runner.room import Room
     from sweeps.runner.scheduler import ArmScheduler
     from sweeps.runner.searcher import ArmSearcher
     from sweeps.runner.stuck import StuckTrials
@@ -134,10 +135,12 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
         return {**own, "checkpoints": str(folder / "checkpoints" / trial_id.replace("/", "-")), **SAME}
 
     memory: list[float] = []
+    places = Slots(count=slots, cpus=1, gpus=0.0, device="cpu")
+    room = Room(places, None)
     watcher = timed(Watcher)(
         results,
         tracker,
-        Slots(count=slots, cpus=1, gpus=0.0, device="cpu"),
+        places,
         say=lambda _: memory.append(rss_mib()),
         interrupted=lambda: False,
         tidy=lambda record: None,
@@ -152,15 +155,14 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
             metric=SCORE,
             mode="max",
             num_samples=results.total,
-            search_alg=timed(ArmSearcher)(arms, per_arm, 0, config),
+            search_alg=room.limit(timed(ArmSearcher)(arms, per_arm, 0, config)),
             scheduler=timed(ArmScheduler)(arms, reports),
-            max_concurrent_trials=slots,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
             name="ray",
             storage_path=str(folder),
-            callbacks=[watcher],
+            callbacks=[watcher, room],
             failure_config=tune.FailureConfig(max_failures=5),
             verbose=0,
         ),

@@ -14,6 +14,9 @@ from cluster import state as service
 from cluster.commandline import Refused
 from cluster.mlflow_gate import NAME
 
+SECRETS = ("pass", "pwd", "token", "secret", "key", "credential", "auth", "signature", "odbc_connect")
+"""In names of a query's parts, of an address: what follows is not shown and not written down."""
+
 CHOSEN = "MLFLOW_TRACKING_AUTH"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import click
 
@@ -17,6 +17,7 @@ from cluster import state as service
 from cluster.commandline import CONTEXT, Refused, answer, whole
 from cluster.jobserver import ENDED, find
 from cluster.listeners import listeners
+from cluster.mlflow_login import SECRETS
 from cluster.processes import PROC
 from cluster.session import local_cpus
 from cluster.state import Part, State
@@ -160,7 +161,8 @@ def _wanted(given: dict[str, str | None], uri: str, before: State | None) -> Sta
 def _written(uri: str) -> str:
     """A database's address, unless it holds a password: that is written down nowhere."""
     where = urlsplit(uri)
-    return "" if where.password or "pass" in where.query.lower() else uri
+    names = [name.lower() for name, _ in parse_qsl(where.query, keep_blank_values=True)]
+    return "" if where.password or any(word in name for name in names for word in SECRETS) else uri
 
 
 def _say_where(state: State, jobs: str = "", tracks: str = "") -> None:

@@ -23,9 +23,10 @@ SETTINGS = {
     # Ray's monitor kills workers with an error that makes Tune end the whole sweep. Without it the kernel kills one, which Tune
     # takes for what it is: a failed worker, whose trial starts again from its last epoch.
     "RAY_memory_monitor_refresh_ms": "0",
-    # The first trial's place takes the CPUs, and Ray ends workers that idle without one for 1 s: those that have imported torch.
+    # The first trial's place takes the CPUs, after 1 s Ray ends workers that have none: those that have imported torch.
     "RAY_idle_worker_killing_time_threshold_ms": "30000",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1024",  # `sweeps.runner.room` bounds them, by what a cluster has grown to
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep has its own
@@ -99,17 +100,17 @@ def session(address: str, *, cpus: int, gpus: int, preload: str = "") -> Iterato
         reason = " ".join(str(error).split())[:300]
         raise SessionError(f"Ray must start or answer at --address {address!r}, but does not: {reason}") from error
     try:
-        yield nodes()
+        yield tuple(nodes().values())
     finally:
         ray.shutdown()
 
 
-def nodes() -> Nodes:
-    """The nodes of the Ray that was started or joined, as they are now."""
+def nodes() -> dict[str, tuple[int, int]]:
+    """CPUs and GPUs of each node of the Ray that was started or joined, as they are now, by Ray's id of the node."""
     import ray
 
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return tuple((int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in alive)
+    alive = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+    return {name: (int(has.get("CPU", 0)), int(has.get("GPU", 0))) for name, has in alive.items()}
 
 
 def end_process(node_id: str, pid: int) -> None:

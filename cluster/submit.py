@@ -21,6 +21,7 @@ from cluster.jobserver import JobServer, find
 from cluster.upkeep import STOP_WITHIN_S
 
 ROOT = Path(__file__).parents[1]
+_NOT_DESCRIBED = ("--gpus", "--gpus-per-trial", "--stuck-after")
 _PATHS = ("--data", "--weights")
 _STUDY_VARIABLES = ("DVT_CACHE_DIR", "DVT_CACHE_SHARE", "DVT_REPORT_EVERY")
 _CHECK = "sweeps.runner.checking"
@@ -145,11 +146,12 @@ def _whole(path: str) -> Path:
 
 
 def _resume_command(address: str | None, script: Path, given: Sequence[str], sweep: str) -> str:
-    """What a person types to go on with the sweep. The rest of the flags is written down with it."""
+    """What a person types to go on with the sweep; the flags that it lacks are in the sweep's own description."""
     where = ["--address", address] if address else []
-    storage = value_of("--storage", given)
-    there = ["--storage", str(_whole(storage))] if storage else []
-    return shlex.join(["dvt", "submit", *where, script.as_posix(), "--", "--resume", sweep, *there])
+    kept = [word for flag in _NOT_DESCRIBED if (value := value_of(flag, given)) for word in (flag, value)]
+    if storage := value_of("--storage", given):
+        kept += ["--storage", str(_whole(storage))]
+    return shlex.join(["dvt", "submit", *where, script.as_posix(), "--", "--resume", sweep, *kept])
 
 
 def _send(server: JobServer, archive: Path, name: str, script: Path, arguments: Sequence[str], resume: str) -> None:

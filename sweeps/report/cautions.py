@@ -37,7 +37,9 @@ def cautions(found: Findings) -> list[str]:
 
 
 def resume_command(run: Run) -> str:
-    """What goes on with the sweep, from where it was started."""
+    """What goes on with the sweep, from where it was started or submitted."""
+    if submitted := run.text("submitted"):
+        return submitted
     words = _words(run.text("command"))
     study = words[1] if len(words) > 1 and words[1].endswith(".py") else f"sweeps/{run.text('study')}.py"
     storage = run.folder.absolute().parents[1]
@@ -80,7 +82,7 @@ def _finalists(found: Findings) -> Iterator[str]:
     if found.tested and found.seeds < most:
         yield f"Arms are compared over the {seeds(found.seeds)} that all of them have."
     if found.champion:
-        missing = [arm for arm in found.run.arms if arm not in found.best]
+        missing = [arm for arm in found.run.compared if arm not in found.best]
         if missing:
             yield f"The best recipe of {listed(missing)} has no finalist that completed: it is not compared on the test split."
         if len(found.champion.seeds) < len(planned):

@@ -110,9 +110,7 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
     Seeds that the sweep no longer asks for are left out. Of arms that it no longer has, nothing is best or default.
     """
     finalists = run.rows("finalist")
-    listed = run.described.get("arms")
-    arms = [arm for arm in run.arms if not isinstance(listed, list) or arm in listed]
-    best = {arm: best_trial(run, arm) for arm in arms}
+    best = {arm: best_trial(run, arm) for arm in run.compared}
     found: list[Group] = []
     order = {seed: at for at, seed in enumerate(whole_numbers(run.described.get("finalist_seeds")))}
     finalists = finalists[finalists["seed"].isin(list(order))] if order else finalists

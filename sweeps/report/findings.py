@@ -61,7 +61,7 @@ def find(run: Run) -> Findings:
     values = paired(best, "accuracy")
     ranked = dict(sorted(values.items(), key=lambda item: -item[1].mean()))
     contrasts = _sound(run.described.get("contrasts"))
-    able = [contrast for contrast in contrasts if _covered(contrast, run.arms, values)]
+    able = [contrast for contrast in contrasts if _covered(contrast, run.compared, values)]
     return Findings(
         run=run,
         groups=tuple(groups),
@@ -73,7 +73,9 @@ def find(run: Run) -> Findings:
         planned=effects.planned(able, values),
         pairs=effects.pairs(ranked),
         untested=tuple(
-            contrast["name"] for contrast in contrasts if contrast not in able and _covered(contrast, run.arms, run.arms)
+            contrast["name"]
+            for contrast in contrasts
+            if contrast not in able and _covered(contrast, run.compared, run.compared)
         ),
         problems=tuple(problems),
     )

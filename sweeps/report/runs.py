@@ -70,6 +70,12 @@ class Run:
     problems: tuple[str, ...]
 
     @property
+    def compared(self) -> tuple[str, ...]:
+        """The arms that the sweep has now; of others, which it no longer has, there are trials alone."""
+        listed = self.described.get("arms")
+        return tuple(arm for arm in self.arms if not isinstance(listed, list) or arm in listed)
+
+    @property
     def name(self) -> str:
         """The sweep's."""
         return self.folder.name

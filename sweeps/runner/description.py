@@ -27,6 +27,7 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
         "study": plan.study.name,
         "question": plan.study.question,
         "command": command(),
+        "submitted": os.environ.get(RESUME, ""),
         "started": _now(),
         "options": options,
         "preset": plan.preset_name,
@@ -86,8 +87,12 @@ def resume_command(plan: Plan) -> str:
     """What goes on with this sweep; of a job, where it was submitted."""
     if submitted := os.environ.get(RESUME):
         return submitted
+    options = plan.options
+    address = None if options.address == "local" else options.address
+    flags = (("--address", address), ("--gpus", options.gpus), ("--gpus-per-trial", options.gpus_per_trial))
+    where = "".join(f" {flag} {value}" for flag, value in flags if value is not None)
     storage = "" if plan.storage.name == "mlruns" and plan.storage.parent.samefile(".") else f" --storage {plan.storage}"
-    return f"python {shlex.quote(sys.argv[0])} --resume {plan.name}{storage}"
+    return f"python {shlex.quote(sys.argv[0])} --resume {plan.name}{where}{storage}"
 
 
 def machine() -> dict[str, str]:

@@ -31,7 +31,7 @@ class Group:
         name: Of the trial that had it, `resnet34/tricks/007`; of an ablation with `/without-<field>` behind it.
         arm: Its arm's name.
         number: Of that trial.
-        recipe: With the search's seed.
+        recipe: Its seed is the search's until `_seeds_of` sets another.
         without: Of an ablation: the field that has its neutral value.
     """
 
@@ -112,7 +112,7 @@ def mean_score(records: Sequence[TrialRecord]) -> float:
 
 def _train(run: Run, groups: Sequence[Group], finals: Results) -> Outcome:
     wanted = _seeds_of(groups, run.plan.finalist_seeds)
-    finals.expect(Counter(seed.arm for seed in wanted.values()))
+    finals.expect(Counter(group.arm for group in wanted.values()))
     past = _unchanged(run, wanted)
     replay(finals, tuple(past[name] for name in wanted if name in past))
     run.tracker.finalists_chosen(list(wanted))
@@ -138,8 +138,8 @@ def _seeds_of(groups: Sequence[Group], seeds: Sequence[int]) -> dict[str, Group]
 def _unchanged(run: Run, wanted: Mapping[str, Group]) -> dict[str, PastTrial]:
     """What an earlier run left of finalists, but for those whose recipe is another now: the study's change was accepted."""
     past = {trial.trial_id: trial for trial in run.earlier("finalist")}
-    for name, seed in wanted.items():
-        if name in past and past[name].recipe != seed.recipe.as_dict():
+    for name, group in wanted.items():
+        if name in past and past[name].recipe != group.recipe.as_dict():
             del past[name]
             shutil.rmtree(winner.checkpoint_folder(run.plan, name), ignore_errors=True)
     return past
@@ -161,16 +161,16 @@ def _run(run: Run, finals: Results, left: Mapping[str, Group], config: Callable[
 
 
 def _config(
-    run: Run, past: Mapping[str, PastTrial], sharing: Mapping[tuple[Any, ...], int], name: str, seed: Group
+    run: Run, past: Mapping[str, PastTrial], sharing: Mapping[tuple[Any, ...], int], name: str, group: Group
 ) -> dict[str, Any]:
     """What a worker is sent. The stored activations of a seed give way to those of the next, as the search's do to all."""
-    plan, plain = run.plan, trial_config(run, past, name, seed.arm, seed.number, seed.recipe)
-    views, mark = sharing.get(_views(seed.recipe), 0) > 1, f"{plan.name}@{name.rpartition('/')[2]}"
+    plan, plain = run.plan, trial_config(run, past, name, group.arm, group.number, group.recipe)
+    views, mark = sharing.get(_views(group.recipe), 0) > 1, f"{plan.name}@{name.rpartition('/')[2]}"
     return {
         **plain,
         "role": "finalist",
-        "group": seed.name,
-        "without": seed.without,
+        "group": group.name,
+        "without": group.without,
         "predictions": str(plan.folder / "predictions" / f"{name.replace('/', '-')}.npz"),
         "shared": {**plain["shared"], "views": views, "sweep": mark},
         "sample": {},

@@ -19,7 +19,7 @@ from sweeps.runner.ending import NOTHING_COMPLETED, finish
 from sweeps.runner.finalists import finalists
 from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.journal import Journal
-from sweeps.runner.mlflow_runs import sweep_exists
+from sweeps.runner.mlflow_experiment import sweep_exists
 from sweeps.runner.options import Refused
 from sweeps.runner.plan import Materials, Plan, gather, slots_on
 from sweeps.runner.results import Outcome, Results
@@ -48,8 +48,10 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
         compute = Compute.from_dict(past.description["compute"]) if past else None
         if past:
             _lock(stack, plan)
+        asked = set[str]()  # nodes
         if plan.options.address != "local":
             plan = _joined(plan, stack)
+            asked = set(nodes())
             _check_shared(plan)
             compute = compute or _common_compute(plan)
         say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
@@ -77,10 +79,11 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
         if past:
             described = description.resumed(past.description, described, changed)
         else:
+            _check_name(plan, uri)  # others may have taken it meanwhile
             _make_folder(plan)
             _lock(stack, plan)
             description.write(plan, described)
-        return _run(plan, materials, uri, interrupt, console, past, changed, described)
+        return _run(plan, materials, uri, interrupt, console, past, changed, described, asked)
 
 
 def _run(
@@ -92,6 +95,7 @@ def _run(
     past: Past | None,
     changed: list[str],
     described: Mapping[str, Any],
+    asked: set[str],
 ) -> int:
     results = Results({arm.name: plan.trials_per_arm if arm.tuned else 0 for arm in plan.arms})
     searched = past.of("trial") if past else ()
@@ -121,7 +125,14 @@ def _run(
         description.write(plan, described)  # after the event: a sweep that asks for more is not finished
     deadline = time.monotonic() + (plan.options.time_limit or float("inf"))
     joined = plan.options.address != "local"
-    room = Room(plan.slots, plan.options.gpus, nodes if joined else None, partial(console.print, markup=False, highlight=False))
+    room = Room(
+        plan.slots,
+        plan.options.gpus,
+        nodes if joined else None,
+        asked,
+        partial(_fit, plan, materials.compute, interrupt),
+        partial(console.print, markup=False, highlight=False),
+    )
     run = Run(
         room=room,
         plan=plan,
@@ -194,6 +205,22 @@ def _common_compute(plan: Plan) -> Compute | None:
     return Compute(precision="bf16" if set(found) == {"bf16"} else "fp32")
 
 
+def _fit(plan: Plan, compute: Compute, interrupt: Interrupt, added: set[str]) -> bool:
+    """Ask nodes that came later what the others were asked; one that would lose or change a trial's numbers ends the sweep."""
+    try:
+        blind = blind_nodes(plan.storage, added)
+        precisions = of_gpu_nodes(gpu_precision, added) if plan.slots.device == "cuda" else []
+    except OSError:  # TimeoutError too: they are asked again
+        return False
+    if blind:
+        interrupt.stop(
+            f"{', '.join(blind)} joined the cluster, but does not see {plan.storage}: mount it there, or take it out"
+        )
+    elif compute.precision == "bf16" and "fp32" in precisions:
+        interrupt.stop("a node joined whose GPU has no bf16, in which this sweep computes: take it out")
+    return True
+
+
 def _enter(stack: ExitStack, plan: Plan, **resources: Any) -> Nodes:
     try:
         return stack.enter_context(session(plan.options.address, **resources))
@@ -205,9 +232,16 @@ def _prepare_store(plan: Plan) -> str:
     plan.storage.mkdir(parents=True, exist_ok=True)
     try:
         uri = tracking.prepare_store(plan.options.tracking_uri, plan.storage)
+    except tracking.TrackingError as error:
+        raise Refused([str(error)]) from error
+    _check_name(plan, uri)
+    return uri
+
+
+def _check_name(plan: Plan, uri: str) -> None:
+    try:
         if plan.options.name and not plan.options.resume and sweep_exists(uri, plan.study.name, plan.name):
             raise Refused([f"--name must be new, but MLflow has a sweep {plan.name!r}: choose another name."])
-        return uri
     except tracking.TrackingError as error:
         raise Refused([str(error)]) from error
 

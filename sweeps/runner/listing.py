@@ -36,6 +36,7 @@ class SweepState:
         folder: Everything of it but what MLflow has.
         state: `damaged` is a folder that holds no sweep that can be read; `reason` says why.
         study: Its study's name; empty where it is not known, as are the following.
+        submitted: What goes on with it, where it was submitted to a cluster.
         arms: Names of its arms.
         trials_per_arm: The number that it was last asked for.
         done: Trials and finalists that ended, and not because they were interrupted.
@@ -52,6 +53,7 @@ class SweepState:
     folder: Path
     state: State
     study: str = ""
+    submitted: str = ""
     arms: tuple[str, ...] = ()
     trials_per_arm: int = 0
     done: int = 0
@@ -199,7 +201,9 @@ def _list(given: Mapping[str, Any]) -> int:
             click.echo(f"{shown(sweep.name)} is damaged: {sweep.reason}")
     at = f" --storage {shlex.quote(str(storage))}" if "storage" in given else ""
     if interrupted := next((sweep for sweep in sweeps if sweep.state == "interrupted"), None):
-        click.echo(f"To go on with the last one that was interrupted:\n  {_resume(interrupted)}{at}")
+        click.echo(
+            f"To go on with the last one that was interrupted:\n  {interrupted.submitted or f'{_resume(interrupted)}{at}'}"
+        )
     for sweep in sweeps:
         if sweep.undelivered and sweep.state != "running":
             click.echo(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sweeps.runner.mlflow_store  # noqa: F401  before mlflow: it switches telemetry and log lines off
+from sweeps.runner.mlflow_store import TrackingError, one_line, without_password  # before mlflow, which it quietens
 
 # isort: split
 from mlflow import MlflowClient
@@ -33,3 +33,20 @@ def ensure_experiment(client: MlflowClient, study: str, location: str | None, qu
         client.restore_experiment(experiment.experiment_id)
     found: str = experiment.experiment_id
     return found
+
+
+def sweep_exists(tracking_uri: str, study: str, sweep_name: str) -> bool:
+    """Whether MLflow has a sweep of that name in the study's experiment.
+
+    Raises:
+        TrackingError: It does not answer.
+    """
+    client = MlflowClient(tracking_uri)
+    try:
+        experiment = client.get_experiment_by_name(study)
+        return experiment is not None and bool(
+            client.search_runs([experiment.experiment_id], f"tags.`sweep.name` = '{sweep_name}'", max_results=1)
+        )
+    except MlflowException as error:
+        shown = without_password(tracking_uri)
+        raise TrackingError(f"MLflow must answer, but {shown} does not ({one_line(error)}): look at its log.") from error

@@ -74,7 +74,7 @@ class _OpenRun:
     run_id: str
     status: str  # that MLflow has
     new: RunStart | None = None  # to be made with its first batch, which saves a request
-    has_params: set[str] = field(default_factory=set)
+    has_params: Mapping[str, str] = field(default_factory=dict)
     stale: set[str] = field(default_factory=set)  # tags of an earlier end that MLflow has
     last_epoch: int = 0  # that is logged or waits
     reopens: bool = False
@@ -115,14 +115,22 @@ class SweepRuns:
 
     def start(self, key: str, start: RunStart) -> None:
         """Make a run, or take up the one that is there."""
-        if key in self._runs or key in self._known:
+        if (key in self._runs or key in self._known) and not self._superseded(key, start):
             run = self._run(key)
             run.reopens = run.status != "RUNNING" or bool(run.stale)
         else:
             run = self._runs[key] = _OpenRun("", "RUNNING", start)
         # What is there stays: MLflow refuses to change a param.
         run.params += [Param(name, value) for name, value in start.params.items() if name not in run.has_params]
-        run.has_params |= start.params.keys()
+        run.has_params = {**start.params, **run.has_params}
+
+    def _superseded(self, key: str, start: RunStart) -> bool:
+        """Delete a finalist's run with another recipe: the study has changed, and that was accepted."""
+        run = self._run(key)
+        same = all(run.has_params.get(name, value) == value for name, value in start.params.items())
+        if (another := start.tags.get("sweep.role") == "finalist" and not same) and run.run_id:
+            self.client.delete_run(run.run_id)
+        return another
 
     def report(self, key: str, epochs: Sequence[Mapping[str, Any]], time: int) -> None:
         """Add epochs' metrics to the next batch, but for those that the run has already."""
@@ -236,8 +244,8 @@ class SweepRuns:
         return found
 
     def _adopt(self, key: str, stored: Run) -> _OpenRun:
-        params, ended = set(stored.data.params), set(_ENDED) & stored.data.tags.keys()
-        run = _OpenRun(stored.info.run_id, stored.info.status, has_params=params, stale=ended)
+        ended = set(_ENDED) & stored.data.tags.keys()
+        run = _OpenRun(stored.info.run_id, stored.info.status, has_params=stored.data.params, stale=ended)
         if key != SWEEP and (names := sorted(stored.data.metrics.keys() - {*SUMMARY, *TESTED})):  # each epoch logs all of them
             run.last_epoch = max(point.step for point in self.client.get_metric_history(run.run_id, names[0]))
         if stored.inputs is None or not stored.inputs.dataset_inputs:
@@ -288,12 +296,3 @@ def _dataset_input(data: TrackedData) -> DatasetInput:
         profile=json.dumps({"num_rows": sum(data.num_images.values()), **num_images}),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
-
-
-def sweep_exists(tracking_uri: str, study: str, sweep_name: str) -> bool:
-    """Whether MLflow has a sweep of that name in the study's experiment."""
-    client = MlflowClient(tracking_uri)
-    experiment = client.get_experiment_by_name(study)
-    return experiment is not None and bool(
-        client.search_runs([experiment.experiment_id], f"tags.`sweep.name` = '{sweep_name}'", max_results=1)
-    )

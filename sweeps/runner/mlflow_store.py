@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from cluster.mlflow_login import let_in
+from cluster.mlflow_login import SECRETS, let_in
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported, as is the next
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
@@ -34,11 +34,11 @@ SERVER_DATABASES = ("postgresql", "mysql", "mssql")
 _PASSING_STATUS = (401, 403, 407, 408, 429, 499)  # a login that must be renewed, a server or a proxy that is busy
 _PASSING = re.compile(r"InterfaceError|QueuePool|rolled back|lost connection|connection.*closed|is locked", re.IGNORECASE)
 _MAX_REASON = 300  # characters
+_LOCK_SECONDS = 120  # making the tables takes 5
 _LOCK_KEY = 0x647674  # "dvt", among the locks that programs may agree on in a PostgreSQL database
 MASK = "***"
 _AFTER_LOGIN = re.compile(r"[/?#]")
 _QUERY = re.compile(r"(?P<begin>[?&;])(?P<name>[^?&;=#\s]+)=[^&;#\s]*")
-_SECRETS = ("pass", "pwd", "token", "secret", "key", "credential", "auth", "signature", "odbc_connect")  # in names, in a query
 
 
 class TrackingError(ValueError):
@@ -144,7 +144,7 @@ def is_refusal(error: Exception) -> bool:
 def _masked(part: re.Match[str]) -> str:
     """A part of a query, without its value where that is a secret."""
     name = urllib.parse.unquote_plus(part["name"]).lower()
-    return f"{part['begin']}{part['name']}={MASK}" if any(word in name for word in _SECRETS) else part[0]
+    return f"{part['begin']}{part['name']}={MASK}" if any(word in name for word in SECRETS) else part[0]
 
 
 def _probe(uri: str) -> None:
@@ -209,8 +209,8 @@ def _open_database(uri: str) -> None:
             MlflowClient(uri).search_experiments(max_results=1)  # makes the tables where there are none
     except ImportError as error:
         raise TrackingError(
-            f"MLflow's database {shown} needs {error.name}, which is not installed: pip install 'psycopg[binary]' for "
-            "PostgreSQL, what SQLAlchemy's documentation names for another, or correct --tracking-uri."
+            f"MLflow's database {shown} needs {error.name}, which is not installed: for PostgreSQL pip install "
+            "'psycopg[binary]' 'sqlalchemy>=2.1', for another what SQLAlchemy's documentation names, or correct --tracking-uri."
         ) from error
     except (MlflowException, SQLAlchemyError, CommandError) as error:
         reason = one_line(error)
@@ -226,14 +226,15 @@ def _open_database(uri: str) -> None:
 
 @contextmanager
 def _alone(uri: str) -> Iterator[None]:
-    """Keep other sweeps from making the tables meanwhile; MLflow takes no lock. A connection that is lost gives it back."""
+    """Keep other sweeps from making the tables meanwhile; MLflow takes no lock. The end of the transaction gives it back."""
     if not uri.startswith("postgresql"):
         yield  # SQLite has a lock of its own, in `_make_sqlite`
         return
     from sqlalchemy import NullPool, create_engine, text
 
     with create_engine(uri, poolclass=NullPool).connect() as connection:
-        connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK_KEY})
+        connection.execute(text(f"set local lock_timeout = '{_LOCK_SECONDS}s'"))
+        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
         yield
 
 

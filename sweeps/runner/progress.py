@@ -18,8 +18,8 @@ from sweeps.runner.results import Outcome, Results, TrialRecord, best
 PLAIN_EVERY_S = 30.0
 
 
-class Room(Protocol):
-    """Says how many trials run at once; it may change on the way."""
+class Slotted(Protocol):
+    """What is needed of `sweeps.runner.room.Room`, which this must not import: those who only list sweeps need no Ray."""
 
     count: int
 
@@ -39,7 +39,7 @@ class Progress:
     def __init__(
         self,
         results: Results,
-        room: Room,
+        room: Slotted,
         name: str,
         console: Console,
         problem: Callable[[], str | None] = lambda: None,
@@ -128,7 +128,7 @@ class Progress:
             mean = sum(seconds * total for seconds, total in epochs) / len(epochs)
         rest = [max(0.0, mean - (now - record.started)) for record in self._running()]
         waiting = max(0, self._results.total - len(ended) - len(rest))
-        return duration(max([(sum(rest) + mean * waiting) / self._room.count, *rest]))  # at the end some slots idle
+        return duration(max([(sum(rest) + mean * waiting) / max(1, self._room.count), *rest]))  # at the end some slots idle
 
 
 def percent(score: float | None) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from cluster.resources import Slots, fitting
-from cluster.session import Nodes
 
 LOOKED_AT_EVERY_S = 5.0
 
@@ -18,20 +17,33 @@ LOOKED_AT_EVERY_S = 5.0
 class Room(tune.Callback):
     """Hands out no more trials than there are slots, and looks on a cluster how many there are now.
 
-    A node that was added is used at once where the sweep may use all there are; one that replaces a lost node always is.
+    A node that was added is used at once where the sweep may use all there are; one that replaces a lost node always is. Where
+    nodes are lost, as many trials as before are handed out: those that wait make a cluster grow again.
 
     Args:
         slots: As they were cut when the sweep began.
         gpus: GPUs that the sweep may use; None is all there are.
-        nodes: Gives the nodes as they are now; None where they stay as they are.
+        nodes: Gives CPUs and GPUs of the nodes as they are now; None where they stay as they are.
+        known: Those on which trials may run.
+        fit: Asks nodes that were added whether trials may run there; false where they have not answered yet.
         say: Shows a line.
+
+    Attributes:
+        count: Slots that there are now.
     """
 
     def __init__(
-        self, slots: Slots, gpus: int | None, nodes: Callable[[], Nodes] | None = None, say: Callable[[str], None] = print
+        self,
+        slots: Slots,
+        gpus: int | None,
+        nodes: Callable[[], Mapping[str, tuple[int, int]]] | None = None,
+        known: Iterable[str] = (),
+        fit: Callable[[set[str]], bool] = lambda added: True,
+        say: Callable[[str], None] = print,
     ) -> None:
         self.count = slots.count
-        self._slots, self._gpus, self._nodes, self._say = slots, gpus, nodes, say
+        self._slots, self._gpus, self._nodes, self._fit, self._say = slots, gpus, nodes, fit, say
+        self._known = set(known)
         self._limiter: ConcurrencyLimiter | None = None
         self._looked = time.monotonic()
 
@@ -41,15 +53,18 @@ class Room(tune.Callback):
         return self._limiter
 
     def look(self) -> None:
-        """Count the slots again. Without any, one trial is still handed out: what it asks for makes a cluster grow."""
+        """Count the slots again."""
         if self._nodes is None:
             return
-        count = max(1, fitting(self._nodes(), self._slots, self._gpus))
+        now = self._nodes()
+        if (added := now.keys() - self._known) and self._fit(added):
+            self._known |= added
+        count = fitting([has for name, has in now.items() if name in self._known], self._slots, self._gpus)
         if count != self.count:
-            self._say(f"The cluster has changed: {count} slot{'s' if count > 1 else ''}, {self.count} before.")
+            self._say(f"The cluster has changed: {count} slot{'s' if count != 1 else ''}, {self.count} before.")
             self.count = count
         if self._limiter:
-            self._limiter.max_concurrent = count
+            self._limiter.max_concurrent = max(count, self._slots.count)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Look every few seconds; Tune calls this several times a second."""

@@ -23,7 +23,8 @@ def described(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{DESCRIPTION} is no sweep's")
     searched = sum(bool(found["definition"][arm]["tuned"]) for arm in arms) if "definition" in found else len(arms)
     started = started if started.tzinfo else started.replace(tzinfo=UTC)
-    return {"study": found["study"], "arms": arms, "trials_per_arm": trials, "started": started, "searched": searched}
+    about = {"study": found["study"], "submitted": str(found.get("submitted") or "")}
+    return about | {"arms": arms, "trials_per_arm": trials, "started": started, "searched": searched}
 
 
 def journalled(folder: Path, searched: int, trials: int) -> dict[str, Any]:
@@ -38,6 +39,7 @@ def journalled(folder: Path, searched: int, trials: int) -> dict[str, Any]:
     finals: set[str] = set()  # that were ever wanted
     wanted: set[str] = set()  # by the last run
     ends: dict[str, Mapping[str, Any]] = {}
+    recipes: dict[str, Any] = {}
     delivered = _delivered(folder)
     for event, after in events_from(folder / JOURNAL, 0):
         late += after > delivered
@@ -50,6 +52,11 @@ def journalled(folder: Path, searched: int, trials: int) -> dict[str, Any]:
             case "finish":
                 partial = event.get("tags", {}).get("sweep.partial") == "true"
                 last = "interrupted" if partial and event["outcome"] == "completed" else event["outcome"]
+            case "trial":
+                name, recipe = str(event.get("trial_id")), event.get("recipe")
+                if recipes.setdefault(name, recipe) != recipe and event.get("role") == "finalist":  # it is trained anew
+                    ends.pop(name, None)
+                    recipes[name] = recipe
             case "end":
                 ends[event["trial_id"]] = event
     ended = {name: end for name, end in ends.items() if end["outcome"] != "interrupted"}

@@ -19,6 +19,11 @@ from tests.faults.stories import AT_ONCE, Story, Told
 Make = Callable[..., Faulty]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Stories come last, the longest first: so nothing else runs beside them, and none is waited for long before it begins."""
+    items.sort(key=lambda item: (story := _story(item)) is not None and (1 if _is_long(story) else 2))
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with tables, made once."""
@@ -52,21 +57,27 @@ def make(tmp_path: Path, template: Path, cache: Path) -> Iterator[Make]:
 def told(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, template: Path, cache: Path
 ) -> Iterator[Told]:
-    """All stories that were chosen for this run, by what tells them; the longest begin first."""
+    """All stories that were chosen for this run, by what tells them; they begin in the order of their tests."""
 
     def tell(story: Story, folder: Path, shared: dict[str, Faulty]) -> None:
         with _making(folder, template, cache) as make:
             story(**{name: {"make": make, "tmp_path": folder, **shared}[name] for name in inspect.signature(story).parameters})
 
-    found = [item.obj.story for item in request.session.items if hasattr(getattr(item, "obj", None), "story")]
-    long = [story for story in found if "whole" in inspect.signature(story).parameters]
-    shared = {"whole": request.getfixturevalue("whole")} if long else {}
+    stories = [story for item in request.session.items if (story := _story(item))]
+    shared = {"whole": request.getfixturevalue("whole")} if any(map(_is_long, stories)) else {}
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        ordered = [*long, *(story for story in found if story not in long)]
-        yield {story: pool.submit(tell, story, tmp_path_factory.mktemp("story"), shared) for story in ordered}
+        yield {story: pool.submit(tell, story, tmp_path_factory.mktemp("story"), shared) for story in stories}
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _story(item: pytest.Item) -> Story | None:
+    return getattr(getattr(item, "obj", None), "story", None)
+
+
+def _is_long(story: Story) -> bool:
+    return "whole" in inspect.signature(story).parameters
 
 
 @contextmanager

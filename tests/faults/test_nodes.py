@@ -105,6 +105,7 @@ def test_a_spot_machine_that_is_taken_back_is_no_failure_of_its_trial_and_one_th
     assert accepted, why
     cluster.remove_node(first, allow_graceful=False)
     sweep.wait_for(lambda: sweep.epochs_of(1))
+    os.kill(sweep.worker_of(1), signal.SIGSTOP)  # so that it does not end before its node does
     cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
     cluster.remove_node(second, allow_graceful=False)
     assert sweep.ended() == 0, sweep.log
@@ -114,10 +115,15 @@ def test_a_spot_machine_that_is_taken_back_is_no_failure_of_its_trial_and_one_th
 
 def test_two_sweeps_share_a_cluster_and_neither_takes_more_gpus_than_it_may(make: Make, cluster: Any, tmp_path: Path) -> None:
     cluster.add_node(num_cpus=2, num_gpus=2, object_store_memory=OBJECTS)
-    both = [make(tmp_path / name, slots=2, finalist_seeds=0) for name in ("one", "two")]
+    first, second = both = [make(tmp_path / name, slots=2, finalist_seeds=0) for name in ("one", "two")]
     for sweep in both:
         put_before_main(sweep, LOGICAL_GPUS)
         sweep.start(3, "--address", cluster.address, "--gpus", "1")
+    first.wait_for(lambda: first.epochs_of(0))
+    worker = first.worker_of(0)
+    os.kill(worker, signal.SIGSTOP)  # so that it does not end before the other begins
+    second.wait_for(lambda: second.epochs_of(0))
+    os.kill(worker, signal.SIGCONT)
     assert [sweep.ended() for sweep in both] == [0, 0], [sweep.log for sweep in both]
     assert [audit(sweep.folder, sweep.uri)["ended"] for sweep in both] == [{"completed": 3}] * 2
     assert [most_at_once(sweep.events) for sweep in both] == [1, 1]

@@ -99,6 +99,23 @@ def test_an_event_that_another_hand_appended_is_delivered(folder: Path, stores: 
     assert tracker.close() is None
 
 
+def test_a_finalist_whose_recipe_was_changed_has_a_run_of_its_own(folder: Path, stores: dict[str, FakeMlflow]) -> None:
+    name = f"{A}/s0"
+    for rate, score in ((0.1, 0.9), (0.2, 0.7)):
+        tracker = open_tracker(folder) if rate == 0.1 else Tracker(URI, folder.parents[1], Journal(folder / "trials.jsonl"))
+        tracker.trial_started(name, "arm", 0, {"lr": rate}, sample={}, role="finalist", group=A)
+        tracker.trial_reported(name, [{"epoch": 1, "score": score}])
+        tracker.trial_ended(name, "completed", score=score)
+        assert tracker.close() is None
+    (run,) = [run for run in stores[URI].runs.values() if run.name == name and not run.deleted]
+    assert run.params == {"lr": "0.2"}
+    assert {point[3] for point in run.metrics if point[0] == "score"} == {0.7}
+    (folder / "mlflow.offset").unlink()
+    assert "were delivered" in sync(folder, URI, folder.parents[1])
+    (run,) = [run for run in stores[URI].runs.values() if run.name == name and not run.deleted]
+    assert (run.params, run.status) == ({"lr": "0.2"}, "FINISHED")
+
+
 def test_sync_stands_back_while_the_driver_delivers(folder: Path, stores: dict[str, FakeMlflow]) -> None:
     tracker = open_tracker(folder)
     assert tracker.flush()

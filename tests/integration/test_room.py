@@ -8,7 +8,6 @@ import pytest
 from ray.tune.search import Searcher
 
 from cluster.resources import cluster_slots
-from cluster.session import Nodes
 from sweeps.runner import room
 from sweeps.runner.room import Room
 
@@ -23,56 +22,81 @@ class Endless(Searcher):
         pass
 
 
-def made(nodes: list[Nodes], gpus: int | None, said: list[str]) -> Room:
-    wanted = sum(of_node for _, of_node in nodes[0]) if gpus is None else gpus
-    return Room(cluster_slots(nodes[0], wanted, 1.0), gpus, lambda: nodes[-1], said.append)
+Has = tuple[int, int]
 
 
-def test_nodes_that_come_and_go_change_how_many_trials_are_handed_out() -> None:
-    now, said = [((4, 1),)], list[str]()
-    place = made(now, None, said)
-    searcher = place.limit(Endless())
-    assert [bool(searcher.suggest(str(number))) for number in range(3)] == [True, False, False]
-    now.append(((4, 1), (8, 2)))
-    place.look()
-    assert [bool(searcher.suggest(str(number))) for number in range(3, 7)] == [True, True, False, False]
-    now.append(((8, 2),))
-    place.look()
-    searcher.on_trial_complete("0")
-    assert not searcher.suggest("7"), "two run on, and two slots are left"
-    searcher.on_trial_complete("3")
-    assert searcher.suggest("8")
-    assert said == ["The cluster has changed: 3 slots, 1 before.", "The cluster has changed: 2 slots, 3 before."]
-    place.look()
-    assert len(said) == 2
+class Cluster:
+    """Nodes that come and go; `ready` are those that answer when they are asked."""
+
+    def __init__(self, *nodes: Has, gpus: int | None = None) -> None:
+        self.nodes = {str(at): has for at, has in enumerate(nodes)}
+        self.said: list[str] = []
+        self.asked: list[set[str]] = []
+        self.ready = True
+        wanted = sum(of_node for _, of_node in nodes) if gpus is None else gpus
+        self.room = Room(cluster_slots(nodes, wanted, 1.0), gpus, lambda: self.nodes, self.nodes, self._fit, self.said.append)
+        self.searcher = self.room.limit(Endless())
+        self._number = 0
+
+    def given(self) -> int:
+        """Trials that are handed out until no more are."""
+        count = 0
+        while True:
+            self._number += 1
+            if not self.searcher.suggest(str(self._number)):
+                return count
+            count += 1
+
+    def _fit(self, added: set[str]) -> bool:
+        self.asked.append(added)
+        return self.ready
+
+
+def test_a_node_that_is_added_is_asked_and_then_used() -> None:
+    cluster = Cluster((4, 1))
+    assert cluster.given() == 1
+    cluster.nodes["new"] = (8, 2)
+    cluster.ready = False
+    cluster.room.look()
+    assert (cluster.given(), cluster.said) == (0, []), "it has not answered yet"
+    cluster.ready = True
+    cluster.room.look()
+    assert cluster.given() == 2
+    assert cluster.said == ["The cluster has changed: 3 slots, 1 before."]
+    cluster.room.look()
+    assert cluster.asked == [{"new"}, {"new"}]
+    assert len(cluster.said) == 1
+
+
+def test_where_nodes_are_lost_trials_wait_for_others_since_that_makes_a_cluster_grow() -> None:
+    cluster = Cluster((4, 1), (4, 1))
+    assert cluster.given() == 2
+    del cluster.nodes["1"]
+    cluster.room.look()
+    assert cluster.room.count == 1
+    cluster.searcher.on_trial_complete("1")
+    assert cluster.given() == 1
+    cluster.nodes.clear()
+    cluster.room.look()
+    assert cluster.said == ["The cluster has changed: 1 slot, 2 before.", "The cluster has changed: 0 slots, 1 before."]
 
 
 def test_a_sweep_that_may_use_two_gpus_uses_two_however_many_are_added() -> None:
-    now, said = [((4, 1), (4, 1))], list[str]()
-    place = made(now, 2, said)
-    now.append(((4, 1),) * 5)
-    place.look()
-    assert (place.count, said) == (2, [])
-
-
-def test_a_cluster_that_has_lost_everything_is_still_asked_for_one_trial() -> None:
-    now, said = [((4, 1),)], list[str]()
-    place = made(now, None, said)
-    now.append(())
-    place.look()
-    assert place.count == 1
+    cluster = Cluster((4, 1), (4, 1), gpus=2)
+    cluster.nodes |= {"2": (4, 1), "3": (4, 1)}
+    cluster.room.look()
+    assert (cluster.given(), cluster.said) == (2, [])
 
 
 def test_tune_looks_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
     monkeypatch.setattr(room.time, "monotonic", lambda: clock[0])
-    now, said = [((1, 0),)], list[str]()
-    place = made(now, None, said)
-    now.append(((3, 0),))
+    cluster = Cluster((1, 0))
+    cluster.nodes["0"] = (3, 0)
     for wait, count in ((1.0, 1), (3.9, 1), (0.2, 3)):
         clock[0] += wait
-        place.on_step_begin(1, [])
-        assert place.count == count
+        cluster.room.on_step_begin(1, [])
+        assert cluster.room.count == count
 
 
 def test_a_local_ray_is_not_looked_at() -> None:

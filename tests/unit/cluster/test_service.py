@@ -57,10 +57,17 @@ def test_all_bad_flags_are_said_at_once() -> None:
     assert [problem.split()[0] for problem in refused.value.problems] == ["--mlflow-port", "--cpus", "--gpus", "--host"]
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://team:5ecre7@db/mlflow",
+        "postgresql://db/mlflow?password=5ecre7",
+        "mssql+pyodbc:///?odbc_connect=UID%3Dteam%3BPWD%3D5ecre7",
+    ],
+)
 def test_a_databases_password_is_passed_on_and_not_written_down(
-    place: Path, started: list[tuple[State, str]], monkeypatch: pytest.MonkeyPatch
+    uri: str, place: Path, started: list[tuple[State, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uri = "postgresql://team:5ecre7@db/mlflow"
     monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", uri)
     assert main(["up"]) == 0
     ((state, backend),) = started

@@ -91,7 +91,7 @@ def test_a_job_says_what_goes_on_with_its_sweep_from_where_it_was_submitted(monk
     assert line == "dvt submit sweeps/x.py -- --resume 'a sweep'"
     flags = ["--storage=/shared", "--gpus", "4"]
     line = submit._resume_command("http://there:8265", script, flags, "s")
-    assert line == "dvt submit --address http://there:8265 sweeps/x.py -- --resume s --storage /shared"
+    assert line == "dvt submit --address http://there:8265 sweeps/x.py -- --resume s --gpus 4 --storage /shared"
     monkeypatch.setenv(RESUME, line)
     assert resume_command(None) == line  # type: ignore[arg-type]
     assert logs.resume_command({"metadata": {"resume": line}}) == line

@@ -13,7 +13,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from search_spaces.space import Float, SearchSpace, Variant
+from sweeps.report.cautions import cautions
 from sweeps.report.finalists import Group, champion_of, groups_of
+from sweeps.report.findings import find
 from sweeps.report.runs import read_run
 from sweeps.runner import finalists as runner
 from sweeps.runner.results import Results, TrialRecord, trial_name
@@ -181,6 +183,8 @@ def test_an_arm_that_the_study_no_longer_has_is_no_champion(folder: Path, monkey
     sweep.finalists()
     assert sweep.shipped()[0].arm != gone
     assert_same(sweep, folder)
+    missed = [line for line in cautions(find(read_run(folder))) if "has no finalist" in line]
+    assert not [line for line in missed if gone in line], "nobody misses what is no longer asked for"
 
 
 def test_a_finalist_whose_recipe_was_changed_is_what_came_of_the_new_one(folder: Path) -> None:
