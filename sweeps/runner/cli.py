@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import logging
@@ -139,4 +140,5 @@ def quick_imports() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
+        atexit.register(gc.unfreeze)  # or Triton prints a hundred lines of what it takes for leaks, where Python ends by itself
         gc.enable()
