@@ -15,7 +15,7 @@ from importlib.metadata import entry_points, version
 from pathlib import Path
 from secrets import token_hex
 
-from cluster import mlflow_gate, parts
+from cluster import database, mlflow_gate, parts
 from cluster import processes as system
 from cluster import state as service
 from cluster.commandline import Refused
@@ -85,6 +85,8 @@ def mend(state: State, backend: str) -> State:
     if gone := state.mlflow.dead():
         if not backend:
             raise Refused("MLflow's database has a password, which is not written down: give --backend-store-uri again.")
+        if closed := database.problem(backend):
+            raise Refused(f"MLflow's database {closed}")
         _end(state, state.mlflow)
         state = _again(state, "mlflow", parts.start_mlflow(replace(state, mlflow=Part(mark=token_hex(16))), backend))
     gone = state.ray.dead()
@@ -146,6 +148,8 @@ def _check(state: State, backend: str) -> None:
         problems.append("MLflow must find this project, but its installation is older than the service: pip install -e .")
     if not backend:
         problems.append("MLflow's database has a password, which is not written down: give --backend-store-uri again.")
+    elif closed := database.problem(backend):
+        problems.append(f"MLflow's database {closed}")
     for flag, port in (("--dashboard-port", state.dashboard_port), ("--mlflow-port", state.mlflow_port)):
         if not _can_listen(state.host, port):
             problems.append(f"{flag} must be free, but something else listens on {port}: end it, or give another port.")

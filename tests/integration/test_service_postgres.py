@@ -63,7 +63,7 @@ def test_a_password_in_the_address_is_asked_for_again_since_it_is_written_nowher
 
 def test_a_database_that_does_not_open_is_said_in_one_line_and_nothing_is_left(dvt: Service, postgres: Postgres) -> None:
     refused = dvt.up("--backend-store-uri", f"postgresql://{USER}:wrong@127.0.0.1:{postgres.port}/postgres")
-    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1), refused
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused
     assert "password authentication failed" in refused.stderr
     assert "wrong" not in refused.stderr
     assert dvt("service", "status").stdout == "The service is not up.\n"

@@ -41,7 +41,7 @@ HOMES: dict[str, Rule] = {  # the longest name that fits an import decides
     "sklearn": lambda name: name.startswith("trainables.data."),
     "filelock": lambda name: name.startswith(("trainables.", "sweeps.runner.")),
     "alembic": lambda name: name in TRACKING,  # MLflow's
-    "sqlalchemy": lambda name: name in TRACKING,  # MLflow's
+    "sqlalchemy": lambda name: name in TRACKING or name == "cluster.database",  # MLflow's
     "scipy": lambda name: name.startswith("sweeps.report"),
     "plotly": lambda name: name.startswith("sweeps.report"),
     "jinja2": lambda name: name.startswith("sweeps.report"),
