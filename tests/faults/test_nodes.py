@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -148,27 +148,53 @@ def test_a_node_that_does_not_see_the_storage_is_named_before_any_trial_starts(
 ) -> None:
     cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
     sweep = make(finalist_seeds=0)
-    hidden = f"mount -t tmpfs tmpfs {sweep.storage} && exec {Path(sys.executable).with_name('ray')} start --block"
-    command = f"{hidden} --address={cluster.address} --num-cpus=1 --object-store-memory={OBJECTS}"
-    if not shutil.which("unshare") or subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
-        pytest.skip("this user may not have a file system of its own")
-    log = (tmp_path / "node.txt").open("wb")
-    blind = subprocess.Popen(
-        ["unshare", "--mount", "bash", "-c", command], env=os.environ | {MARK: "blind"}, stdout=log, stderr=log
-    )
-    try:
-        _wait_for(cluster, 3, blind)
+    with blind_node(cluster, sweep.storage, tmp_path / "node.txt") as joined:
+        joined(3)
         done = sweep.command(*NEW, "1", "--name", sweep.name, "--address", cluster.address)
         assert (done.code, done.err.count("\n")) == (2, 1), done
         assert "--storage must be a folder that all nodes share" in done.err
         assert str(sweep.storage) in done.err
         assert not (sweep.folder / "checkpoints" / trial(0).replace("/", "-")).exists()
         assert not list(sweep.storage.glob(".seen*"))
+
+
+def test_one_that_joins_later_stops_the_sweep_before_it_trains_there_and_without_it_the_sweep_goes_on(
+    make: Make, cluster: Any, tmp_path: Path
+) -> None:
+    cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
+    sweep = make(finalist_seeds=0)
+    sweep.start(2, "--address", cluster.address)
+    sweep.wait_for(lambda: sweep.epochs_of(0))
+    worker = sweep.worker_of(0)
+    os.kill(worker, signal.SIGSTOP)  # so that it does not end before the node has come
+    with blind_node(cluster, sweep.storage, tmp_path / "node.txt"):
+        sweep.wait_for(lambda: f"joined the cluster, but does not see {sweep.storage}" in sweep.log or sweep.driver.poll())
+        os.kill(worker, signal.SIGCONT)
+        assert sweep.ended() == 1, sweep.log
+        assert f"joined the cluster, but does not see {sweep.storage}: mount it there, or take it out" in sweep.log
+    _wait_for(cluster, 2)
+    sweep.resume("--address", cluster.address)
+    assert sweep.ended() == 0, sweep.log
+    found = audit(sweep.folder, sweep.uri)
+    assert (found["lost"], found["ended"]) == (0, {"completed": 2}), found
+
+
+@contextmanager
+def blind_node(cluster: Any, storage: Path, log: Path) -> Iterator[Callable[[int], None]]:
+    """A node that has an empty folder where the others have the storage; gives what waits until so many nodes are there."""
+    if not shutil.which("unshare") or subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+        pytest.skip("this user may not have a file system of its own")
+    hidden = f"mount -t tmpfs tmpfs {storage} && exec {Path(sys.executable).with_name('ray')} start --block"
+    command = f"{hidden} --address={cluster.address} --num-cpus=1 --object-store-memory={OBJECTS}"
+    with log.open("wb") as output:
+        line = ["unshare", "--mount", "bash", "-c", command]
+        node = subprocess.Popen(line, env=os.environ | {MARK: "blind"}, stdout=output, stderr=output)
+    try:
+        yield lambda nodes: _wait_for(cluster, nodes, node)
     finally:
         with suppress(ProcessLookupError):
-            blind.terminate()
-        blind.wait(30)
-        log.close()
+            node.terminate()
+        node.wait(30)
 
 
 def _wait_for(cluster: Any, nodes: int, process: subprocess.Popen[bytes] | None = None) -> None:
