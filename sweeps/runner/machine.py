@@ -123,7 +123,7 @@ def cpu() -> Iterator[Finding]:
     """CPUs, memory and, where it is small, shared memory; a container's limits count."""
     limit, total = _memory()
     found = f"{local_cpus()} of {os.cpu_count()} CPUs, {decimal(limit)} of {decimal(total)} memory"
-    mend = "end other programs, or raise the container's limit: a small sweep holds 3.3 GB."
+    mend = "end other programs, or raise the container's limit: a small sweep holds 3.7 GB."
     yield Finding("warning", found, mend) if limit < LITTLE_MEMORY else Finding("ok", found)
     with suppress(OSError, AttributeError):
         shared = os.statvfs("/dev/shm")
