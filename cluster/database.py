@@ -1,12 +1,17 @@
-"""Whether MLflow's database opens, asked before its server is started: that would try for two minutes."""
+"""Whether MLflow's database opens, asked before MLflow: that would try for two minutes, or wait for a host that is silent."""
 
 from __future__ import annotations
 
 WITHIN_S = 10
 
 
-def problem(uri: str) -> str:
-    """Why a database of a server, such as PostgreSQL, does not open; empty where it does. No password is in it."""
+def problem(uri: str, flag: str) -> str:
+    """Why a server's database, such as PostgreSQL, does not open, and what to do; empty where it does. No password is in it.
+
+    Args:
+        uri: As SQLAlchemy takes it.
+        flag: By which it was given.
+    """
     if uri.startswith("sqlite"):
         return ""
     from sqlalchemy import NullPool, create_engine
@@ -19,5 +24,5 @@ def problem(uri: str) -> str:
         return f"needs {error.name}, which is not installed: for PostgreSQL pip install 'psycopg[binary]' 'sqlalchemy>=2.1'."
     except (SQLAlchemyError, ValueError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        return f"does not open ({lines[0] if lines else type(error).__name__}): correct --backend-store-uri, or start it."
+        return f"does not open ({lines[0] if lines else type(error).__name__}): correct {flag}, or start it."
     return ""

@@ -85,7 +85,7 @@ def mend(state: State, backend: str) -> State:
     if gone := state.mlflow.dead():
         if not backend:
             raise Refused("MLflow's database has a password, which is not written down: give --backend-store-uri again.")
-        if closed := database.problem(backend):
+        if closed := database.problem(backend, "--backend-store-uri"):
             raise Refused(f"MLflow's database {closed}")
         _end(state, state.mlflow)
         state = _again(state, "mlflow", parts.start_mlflow(replace(state, mlflow=Part(mark=token_hex(16))), backend))
@@ -148,7 +148,7 @@ def _check(state: State, backend: str) -> None:
         problems.append("MLflow must find this project, but its installation is older than the service: pip install -e .")
     if not backend:
         problems.append("MLflow's database has a password, which is not written down: give --backend-store-uri again.")
-    elif closed := database.problem(backend):
+    elif closed := database.problem(backend, "--backend-store-uri"):
         problems.append(f"MLflow's database {closed}")
     for flag, port in (("--dashboard-port", state.dashboard_port), ("--mlflow-port", state.mlflow_port)):
         if not _can_listen(state.host, port):

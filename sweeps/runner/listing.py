@@ -201,9 +201,8 @@ def _list(given: Mapping[str, Any]) -> int:
             click.echo(f"{shown(sweep.name)} is damaged: {sweep.reason}")
     at = f" --storage {shlex.quote(str(storage))}" if "storage" in given else ""
     if interrupted := next((sweep for sweep in sweeps if sweep.state == "interrupted"), None):
-        click.echo(
-            f"To go on with the last one that was interrupted:\n  {interrupted.submitted or f'{_resume(interrupted)}{at}'}"
-        )
+        line = shown(interrupted.submitted) or f"{_resume(interrupted)}{at}"
+        click.echo(f"To go on with the last one that was interrupted:\n  {line}")
     for sweep in sweeps:
         if sweep.undelivered and sweep.state != "running":
             click.echo(

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from cluster import database
 from cluster.mlflow_login import SECRETS, let_in
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported, as is the next
@@ -204,14 +205,11 @@ def _open_database(uri: str) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     shown = without_password(uri)
+    if closed := database.problem(uri, "--tracking-uri"):
+        raise TrackingError(f"MLflow's database {shown} {closed}")
     try:
         with _alone(uri):
             MlflowClient(uri).search_experiments(max_results=1)  # makes the tables where there are none
-    except ImportError as error:
-        raise TrackingError(
-            f"MLflow's database {shown} needs {error.name}, which is not installed: for PostgreSQL pip install "
-            "'psycopg[binary]' 'sqlalchemy>=2.1', for another what SQLAlchemy's documentation names, or correct --tracking-uri."
-        ) from error
     except (MlflowException, SQLAlchemyError, CommandError) as error:
         reason = one_line(error)
         if "out-of-date database schema" in reason:

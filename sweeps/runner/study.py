@@ -27,7 +27,7 @@ class Contrast:
     weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        if not any(self.weights.values()) or abs(total := sum(self.weights.values())) > 1e-9 or total != total:
+        if not any(self.weights.values()) or not abs(sum(self.weights.values())) <= 1e-9:  # NaN is not either
             given = ", ".join(f"{pattern} {weight:g}" for pattern, weight in self.weights.items()) or "none"
             raise ValueError(f"the weights of a contrast must sum to 0 and not all be 0, but {self.name!r} has {given}.")
 
