@@ -1,14 +1,6 @@
-"""What a worker imports while it waits for its first trial.
+"""What a worker imports while it waits for its first trial: 3 s on the CPU instead of 4, and 0.3 s for each later round."""
 
-The garbage collector finds nothing in what an import makes, and later it need not look there again: 3 s on the CPU instead of 4
-for the imports, and 0.3 s for each of its full rounds.
-"""
+from trainables.quick_imports import quick_imports
 
-import gc
-
-gc.disable()
-try:
+with quick_imports():
     import trainables.ray_trial  # noqa: F401
-finally:
-    gc.freeze()
-    gc.enable()

@@ -13,7 +13,6 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from sweeps.runner.cli import quick_imports
 from sweeps.runner.listing import shown, state_of
 from sweeps.runner.mlflow_store import TrackingError, check_uri, prepare_store, without_password
 from sweeps.runner.mlflow_store import one_line as said
@@ -22,6 +21,7 @@ from sweeps.runner.resume import DESCRIPTION
 from sweeps.runner.standing import UNREADABLE
 from trainables.data.listing import Images
 from trainables.data.problems import one_line
+from trainables.quick_imports import quick_imports
 from trainables.recipe import unknown_name
 
 Probabilities: TypeAlias = npt.NDArray[np.float32]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import importlib
 import logging
 import os
 import runpy
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +18,7 @@ from rich.console import Console
 from cluster.session import environment
 from sweeps.runner.options import Options, Refused, command, parse
 from sweeps.runner.study import Sweep
+from trainables.quick_imports import quick_imports
 from trainables.recipe import unknown_name
 
 REFUSED, INTERRUPTED = 2, 130
@@ -127,18 +125,3 @@ def _leave(status: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)  # all is closed; the interpreter would go through millions of torch's and MLflow's objects: 3 s
-
-
-@contextmanager
-def quick_imports() -> Iterator[None]:
-    """Without the garbage collector, which finds nothing in what an import makes: 3.7 s instead of 5.4.
-
-    Nor does it look through that ever after: 13 s instead of 18 on the CPU for a whole sweep of one trial.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        atexit.register(gc.unfreeze)  # or Triton prints a hundred lines of what it takes for leaks, where Python ends by itself
-        gc.enable()

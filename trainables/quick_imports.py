@@ -1,0 +1,23 @@
+"""Imports that the garbage collector leaves alone. Importing this imports nothing."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quick_imports() -> Iterator[None]:
+    """Without the garbage collector, which finds nothing in what an import makes: 3.7 s instead of 5.4.
+
+    Nor does it look through that ever after: 13 s instead of 18 on the CPU for a whole sweep of one trial.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        atexit.register(gc.unfreeze)  # or Triton prints a hundred lines of what it takes for leaks, where Python ends by itself
+        gc.enable()
