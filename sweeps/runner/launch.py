@@ -209,14 +209,15 @@ def _fit(plan: Plan, compute: Compute, interrupt: Interrupt, added: set[str]) ->
     """Ask nodes that came later what the others were asked; one that would lose or change a trial's numbers ends the sweep."""
     try:
         blind = blind_nodes(plan.storage, added)
-        precisions = of_gpu_nodes(gpu_precision, added) if plan.slots.device == "cuda" else []
+        bf16 = plan.slots.device == "cuda" and compute.precision == "bf16"
+        lesser = bf16 and "fp32" in of_gpu_nodes(gpu_precision, added)
     except OSError:  # TimeoutError too: they are asked again
         return False
     if blind:
         interrupt.stop(
             f"{', '.join(blind)} joined the cluster, but does not see {plan.storage}: mount it there, or take it out"
         )
-    elif compute.precision == "bf16" and "fp32" in precisions:
+    elif lesser:
         interrupt.stop("a node joined whose GPU has no bf16, in which this sweep computes: take it out")
     return True
 

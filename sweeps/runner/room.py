@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from ray import tune
@@ -25,7 +26,8 @@ class Room(tune.Callback):
         gpus: GPUs that the sweep may use; None is all there are.
         nodes: Gives CPUs and GPUs of the nodes as they are now; None where they stay as they are.
         known: Those on which trials may run.
-        fit: Asks nodes that were added whether trials may run there; false where they have not answered yet.
+        fit: Asks nodes that were added whether trials may run there, on a thread of its own, since that may take a minute;
+            false where they have not answered.
         say: Shows a line.
 
     Attributes:
@@ -44,6 +46,8 @@ class Room(tune.Callback):
         self.count = slots.count
         self._slots, self._gpus, self._nodes, self._fit, self._say = slots, gpus, nodes, fit, say
         self._known = set(known)
+        self._pool = ThreadPoolExecutor(1, "nodes-that-joined")
+        self._asked: tuple[set[str], Future[bool]] | None = None
         self._limiter: ConcurrencyLimiter | None = None
         self._looked = time.monotonic()
 
@@ -57,8 +61,12 @@ class Room(tune.Callback):
         if self._nodes is None:
             return
         now = self._nodes()
-        if (added := now.keys() - self._known) and self._fit(added):
-            self._known |= added
+        if self._asked and self._asked[1].done():
+            added, answer = self._asked
+            self._known |= added if answer.result() else set()
+            self._asked = None
+        if not self._asked and (added := now.keys() - self._known):
+            self._asked = added, self._pool.submit(self._fit, added)
         count = fitting([has for name, has in now.items() if name in self._known], self._slots, self._gpus)
         if count != self.count:
             self._say(f"The cluster has changed: {count} slot{'s' if count != 1 else ''}, {self.count} before.")

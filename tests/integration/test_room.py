@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -47,6 +48,12 @@ class Cluster:
                 return count
             count += 1
 
+    def answered(self) -> None:
+        """Look, and wait until the nodes that are asked have answered."""
+        self.room.look()
+        if self.room._asked:
+            self.room._asked[1].result(10)
+
     def _fit(self, added: set[str]) -> bool:
         self.asked.append(added)
         return self.ready
@@ -57,15 +64,26 @@ def test_a_node_that_is_added_is_asked_and_then_used() -> None:
     assert cluster.given() == 1
     cluster.nodes["new"] = (8, 2)
     cluster.ready = False
-    cluster.room.look()
+    cluster.answered()
     assert (cluster.given(), cluster.said) == (0, []), "it has not answered yet"
     cluster.ready = True
+    cluster.answered()
     cluster.room.look()
     assert cluster.given() == 2
     assert cluster.said == ["The cluster has changed: 3 slots, 1 before."]
-    cluster.room.look()
+    cluster.answered()
     assert cluster.asked == [{"new"}, {"new"}]
     assert len(cluster.said) == 1
+
+
+def test_nobody_waits_for_a_node_that_does_not_answer() -> None:
+    cluster, silent = Cluster((4, 1)), threading.Event()
+    cluster.room._fit = lambda added: silent.wait(60)
+    cluster.nodes["new"] = (8, 2)
+    cluster.room.look()
+    cluster.room.look()
+    assert cluster.given() == 1
+    silent.set()
 
 
 def test_where_nodes_are_lost_trials_wait_for_others_since_that_makes_a_cluster_grow() -> None:
@@ -84,6 +102,7 @@ def test_where_nodes_are_lost_trials_wait_for_others_since_that_makes_a_cluster_
 def test_a_sweep_that_may_use_two_gpus_uses_two_however_many_are_added() -> None:
     cluster = Cluster((4, 1), (4, 1), gpus=2)
     cluster.nodes |= {"2": (4, 1), "3": (4, 1)}
+    cluster.answered()
     cluster.room.look()
     assert (cluster.given(), cluster.said) == (2, [])
 
