@@ -47,8 +47,9 @@ def best_precision(device: torch.device) -> Precision:
     """bf16 where the hardware multiplies it: AMX or AVX512-BF16 on a CPU, Ampere and later among CUDA devices."""
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    found = torch.cpu.get_capabilities()
-    return "bf16" if found.get("amx_bf16") or found.get("avx512_bf16") else "fp32"
+    found = torch.cpu.get_capabilities()  # of the processor
+    used = torch.backends.cpu.get_cpu_capability() not in ("DEFAULT", "AVX2")  # torch may be told to use less of it
+    return "bf16" if used and (found.get("amx_bf16") or found.get("avx512_bf16")) else "fp32"
 
 
 def gpu_precision() -> Precision:

@@ -11,10 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import trainables.convolution as convolution
+from trainables.compute import best_precision
 from trainables.convolution import Choices, Convolution, Pass, eligible, install, measure, offered, shape_key
 
 PASSES: tuple[Pass, ...] = ("forward", "input", "weight")
 bf16 = partial(torch.autocast, "cpu", dtype=torch.bfloat16)
+BF16_IS_USED = best_precision(torch.device("cpu")) == "bf16"
 SUBSETS = list(chain.from_iterable(combinations(PASSES, n) for n in range(4)))
 
 
@@ -55,9 +57,11 @@ def reference(conv: nn.Conv2d, x: Tensor) -> dict[str, Tensor]:
     return dict(zip(PASSES, (y.detach(), *torch.autograd.grad(y, (x, w), gradient_like(y))), strict=True))
 
 
-def assert_correctly_rounded(ours: dict[str, Tensor], exact: dict[str, Tensor], where: str) -> None:
+def assert_correctly_rounded(
+    ours: dict[str, Tensor], exact: dict[str, Tensor], where: str, passes: tuple[Pass, ...] = PASSES
+) -> None:
     """That the error is hardly more than that of the exact values in bf16, which torch's can't undercut."""
-    for name in PASSES:
+    for name in passes:
         error, least = ((got.double() - exact[name]).norm() for got in (ours[name], exact[name].bfloat16()))
         assert ours[name].shape == exact[name].shape, f"{name}, {where}"
         assert error <= 1.1 * least + 1e-5 * exact[name].norm(), f"{name}, {where}"
@@ -74,7 +78,9 @@ def test_output_and_gradients_are_as_exact_as_bf16_allows(kernel: int, stride: i
             if kernel > 1 and stride > 1 and size[1] == 1 and "weight" not in passes:
                 continue  # oneDNN leaves the gradient of a tap that meets padding alone uninitialised
             ours = results(choosing(conv, passes, *size), x)
-            assert_correctly_rounded(ours, exact, f"{passes} at {size}")
+            # Without instructions for bf16, torch's own passes are less exact; the product computes in fp32 there.
+            asked = PASSES if BF16_IS_USED else tuple(name for name in offered(conv) if name in passes)
+            assert_correctly_rounded(ours, exact, f"{passes} at {size}", asked)
             assert ours["weight"].dtype == torch.float32
             assert ours["weight"].stride() == conv.weight.stride() or not passes
             assert ours["forward"].dtype == torch.bfloat16
