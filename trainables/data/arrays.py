@@ -14,9 +14,10 @@ from trainables.data.listing import Images, Rows
 
 @dataclass(frozen=True)
 class Arrays:
-    """The pixels of arrays, uint8 [N, H, W, 3] or greyscale [N, H, W], one for each part of the listing."""
+    """The pixels of arrays, uint8 [N, H, W, 3] or greyscale [N, H, W], one for each part of the listing, with its name."""
 
     parts: Sequence[Images]
+    places: Sequence[str]
 
     @property
     def sides(self) -> Rows:
@@ -33,6 +34,13 @@ class Arrays:
                 squares[inside] = _squares(part[rows[inside] - start], side)
             start += len(part)
         return squares, []
+
+    def names(self, rows: Rows) -> list[str]:
+        """The array of each image, and its number there: "x_test[12]"."""
+        starts = np.cumsum([0, *(len(part) for part in self.parts)])
+        parts = np.searchsorted(starts, rows, side="right") - 1
+        numbers = rows - starts[parts]
+        return [f"{self.places[part]}[{number}]" for part, number in zip(parts.tolist(), numbers.tolist(), strict=True)]
 
 
 def _squares(images: Images, side: int) -> Images:

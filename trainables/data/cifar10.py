@@ -106,7 +106,7 @@ def _read(root: Path, *, download: bool) -> tuple[Listing, Arrays]:
         labels={"train": np.array(train.targets, np.int64), "test": np.array(test.targets, np.int64)},
         places=_places(root),
     )
-    return listing, Arrays([train.data, test.data])
+    return listing, Arrays([train.data, test.data], ["cifar10 train", "cifar10 test"])
 
 
 def _places(root: Path) -> dict[SplitName, str]:

@@ -20,7 +20,7 @@ from trainables.data.splits import Caps, Choice, choose
 
 __all__ = ["Caps", "DataError", "Dataset", "Split", "Summary", "TestSplitShutError", "inspect", "prepare", "present", "read"]
 
-CODE_VERSION = 2  # raise it when the same input would give other arrays
+CODE_VERSION = 3  # raise it when the same input would give other arrays
 DECODE_SCALE = 1.25  # stored side over image_size: room for random crops
 
 
@@ -84,6 +84,11 @@ class Dataset:
         labels = np.load(self.path / f"{name}_labels.npy", allow_pickle=False)
         labels.flags.writeable = False
         return Split(np.load(self.path / f"{name}_images.npy", mmap_mode="r", allow_pickle=False), labels)
+
+    def names(self, split: Literal["train", "val", "test"]) -> tuple[str, ...]:
+        """What the user calls the images of a split, in its order; empty where an older version decoded them."""
+        path = self.path / f"{split}_names.json"
+        return tuple(json.loads(path.read_bytes())) if path.is_file() else ()
 
 
 def prepare(data: str, *, image_size: int, caps: Caps, seed: int, cache: Path) -> Dataset:

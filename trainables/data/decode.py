@@ -40,9 +40,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Files:
-    """The pixels of image files."""
+    """The pixels of image files, which are called by their paths below `root`."""
 
     paths: Sequence[Path]
+    root: Path = Path()
 
     @property
     def sides(self) -> Rows:
@@ -70,6 +71,11 @@ class Files:
             else:
                 images[place] = result
         return images, problems
+
+    def names(self, rows: Rows) -> list[str]:
+        """The path of each file below the root."""
+        paths = [self.paths[row] for row in rows.tolist()]
+        return [(path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix() for path in paths]
 
 
 def square(image: Image.Image, side: int) -> Images:

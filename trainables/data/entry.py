@@ -59,6 +59,9 @@ def write_entry(
             with (temporary / f"{split}_images.npy").open("wb") as file:
                 problems += _write_images(file, pixels, rows[split], side, digest)
                 _sync(file)
+            with (temporary / f"{split}_names.json").open("wb") as file:
+                file.write(json.dumps(pixels.names(rows[split])).encode())
+                _sync(file)
         if problems:
             raise DataError(shortened(problems, "files are damaged images"))
         sizes = {path.name: path.stat().st_size for path in sorted(temporary.iterdir())}

@@ -48,7 +48,7 @@ def file_source(root: Path, paths: Sequence[Path], listing: Listing, identity: S
     stats = [(path.relative_to(root).as_posix(), *_stamp(path)) for path in paths]
 
     def load() -> tuple[Listing, Pixels]:
-        files = Files(paths)
+        files = Files(paths, root)
         problems = (*listing.problems, *shortened(files.problems, "files are no readable images"))
         return replace(listing, problems=problems), files
 

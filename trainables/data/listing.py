@@ -27,6 +27,9 @@ class Pixels(Protocol):
     def squares(self, rows: Rows, side: int) -> tuple[Images, list[str]]:
         """The centre squares of some images, uint8 [N, side, side, 3], and a problem for each that does not decode."""
 
+    def names(self, rows: Rows) -> list[str]:
+        """What the user calls some images: "train/cat/1.jpg", "x_test[12]"."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:

@@ -35,7 +35,8 @@ def npz(path: Path) -> Source:
 def _load(path: Path) -> tuple[Listing, Arrays]:
     headers, others = headers_of(path)
     listing = _listing(path, headers, others)
-    return listing, Arrays(list(_arrays(path, headers, [f"x_{part}" for part in listing.labels]).values()))
+    arrays = _arrays(path, headers, [f"x_{part}" for part in listing.labels])
+    return listing, Arrays(list(arrays.values()), list(arrays))
 
 
 def _arrays(path: Path, headers: Mapping[str, Header], keys: Iterable[str]) -> dict[str, npt.NDArray[Any]]:

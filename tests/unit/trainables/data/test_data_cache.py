@@ -216,7 +216,8 @@ def test_meta_tells_what_is_there(folder: Path, tmp_path: Path) -> None:
 def test_arrays_of_the_right_size_are_copied_and_others_cut_and_resized() -> None:
     square = np.arange(4 * 6 * 6 * 3, dtype=np.uint8).reshape(4, 6, 6, 3)
     wide = np.repeat(square[:2, :, :3], 4, axis=2)  # [2, 6, 12, 3]
-    arrays = Arrays([square, wide])
+    arrays = Arrays([square, wide], ["x_train", "x_test"])
+    assert arrays.names(np.array([5, 0, 3])) == ["x_test[1]", "x_train[0]", "x_train[3]"]
     assert arrays.sides.tolist() == [6] * 6
     images, problems = arrays.squares(np.array([5, 0, 3]), 6)
     assert problems == []
