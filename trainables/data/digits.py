@@ -22,4 +22,6 @@ def _load(first: int) -> tuple[Listing, Arrays]:
     images = np.rint(scans.images[chosen] * (255 / 16)).astype(np.uint8)  # [N, 8, 8], greys 0 to 16 to 0 to 255
     labels = scans.target[chosen].astype(np.int64) - first
     classes = tuple(str(digit) for digit in range(first, first + 5))
-    return Listing(classes=classes, labels={"train": labels}, places={"train": "scikit-learn's digits"}), Arrays([images], ["digits"])
+    return Listing(classes=classes, labels={"train": labels}, places={"train": "scikit-learn's digits"}), Arrays(
+        [images], ["digits"]
+    )
