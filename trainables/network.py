@@ -115,6 +115,10 @@ class Network(nn.Sequential):
         """All parameters and buffers under torchvision's names; the tensors are not copied, nor detached if `keep_vars`."""
         return {self._rename(key): value for key, value in self.state_dict(keep_vars=keep_vars).items()}
 
+    def backbone_state_dict(self) -> dict[str, Tensor]:
+        """The tensors of `torchvision_state_dict` without the head's."""
+        return {name: value for name, value in self.torchvision_state_dict().items() if not self._is_head(name)}
+
     def load_torchvision_state_dict(self, state: Mapping[str, Tensor], *, with_head: bool) -> None:
         """Load tensors under torchvision's names.
 

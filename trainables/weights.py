@@ -1,35 +1,31 @@
-"""Pretrained weights: where `imagenet`, `none`, a file or a folder of `<backbone>.pt` lead, and their reading."""
+"""Pretrained weights: where `imagenet`, `none`, a file or a folder of `<backbone>.pt` lead, and what is taken of it."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import http.client
-import os
-import reprlib
-import resource
-import warnings
-import zipfile
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 import torchvision
 from torch import Tensor
 
-from trainables.backbones import backbone
-from trainables.data.problems import one_line, reason
+from trainables import state_dicts
+from trainables.backbones import BACKBONES, backbone, build
+from trainables.data.problems import reason
 from trainables.download import socket_timeout
 from trainables.network import Network
+from trainables.recipe import Recipe
+from trainables.state_dicts import Found, listed
+from trainables.weights_file import SUFFIXES, WeightsError, check, read
+
+__all__ = ["NAMES", "WeightsError", "check", "check_cached", "digest", "fitting", "in_folder", "load", "locate", "read"]
 
 NAMES = ("imagenet", "none")  # what is no path
-READ_WITHIN_S = 3  # of processor time; 100 MB take 0.1
-
-
-class WeightsError(ValueError):
-    """Weights that cannot be had or do not fit: one line."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(one_line(problem))
+MEND = "pass imagenet, none, a file, or a folder of <backbone>.pt"
 
 
 def locate(weights: str, backbone_name: str) -> Path | None:
@@ -37,127 +33,197 @@ def locate(weights: str, backbone_name: str) -> Path | None:
 
     Args:
         weights: `imagenet` (IMAGENET1K_V1 for every backbone, so that depth is not mixed up with the pretraining recipe),
-            `none`, a file, or a folder of `<backbone>.pt`.
+            `none`, a file, or a folder of `<backbone>.pt`, `.pth` or `.safetensors`.
         backbone_name: A name of the registry.
 
     Returns:
         The file, or None for `none`.
 
     Raises:
-        WeightsError: The file is not there, or the download failed; the message says what to do instead.
+        WeightsError: The file is not there or damaged, or the download failed; the message says what to do instead.
     """
     backbone(backbone_name)
     if weights == "none":
         return None
     if weights == "imagenet":
         return _download(backbone_name)
-    mend = "pass imagenet, none, a file, or a folder of <backbone>.pt."
     try:
         path = Path(weights).expanduser()
         if path.is_dir():
-            path = path / f"{backbone_name}.pt"
+            path = in_folder(path, backbone_name)
         if path.is_file():
             return path.resolve()
     except (OSError, RuntimeError) as error:  # a name too long, a folder closed to us, a user without a home
         found = reason(error)
-        raise WeightsError(f"weights for {backbone_name} must be in a readable file, but {found}: {mend}") from error
-    raise WeightsError(f"weights for {backbone_name} must be in a file, but there is no {path}: {mend}")
+        raise WeightsError(f"weights for {backbone_name} must be in a readable file, but {found}: {MEND}.") from error
+    raise WeightsError(f"weights for {backbone_name} must be in a file, but there is no {path}: {MEND}.")
 
 
-def read(path: Path) -> dict[str, Tensor]:
-    """Read a state dict with `weights_only=True`: code in the file never runs.
+def in_folder(folder: Path, backbone_name: str) -> Path:
+    """The file of a folder that is named after a backbone; if there is none, where it would be.
 
     Raises:
-        WeightsError: Not a file of torch's, holds other objects than tensors, or is a training checkpoint around a state dict.
+        WeightsError: There are several.
     """
+    files = [folder / f"{backbone_name}{suffix}" for suffix in SUFFIXES]
+    there = [path for path in files if path.is_file()]
+    if len(there) > 1:
+        names = " and ".join(path.name for path in there)
+        raise WeightsError(f"{folder} must hold one file for {backbone_name}, but has {names}: move all but one elsewhere.")
+    return there[0] if there else files[0]
+
+
+def load(network: Network, path: Path, backbone_name: str) -> str:
+    """Load the backbone's weights into a network, whatever wraps them in the file; a head in the file is passed over.
+
+    Returns:
+        One line that says which part of the file was taken; empty where that is all of it.
+
+    Raises:
+        WeightsError: The file cannot be read; a key is missing, unexpected or of another shape; a number is not finite.
+            Each is named.
+    """
+    tensors = read(path)
+    expected = network.backbone_state_dict()
     try:
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # about the pickle protocol
-            # Mapped where the format allows it: 16 ms instead of 100 for a ResNet-18, at the start of each trial.
-            state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # what damaged bytes lead torch's reader to: IndexError, struct.error, AssertionError …
-        found = "it holds something else than tensors, or is no file of torch.save"
-        if isinstance(error, OSError | RuntimeError) and str(error).strip():
-            found = str(error).strip().splitlines()[0]
-        raise WeightsError(f"{path} cannot be read as weights ({found}): save a state dict with torch.save.") from error
-    if isinstance(state, Mapping) and isinstance(inner := state.get("state_dict"), Mapping):
-        state = inner  # a checkpoint of ours or of most training scripts
-    items = state.items() if isinstance(state, Mapping) else ()
-    others = [key for key, value in items if not (isinstance(key, str) and _is_plain(value))]
-    if not isinstance(state, Mapping) or not state or others:
-        what = f"also holds {', '.join(map(reprlib.repr, others[:3]))}" if others else f"holds a {type(state).__name__}"
-        raise WeightsError(f"{path} must hold a state dict of plain tensors, but {what}: save model.state_dict() alone.")
-    return dict(state)
-
-
-def check(path: Path) -> None:
-    """Read a file in a process of its own first: 1 KB of nested tuples can keep torch's reader busy for ever, or crash it.
-
-    For files of strangers; 0.1 s for an honest one of 100 MB. Whatever else is wrong with a file, `read` says.
-
-    Raises:
-        WeightsError: Reading takes more than 3 s of a processor's time, or ends the process.
-    """
-    child = os.fork()
-    if child == 0:
-        try:
-            resource.setrlimit(resource.RLIMIT_CPU, (READ_WITHIN_S, READ_WITHIN_S))  # no signal handler can interrupt a hash
-            read(path)
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        raise WeightsError(
-            f"{path} cannot be read as weights (reading it takes more than {READ_WITHIN_S} s, or crashes): "
-            "save a state dict with torch.save."
-        )
-
-
-def _is_plain(value: object) -> bool:
-    """Whether a value is real numbers in memory, each in its place: no complex, sparse, nested, quantised or empty shell."""
-    return (
-        isinstance(value, Tensor)
-        and value.layout == torch.strided
-        and value.device.type == "cpu"
-        and not (value.is_complex() or value.is_quantized or value.is_nested)
-    )
-
-
-def load(network: Network, path: Path, backbone_name: str) -> None:
-    """Load the backbone's weights into a network; a head in the file is passed over.
-
-    Raises:
-        WeightsError: The file cannot be read, or a key is missing, unexpected or of another shape; each is named.
-    """
+        found = state_dicts.find(tensors, expected, network.head.partition(".")[0])
+    except ValueError as error:
+        problem = f"{path} must hold one network that fits {backbone_name}, but {error}: save one of them alone."
+        raise WeightsError(problem) from error
+    if problem := _unusable({found.prefix + name: value for name, value in found.state.items()}):
+        raise WeightsError(f"{path} must hold finite real numbers, but {problem}.")
     try:
-        network.load_torchvision_state_dict(read(path), with_head=False)
-    except WeightsError:
-        raise
+        network.load_torchvision_state_dict(found.state, with_head=False)
     except (ValueError, RuntimeError) as error:  # the latter: numbers that cannot be copied
         wrong = "; ".join(str(error).splitlines())
-        raise WeightsError(f"{path} must fit {backbone_name}, but {wrong}: pass weights of that backbone.") from error
+        problem = _misfit(network, backbone_name, tensors, found, wrong)
+        raise WeightsError(f"{path} must fit {backbone_name}, but {problem}.") from error
+    return _said(path, backbone_name, found)
+
+
+def fitting(tensors: Mapping[str, Tensor]) -> Iterator[str]:
+    """The registered backbones that a file's tensors fit, those with a stem for small images marked."""
+    for name, spec in BACKBONES.items():
+        with torch.device("meta"):  # names and shapes, no numbers
+            expected = build(Recipe(backbone=name, weights="none"), 2).backbone_state_dict()
+        first = f"{spec.first_conv}.weight"
+        small = expected | {first: expected[first][:, :, :3, :3]}
+        if state_dicts.fits(tensors, expected):
+            yield name
+        elif state_dicts.fits(tensors, small):
+            yield f"{name} with stem='cifar'"
 
 
 def digest(path: Path | None) -> str:
     """Sixteen hex digits of the file's SHA-256, or `none`."""
-    if path is None:
-        return "none"
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return "none" if path is None else _sha256(path)[:16]
+
+
+def check_cached(backbone_name: str) -> None:
+    """Hold the imagenet weights in torch's cache, if they are there, against the hash in their name. Downloads nothing.
+
+    Raises:
+        WeightsError: They are cut off, or something else.
+    """
+    _, path = _imagenet(backbone_name)
+    try:
+        if not path.is_file():
+            return
+        status = path.stat()
+        found = _known_sha256(path, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise WeightsError(f"the imagenet weights must be readable, but {reason(error)}: see who owns the file.") from error
+    wanted = _hash_in_name(path)
+    if not found.startswith(wanted):
+        raise WeightsError(
+            f"{path} must have the SHA-256 in its name, {wanted}, but it is {found[: len(wanted)]} ({status.st_size} bytes, "
+            f"cut off or replaced): delete {shlex.quote(str(path))} and it is downloaded again."
+        )
+
+
+# Finding
 
 
 def _download(backbone_name: str) -> Path:
-    entry = torchvision.models.get_model_weights(backbone_name).IMAGENET1K_V1
-    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
+    url, path = _imagenet(backbone_name)
     if path.is_file():
+        check_cached(backbone_name)
         return path
-    prefix = path.stem.rpartition("-")[2]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with socket_timeout():
-            torch.hub.download_url_to_file(entry.url, str(path), hash_prefix=prefix, progress=False)
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=_hash_in_name(path), progress=False)
     except (OSError, http.client.HTTPException, RuntimeError) as error:
         raise WeightsError(
             f"the imagenet weights for {backbone_name} cannot be downloaded ({reason(error)}): put {path.name} into "
             f"{path.parent}, or pass --weights with a file or a folder that holds {backbone_name}.pt."
         ) from error
     return path
+
+
+def _imagenet(backbone_name: str) -> tuple[str, Path]:
+    """Where the imagenet weights come from, and where torch keeps them."""
+    url = torchvision.models.get_model_weights(backbone_name).IMAGENET1K_V1.url
+    return url, Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+
+
+def _hash_in_name(path: Path) -> str:
+    return path.stem.rpartition("-")[2]
+
+
+@functools.lru_cache
+def _known_sha256(path: Path, size: int, modified: int) -> str:
+    """The hash of a file that is looked at several times, at 0.1 s each for 45 MB, and only changes with the other two."""
+    return _sha256(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# Fitting
+
+
+def _unusable(state: Mapping[str, Tensor]) -> str:
+    """Which tensors are no real numbers in memory, or hold NaN or infinity, and the mend; empty if none."""
+    odd = [name for name, value in state.items() if not _is_plain(value)]
+    if odd:
+        return f"{listed(odd)} is complex, sparse, quantized or without content: save plain tensors"
+    infinite = [name for name, value in state.items() if not _is_finite(value)]
+    return f"{listed(infinite)} has NaN or infinity: pass a checkpoint from before that" if infinite else ""
+
+
+def _is_plain(value: Tensor) -> bool:
+    """Whether a tensor is real numbers in memory, each in its place: no complex, sparse, nested, quantised or empty shell."""
+    return (
+        value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not (value.is_complex() or value.is_quantized or value.is_nested)
+    )
+
+
+def _is_finite(value: Tensor) -> bool:
+    # As float32, which is what they become: 1e300 would be infinite.
+    return not value.is_floating_point() or bool(torch.isfinite(value.float()).all())
+
+
+def _misfit(network: Network, backbone_name: str, tensors: Mapping[str, Tensor], found: Found, wrong: str) -> str:
+    """What is wrong with weights that do not fit, with what would help."""
+    expected = [name for name in network.backbone_state_dict() if state_dicts.is_needed(name)]
+    missing = [name for name in expected if name not in found.state]
+    if missing and all("running_" in name for name in missing):
+        return f"{wrong}: save model.state_dict(), which has BatchNorm's running statistics"
+    if not found.whole and (others := list(fitting(tensors))):
+        return f"{wrong.partition('; ')[0]}; it fits {', '.join(others)}: pass weights of {backbone_name}"
+    if len(missing) > len(expected) / 2:
+        wrong = f"it holds {listed(tensors)} instead of {listed(expected)}"
+    return f"{wrong}: pass weights of torchvision's {backbone_name}"
+
+
+def _said(path: Path, backbone_name: str, found: Found) -> str:
+    if not (found.prefix or found.passed_over):
+        return ""
+    under = f", those under {found.prefix!r}" if found.prefix else ""
+    beside = f"; passed over: {listed(found.passed_over)}" if found.passed_over else ""
+    return f"Weights for {backbone_name}: {path}{under}{beside}."

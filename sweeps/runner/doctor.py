@@ -14,11 +14,10 @@ from rich.filesize import decimal
 
 from cluster.session import environment, session
 from sweeps.runner import machine
-from sweeps.runner.cleaning import cache_folder
 from sweeps.runner.listing import CONTEXT, answer, flags
 from sweeps.runner.machine import Finding, either
 from sweeps.runner.mlflow_store import SERVERS, TrackingError, one_line, prepare_store, without_password
-from sweeps.runner.options import Options
+from sweeps.runner.options import Options, cache_folder
 from sweeps.runner.study import PRESETS, Preset
 
 EXPERIMENT = "dvt-doctor"
@@ -138,12 +137,16 @@ def _weights(subject: Subject) -> Iterator[Finding]:
         yield Finding("failed", f"--weights must be there, but there is no {path}", mend)
     elif path.is_file():
         weights.check(path)
-        yield Finding("ok", f"{path}: {len(weights.read(path))} tensors")
+        tensors = weights.read(path)
+        fitting = ", ".join(weights.fitting(tensors))
+        found = f"{path}: {len(tensors)} tensors, {f'for {fitting}' if fitting else 'which fit no known backbone'}"
+        yield either(bool(fitting), found, f"pass weights of {', '.join(BACKBONES)}, under torchvision's names.")
     else:
-        there = [name for name in BACKBONES if (path / f"{name}.pt").is_file()]
+        there = [name for name in BACKBONES if weights.in_folder(path, name).is_file()]
         for name in there:
-            weights.check(path / f"{name}.pt")
-            weights.load(build(Recipe(backbone=name, weights=chosen), 2), path / f"{name}.pt", name)
+            file = weights.in_folder(path, name)
+            weights.check(file)
+            weights.load(build(Recipe(backbone=name, weights=chosen), 2), file, name)
         yield either(bool(there), f"{path}: {', '.join(there) or 'no weights'}", "put <backbone>.pt there, or give a file.")
 
 
@@ -151,9 +154,13 @@ def _downloaded(backbones: Sequence[str]) -> Finding:
     import torch
     from torchvision.models import get_model_weights
 
+    from trainables.weights import check_cached
+
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     files = {name: Path(get_model_weights(name).IMAGENET1K_V1.url).name for name in backbones}
     there = [name for name, file in files.items() if (folder / file).is_file()]
+    for name in there:
+        check_cached(name)
     if there:
         return Finding("ok", f"imagenet: {', '.join(there)} in {folder}; a sweep downloads others that it needs")
     mend = f"the first sweep downloads what it needs; without a network put {', '.join(files.values())} there."

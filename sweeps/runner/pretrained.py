@@ -14,7 +14,6 @@ from trainables.backbones import build
 from trainables.node import find_weights
 from trainables.recipe import Recipe
 
-_MEND = "pass imagenet, none, a file, or a folder of <backbone>.pt"
 _SHOWN = 80  # characters of a path that is too long
 
 
@@ -24,18 +23,27 @@ def pretrained_of(arms: Sequence[Arm]) -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys(pairs))
 
 
-def check_weights(flag: str | None, arms: Sequence[Arm]) -> None:
+def check_weights(flag: str | None, arms: Sequence[Arm]) -> tuple[str, ...]:
     """Read local weights and hold them against each network; what is downloaded or made is looked at later.
+
+    Imagenet weights that were downloaded before are held against their hash.
 
     Args:
         flag: `--weights`, looked at alone where the arms are not known.
         arms: Their recipes say which weights are needed.
 
+    Returns:
+        A line for each file of which only a part is taken.
+
     Raises:
         Refused: Weights that are not there or do not fit.
     """
-    names, problems = (*weights.NAMES, source_model.NAME), []
+    names = (*weights.NAMES, source_model.NAME)
+    problems: list[str] = []
+    notes: list[str] = []
     pairs = pretrained_of(arms) or (((flag, ""),) if flag else ())
+    for backbone in [backbone for chosen, backbone in pairs if chosen == "imagenet" and backbone]:
+        collect(problems, partial(weights.check_cached, backbone))
     for chosen in dict.fromkeys(chosen for chosen, _ in pairs if chosen not in names):
         backbones = [backbone for other, backbone in pairs if other == chosen]
         path = Path(chosen).expanduser()
@@ -43,7 +51,7 @@ def check_weights(flag: str | None, arms: Sequence[Arm]) -> None:
             there = path.exists()
         except OSError as error:  # a name too long, a folder closed to us
             problems.append(
-                f"--weights must be a path that can be read, but {_short(chosen)} cannot ({error.strerror}): {_MEND}."
+                f"--weights must be a path that can be read, but {_short(chosen)} cannot ({error.strerror}): {weights.MEND}."
             )
             continue
         if not there:
@@ -57,9 +65,11 @@ def check_weights(flag: str | None, arms: Sequence[Arm]) -> None:
             for backbone in backbones if arms else ():
                 stem = next(arm for arm in arms if backbone in arm.possible("backbone")).default_recipe().stem
                 recipe = Recipe(backbone=backbone, weights=chosen, stem=stem)
-                collect(problems, partial(_load, recipe))
+                if note := collect(problems, partial(_load, recipe)):
+                    notes.append(note)
     if problems:
         raise Refused(problems)
+    return tuple(notes)
 
 
 def locate(chosen: str, backbone: str, cache: Path, say: Callable[[str], None]) -> Path | None:
@@ -73,7 +83,9 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
-def _load(recipe: Recipe) -> None:
-    if path := weights.locate(recipe.weights, recipe.backbone):
-        weights.check(path)
-        weights.load(build(recipe, num_classes=2), path, recipe.backbone)
+def _load(recipe: Recipe) -> str:
+    path = weights.locate(recipe.weights, recipe.backbone)
+    if path is None:
+        return ""
+    weights.check(path)
+    return weights.load(build(recipe, num_classes=2), path, recipe.backbone)

@@ -1,6 +1,7 @@
 """Downloading imagenet weights, from a server of the test's own."""
 
 import hashlib
+import shlex
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ import pytest
 import torchvision
 from torch import Tensor
 
-from trainables.weights import WeightsError, locate
+from trainables import weights
+from trainables.weights import WeightsError, check_cached, locate
 
 State = dict[str, Tensor]
 
@@ -136,10 +138,63 @@ def test_a_cache_that_cannot_be_made_is_refused_likewise(host: Host, tmp_path: P
     assert host.requests == 0
 
 
-def test_weights_that_lie_in_torchs_cache_need_no_network(host: Host, tmp_path: Path) -> None:
+def _place(content: bytes, tmp_path: Path) -> Path:
+    """Put content into torch's cache under the name of resnet18's weights."""
     name = Path(torchvision.models.get_model_weights("resnet18").IMAGENET1K_V1.url).name
-    folder = tmp_path / "torch/hub/checkpoints"
-    folder.mkdir(parents=True)
-    (folder / name).write_bytes(b"placed by hand")
-    assert locate("imagenet", "resnet18") == folder / name
+    path = tmp_path / "torch/hub/checkpoints" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_weights_that_lie_in_torchs_cache_need_no_network(host: Host, tmp_path: Path) -> None:
+    path = _place(host.content, tmp_path)
+    check_cached("resnet18")
+    assert locate("imagenet", "resnet18") == path
     assert host.requests == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"tiny", b"other bytes"], ids=["empty", "cut off", "another file"])
+def test_weights_in_torchs_cache_that_are_not_what_their_name_says_are_refused_until_deleted(
+    content: bytes, host: Host, tmp_path: Path
+) -> None:
+    path = _place(content, tmp_path)
+    for look in (lambda: check_cached("resnet18"), lambda: locate("imagenet", "resnet18")):
+        with pytest.raises(WeightsError) as refused:
+            look()
+        line = str(refused.value)
+        assert f"delete {path} and it is downloaded again" in line
+        assert f"must have the SHA-256 in its name, {path.stem[-8:]}" in line
+        assert f"({len(content)} bytes" in line
+    assert host.requests == 0
+    path.unlink()
+    check_cached("resnet18")
+    assert locate("imagenet", "resnet18") == path
+    assert host.requests == 1
+
+
+def test_a_file_in_torchs_cache_is_hashed_once_until_it_changes(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _place(host.content, tmp_path)
+    hashed: list[Path] = []
+    real = weights._sha256
+    monkeypatch.setattr(weights, "_sha256", lambda path: hashed.append(path) or real(path))
+    for _ in range(3):
+        check_cached("resnet18")
+    assert len(hashed) == 1
+    _place(host.content[:5], tmp_path)
+    with pytest.raises(WeightsError, match="delete"):
+        check_cached("resnet18")
+    assert len(hashed) == 2
+
+
+def test_the_path_to_delete_can_be_typed_where_it_has_blanks(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "my cache" / "torch"))
+    path = _place(b"torn", tmp_path / "my cache")
+    with pytest.raises(WeightsError) as refused:
+        check_cached("resnet18")
+    typed = str(refused.value).partition(": delete ")[2].partition(" and it is")[0]
+    assert shlex.split(typed) == [str(path)]
