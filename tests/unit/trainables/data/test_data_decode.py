@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import os
+import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
-from trainables.data.decode import Files, to_rgb
+from trainables.data import decode
+from trainables.data.decode import Files
+from trainables.data.rgb import to_rgb
 
 GREEN, RED, WHITE = (0, 200, 0), (220, 10, 20), (255, 255, 255)
 
@@ -116,7 +122,7 @@ def test_pixels_whose_white_is_unknown_are_refused(tmp_path: Path, mode: str) ->
     Image.new(mode, (9, 9), 70000).save(tmp_path / "a.tif")
     _, problems = Files([tmp_path / "a.tif"]).squares(np.array([0]), 8)
     assert len(problems) == 1
-    assert f"{tmp_path / 'a.tif'} must be an undamaged image" in problems[0]
+    assert problems[0].startswith(f"{tmp_path / 'a.tif'} must have pixels of ")
     assert "white is not known" in problems[0]
 
 
@@ -149,7 +155,7 @@ def test_headers_show_sides_and_name_what_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     files = Files([tmp_path / name for name in ("good.png", "empty.jpg", "text.jpg", "script.png", "gone.jpg")])
-    assert files.sides.tolist() == [20, 0, 0, 0, 0]
+    assert files.sizes.tolist() == [[20, 30], *[[0, 0]] * 4]
     assert "empty.jpg must be an image, but it is empty" in files.problems[0]
     for name, line in zip(("text.jpg", "script.png", "gone.jpg"), files.problems[1:], strict=True):
         assert name in line
@@ -190,3 +196,132 @@ def test_a_decompression_bomb_is_a_problem_and_its_smaller_sister_passes_quietly
 
 def test_to_rgb_leaves_rgb_alone() -> None:
     assert to_rgb(Image.new("RGB", (2, 2), RED)).getpixel((0, 0)) == RED
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "MPO", "JPEG2000", "ICO", "AVIF"])
+def test_files_are_read_by_their_content_whatever_their_name(tmp_path: Path, format: str) -> None:
+    if format == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    for name in ("a.jpg", "a.png", "a.jpeg?x=1", "a"):
+        Image.new("RGB", (20, 20), RED).save(tmp_path / name, format)
+        assert close(decoded(tmp_path / name)[4, 4], RED, 6)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3000, 1), (2, 1)])
+def test_a_side_of_one_pixel_is_enlarged(tmp_path: Path, size: tuple[int, int], format: str) -> None:
+    Image.new("RGB", size, RED).save(tmp_path / "a", format)
+    assert Files([tmp_path / "a"]).sizes.tolist() == [sorted(size)]
+    assert (abs(decoded(tmp_path / "a", 32).astype(int) - RED) <= 6).all()
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b"<html>404", "must be an image, but it is an HTML page: download it again or remove it."),
+        (b"version https://git-lfs.github.com/spec/v1", "it is a git LFS pointer in place of the image: run git lfs pull."),
+        (b"%PDF-1.4", "it is a PDF document: convert it to JPEG or PNG, or remove it."),
+        (b"\xff\xd8\xff\xe0", "it is a JPEG file that is damaged, cut off or of a rare kind: convert, replace or remove it."),
+    ],
+)
+def test_what_is_no_image_is_named_with_its_mend(tmp_path: Path, data: bytes, line: str) -> None:
+    (tmp_path / "a.jpg").write_bytes(data)
+    files = Files([tmp_path / "a.jpg"])
+    assert len(files.problems) == 1
+    assert files.problems[0].endswith(line)
+    assert files.squares(np.array([0]), 8)[1] == files.problems
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40)
+
+
+def test_heic_is_named_with_its_mend_where_pillow_heif_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heif_unknown: None
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "a.jpg").write_bytes(HEIC)
+    (line,) = Files([tmp_path / "a.jpg"]).problems
+    assert "it is a HEIC image for which pillow-heif is missing" in line
+    assert "pip install pillow-heif" in line
+
+
+def test_pillow_heif_is_registered_once_and_only_for_heic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heif_unknown: None
+) -> None:
+    calls = []
+    fake = SimpleNamespace(register_heif_opener=lambda: calls.append(1))
+    monkeypatch.setitem(sys.modules, "pillow_heif", fake)
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("text")
+    assert len(Files([tmp_path / "a.png", tmp_path / "b.png"]).problems) == 1
+    assert calls == []
+    (tmp_path / "c.heic").write_bytes(HEIC)
+    assert len(Files([tmp_path / "c.heic"] * 3).problems) == 3
+    assert calls == [1]
+
+
+@pytest.fixture
+def heif_unknown() -> Iterator[None]:
+    decode._reads_heic.cache_clear()
+    yield
+    decode._reads_heic.cache_clear()
+
+
+def test_heic_is_read_and_turned_once_where_pillow_heif_is_installed(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    image = Image.new("RGB", (60, 40), RED)
+    image.paste(GREEN, (0, 0, 30, 40))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # its left side is up
+    pillow_heif.from_pillow(image).save(tmp_path / "a.heic", quality=95, exif=exif.tobytes())
+    pixels = decoded(tmp_path / "a.heic")
+    assert close(pixels[1, 4], GREEN, 6)
+    assert close(pixels[6, 4], RED, 6)
+
+
+def test_images_that_are_nearly_black_are_told_of_with_an_example(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        Image.fromarray(rng.integers(0, 256, (20, 20), np.uint8)).save(tmp_path / f"{number:02}.png")
+    paths = sorted(tmp_path.iterdir())
+    assert decode.cautions(paths) == []
+    Image.fromarray(rng.integers(0, 2, (20, 20), np.uint8)).save(paths[0])
+    (line,) = decode.cautions(paths)
+    assert line.startswith(f"1 of 16 images looked at are nearly black, such as {paths[0]}, whose brightest value is 1 of 255")
+
+
+@pytest.mark.parametrize(("bits", "brightest"), [(10, 4), (12, 16), (14, 64)])
+def test_fewer_bits_in_16_without_a_word_are_told_of(tmp_path: Path, bits: int, brightest: int) -> None:
+    for number in range(20):
+        values = np.full((20, 20), 2**bits - 1 - number, np.uint16)
+        Image.fromarray(values).save(tmp_path / f"{number:02}.png")
+    (line,) = decode.cautions(sorted(tmp_path.iterdir()))
+    assert line.startswith("16 of 16 images looked at are nearly black")
+    assert f"whose brightest value is {brightest} of 255" in line
+
+
+def test_only_the_first_of_several_pages_is_used_and_that_is_said(tmp_path: Path) -> None:
+    pages = [Image.new("L", (9, 9), value) for value in (200, 100)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    (line,) = decode.cautions([tmp_path / "a.tif"])
+    assert "1 of 1 images looked at are TIFF files of several pages" in line
+    assert close(decoded(tmp_path / "a.tif")[4, 4], (200, 200, 200))
+
+
+def test_there_are_no_cautions_about_nothing_and_about_what_does_not_decode(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_text("text")
+    assert decode.cautions([]) == []
+    assert decode.cautions([tmp_path / "a.jpg", tmp_path / "gone.jpg"]) == []
+
+
+def test_nearly_black_is_asked_of_each_image() -> None:
+    images = np.zeros((3, 4, 4, 3), np.uint8)
+    images[1, 2, 2] = 16
+    images[2, 2, 2, 1] = 17
+    assert decode.nearly_black(images).tolist() == [True, True, False]
+    assert decode.nearly_black(images[:0]).tolist() == []
+
+
+def test_a_thread_is_started_for_each_core_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
+    assert decode._cores() == 3
