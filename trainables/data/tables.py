@@ -1,0 +1,199 @@
+"""A table of labels: which images it names, their labels, splits and groups, and what was understood of it."""
+
+from __future__ import annotations
+
+import reprlib
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainables.data.problems import DataError, one_line
+from trainables.data.table_columns import Body, Columns, find_columns, listed
+from trainables.data.table_ids import Files, suffix
+from trainables.data.table_labels import read_labels
+from trainables.data.table_names import is_known, names_image, plain, split_of
+from trainables.data.table_text import Cells, read_cells
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """Labels by the names of images, as one file gives them.
+
+    Attributes:
+        path: The file.
+        more: Further files, where several are one table: train.csv and val.csv.
+        ids: The names of images as written, one per row that has a label.
+        labels: Their labels, without outer spaces.
+        lines: Where each row begins, for messages: "2", or "2 of val.csv".
+        splits: Their splits, each train, val or test; None without a column of splits.
+        groups: The cells of the column asked for as group; None where there is no such column.
+        columns: The header's name of the column for "image", "label", "split" and "group" as far as there are; a
+            number from 1 where there is no header, several with commas for a one-hot table.
+        header: All names of the header; empty where there is none.
+        notes: Lines to show, first what was understood.
+        problems: Lines that forbid using it. Rows are then missing.
+    """
+
+    path: Path
+    more: tuple[Path, ...] = ()
+    ids: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    splits: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
+    columns: Mapping[str, str]
+    header: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def read_table(
+    path: Path,
+    *,
+    columns: tuple[str, str] | None = None,
+    group: str | None = None,
+    files: Collection[str] = (),
+) -> Table:
+    """Read a table of labels; whatever forbids using it is among its problems, nothing is raised.
+
+    Args:
+        path: A file of columns.
+        columns: The names (or numbers from 1) of the columns of images and labels; found where None.
+        group: The name of the column of groups. A name that the header lacks gives no groups and no problem.
+        files: Relative posix paths of the images beside it: they tell which column names images, and a first line
+            that is no header.
+    """
+    try:
+        cells = read_cells(path, is_known)
+    except DataError as error:
+        return Table(path=path, columns={}, problems=error.problems)
+    index = Files(tuple(files))
+    headed = _has_header(cells.rows[0], index, columns)
+    names, rows, lines = _body(cells, headed)
+    if not rows:
+        line = f"{path} must have lines of id and label below its header, but has none: add them."
+        return Table(path=path, columns={}, header=names, problems=(line,))
+    width = len(names)
+    even = [(*row, *[""] * (width - len(row)))[:width] for row in rows]
+    found = find_columns(names, even, index, title=str(path), asked=columns, group=group)
+    ragged = _ragged(path, names, rows, lines, found)
+    if ragged:
+        return Table(path=path, columns={}, header=names if headed else (), problems=(ragged,))
+    return _table(path, names, even, lines, found, headed)
+
+
+def _has_header(first: Sequence[str], files: Files, columns: tuple[str, str] | None) -> bool:
+    """Whether the first row names columns, and no image."""
+    if columns and all(not name.isdecimal() and plain(name) in map(plain, first) for name in columns):
+        return True
+    if any(cell in files.places for cell in first):
+        return False
+    if any(names_image(cell) and is_known(cell) for cell in first):
+        return True
+    if all(cell.isdecimal() for cell in first):
+        return False
+    return not any(files.fits(cell) or suffix(cell) for cell in first)
+
+
+def _body(cells: Cells, headed: bool) -> tuple[tuple[str, ...], list[tuple[str, ...]], list[int]]:
+    """The names of the columns, the rows below them and their lines."""
+    widths = Counter(map(len, cells.rows[1:] if headed else cells.rows))
+    width = widths.most_common(1)[0][0] if widths else 0
+    if not headed:
+        names = tuple(str(number) for number in range(1, width + 1))
+        return names, list(cells.rows), list(cells.lines)
+    names = cells.rows[0]
+    rows = list(cells.rows[1:])
+    # R's write.table names the rows, but not their column
+    if width == len(names) + 1 and all(row[0] == str(number) for number, row in enumerate(rows, 1)):
+        names = ("", *names)
+    return names, rows, list(cells.lines[1:])
+
+
+def _ragged(path: Path, names: Sequence[str], rows: Body, lines: Sequence[int], found: Columns) -> str:
+    """One line for rows that lack a cell of a column in use, or have more than the header; empty ones do not count."""
+    if len(names) < 2:
+        rule = f"{path} must have columns, separated by , ; | or tabs"
+        return f"{rule}, but line {lines[0]} is {reprlib.repr(list(rows[0]))}: add them."
+    needed = max((c for c in (found.image, *found.label, found.split, found.group) if c is not None), default=-1)
+    wrong = [n for n, row in enumerate(rows) if len(row) <= needed or any(row[len(names) :])]
+    if not wrong:
+        return ""
+    first = rows[wrong[0]]
+    count = f"{len(wrong)} of {len(rows)} have others; " if len(wrong) > 1 else ""
+    return (
+        f"{path} must have {len(names)} cells in each line, but {count}line {lines[wrong[0]]} is "
+        f"{reprlib.repr(list(first))}: fill it, or quote a cell that holds the separator."
+    )
+
+
+def _table(
+    path: Path,
+    names: Sequence[str],
+    rows: Body,
+    lines: Sequence[int],
+    found: Columns,
+    headed: bool,
+) -> Table:
+    """The rows that have a label, by the columns that were found."""
+    problems = list(found.problems)
+    notes = [_understood(path, names, found, headed), *(f"{path.name}: {note}" for note in found.notes)]
+    kept: list[int] = []
+    labels: list[str] = []
+    if found.image is not None and found.label:
+        of_rows = read_labels(path, names, rows, lines, found)
+        kept = of_rows.rows
+        labels = of_rows.labels
+        notes += of_rows.notes
+        problems += of_rows.problems
+    return Table(
+        path=path,
+        ids=tuple(rows[n][found.image] for n in kept) if found.image is not None else (),
+        labels=tuple(labels),
+        lines=tuple(str(lines[n]) for n in kept),
+        splits=_splits(names, rows, kept, found),
+        groups=None if found.group is None else tuple(rows[n][found.group] for n in kept),
+        columns=_roles(names, found),
+        header=tuple(names) if headed else (),
+        notes=tuple(map(one_line, notes)),
+        problems=tuple(map(one_line, problems)),
+    )
+
+
+def _roles(names: Sequence[str], found: Columns) -> dict[str, str]:
+    roles = {"image": found.image, "split": found.split, "group": found.group}
+    by_role = {role: names[column] for role, column in roles.items() if column is not None}
+    if found.label:
+        by_role["label"] = ",".join(names[column] for column in found.label)
+    return by_role
+
+
+def _understood(path: Path, names: Sequence[str], found: Columns, headed: bool) -> str:
+    """One line: which column is what."""
+
+    def called(column: int) -> str:
+        return f"column {names[column]!r}" if headed else f"column {names[column]}"
+
+    said = []
+    if found.image is not None:
+        said.append(f"images by {called(found.image)}")
+    if len(found.label) == 1:
+        said.append(f"labels by {called(found.label[0])}")
+    elif found.label:
+        said.append(f"labels by the 1 in {len(found.label)} columns {listed(names, found.label)}")
+    if found.split is not None:
+        said.append(f"splits by {called(found.split)}")
+    if found.group is not None:
+        said.append(f"groups by {called(found.group)}")
+    used = {found.image, *found.label, found.split, found.group}
+    rest = [c for c in range(len(names)) if c not in used and names[c].strip()]
+    left = f"; left out: {listed(names, rest)}" if rest and found.label else ""
+    start = path.name if headed else f"{path.name} has no header"
+    return f"{start}: {', '.join(said) or 'not understood'}{left}"
+
+
+def _splits(names: Sequence[str], rows: Body, kept: Sequence[int], found: Columns) -> tuple[str, ...] | None:
+    if found.split is None:
+        return None
+    return tuple(split_of(rows[n][found.split], names[found.split]) or "" for n in kept)
