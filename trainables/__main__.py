@@ -10,9 +10,21 @@ import torch
 
 from trainables import checkpoint
 from trainables.compute import Compute
-from trainables.data.dataset import Caps, prepare
+from trainables.data.dataset import Caps, ReadOptions, prepare
 from trainables.finetune import DivergedError, finetune
-from trainables.recipe import EPOCH, SCORE, TRAIN_ACCURACY, TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS, Recipe
+from trainables.recipe import (
+    EPOCH,
+    SCORE,
+    TRAIN_ACCURACY,
+    TRAIN_LOSS,
+    VAL_ACCURACY,
+    VAL_BALANCED_ACCURACY,
+    VAL_LOSS,
+    VAL_MACRO_F1,
+    VAL_SCORES,
+    Recipe,
+    unknown_name,
+)
 
 
 @click.command()
@@ -28,7 +40,11 @@ def main(recipe_file: Path, out: Path, device: str | None) -> None:
         weights = Path(saved["weights_file"]) if saved["weights_file"] else None
         compute = Compute.from_dict(saved["compute"]) if "compute" in saved else Compute()  # older files: fp32
         recipe, caps = Recipe.from_sample(saved["recipe"]), Caps(**origin["caps"])
+        how = ReadOptions.from_dict(origin.get("how", {}))  # older files: as they are
         place = torch.device(device or saved["device"])
+        metric = saved.get("metric", "accuracy")  # older files have none
+        if metric not in VAL_SCORES:
+            raise ValueError(unknown_name(str(metric), VAL_SCORES, "score"))
     except (LookupError, TypeError, AttributeError, RuntimeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise _Refused(f"{recipe_file} must be the recipe.json of a sweep's champion, but {reason}.") from error
@@ -39,11 +55,11 @@ def main(recipe_file: Path, out: Path, device: str | None) -> None:
     if checkpoint.unfinished(out):
         raise _Refused(f"{out} holds an unfinished run: give another folder with --out.")
     try:
-        data = prepare(source, image_size=image_size, caps=caps, seed=seed, cache=cache)
+        data = prepare(source, image_size=image_size, caps=caps, seed=seed, cache=cache, how=how)
         if data.digest != digest:
             raise _Refused(f"the data have changed: digest {data.digest}, but the sweep had {digest}.")
         torch.set_num_threads(threads)
-        finetune(recipe, data, place, _show, weights=weights, checkpoints=out, compute=compute)
+        finetune(recipe, data, place, _show, weights=weights, checkpoints=out, compute=compute, score=metric)
     except ValueError as error:
         raise _Refused(str(error)) from error
     except (DivergedError, OSError) as error:
@@ -62,7 +78,8 @@ class _Refused(click.ClickException):
 def _show(metrics: dict[str, float]) -> None:
     click.echo(
         f"epoch {metrics[EPOCH]:3}   train loss {metrics[TRAIN_LOSS]:.4f} accuracy {metrics[TRAIN_ACCURACY]:.4f}   "
-        f"val loss {metrics[VAL_LOSS]:.4f} accuracy {metrics[VAL_ACCURACY]:.4f}   score {metrics[SCORE]:.4f}"
+        f"val loss {metrics[VAL_LOSS]:.4f} accuracy {metrics[VAL_ACCURACY]:.4f} "
+        f"balanced {metrics[VAL_BALANCED_ACCURACY]:.4f} macro F1 {metrics[VAL_MACRO_F1]:.4f}   score {metrics[SCORE]:.4f}"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from trainables import source_model
 from trainables import weights as pretrained
 from trainables.data import dataset
-from trainables.data.dataset import Caps, DataError, Dataset
+from trainables.data.dataset import Caps, DataError, Dataset, ReadOptions
 from trainables.weights import WeightsError, digest
 
 
@@ -20,6 +20,7 @@ class DataConfig(TypedDict):
     source: str
     image_size: int
     caps: dict[str, Any]
+    how: dict[str, Any]  # to read them
     seed: int
     cache: str
 
@@ -43,8 +44,14 @@ def data(config: DataConfig, *, test: bool = False) -> Dataset:
     path = Path(config["path"])
     if not dataset.present(path):
         caps = Caps(**config["caps"])
-        sizes = {"image_size": config["image_size"], "seed": config["seed"]}
-        made = dataset.prepare(config["source"], caps=caps, cache=Path(config["cache"]), **sizes)
+        made = dataset.prepare(
+            config["source"],
+            image_size=config["image_size"],
+            caps=caps,
+            seed=config["seed"],
+            cache=Path(config["cache"]),
+            how=ReadOptions.from_dict(config["how"]),
+        )
         if made.digest != config["digest"]:
             changed = f"its digest was {config['digest']} and is {made.digest}"
             raise DataError(

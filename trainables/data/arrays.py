@@ -20,9 +20,9 @@ class Arrays:
     places: Sequence[str]
 
     @property
-    def sides(self) -> Rows:
-        """The shorter side of each image, [M]."""
-        return np.concatenate([np.full(len(part), min(part.shape[1:3]), np.int64) for part in self.parts])
+    def sizes(self) -> Rows:
+        """The shorter and the longer side of each image, [M, 2]."""
+        return np.concatenate([np.full((len(part), 2), sorted(part.shape[1:3]), np.int64) for part in self.parts])
 
     def squares(self, rows: Rows, side: int) -> tuple[Images, list[str]]:
         """The centre squares of some images, uint8 [N, side, side, 3]; arrays are never damaged."""

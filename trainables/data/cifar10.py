@@ -56,6 +56,7 @@ def _known(root: Path, files: set[str] | None = None) -> Listing:
         classes=CLASSES,
         labels={"train": np.repeat(np.arange(10), 5000), "test": np.repeat(np.arange(10), 1000)},
         places=_places(root),
+        layout="CIFAR-10 as published, its train and test images",
         problems=(_refusal(root, f"lacks {', '.join(missing)}"),) if missing else (),
     )
 
@@ -105,6 +106,7 @@ def _read(root: Path, *, download: bool) -> tuple[Listing, Arrays]:
         classes=tuple(train.classes),
         labels={"train": np.array(train.targets, np.int64), "test": np.array(test.targets, np.int64)},
         places=_places(root),
+        layout="CIFAR-10 as published, its train and test images",
     )
     return listing, Arrays([train.data, test.data], ["cifar10 train", "cifar10 test"])
 

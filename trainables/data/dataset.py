@@ -10,18 +10,31 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from filelock import FileLock
 
-from trainables.data.entry import Meta, entry_meta, write_entry
-from trainables.data.listing import Images, Rows, Source
+from trainables.data.entry import Meta, entry_meta
+from trainables.data.listing import Images, Progress, Rows, silent
 from trainables.data.problems import DataError, reason
+from trainables.data.reading import ReadOptions
 from trainables.data.sources import find
-from trainables.data.splits import Caps, Choice, choose
+from trainables.data.splits import Caps, choose
+from trainables.data.understood import lines, origins
 
-__all__ = ["Caps", "DataError", "Dataset", "Split", "Summary", "TestSplitShutError", "inspect", "prepare", "present", "read"]
+__all__ = [
+    "Caps",
+    "DataError",
+    "Dataset",
+    "ReadOptions",
+    "Split",
+    "Summary",
+    "TestSplitShutError",
+    "inspect",
+    "prepare",
+    "present",
+    "read",
+]
 
 CODE_VERSION = 3  # raise it when the same input would give other arrays
-DECODE_SCALE = 1.25  # stored side over image_size: room for random crops
+AS_IT_IS = ReadOptions()
 
 
 class TestSplitShutError(RuntimeError):
@@ -40,13 +53,22 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a data set would give: its name, what the user passed, classes, images used by split and class, lines to show."""
+    """What a data set would give, in the words of `Dataset`."""
 
     name: str
     source: str
     classes: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...]
+    cautions: tuple[str, ...]
+    layout: str
+    origins: Mapping[str, str]
+    passed_over: Mapping[str, str]
+
+    @property
+    def understood(self) -> tuple[str, ...]:
+        """What was understood, in lines for its owner."""
+        return lines(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +81,11 @@ class Dataset:
         classes: Names of the classes; a label is an index into them.
         digest: 16 hex digits of the SHA-256 of all splits' images, labels and class names.
         counts: Images used, by split and class.
-        notes: Lines to show: classes with fewer images than asked for, files left out.
+        notes: Lines to show: classes with fewer images than asked for, names that were read as another.
+        cautions: Lines that a person must know before he trusts a number: copies across splits, contradicting labels.
+        layout: What was recognized.
+        origins: Where each split comes from.
+        passed_over: What is not used: by reason how many, and an example.
         path: The cache entry, for `read` on a worker.
         test_is_open: Whether `split("test")` answers.
     """
@@ -70,8 +96,17 @@ class Dataset:
     digest: str
     counts: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...]
+    cautions: tuple[str, ...]
+    layout: str
+    origins: Mapping[str, str]
+    passed_over: Mapping[str, str]
     path: Path
     test_is_open: bool = False
+
+    @property
+    def understood(self) -> tuple[str, ...]:
+        """What was understood, in lines for its owner."""
+        return lines(self)
 
     def split(self, name: Literal["train", "val", "test"]) -> Split:
         """The arrays of one split; train is stored shuffled, its classes interleaved.
@@ -91,39 +126,63 @@ class Dataset:
         return tuple(json.loads(path.read_bytes())) if path.is_file() else ()
 
 
-def prepare(data: str, *, image_size: int, caps: Caps, seed: int, cache: Path) -> Dataset:
+def prepare(
+    data: str,
+    *,
+    image_size: int,
+    caps: Caps,
+    seed: int,
+    cache: Path,
+    how: ReadOptions = AS_IT_IS,
+    progress: Progress = silent,
+) -> Dataset:
     """Check a data set, split it, decode it into the cache unless it is there, and return it.
 
-    `data` is digits, digits-source, cifar10 (downloaded if need be), an .npz, a folder of class folders or a Kaggle folder.
+    `data` is digits, digits-source, cifar10 (downloaded if need be), an .npz or a folder. Copies of each other are kept on one
+    side of the splits that are made here; of splits that are given, train loses those of val and test.
     Of several processes that ask at once, one decodes and the others wait.
 
     Raises:
         DataError: Everything that is wrong with the data, or a cache that cannot be written.
     """
     cache = cache.absolute()
-    source = find(data, cache)
-    key = json.dumps([CODE_VERSION, source.identity, image_size, asdict(caps), seed])
+    source = find(data, cache, how)
+    key = json.dumps([CODE_VERSION, source.identity, image_size, asdict(caps), seed, how.keep_copies])
     entry = cache / "data" / hashlib.sha256(key.encode()).hexdigest()[:24]
     if meta := entry_meta(entry):
         return _dataset(entry, meta, data)
     try:
-        return _dataset(entry, _decoded(entry, data, source, image_size, caps, seed), data)
+        from trainables.data.decoding import decoded  # SciPy takes a fifth of a second, which workers, who only read, need not
+
+        return _dataset(entry, decoded(entry, data, source, image_size, caps, seed, how, progress), data)
     except OSError as error:
         raise DataError(
             [f"The cache {cache} must be writable, but {reason(error)}: make room, or choose another place with DVT_CACHE_DIR."]
         ) from error
 
 
-def inspect(data: str, *, caps: Caps, seed: int, cache: Path) -> Summary:
+def inspect(data: str, *, caps: Caps, seed: int, cache: Path, how: ReadOptions = AS_IT_IS) -> Summary:
     """Check a data set as `prepare` does, headers of image files included, but decode, download and write nothing.
+
+    Copies of images are not known before they are decoded.
 
     Raises:
         DataError: Everything that can be found wrong so far.
     """
-    source = find(data, cache.absolute())
+    source = find(data, cache.absolute(), how)
     listing = source.preview()
-    choice = choose(listing, caps=caps, seed=seed)
-    return Summary(name=source.name, source=data, classes=listing.classes, counts=choice.counts, notes=choice.notes)
+    choice = choose(listing, caps=caps, seed=seed, groups=listing.groups)
+    return Summary(
+        name=source.name,
+        source=data,
+        classes=listing.classes,
+        counts=choice.counts,
+        notes=choice.notes,
+        cautions=listing.cautions,
+        layout=listing.layout,
+        origins=origins(listing),
+        passed_over=listing.passed_over,
+    )
 
 
 def present(path: Path) -> bool:
@@ -147,31 +206,6 @@ def read(path: Path, *, test: bool = False) -> Dataset:
     return replace(_dataset(path, meta, meta["source"]), test_is_open=test)
 
 
-def _decoded(entry: Path, data: str, source: Source, image_size: int, caps: Caps, seed: int) -> Meta:
-    listing, pixels = source.load()
-    choice = choose(listing, caps=caps, seed=seed)
-    lock = entry.parent.parent / "locks" / f"{entry.name}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
-        if meta := entry_meta(entry):  # another process was first
-            return meta
-        meta = {
-            "name": source.name,
-            "source": data,
-            "classes": listing.classes,
-            "counts": choice.counts,
-            "notes": choice.notes,
-        }
-        side = _side(pixels.sides, choice, image_size)
-        return write_entry(entry, meta, pixels, choice.rows, choice.labels, side)
-
-
-def _side(sides: Rows, choice: Choice, image_size: int) -> int:
-    """One size for the whole set, smaller images enlarged to it: a batch is then one slice, with nothing to collate."""
-    largest = max(int(sides[rows].max()) for rows in choice.rows.values())
-    return min(round(DECODE_SCALE * image_size), largest)
-
-
 def _dataset(entry: Path, meta: Meta, source: str) -> Dataset:
     return Dataset(
         name=meta["name"],
@@ -180,5 +214,9 @@ def _dataset(entry: Path, meta: Meta, source: str) -> Dataset:
         digest=meta["digest"],
         counts=meta["counts"],
         notes=tuple(meta["notes"]),
+        cautions=tuple(meta["cautions"]),
+        layout=meta["layout"],
+        origins=meta["origins"],
+        passed_over=meta["passed_over"],
         path=entry,
     )

@@ -20,8 +20,10 @@ def _load(first: int) -> tuple[Listing, Arrays]:
     scans = load_digits()
     chosen = (scans.target >= first) & (scans.target < first + 5)
     images = np.rint(scans.images[chosen] * (255 / 16)).astype(np.uint8)  # [N, 8, 8], greys 0 to 16 to 0 to 255
-    labels = scans.target[chosen].astype(np.int64) - first
-    classes = tuple(str(digit) for digit in range(first, first + 5))
-    return Listing(classes=classes, labels={"train": labels}, places={"train": "scikit-learn's digits"}), Arrays(
-        [images], ["digits"]
+    listing = Listing(
+        classes=tuple(str(digit) for digit in range(first, first + 5)),
+        labels={"train": scans.target[chosen].astype(np.int64) - first},
+        places={"train": "scikit-learn's digits"},
+        layout="the handwritten digits that come with scikit-learn",
     )
+    return listing, Arrays([images], ["digits"])

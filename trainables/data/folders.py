@@ -1,116 +1,158 @@
-"""A folder with a folder of images for each class: flat, or inside train/, val/ and test/."""
+"""A folder of image files: what its folders and tables say of classes, splits and groups."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
-from trainables.data.decode import EXTENSIONS, Files
-from trainables.data.listing import SPLITS, Listing, Pixels, Source, SplitName, plain_name
-from trainables.data.problems import DataError, shortened
+from trainables.data.class_names import twins, unified
+from trainables.data.decode import Files, cautions
+from trainables.data.layouts import Layout
+from trainables.data.listing import SPLITS, Listing, Pixels, Rows, Source, SplitName, plain_name
+from trainables.data.problems import DataError, once_per_cause, shortened
+from trainables.data.reading import ReadOptions
+from trainables.data.table_layout import read_tree
+from trainables.data.tree import Folder, PassedOver, ending_of, walk
+
+Stamp: TypeAlias = tuple[int, int, int, int]
 
 
-def class_folders(root: Path) -> Source:
-    """A flat folder of class folders, or one whose train/ (and val/, test/) holds them.
-
-    Hidden names are passed over, class names are sorted, and folders inside a class belong to it.
+def image_folder(root: Path, how: ReadOptions) -> Source:
+    """The set in a folder, by its folders or by a table in it.
 
     Raises:
-        DataError: No class folders, or train/ beside folders that are no split.
+        DataError: It has no classes, or more than one reading.
     """
-    parts = _parts(root)
-    if problems := [line for folder in parts.values() if not _folders(folder) for line in [_no_classes(folder)]]:
-        raise DataError(problems)
-    found = {part: {folder.name: list(_files(folder)) for folder in _folders(path)} for part, path in parts.items()}
-    classes = tuple(sorted({name for by_class in found.values() for name in by_class}))
-    paths, labels, others = [], {}, 0
-    for part, by_class in found.items():
-        images = [[path for path in by_class.get(name, []) if is_image(path)] for name in classes]
-        others += sum(map(len, by_class.values())) - sum(map(len, images))
-        others += sum(1 for path in parts[part].iterdir() if path.is_file() and not path.name.startswith("."))
-        labels[part] = np.repeat(np.arange(len(classes)), [len(of_class) for of_class in images])
-        paths += [path for of_class in images for path in of_class]
+    tree, passed = walk(root)
+    layout = read_tree(tree, how, passed)
+    if layout.problems:  # what else would be found follows from them
+        raise DataError(layout.problems)
+    _pass_over_others(tree, passed, layout.tables)
+    return _source(root, layout, passed, how)
+
+
+def _source(root: Path, layout: Layout, passed: PassedOver, how: ReadOptions) -> Source:
+    """The source of what was recognized: known by each file's path, size and time of change."""
+    alike = [line for part, by_class in layout.parts.items() for line in twins(by_class, layout.places[part])]
+    parts, renamed = unified(layout.parts)
+    classes = tuple(sorted({name for by_class in parts.values() for name in by_class}))
+    order = [part for part in SPLITS if part in parts]
+    paths = [path for part in order for name in classes for path in parts[part].get(name, ())]
+    groups, group_problems = _groups(root, paths, layout, how.group)
+    labels = {part: _labels(classes, parts[part]) for part in order}
+    stamps = [_stamp(path) for path in paths]
     listing = Listing(
         classes=classes,
         labels=labels,
-        places={part: str(path) for part, path in parts.items()},
-        notes=(f"files that are no images of a class are left out of {root}: {others}",) if others else (),
+        places={part: layout.places[part] for part in order},
+        layout=layout.said,
+        passed_over=passed.lines(),
+        groups=groups,
+        notes=(*layout.notes, *renamed, *_said_of_groups(groups, labels, how.group)),
+        problems=(*alike, *group_problems, *_same_files(labels, stamps, layout)),
     )
-    return file_source(root, paths, listing, ["folders", sorted(parts), classes])
-
-
-def file_source(root: Path, paths: Sequence[Path], listing: Listing, identity: Sequence[object]) -> Source:
-    """A source of image files: its content is known by each file's path, size and time of change."""
-    stats = [(path.relative_to(root).as_posix(), *_stamp(path)) for path in paths]
+    files = Files(paths, root)
 
     def load() -> tuple[Listing, Pixels]:
-        files = Files(paths, root)
-        problems = (*listing.problems, *shortened(files.problems, "files are no readable images"))
-        return replace(listing, problems=problems), files
+        problems = (*listing.problems, *shortened(once_per_cause(files.problems), "files are no readable images"))
+        looked = () if problems else cautions(paths)
+        return replace(listing, problems=problems, cautions=tuple(looked)), files
 
+    stats = [(path.relative_to(root).as_posix(), *stamp[2:]) for path, stamp in zip(paths, stamps, strict=True)]
+    number = [] if groups is None else groups.tolist()
     return Source(
         name=plain_name(root.resolve().name),
-        identity=[*identity, str(root.resolve()), stats],
+        identity=["folder", order, classes, [len(listing.labels[part]) for part in order], number, str(root.resolve()), stats],
         preview=lambda: load()[0],
         load=load,
     )
 
 
-def is_image(path: Path) -> bool:
-    """Whether a visible file has an image's extension."""
-    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+def _labels(classes: Sequence[str], by_class: Mapping[str, Sequence[Path]]) -> Rows:
+    return np.repeat(np.arange(len(classes)), [len(by_class.get(name, ())) for name in classes])
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    """Size and time of change; nothing for a dead link, which is named with the other files that are no images."""
+def _groups(root: Path, paths: Sequence[Path], layout: Layout, pattern: str | None) -> tuple[Rows | None, list[str]]:
+    """A number per image: by the table's column, or by what the pattern finds in its path; a line where it finds nothing."""
+    if pattern is None:
+        return None, []
+    if layout.groups is not None:
+        return _numbers([layout.groups[path] for path in paths]), []
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        return None, [f"--group must be a column of the table or a regular expression, but {pattern!r} is none ({error})."]
+    names: list[str] = []
+    missing: list[str] = []
+    for path in paths:
+        below = path.relative_to(root).as_posix()
+        match = expression.search(below)
+        if match is None:
+            missing.append(below)
+        else:
+            names.append(match[1] if expression.groups and match[1] is not None else match[0])
+    if missing:
+        rule = f"--group {pattern!r} must be a column of the table or be found in each image's path"
+        if len(missing) == len(paths):
+            columns = f"; columns are {', '.join(map(repr, layout.header))}" if layout.header else ""
+            return None, [f"{rule}, but in none of {len(paths):,}, such as {missing[0]!r}{columns}: correct it."]
+        return None, [f"{rule}, but {len(missing):,} have no match, such as {missing[0]!r}: widen the expression."]
+    if len(set(names)) < 3:
+        found = " and ".join(map(repr, sorted(set(names))))
+        return None, [f"--group {pattern!r} must find 3 groups or more, but finds {len(set(names))}, {found}: narrow it."]
+    return _numbers(names), []
+
+
+def _said_of_groups(groups: Rows | None, labels: Mapping[SplitName, Rows], name: str | None) -> list[str]:
+    """How many groups there are, and how many images given splits lose to them."""
+    if groups is None:
+        return []
+    said = [f"{len(np.unique(groups)):,} groups by {name!r}, each on one side of every split"]
+    ends = np.cumsum([len(of_part) for of_part in labels.values()])[:-1]
+    parts = dict(zip(labels, np.split(groups, ends), strict=True))
+    for lower, higher in (("train", "test"), ("train", "val"), ("val", "test")):
+        if lower in parts and higher in parts:
+            lost = int(np.isin(parts[lower], parts[higher]).sum())
+            if lost:
+                said.append(f"{lost:,} {lower} images are left out, since others of their group are in {higher}")
+    return said
+
+
+def _same_files(labels: Mapping[SplitName, Rows], stamps: Sequence[Stamp], layout: Layout) -> list[str]:
+    """A line for a split whose files are all those of train, by a link."""
+    ends = np.cumsum([len(of_part) for of_part in labels.values()]).tolist()
+    parts = {part: stamps[end - len(labels[part]) : end] for part, end in zip(labels, ends, strict=True)}
+    train = {stamp[:2] for stamp in parts.get("train", ()) if any(stamp)}
+    return [
+        f"{layout.places[part]} must hold other images than train, but its files are those of {layout.places['train']}: "
+        "take it away, or give other images."
+        for part in ("val", "test")
+        if part in parts and parts[part] and all(any(stamp) and stamp[:2] in train for stamp in parts[part])
+    ]
+
+
+def _numbers(names: Sequence[str]) -> Rows:
+    numbers: Rows = np.unique(np.array(names), return_inverse=True)[1].astype(np.int64)
+    return numbers
+
+
+def _stamp(path: Path) -> Stamp:
+    """Device, number, size and time of change; zeros for a dead link, which is named with the files that are no images."""
     try:
         stat = path.stat()
     except OSError:
-        return 0, 0
-    return stat.st_size, stat.st_mtime_ns
+        return 0, 0, 0, 0
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
-def _parts(root: Path) -> dict[SplitName, Path]:
-    """The folders that hold the class folders: train/ and its companions, or the root itself as `train`."""
-    names = [folder.name for folder in _folders(root)]
-    if names and set(names) <= set(SPLITS):
-        if "train" not in names:
-            raise DataError([f"{root} must hold train beside {' and '.join(names)}, but does not: add it."])
-    elif "train" not in names or any(map(is_image, (root / "train").iterdir())):  # else `train` is a class, of vehicles
-        return {"train": root}
-    strange = [name for name in names if name not in SPLITS and next(filter(is_image, _files(root / name)), None)]
-    if strange:
-        raise DataError(
-            [
-                f"Beside {root / 'train'} only val and test may hold images, but there is {', '.join(map(repr, strange[:3]))}: "
-                "rename or move it."
-            ]
-        )
-    return {split: root / split for split in SPLITS if split in names}
-
-
-def _no_classes(folder: Path) -> str:
-    images = sum(map(is_image, folder.iterdir()))
-    found = f"{images} images directly" if images else "none"
-    return f"{folder} must hold a folder for each class, but holds {found}: sort the images into class folders."
-
-
-def _folders(root: Path) -> list[Path]:
-    return sorted(
-        (path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")), key=lambda path: path.name
-    )
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """All visible files below a folder, in an order that does not depend on the file system."""
-    for place, folders, files in os.walk(folder, onerror=_unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(files) if not name.startswith("."))
-
-
-def _unreadable(error: OSError) -> None:
-    raise error
+def _pass_over_others(tree: Folder, passed: PassedOver, used: Sequence[Path]) -> None:
+    """Count the files that are no images and were not used, by how their names end."""
+    for path in tree.all_others():
+        if path in used:
+            continue
+        passed.add(ending_of(path), path.relative_to(tree.path).as_posix())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -13,16 +13,25 @@ import numpy.typing as npt
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
+DECODE_SCALE = 1.25  # stored side over image_size: room for random crops
+
 Rows = npt.NDArray[np.int64]  # [N] numbers of images, or their labels
 Images = npt.NDArray[np.uint8]  # [N, H, W, 3], greyscale [N, H, W]
+
+Progress = Callable[[int, int], None]
+"""Called with the images that are decoded, and all that are to be."""
+
+
+def silent(done: int, total: int) -> None:
+    """Show no progress."""
 
 
 class Pixels(Protocol):
     """The images of a source; row numbers count through its parts in the listing's order."""
 
     @property
-    def sides(self) -> Rows:
-        """The shorter side of every image in pixels, [M]; 0 where it cannot be read."""
+    def sizes(self) -> Rows:
+        """The shorter and the longer side of every image in pixels, [M, 2]; 0 where they cannot be read."""
 
     def squares(self, rows: Rows, side: int) -> tuple[Images, list[str]]:
         """The centre squares of some images, uint8 [N, side, side, 3], and a problem for each that does not decode."""
@@ -39,14 +48,22 @@ class Listing:
         classes: Their names; a label is an index into them.
         labels: int64 [N] of each part that the user gives. `train` is always there, and alone means a flat set.
         places: What the user calls each part ("flowers/val", "x.npz: y_val"), for messages.
+        layout: What was recognized, in words.
+        passed_over: What is not used: by reason how many, and an example.
+        groups: int64 [N] over all parts in their order: images of one number are not to be parted; None where each is alone.
         notes: Lines to show.
+        cautions: Lines that a person must know before he trusts a number.
         problems: Lines that forbid using the source.
     """
 
     classes: tuple[str, ...]
     labels: Mapping[SplitName, Rows]
     places: Mapping[SplitName, str]
+    layout: str = ""
+    passed_over: Mapping[str, str] = field(default_factory=dict)
+    groups: Rows | None = None
     notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.data.arrays import Arrays
-from trainables.data.listing import SPLITS, Listing, Rows, Source, plain_name
+from trainables.data.class_names import twins
+from trainables.data.decode import DARK, nearly_black
+from trainables.data.listing import SPLITS, Listing, Rows, Source, SplitName, plain_name
 from trainables.data.npz_headers import Header, headers_of, listed, part_problems
-from trainables.data.problems import DataError, reason
+from trainables.data.problems import DataError, one_line, reason
 
 
 def npz(path: Path) -> Source:
@@ -36,7 +39,18 @@ def _load(path: Path) -> tuple[Listing, Arrays]:
     headers, others = headers_of(path)
     listing = _listing(path, headers, others)
     arrays = _arrays(path, headers, [f"x_{part}" for part in listing.labels])
-    return listing, Arrays(list(arrays.values()), list(arrays))
+    names = [headers[key].member.filename.removesuffix(".npy") for key in arrays]
+    return replace(listing, cautions=tuple(_dark(arrays.values()))), Arrays(list(arrays.values()), names)
+
+
+def _dark(arrays: Iterable[npt.NDArray[np.uint8]]) -> Iterator[str]:
+    """A line where images are nearly black: masks of 0 and 1, or values that were not scaled to 255."""
+    dark = np.concatenate([nearly_black(images) for images in arrays])
+    if dark.any():
+        yield (
+            f"{int(dark.sum()):,} of {len(dark):,} images are nearly black, with no value above {DARK} of 255: if they are "
+            "masks, or their values are not yet 0 to 255, scale them"
+        )
 
 
 def _arrays(path: Path, headers: Mapping[str, Header], keys: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
@@ -68,15 +82,35 @@ def _listing(path: Path, headers: Mapping[str, Header], others: Sequence[str]) -
     if problems := [line for part in parts for line in part_problems(path, part, headers, others)]:
         raise DataError(problems)
     wanted = [f"y_{part}" for part in parts] + [key for key in ("classes",) if key in headers]
-    values = _arrays(path, headers, wanted)
+    values = {key: array.ravel() for key, array in _arrays(path, headers, wanted).items()}
+    if problems := _same_arrays(path, headers, parts):
+        raise DataError(problems)
     names = values.pop("classes", None)
     classes, labels = _named(path, values, names) if names is not None else _unnamed(values)
     return Listing(
         classes=classes,
         labels=dict(zip(parts, labels, strict=True)),
         places={part: f"{path}: y_{part}" for part in parts},
-        notes=(f"arrays of other names are left out of {path}: {listed(others)}",) if others else (),
+        layout=f"arrays in {path}",
+        notes=(*_renamed(headers), *((f"arrays of other names are left out of {path}: {listed(others)}",) if others else ())),
+        problems=tuple(twins(classes, str(path))),
     )
+
+
+def _renamed(headers: Mapping[str, Header]) -> list[str]:
+    """A note for each array that is called otherwise here."""
+    names = {key: header.member.filename.removesuffix(".npy") for key, header in headers.items()}
+    return [f"array {one_line(name)} is read as {key}" for key, name in names.items() if name != key]
+
+
+def _same_arrays(path: Path, headers: Mapping[str, Header], parts: Sequence[SplitName]) -> list[str]:
+    """A line for images of val or test that are those of train, by their checksums."""
+    first = headers["x_train"].member
+    return [
+        f"{path}: x_{part} must hold other images than x_train, but is equal to it: save the {part} images, or leave it out."
+        for part in parts[1:]
+        if (headers[f"x_{part}"].member.CRC, headers[f"x_{part}"].member.file_size) == (first.CRC, first.file_size)
+    ]
 
 
 def _unnamed(values: Mapping[str, npt.NDArray[Any]]) -> tuple[tuple[str, ...], list[Rows]]:

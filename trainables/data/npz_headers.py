@@ -13,18 +13,18 @@ from typing import IO, Any
 
 import numpy as np
 
-from trainables.data.listing import SPLITS, SplitName
+from trainables.data.file_kinds import what_is
+from trainables.data.listing import SplitName
+from trainables.data.npz_names import canonical
 from trainables.data.problems import DataError, one_line, reason
 
 HEADER_BYTES = 10_000  # as numpy itself has it
 LISTED = 10  # names of arrays in one line
 
-KEYS = (*(f"{axis}_{split}" for split in SPLITS for axis in "xy"), "classes")
-
 
 @dataclass(frozen=True)
 class Header:
-    """What an array says of itself before its data, and where in the file it is."""
+    """What an array says of itself before its data, where in the file it is, and its name there."""
 
     member: zipfile.ZipInfo
     shape: tuple[int, ...]
@@ -32,7 +32,7 @@ class Header:
 
 
 def headers_of(path: Path) -> tuple[dict[str, Header], list[str]]:
-    """Shape and type of each array with a name in `KEYS`, none of them read; the other names.
+    """Shape and type of each array by the key in `KEYS` that its name means, none of them read; the other names.
 
     Raises:
         DataError: No zip file, or an array in it that is a pickle or damaged.
@@ -40,10 +40,13 @@ def headers_of(path: Path) -> tuple[dict[str, Header], list[str]]:
     headers, others, problems = {}, [], []
     try:
         with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                key = member.filename.removesuffix(".npy")
-                if key not in KEYS:
-                    others.append(key)
+            members = archive.infolist()
+            meant = canonical([member.filename.removesuffix(".npy") for member in members])
+            for member in members:
+                name = member.filename.removesuffix(".npy")
+                key = meant.get(name, "")
+                if not key:
+                    others.append(name)
                     continue
                 try:
                     if key in headers:
@@ -52,10 +55,17 @@ def headers_of(path: Path) -> tuple[dict[str, Header], list[str]]:
                 except Exception as error:  # noqa: BLE001 - what odd bytes lead zipfile and numpy to: TokenError, LZMAError …
                     problems.append(f"{path}: {key} must be a plain array, but {reason(error)}: save it again.")
     except Exception as error:  # NotImplementedError, UnicodeDecodeError and others of a damaged table of contents
-        raise DataError([f"{path} must be an .npz as numpy.savez writes it, but {reason(error)}: write it again."]) from error
+        raise DataError([_no_npz(path, error)]) from error
     if problems:
         raise DataError(problems)
     return headers, others
+
+
+def _no_npz(path: Path, error: Exception) -> str:
+    kind = what_is(path)
+    if isinstance(error, zipfile.BadZipFile) and kind.what and "zip" not in kind.what.lower():
+        return f"{path} must be an .npz as numpy.savez writes it, but it is {kind.what}: {kind.mend}."
+    return f"{path} must be an .npz as numpy.savez writes it, but {reason(error)}: write it again."
 
 
 def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
@@ -100,12 +110,13 @@ def part_problems(path: Path, part: SplitName, headers: Mapping[str, Header], ot
     if x is not None:
         yield from _image_problems(f"{path}: x_{part}", x)
     if y is not None:
-        if len(y.shape) != 1:
-            mend = "save it raveled" if math.prod(y.shape) == max(y.shape, default=0) else "give one label for each image"
+        if len(y.shape) != 1 and not raveled(y):
+            one_hot = len(y.shape) == 2 and y.dtype.kind in "iufb"
+            mend = "save y.argmax(1) if it is one-hot" if one_hot else "give one label for each image"
             yield f"{path}: y_{part} must be [N], but has shape {list(y.shape)}: {mend}."
-        if y.dtype.kind not in "iuUS":
+        if y.dtype.kind not in "iuUS" and (len(y.shape) == 1 or raveled(y)):
             yield f"{path}: y_{part} must hold whole numbers or names, but is {y.dtype}: save astype(int) or astype(str)."
-    if x is not None and y is not None and len(y.shape) == 1 and x.shape[:1] != y.shape:
+    if x is not None and y is not None and (len(y.shape) == 1 or raveled(y)) and x.shape[:1] != y.shape[:1]:
         images = x.shape[0] if x.shape else 0
         yield f"{path}: x_{part} and y_{part} must be of one length, but have {images} and {y.shape[0]}: write them again."
     if (
@@ -115,6 +126,11 @@ def part_problems(path: Path, part: SplitName, headers: Mapping[str, Header], ot
     ):
         names = headers["classes"]
         yield f"{path}: classes must be names [C], but is {names.dtype} of shape {list(names.shape)}: save an array of strings."
+
+
+def raveled(y: Header) -> bool:
+    """Whether labels are [N, 1], as MedMNIST's are."""
+    return len(y.shape) == 2 and y.shape[1] == 1
 
 
 def _image_problems(key: str, x: Header) -> Iterator[str]:
@@ -127,6 +143,8 @@ def _image_problems(key: str, x: Header) -> Iterator[str]:
         mend = "images of 3 colours, or of greys without the last axis"
         if len(x.shape) == 4 and x.shape[1] == 3:
             mend = "x.transpose(0, 2, 3, 1)"
+        if len(x.shape) == 2:
+            mend = "x.reshape(len(x), HEIGHT, WIDTH, 3), as it was before it was flattened"
         yield f"{key} must be [N, H, W, 3] or [N, H, W], but has shape {list(x.shape)}: save {mend}."
     elif 0 in x.shape:
         yield f"{key} must not be empty, but has shape {list(x.shape)}: add images."

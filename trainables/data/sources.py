@@ -6,18 +6,15 @@ from pathlib import Path
 
 from trainables.data.cifar10 import cifar10, cifar10_folder
 from trainables.data.digits import digits
-from trainables.data.folders import class_folders
-from trainables.data.kaggle import kaggle
+from trainables.data.folders import image_folder
+from trainables.data.foreign import of_file, of_name
 from trainables.data.listing import Source
 from trainables.data.npz import npz
 from trainables.data.problems import DataError, reason
-from trainables.recipe import unknown_name
-
-NAMES = ("digits", "digits-source", "cifar10")
-FORMS = "Or a path: an .npz, a folder of class folders, a folder with labels.csv and train/."
+from trainables.data.reading import ReadOptions
 
 
-def find(data: str, cache: Path) -> Source:
+def find(data: str, cache: Path, how: ReadOptions) -> Source:
     """The source of a name or a path; a known name wins over a folder of that name (`./digits` is the folder).
 
     Raises:
@@ -28,16 +25,16 @@ def find(data: str, cache: Path) -> Source:
     if data in ("digits", "digits-source"):
         return digits(data)
     try:
-        return _at(data, Path(data).expanduser())
+        return _at(data, Path(data).expanduser(), how)
     except (OSError, RuntimeError) as error:  # RuntimeError: the home of a user that is none
         raise DataError([f"{data} must be readable, but {reason(error)}: mend its permissions or choose another."]) from error
 
 
-def _at(data: str, path: Path) -> Source:
+def _at(data: str, path: Path, how: ReadOptions) -> Source:
     if data and path.is_dir():
-        return kaggle(path) or cifar10_folder(path) or class_folders(path)
+        return cifar10_folder(path) or image_folder(path, how)
     if data and path.is_file():
         if path.suffix.lower() == ".npz":
             return npz(path)
-        raise DataError([f"A data file must be an .npz, but got {data}: convert it with numpy.savez, or give a folder."])
-    raise DataError([f"{unknown_name(data, NAMES, 'data name or existing path')} {FORMS}"])
+        raise DataError([of_file(data, path)])
+    raise DataError([of_name(data)])

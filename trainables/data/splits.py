@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from trainables.data.groups import CARVED, FLAT, MINIMUM, Grouped, held
 from trainables.data.listing import SPLITS, Listing, Rows, SplitName
 from trainables.data.problems import DataError, shortened
 from trainables.randomness import named_seed
 
-MINIMUM = 3  # images of a class in each split
-
+NAMED = 3  # classes that are named in a line
 EVERY = 10**6
 """A cap from here on asks for every image there is: no class is called short of it."""
 
@@ -47,11 +47,11 @@ class Choice:
 
     rows: Mapping[SplitName, Rows]
     labels: Mapping[SplitName, Rows]
-    counts: dict[str, dict[str, int]]
+    counts: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...]
 
 
-def choose(listing: Listing, *, caps: Caps, seed: int) -> Choice:
+def choose(listing: Listing, *, caps: Caps, seed: int, groups: Rows | None = None) -> Choice:
     """Split a listing, then cap every class.
 
     A flat set (only `train` given) is split 60/20/20; of `train` with one other part, the other is kept back as test and
@@ -59,22 +59,33 @@ def choose(listing: Listing, *, caps: Caps, seed: int) -> Choice:
     come last in train. No image is in two splits. A higher cap only adds images to its split; val's takes none from train
     while the class has enough for both.
 
+    Args:
+        listing: What was found.
+        caps: Images per class, at most.
+        seed: Of the choice.
+        groups: int64 [N], a number per image of all parts: images of one number come into one split. Of parts that the user
+            gave, test keeps its images, val loses those that belong to test's, and train those that belong to either's.
+
     Raises:
         DataError: The listing's own problems, a class with too few images, fewer than two classes.
     """
     if problems := [*listing.problems, *_problems(listing)]:
         raise DataError(problems)
-    picked: dict[SplitName, list[Rows]] = {split: [] for split in SPLITS}
     by_class = {part: _rows_by_class(listing, part) for part in listing.labels}
+    pools: list[dict[SplitName, Rows]] = []
     for label, name in enumerate(listing.classes):
-        pools = {}
-        for part, rows in by_class.items():
-            pools[part] = np.random.default_rng(named_seed(seed, "split", name)).permutation(rows[label])
-        for split, pool in _split(pools, caps.val).items():
-            picked[split].append(pool[: caps.of(split)])
+        shuffle = {part: np.random.default_rng(named_seed(seed, "split", name)) for part in by_class}
+        pools.append({part: shuffle[part].permutation(rows[label]) for part, rows in by_class.items()})
+    kept = Grouped.of(groups, pools, seed) if groups is not None else Grouped()
+    picked: dict[SplitName, list[Rows]] = {split: [] for split in SPLITS}
+    for pool in pools:
+        for split, rows in _split(kept.without_owned(pool), caps.val, kept).items():
+            picked[split].append(rows[: caps.of(split)])
     counts: dict[str, dict[str, int]] = {
         split: dict(zip(listing.classes, map(len, picked[split]), strict=True)) for split in SPLITS
     }
+    if problems := _parted_too_small(counts, caps, listing.groups is not None) if groups is not None else []:
+        raise DataError(problems)
     order = np.random.default_rng(named_seed(seed, "stored order")).permutation(sum(map(len, picked["train"])))
     rows_of: dict[SplitName, Rows] = {split: np.concatenate(picked[split]) for split in SPLITS}
     rows_of["train"] = rows_of["train"][order]  # classes interleaved, so that any slice is a fair batch
@@ -87,6 +98,24 @@ def choose(listing: Listing, *, caps: Caps, seed: int) -> Choice:
     )
 
 
+def _parted_too_small(counts: Mapping[str, Mapping[str, int]], caps: Caps, asked: bool) -> list[str]:
+    """A line for each class that groups, kept together, leave without images in a split."""
+    short = {
+        (name, split): counts[split][name]
+        for split in SPLITS
+        for name in counts[split]
+        if counts[split][name] < min(MINIMUM, caps.of(split))
+    }
+    if not short:
+        return []
+    named = ", ".join(f"{name!r} has {found} in {split}" for (name, split), found in list(short.items())[:NAMED])
+    more = f" and {len(short) - NAMED} more like it" if len(short) > NAMED else ""
+    mend = "use --group with smaller groups, or leave it out" if asked else "pass --keep-copies where they are no copies"
+    kept = "groups" if asked else "copies"
+    rule = f"A class needs {MINIMUM} images in each split, but once {kept} are kept on one side"
+    return [f"{rule} {named}{more}: add other images, or {mend}."]
+
+
 def _needed(parts: Mapping[SplitName, Rows]) -> dict[SplitName, int]:
     """Images that a class needs in each part: `MINIMUM` for each split that is made of it."""
     return {part: MINIMUM * (4 - len(parts) if part == "train" else 1) for part in parts}
@@ -95,22 +124,32 @@ def _needed(parts: Mapping[SplitName, Rows]) -> dict[SplitName, int]:
 def _problems(listing: Listing) -> Iterator[str]:
     if len(listing.classes) < 2:
         names = ", ".join(map(repr, listing.classes)) or "none"
-        yield f"There must be at least 2 classes, but {listing.places['train']} has {names}: add images of another class."
+        place = listing.places["train"]
+        yield f"There must be at least 2 classes, but {place} has {names} alone: part its images into more classes."
     odd = [name for name in listing.classes if not _is_text(name)]
     yield from shortened(
         [f"A class must have a name in UTF-8, but {listing.places['train']} has {name!r}: rename it." for name in odd],
         "classes have such names",
     )
-    too_few: list[str] = []
     for part, need in _needed(listing.labels).items():
-        made = {3: "", 6: " to be split into train and val", 9: " to be split into train, val and test"}[need]
-        rule = f"A class needs at least {need} images in {listing.places[part]}{made}"
-        found = np.bincount(listing.labels[part], minlength=len(listing.classes))
-        too_few += (
-            f"{rule}, but {listing.classes[label]!r} has {found[label]}: add images or remove the class."
-            for label in np.flatnonzero(found < need)
-        )
-    yield from shortened(too_few, "classes have too few images")
+        yield from _too_few(listing, part, need)
+
+
+def _too_few(listing: Listing, part: SplitName, need: int) -> Iterator[str]:
+    """A line for all classes that have too few images in a part."""
+    found = np.bincount(listing.labels[part], minlength=len(listing.classes))
+    short = np.flatnonzero(found < need)
+    if not len(short):
+        return
+    made = {3: "", 6: " to be split into train and val", 9: " to be split into train, val and test"}[need]
+    rule = f"A class needs at least {need} images in {listing.places[part]}{made}"
+    if len(short) <= NAMED:
+        names = ", ".join(f"{listing.classes[label]!r} has {found[label]}" for label in short)
+        yield f"{rule}, but {names}: fill it, or take it away."
+    else:
+        names = ", ".join(f"{listing.classes[label]!r} with {found[label]}" for label in short[:NAMED])
+        some = f"{len(short):,} of {len(listing.classes):,} classes have fewer, such as {names}"
+        yield f"{rule}, but {some}: leave these folders out, or join classes."
 
 
 def _is_text(name: str) -> bool:
@@ -131,19 +170,19 @@ def _rows_by_class(listing: Listing, part: SplitName) -> list[Rows]:
     return np.split(np.argsort(labels, kind="stable") + start, ends[:-1])
 
 
-def _split(pools: Mapping[SplitName, Rows], most_val: int) -> dict[SplitName, Rows]:
+def _split(pools: Mapping[SplitName, Rows], most_val: int, kept: Grouped) -> dict[SplitName, Rows]:
     """Train, val and test of one class, from the shuffled rows of its one, two or three parts."""
     train = pools["train"]
     if len(pools) == 3:
         return dict(pools)
     if len(pools) == 1:
-        held = max(MINIMUM, len(train) // 5)
-        test, rest = train[:held], train[held:]
+        test, rest = kept.taken(train, "test", held(len(train), FLAT))
     else:
         (test,) = (pool for part, pool in pools.items() if part != "train")
-        held, rest = max(MINIMUM, len(train) // 4), train
-    unused = rest[most_val:held][::-1]  # val takes from the other end, so that train keeps its images when val grows
-    return {"test": test, "val": rest[:held], "train": np.concatenate([rest[held:], unused])}
+        rest = train
+    val, rest = kept.taken(rest, "val", held(len(train), FLAT if len(pools) == 1 else CARVED))
+    unused = kept.alone(val[most_val:])[::-1]  # val takes from the other end, so that train keeps its images when val grows
+    return {"test": test, "val": val, "train": np.concatenate([rest, unused])}
 
 
 def _short_classes(counts: Mapping[str, Mapping[str, int]], caps: Caps) -> Iterator[str]:

@@ -21,7 +21,7 @@ CAPS = Caps(train=6, val=4, test=3)
 
 
 def told(data: Dataset, cache: Path) -> Any:
-    sizes = {"image_size": 32, "caps": asdict(CAPS), "seed": 0}
+    sizes = {"image_size": 32, "caps": asdict(CAPS), "how": {}, "seed": 0}
     return {"path": str(data.path), "digest": data.digest, "source": data.source, "cache": str(cache), **sizes}
 
 
@@ -59,7 +59,8 @@ def test_data_that_a_node_lacks_are_decoded_there(images: Path, tmp_path: Path, 
 def test_data_that_have_changed_meanwhile_are_refused(images: Path, tmp_path: Path) -> None:
     data = ready(images, tmp_path / "cache")
     shutil.rmtree(tmp_path / "cache")
-    np.savez(images, x_train=np.zeros((30, 12, 12, 3), np.uint8), y_train=np.repeat([0, 1], 15))
+    others = np.random.default_rng(1).integers(0, 256, (30, 12, 12, 3), np.uint8)
+    np.savez(images, x_train=others, y_train=np.repeat([0, 1], 15))
     with pytest.raises(DataError, match=f"digest was {data.digest} and is .*: put it back"):
         node.data(told(data, tmp_path / "cache"))
 

@@ -89,6 +89,17 @@ def test_the_champion_is_trained_again_to_the_last_bit(
     assert (ours["recipe"], ours["epoch"], ours["score"]) == (theirs["recipe"], theirs["epoch"], theirs["score"])
 
 
+def test_the_best_epoch_is_chosen_by_the_metric_that_decided_in_the_sweep(
+    saved: dict[str, Any], invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(command.checkpoint, "best", lambda _: None)
+    monkeypatch.setattr(command, "finetune", lambda *_, score, **__: asked.append(score))
+    for content in (saved, saved | {"metric": "macro_f1"}):
+        invoke(content)
+    assert asked == ["accuracy", "macro_f1"]
+
+
 def test_random_weights_need_no_file(saved: dict[str, Any], invoke: Callable[..., Result]) -> None:
     assert invoke(saved | {"weights_file": None}, "--device", "cpu").exit_code == 0
 
@@ -142,6 +153,8 @@ def test_a_missing_entry_is_named(field: str, saved: dict[str, Any], invoke: Cal
         (None, "device", "cpux", "cpux"),
         (None, "threads", [1], "recipe.json"),
         (None, "weights_file", "/no/such/tiny.pt", "/no/such/tiny.pt"),
+        (None, "metric", "acuracy", "'acuracy' is no score. Did you mean 'accuracy'?"),
+        (None, "metric", ["accuracy"], "recipe.json"),
     ],
 )
 def test_a_wrong_entry_is_refused_in_one_line(

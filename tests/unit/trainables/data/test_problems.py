@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pickle
+
+from trainables.data.problems import LISTED, MOST, DataError, shortened
+
+
+def test_of_many_lines_the_first_are_kept_and_the_rest_is_counted() -> None:
+    lines = [f"line {number}" for number in range(40)]
+    assert shortened(lines, "files are damaged") == [*lines[:LISTED], "and 35 more files are damaged."]
+
+
+def test_a_rest_of_one_line_is_shown_and_not_counted() -> None:
+    lines = [f"line {number}" for number in range(LISTED + 1)]
+    assert shortened(lines, "files are damaged") == lines
+    assert shortened([], "files are damaged") == []
+
+
+def test_a_refusal_has_eight_lines_at_most_and_its_causes_come_first() -> None:
+    causes = [shortened([f"{cause} {number}" for number in range(40)], f"of {cause}") for cause in "abc"]
+    error = DataError(line for lines in causes for line in lines)
+    assert len(error.problems) == len(str(error).splitlines()) == MOST
+    assert error.problems[LISTED:] == ("and 35 more of a.", "b 0", "and 11 more problems.")
+    assert pickle.loads(pickle.dumps(error)).problems == error.problems
+    assert len(DataError(map(str, range(MOST))).problems) == MOST

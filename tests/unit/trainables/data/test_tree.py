@@ -1,0 +1,76 @@
+"""A folder is read once: links are followed, loops end, and what is passed over is counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trainables.data.split_names import in_each_name, splits_of
+from trainables.data.tree import walk
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def test_litter_is_counted_by_its_folder_with_an_example(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "a/@eaDir/1.jpg/THUMB.jpg", "a/@eaDir/2.jpg/THUMB.jpg", "#recycle/x.jpg", "a/Thumbs.db", "a/.x")
+    tree, passed = walk(tmp_path)
+    assert [path.name for path in tree.all_images()] == ["1.jpg"]
+    assert passed.lines() == {
+        "in #recycle/": "1, such as #recycle/x.jpg",
+        "hidden": "1, such as a/.x",
+        "in @eaDir/": "2, such as a/@eaDir/1.jpg/THUMB.jpg",
+        "named Thumbs.db": "1, such as a/Thumbs.db",
+    }
+
+
+def test_a_class_may_be_called_recycle_or_thumbs(tmp_path: Path) -> None:
+    touch(tmp_path, "recycle/1.jpg", "thumbs/2.jpg", "up/3.jpg")
+    assert [folder.name for folder in walk(tmp_path)[0].with_images] == ["recycle", "thumbs", "up"]
+
+
+def test_thumbnails_and_masks_belong_to_the_images_beside_them(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "a/2.jpg", "a/thumbs/1.png", "a/1_mask.png", "a/2_mask_1.png", "a/mask.png", "a/the_mask.png")
+    tree, passed = walk(tmp_path)
+    assert [path.name for path in tree.all_images()] == ["1.jpg", "2.jpg", "mask.png", "the_mask.png"]
+    assert sum(passed.counts.values()) == 3
+
+
+def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "b/2.jpg")
+    (tmp_path / "a" / "up").symlink_to("..")
+    (tmp_path / "c").symlink_to("b")
+    (tmp_path / "a" / "twice").symlink_to("../b")
+    (tmp_path / "a" / "more").symlink_to("../b")
+    tree, passed = walk(tmp_path)
+    by_name = {folder.name: [path.name for path in folder.all_images()] for folder in tree.folders}
+    assert by_name == {"a": ["1.jpg", "2.jpg"], "b": ["2.jpg"], "c": ["2.jpg"]}
+    assert passed.counts["links back to a folder above"] == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "meant"),
+    [
+        ("Training Testing", {"Training": "train", "Testing": "test"}),
+        ("training_set test_set", {"training_set": "train", "test_set": "test"}),
+        ("seg_train seg_test seg_pred", {"seg_train": "train", "seg_test": "test"}),
+        ("TRAIN Valid dev", {"TRAIN": "train", "Valid": "val", "dev": "val"}),
+        ("01_train 02_test", {"01_train": "train", "02_test": "test"}),
+        ("train2017 val2017", {"train2017": "train", "val2017": "val"}),
+        ("train_station test_tube", {}),
+        ("train plane car", {"train": "train"}),
+        ("trains tests valley", {}),
+    ],
+)
+def test_the_split_that_a_name_means(names: str, meant: dict[str, str]) -> None:
+    assert splits_of(names.split()) == meant
+
+
+def test_classes_that_tell_of_splits_in_their_names() -> None:
+    assert in_each_name(["cat_train", "cat_test", "dog_train", "dog_test"])
+    assert not in_each_name(["train", "test", "val", "dev"])
+    assert not in_each_name(["cat", "dog", "train", "test"])

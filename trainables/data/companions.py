@@ -1,0 +1,40 @@
+"""Labels of a split whose images lie in one folder, by a table beside them: Tiny-ImageNet's `val/val_annotations.txt`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from trainables.data.class_names import alike
+from trainables.data.table_choice import tables_in
+from trainables.data.table_files import match
+from trainables.data.tables import Table, read_table
+from trainables.data.tree import Folder
+
+
+def labelled_by_table(folder: Folder, classes: Collection[str]) -> tuple[Mapping[str, Sequence[Path]], str] | None:
+    """The images of a folder by class, and the table's name; None where no table has labels that all are known classes."""
+    images = list(folder.all_images())
+    files = [image.relative_to(folder.path).as_posix() for image in images]
+    for name in tables_in([path.name for path in folder.others]):
+        for columns in (None, ("1", "2")):  # without a header, the first two
+            table = read_table(folder.path / name, columns=columns, files=files)
+            if by_class := _by_class(table, images, files, classes):
+                return by_class, name
+    return None
+
+
+def _by_class(
+    table: Table, images: Sequence[Path], files: Sequence[str], classes: Collection[str]
+) -> Mapping[str, Sequence[Path]]:
+    """Images by class; empty where the table does not say so."""
+    known = {alike(name): name for name in classes}
+    if table.problems or not {alike(label) for label in table.labels} <= known.keys():
+        return {}
+    matched = match(table, files)
+    if matched.problems:
+        return {}
+    by_class: dict[str, list[Path]] = {}
+    for row, file in zip(matched.rows, matched.files, strict=True):
+        by_class.setdefault(known[alike(table.labels[row])], []).append(images[file])
+    return by_class

@@ -1,0 +1,153 @@
+"""A data set that was found becomes an entry of the cache: decoded once, its copies found, its splits settled, written down."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from filelock import FileLock
+
+from trainables.data.copies import copies
+from trainables.data.copy_examples import COPIES, copy_examples
+from trainables.data.entry import FORMAT, Meta, entry_meta
+from trainables.data.leaks import Found, cautions, same_set
+from trainables.data.listing import DECODE_SCALE, SPLITS, Listing, Progress, Rows, Source
+from trainables.data.looks import BRIGHTNESS, SIZES
+from trainables.data.pool import CHUNK, Pool
+from trainables.data.problems import DataError
+from trainables.data.reading import ReadOptions
+from trainables.data.splits import Caps, Choice, choose
+from trainables.data.understood import origins
+
+
+def decoded(
+    entry: Path,
+    data: str,
+    source: Source,
+    image_size: int,
+    caps: Caps,
+    seed: int,
+    how: ReadOptions,
+    progress: Progress,
+) -> Meta:
+    """Decode a data set into a new entry, unless another process was first: whole, or not there at all.
+
+    Returns:
+        What the entry says of itself.
+
+    Raises:
+        DataError: What is wrong with the data.
+        OSError: The cache cannot be written.
+    """
+    listing, pixels = source.load()
+    choice = choose(listing, caps=caps, seed=seed, groups=listing.groups)
+    lock = entry.parent.parent / "locks" / f"{entry.name}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        if meta := entry_meta(entry):  # another process was first
+            return meta
+        with _new_entry(entry) as folder:
+            side = _side(pixels.sizes[:, 0], choice, image_size)
+            pool = Pool(folder / "pool", pixels, side, progress)
+            choice, found = _without_leaks(listing, choice, pool, caps, seed, how)
+            meta = {
+                "name": source.name,
+                "source": data,
+                "classes": listing.classes,
+                "counts": choice.counts,
+                "notes": choice.notes,
+                "cautions": [*listing.cautions, *cautions(found, listing, pixels.names, kept=how.keep_copies)],
+                "layout": listing.layout,
+                "origins": origins(listing),
+                "passed_over": listing.passed_over,
+            }
+            with _synced(folder / COPIES) as file:
+                file.write(copy_examples(found, listing, choice, pool).as_json().encode())
+            return _write_entry(folder, meta, pool, choice)
+
+
+def _without_leaks(
+    listing: Listing, choice: Choice, pool: Pool, caps: Caps, seed: int, how: ReadOptions
+) -> tuple[Choice, Found]:
+    """The choice once copies are known. Images that come in for those that went are decoded too, until none is new."""
+    while True:
+        new = pool.add(np.concatenate([choice.rows[split] for split in SPLITS]))
+        found = Found.of(pool.rows, copies(pool.prints), listing)
+        if not new or how.keep_copies or not found.any():
+            return choice, found
+        if problems := same_set(found, listing):
+            raise DataError(problems)
+        together = found.groups_of_all(sum(map(len, listing.labels.values())), listing.groups)
+        choice = choose(listing, caps=caps, seed=seed, groups=together)
+
+
+def _side(sides: Rows, choice: Choice, image_size: int) -> int:
+    """One size for the whole set, smaller images enlarged to it: a batch is then one slice, with nothing to collate."""
+    largest = max(int(sides[rows].max()) for rows in choice.rows.values())
+    return min(round(DECODE_SCALE * image_size), largest)
+
+
+@contextmanager
+def _new_entry(entry: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes the entry once that went well, and else is gone. One writer at a time."""
+    temporary = entry.with_name(f".{entry.name}.tmp")
+    for old in (temporary, entry):  # a killed writer's rest, a damaged entry
+        if old.exists():
+            shutil.rmtree(old)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        temporary.rename(entry)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _write_entry(folder: Path, meta: Meta, pool: Pool, choice: Choice) -> Meta:
+    """Write the splits, from images that are decoded already; the given meta with `digest`, `files` and `format` added."""
+    digest = hashlib.sha256(json.dumps(meta["classes"]).encode())
+    sides = pool.pixels.sizes
+    for split in SPLITS:
+        rows, labels = choice.rows[split], choice.labels[split]
+        digest.update(f"{split} {len(rows)} {pool.side}".encode() + labels.tobytes())
+        with _synced(folder / f"{split}_labels.npy") as file:
+            np.save(file, labels, allow_pickle=False)
+        with _synced(folder / f"{split}_images.npy") as file:
+            _write_images(file, pool, rows, digest)
+        with _synced(folder / f"{split}_names.json") as file:
+            file.write(json.dumps(pool.pixels.names(rows)).encode())
+        with _synced(folder / SIZES.format(split=split)) as file:
+            np.save(file, sides[rows].astype(np.int32), allow_pickle=False)
+        with _synced(folder / BRIGHTNESS.format(split=split)) as file:
+            np.save(file, pool.brightness(rows), allow_pickle=False)
+    pool.close()
+    sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+    whole = {**meta, "digest": digest.hexdigest()[:16], "files": sizes, "format": FORMAT}
+    with _synced(folder / "meta.json") as file:
+        file.write(json.dumps(whole, indent=1).encode())
+    return whole
+
+
+def _write_images(file: BinaryIO, pool: Pool, rows: Rows, digest: hashlib._Hash) -> None:
+    """Plain writes rather than a mapped array: a full disk is then an error and not a crash."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(rows), pool.side, pool.side, 3)}
+    np.lib.format.write_array_header_1_0(file, header)
+    for start in range(0, len(rows), CHUNK):
+        images = pool.images(rows[start : start + CHUNK])
+        digest.update(images.data)
+        file.write(images.data)
+
+
+@contextmanager
+def _synced(path: Path) -> Iterator[BinaryIO]:
+    with path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())

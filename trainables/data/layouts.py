@@ -1,0 +1,281 @@
+"""What the folders of a data set mean.
+
+Where the meaning is certain it is used and said; where it is not, the folder is refused with both readings and what to type for
+each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trainables.data.class_names import alike
+from trainables.data.companions import labelled_by_table
+from trainables.data.foreign import in_folder
+from trainables.data.levels import (
+    Level,
+    class_level,
+    holder_of,
+    is_class,
+    labelled,
+    leaf_folders,
+    level_of,
+    set_folder,
+    shown,
+    superclasses,
+    without_second_set,
+)
+from trainables.data.listing import SPLITS, SplitName
+from trainables.data.problems import DataError
+from trainables.data.split_names import means_unlabelled, splits_of
+from trainables.data.tree import ANNOTATIONS, Folder, PassedOver
+from trainables.data.two_readings import no_classes, one_class, refusal, twice, two_readings
+
+ByClass = Mapping[str, Sequence[Path]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """What was recognized.
+
+    Attributes:
+        said: In words.
+        parts: Images by split and by class, as the folders are called. `train` alone is a set without splits.
+        places: What the user calls each part.
+        groups: By image, the group that a table gives it.
+        tables: Tables that were used.
+        header: Their columns.
+        notes: Lines to show.
+        problems: Lines that forbid using the set.
+    """
+
+    said: str
+    parts: Mapping[SplitName, ByClass]
+    places: Mapping[SplitName, str]
+    groups: Mapping[Path, str] | None = None
+    tables: tuple[Path, ...] = ()
+    header: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def read_layout(root: Folder, layout: str, passed: PassedOver) -> Layout:
+    """Recognize a folder without a table.
+
+    Args:
+        root: What the user gave.
+        layout: One of `LAYOUTS` but for `table`.
+        passed: Gets what is not used.
+
+    Raises:
+        DataError: It has no classes, or two readings.
+    """
+    notes: list[str] = []
+    folder = set_folder(root, passed, notes) if layout == "auto" else root
+    level = level_of(folder, notes, passed)
+    if folder is not root:
+        level = replace(level, marks=(*root.marks, *level.marks))
+    match layout:
+        case "classes":
+            return _flat(level, passed)
+        case "leaves":
+            return _leaves(level)
+        case "splits":
+            return _splits(level, passed)
+        case "class-first":
+            return _class_first(level)
+    return _recognized(level, passed)
+
+
+def _recognized(level: Level, passed: PassedOver) -> Layout:
+    """The one certain reading of a level."""
+    folder = level.folder
+    if problem := refusal(level):
+        raise DataError([problem])
+    if not any(child.any_image() for child in level.children):
+        reasons = "; ".join(f"{reason} ({number})" for reason, number in passed.lines().items())
+        only = f" Passed over: {reasons}." if reasons and not folder.any_image() else ""
+        raise DataError([no_classes(folder) + only])
+    if _is_class_first(level):
+        return _class_first(level)
+    inside = [child for found in level.splits.values() for child in found if class_level(child)]
+    if not inside:
+        if level.splits and not level.others:
+            beside = in_folder(folder.others, folder.path)
+            lines = [no_classes(child) for found in level.splits.values() for child in found][:3]
+            raise DataError([*lines, *([f"{folder.path} also holds {beside}"] if beside else [])])
+        if len(level.splits) > 1 and "train" in level.splits:
+            names = " and ".join(found[0].name for found in level.splits.values())
+            raise DataError([two_readings(level, f"{names} without class folders beside {level.others[0].name}")])
+        return _flat(level, passed)  # classes called train, plane and car
+    if "train" in level.splits:
+        return _splits(level, passed)
+    if _same_classes(level):
+        return _companions(level, passed)
+    names = " and ".join(child.name for found in level.splits.values() for child in found)
+    if level.others:
+        raise DataError([two_readings(level, f"{names} beside class folders")])
+    raise DataError([f"{folder.path} must hold train beside {names}, but does not: add it, or give --layout classes."])
+
+
+def _flat(level: Level, passed: PassedOver) -> Layout:
+    """Each folder is a class, with all images below it."""
+    folder = level.folder
+    if 2 * len(folder.images) > folder.count:
+        raise DataError([f"{no_classes(folder).partition(': ')[0]} beside them: move them into class folders, or away."])
+    if len(level.children) == 1:
+        raise DataError([one_class(level)])
+    for image in folder.images:
+        passed.add("images beside class folders", shown(image, folder))
+    parts = {child.name: tuple(child.all_images()) for child in level.children}
+    notes = list(level.notes)
+    if note := superclasses(level.children):
+        notes.append(note)
+    return Layout(
+        said=f"a folder per class in {level.folder.path}",
+        parts={"train": parts},
+        places={"train": str(level.folder.path)},
+        notes=tuple(notes),
+    )
+
+
+def _leaves(level: Level) -> Layout:
+    """Each folder that directly holds images is a class: in each split, where there are splits."""
+    parts: dict[SplitName, ByClass] = {}
+    places: dict[SplitName, str] = {}
+    halves: dict[SplitName, Folder] = {"train": level.folder}
+    if "train" in level.splits and all(len(found) == 1 for found in level.splits.values()) and not level.others:
+        halves = {split: found[0] for split, found in level.splits.items()}
+    for split, half in halves.items():
+        by_class: dict[str, tuple[Path, ...]] = {}
+        for leaf in leaf_folders(half):
+            by_class[leaf.name] = (*by_class.get(leaf.name, ()), *leaf.images)
+        parts[split] = by_class
+        places[split] = str(half.path)
+    return Layout(
+        said=f"each folder that directly holds images is a class, in {level.folder.path}",
+        parts=parts,
+        places=places,
+        notes=tuple(level.notes),
+    )
+
+
+def _splits(level: Level, passed: PassedOver) -> Layout:
+    """Train and its companions, each with a folder per class; what has no classes is for prediction alone."""
+    problems = [twice(level.folder, split, found) for split, found in level.splits.items() if len(found) > 1]
+    if "train" not in level.splits:
+        problems.append(f"{level.folder.path} must hold a folder for train, but does not: add it, or give another --layout.")
+    problems += _strangers(level, passed)
+    if problems:
+        raise DataError(problems)
+    train = holder_of(level.splits["train"][0])
+    classes = {child.name for child in train.with_images}
+    if not classes:
+        raise DataError([no_classes(train)])
+    parts: dict[SplitName, ByClass] = {}
+    places: dict[SplitName, str] = {}
+    notes = list(level.notes)
+    for split, (folder, *_) in level.splits.items():
+        inside = holder_of(folder)
+        if split != "train" and not labelled(folder, classes) and (by_table := labelled_by_table(folder, classes)):
+            parts[split], table = by_table
+            places[split] = str(folder.path)
+            notes.append(f"the labels of {folder.path} are those of {table} in it")
+            continue
+        if split != "train" and not labelled(folder, classes):
+            example = next(folder.all_images(), folder.path)
+            passed.add(f"without labels in {folder.name}/", shown(example, level.folder), folder.count)
+            notes.append(f"{folder.path} has no class folders: it is left out of the {split} split, and is for `dvt predict`")
+            continue
+        for image in inside.images:
+            passed.add("images beside class folders", shown(image, level.folder))
+        held = without_second_set(inside, [child for child in inside.folders if is_class(child)], passed, notes)
+        parts[split] = {child.name: tuple(child.all_images()) for child in held}
+        places[split] = str(inside.path)
+    if note := superclasses(train.folders):
+        notes.append(note)
+    named = ", ".join(f"{Path(place).relative_to(level.folder.path)}/" for place in places.values())
+    return Layout(
+        said=f"a folder per class inside {named} of {level.folder.path}", parts=parts, places=places, notes=tuple(notes)
+    )
+
+
+def _companions(level: Level, passed: PassedOver) -> Layout:
+    """Class folders, and beside them a test or val folder with the same classes."""
+    flat = Level(folder=level.folder, children=level.others, splits={}, others=level.others, notes=level.notes)
+    train = _flat(flat, passed)
+    parts = dict(train.parts)
+    places = dict(train.places)
+    for split, (folder, *_) in level.splits.items():
+        inside = holder_of(folder)
+        parts[split] = {child.name: tuple(child.all_images()) for child in inside.folders if is_class(child)}
+        places[split] = str(inside.path)
+    beside = " and ".join(f"{found[0].name}/" for found in level.splits.values())
+    note = f"the class folders of {level.folder.path} are the training images, {beside} in it is a split of its own"
+    return Layout(
+        said=f"a folder per class in {level.folder.path}, and in its {beside}",
+        parts=parts,
+        places=places,
+        notes=(*train.notes, note),
+    )
+
+
+def _class_first(level: Level) -> Layout:
+    """`cat/train`, `cat/test`, `dog/train`, `dog/test`."""
+    parts: dict[SplitName, dict[str, Sequence[Path]]] = {}
+    problems = []
+    for child in level.children:
+        meant = splits_of(inner.name for inner in child.with_images)
+        if "train" not in meant.values():
+            problems.append(f"{child.path} must hold a train folder as the other classes do, but does not: add it.")
+        for inner in child.with_images:
+            if inner.name in meant:
+                parts.setdefault(meant[inner.name], {})[child.name] = tuple(inner.all_images())
+    if problems:
+        raise DataError(problems)
+    found = [split for split in SPLITS if split in parts]
+    return Layout(
+        said=f"a folder per class in {level.folder.path}, each with {', '.join(found)}, such as {level.children[0].name}/train",
+        parts={split: parts[split] for split in found},
+        places={split: f"{level.folder.path}/*/{split}" for split in found},
+        notes=tuple(level.notes),
+    )
+
+
+def _is_class_first(level: Level) -> bool:
+    """Whether each folder is a class that holds splits, and nothing but splits."""
+    if level.splits or len(level.children) < 2:
+        return False
+    for child in level.children:
+        inner = child.with_images
+        meant = splits_of(folder.name for folder in inner)
+        if child.images or len(inner) != len(meant) or "train" not in meant.values() or len(meant) < 2:
+            return False
+        if any(class_level(folder) for folder in inner):
+            return False  # each is a set of its own
+    return True
+
+
+def _same_classes(level: Level) -> bool:
+    names = {alike(child.name) for child in level.others}
+    found = [{alike(inner.name) for inner in holder_of(folder).with_images} for (folder, *_) in level.splits.values()]
+    return len(names) > 1 and all(inner <= names for inner in found)
+
+
+def _strangers(level: Level, passed: PassedOver) -> list[str]:
+    """A line for each folder of images beside train that is no split; those without labels by their name are passed over."""
+    strange = []
+    certain = len(level.splits) > 1  # no two classes are called train and test
+    for child in level.others:
+        if (certain or means_unlabelled(child.name)) and not class_level(child):
+            passed.add(f"without labels in {child.name}/", shown(next(child.all_images()), level.folder), child.count)
+            level.notes.append(f"{child.path} has no class folders: it is left out, and is for `dvt predict`")
+        elif ANNOTATIONS.fullmatch(child.name):
+            passed.add(f"in {child.name}/", shown(next(child.all_images()), level.folder), child.count)
+        elif child.any_image():
+            strange.append(child.name)
+    if not strange:
+        return []
+    found = ", ".join(map(repr, strange[:3]))
+    return [two_readings(level, f"{found} beside {level.splits['train'][0].name}" if "train" in level.splits else found)]

@@ -1,0 +1,233 @@
+"""A folder read once, with all below it: its images, its other files, and what is passed over and why."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trainables.data.file_kinds import is_image
+
+LITTER = re.compile(
+    r"@eadir|@__thumb|[@#$]+recycle(d|r)?(\.bin)?|system volume information|__macosx|lost\+found|__pycache__|node_modules"
+    r"|thumbs\.db|ehthumbs.*\.db|desktop\.ini|.*:zone\.identifier",
+    re.IGNORECASE,
+)
+"""What systems leave beside a person's files: Synology, Windows, macOS, Linux, and programs' own caches."""
+
+THUMBNAILS = re.compile(r"_?thumb(s|nails?)?", re.IGNORECASE)
+"""A folder of this name is passed over where each image in it has its larger self in the folder above."""
+
+MASK = re.compile(r"(.+?)[ _-](mask|seg|segmentation|label|annotation|gt)([ _-]?\d+)?", re.IGNORECASE)
+"""A file's stem that says "the mask of another file", which counts where that file is beside it."""
+
+PICTURES = re.compile(r"(jpeg|jpg|png|raw|all)?[ _-]?(images?|imgs?|pictures|photos|pics|frames|inputs?)", re.IGNORECASE)
+ANNOTATIONS = re.compile(
+    r"ann(ot(ations?)?)?|labels?(txt)?|masks?|segmentation\w*|bbox(es)?|bounding[ _-]?boxes|xmls?|ground[ _-]?truths?|gts?"
+    r"|imagesets|trimaps|instances?|polygons?|keypoints?|depths?|targets?|jsons?|maps?",
+    re.IGNORECASE,
+)
+"""Names of folders that hold what belongs to other images: boxes, masks, depths."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder without what is passed over, its parts sorted by name.
+
+    Attributes:
+        path: As it was reached.
+        folders: In it.
+        images: Directly in it.
+        others: Files directly in it that are no images.
+        marks: Names of folders in it that hold what belongs to images: annotations, masks.
+    """
+
+    path: Path
+    folders: tuple[Folder, ...]
+    images: tuple[Path, ...]
+    others: tuple[Path, ...]
+    marks: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Its own."""
+        return self.path.name
+
+    def all_images(self) -> Iterator[Path]:
+        """Its images and those of all folders below it; a folder that is reached twice, by a link, gives them once."""
+        seen: set[tuple[int, int]] = set()
+        waiting = [self]
+        while waiting:
+            folder = waiting.pop()
+            if (identity := _identity(folder.path)) in seen:
+                continue
+            seen.add(identity)
+            yield from folder.images
+            waiting += reversed(folder.folders)
+
+    def all_others(self) -> Iterator[Path]:
+        """Files that are no images, in it and in all folders below it."""
+        yield from self.others
+        for folder in self.folders:
+            yield from folder.all_others()
+
+    @property
+    def count(self) -> int:
+        """Images in it and below it."""
+        return sum(1 for _ in self.all_images())
+
+    @property
+    def with_images(self) -> tuple[Folder, ...]:
+        """The folders directly in it that hold images, or whose own folders do."""
+        return tuple(folder for folder in self.folders if folder.any_image())
+
+    def any_image(self) -> bool:
+        """Whether there is an image in it or below it."""
+        return next(self.all_images(), None) is not None
+
+    def empty(self) -> bool:
+        """Whether there is no file at all in it or below it."""
+        return not self.any_image() and next(self.all_others(), None) is None
+
+
+@dataclass(slots=True)
+class PassedOver:
+    """What is not used, by reason: how many, and the first one as an example."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def add(self, reason: str, example: str, number: int = 1) -> None:
+        """Count something under its reason, such as `files ending in .txt`."""
+        self.counts[reason] += number
+        self.examples.setdefault(reason, example)
+
+    def add_all(self, other: PassedOver) -> None:
+        """Count what another one has."""
+        for reason, number in other.counts.items():
+            self.add(reason, other.examples[reason], number)
+
+    def lines(self) -> Mapping[str, str]:
+        """By reason, in the order in which they were met: `24, such as a/@eaDir/1.jpg`."""
+        return {reason: f"{number:,}, such as {self.examples[reason]}" for reason, number in self.counts.items()}
+
+
+def walk(root: Path, closed: list[OSError] | None = None) -> tuple[Folder, PassedOver]:
+    """Read a folder and all below it, links to folders too; a loop of links ends where it comes back.
+
+    Args:
+        root: The folder.
+        closed: Gets what is wrong with folders that cannot be read, which are passed over then.
+
+    Raises:
+        OSError: A folder that is no litter cannot be read, and `closed` is not given.
+    """
+    passed = PassedOver()
+    return _folder(root, root, frozenset(), passed, closed), passed
+
+
+def ending_of(path: Path) -> str:
+    """How the name of a file that is no image ends, as a reason for which it is passed over."""
+    return f"ending in {path.suffix.lower()}" if path.suffix else "without a suffix"
+
+
+def _folder(
+    root: Path, path: Path, above: frozenset[tuple[int, int]], passed: PassedOver, closed: list[OSError] | None
+) -> Folder:
+    above = above | {_identity(path)}
+    folders: list[Folder] = []
+    images: list[Path] = []
+    others: list[Path] = []
+    for entry in _entries(path, closed):
+        here = path / entry.name
+        if entry.name.startswith("."):
+            passed.add("hidden", _below(here, root))
+        elif LITTER.fullmatch(entry.name):
+            _pass_over_litter(here, root, passed)
+        elif here.is_dir():  # not the entry's: it raises where links lead in a circle
+            if entry.is_symlink() and _identity(here) in above:
+                passed.add("links back to a folder above", _below(here, root))
+            else:
+                folders.append(_folder(root, here, above, passed, closed))
+        elif is_image(here):
+            images.append(here)
+        else:
+            others.append(here)
+    kept = _without_masks(root, images, passed)
+    folders = _without_thumbnails(root, folders, kept, passed)
+    return Folder(
+        path=path,
+        folders=tuple(_without_mask_folders(root, folders, passed)),
+        images=tuple(kept),
+        others=tuple(others),
+        marks=tuple(folder.name for folder in folders if ANNOTATIONS.fullmatch(folder.name)),
+    )
+
+
+def _entries(path: Path, closed: list[OSError] | None) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as scan:
+            return sorted(scan, key=lambda entry: entry.name)
+    except OSError as error:
+        if closed is None:
+            raise
+        closed.append(error)
+        return []
+
+
+def _pass_over_litter(path: Path, root: Path, passed: PassedOver) -> None:
+    """Count the files in a folder of litter, or litter that is a file; what cannot be read counts as one."""
+    files = sorted(Path(place, name) for place, _, names in os.walk(path) for name in names)
+    example = _below(files[0], root) if files else _below(path, root)
+    reason = f"in {path.name}/" if path.is_dir() else f"named {path.name}"
+    passed.add(reason, example, max(1, len(files)))
+
+
+def _without_masks(root: Path, images: list[Path], passed: PassedOver) -> list[Path]:
+    """The images but for those that a name tells to be another one's mask: `x_mask.png` beside `x.png`."""
+    stems = {image.stem for image in images}
+    kept = []
+    for image in images:
+        match = MASK.fullmatch(image.stem)
+        if match and match[1] in stems:
+            passed.add("masks of the images beside them", _below(image, root))
+        else:
+            kept.append(image)
+    return kept
+
+
+def _without_thumbnails(root: Path, folders: list[Folder], images: list[Path], passed: PassedOver) -> list[Folder]:
+    stems = {image.stem for image in images}
+    kept = []
+    for folder in folders:
+        small = [image.stem for image in folder.images]
+        if THUMBNAILS.fullmatch(folder.name) and small and stems.issuperset(small):
+            passed.add("thumbnails of the images above them", _below(folder.images[0], root), len(small))
+        else:
+            kept.append(folder)
+    return kept
+
+
+def _without_mask_folders(root: Path, folders: list[Folder], passed: PassedOver) -> list[Folder]:
+    """The folders but for masks and their like beside a folder of pictures, where both hold images of the same names."""
+    pictures = {image.stem for folder in folders if PICTURES.fullmatch(folder.name) for image in folder.images}
+    kept = []
+    for folder in folders:
+        stems = [image.stem for image in folder.images]
+        if ANNOTATIONS.fullmatch(folder.name) and stems and pictures.issuperset(stems):
+            passed.add(f"in {folder.name}/, beside the images that they belong to", _below(folder.images[0], root), len(stems))
+        else:
+            kept.append(folder)
+    return kept
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
+
+
+def _below(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()

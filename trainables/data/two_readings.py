@@ -1,0 +1,144 @@
+"""Folders that are refused: what only looks like classes, and what has two readings, with what to type for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from trainables.data.class_names import alike
+from trainables.data.foreign import in_folder
+from trainables.data.levels import STRAY, Level, class_level, holder_of, typed
+from trainables.data.listing import SplitName
+from trainables.data.split_names import in_each_name, splits_of
+from trainables.data.tree import ANNOTATIONS, PICTURES, Folder
+
+IN_COMMON = 0.5
+"""Share of names that folders must have in common to be parts of one set rather than classes."""
+
+
+def refusal(level: Level) -> str:
+    """The line for a level that is no set of classes, or that may be several things; empty where it is neither."""
+    return _look_alike(level) or _domains(level) or _wrapped(level) or _split_in_names(level)
+
+
+def no_classes(folder: Folder) -> str:
+    """The line for a folder without class folders: what it holds in their place."""
+    rule = f"{folder.path} must hold a folder for each class, but holds"
+    table = "put a table labels.csv (image,label) beside them"
+    images = list(folder.all_images())
+    if not images:
+        other = in_folder(folder.all_others(), folder.path)
+        return f"{rule} {other}" if other else f"{rule} none: give the folder of class folders, or add images."
+    count = f"{len(images):,} images directly" if folder.images else f"{len(images):,} images"
+    boxes = {path.stem for path in folder.others} & {path.stem for path in folder.images}
+    if 2 * len(boxes) > len(images):
+        return f"{rule} {count}, with a text file for each: is this a set for detection? Give each image one label, or {table}."
+    return f"{rule} {count}, such as {images[0].name}: part them into class folders, or {table}."
+
+
+def one_class(level: Level) -> str:
+    """The line for a single folder of images."""
+    folder = level.folder
+    beside = in_folder(folder.all_others(), folder.path)
+    more = f" Beside it: {beside}" if beside else ""
+    return (
+        f"There must be at least 2 classes, but {folder.path} has {level.children[0].name!r} alone: part its images into a "
+        f"folder per class, or put a table labels.csv (image,label) beside it.{more}"
+    )
+
+
+def two_readings(level: Level, what: str) -> str:
+    """The line for folders that may be splits or classes."""
+    path = typed(level.folder.path)
+    return (
+        f"{level.folder.path} has two readings, since there is {what}: give --data {path} --layout classes where each "
+        "folder is a class, or move away what is no train, val or test."
+    )
+
+
+def twice(folder: Folder, split: SplitName, found: Sequence[Folder]) -> str:
+    """The line for two folders that mean one split."""
+    names = " and ".join(repr(child.name) for child in found)
+    return f"{folder.path} must hold one folder for {split}, but has {names}: merge them, or rename one."
+
+
+def _look_alike(level: Level) -> str:
+    """The line for a set of another task: detection, segmentation; empty where it is none."""
+    names = {child.name for child in level.children}
+    for child in sorted(level.children, key=lambda child: not child.name.startswith("train")):  # train beside train_labels
+        for name in names:
+            rest = child.name.removeprefix(name).strip(" _-")
+            if rest != child.name and ANNOTATIONS.fullmatch(rest) and not child.with_images:
+                return _other_task(level.folder, name, child.name)
+    places = [level.folder, *(holder_of(found[0]) for found in level.splits.values())]
+    for place in places:  # images beside annotations, here or in each split
+        flat = [child.name for child in place.with_images if not child.with_images]
+        shown = [name for name in flat if PICTURES.fullmatch(name)]
+        marks = [*place.marks, *(child.name for child in place.with_images if ANNOTATIONS.fullmatch(child.name))]
+        if shown and marks and {*shown, *marks} >= set(flat):
+            return _other_task(place, shown[0], marks[0])
+    for found in level.splits.values():  # flat splits beside annotations, or with boxes in them
+        part = found[0]
+        if part.images and not part.with_images:
+            boxes = [path.name for path in part.others if "annotation" in path.name.lower() or "coco" in path.name.lower()]
+            if marks := [*level.marks, *boxes]:
+                return _other_task(level.folder, part.name, marks[0])
+    return ""
+
+
+def _other_task(folder: Folder, pictures: str, marks: str) -> str:
+    return (
+        f"{folder.path} must hold a folder per class, but holds {pictures} and {marks}: is this a set for detection or "
+        "segmentation? Give each image one label, by class folders or by a table labels.csv (image,label) beside them."
+    )
+
+
+def _domains(level: Level) -> str:
+    """The line for folders that all hold the same class folders: parts or domains of one set, more likely than classes."""
+    holding = [holder_of(child).with_images for child in level.children if child.any_image()]
+    inner = [{alike(sub.name) for sub in folders if sub.images and not sub.with_images} for folders in holding]
+    if len(inner) < 2 or any(child.images for child in level.children) or level.splits:
+        return ""
+    if _all_splits(level) and any(class_level(sub) for folders in holding for sub in folders):
+        names = ", ".join(child.name for child in level.children[:3])
+        one = typed(level.children[0].path)
+        return f"{level.folder.path} must hold one set, but {names} each hold splits with class folders: give --data {one}."
+    common = {name for name in set.intersection(*inner) if re.search(r"[^\W\d_]", name)}  # dates are no classes
+    if len(common) < 2 or len(common) < IN_COMMON * len(set.union(*inner)) or _all_splits(level):
+        return ""
+    names = ", ".join(child.name for child in level.children[:3])
+    path = typed(level.folder.path)
+    classes = ", ".join(sub.name for sub in holder_of(level.children[0]).with_images[:3])
+    return (
+        f"{level.folder.path} has two readings, since {names} hold folders of the same names ({classes}): give --data {path} "
+        f"--layout leaves where these are the classes, --data {path} --layout classes where they are not, or one of {names}."
+    )
+
+
+def _all_splits(level: Level) -> bool:
+    """Whether the folders in all children are splits: `cat/train`."""
+    return all(len(splits_of(sub.name for sub in child.with_images)) == len(child.with_images) for child in level.children)
+
+
+def _wrapped(level: Level) -> str:
+    """The line for a set in one folder beside a few images that are none of it, such as a logo."""
+    deep = [child for child in level.children if not child.images and len(child.with_images) > 1]
+    rest = [child for child in level.children if child not in deep]
+    if len(deep) != 1 or level.splits or not rest or sum(child.count for child in rest) > STRAY * level.folder.count / 2:
+        return ""
+    names = ", ".join(f"{child.name} ({child.count})" for child in rest[:3])
+    return (
+        f"{level.folder.path} has two readings, since {deep[0].name} holds folders of images and beside it are {names}: give "
+        f"--data {typed(deep[0].path)}, or move {rest[0].name} away."
+    )
+
+
+def _split_in_names(level: Level) -> str:
+    """The line for class folders whose names tell of splits."""
+    names = [child.name for child in level.children]
+    if not in_each_name(names):
+        return ""
+    return (
+        f"{level.folder.path} has two readings, since its folders tell of splits ({', '.join(names[:3])}): move them into "
+        f"train/, val/ and test/, or give --data {typed(level.folder.path)} --layout classes where each is a class."
+    )
