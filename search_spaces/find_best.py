@@ -16,6 +16,7 @@ EVERYTHING = Variant(
         # As there, but only where there is a first stage.
         "stage1_lr": Float(low=1e-4, high=1e-2, log=True, default=1e-3, when={"stage1_epochs": (STAGE1,)}),
         "trainable_layers": Int(low=1, high=6, default=3),  # up to all: your set may be large, or far from ImageNet
+        "class_weights": Choice(options=("none", "balanced"), default="none"),  # your classes may differ in size
         "mixup": Choice(options=(0.0, 0.2), default=0.0),  # of the 0.1 to 0.4 that gain on ImageNet (Zhang et al. 2018)
     },
 )

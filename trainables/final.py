@@ -15,12 +15,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainables.checkpoint import load_best
+from trainables.class_scores import class_scores
 from trainables.compute import Compute
 from trainables.convolution import install
 from trainables.data.augment import plain_view
 from trainables.data.dataset import Dataset, Split
 from trainables.network import Network
-from trainables.recipe import INFERENCE_MS, LAYER_GROUPS, PARAMETERS, TEST_ACCURACY, TEST_LOSS
+from trainables.recipe import (
+    INFERENCE_MS,
+    LAYER_GROUPS,
+    PARAMETERS,
+    TEST_ACCURACY,
+    TEST_BALANCED_ACCURACY,
+    TEST_LOSS,
+    TEST_MACRO_F1,
+)
 from trainables.step import Pixels, evaluate_batch, in_batches
 
 
@@ -44,8 +53,8 @@ def answer(
         alive: Called after each batch: a large test split takes a CPU long.
 
     Returns:
-        Test accuracy and log loss, the network's number of parameters, and milliseconds an image, from pixels to classes, in
-        the median batch.
+        Test accuracy, balanced accuracy, macro F1 and log loss, the network's number of parameters, and milliseconds per
+        image, from pixels to classes, in the median batch.
 
     Raises:
         OSError: The predictions cannot be written.
@@ -62,8 +71,11 @@ def answer(
     asked, milliseconds = _log_probabilities(network, test, recipe.image_size, device, alive)
     labels = torch.tensor(test.labels)
     _save(predictions, val=told.numpy(), val_labels=val.labels, test=asked.numpy(), test_labels=test.labels)
+    found = class_scores(labels, asked.argmax(1), network.num_classes)
     return {
-        TEST_ACCURACY: (asked.argmax(1) == labels).double().mean().item(),
+        TEST_ACCURACY: found.accuracy,
+        TEST_BALANCED_ACCURACY: found.balanced_accuracy,
+        TEST_MACRO_F1: found.macro_f1,
         TEST_LOSS: F.nll_loss(asked.double(), labels).item(),
         PARAMETERS: float(sum(parameter.numel() for parameter in network.parameters())),
         INFERENCE_MS: milliseconds,

@@ -21,10 +21,11 @@ from trainables.data.dataset import Dataset
 from trainables.network import Network, Tail
 from trainables.prefix import Prefix, Shared
 from trainables.randomness import named_seed
-from trainables.recipe import LAYER_GROUPS, Recipe
+from trainables.recipe import LAYER_GROUPS, VAL_SCORES, Recipe, Score
 from trainables.record import Record, Report
 from trainables.stages import Progress, Stage, stages, start_stage
 from trainables.step import Pixels, evaluate, train_batch
+from trainables.tricks.class_weights import class_weights, weigh
 from trainables.tricks.label_smoothing import smooth_targets
 from trainables.tricks.mixup import mixup
 from trainables.tricks.schedules import lr_factor
@@ -51,6 +52,7 @@ def finetune(
     compute: Compute = PLAIN,
     shared: Shared | None = None,
     report_every: float = 0.0,
+    score: Score = "accuracy",
 ) -> None:
     """Train a recipe and report each epoch; continue from the newest checkpoint where `checkpoints` holds one.
 
@@ -64,6 +66,7 @@ def finetune(
         compute: Precision and kernels.
         shared: Where activations of frozen layers are shared with other trials. The numbers are the same without it.
         report_every: Seconds between reports where epochs are shorter; 0 reports each epoch.
+        score: What decides which epoch is best.
 
     Raises:
         DivergedError: The loss is no longer finite; the trial cannot recover. The epochs before it are reported.
@@ -106,7 +109,7 @@ def finetune(
         except Exception:  # whatever it is, the epochs before it are done
             record.flush(progress, None, None)
             raise
-        progress = progress.after(stage, metrics[names.VAL_ACCURACY], last_stage=stage is plan[-1])
+        progress = progress.after(stage, metrics[VAL_SCORES[score]], last_stage=stage is plan[-1])
         metrics[names.EPOCH_SECONDS] = time.perf_counter() - started
         metrics[names.IMAGES_PER_SECOND] = len(train) / train_seconds
         if network.micro_batch:
@@ -134,6 +137,8 @@ def train_epoch(
     model = Tail(network) if stored else network
     order = batches(len(train), recipe.batch_size, seed=recipe.seed, epoch=epoch)
     rates = _rates(stage, epoch, len(order))
+    balanced = recipe.class_weights == "balanced"
+    weights = class_weights(train.labels, network.num_classes) if balanced else None
     loss_sum, correct = torch.zeros((), device=train.device), torch.zeros((), device=train.device)
     for number, (samples, rate) in enumerate(zip(order, rates, strict=True)):
         for group in optimizer.param_groups:
@@ -145,6 +150,8 @@ def train_epoch(
         else:
             inputs = _views(recipe, train, samples, epoch)
             inputs, targets = mixup(inputs, targets, alpha=recipe.mixup, seed=recipe.seed, epoch=epoch, batch=number)
+        if weights is not None:
+            targets = weigh(targets, weights, smoothing=recipe.label_smoothing)
         logits, loss = train_batch(model, optimizer, inputs, targets)
         if train.device.type == "cpu":  # on a GPU this would wait for the step: there the epoch's sum tells
             _stop_if_diverged(loss.item(), epoch)

@@ -28,7 +28,7 @@ from trainables.finetune import DivergedError, finetune
 from trainables.node import DataConfig, WeightsConfig
 from trainables.prefix import Shared
 from trainables.prefix_store import PrefixStore
-from trainables.recipe import EPOCH, HISTORY, SCORE, TEST, Recipe
+from trainables.recipe import EPOCH, HISTORY, SCORE, TEST, Recipe, Score
 from trainables.weights import WeightsError
 
 DISK_FULL = "disk-full"
@@ -69,6 +69,7 @@ class TrialConfig(TypedDict):
     compute: dict[str, Any]
     shared: SharedConfig
     report_every: float  # seconds, where epochs are shorter
+    score: Score  # what decides which epoch is best
 
 
 def train(config: TrialConfig) -> None:
@@ -131,6 +132,7 @@ def _finetune(config: TrialConfig, checkpoints: Path, reports: _Reports) -> None
             views=shared["views"],
         ),
         report_every=config["report_every"],
+        score=config["score"],
     )
 
 

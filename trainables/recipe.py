@@ -10,6 +10,8 @@ from typing import Any, Literal, Self, get_args
 
 # Metric names: one spelling everywhere. `val/loss` is the multi-class log loss, lower is better.
 VAL_ACCURACY = "val/accuracy"
+VAL_BALANCED_ACCURACY = "val/balanced_accuracy"  # mean of the classes' recalls
+VAL_MACRO_F1 = "val/macro_f1"  # mean of the classes' F1
 VAL_LOSS = "val/loss"
 TRAIN_ACCURACY = "train/accuracy"
 TRAIN_LOSS = "train/loss"
@@ -17,10 +19,12 @@ LR = "lr"
 STAGE = "stage"
 # Of finalists alone, beside the checkpoint's number of parameters and the milliseconds that an image takes.
 TEST_ACCURACY = "test/accuracy"
+TEST_BALANCED_ACCURACY = "test/balanced_accuracy"
+TEST_MACRO_F1 = "test/macro_f1"
 TEST_LOSS = "test/loss"
 PARAMETERS = "parameters"
 INFERENCE_MS = "inference_ms"
-TESTED = (TEST_ACCURACY, TEST_LOSS, PARAMETERS, INFERENCE_MS)
+TESTED = (TEST_ACCURACY, TEST_BALANCED_ACCURACY, TEST_MACRO_F1, TEST_LOSS, PARAMETERS, INFERENCE_MS)
 EPOCH_SECONDS = "epoch_seconds"
 IMAGES_PER_SECOND = "images_per_second"
 # What searcher and scheduler read of a report, and nothing else.
@@ -30,12 +34,26 @@ HISTORY = "history"  # in a report of several epochs: each one's metrics, with i
 TEST = "test"  # in a finalist's last report: what came of the test split
 MICRO_BATCH = "micro_batch"  # in a report: the size of the pieces in which a batch went through, where memory was short
 
+Score = Literal["accuracy", "balanced_accuracy", "macro_f1"]
+VAL_SCORES: dict[Score, str] = {
+    "accuracy": VAL_ACCURACY,
+    "balanced_accuracy": VAL_BALANCED_ACCURACY,
+    "macro_f1": VAL_MACRO_F1,
+}
+"""What may decide which epoch, trial and recipe is best, with its metric on val."""
+TEST_SCORES: dict[Score, str] = {
+    "accuracy": TEST_ACCURACY,
+    "balanced_accuracy": TEST_BALANCED_ACCURACY,
+    "macro_f1": TEST_MACRO_F1,
+}
+
 Head = Literal["linear", "mlp"]
 Optimizer = Literal["sgd", "adamw"]
 Scheduler = Literal["constant", "step", "cosine"]
 Augmentation = Literal["none", "crop_flip", "crop_flip_color", "trivial"]
 BatchNorm = Literal["frozen", "batch_stats"]
 Stem = Literal["imagenet", "cifar"]
+ClassWeights = Literal["none", "balanced"]
 
 LAYER_GROUPS = ("stem", "layer1", "layer2", "layer3", "layer4", "fc")
 """The groups of every backbone that hold parameters, from the image to the classes."""
@@ -47,10 +65,14 @@ NEUTRAL = {
     "augmentation": "none",
     "mixup": 0.0,
     "label_smoothing": 0.0,
+    "class_weights": "none",
     "weight_decay": 0.0,
     "nesterov": False,
 }
 """Tricks, each a field with the value at which it does nothing."""
+
+ADDED = {"class_weights": NEUTRAL["class_weights"]}
+"""Fields that recipes saved by earlier versions lack, with what those trained by."""
 
 STAGE1_LAYERS = 2
 """Stage 1 trains layer4 + fc, or fewer where `trainable_layers` is smaller (two-stage article)."""
@@ -82,6 +104,7 @@ class Recipe:
     augmentation: Augmentation = "none"
     mixup: float = 0.0  # alpha of the Beta distribution; 0 is off
     label_smoothing: float = 0.0
+    class_weights: ClassWeights = "none"  # balanced: each class weighs the same in the loss
     batchnorm: BatchNorm = "frozen"
     epochs: int = 20
     batch_size: int = 256
@@ -119,6 +142,11 @@ class Recipe:
         return asdict(self)
 
 
+def completed(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a saved recipe's fields together with those that its version did not have yet."""
+    return {**ADDED, **saved}
+
+
 def unknown_name(name: str, known: Iterable[str], what: str) -> str:
     """One line for a name that is not known: the name, the nearest known one, and all known ones."""
     known = list(known)
@@ -134,6 +162,7 @@ _CHOICES = {
     "scheduler": Scheduler,
     "augmentation": Augmentation,
     "batchnorm": BatchNorm,
+    "class_weights": ClassWeights,
 }
 _WHOLE = {  # lowest and highest
     "trainable_layers": (1, len(LAYER_GROUPS)),

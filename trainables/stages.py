@@ -38,11 +38,11 @@ class Progress:
     score: float = 0.0
     best_epoch: int = 0
 
-    def after(self, stage: Stage, val_accuracy: float, *, last_stage: bool) -> Progress:
-        """One epoch on: the current accuracy in stage 1, the running best since it began in the last stage."""
+    def after(self, stage: Stage, value: float, *, last_stage: bool) -> Progress:
+        """One epoch on: the current value in stage 1, the running best since it began in the last stage."""
         epoch = self.epoch + 1
-        keeps = last_stage and epoch != stage.first_epoch and val_accuracy <= self.score
-        return replace(self, epoch=epoch) if keeps else Progress(epoch, val_accuracy, epoch)
+        keeps = last_stage and epoch != stage.first_epoch and value <= self.score
+        return replace(self, epoch=epoch) if keeps else Progress(epoch, value, epoch)
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainables import recipe as names
+from trainables.class_scores import class_scores
 from trainables.data.augment import plain_view
 from trainables.data.dataset import Split
 from trainables.network import Model, Network, Tail
@@ -53,7 +54,7 @@ def train_batch(network: Model, optimizer: torch.optim.Optimizer, images: Tensor
         network: In the mode of its stage. Its `micro_batch` is read, and set where memory was short.
         optimizer: Of the stage.
         images: Views in [0, 1], `[B, 3, H, W]`; for a `Tail`, activations at its cut.
-        targets: Class probabilities, `[B, classes]`.
+        targets: Class probabilities, `[B, classes]`; times its weight where an image has one.
 
     Returns:
         Logits `[B, classes]` and the mean loss, detached.
@@ -97,7 +98,7 @@ def _gradients(network: Model, optimizer: torch.optim.Optimizer, images: Tensor,
 def evaluate(
     network: Network, split: Split, image_size: int, device: torch.device, stored: Activations | None = None
 ) -> dict[str, float]:
-    """Accuracy and log loss (natural logarithm, mean over images) on the validation images.
+    """Accuracy, balanced accuracy, macro F1 and log loss (natural logarithm, mean over images) on the validation images.
 
     Args:
         network: Put into eval mode here.
@@ -119,13 +120,17 @@ def evaluate(
             return evaluate_batch(Tail(network), stored.take(samples))
 
     labels = torch.tensor(split.labels, device=device)
-    loss_sum, correct = torch.zeros((), device=device), torch.zeros((), device=device)
+    loss_sum = torch.zeros((), device=device)
+    predicted = torch.empty_like(labels)
     for batch, logits in in_batches(logits_of, len(labels), device):
         loss_sum += F.cross_entropy(logits, labels[batch], reduction="sum")
-        correct += (logits.argmax(1) == labels[batch]).sum()
+        predicted[batch] = logits.argmax(1)
+    found = class_scores(labels, predicted, network.num_classes)
     return {
         names.VAL_LOSS: loss_sum.item() / len(labels),
-        names.VAL_ACCURACY: correct.item() / len(labels),
+        names.VAL_ACCURACY: found.accuracy,
+        names.VAL_BALANCED_ACCURACY: found.balanced_accuracy,
+        names.VAL_MACRO_F1: found.macro_f1,
     }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from trainables.recipe import EPOCH, HISTORY, SCORE, TEST, VAL_ACCURACY, Recipe
+from trainables.recipe import EPOCH, HISTORY, SCORE, TEST, VAL_SCORES, Recipe, Score
 
 STARTUP_TRIALS = 5
 """Random trials of an arm before TPE guides; Optuna's 10 would leave next to none guided at 16 trials an arm."""
@@ -57,7 +57,7 @@ class TrialRecord:
     epoch: int = 0
     score: float | None = None
     best_epoch: int = 0
-    val_accuracy: float | None = None
+    val: float | None = None  # of the last epoch, by the metric that decides
     wall_seconds: float = 0.0
     device_seconds: float = 0.0
     group: str = ""
@@ -70,10 +70,11 @@ class Results:
 
     Args:
         planned: Trials by arm.
+        score: What decides which of them is best.
     """
 
-    def __init__(self, planned: Mapping[str, int]) -> None:
-        self.planned = dict(planned)
+    def __init__(self, planned: Mapping[str, int], score: Score = "accuracy") -> None:
+        self.planned, self.score = dict(planned), score
         self._records: dict[str, TrialRecord] = {}
         self._lock = threading.Lock()
 
@@ -97,7 +98,7 @@ class Results:
         record = self[trial_id]
         if outcome_of(result) is not None:
             return
-        record.epoch, record.val_accuracy = int(result[EPOCH]), float(result[VAL_ACCURACY])
+        record.epoch, record.val = int(result[EPOCH]), float(result[VAL_SCORES[self.score]])
         if record.score != result[SCORE] or record.epoch <= record.recipe.stage1_epochs + 1:
             record.score, record.best_epoch = float(result[SCORE]), record.epoch
 

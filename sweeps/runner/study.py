@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from search_spaces.space import SearchSpace
+from sweeps.runner.score import SCORES, Asked
 from trainables.recipe import TEST_ACCURACY, unknown_name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contrast:
-    """A comparison that is planned before the sweep: a weighted sum of the arms' test accuracies, 0 where nothing differs.
+    """A comparison that is planned before the sweep: a weighted sum of the arms' scores on test, 0 where nothing differs.
 
     Attributes:
         name: In the report.
@@ -61,6 +62,8 @@ class Sweep:
         finalist_seeds: Of the full preset: seeds over which the best and the default recipe of each arm are trained again;
             0 has no finalists, and no answer of the test split.
         demo_arms: Pattern of the arms that the demo preset runs.
+        score: What decides which epoch, trial and recipe is best; auto is accuracy where classes have about as many images in
+            val, else balanced accuracy.
         asha: Stop the worse half of an arm's trials early.
         log_epochs: Show each epoch of the finalists.
         contrasts: What is tested; all other differences are shown with their intervals alone.
@@ -70,7 +73,7 @@ class Sweep:
         own_data: What `--data` must name, where a preset has no data (`data=""`).
 
     Raises:
-        ValueError: One line for each contrast or published number that names no arm.
+        ValueError: One line for each contrast or published number that names no arm, and for an unknown score.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Sweep:
     trials_per_arm: int
     finalist_seeds: int = 10
     demo_arms: str = "*"
+    score: Asked = "auto"
     asha: bool = True
     log_epochs: bool = False
     contrasts: tuple[Contrast, ...] = ()
@@ -100,6 +104,8 @@ class Sweep:
             for number in self.published
             if number.arm not in arms
         ]
+        if self.score not in SCORES:
+            problems.append(unknown_name(self.score, SCORES, "score"))
         if problems:
             raise ValueError("\n".join(problems))
 

@@ -11,7 +11,7 @@ from trainables.recipe import Recipe
 def test_the_only_arm_tunes_all_that_the_flagship_compares_or_tunes() -> None:
     (arm,) = SPACE.grid()
     elsewhere = {"backbone", "stage1_epochs", *(name for other in FLAGSHIP.grid() for name in other.tuned)}
-    assert set(arm.tuned) == elsewhere | {"mixup"}
+    assert set(arm.tuned) == elsewhere | {"mixup", "class_weights"}
     for name in elsewhere - {"trainable_layers"}:
         assert {v for other in FLAGSHIP.grid() for v in other.possible(name)} <= {0, *arm.possible(name)}, name
 

@@ -106,6 +106,14 @@ def test_a_checkpoint_that_names_no_recipe_or_another_field_is_refused(tiny: Rec
         checkpoint.load_last(tmp_path, recipe=tiny)
 
 
+def test_a_checkpoint_of_a_version_without_class_weights_goes_on_without_them(tiny: Recipe, tmp_path: Path) -> None:
+    old = {name: value for name, value in tiny.as_dict().items() if name != "class_weights"}
+    checkpoint.save_last(tmp_path, 1, {"recipe": old, "progress": [1]})
+    assert checkpoint.load_last(tmp_path, recipe=tiny)
+    with pytest.raises(checkpoint.CheckpointError, match="its class_weights is 'none' and not 'balanced'"):
+        checkpoint.load_last(tmp_path, recipe=replace(tiny, class_weights="balanced"))
+
+
 def test_the_newest_two_of_last_stay_and_the_newest_best(tiny: Recipe, tmp_path: Path) -> None:
     (tmp_path / "last-of-all.pt").write_bytes(b"of somebody")
     (tmp_path / "best.pt").write_bytes(b"of somebody")

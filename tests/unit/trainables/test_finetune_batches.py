@@ -152,8 +152,8 @@ def test_a_report_holds_every_metric_as_a_plain_finite_number(tiny: Recipe, data
     loop.finetune(replace(tiny, stage1_epochs=1), data, CPU, reports.append)
     for report in reports:
         assert set(report) == {
-            "epoch", "score", "val/accuracy", "val/loss", "train/accuracy", "train/loss", "lr", "stage", "epoch_seconds",
-            "images_per_second",
+            "epoch", "score", "val/accuracy", "val/balanced_accuracy", "val/macro_f1", "val/loss", "train/accuracy",
+            "train/loss", "lr", "stage", "epoch_seconds", "images_per_second",
         }  # fmt: skip
         assert {type(value) for value in report.values()} <= {int, float}
         assert all(math.isfinite(value) for value in report.values())
@@ -188,6 +188,26 @@ def test_the_score_is_current_in_stage_1_and_then_the_best_since_the_last_stage_
     loop.finetune(replace(tiny, stage1_epochs=stage1_epochs, epochs=9), data, CPU, report, checkpoints=tmp_path)
     assert reported == scores
     assert kept == best
+
+
+@pytest.mark.parametrize("score", names.VAL_SCORES)
+def test_what_is_named_as_the_score_decides_which_epoch_is_best(
+    score: names.Score, tiny: Recipe, monkeypatch: pytest.MonkeyPatch, data: Any, tmp_path: Path
+) -> None:
+    """Each metric has its best at another epoch."""
+    epochs = iter(range(3))
+    best = dict(zip(names.VAL_SCORES.values(), range(3), strict=True))
+
+    def evaluated(*_: Any) -> dict[str, float]:
+        now = next(epochs)
+        return {name: 0.9 if at == now else 0.1 for name, at in best.items()} | {names.VAL_LOSS: 1.0}
+
+    monkeypatch.setattr(loop, "evaluate", evaluated)
+    reports: list[dict[str, Any]] = []
+    loop.finetune(replace(tiny, epochs=3), data, CPU, reports.append, checkpoints=tmp_path, score=score)
+    assert reports[-1]["score"] == 0.9
+    kept = torch.load(checkpoint.best(tmp_path), weights_only=True)
+    assert kept["epoch"] == 1 + best[names.VAL_SCORES[score]]
 
 
 @pytest.mark.parametrize("stage1_epochs", [0, 2])

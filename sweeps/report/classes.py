@@ -1,0 +1,76 @@
+"""The champion by class: how many images each has, and how it does on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sweeps.report.blocks import Block, Column, Row, Table, Text
+from sweeps.report.findings import Findings
+from sweeps.report.formats import counted, percent, seeds
+from sweeps.report.mistakes import MOST_CLASSES, class_names, confusions, predicting
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClassRow:
+    """A class of the test split.
+
+    Attributes:
+        name: Its own.
+        images: Test images.
+        precision: Share of the images predicted as it that are of it; NaN where there are none.
+        recall: Share of its images that are recognized.
+    """
+
+    name: str
+    images: int
+    precision: float
+    recall: float
+
+
+def by_class(found: Findings) -> list[ClassRow]:
+    """Return the champion's classes over all its seeds, the lowest recall first; those without test images are left out."""
+    champion = predicting(found)
+    if champion is None:
+        return []
+    names = class_names(found.run, champion)
+    counts = confusions(champion, len(names))
+    trained = sum(len(seed.labels) > 0 for seed in champion.seeds)
+    right, images, said = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    rows = [
+        ClassRow(
+            name=names[at],
+            images=int(images[at]) // trained,
+            precision=float(right[at] / said[at]) if said[at] else float("nan"),
+            recall=float(right[at] / images[at]),
+        )
+        for at in np.flatnonzero(images)
+    ]
+    return sorted(rows, key=lambda row: row.recall)
+
+
+def weakest(found: Findings) -> str:
+    """`Weakest class: deer (recall 41%).`; empty where nothing is known of classes, or the champion makes no mistake."""
+    rows = by_class(found)
+    if not rows or rows[0].recall == 1:
+        return ""
+    low = rows[0]
+    return f"Weakest class: {low.name} (recall {percent(low.recall, 0)}% on {counted(low.images, 'test image')})."
+
+
+def blocks(found: Findings) -> list[Block]:
+    """The weakest class in a line, and the table of all; folded where there are many."""
+    champion, rows = predicting(found), by_class(found)
+    if champion is None or not rows:
+        return []
+    shown = [Row((row.name, f"{row.images:,}", percent(row.precision), percent(row.recall))) for row in rows]
+    columns = [Column("class", number=False), *map(Column, ("test images", "precision, %", "recall, %"))]
+    caption = (
+        f"Over {seeds(len(champion.seeds))} of {champion.name}, the lowest recall first. Recall: the share of the class's "
+        "images that are recognized. Precision: the share of images predicted as the class that are of it. Balanced accuracy "
+        "is the mean of the recalls."
+    )
+    table = Table(columns=columns, rows=shown, caption=caption, title="Class by class", folded=len(rows) > MOST_CLASSES)
+    said = weakest(found)
+    return [*([Text(said)] if said else []), table]

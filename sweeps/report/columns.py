@@ -1,0 +1,61 @@
+"""The columns of `results.csv`, with what each says."""
+
+from __future__ import annotations
+
+from trainables.recipe import (
+    INFERENCE_MS,
+    PARAMETERS,
+    TEST_ACCURACY,
+    TEST_BALANCED_ACCURACY,
+    TEST_LOSS,
+    TEST_MACRO_F1,
+    VAL_ACCURACY,
+    VAL_BALANCED_ACCURACY,
+    VAL_MACRO_F1,
+)
+
+COLUMNS = {
+    "trial_id": "the name of the training run, unique in the sweep",
+    "role": "trial (of the search) or finalist (a recipe trained again over several seeds)",
+    "arm": "the arm it belongs to",
+    "number": "of the trial in its arm, or of the trial whose recipe is trained again; 0 is the arm's default recipe",
+    "group": "of finalists: the trial whose recipe is trained again",
+    "without": "of the champion's ablations, which are finalists too: the recipe field that is set to where it does nothing",
+    "outcome": "completed, pruned (stopped early), diverged, failed or interrupted; empty while it runs",
+    "reason": "why it diverged or failed",
+    "score": "what decides: the best of the last stage, on val, of the metric that options.score in sweep.json names",
+    "best_epoch": "the epoch of the score",
+    "val_accuracy": "at that epoch, on val, as are the next two; 0 to 1",
+    "val_balanced_accuracy": "mean of the classes' recalls",
+    "val_macro_f1": "mean of the classes' F1",
+    "epochs_done": "epochs that were trained",
+    "wall_seconds": "from start to end",
+    "device_seconds": "wall time, multiplied by the share of a device it had",
+    "test_accuracy": "of finalists: on the test split, 0 to 1",
+    "test_balanced_accuracy": "of finalists: mean of the classes' recalls on the test split",
+    "test_macro_f1": "of finalists: mean of the classes' F1 on the test split",
+    "test_loss": "of finalists: log loss on the test split, lower is better",
+    "parameters": "of finalists: numbers in the network",
+    "inference_ms": "of finalists: milliseconds an image",
+}
+"""Columns before the recipe's fields."""
+
+OF_EPOCH = {
+    "val_accuracy": VAL_ACCURACY,
+    "val_balanced_accuracy": VAL_BALANCED_ACCURACY,
+    "val_macro_f1": VAL_MACRO_F1,
+}
+"""Columns that the epoch of the score fills, by the metrics' names."""
+
+OF_TEST = {
+    "test_accuracy": TEST_ACCURACY,
+    "test_balanced_accuracy": TEST_BALANCED_ACCURACY,
+    "test_macro_f1": TEST_MACRO_F1,
+    "test_loss": TEST_LOSS,
+    "parameters": PARAMETERS,
+    "inference_ms": INFERENCE_MS,
+}
+"""Columns that the test split fills."""
+
+COUNTS = ("number", "best_epoch", "epochs_done", "parameters")
+TEXTS = ("trial_id", "role", "arm", "group", "without", "outcome", "reason")
