@@ -1,0 +1,48 @@
+"""The images that a sweep was scored on, as the cache still has them, and what their owner calls them and their classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweeps.report.runs import Run
+from trainables.data import dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A split's images.
+
+    Attributes:
+        names: One per image, such as `train/cat/1.jpg`; `test image 12`, counted from 0, where they are not known.
+        images: uint8 [N, S, S, 3]; None where the cache no longer has them.
+    """
+
+    names: Sequence[str]
+    images: NDArray[np.uint8] | None
+
+
+def decoded(run: Run, split: Literal["val", "test"], labels: NDArray[np.int64]) -> Decoded:
+    """Return a split as it is in the cache, if that holds the images of these labels."""
+    unnamed = [f"{split} image {at}" for at in range(len(labels))]
+    try:
+        data = dataset.read(Path(run.text("data", "path")), test=True)
+        kept, names = data.split(split), data.names(split)
+    except (dataset.DataError, OSError, ValueError, KeyError, TypeError):
+        return Decoded(unnamed, None)
+    shape: tuple[Any, ...] = kept.images.shape
+    if not np.array_equal(kept.labels, labels) or len(shape) != 4 or shape[0] != len(labels) or shape[3] != 3:
+        return Decoded(unnamed, None)
+    return Decoded(names if len(names) == len(labels) else unnamed, kept.images)
+
+
+def named_classes(run: Run, at_least: int) -> list[str]:
+    """Return the classes' names; their numbers where the sweep does not say."""
+    listed = run.part("data").get("classes")
+    names = [str(name) for name in listed] if isinstance(listed, list) else []
+    return [*names, *(f"class {at}" for at in range(len(names), at_least))]

@@ -1,0 +1,77 @@
+"""What the page shows of labels that are likely wrong: the most suspicious images, with their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sweeps.report.blocks import Block, Column, Picture, Pictures, Row, Table, Text
+from sweeps.report.decoded import decoded
+from sweeps.report.findings import Findings
+from sweeps.report.formats import counted, percent
+from sweeps.report.mistakes import data_uri, thumbnail
+from sweeps.report.suspects import SUSPECTS, Suspected, SuspectImage
+
+MOST_PICTURES = 24
+SIDE = 48  # pixels of a thumbnail, at most: some 9 kB
+
+
+def suspect_pictures(found: Findings) -> Block:
+    """Show the images whose labels are most suspicious; as a table where the cache no longer has them."""
+    suspected = found.suspected
+    if not suspected.runs:
+        return Text("There are no predictions of finalists, so nothing is known of the labels.")
+    if not suspected.images:
+        return Text(f"No label of {_checked(suspected)} looks wrong to {_judges(suspected)}.")
+    shown = suspected.images[:MOST_PICTURES]
+    pixels = {"val": decoded(found.run, "val", suspected.val).images, "test": decoded(found.run, "test", suspected.test).images}
+    pictures = []
+    for image in shown:
+        if (images := pixels[image.split]) is not None:
+            lines = [
+                f"given {image.given}, {percent(image.probability_given)}%",
+                f"suggested {image.suggested}, {percent(image.probability_suggested)}%",
+                image.file,
+            ]
+            pictures.append(Picture(data_uri(thumbnail(images[image.row], SIDE)), lines))
+    if len(pictures) < len(shown):
+        return _table(shown, f"{_caption(suspected)} The decoded images are no longer in the cache, so there are no pictures.")
+    return Pictures(pictures, _caption(suspected))
+
+
+def _caption(suspected: Suspected) -> str:
+    number = len(suspected.images)
+    first = f"The first {MOST_PICTURES} of {number:,} images" if number > MOST_PICTURES else counted(number, "image")
+    return (
+        f"{first} of {_checked(suspected)} whose given label looks wrong to {_judges(suspected)}: the given and the suggested "
+        "label with their probabilities, and the file, the most suspicious first (confident learning, Northcutt et al. "
+        "2021). Never changed by us: check them yourself. These models agree with "
+        f"{percent(suspected.agreed)}% of all given labels, and some of what is shown are their own mistakes. Val also chose "
+        f"each run's epoch, so its labels are doubted a little too rarely. {SUSPECTS} has the whole list."
+    )
+
+
+def _checked(suspected: Suspected) -> str:
+    return f"{len(suspected.val):,} val and {len(suspected.test):,} test images"
+
+
+def _judges(suspected: Suspected) -> str:
+    return counted(suspected.runs, "finalist run")
+
+
+def _table(images: Sequence[SuspectImage], caption: str) -> Table:
+    words = ("file", "given", "suggested")
+    columns = [Column("rank"), *(Column(word, number=False) for word in words), Column("given, %"), Column("suggested, %")]
+    rows = [
+        Row(
+            (
+                str(image.rank),
+                image.file,
+                image.given,
+                image.suggested,
+                percent(image.probability_given),
+                percent(image.probability_suggested),
+            )
+        )
+        for image in images
+    ]
+    return Table(columns=columns, rows=rows, caption=caption)
