@@ -43,7 +43,7 @@ class Classifier(nn.Module):
         """Classify images.
 
         Args:
-            images: uint8 RGB [N, H, W, 3], at least 2 pixels a side; of each the centre square is seen.
+            images: uint8 RGB [N, H, W, 3]; of each the centre square is seen. The exported graph takes 2 pixels a side or more.
 
         Returns:
             float32 [N, classes], each row sums to 1.
@@ -58,10 +58,11 @@ def load_classifier(path: Path) -> Classifier:
     return Classifier(*load_best(path)).eval()
 
 
-def probabilities(classifier: Classifier, images: Images) -> npt.NDArray[np.float32]:
-    """Classify arrays: uint8 RGB [N, H, W, 3] to float32 [N, classes]."""
+def probabilities(classifier: nn.Module, images: Images) -> npt.NDArray[np.float32]:
+    """Classify arrays by a `Classifier` or its exported graph: uint8 RGB [N, H, W, 3] to float32 [N, classes]."""
+    pixels = np.require(images, requirements=["C", "W"])  # torch takes no reversed axes, and warns of read-only arrays
     with torch.inference_mode():
-        answer: npt.NDArray[np.float32] = classifier(torch.from_numpy(images)).numpy()
+        answer: npt.NDArray[np.float32] = classifier(torch.from_numpy(pixels)).numpy()
     return answer
 
 

@@ -1,7 +1,8 @@
 """`dvt predict`: classes of images by a sweep's champion or a registered model, as a table, as JSON or for Kaggle.
 
 Everything is looked at first, each image's header among it: what is wrong is a line each, and nothing is answered. A file that
-turns out to be damaged while it is decoded is a line on stderr; the others are answered, and the exit status is 1.
+turns out to be damaged while it is decoded, or a folder that is closed, is a line on stderr; the others are answered, and the
+exit status is 1.
 """
 
 from __future__ import annotations
@@ -44,33 +45,31 @@ COMMAND = click.Command(
         _text("out", "FILE", f"Where to, with --kaggle; default: {SUBMISSION}. An existing file is left alone."),
         *listing.flags("storage", "tracking_uri"),
     ],
-    help="Classes of images, files or folders with all below them, with their probabilities. Exit status: 0 all are answered, "
-    "1 some files turned out to be damaged, 2 refused before any work.",
+    help="Classes of images, files or folders with all below them, with their probabilities. What a folder holds and what is "
+    "passed over in it is said on stderr. Exit status: 0 all are answered, 1 some files turned out to be damaged, some folders "
+    "cannot be read, or the output could not be written whole (a full disk, a closed pipe), 2 refused before any work.",
     context_settings=listing.CONTEXT,
 )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; its exit status: 0 where all images are answered, 1 where some are damaged, 2 refused."""
-    try:
-        return listing.answer(COMMAND, arguments, _predict)
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return NOT_ALL
+    """Run the command; its exit status: 0 where all images are answered, 1 where some are not, 2 refused."""
+    return listing.answer(COMMAND, arguments, _predict)
 
 
 def _predict(given: Mapping[str, Any]) -> int:
     storage = given.get("storage", Options().storage).absolute()
     problems = list(_contradictions(given))
     load = collect(problems, lambda: _model(given, storage))
-    paths, amiss = _paths(given)
+    found = images.find(given["images"])
+    paths, amiss = _paths(given, found)
     out = Path(given.get("out", SUBMISSION))
     if "kaggle" in given:
         amiss += _unwritable(out)
     bar = _bar(given)
     problems += [*amiss, *images.check(paths, bar)]
     if problems or load is None:
-        raise Refused(problems)
+        raise Refused([*problems, *found.closed])
     chosen = load()
     if "kaggle" in given:
         kaggle.check_classes(given["kaggle"], chosen.classes)
@@ -81,6 +80,10 @@ def _predict(given: Mapping[str, Any]) -> int:
             err=True,
         )
     damaged: list[str] = []
+    if "kaggle" not in given:  # which takes the images directly in its folder, and counts them itself
+        damaged += found.closed
+        for line in found.notes:
+            click.echo(f"note: {line}", err=True)
     answered = _whole(paths, chosen, bar, damaged)
     if "kaggle" in given:
         _submit(given["kaggle"], out, answered, chosen, damaged)
@@ -119,12 +122,11 @@ def _model(given: Mapping[str, Any], storage: Path) -> Callable[[], Model] | Non
     return partial(model.load_registered, uri, model.store_uri(uri, given.get("tracking_uri"), storage), storage)
 
 
-def _paths(given: Mapping[str, Any]) -> tuple[list[Path], list[str]]:
+def _paths(given: Mapping[str, Any], found: images.Found) -> tuple[Sequence[Path], list[str]]:
     """The files that are to be answered, and what is wrong with the words that name them."""
-    words = given["images"]
-    paths, problems = images.find(words)
+    words, problems = given["images"], list(found.problems)
     if problems or not words or given.get("kaggle") not in kaggle.COMPETITIONS:
-        return paths, problems
+        return found.paths, problems
     if len(words) > 1 or not Path(words[0]).is_dir():
         return [], [one_line(f"--kaggle takes one folder, the competition's test/, but got {shlex.join(words)}.")]
     return kaggle.images_of(given["kaggle"], Path(words[0]))

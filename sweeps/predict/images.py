@@ -4,49 +4,76 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from sweeps.predict.folder import Contents, contents
 from sweeps.predict.model import Model, Probabilities
-from trainables.data.dataset import DECODE_SCALE
 from trainables.data.decode import Files
-from trainables.data.folders import is_image
-from trainables.data.listing import Rows
+from trainables.data.listing import DECODE_SCALE, Rows
 from trainables.data.problems import one_line, shortened
 
 HEADERS = 1024  # files whose headers are read between two steps of the progress bar
 PIXELS = 32 * 224**2  # of a batch's views: some 0.5 GB of activations for a ResNet-50
 SMALLEST = 2  # pixels a side that the registered graph takes
+REASONS = 6  # for which files were passed over, in the note on a folder
 
 Track = Callable[[Sequence[Sequence[Path]], str], Iterator[Sequence[Path]]]
 """Goes through chunks of files and shows how far it is; the second argument says what is done with them."""
 
 
-def find(words: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """The files that are meant, each once, and a problem for each word that is none and each folder without images.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What the words of a command line mean.
 
-    They come in the order of the words, those of a folder sorted, with those of its subfolders. A folder gives its visible
-    files with an image's extension; a file that is named itself need not have one.
+    Attributes:
+        paths: The files, each once, in the order of the words.
+        problems: A line for each word that is neither file nor folder, and for each folder without images.
+        closed: A line for each folder inside a given one that cannot be read.
+        notes: What was found in the folders and what was passed over, for a person.
     """
-    found: dict[Path, None] = {}
+
+    paths: tuple[Path, ...]
+    problems: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find(words: Sequence[str]) -> Found:
+    """Look for the files that are meant.
+
+    A folder gives its visible images, sorted, with those of its subfolders; a file that is named itself is taken as one.
+    """
+    paths: dict[Path, None] = {}
+    folders, inside = [], Contents()
     problems = []
     for word in words:
         path = Path(word)
         try:
             if path.is_dir():
-                images = [file for file in _files(path) if is_image(file)]
-                if not images:
-                    problems.append(f"{word} must hold images, but holds none: give another folder.")
-                found |= dict.fromkeys(images)
+                here = contents(path)
+                if here.images:
+                    paths |= dict.fromkeys(here.images)
+                    folders.append(word)
+                    inside.add(here)
+                else:
+                    problems.append(_without_images(word, here))
             elif path.exists() or path.is_symlink():
-                found[path] = None
+                paths[path] = None
             else:
                 problems.append(f"{word} must be an image or a folder of images, but is not there: correct the path.")
         except (OSError, ValueError) as error:  # closed to us, a name too long, a null byte
             said = error.strerror if isinstance(error, OSError) else error
             problems.append(f"{word} must be readable, but is not ({said}): change its rights or leave it out.")
-    return list(found), list(map(one_line, problems))
+    closed = [_closed(error) for error in inside.closed]
+    return Found(
+        paths=tuple(paths),
+        problems=tuple(map(one_line, problems)),
+        closed=tuple(map(one_line, shortened(closed, "folders cannot be read"))),
+        notes=(one_line(_understood(folders, inside)),) if folders else (),
+    )
 
 
 def check(paths: Sequence[Path], track: Track) -> list[str]:
@@ -68,14 +95,31 @@ def answers(paths: Sequence[Path], model: Model, track: Track) -> Iterator[tuple
             yield path, found[row]
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder, onerror=_unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(files))
+def _without_images(word: str, here: Contents) -> str:
+    if here.closed:
+        return _closed(here.closed[0])
+    passed = f" ({_passed_over(here)})" if here.passed else ""
+    return f"{word} must hold images, but holds none{passed}: give another folder."
 
 
-def _unreadable(error: OSError) -> None:
-    raise error
+def _closed(error: OSError) -> str:
+    place = os.fsdecode(error.filename or "a folder")
+    return f"{place} must be readable, but is not ({error.strerror}): change its rights or leave it out."
+
+
+def _understood(folders: Sequence[str], inside: Contents) -> str:
+    count = len(set(inside.images))
+    where = folders[0] if len(folders) == 1 else f"{len(folders)} folders"
+    passed = f"; {_passed_over(inside)}" if inside.passed else ""
+    return f"{count:,} image{'' if count == 1 else 's'} in {where}{passed}."
+
+
+def _passed_over(inside: Contents) -> str:
+    """The most frequent reasons first, each with an example."""
+    reasons = inside.passed.most_common()
+    said = [f"{count:,} {reason} (such as {inside.examples[reason]})" for reason, count in reasons[:REASONS]]
+    rest = sum(count for _, count in reasons[REASONS:])
+    return f"passed over: {', '.join([*said, *([f'{rest:,} of other kinds'] if rest else [])])}"
 
 
 def _chunks(paths: Sequence[Path], size: int) -> list[Sequence[Path]]:
@@ -86,7 +130,7 @@ def _sides(files: Files, model: Model) -> Rows:
     """To how many pixels a side each file is decoded: as its training did, where the model says so."""
     if model.stored_side is not None:
         return np.full(len(files.paths), model.stored_side)
-    return files.sides.clip(SMALLEST, round(DECODE_SCALE * model.image_size))
+    return files.sizes[:, 0].clip(SMALLEST, round(DECODE_SCALE * model.image_size))
 
 
 def _of_one_size(files: Files, rows: Rows, side: int, model: Model) -> dict[int, Probabilities | str]:

@@ -117,7 +117,7 @@ def store_uri(uri: str, tracking_uri: str | None, storage: Path) -> str | None:
 
 
 def load_registered(uri: str, store: str | None, storage: Path) -> Model:
-    """Load a model through MLflow, onto the CPU, where its graph was traced. Pickles are refused.
+    """Load a model's graph through MLflow, onto the CPU, where it was traced. No code of the model's runs; pickles are refused.
 
     Raises:
         Refused: MLflow has no such model, or it is not one that a sweep registered.
@@ -125,19 +125,22 @@ def load_registered(uri: str, store: str | None, storage: Path) -> Model:
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     with quick_imports():
         import mlflow  # two seconds, and torch's
-        import mlflow.pyfunc
+        import mlflow.pytorch
+
+        from trainables.export import probabilities
     try:
         if store:
             store = prepare_store(store, storage)
             mlflow.set_tracking_uri(store)
             mlflow.set_registry_uri(store)
         info = mlflow.models.get_model_info(uri)
-        metadata, flavor = dict(info.metadata or {}), info.flavors.get("python_function", {})
-        if "classes" not in metadata or "image_size" not in metadata or flavor.get("loader_module") != "mlflow.pytorch":
+        metadata = dict(info.metadata or {})
+        flavor = info.flavors.get("pytorch")
+        if "classes" not in metadata or "image_size" not in metadata or flavor is None:
             raise Refused([f"--model must be a model that a sweep registered, but {uri} is another one's."])
         if flavor.get("code"):
-            raise Refused([f"--model must be a model without code of its own, but {uri} brings some: it is not a sweep's."])
-        loaded = mlflow.pyfunc.load_model(uri, model_config={"device": "cpu"})
+            raise Refused([f"--model must have a graph without code, but {uri} brings some: it is not a sweep's."])
+        graph = mlflow.pytorch.load_model(uri, device="cpu")
     except TrackingError as error:
         raise Refused([str(error)]) from error
     except Refused:
@@ -149,7 +152,7 @@ def load_registered(uri: str, store: str | None, storage: Path) -> Model:
         classes=tuple(map(str, metadata["classes"])),
         image_size=int(metadata["image_size"]),
         stored_side=metadata.get(STORED),
-        probabilities=lambda images: np.asarray(loaded.predict(images), np.float32),
+        probabilities=lambda images: probabilities(graph, images),
     )
 
 

@@ -1,4 +1,8 @@
-"""The champion in MLflow's registry: a traced graph that runs without this package, and the checkpoint it came from."""
+"""The champion in MLflow's registry: a traced graph that runs without this package, and the checkpoint it came from.
+
+Beside the graph lies `mlflow_model.py`, which reads what callers send it: MLflow's own signature turns the floats of a JSON
+request into uint8 without a word.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 # before mlflow: it switches telemetry and log lines off
+from sweeps.runner import mlflow_model
 from sweeps.runner.mlflow_store import TrackingError, is_refusal, one_line, without_password
 
 # isort: split
@@ -21,6 +26,7 @@ from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, R
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
+from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types import Schema, TensorSpec
 
 ALIAS = "champion"
@@ -133,25 +139,28 @@ def _store(client: MlflowClient, run: Run, key: str, checkpoint: Path, metadata:
         inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, -1, 3))]),
         outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(metadata["classes"])))]),
     )
+    signature._is_signature_from_type_hint = True  # it is for people: the model is handed what was sent, as it was sent
     params = {field: str(value) for field, value in metadata["recipe"].items()}
     classifier = load_classifier(checkpoint)
     logged = client.create_logged_model(run.info.experiment_id, "classifier", run.info.run_id, {KEY: key}, params)
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model")
+            described = Model(logged.artifact_location, run.info.run_id, model_uuid=logged.model_id, model_id=logged.model_id)
             mlflow.pytorch.save_model(
                 classifier,
                 str(path),
-                mlflow_model=Model(
-                    logged.artifact_location, run.info.run_id, model_uuid=logged.model_id, model_id=logged.model_id
-                ),
+                mlflow_model=described,
                 serialization_format="pt2",  # no pickle: loading it runs no code of the file's
                 signature=signature,
                 input_example=np.zeros(_EXAMPLE_SHAPE, np.uint8),
                 pip_requirements=[f"{package}=={_release(package)}" for package in _REQUIREMENTS],
                 extra_files=[str(checkpoint)],
+                code_paths=[mlflow_model.__file__],
                 metadata=metadata,
             )
+            _read_by_our_file(described)
+            described.save(str(path / MLMODEL_FILE_NAME))
             client.log_model_artifacts(logged.model_id, str(path))
     except Exception:
         with suppress(Exception):  # what went wrong first is what matters
@@ -159,6 +168,12 @@ def _store(client: MlflowClient, run: Run, key: str, checkpoint: Path, metadata:
         raise
     client.finalize_logged_model(logged.model_id, "READY")
     return logged
+
+
+def _read_by_our_file(described: Model) -> None:
+    """Let MLflow load the model by the file that lies beside it, and the graph alone still without any code."""
+    described.flavors["pytorch"]["code"] = None
+    described.flavors["python_function"]["loader_module"] = Path(mlflow_model.__file__).stem
 
 
 def _ensure_registered(client: MlflowClient, name: str) -> None:

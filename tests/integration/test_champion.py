@@ -70,6 +70,35 @@ def test_both_of_mlflows_ways_give_the_checkpoints_probabilities(
         np.testing.assert_allclose(predicted, expected, rtol=0, atol=1e-6)
 
 
+def test_a_loaded_model_reads_what_it_is_sent_as_images_or_says_why_not(
+    store: tuple[str, Path], champion: Champion, images: list[np.ndarray], recwarn: pytest.WarningsRecorder
+) -> None:
+    mlflow.set_tracking_uri(store[0])
+    generic = mlflow.pyfunc.load_model(champion.uri)  # the device is left open
+    batch = images[1]
+    expected = generic.predict(batch)
+    closed = batch.copy()
+    closed.flags.writeable = False
+    for same in (
+        closed,
+        batch[:, :, ::-1, :][:, :, ::-1],
+        batch / 255,
+        batch.astype(np.int64),
+        batch.tolist(),
+        (batch / 255).tolist(),
+    ):
+        np.testing.assert_allclose(generic.predict(same), expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(generic.predict(batch[0]), expected[:1], rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(generic.predict(batch[..., :1]), generic.predict(batch[..., :1].repeat(3, 3)))
+    assert generic.predict(np.zeros((2, 1, 40, 3), np.uint8)).shape == (2, 3)
+    assert generic.predict(batch[:0]).shape == (0, 3)
+    assert not [warning for warning in recwarn if "not writable" in str(warning.message)]
+    for wrong in (batch - 128.0, batch.transpose(0, 3, 1, 2), batch.astype(np.int64) + 1000, np.full((1, 4, 4, 3), np.nan)):
+        with pytest.raises(mlflow.MlflowException, match=r"^(Pixels|Images) must be ") as refused:
+            generic.predict(wrong)
+        assert "\n" not in str(refused.value)
+
+
 def test_the_model_says_its_classes_its_recipe_and_what_it_takes(
     store: tuple[str, Path], champion: Champion, checkpoint: Path, tmp_path: Path
 ) -> None:

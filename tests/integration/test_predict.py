@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from sweeps.predict.__main__ import main
@@ -17,6 +23,7 @@ from sweeps.predict.model import CHAMPION, STORED
 from sweeps.runner.champion import register_champion
 from sweeps.runner.journal import Journal
 from sweeps.runner.tracking import TrackedData, Tracker
+from tests.integration.conftest import environment
 from tests.integration.test_dvt import dvt
 from trainables.backbones import build
 from trainables.checkpoint import best, load_best, save_best
@@ -48,7 +55,9 @@ def predict(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         found, said = main(list(map(str, arguments))), capfd.readouterr()
         assert found == code, said
         assert "Traceback" not in said.err
-        assert said.err.startswith("note: ") if note else said.err == "" or code
+        notes = said.err.splitlines()
+        assert code or all(re.match(r"note: (\d+ images in |.* does not say at which size)", line) for line in notes), said.err
+        assert code or any("does not say at which size" in line for line in notes) == note
         return (said.err if code else said.out).splitlines()
 
     return run
@@ -147,8 +156,36 @@ def test_a_registered_model_answers_as_the_champions_file(tmp_path: Path, predic
     assert "Did you mean 'study-photos'?" in said
     (said,) = predict(tmp_path, *place, "--model", "models:/study-photos/7", data, code=2)
     assert "--model models:/study-photos/7 must load, but does not" in said
-    (local / "MLmodel").write_text((local / "MLmodel").read_text().replace("mlflow.pytorch", "mlflow.sklearn"))
-    (said,) = predict(tmp_path, "--model", local, data, code=2)
+
+
+def test_only_the_graph_of_a_registered_model_is_loaded(tmp_path: Path, predict: Predict, store: tuple[str, Path]) -> None:
+    uri, storage = store
+    file = champion(storage, "one", ("bee", "cat", "dog"), None)
+    _register(uri, storage, file)
+    data = photos(tmp_path / "photos", 5, 90, images=4)
+    by_file = told(predict(tmp_path, "--storage", storage, "--sweep", "one", "--json", data, note=True))
+    local = next((storage / "artifacts").rglob("MLmodel")).parent
+    written = yaml.safe_load((local / "MLmodel").read_text())
+    assert written["flavors"]["python_function"]["code"] == "code"
+    for code in (local / "code").iterdir():
+        code.write_text("raise SystemExit('code of the model runs')")
+    asked = ("--model", local, "--json", data)
+    assert _furthest(told(predict(tmp_path, *asked, note=True)), by_file) < SAME
+
+    # as models were registered before they read what they are sent
+    earlier = copy.deepcopy(written)
+    earlier["flavors"]["python_function"] |= {"loader_module": "mlflow.pytorch", "code": None}
+    del earlier["is_signature_from_type_hint"]
+    (local / "MLmodel").write_text(yaml.safe_dump(earlier))
+    assert _furthest(told(predict(tmp_path, *asked, note=True)), by_file) < SAME
+
+    written["flavors"]["pytorch"]["code"] = "code"
+    (local / "MLmodel").write_text(yaml.safe_dump(written))
+    (said,) = predict(tmp_path, *asked, code=2)
+    assert "must have a graph without code" in said
+    written["flavors"]["sklearn"] = written["flavors"].pop("pytorch")
+    (local / "MLmodel").write_text(yaml.safe_dump(written))
+    (said,) = predict(tmp_path, *asked, code=2)
     assert "must be a model that a sweep registered" in said
 
 
@@ -192,8 +229,47 @@ def test_an_image_that_is_damaged_behind_its_header_leaves_the_others_answered(t
     done = dvt(tmp_path, "predict", "--sweep", "one", "--json", "photos")
     assert done.code == 1
     assert len(done.out.splitlines()) == 8
-    (line,) = done.err.splitlines()
+    note, line = done.err.splitlines()
+    assert note == "note: 9 images in photos."
     assert line.startswith("error: photos/bee/0.jpg must be an undamaged image")
+
+
+def test_what_is_passed_over_is_said_beside_the_answers(tmp_path: Path, predict: Predict) -> None:
+    champion(tmp_path / "mlruns", "one", ("bee", "cat", "dog"), 40)
+    photos(tmp_path / "photos", 30, 60, images=3)
+    for name in ("bee/a.heic", "notes.txt", "Thumbs.db"):
+        (tmp_path / "photos" / name).write_text("?")
+    done = dvt(tmp_path, "predict", "--sweep", "one", "--json", "photos")
+    assert (done.code, len(done.out.splitlines())) == (0, 9)
+    assert done.err.startswith("note: 9 images in photos; passed over: ")
+    assert "1 ending in .heic (such as photos/bee/a.heic)" in done.err
+    assert predict(tmp_path, "--sweep", "one", "--json", "photos/bee/0.jpg")  # a file needs no note
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["table", "json"])
+def test_an_output_that_is_not_taken_ends_in_one_line_at_most(tmp_path: Path, form: tuple[str, ...]) -> None:
+    champion(tmp_path / "mlruns", "one", ("bee", "cat", "dog"), 40)
+    photos(tmp_path / "photos", 30, 60, images=3)
+    (tmp_path / "photos" / "bee" / "0.jpg").rename(tmp_path / "photos" / "bee" / "\U0001f41d caf\u00e9.jpg")
+    command = [str(Path(sys.executable).parent / "dvt"), "predict", "--sweep", "one", *form, "photos"]
+
+    def lines(out: int, **env: str) -> tuple[int, list[str]]:
+        done = subprocess.run(command, cwd=tmp_path, env=environment(**env), stdout=out, stderr=subprocess.PIPE, check=False)
+        return done.returncode, done.stderr.decode().splitlines()
+
+    with Path("/dev/full").open("w") as full:
+        code, (note, line) = lines(full.fileno())
+    assert (code, note) == (1, "note: 9 images in photos.")
+    assert line.startswith("error: The output must be written whole, but cannot be (No space left on device)")
+    read, write = os.pipe()
+    os.close(read)
+    assert lines(write) == (1, ["note: 9 images in photos."])
+    os.close(write)
+    with (tmp_path / "out").open("w") as out:
+        assert lines(out.fileno(), PYTHONIOENCODING="ascii") == (0, ["note: 9 images in photos."])
+    said = (tmp_path / "out").read_text("ascii")
+    named = [json.loads(line)["file"] for line in said.splitlines()] if form else []
+    assert "photos/bee/\U0001f41d caf\u00e9.jpg" in named or r"photos/bee/\U0001f41d caf\xe9.jpg" in said
 
 
 @pytest.mark.parametrize(("name", "classes"), [("cifar10", CIFAR10), ("dogs", tuple(f"breed{n}" for n in range(120)))])

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,18 +46,40 @@ def test_a_served_champion_answers_as_predict_does(tmp_path: Path, cache: str) -
         assert (said.code, said.err) == (0, ""), said.err
         answers.append(json.loads(said.out))
     with _served(tmp_path) as address:
-        request = urllib.request.Request(
-            f"{address}/invocations",
-            data=json.dumps({"inputs": pixels[None].tolist()}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=120) as response:
-            answers.append({"probabilities": dict(zip("56789", json.load(response)["predictions"][0], strict=True))})
+        grey = pixels[..., 0]
+        for same in (pixels[None], pixels, pixels[None] / 255, grey[None], (grey / 255).round(9)):
+            code, answer = _asked(address, same.tolist())
+            assert code == 200, answer
+            answers.append({"probabilities": dict(zip("56789", answer["predictions"][0], strict=True))})
+        assert _asked(address, [[[[0.2, 0.2, 0.2]]]])[0] == 200  # one pixel
+        assert _asked(address, []) == (200, {"predictions": []})
+        scaled = {"normalization": pixels / 255 - 0.5, "0..255": pixels.astype(int) + 300, "fractions": pixels * 0.99}
+        for mend, wrong in scaled.items():
+            code, answer = _asked(address, wrong[None].tolist())
+            assert code == 400
+            assert answer["message"].startswith("Pixels must be whole numbers in 0..255 or fractions in 0..1, but got ")
+            assert mend in answer["message"]
+            assert len(answer["message"]) < 200
+        code, answer = _asked(address, pixels[None].transpose(0, 3, 1, 2).tolist())
+        assert (code, "the channels last" in answer["message"]) == (400, True)
     first, *others = (list(answer["probabilities"].items()) for answer in answers)
     assert [name for name, _ in first] == list("56789")
     for other in others:
         assert [name for name, _ in other] == list("56789")
         np.testing.assert_allclose([value for _, value in other], [value for _, value in first], rtol=0, atol=1e-5)
+
+
+def _asked(address: str, inputs: list[Any]) -> tuple[int, dict[str, Any]]:
+    request = urllib.request.Request(
+        f"{address}/invocations",
+        data=json.dumps({"inputs": inputs}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=120) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as refused:
+        return refused.code, json.load(refused)
 
 
 @contextmanager

@@ -41,19 +41,98 @@ def test_files_of_a_folder_are_sorted_and_each_is_there_once(tmp_path: Path) -> 
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found, problems = images.find([str(tmp_path / "b/2.png"), str(tmp_path), str(tmp_path / "notes.txt")])
-    assert [str(path.relative_to(tmp_path)) for path in found] == ["b/2.png", "a.jpg", "b/10.png", "b/c/UPPER.PNG", "notes.txt"]
-    assert problems == []
+    found = images.find([str(tmp_path / "b/2.png"), str(tmp_path), str(tmp_path / "notes.txt")])
+    assert [str(path.relative_to(tmp_path)) for path in found.paths] == [
+        "b/2.png",
+        "a.jpg",
+        "b/10.png",
+        "b/c/UPPER.PNG",
+        "notes.txt",
+    ]
+    assert found.problems == ()
 
 
 def test_words_that_are_no_images_are_a_line_each(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     whole = grey(tmp_path / "whole.png", 0)
     words = ["gone.png", str(tmp_path / "empty"), "a\0b", "x" * 5000, "two\nlines.png", str(whole)]
-    found, problems = images.find(words)
-    assert found == [whole]
-    assert len(problems) == 5
-    assert all("\n" not in line for line in problems)
+    found = images.find(words)
+    assert found.paths == (whole,)
+    assert len(found.problems) == 5
+    assert all("\n" not in line for line in found.problems)
+    assert found.notes == ()
+
+
+def test_what_folders_hold_and_what_is_passed_over_is_one_note(tmp_path: Path) -> None:
+    names = [
+        "a/1.png",
+        "a/2.JPG",
+        "b/3.png",
+        "a/notes.txt",
+        "b/more.TXT",
+        "a/.hidden.png",
+        ".git/config",
+        "a/README",
+        "b/x.svg",
+    ]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (said,) = images.find([str(tmp_path)]).notes
+    one = f"(such as {tmp_path}/"
+    assert said == (
+        f"3 images in {tmp_path}; passed over: 2 hidden {one}.git), 2 ending in .txt {one}a/notes.txt), "
+        f"1 without a suffix {one}a/README), 1 ending in .svg {one}b/x.svg)."
+    )
+    (both,) = images.find([str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "a/1.png")]).notes
+    assert both.startswith("3 images in 2 folders; passed over: 2 ending in .txt")
+    (tmp_path / "c").mkdir()
+    grey(tmp_path / "c" / "1.png", 0)
+    assert images.find([str(tmp_path / "c")]).notes == (f"1 image in {tmp_path / 'c'}.",)
+
+
+def test_a_note_names_the_most_frequent_reasons(tmp_path: Path) -> None:
+    grey(tmp_path / "1.png", 0)
+    for number in range(20):
+        (tmp_path / f"x.{number}").touch()
+    (tmp_path / "y.19").touch()
+    (said,) = images.find([str(tmp_path)]).notes
+    assert "passed over: 2 ending in .19 " in said
+    assert said.endswith("14 of other kinds.")
+
+
+def test_a_folder_without_images_says_what_it_holds_instead(tmp_path: Path) -> None:
+    (tmp_path / "1.svg").touch()
+    (line,) = images.find([str(tmp_path)]).problems
+    assert f"holds none (passed over: 1 ending in .svg (such as {tmp_path}/1.svg)): give another folder." in line
+
+
+def test_links_to_folders_are_followed_once_and_loops_end(tmp_path: Path) -> None:
+    file = grey(tmp_path / "a" / "1.png", 0)
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    other = grey(tmp_path / "elsewhere" / "2.png", 0)
+    (tmp_path / "a" / "z").symlink_to(other.parent)
+    assert images.find([str(tmp_path / "a")]).paths == (file, tmp_path / "a" / "up" / "elsewhere" / "2.png")
+    assert images.find([str(tmp_path)]).paths == (file, tmp_path / "a" / "z" / "2.png")
+
+
+def test_a_closed_folder_is_named_and_the_others_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, hidden = grey(tmp_path / "a" / "1.png", 0), grey(tmp_path / "b" / "2.png", 0)
+    scan = os.scandir
+
+    def closed(path: str) -> object:  # a test that runs as root cannot close a folder
+        if Path(path) == hidden.parent:
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    found = images.find([str(tmp_path)])
+    assert found.paths == (file,)
+    assert found.problems == ()
+    line = f"{hidden.parent} must be readable, but is not (Permission denied): change its rights or leave it out."
+    assert found.closed == (line,)
+    assert images.find([str(hidden.parent)]).problems == (line,)
 
 
 def test_headers_are_checked_before_anything_is_decoded(tmp_path: Path) -> None:
@@ -66,7 +145,8 @@ def test_headers_are_checked_before_anything_is_decoded(tmp_path: Path) -> None:
     bomb.write_bytes(b"P5 30000 30000 255\n")
     lines = images.check([whole, empty, text, pipe, bomb], untracked)
     assert [line.split()[0] for line in lines] == [str(path) for path in (empty, text, pipe, bomb)]
-    for line, said in zip(lines, ("is empty", "no image's", "a pipe", "decompression bomb"), strict=True):
+    found = ("is empty", "is text that begins with 'no image'", "a pipe", "decompression bomb")
+    for line, said in zip(lines, found, strict=True):
         assert said in line
 
 

@@ -1,0 +1,45 @@
+"""What a folder on the command line holds: images in it and below it, what is passed over and why, and what is closed to us."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trainables.data.tree import ending_of, walk
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contents:
+    """What was found in folders.
+
+    Attributes:
+        images: In the order of the folders, those of a folder sorted, with those below it.
+        passed: How many files were passed over, by reason.
+        examples: One of them for each reason.
+        closed: The folders that cannot be read.
+    """
+
+    images: list[Path] = field(default_factory=list)
+    passed: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, Path] = field(default_factory=dict)
+    closed: list[OSError] = field(default_factory=list)
+
+    def add(self, other: Contents) -> None:
+        """Add what another folder holds."""
+        self.images.extend(other.images)
+        self.passed.update(other.passed)
+        self.examples.update({reason: path for reason, path in other.examples.items() if reason not in self.examples})
+        self.closed.extend(other.closed)
+
+
+def contents(folder: Path) -> Contents:
+    """Look through a folder and all below it, as training does: links are followed, litter of other systems is passed over."""
+    found = Contents()
+    tree, passed = walk(folder, found.closed)
+    found.images.extend(tree.all_images())
+    for path in tree.all_others():
+        passed.add(ending_of(path), path.relative_to(folder).as_posix())
+    found.passed.update(passed.counts)
+    found.examples.update({reason: folder / example for reason, example in passed.examples.items()})
+    return found
