@@ -1,0 +1,180 @@
+"""What `dvt data` finds in decoded images, in numbers: sizes, brightness, images of a single color, copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.data.copy_examples import CopyExamples, read_examples
+from trainables.data.dataset import Dataset
+from trainables.data.listing import SPLITS, SplitName
+from trainables.data.looks import Looks, read_looks
+
+NEARLY = 16  # of 255: values so near to each other are one color; 12 bits in 16 reach no more than that from black
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spread:
+    """The least, the median and the most of some numbers."""
+
+    least: float
+    median: float
+    most: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sized:
+    """An image with its size in pixels, the shorter side first."""
+
+    name: str
+    shorter: int
+    longer: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OneColor:
+    """An image that shows nothing: nearly black, nearly white, or of one color."""
+
+    name: str
+    split: SplitName
+    row: int  # in the split
+    class_name: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataFindings:
+    """What was found.
+
+    Attributes:
+        data: The images, with the test split open.
+        side: Of the squares that are stored, in pixels.
+        sizes: By "shorter side", "longer side" and "longer to shorter side", before they were cut and resized.
+        smallest: The image with the least pixels.
+        longest: The image that is the least square.
+        enlarged: How many are smaller than what is stored.
+        brightness: By class, of the mean brightness of its images, 0 to 255; nothing of a class without images.
+        one_color: Images that show nothing.
+        copies: Images that are there more than once.
+    """
+
+    data: Dataset
+    side: int
+    sizes: Mapping[str, Spread]
+    smallest: Sized
+    longest: Sized
+    enlarged: int
+    brightness: Mapping[str, Spread]
+    one_color: tuple[OneColor, ...]
+    copies: CopyExamples
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Those of the data, and what only a look at all images shows."""
+        if not self.one_color:
+            return self.data.cautions
+        first = self.one_color[0]
+        found = f"{len(self.one_color):,}, such as {first.name}, which is {first.kind}"
+        line = f"images that show nothing: {found}; remove them unless they belong to their class"
+        return (*self.data.cautions, line)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        shapes = {name.replace(" ", "_"): _plain(spread) for name, spread in self.sizes.items()}
+        return {
+            "sizes": {**shapes, "stored": self.side, "enlarged": self.enlarged},
+            "brightness": {name: _plain(spread) for name, spread in self.brightness.items()},
+            "one_color": [
+                {"file": image.name, "class": image.class_name, "split": image.split, "kind": image.kind}
+                for image in self.one_color
+            ],
+            "copies": _copies(self.copies),
+        }
+
+
+def find_in_data(data: Dataset) -> DataFindings:
+    """Look at what the cache has of a data set whose test split is open.
+
+    Raises:
+        OSError: The cache no longer has it.
+    """
+    looks = {split: read_looks(data.path, split) for split in SPLITS}
+    names = {split: data.names(split) for split in SPLITS}
+    labels = {split: data.split(split).labels for split in SPLITS}
+
+    sizes = np.concatenate([looks[split].sizes for split in SPLITS]).astype(np.int64)
+    all_names = [name for split in SPLITS for name in names[split]]
+    all_labels = np.concatenate([labels[split] for split in SPLITS])
+    means = np.concatenate([looks[split].brightness[:, 1] for split in SPLITS])
+    aspects = sizes[:, 1] / sizes[:, 0]
+    side = int(data.split("train").images.shape[1])
+    return DataFindings(
+        data=data,
+        side=side,
+        sizes={
+            "shorter side": _spread(sizes[:, 0]),
+            "longer side": _spread(sizes[:, 1]),
+            "longer to shorter side": _spread(aspects),
+        },
+        smallest=_sized(int(sizes.prod(axis=1).argmin()), sizes, all_names),
+        longest=_sized(int(aspects.argmax()), sizes, all_names),
+        enlarged=int((sizes[:, 0] < side).sum()),
+        brightness=_by_class(data.classes, all_labels, means),
+        one_color=tuple(image for split in SPLITS for image in _one_color(data, split, looks[split], labels[split])),
+        copies=read_examples(data.path),
+    )
+
+
+def _spread(values: NDArray[Any]) -> Spread:
+    return Spread(least=float(values.min()), median=float(np.median(values)), most=float(values.max()))
+
+
+def _sized(row: int, sizes: NDArray[np.int64], names: list[str]) -> Sized:
+    return Sized(name=names[row], shorter=int(sizes[row, 0]), longer=int(sizes[row, 1]))
+
+
+def _by_class(classes: tuple[str, ...], labels: NDArray[np.int64], means: NDArray[np.float32]) -> dict[str, Spread]:
+    """The brightness of each class, sorted once: there may be thousands."""
+    order = np.argsort(labels, kind="stable")
+    ends = np.cumsum(np.bincount(labels, minlength=len(classes)))
+    parts = np.split(means[order], ends[:-1])
+    return {name: _spread(part) for name, part in zip(classes, parts, strict=True) if len(part)}
+
+
+def _one_color(data: Dataset, split: SplitName, looks: Looks, labels: NDArray[np.int64]) -> Iterator[OneColor]:
+    darkest, brightest = looks.brightness[:, 0], looks.brightness[:, 2]
+    rows = np.flatnonzero(brightest - darkest <= NEARLY).tolist()
+    if not rows:
+        return
+    names = data.names(split)
+    for row in rows:
+        kind = "of one color"
+        if brightest[row] <= NEARLY:
+            kind = "nearly black"
+        elif darkest[row] >= 255 - NEARLY:
+            kind = "nearly white"
+        yield OneColor(name=names[row], split=split, row=row, class_name=data.classes[labels[row]], kind=kind)
+
+
+def _plain(spread: Spread) -> dict[str, float]:
+    return {"least": round(spread.least, 2), "median": round(spread.median, 2), "most": round(spread.most, 2)}
+
+
+def _copies(copies: CopyExamples) -> dict[str, Any]:
+    """Counts and examples without their pictures."""
+    examples = [
+        {
+            "number": example.number,
+            "equal": example.equal,
+            "images": [
+                {"file": image.name, "class": image.class_name, "given": image.given, "used": image.used or None}
+                for image in example.images
+            ],
+        }
+        for example in copies.examples
+    ]
+    return {"groups": copies.groups, "images": copies.images, "examples": examples}

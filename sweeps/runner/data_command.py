@@ -1,0 +1,178 @@
+"""`dvt data`: how a data set is understood, and a page with its pictures; what a sweep would be trained on, before it is."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tempfile
+import webbrowser
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich import progress
+from rich.console import Console
+
+from sweeps.runner import flag_values as values
+from sweeps.runner.listing import CONTEXT, answer, flags, terminal
+from sweeps.runner.options import READING_FLAGS, Options, Refused, cache_folder, collect
+from trainables.data import dataset
+from trainables.data.dataset import Caps, Dataset
+from trainables.data.listing import Progress
+from trainables.data.problems import one_line, reason
+from trainables.data.splits import EVERY
+from trainables.data.understood import lines
+
+ALL = Caps(train=EVERY, val=EVERY, test=EVERY)
+SIZE = 96  # pixels: the preset laptop's, enough to look at
+
+
+def _one_path(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that one word, or --data, is the data set; unknown flags are among the words, which `answer` names."""
+    paths = [word for word in words if not word.startswith("-")]
+    if named := ctx.params.get("data"):
+        paths.append(named)
+    strange = len(paths) < len(words)  # a second word may be the value of an unknown flag
+    if not paths or (len(paths) > 1 and not strange):
+        got = f"got {shlex.join(paths)}" if paths else "none is given"
+        ctx.obj.append(one_line(f"dvt data takes one PATH or NAME of a data set, but {got}: give one."))
+    for path in paths[:1]:
+        try:
+            values.path(path)
+        except ValueError as rule:
+            ctx.obj.append(f"PATH must be {rule}, but got {path!r}.")
+    return (*words, *([named] if named else []))
+
+
+COMMAND = click.Command(
+    "dvt data",
+    params=[
+        click.Argument(["path"], metavar="PATH|NAME", nargs=-1, callback=_one_path),
+        click.Option(["--data"], type=values.Checked(values.path, "PATH|NAME"), is_eager=True, hidden=True),
+        *flags(*READING_FLAGS),
+        click.Option(
+            ["--size"],
+            type=values.Checked(values.whole(8, 2048), "N"),
+            metavar="N",
+            help=f"Pixels per side that a sweep would train at; default {SIZE}.",
+        ),
+        *flags("seed", "storage"),
+        click.Option(["--open"], is_flag=True, help="Show the page in a browser."),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object instead of lines."),
+        click.Option(["-v", "--verbose"], is_flag=True, help="Name all classes and all that is passed over."),
+    ],
+    help="Say how a data set is understood (layout, classes, splits, what is passed over, copies), and write a page with some "
+    "of its images. Exit status: 0 it can be trained on, 2 it cannot, or the command is wrong.",
+    context_settings=CONTEXT,
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; its exit status."""
+    return answer(COMMAND, arguments, _data)
+
+
+def _data(given: Mapping[str, Any]) -> int:
+    storage = given.get("storage", Options().storage).absolute()
+    data = _prepared(given, storage)
+    from sweeps.report.data_findings import find_in_data
+    from sweeps.report.data_page import write_data_page  # pandas and SciPy take a second to import
+
+    command = train_command(given)
+    found = find_in_data(data)
+    try:
+        page = write_data_page(found, command, storage / "data")
+    except OSError as error:
+        raise Refused([_unwritable(storage / "data", error)]) from error
+    if given["as_json"]:
+        click.echo(json.dumps({**_as_dict(data), **found.as_dict(), "cautions": found.cautions, "page": str(page)}))
+    else:
+        _say(data, found.cautions, verbose=given["verbose"])
+        terminal().print(f"To train on it: {command}\n{page}", markup=False, highlight=False, soft_wrap=True)
+    if given["open"]:
+        webbrowser.open(page.as_uri())
+    return 0
+
+
+def train_command(given: Mapping[str, Any]) -> str:
+    """The command that trains on a data set as it was read."""
+    words = ["python", "sweeps/find_best.py", "--data", *given["path"]]
+    for name in (*READING_FLAGS, "seed", "storage"):
+        value = given.get(name)
+        flag = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(flag)
+        elif isinstance(value, tuple):
+            words += [flag, ",".join(value)]
+        elif value not in (None, False):
+            words += [flag, str(value)]
+    return shlex.join(words)
+
+
+def _prepared(given: Mapping[str, Any], storage: Path) -> Dataset:
+    """All images of the data set in the cache, with the test split open: nothing is chosen by what is seen.
+
+    Raises:
+        Refused: All that is wrong.
+    """
+    (path,) = given["path"]
+    how = Options(**{name: given[name] for name in READING_FLAGS if name in given}).how
+    asked = {"caps": ALL, "seed": given.get("seed", 0), "cache": cache_folder(storage), "how": how}
+    problems: list[str] = []
+    collect(problems, lambda: _check_storage(storage))
+    if problems:  # decoding would be in vain, but what else is wrong is said
+        collect(problems, lambda: dataset.inspect(path, **asked))
+        raise Refused(problems)
+    with _bar() as bar:
+        size = given.get("size", SIZE)
+        data = collect(problems, lambda: dataset.prepare(path, image_size=size, progress=bar, **asked))
+    if data is None:
+        raise Refused(problems)
+    return dataset.read(data.path, test=True)
+
+
+def _check_storage(storage: Path) -> None:
+    """Refuse a storage that cannot be written before all images are decoded."""
+    parent = storage
+    try:
+        parent = next(path for path in (storage, *storage.parents) if path.exists())
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise ValueError(_unwritable(parent, error)) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> str:
+    said = error.strerror or reason(error)
+    return one_line(f"--storage must be a folder that can be written to, but {folder} cannot ({said}): give another.")
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    """A progress bar on stderr, where a person sees it."""
+    console = Console(stderr=True)
+    with progress.Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Decoding", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _say(data: Dataset, cautions: Sequence[str], *, verbose: bool) -> None:
+    console = terminal()
+    said = [*lines(data, every_class=verbose), *data.notes, *(f"Caution: {line}" for line in cautions)]
+    for line in said:
+        console.print(one_line(line), markup=False, highlight=False, soft_wrap=not console.is_terminal)
+
+
+def _as_dict(data: Dataset) -> dict[str, Any]:
+    return {
+        "name": data.name,
+        "source": data.source,
+        "layout": data.layout,
+        "classes": data.classes,
+        "counts": data.counts,
+        "origins": data.origins,
+        "passed_over": data.passed_over,
+        "notes": data.notes,
+    }
