@@ -4,7 +4,7 @@
 
 A synthetic sweep of the flagship's six arms: 34 trials each, finalists and an ablation over 10 seeds, 10,000 test images. Its
 pictures are noise of the largest size that the page shows, which no PNG makes smaller. `build_s` is from the sweep's records to
-results.csv and report.html, with all libraries imported; `first_paint_s` is the first contentful paint, from the navigation on,
+both tables and report.html, with all libraries imported; `first_paint_s` is the first contentful paint, from the navigation on,
 in a fresh headless Chromium at 1,200 x 800 that gets the page from this process; medians of three.
 """
 
@@ -39,6 +39,7 @@ from trainables.data.dataset import Caps, prepare, read
 ROUNDS = 3
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 IMAGES = 10_000
+DOUBTED = 40
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 PAINTED_WITHIN_S = 60.0
 
@@ -63,17 +64,29 @@ def synthetic(storage: Path, trials: int, seeds: int) -> Path:
     np.savez(storage / "noise.npz", x_test=pixels, y_test=labels, **few)  # type: ignore[arg-type]
     caps = Caps(train=3, val=3, test=IMAGES)
     data = prepare(str(storage / "noise.npz"), image_size=SIDE, caps=caps, seed=0, cache=storage / "cache")
-    test = read(data.path, test=True).split("test")
+    val, test = (read(data.path, test=True).split(split) for split in ("val", "test"))
     described = {"data": {"classes": list(CLASSES), "path": str(data.path)}}
-    return make(
+    folder = make(
         storage,
         trials=trials,
         seeds=tuple(range(seeds)),
         classes=CLASSES,
         images=IMAGES,
         labels=test.labels.tolist(),
+        val_labels=val.labels.tolist(),
         described=described,
     )
+    doubt(folder)
+    return folder
+
+
+def doubt(folder: Path) -> None:
+    """Let all finalists take the first test images for other classes, so that the page shows as many suspects as it may."""
+    for file in (folder / "predictions").iterdir():
+        with np.load(file) as arrays:
+            kept = dict(arrays)
+        kept["test"][:DOUBTED] = np.roll(kept["test"][:DOUBTED], 1, axis=1)
+        np.savez(file, **kept)  # type: ignore[arg-type]
 
 
 def first_paint(page: Path, profile: Path) -> float:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from search_spaces.depth_vs_tricks import SPACE
 from search_spaces.space import Arm, Choice, Int
@@ -20,11 +21,15 @@ from trainables.recipe import (
     SCORE,
     STAGE,
     TEST_ACCURACY,
+    TEST_BALANCED_ACCURACY,
     TEST_LOSS,
+    TEST_MACRO_F1,
     TRAIN_ACCURACY,
     TRAIN_LOSS,
     VAL_ACCURACY,
+    VAL_BALANCED_ACCURACY,
     VAL_LOSS,
+    VAL_MACRO_F1,
 )
 
 STARTED = 1_763_773_560_000  # ms
@@ -51,7 +56,9 @@ class Synthetic:
     finish: str | None = "completed"
     seed: int = 7
     shift: float = 0.0  # of every arm's accuracy
+    score: str = "accuracy"  # on val all of them are the same number
     labels: Sequence[int] = ()  # of the test images; drawn where there are none
+    val_labels: Sequence[int] = ()  # of the validation images; these are ten of test where there are none
     described: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -86,7 +93,8 @@ def _described(asked: Synthetic, arms: Sequence[Arm], name: str) -> dict[str, An
         "resumed": [
             {"at": "2025-11-22T03:06:00+00:00", "command": "python sweeps/depth_vs_tricks.py --resume one", "changes": []}
         ],
-        "options": {"arms": None, "data": None, "weights": None, "preset": "full", "seed": 0, "tracking_uri": None},
+        "options": {"arms": None, "data": None, "weights": None, "preset": "full", "seed": 0, "tracking_uri": None}
+        | {"score": asked.score},
         "preset": "full",
         "seed": 0,
         "arms": [arm.name for arm in arms],
@@ -157,7 +165,8 @@ def _trained(
         train = float(1 - 0.5 * np.exp(-epoch / 4))
         losses = {VAL_LOSS: 1.5 - accuracy, TRAIN_LOSS: 1.4 - 1.35 * train, LR: recipe["stage2_lr"], "epoch_seconds": 4.0}
         stage = 1 if epoch <= recipe["stage1_epochs"] else 2
-        epochs.append({EPOCH: epoch, SCORE: score, VAL_ACCURACY: accuracy, TRAIN_ACCURACY: train, STAGE: stage, **losses})
+        val = dict.fromkeys((VAL_ACCURACY, VAL_BALANCED_ACCURACY, VAL_MACRO_F1), accuracy)
+        epochs.append({EPOCH: epoch, SCORE: score, **val, TRAIN_ACCURACY: train, STAGE: stage, **losses})
     reason = {"failed": "CUDA out of memory", "diverged": "loss is nan"}.get(outcome)
     end = {"trial_id": trial_id, "outcome": outcome, "reason": reason, "score": score if done else None}
     totals = {"best_epoch": best_epoch or None, "wall_seconds": 4.2 * done + 3, "device_seconds": 4.2 * done}
@@ -215,14 +224,22 @@ def _over_seeds(
             made += _trained(trial_id, recipe, 0, "failed", ours, rng)
             continue
         test, labels = _log_probabilities(asked, ours, rng)
-        right = test.argmax(1) == labels
-        backbone = recipe["backbone"]
-        tested = {TEST_ACCURACY: float(right.mean()), TEST_LOSS: float(-test[np.arange(len(labels)), labels].mean())}
+        said, backbone = test.argmax(1), recipe["backbone"]
+        tested = {
+            TEST_ACCURACY: float((said == labels).mean()),
+            TEST_BALANCED_ACCURACY: float(balanced_accuracy_score(labels, said)),
+            TEST_MACRO_F1: float(f1_score(labels, said, average="macro", zero_division=0)),
+            TEST_LOSS: float(-test[np.arange(len(labels)), labels].mean()),
+        }
         tested |= {"parameters": PARAMETERS[backbone], "inference_ms": INFERENCE_MS[backbone]}
         made += _trained(trial_id, recipe, asked.epochs, "completed", ours, rng, test=tested)
         if asked.predictions:
             file = folder / "predictions" / f"{trial_id.replace('/', '-')}.npz"
-            np.savez(file, test=test, test_labels=labels, val=test[:10], val_labels=labels[:10])
+            val, val_labels = test[:10], labels[:10]
+            if asked.val_labels:
+                of_val = replace(asked, labels=asked.val_labels, images=len(asked.val_labels))
+                val, val_labels = _log_probabilities(of_val, ours, rng)
+            np.savez(file, test=test, test_labels=labels, val=val, val_labels=val_labels)
     return made
 
 

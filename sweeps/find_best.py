@@ -1,6 +1,7 @@
 """Which model is best for my folder of images? No comparison: everything is tuned together, the backbone too.
 
-Arms:    one, which tunes backbone, layers, stages, rates, schedule, augmentation, mixup, decay and smoothing.
+Arms:    one, which tunes backbone, layers, stages, rates, schedule, augmentation, mixup, decay, smoothing and
+         class weights.
 Budget:  48 trials of 20 epochs at 224 px on all images, the worse half stopped early; default and best again over 5 seeds.
          --preset laptop: 12 trials of 10 epochs at 96 px on at most 100 images a class.
 Demo:    digits at 32 px; the first one trains three source models, for a minute or two.

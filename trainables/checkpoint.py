@@ -23,7 +23,7 @@ from torch import Tensor
 from trainables.backbones import build
 from trainables.data.augment import MEAN, STD
 from trainables.network import Network
-from trainables.recipe import Recipe
+from trainables.recipe import Recipe, completed
 
 BEST = "best.pt"  # the copy that a user is given
 
@@ -235,6 +235,7 @@ def _difference(state: dict[str, Any], recipe: Recipe, weights: str | None) -> s
     saved, wanted = state.get("recipe"), recipe.as_dict()
     if not isinstance(saved, dict):
         return "it names no recipe"
+    saved = completed(saved)
     fields = [name for name in wanted | saved if saved.get(name) != wanted.get(name)]
     differences = [f"its {name} is {saved.get(name)!r} and not {wanted.get(name)!r}" for name in fields]
     if weights is not None and state.get("weights") not in (None, weights):

@@ -1,4 +1,4 @@
-"""`dvt report NAME`: rebuild a sweep's results.csv and report.html, and say what they come to; with two names, compare two."""
+"""`dvt report NAME`: rebuild a sweep's report.html and tables, and say what they come to; with two names, compare two."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COMMAND = click.Command(
         *flags("storage"),
         click.Option(["--open"], is_flag=True, default=None, help="Show the page in a browser."),
     ],
-    help="Rebuild results.csv and report.html of sweep NAME from its records. With two names, compare two sweeps.",
+    help="Rebuild report.html, results.csv and suspects.csv of sweep NAME. With two names, compare two sweeps.",
     context_settings=CONTEXT,
 )
 
@@ -59,6 +59,7 @@ def _report(given: Mapping[str, Any]) -> int:
             console.print(line, markup=False, soft_wrap=True)
     else:
         show(console, report.findings)
+        console.print(str(report.suspects), markup=False, soft_wrap=True)
         console.print(str(report.results), markup=False, soft_wrap=True)
     console.print(str(made), markup=False, soft_wrap=True)
     if given.get("open"):

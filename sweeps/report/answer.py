@@ -11,11 +11,13 @@ from sweeps.report.formats import counted, in_words, listed, p_value, percent, p
 from sweeps.report.runs import Run, records
 from sweeps.report.variance import MIN_SEEDS
 from sweeps.runner.results import Outcome
+from sweeps.runner.score import NAMES
+from trainables.recipe import Score
 
 
 def answer(found: Findings) -> list[str]:
     """One or two sentences: the champion, then the contrasts. Of a sweep without finalists, the best so far."""
-    if found.champion is None or not found.champion.test("accuracy"):
+    if found.champion is None or not found.champion.test(found.run.score):
         return _search_alone(found)
     return [_champion(found, found.champion), *_contrasts(found)]
 
@@ -70,23 +72,25 @@ def recipe_line(found: Findings) -> str:
 
 def _champion(found: Findings, champion: Group) -> str:
     """`Ship resnet34/tricks: 77.2% of the test images are right (74.1 to 80.3, …), +1.2 points … against …`."""
-    whole, other = interval(champion, "accuracy"), rival(found, champion)
+    score = found.run.score
+    whole, other = interval(champion, score), rival(found, champion)
     between = span(whole.low, whole.high) if whole else ""
     certain = (f"95% interval {between}, " if between else "mean of ") + seeds(len(champion.seeds))
-    value = f"{percent(whole.mean if whole else float('nan'))}% of the test images are right ({certain})"
-    return f"Ship {champion.arm}: {value}{_against(champion, other) if other else ''}."
+    what = "of the test images are right" if score == "accuracy" else f"{NAMES[score]} on the test images"
+    value = f"{percent(whole.mean if whole else float('nan'))}% {what} ({certain})"
+    return f"Ship {champion.arm}: {value}{_against(champion, other, score) if other else ''}."
 
 
-def _against(champion: Group, other: Group) -> str:
+def _against(champion: Group, other: Group, score: Score) -> str:
     """`, +1.2 points (−0.4 to 2.8) against the best other arm, resnet50/tricks`."""
     role = "the default recipe" if "default" in other.kinds else "the best recipe of the search"
     role = f"the best other arm, {other.arm}" if other.arm != champion.arm else role
-    if row := difference(champion, other):
+    if row := difference(champion, other, score):
         between = span(row["low"], row["high"])
         unsure = ": it may be none" if between and row["low"] <= 0 <= row["high"] else ""
         gap = with_span(f"{points(row['difference'])} points", between + unsure)
-    elif other.test("accuracy"):
-        gap = f"{points(mean(champion.test('accuracy')) - mean(other.test('accuracy')))} points"
+    elif other.test(score):
+        gap = f"{points(mean(champion.test(score)) - mean(other.test(score)))} points"
     else:
         return ""
     return f", {gap} against {role}"
@@ -127,7 +131,8 @@ def _search_alone(found: Findings) -> list[str]:
     top = records(completed.sort_values(["score", "number"], ascending=[False, True]))[0]
     words = in_words(top, run.tuned.get(top["arm"], {}))
     of_many = f"The best of {counted(len(completed), 'completed trial')} is {top['trial_id']} ({words})"
-    first = f"{of_many}: {percent(top['score'])}% on val."
+    by = "" if run.score == "accuracy" else f" {NAMES[run.score]}"
+    first = f"{of_many}: {percent(top['score'])}%{by} on val."
     arms = completed.groupby("arm")["score"].max()
     others = [f"{arm} {percent(arms[arm])}" for arm in run.arms if arm in arms and arm != top["arm"]]
     ranked = f" The best of the other arms: {listed(others)}." if others else ""

@@ -1,4 +1,4 @@
-"""Two sweeps side by side: what differs between them, and what that made of each arm's test accuracy."""
+"""Two sweeps side by side: what differs between them, and what that made of each arm's score on test."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from sweeps.report.results_csv import replaced
 from sweeps.report.runs import Run
 from sweeps.report.tables import with_interval
 from sweeps.report.variance import Interval
+from sweeps.runner.score import NAMES, headed
+from trainables.recipe import Score
 
 SETTINGS = ("study", "preset", "seed", "trials_per_arm", "finalist_seeds", "options", "definition", "compute", "slots")
 MADE_OF = ("data", "weights", "code", "versions", "machine")
@@ -61,7 +63,8 @@ def comparison_page(a: Findings, b: Findings) -> Page:
 
 def answer(a: Findings, b: Findings) -> list[str]:
     """Which arms changed, in two sentences."""
-    gaps = {arm: gap for arm in _arms(a, b) if (gap := _gap(a.best.get(arm), b.best.get(arm), paired=_paired(a, b)))}
+    score = common_score(a, b)
+    gaps = {arm: gap for arm in _arms(a, b) if (gap := _gap(a.best.get(arm), b.best.get(arm), score, paired=_paired(a, b)))}
     if not gaps:
         return ["No arm has finalists in both sweeps: there is nothing to compare on the test split."]
     clear = [arm for arm, (_, low, high) in gaps.items() if low > 0 or high < 0]
@@ -70,7 +73,9 @@ def answer(a: Findings, b: Findings) -> list[str]:
     if any(math.isnan(low) for _, low, _ in gaps.values()):
         return [f"{len(gaps)} arms can be compared, but there are too few seeds for intervals."]
     first = (
-        f"{b.run.name} less {a.run.name}: {'; '.join(told)}." if told else "No arm's test accuracy differs beyond its interval."
+        f"{b.run.name} less {a.run.name}: {'; '.join(told)}."
+        if told
+        else f"No arm's test {NAMES[score]} differs beyond its interval."
     )
     return [first, f"Of {len(gaps)} arms that both have, {len(clear)} differ beyond the 95% interval; differences are {how}."]
 
@@ -89,30 +94,38 @@ def cautions(a: Findings, b: Findings) -> list[str]:
     seeds = [run.described.get("finalist_seeds") for run in (a.run, b.run)]
     if not lines and seeds[0] != seeds[1]:
         lines.append("The finalists' seeds differ: differences are not paired, and their intervals wider than they need be.")
+    if a.run.score != b.run.score:
+        said = " and ".join(f"{run.name} by {NAMES[run.score]}" for run in (a.run, b.run))
+        lines.append(f"The sweeps were decided by other metrics, {said}: they are compared by {NAMES[common_score(a, b)]}.")
     lines += [f"{run.name} is {run.state}." for run in (a.run, b.run) if run.state != "finished"]
     return lines
 
 
 def arms_table(a: Findings, b: Findings) -> Table:
     """Each arm's best recipe on the test split in both sweeps."""
-    paired, rows = _paired(a, b), []
+    paired, score, rows = _paired(a, b), common_score(a, b), []
     for arm in _arms(a, b):
         one, other = a.best.get(arm), b.best.get(arm)
-        gap = _gap(one, other, paired=paired)
+        gap = _gap(one, other, score, paired=paired)
         told = with_span(in_points(gap[0]), span(gap[1], gap[2])) if gap else MISSING
-        tests = [with_interval(interval(group, "accuracy")) if group else MISSING for group in (one, other)]
+        tests = [with_interval(interval(group, score)) if group else MISSING for group in (one, other)]
         strong = gap is not None and (gap[1] > 0 or gap[2] < 0)
         rows.append(Row((arm, *tests, told, *(group.name if group else MISSING for group in (one, other))), strong=strong))
     names = (a.run.name, b.run.name)
     columns = [
         Column("arm", number=False),
-        *(Column(name, "test accuracy of the best recipe, %") for name in names),
+        *(Column(name, f"test {NAMES[score]} of the best recipe, %") for name in names),
         Column("second less first, points"),
         *(Column(name, "best recipe", number=False) for name in names),
     ]
     how = "paired by seed and image" if paired else "of independent means (Welch)"
     caption = f"Means over seeds with 95% intervals; differences are {how}. Bold: the interval of the difference excludes 0."
     return Table(columns=columns, rows=rows, caption=caption)
+
+
+def common_score(a: Findings, b: Findings) -> Score:
+    """What both are compared by: the metric that decided in both, else accuracy, which every sweep has."""
+    return a.run.score if a.run.score == b.run.score else "accuracy"
 
 
 def differences(a: Any, b: Any, name: str = "") -> Iterator[tuple[str, str, str]]:
@@ -139,14 +152,14 @@ def _paired(a: Findings, b: Findings) -> bool:
     return same and seeds and all(np.array_equal(labels[0], others) for others in labels[1:])
 
 
-def _gap(one: Group | None, other: Group | None, *, paired: bool) -> tuple[float, float, float] | None:
-    """Second less first, with its interval, NaN where there are too few seeds; None where one has no test accuracy."""
+def _gap(one: Group | None, other: Group | None, score: Score, *, paired: bool) -> tuple[float, float, float] | None:
+    """Second less first, with its interval, NaN where there are too few seeds; None where one was not tested."""
     if one is None or other is None:
         return None
-    row = difference(other, one) if paired else None
+    row = difference(other, one, score) if paired else None
     if row:
         return row["difference"], row["low"], row["high"]
-    first, second = interval(one, "accuracy"), interval(other, "accuracy")
+    first, second = interval(one, score), interval(other, score)
     return _welch(second, first) if first and second else None
 
 
@@ -164,12 +177,13 @@ def _welch(one: Interval, other: Interval) -> tuple[float, float, float]:
 
 
 def _champions(a: Findings, b: Findings) -> Table:
-    rows = []
+    score, rows = common_score(a, b), []
     for found in (a, b):
-        whole = interval(found.champion, "accuracy") if found.champion else None
+        whole = interval(found.champion, score) if found.champion else None
         val = percent(found.champion.score) if found.champion else MISSING
         rows.append(Row((found.run.name, val, with_interval(whole), recipe_line(found).removeprefix("Champion: ") or MISSING)))
-    columns = [Column("sweep", number=False), Column("val %"), Column("test %"), Column("recipe", number=False)]
+    val = headed("val", score) if a.run.score == b.run.score else "val %, by its own metric"
+    columns = [Column("sweep", number=False), *map(Column, (val, headed("test", score))), Column("recipe", number=False)]
     return Table(columns=columns, rows=rows)
 
 
@@ -201,9 +215,10 @@ def _plain(value: Any) -> str:
 def _plot(a: Findings, b: Findings) -> Plot | None:
     names = [arm for arm in _arms(a, b) if arm in a.best or arm in b.best][::-1]
     data: list[Trace] = []
+    score = common_score(a, b)
     for at, found in enumerate((a, b)):
         for place, arm in enumerate(names):
-            whole = interval(found.best[arm], "accuracy") if arm in found.best else None
+            whole = interval(found.best[arm], score) if arm in found.best else None
             if whole is None:
                 continue
             said = hover(label(found.run.name), label(arm), f"{with_interval(whole)}%")
@@ -215,6 +230,6 @@ def _plot(a: Findings, b: Findings) -> Plot | None:
     if not data:
         return None
     axis = {"range": [-0.6, len(names) - 0.4], "showgrid": False, **ticks(names)}
-    shown = figure(data, "test accuracy, %", "", height=110 + 46 * len(names), yaxis=axis)
+    shown = figure(data, f"test {NAMES[score]}, %", "", height=110 + 46 * len(names), yaxis=axis)
     caption = "Best recipe of each arm, mean over seeds with its 95% interval."
     return Plot(name="compare", figure=shown, caption=caption, legend=legend([a.run.name, b.run.name]))

@@ -6,17 +6,18 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.report.runs import COLUMNS, Run, number, records, whole_numbers
+from sweeps.report.columns import COLUMNS
+from sweeps.report.runs import Run, number, records, whole_numbers
+from sweeps.report.strata import balanced
 from sweeps.runner.results import Outcome, trial_name
 
-Metric = Literal["accuracy", "loss"]
+Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "loss"]
 Kind = Literal["best", "default", "ablation", "earlier"]
 
 LARGEST_LOSS = 103.3  # -log of the smallest float32: a probability that became 0
@@ -31,6 +32,8 @@ class Seed:
         seed: Of the recipe.
         score: On the validation split.
         accuracy: On the test split; NaN where it is not known, as are the following.
+        balanced_accuracy: On the test split.
+        macro_f1: On the test split.
         loss: Log loss on the test split.
         parameters: Of the network.
         inference_ms: Milliseconds an image.
@@ -44,6 +47,8 @@ class Seed:
     seed: int
     score: float
     accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
     loss: float
     parameters: float
     inference_ms: float
@@ -51,6 +56,10 @@ class Seed:
     losses: NDArray[np.float64] = field(repr=False)
     said: NDArray[np.int64] = field(repr=False)
     labels: NDArray[np.int64] = field(repr=False)
+
+    def test(self, metric: Metric) -> float:
+        """Return a metric's value on the test split."""
+        return float(getattr(self, metric))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,12 +91,24 @@ class Group:
 
     def test(self, metric: Metric) -> list[float]:
         """Of each seed, on the test split."""
-        return [value for seed in self.seeds if (value := seed.accuracy if metric == "accuracy" else seed.loss) == value]
+        return [value for seed in self.seeds if (value := seed.test(metric)) == value]
 
     def images(self, metric: Metric) -> dict[int, NDArray[np.float64]]:
-        """By seed, each test image's: 1 where it was recognised, or its log loss."""
+        """By seed, each test image's value; a seed's mean over them is its score.
+
+        Of accuracy 1 where it was recognised, of balanced accuracy what `strata.balanced` makes of that, of log loss its own.
+        Macro F1 is no mean over images: each has its seed's, so that intervals are those over seeds alone.
+        """
         kept = [seed for seed in self.seeds if len(seed.labels)]
-        return {seed.seed: seed.right.astype(float) if metric == "accuracy" else seed.losses for seed in kept}
+        match metric:
+            case "accuracy":
+                return {seed.seed: seed.right.astype(float) for seed in kept}
+            case "balanced_accuracy":
+                return {seed.seed: balanced(seed.right, seed.labels) for seed in kept}
+            case "macro_f1":
+                return {seed.seed: np.full(len(seed.labels), seed.macro_f1) for seed in kept}
+            case "loss":
+                return {seed.seed: seed.losses for seed in kept}
 
 
 def mean(values: Sequence[float]) -> float:
@@ -149,12 +170,31 @@ def paired(groups: Mapping[str, Group], metric: Metric) -> dict[str, NDArray[np.
     return {name: np.stack([found[seed] for seed in common]) for name, found in images.items()} if common else {}
 
 
+def predictions(
+    run: Run, trial_id: str, split: Literal["val", "test"], problems: list[str]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Log-probabilities [N, classes] of a split's images and their classes [N]; both empty where the file is gone or odd."""
+    path = run.folder / "predictions" / f"{trial_id.replace('/', '-')}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            told, labels = np.asarray(file[split], np.float32), np.asarray(file[f"{split}_labels"], np.int64)
+        fits = told.ndim == 2 and labels.shape == told.shape[:1] and len(labels) > 0 and not np.isnan(told).any()
+        if fits and labels.min() >= 0 and labels.max() < told.shape[1]:
+            return told, labels
+        problems.append(f"predictions/{path.name} does not hold log-probabilities with a class for each image.")
+    except FileNotFoundError:
+        problems.append(f"predictions/{path.name} is not there.")
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        problems.append(f"predictions/{path.name} cannot be read ({' '.join(str(error).split()) or type(error).__name__}).")
+    return np.zeros((0, 0), np.float32), np.zeros(0, np.int64)
+
+
 def _seeds(images: Mapping[str, Mapping[int, Any]]) -> list[int]:
     return list(next(iter(images.values()), {}))
 
 
 def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
-    test, labels = _predictions(run.folder / "predictions" / f"{row['trial_id'].replace('/', '-')}.npz", problems)
+    test, labels = predictions(run, row["trial_id"], "test", problems)
     own = test[np.arange(len(labels)), labels] if len(labels) else np.zeros(0, np.float32)
     said = test.argmax(axis=1) if len(labels) else np.zeros(0, np.int64)
     seed = number(row["seed"])
@@ -163,6 +203,8 @@ def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
         seed=int(seed) if seed == seed else -1,
         score=row["score"],
         accuracy=row["test_accuracy"],
+        balanced_accuracy=row["test_balanced_accuracy"],
+        macro_f1=row["test_macro_f1"],
         loss=row["test_loss"],
         parameters=float("nan") if row["parameters"] is None else number(float(row["parameters"])),
         inference_ms=row["inference_ms"],
@@ -171,22 +213,6 @@ def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
         said=said.astype(np.int64),
         labels=labels,
     )
-
-
-def _predictions(path: Path, problems: list[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Log-probabilities [N, classes] of the test images and their classes [N]; both empty where the file is gone or odd."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            test, labels = np.asarray(file["test"], np.float32), np.asarray(file["test_labels"], np.int64)
-        fits = test.ndim == 2 and labels.shape == test.shape[:1] and len(labels) > 0 and not np.isnan(test).any()
-        if fits and labels.min() >= 0 and labels.max() < test.shape[1]:
-            return test, labels
-        problems.append(f"predictions/{path.name} does not hold log-probabilities with a class for each image.")
-    except FileNotFoundError:
-        problems.append(f"predictions/{path.name} is not there.")
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        problems.append(f"predictions/{path.name} cannot be read ({' '.join(str(error).split()) or type(error).__name__}).")
-    return np.zeros((0, 0), np.float32), np.zeros(0, np.int64)
 
 
 def _same_images(groups: Sequence[Group], problems: list[str]) -> list[Group]:

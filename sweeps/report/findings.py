@@ -13,6 +13,7 @@ import pandas as pd
 from sweeps.report import effects
 from sweeps.report.finalists import Group, Metric, champion_of, groups_of, paired
 from sweeps.report.runs import Run, number, records
+from sweeps.report.suspects import Suspected, suspected
 from sweeps.report.variance import MIN_SEEDS, Interval, crossed, over_seeds
 
 
@@ -28,9 +29,10 @@ class Findings:
         default: By arm, its default recipe, trained again.
         ablations: Of the champion.
         seeds: How many seeds all arms have in common with their predictions.
-        planned: The planned contrasts on test accuracy, as `effects.planned` has them.
-        pairs: Each pair of arms on test accuracy, as `effects.pairs` has them; a is the arm that did better.
+        planned: The planned contrasts of scores on test, as `effects.planned` has them.
+        pairs: Each pair of arms by its scores on test, as `effects.pairs` has them; a is the arm that did better.
         untested: Names of planned contrasts that cannot be had, since an arm of them has no finalist.
+        suspected: Images of val and test whose labels are likely wrong.
         problems: A line for each thing that could not be read.
     """
 
@@ -44,7 +46,13 @@ class Findings:
     planned: pd.DataFrame
     pairs: pd.DataFrame
     untested: tuple[str, ...]
+    suspected: Suspected
     problems: tuple[str, ...]
+
+    @property
+    def scope(self) -> str:
+        """What intervals of the score are for. Macro F1 is no mean over images, so that they can say nothing of other ones."""
+        return "new seeds on these images" if self.run.score == "macro_f1" else "new seeds and new images"
 
     @property
     def tested(self) -> bool:
@@ -58,7 +66,8 @@ def find(run: Run) -> Findings:
     groups = [group for group in groups_of(run, problems) if group.seeds or group.failed]
     best = {group.arm: group for group in groups if "best" in group.kinds and group.seeds}
     champion = champion_of(groups)
-    values = paired(best, "accuracy")
+    doubted = suspected(run, groups, problems)
+    values = paired(best, run.score)
     ranked = dict(sorted(values.items(), key=lambda item: -item[1].mean()))
     contrasts = _sound(run.described.get("contrasts"))
     able = [contrast for contrast in contrasts if _covered(contrast, run.compared, values)]
@@ -77,6 +86,7 @@ def find(run: Run) -> Findings:
             for contrast in contrasts
             if contrast not in able and _covered(contrast, run.compared, run.compared)
         ),
+        suspected=doubted,
         problems=tuple(problems),
     )
 
@@ -89,9 +99,9 @@ def interval(group: Group, metric: Metric) -> Interval | None:
     return over_seeds(known) if known else None
 
 
-def difference(a: Group, b: Group) -> Mapping[str, Any] | None:
-    """Test accuracy of a less that of b, over the seeds of both, as a row of `effects.pairs`; None where they share none."""
-    values = paired({"a": a, "b": b}, "accuracy")
+def difference(a: Group, b: Group, metric: Metric) -> Mapping[str, Any] | None:
+    """The metric of a on test minus that of b over their common seeds, as a row of `effects.pairs`; None without any."""
+    values = paired({"a": a, "b": b}, metric)
     if len(values) < 2:
         return None
     return records(effects.pairs(values))[0]

@@ -13,6 +13,7 @@ WORDS = {
     "stage2_lr": "lr",
     "weight_decay": "weight decay",
     "label_smoothing": "smoothing",
+    "class_weights": "class weights",
     "augmentation": "augmentation",
 }
 
@@ -84,9 +85,11 @@ def listed(words: list[str]) -> str:
 
 
 def _word(name: str, value: object) -> str:
+    if name == "class_weights" and value != "none":
+        return f"{value} {WORDS[name]}"
     if isinstance(value, str) and value != "none":
         return value
-    return f"no {name}" if value == "none" else f"{WORDS.get(name, name)} {short(value)}"
+    return f"no {WORDS.get(name, name)}" if value == "none" else f"{WORDS.get(name, name)} {short(value)}"
 
 
 def _applies(dim: Mapping[str, Any], recipe: Mapping[str, Any]) -> bool:

@@ -6,19 +6,18 @@ import base64
 import struct
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweeps.report.blocks import Block, Column, Picture, Pictures, Plot, Row, Table, Text
+from sweeps.report.decoded import decoded, named_classes
 from sweeps.report.figures import figure, hover, label
 from sweeps.report.finalists import Group
 from sweeps.report.findings import Findings
 from sweeps.report.formats import fixed, percent, seeds
 from sweeps.report.runs import Run
-from trainables.data import dataset
 
 MOST_CLASSES = 24  # of a confusion matrix that can be read
 MOST_PAIRS = 8
@@ -30,11 +29,11 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 def confusion(found: Findings) -> Block:
     """The champion's confusion matrix over all its seeds; of many classes those that it confuses most."""
     title = "Confusion matrix of the champion"
-    champion = _predicting(found)
+    champion = predicting(found)
     if champion is None:
         return Text(f"{title}: there are no predictions of a champion.")
     names = class_names(found.run, champion)
-    counts = _counts(champion, len(names))
+    counts = confusions(champion, len(names))
     wrong = counts.sum(axis=1) + counts.sum(axis=0) - 2 * np.diag(counts)
     kept = np.sort(np.argsort(-wrong, kind="stable")[:MOST_CLASSES])
     shown_names = [label(names[at]) for at in kept]
@@ -83,10 +82,10 @@ def confusion(found: Findings) -> Block:
 
 def confused_pairs(found: Findings) -> Table | None:
     """The confusions that cost the champion most; None where it makes none, or there are two classes."""
-    champion = _predicting(found)
+    champion = predicting(found)
     if champion is None or len(names := class_names(found.run, champion)) < 3:
         return None
-    counts = _counts(champion, len(names))
+    counts = confusions(champion, len(names))
     totals, off = counts.sum(axis=1), counts * ~np.eye(len(names), dtype=bool)
     order = [int(at) for at in np.argsort(-off, axis=None, kind="stable")[:MOST_PAIRS] if off.flat[at]]
     if not order:
@@ -107,7 +106,7 @@ def confused_pairs(found: Findings) -> Table | None:
 def worst(found: Findings) -> Block:
     """The test images with the highest log loss, mean over the champion's seeds, as thumbnails."""
     title = "Worst mistakes of the champion"
-    champion = _predicting(found)
+    champion = predicting(found)
     if champion is None:
         return Text(f"{title}: there are no predictions of a champion.")
     trained = _with_predictions(champion)
@@ -116,7 +115,7 @@ def worst(found: Findings) -> Block:
     order = [int(at) for at in np.argsort(-losses, kind="stable")[:MOST_PICTURES] if often[at] > 0]
     if not order:
         return Text(f"{title}: it makes none.")
-    images = _test_images(found.run, labels)
+    images = decoded(found.run, "test", labels).images
     if images is None:
         return Text(f"{title}: the decoded images are no longer in the cache, so there is nothing to show.")
     names, pictures = class_names(found.run, champion), []
@@ -138,17 +137,26 @@ def worst(found: Findings) -> Block:
     return Pictures(pictures, caption, title)
 
 
+def predicting(found: Findings) -> Group | None:
+    """The champion, where its predictions are there."""
+    return found.champion if found.champion and _with_predictions(found.champion) else None
+
+
 def class_names(run: Run, group: Group) -> list[str]:
     """Of all classes that a group's labels and predictions name; their numbers where the sweep does not say."""
-    listed = run.part("data").get("classes")
-    names = [str(name) for name in listed] if isinstance(listed, list) else []
     most = max(int(max(seed.labels.max(), seed.said.max())) for seed in _with_predictions(group)) + 1
-    return [*names, *(f"class {at}" for at in range(len(names), most))]
+    return named_classes(run, most)
 
 
-def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """An image [H, W, 3] at most SIDE pixels a side, each the mean of a block."""
-    step = -(-max(image.shape[:2]) // SIDE)
+def confusions(group: Group, classes: int) -> NDArray[np.int64]:
+    """Images by true and by predicted class, [classes, classes], over all seeds."""
+    labels, said = (np.concatenate([getattr(seed, part) for seed in _with_predictions(group)]) for part in ("labels", "said"))
+    return np.bincount(labels * classes + said, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+
+
+def thumbnail(image: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
+    """An image [H, W, 3] at most `side` pixels per side, each the mean of a block."""
+    step = -(-max(image.shape[:2]) // side)
     height, width = (length // step * step for length in image.shape[:2])
     blocks = image[:height, :width].reshape(height // step, step, width // step, step, 3)
     small: NDArray[np.uint8] = blocks.mean(axis=(1, 3)).round().astype(np.uint8)
@@ -166,26 +174,5 @@ def data_uri(image: NDArray[np.uint8]) -> str:
     return f"data:image/png;base64,{base64.b64encode(file).decode()}"
 
 
-def _counts(group: Group, classes: int) -> NDArray[np.int64]:
-    """Images by true and by predicted class, [classes, classes], over all seeds."""
-    labels, said = (np.concatenate([getattr(seed, part) for seed in _with_predictions(group)]) for part in ("labels", "said"))
-    return np.bincount(labels * classes + said, minlength=classes**2).reshape(classes, classes).astype(np.int64)
-
-
-def _predicting(found: Findings) -> Group | None:
-    return found.champion if found.champion and _with_predictions(found.champion) else None
-
-
 def _with_predictions(group: Group) -> Sequence[Any]:
     return [seed for seed in group.seeds if len(seed.labels)]
-
-
-def _test_images(run: Run, labels: NDArray[np.int64]) -> NDArray[np.uint8] | None:
-    """The decoded test images, if the cache still has those that were tested."""
-    path = run.text("data", "path")
-    try:
-        split = dataset.read(Path(path), test=True).split("test")
-    except (dataset.DataError, OSError, ValueError, KeyError, TypeError):
-        return None
-    fits = np.array_equal(split.labels, labels) and split.images.ndim == 4 and split.images.shape[3] == 3
-    return split.images if fits and len(split.images) == len(labels) else None

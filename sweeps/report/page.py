@@ -13,14 +13,17 @@ from typing import Any
 import jinja2
 from plotly.offline import get_plotlyjs
 
-from sweeps.report import mistakes, plots_finalists, plots_search, tables
+from sweeps.report import classes, mistakes, plots_finalists, plots_search, tables
 from sweeps.report.answer import answer, equal_trials, luck, recipe_line
 from sweeps.report.blocks import Block, Column, Page, Plot, Plots, Section, Text
 from sweeps.report.cautions import banner, cautions
+from sweeps.report.data_section import data_section
 from sweeps.report.findings import Findings, find
 from sweeps.report.provenance import assumptions, provenance
 from sweeps.report.results_csv import replaced, write_results
 from sweeps.report.runs import read_run
+from sweeps.report.suspect_pictures import suspect_pictures
+from sweeps.report.suspects import write_suspects
 
 PAGE = "report.html"
 TEMPLATE = "page.html.jinja"
@@ -29,18 +32,19 @@ STATES = {"completed": "finished"}  # of a driver's outcome; the others have the
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was written, and what it says: `results.csv`, `report.html`."""
+    """What was written, and what it says: `results.csv`, `suspects.csv`, `report.html`."""
 
     results: Path
+    suspects: Path
     page: Path
     findings: Findings
 
 
 def write(folder: Path, ended: str = "") -> Report:
-    """Build `results.csv` and `report.html` from a sweep's records, into its folder. What is missing is left out.
+    """Build `results.csv`, `suspects.csv` and `report.html` from a sweep's records. What is missing is left out.
 
     Args:
-        folder: The sweep's, in whatever state.
+        folder: The sweep's, in whatever state; they are written into it.
         ended: The outcome, where the driver that still holds the sweep's lock tells it: completed, interrupted or failed.
 
     Raises:
@@ -49,7 +53,8 @@ def write(folder: Path, ended: str = "") -> Report:
     run = read_run(folder, STATES.get(ended, ended))
     results = write_results(run)
     found = find(run)
-    return Report(results, replaced(folder / PAGE, rendered(sweep_page(found))), found)
+    suspects = write_suspects(folder, found.suspected.images)
+    return Report(results, suspects, replaced(folder / PAGE, rendered(sweep_page(found))), found)
 
 
 def sweep_page(found: Findings) -> Page:
@@ -67,6 +72,7 @@ def sweep_page(found: Findings) -> Page:
             *_some("effects", "Effects", _effects(found)),
             *_finalists(found),
             Section("search", "The search", _search(found)),
+            *_some("data", "The data", data_section(run)),
             Section("cost", "What it cost", [plots_finalists.cost(found)]),
             Section("how", "How it was made", [provenance(found)]),
         ],
@@ -111,10 +117,11 @@ def _finalists(found: Findings) -> list[Section]:
     if found.champion is None:
         return [Section("finalists", "Finalists", [Text("No finalist has completed, so nothing is known of the test split.")])]
     pairs = mistakes.confused_pairs(found)
-    wrong = [mistakes.confusion(found), *([pairs] if pairs else []), mistakes.worst(found)]
+    wrong = [*classes.blocks(found), mistakes.confusion(found), *([pairs] if pairs else []), mistakes.worst(found)]
     return [
         Section("finalists", "Finalists", [plots_finalists.curves(found), plots_finalists.sizes(found)]),
         Section("mistakes", "What the champion gets wrong", wrong),
+        Section("suspects", "Suspected wrong labels", [suspect_pictures(found)]),
     ]
 
 

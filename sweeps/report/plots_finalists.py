@@ -13,27 +13,29 @@ from sweeps.report.findings import Findings, interval
 from sweeps.report.formats import fixed, percent, span, with_span
 from sweeps.report.runs import Run, number
 from sweeps.runner.results import Outcome
-from trainables.recipe import EPOCH, TRAIN_ACCURACY, VAL_ACCURACY
+from sweeps.runner.score import NAMES
+from trainables.recipe import EPOCH, TRAIN_ACCURACY, VAL_ACCURACY, Score
 
 Size = Literal["parameters", "inference_ms"]
 
 
 def arms(found: Findings) -> Block:
-    """Test accuracy of each arm's best and default recipe with intervals, each seed a point."""
+    """The score on test of each arm's best and default recipe with intervals, each seed a point."""
     names = [arm for arm in found.run.arms if arm in found.best or arm in found.default][::-1]
     data: list[Trace] = []
+    score = found.run.score
     for place, arm in enumerate(names):
         at = found.run.arms.index(arm)
         best, default = found.best.get(arm), found.default.get(arm)
         if best:
-            data += _whisker(best, place + 0.1, color(at), "best")
+            data += _whisker(best, score, place + 0.1, color(at), "best")
         if default and (best is None or default.name != best.name):
-            data += _whisker(default, place - 0.25, GREY, "default")
+            data += _whisker(default, score, place - 0.25, GREY, "default")
     if not data:
         return Text("Arms on the test split: no finalist has completed.")
     ranges = {"range": [-0.6, len(names) - 0.4], "showgrid": False, **ticks(names)}
-    shown = figure(data, "test accuracy, %", "", height=110 + 56 * len(names), yaxis=ranges)
-    large = "mean over seeds with its 95% interval for new seeds and new images" if found.tested else "mean over seeds"
+    shown = figure(data, f"test {NAMES[score]}, %", "", height=110 + 56 * len(names), yaxis=ranges)
+    large = f"mean over seeds with its 95% interval for {found.scope}" if found.tested else "mean over seeds"
     pairs = " Arms share images, so that arms whose intervals overlap may still differ: see the pairs." if found.tested else ""
     caption = f"Best recipe of each arm in color, its default in grey. Large: {large}; small: each seed.{pairs}"
     return Plot(name="arms", figure=shown, caption=caption, title="Arms on the test split")
@@ -71,13 +73,13 @@ def curves(found: Findings) -> Block:
 
 
 def sizes(found: Findings) -> Block:
-    """Test accuracy against the number of parameters and against the time an image takes."""
+    """The score on test against the number of parameters and against the time an image takes."""
     both: list[tuple[Size, str]] = [("parameters", "parameters, million"), ("inference_ms", "inference, ms an image")]
     plots = [plot for size, title in both if (plot := _against(found, size, title))]
     if not plots:
         return Text("Accuracy against size: no finalist has told its parameters or its inference time.")
     caption = (
-        "Test accuracy of the best recipe of each arm (mean over seeds) against what it costs to use. Up "
+        f"Test {NAMES[found.run.score]} of the best recipe of each arm (mean over seeds) against what it costs to use. Up "
         "and to the left is better; an arm with another above and to its left is dominated, as far as means tell."
     )
     return Plots(plots, caption, "Accuracy against size and speed", legend(found.run.arms))
@@ -123,8 +125,8 @@ def cost(found: Findings) -> Block:
     )
 
 
-def _whisker(group: Group, y: float, colored: str, kind: str) -> list[Trace]:
-    whole = interval(group, "accuracy")
+def _whisker(group: Group, score: Score, y: float, colored: str, kind: str) -> list[Trace]:
+    whole = interval(group, score)
     if whole is None:
         return []
     said = hover(label(group.name), f"{kind} recipe", f"{with_span(percent(whole.mean), span(whole.low, whole.high))}%")
@@ -132,8 +134,12 @@ def _whisker(group: Group, y: float, colored: str, kind: str) -> list[Trace]:
     if whole.low is not None and whole.high is not None:
         half = round(50 * (whole.high - whole.low), 2)
         large["error_x"] = {"type": "data", "array": [half], "color": colored, "thickness": 1.6, "width": 5}
-    texts = [hover(label(seed.trial_id), f"seed {seed.seed}", f"{percent(seed.accuracy)}%") for seed in group.seeds]
-    x = rounded([100 * seed.accuracy for seed in group.seeds])
+    values = [seed.test(score) for seed in group.seeds]
+    texts = [
+        hover(label(seed.trial_id), f"seed {seed.seed}", f"{percent(value)}%")
+        for seed, value in zip(group.seeds, values, strict=True)
+    ]
+    x = rounded([100 * value for value in values])
     small = points(x, [y - 0.12] * len(x), texts, {"color": colored, "size": 5, "opacity": 0.55})
     return [small, large]
 
@@ -162,7 +168,7 @@ def _against(found: Findings, size: Size, title: str) -> Plot | None:
     data: list[Trace] = []
     for arm, group in found.best.items():
         known = [value for seed in group.seeds if (value := getattr(seed, size)) == value and value > 0]
-        whole, at = interval(group, "accuracy"), found.run.arms.index(arm)
+        whole, at = interval(group, found.run.score), found.run.arms.index(arm)
         if not known or whole is None:
             continue
         x = mean(known) / (1e6 if size == "parameters" else 1)
@@ -173,7 +179,7 @@ def _against(found: Findings, size: Size, title: str) -> Plot | None:
             [float(f"{x:.4g}")], [round(100 * whole.mean, 2)], [said], {"color": color(at), "size": 10, "symbol": symbol(at)}
         )
         data.append(trace)
-    shown = figure(data, title, "test accuracy, %", height=300, xaxis={"rangemode": "tozero"})
+    shown = figure(data, title, f"test {NAMES[found.run.score]}, %", height=300, xaxis={"rangemode": "tozero"})
     return Plot(name=f"size-{size.replace('_', '-')}", figure=shown, title=f"Against {title}") if data else None
 
 

@@ -14,7 +14,8 @@ from sweeps.report.formats import WORDS, counted, percent, short
 from sweeps.report.runs import Run, records
 from sweeps.report.search_effects import MIN_TRIALS, expected_best, importance, start_up_trials
 from sweeps.runner.results import Outcome
-from trainables.recipe import EPOCH, VAL_ACCURACY
+from sweeps.runner.score import NAMES
+from trainables.recipe import EPOCH, VAL_SCORES
 
 FEW = 12  # whole numbers in a range up to which each has its own place
 TOP = 0.25  # share of an arm's trials that parallel coordinates show in color
@@ -27,9 +28,9 @@ def isolation(run: Run) -> Block:
     if not plots:
         return Text("Score against parameters: no trial with a score has tuned anything yet.")
     caption = (
-        "Best val accuracy of each trial against one parameter, all others varying. Filled: completed; hollow: stopped early, "
-        "so that its score is not final; ringed: the arm's default. Look for a slope, and for the best lying at an end of a "
-        "range."
+        f"Best val {NAMES[run.score]} of each trial against one parameter, all others varying. Filled: completed; hollow: "
+        "stopped early, so that its score is not final; ringed: the arm's default. Look for a slope, and for the best lying at "
+        "an end of a range."
     )
     return Plots(plots, caption, "Score against each tuned parameter", legend(run.arms))
 
@@ -55,14 +56,13 @@ def schedulers(run: Run) -> Block:
     """Mean learning curve by scheduler, over completed trials of the search."""
     rows = run.rows("trial", outcome=Outcome.COMPLETED)
     found = rows["scheduler"].dropna().unique().tolist()
-    if len(found) < 2 or VAL_ACCURACY not in run.epochs:
+    metric = VAL_SCORES[run.score]
+    if len(found) < 2 or metric not in run.epochs:
         return Text("Curves by scheduler: fewer than two schedulers have completed trials.")
     data: list[Trace] = []
     for at, scheduler in enumerate(found):
         chosen = rows[rows["scheduler"] == scheduler]["trial_id"]
-        curves = run.epochs[run.epochs["trial_id"].isin(chosen)].pivot_table(
-            index=EPOCH, columns="trial_id", values=VAL_ACCURACY
-        )
+        curves = run.epochs[run.epochs["trial_id"].isin(chosen)].pivot_table(index=EPOCH, columns="trial_id", values=metric)
         mean, spread = 100 * curves.mean(axis=1), 100 * curves.std(axis=1).fillna(0)
         epochs = curves.index.tolist()
         around = [*rounded((mean + spread).tolist()), *rounded((mean - spread).tolist())[::-1]]
@@ -73,10 +73,11 @@ def schedulers(run: Run) -> Block:
             for e, m in zip(epochs, mean, strict=True)
         ]
         data.append(line(epochs, rounded(mean.tolist()), color(at), text=said))
-    shown = figure(data, "epoch", "val accuracy, %")
+    shown = figure(data, "epoch", f"val {NAMES[run.score]}, %")
     caption = (
-        "Mean val accuracy by epoch over the completed trials with each scheduler; the band is one standard deviation. Other "
-        "parameters differ too, and arms that fix their scheduler are in one curve only: a hint, no comparison."
+        f"Mean val {NAMES[run.score]} by epoch over the completed trials with each scheduler; the band is one standard "
+        "deviation. Other parameters differ too, and arms that fix their scheduler are in one curve only: a hint, not a "
+        "comparison."
     )
     return Plot(
         name="schedulers", figure=shown, caption=caption, title="Curves by scheduler", legend=legend([str(s) for s in found])
@@ -99,7 +100,7 @@ def more_trials(run: Run) -> Block:
             data.append({**trace, "mode": "lines+markers", "marker": {"size": 6, "symbol": symbol(at)}})
     if not data:
         return Text("Expected best score by number of trials: no arm has two completed trials that were drawn at random.")
-    shown = figure(data, "random trials", "expected best val accuracy, %", xaxis={"dtick": 1})
+    shown = figure(data, "random trials", f"expected best val {NAMES[run.score]}, %", xaxis={"dtick": 1})
     caption = (
         "What the best of so many trials would score on average, if all were drawn at random; only an arm's random first "
         "trials count. A curve that still climbs at its end asks for more trials; val scores of the best are lucky in any "
@@ -158,7 +159,7 @@ def _isolated(run: Run, name: str, plot: str) -> Plot | None:
     axis: dict[str, Any] = ticks(list(map(short, places))) if places else {"type": "log" if dims[0][1]["log"] else "linear"}
     if places is None and dims[0][1]["log"]:
         axis |= {"dtick": 1, "exponentformat": "e"}
-    shown = figure(data, "", "val accuracy, %", height=250, xaxis=axis)
+    shown = figure(data, "", f"val {NAMES[run.score]}, %", height=250, xaxis=axis)
     return Plot(name=plot, figure=shown, title=name)
 
 
@@ -205,7 +206,7 @@ def _parallel(run: Run, names: Sequence[str], arms: Sequence[str], plot: str) ->
             values = [
                 f"{label(name)} {label(short(row[name]))}" for name, at_y in zip(names, y, strict=False) if at_y is not None
             ]
-            said = hover(label(row["trial_id"]), *values, f"val accuracy {percent(row['score'])}%")
+            said = hover(label(row["trial_id"]), *values, f"val {NAMES[run.score]} {percent(row['score'])}%")
             strong = row["score"] >= good
             trace = line(
                 range(len(y)), [None if v is None else round(v, 3) for v in y], color(at) if strong else GREY, width=1.5

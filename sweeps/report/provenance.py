@@ -10,6 +10,7 @@ from sweeps.report.blocks import Facts
 from sweeps.report.findings import Findings
 from sweeps.report.results_csv import RESULTS
 from sweeps.report.runs import Run, whole_numbers
+from sweeps.report.suspects import SUSPECTS
 
 
 def provenance(found: Findings) -> Facts:
@@ -44,7 +45,7 @@ def _facts(found: Findings) -> Iterator[tuple[str, Sequence[str]]]:
     recipe = ", ".join(f"{name} {value}" for name, value in champion.recipe.items() if name != "seed") if champion else ""
     yield "Champion's recipe", [recipe, _trained_again(run)]
     folder = run.folder.absolute()
-    yield "Records", [f"{folder}: sweep.json, trials.jsonl (the journal), {RESULTS}, predictions/, champion/"]
+    yield "Records", [f"{folder}: sweep.json, trials.jsonl (the journal), {RESULTS}, {SUSPECTS}, predictions/, champion/"]
 
 
 def _trained_again(run: Run) -> str:

@@ -11,36 +11,14 @@ from typing import Any
 
 import pandas as pd
 
+from sweeps.report.columns import COLUMNS, COUNTS, OF_EPOCH, OF_TEST, TEXTS
 from sweeps.runner.listing import state_of
 from sweeps.runner.results import Outcome
 from sweeps.runner.resume import DESCRIPTION, JOURNAL
-from sweeps.runner.standing import UNREADABLE
-from trainables.recipe import EPOCH, INFERENCE_MS, PARAMETERS, SCORE, TEST_ACCURACY, TEST_LOSS, Recipe
-
-COLUMNS = {
-    "trial_id": "the name of the training run, unique in the sweep",
-    "role": "trial (of the search) or finalist (a recipe trained again over several seeds)",
-    "arm": "the arm it belongs to",
-    "number": "of the trial in its arm, or of the trial whose recipe is trained again; 0 is the arm's default recipe",
-    "group": "of finalists: the trial whose recipe is trained again",
-    "without": "of the champion's ablations, which are finalists too: the recipe field that is set to where it does nothing",
-    "outcome": "completed, pruned (stopped early), diverged, failed or interrupted; empty while it runs",
-    "reason": "why it diverged or failed",
-    "score": "best val/accuracy of the last stage, 0 to 1",
-    "best_epoch": "the epoch of the score",
-    "epochs_done": "epochs that were trained",
-    "wall_seconds": "from start to end",
-    "device_seconds": "wall time, multiplied by the share of a device it had",
-    "test_accuracy": "of finalists: on the test split, 0 to 1",
-    "test_loss": "of finalists: log loss on the test split, lower is better",
-    "parameters": "of finalists: numbers in the network",
-    "inference_ms": "of finalists: milliseconds an image",
-}
-"""Columns of `results.csv` before the recipe's fields, each with what it says."""
+from sweeps.runner.standing import UNREADABLE, score_of
+from trainables.recipe import EPOCH, SCORE, Recipe, Score, completed
 
 LARGEST = 2**53  # up to which whole numbers are exact; no quantity of a sweep comes near it
-COUNTS = ("number", "best_epoch", "epochs_done", "parameters")
-TEXTS = ("trial_id", "role", "arm", "group", "without", "outcome", "reason")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +57,11 @@ class Run:
     def name(self) -> str:
         """The sweep's."""
         return self.folder.name
+
+    @property
+    def score(self) -> Score:
+        """What decides which epoch, trial and recipe is best."""
+        return score_of(self.described)
 
     def part(self, *names: str) -> Mapping[str, Any]:
         """An object within the description; empty where it is not there."""
@@ -196,7 +179,7 @@ def _trials(events: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], 
         if event["event"] == "trial":
             row = _started(event)
             known = rows.setdefault(trial_id, row)
-            changed = any(known.get(name) != row[name] for name in event["recipe"] if name in row)
+            changed = any(known.get(name) != row[name] for name in completed(event["recipe"]) if name in row)
             if event["role"] == "finalist" and changed:  # as `sweeps.runner.resume.trials_of` has it
                 rows[trial_id] = row
                 epochs.pop(trial_id, None)
@@ -221,7 +204,7 @@ def _started(event: Mapping[str, Any]) -> dict[str, Any]:
     if event["role"] == "finalist":  # an ablation's is that of the recipe from which something was taken
         group = (group or str(event["trial_id"]).rpartition("/")[0]).removesuffix(f"/without-{without}")
     row = {"trial_id": event["trial_id"], "role": event["role"], "arm": event["arm"], "number": event["number"], "group": group}
-    recipe = {name: value for name, value in event["recipe"].items() if _plain(value) and name not in COLUMNS}
+    recipe = {name: value for name, value in completed(event["recipe"]).items() if _plain(value) and name not in COLUMNS}
     return {**row, "without": without, "outcome": "", "reason": "", **recipe}
 
 
@@ -236,10 +219,7 @@ def _ended(event: Mapping[str, Any]) -> dict[str, Any]:
         "outcome": event["outcome"],
         "reason": event["reason"] if isinstance(event.get("reason"), str) else "",
         **{name: number(event.get(name)) for name in ("score", "best_epoch", "wall_seconds", "device_seconds")},
-        "test_accuracy": number(test.get(TEST_ACCURACY)),
-        "test_loss": number(test.get(TEST_LOSS)),
-        "parameters": number(test.get(PARAMETERS)),
-        "inference_ms": number(test.get(INFERENCE_MS)),
+        **{column: number(test.get(name)) for column, name in OF_TEST.items()},
     }
 
 
@@ -248,6 +228,8 @@ def _complete(row: dict[str, Any], epochs: Sequence[Mapping[str, Any]]) -> None:
     row["epochs_done"] = epochs[-1][EPOCH] if epochs else 0
     if epochs and math.isnan(number(row.get("score"))):
         row["score"] = number(epochs[-1].get(SCORE))
+    best = next((epoch for epoch in epochs if epoch[EPOCH] == row.get("best_epoch")), {})
+    row |= {column: number(best.get(name)) for column, name in OF_EPOCH.items()}
     if row["outcome"] in ("", Outcome.INTERRUPTED.value) and row["role"] == "trial" and epochs:
         asked = number(row.get("epochs"))
         row["outcome"] = Outcome.COMPLETED.value if row["epochs_done"] >= asked else row["outcome"]

@@ -15,20 +15,23 @@ from sweeps.report.formats import MISSING, counted, fixed, p_value, percent, poi
 from sweeps.report.runs import number, records
 from sweeps.report.variance import Interval, components
 from sweeps.runner.results import Outcome
-from trainables.recipe import TEST_ACCURACY, TEST_LOSS, VAL_ACCURACY
+from sweeps.runner.score import NAMES, headed
+from trainables.recipe import TEST_LOSS, TEST_SCORES, VAL_SCORES, Score
 
+SHARES = (*TEST_SCORES.values(), *VAL_SCORES.values())
 OUTCOMES = (Outcome.COMPLETED, Outcome.PRUNED, Outcome.DIVERGED, Outcome.FAILED)
 
 
 def arms_table(found: Findings) -> Table:
     """A row an arm: its search, its best recipe over the seeds, and what that is on the test split."""
     shown = [outcome for outcome in (*OUTCOMES, Outcome.INTERRUPTED) if outcome in OUTCOMES or _any(found, outcome)]
-    finalists = any(group.seeds for group in found.groups)
+    finalists, score = any(group.seeds for group in found.groups), found.run.score
+    over_seeds = (headed("val", score), "luck", headed("test", score), "test log loss")
     columns = [
         _name("arm"),
         *(Column(str(outcome), "trials of the search") for outcome in shown),
-        *(Column(title, "search") for title in ("epochs", "tuned", "best val %")),
-        *(Column(title, "best recipe over the seeds") for title in ("val %", "luck", "test %", "test log loss") if finalists),
+        *(Column(title, "search") for title in ("epochs", "tuned", headed("best val", score))),
+        *(Column(title, "best recipe over the seeds") for title in over_seeds if finalists),
         Column("device-hours"),
     ]
     rows = [Row(_arm(found, arm, shown, finalists), strong=_wins(found, arm)) for arm in found.run.arms]
@@ -47,8 +50,9 @@ def contrasts_table(found: Findings) -> Table | None:
             Row((str(row["name"]), points(row["estimate"]), *(tests if found.tested else ())), strong=bool(row["significant"]))
         )
     caption = (
-        f"Test accuracy over {found.seeds} seeds; seeds and images are paired. Bold: p under 0.05 after Holm's adjustment for "
-        f"{counted(len(rows), 'test')}. Detectable: the smallest true difference that 4 of 5 such sweeps would have found."
+        f"Test {NAMES[found.run.score]} over {found.seeds} seeds; seeds and images are paired. Bold: p under 0.05 after Holm's "
+        f"adjustment for {counted(len(rows), 'test')}. Detectable: the smallest true difference that 4 of 5 such "
+        "sweeps would have found."
         if found.tested
         else "Under 3 seeds nothing is tested."
     )
@@ -70,7 +74,7 @@ def pairs_table(found: Findings) -> Table | None:
         rows.append(Row(cells, strong=bool(row["low"] > 0)))
     more = ("95% interval", "on these images", "better in", "superiority, %") if found.tested else ()
     caption = (
-        "Best recipes of two arms on the test split, in points. The first interval is for new seeds and new images, the second "
+        f"Best recipes of two arms on the test split, in points. The first interval is for {found.scope}, the second "
         "for new seeds on these images. Superiority: the chance that a run of the first arm beats one of the other with the "
         "same seed. Bold: the first interval excludes 0. These are no tests: of many pairs some exclude 0 by chance."
         if found.tested
@@ -86,12 +90,13 @@ def defaults_table(found: Findings) -> Table | None:
     for arm in found.run.arms:
         best, default = found.best.get(arm), found.default.get(arm)
         if best and default and best.name == default.name:
-            rows.append(Row((arm, _test(default), _test(best), "the default is the best")))
+            rows.append(Row((arm, _test(found, default), _test(found, best), "the default is the best")))
         elif best and default:
-            rows.append(Row((arm, _test(default), _test(best), _gap(best, default))))
+            rows.append(Row((arm, _test(found, default), _test(found, best), _gap(best, default, found.run.score))))
     if not rows:
         return None
-    columns = [_name("arm"), Column("default, test %"), Column("best, test %"), Column("best less default, points")]
+    titles = [headed(f"{which}, test", found.run.score) for which in ("default", "best")]
+    columns = [_name("arm"), *map(Column, (*titles, "best less default, points"))]
     caption = "What tuning brought: the default recipe against the best of the search, on the same seeds and images."
     return Table(columns=columns, rows=rows, caption=caption, title="Default against best")
 
@@ -100,50 +105,64 @@ def ablations_table(found: Findings) -> Table | None:
     """The champion less itself without one thing."""
     if not found.ablations or found.champion is None:
         return None
-    champion = found.champion
-    rows = [Row((f"without {g.without}", _test(g), _gap(champion, g), str(len(g.seeds)))) for g in found.ablations]
-    columns = [_name("champion"), *map(Column, ("test %", "champion less this, points", "seeds"))]
+    champion, score = found.champion, found.run.score
+    gaps = [(g, _gap(champion, g, score)) for g in found.ablations]
+    rows = [Row((f"without {g.without}", _test(found, g), gap, str(len(g.seeds)))) for g, gap in gaps]
+    columns = [_name("champion"), *map(Column, (headed("test", score), "champion less this, points", "seeds"))]
     caption = (
         f"{champion.name} trained again with one thing off, on the same seeds and images. Above 0: the thing helps. "
         "Effects need not add up."
     )
-    first = Row(("as it is", _test(champion), "", str(len(champion.seeds))))
+    first = Row(("as it is", _test(found, champion), "", str(len(champion.seeds))))
     return Table(columns=columns, rows=[first, *rows], caption=caption, title="What the champion owes to each trick")
 
 
 def losses_table(found: Findings) -> Table | None:
-    """Accuracy beside log loss, and which arm leads by each."""
-    known = {arm: group for arm, group in found.best.items() if group.test("accuracy") and group.test("loss")}
+    """Accuracy, balanced accuracy, macro F1 and log loss beside each other, and who leads by the score and by log loss."""
+    score = found.run.score
+    known = {arm: group for arm, group in found.best.items() if group.test(score) and group.test("loss")}
     if not known:
         return None
-    rows = [Row((arm, _test(group), _loss(group))) for arm, group in known.items()]
-    by_accuracy = max(known, key=lambda arm: mean(known[arm].test("accuracy")))
+    shown = [metric for metric in TEST_SCORES if any(group.test(metric) for group in known.values())]
+    rows = [
+        Row((arm, *(with_interval(interval(group, metric)) for metric in shown), _loss(group))) for arm, group in known.items()
+    ]
+    by_score = max(known, key=lambda arm: mean(known[arm].test(score)))
     by_loss = min(known, key=lambda arm: mean(known[arm].test("loss")))
     leads = (
-        f"{by_accuracy} leads by accuracy and by log loss."
-        if by_accuracy == by_loss
-        else f"They disagree: {by_accuracy} leads by accuracy, {by_loss} by log loss."
+        f"{by_score} leads by {NAMES[score]} and by log loss."
+        if by_score == by_loss
+        else f"They disagree: {by_score} leads by {NAMES[score]}, {by_loss} by log loss."
     )
-    columns = [_name("arm"), Column("test accuracy, % (higher is better)"), Column("test log loss (lower is better)")]
-    caption = f"{leads if len(known) > 1 else ''} Log loss also punishes what is said too surely.".strip()
-    return Table(columns=columns, rows=rows, caption=caption, title="Accuracy and log loss")
+    columns = [
+        _name("arm"),
+        *(Column(f"test {NAMES[metric]}, % (higher is better)") for metric in shown),
+        Column("test log loss (lower is better)"),
+    ]
+    said = [leads] if len(known) > 1 else []
+    said.append("Log loss also punishes what is said too surely.")
+    if found.tested and "macro_f1" in shown:
+        said.append("Intervals of macro F1, which is no mean over images, are for new seeds on these images.")
+    return Table(columns=columns, rows=rows, caption=" ".join(said), title="Accuracy and log loss")
 
 
 def components_table(found: Findings) -> Table | None:
     """Standard deviations of a test score, by where they come from."""
-    rows = []
+    score, rows = found.run.score, []
+    if score == "macro_f1":  # which has no images' values
+        return None
     for arm, group in found.best.items():
-        images = group.images("accuracy")
+        images = group.images(score)
         if len(images) >= 2 and min(len(array) for array in images.values()) >= 2:
             parts = components(np.stack(list(images.values())))
             rows.append(Row((arm, *(fixed(100 * sd, 2) for sd in (parts.seed, parts.images, parts.residual)))))
     if not rows:
         return None
-    count = next(len(array) for group in found.best.values() for array in group.images("accuracy").values())
+    count = next(len(array) for group in found.best.values() for array in group.images(score).values())
     columns = [_name("arm"), *map(Column, ("another seed", "other test images", "both together"))]
     caption = (
-        f"Standard deviations, in points, of one run's accuracy on {count:,} test images. The training sample is fixed: how "
-        "much another one would move the scores is in none of these numbers, and in no interval on this page."
+        f"Standard deviations, in points, of one run's {NAMES[score]} on {count:,} test images. The training sample is "
+        "fixed: how much another one would move the scores is in none of these numbers, and in no interval on this page."
     )
     return Table(columns=columns, rows=rows, caption=caption, title="Where a score's spread comes from")
 
@@ -155,10 +174,10 @@ def published_table(found: Findings) -> Table | None:
     for entry in listed if isinstance(listed, list) else []:
         match entry:
             case {"arm": str() as arm, "value": float() | int() as value, "metric": str() as metric}:
-                ours = [_own(found.default.get(arm), metric), _own(found.best.get(arm), metric)]
+                ours = [_own(found, group, metric) for group in (found.default.get(arm), found.best.get(arm))]
                 source = entry.get("source")
                 text = source if isinstance(source, str) else ""
-                shown = percent(value) if metric in (TEST_ACCURACY, VAL_ACCURACY) else fixed(number(value), 3)
+                shown = percent(value) if metric in SHARES else fixed(number(value), 3)
                 rows.append(Row((arm, metric, shown, *ours, text)))
     if not rows:
         return None
@@ -189,7 +208,11 @@ def _arm(found: Findings, arm: str, shown: Sequence[Outcome], finalists: bool) -
         f"{int(search['epochs_done'].sum()):,}",
         str(len(run.tuned.get(arm, {}))),
         percent(number(scores.max())),
-        *((percent(group.score) if group else MISSING, _luck(found, group), _test(group), _loss(group)) if finalists else ()),
+        *(
+            (percent(group.score) if group else MISSING, _luck(found, group), _test(found, group), _loss(group))
+            if finalists
+            else ()
+        ),
         fixed(number(trained["device_seconds"].sum()) / 3600, 2),
     )
 
@@ -215,23 +238,25 @@ def _tuned_names(found: Findings) -> str:
     return f"Tuned in {'; in '.join(said)}." if found.run.arms else ""
 
 
-def _test(group: Group | None) -> str:
-    return with_interval(interval(group, "accuracy")) if group else MISSING
+def _test(found: Findings, group: Group | None) -> str:
+    return with_interval(interval(group, found.run.score)) if group else MISSING
 
 
 def _loss(group: Group | None) -> str:
     return with_interval(interval(group, "loss"), 3, 1) if group else MISSING
 
 
-def _gap(a: Group, b: Group) -> str:
-    row: Mapping[str, Any] | None = difference(a, b)
+def _gap(a: Group, b: Group, score: Score) -> str:
+    row: Mapping[str, Any] | None = difference(a, b, score)
     if row:
         return with_span(points(row["difference"]), span(row["low"], row["high"]))
-    return points(mean(a.test("accuracy")) - mean(b.test("accuracy")))
+    return points(mean(a.test(score)) - mean(b.test(score)))
 
 
-def _own(group: Group | None, metric: str) -> str:
+def _own(found: Findings, group: Group | None, metric: str) -> str:
+    """The mean of a published metric over a group's seeds; of those on val there is the one that decides."""
     if group is None:
         return MISSING
-    values = {VAL_ACCURACY: percent(group.score), TEST_ACCURACY: _test(group), TEST_LOSS: _loss(group)}
+    values = {name: with_interval(interval(group, score)) for score, name in TEST_SCORES.items()}
+    values |= {VAL_SCORES[found.run.score]: percent(group.score), TEST_LOSS: _loss(group)}
     return values.get(metric, MISSING)

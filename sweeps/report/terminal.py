@@ -9,6 +9,7 @@ from rich.text import Text
 from sweeps.report.answer import answer, equal_trials, recipe_line
 from sweeps.report.blocks import Table
 from sweeps.report.cautions import banner, cautions
+from sweeps.report.classes import weakest
 from sweeps.report.findings import Findings
 from sweeps.report.tables import ablations_table, arms_table
 
@@ -17,7 +18,7 @@ WIDE = ("epochs", "tuned", "luck", "test log loss")  # columns that a terminal h
 
 def show(console: Console, found: Findings) -> None:
     """Print what the first screen of the page says."""
-    for line in filter(None, [*banner(found.run), *answer(found), recipe_line(found)]):
+    for line in filter(None, [*banner(found.run), *answer(found), recipe_line(found), weakest(found)]):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(grid(arms_table(found)))
     if worth := ablations_table(found):

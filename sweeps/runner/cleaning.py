@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.runner.listing import CONTEXT, SweepState, all_sweeps, answer, claimed, flags, shown, size_of, terminal
-from sweeps.runner.options import Options, Refused
+from sweeps.runner.options import Options, Refused, cache_folder
 from sweeps.runner.standing import champion_of
 from trainables.recipe import unknown_name
 
@@ -55,18 +55,6 @@ class Choice:
 
     items: list[Item]
     notes: list[str]
-
-
-def cache_folder(storage: Path) -> Path:
-    """Where what can be made again is: `DVT_CACHE_DIR`, or in the storage.
-
-    Raises:
-        Refused: The variable names the home of a user that is none.
-    """
-    try:
-        return Path(os.environ.get("DVT_CACHE_DIR") or storage / "cache").expanduser().absolute()
-    except RuntimeError as error:
-        raise Refused([f"DVT_CACHE_DIR must be a folder, but is {os.environ['DVT_CACHE_DIR']!r} ({error})."]) from error
 
 
 def choose(storage: Path, words: Sequence[str], sweeps: Sequence[SweepState]) -> Choice:

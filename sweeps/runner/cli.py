@@ -1,4 +1,5 @@
-"""From a command line to an exit status: 0 done, 1 nothing completed, 2 refused before any work, 130 interrupted."""
+"""From a command line to an exit status: 0 done, 1 nothing completed or its output was lost, 2 refused before any work,
+130 interrupted."""
 
 from __future__ import annotations
 
@@ -17,12 +18,14 @@ from rich.console import Console
 
 from cluster.session import environment
 from sweeps.runner.options import Options, Refused, command, parse
+from sweeps.runner.output import printed
 from sweeps.runner.study import Sweep
 from trainables.quick_imports import quick_imports
 from trainables.recipe import unknown_name
 
 REFUSED, INTERRUPTED = 2, 130
 COMMANDS = {
+    "data": ("sweeps.runner.data_command", "how a data set is understood, and a page with its images"),
     "list": ("sweeps.runner.listing", "all sweeps, what is done and left"),
     "report": ("sweeps.report.__main__", "rebuild a sweep's report and results.csv"),
     "sync": ("sweeps.runner.sync", "give MLflow what it missed of a sweep"),
@@ -40,7 +43,8 @@ WIDE = 140  # columns where the output is no terminal
 
 def main(study: Sweep, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a study with the process's arguments, or those given, and exit."""
-    _leave(run(study, sys.argv[1:] if arguments is None else arguments))
+    given = sys.argv[1:] if arguments is None else arguments
+    _leave(printed(lambda: run(study, given)))
 
 
 def run(study: Sweep, arguments: Sequence[str]) -> int:
@@ -64,23 +68,27 @@ def run(study: Sweep, arguments: Sequence[str]) -> int:
 
 def dvt() -> NoReturn:
     """The `dvt` console command: `dvt run STUDY …` runs `sweeps/STUDY.py`, the others look after what sweeps leave."""
+    _leave(printed(lambda: _command(sys.argv[1:])))
+
+
+def _command(arguments: Sequence[str]) -> int:
     folder = Path(__file__).parents[1]
     studies = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
-    arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help"):
         lines = [f"  dvt {name:11} {what}" for name, (_, what) in COMMANDS.items()]
         click.echo("\n".join(["Usage:", "  dvt run STUDY   run a study; with --help its options", *lines]))
         click.echo(f"Studies: {', '.join(studies)}")
-        sys.exit(0)
+        return 0
     if arguments[0] in COMMANDS:
-        _leave(importlib.import_module(COMMANDS[arguments[0]][0]).main(arguments[1:]))
+        status: int = importlib.import_module(COMMANDS[arguments[0]][0]).main(arguments[1:])
+        return status
     if arguments[0] != "run":
         click.echo(f"error: {unknown_name(arguments[0], ['run', *COMMANDS], 'command of dvt')}", err=True)
-        sys.exit(REFUSED)
+        return REFUSED
     if len(arguments) < 2 or arguments[1] not in studies:
         given = arguments[1] if len(arguments) > 1 else ""
         click.echo(f"error: {unknown_name(given, studies, 'study')}", err=True)
-        sys.exit(REFUSED)
+        return REFUSED
     sys.argv = [str(folder / f"{arguments[1]}.py"), *arguments[2:]]
     runpy.run_path(sys.argv[0], run_name="__main__")
     raise AssertionError("a study file ends with main(SWEEP)")
@@ -123,5 +131,6 @@ def _run(study: Sweep, options: Options) -> int:
 def _leave(status: int) -> NoReturn:
     logging.shutdown()
     sys.stdout.flush()
-    sys.stderr.flush()
+    if sys.stderr is not None:  # it was closed before the start
+        sys.stderr.flush()
     os._exit(status)  # all is closed; the interpreter would go through millions of torch's and MLflow's objects: 3 s

@@ -21,7 +21,7 @@ from sweeps.runner.resume import DESCRIPTION, KEPT, code_digest, definition, ver
 
 def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
     """Plain values of everything that decides what the sweep does."""
-    options = {name: getattr(plan.options, name) for name in KEPT}
+    options = {name: getattr(plan.options, name) for name in KEPT} | {"score": plan.score}
     options["tracking_uri"] = without_password(options["tracking_uri"]) if options["tracking_uri"] else None
     return {
         "study": plan.study.name,
@@ -45,7 +45,14 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
             "source": plan.data,
             "digest": materials.data.digest,
             "caps": asdict(plan.caps),
+            "how": plan.options.how.as_dict(),
             "images": {split: sum(counts.values()) for split, counts in materials.data.counts.items()},
+            "counts": materials.data.counts,
+            "layout": materials.data.layout,
+            "origins": materials.data.origins,
+            "passed_over": materials.data.passed_over,
+            "notes": list(materials.data.notes),
+            "cautions": list(materials.data.cautions),
             "classes": list(materials.data.classes),
             "path": str(materials.data.path),
         },

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from sweeps.runner.plan import Plan
 from sweeps.runner.progress import duration
+from trainables.data.understood import said_of_data
 from trainables.device import count_gpus, describe, epoch_seconds
 from trainables.recipe import NEUTRAL
 
@@ -46,8 +47,8 @@ def dry_run(plan: Plan, console: Console) -> None:
         most = len(plan.finalist_seeds) * len(NEUTRAL)
         table.add_row("ablation", "0", str(most), str(most * plan.epochs), "nothing", *(("-",) if timed else ()))
         total_epochs += most * plan.epochs
-    for note in (*plan.notes, *summary.notes):
-        console.print(note, markup=False, highlight=False)
+    for line in (*plan.notes, *said_of_data(summary, every_class=plan.options.verbose)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     title = f"Dry run of {plan.study.name}: nothing is trained, nothing is written"
     console.print(title, markup=False, highlight=False, soft_wrap=True)
     console.print(table)

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable
 from functools import partial
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ from sweeps.runner.finalists import champion, mean_score
 from sweeps.runner.mlflow_store import one_line
 from sweeps.runner.results import Outcome, Results, TrialRecord, best
 from sweeps.runner.trials import Run
-from trainables.recipe import TEST_ACCURACY
+from trainables.recipe import TEST_SCORES
 
 DONE, NOTHING_COMPLETED, INTERRUPTED = 0, 1, 130
 STOPPED_WITHIN_S = 5.0  # that MLflow may take where a sweep is to stop; the rest waits in the journal
@@ -43,7 +44,7 @@ def finish(run: Run, results: Results, finals: Results, ended: Outcome) -> int:
         artifacts |= winner.keep(plan, run.materials, shipped)
     report = None if ended is Outcome.INTERRUPTED else _report(run, ended, say)
     if report:
-        artifacts |= {"report.html": report.page, "results.csv": report.results}
+        artifacts |= {"report.html": report.page, "results.csv": report.results, "suspects.csv": report.suspects}
     registered = winner.register(plan, run.materials, tracker, shipped, seeds, move_alias=whole) if shipped else None
     outcome = Outcome.FAILED if top is None and ended is Outcome.COMPLETED else ended
     tracker.finish_sweep(
@@ -105,5 +106,6 @@ def _metrics(results: Results, seeds: list[TrialRecord], shipped: TrialRecord | 
         return arms
     if not seeds:
         return arms | {"score": shipped.score or 0.0}
-    tested = sum(record.test[TEST_ACCURACY] for record in seeds) / len(seeds)
-    return arms | {"score": mean_score(seeds), TEST_ACCURACY: tested}
+    known = [name for name in TEST_SCORES.values() if all(name in record.test for record in seeds)]  # earlier versions had one
+    tested = {name: fmean(record.test[name] for record in seeds) for name in known}
+    return arms | {"score": mean_score(seeds)} | tested

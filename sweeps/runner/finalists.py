@@ -17,6 +17,7 @@ from sweeps.runner import winner
 from sweeps.runner.progress import Progress
 from sweeps.runner.results import Outcome, Results, TrialRecord, best, default, rank, trial_name
 from sweeps.runner.resume import PastTrial
+from sweeps.runner.score import NAMES
 from sweeps.runner.search import replay
 from sweeps.runner.trials import Run, run_trials, trial_config
 from trainables import recipe as names
@@ -52,7 +53,7 @@ def finalists(run: Run, searched: Results) -> tuple[Outcome, Results]:
     Returns:
         `completed` where all have ended, `interrupted` or `failed`; and what came of all finalists.
     """
-    finals = Results(dict.fromkeys(searched.arms, 0))
+    finals = Results(dict.fromkeys(searched.arms, 0), searched.score)
     ended = _train(run, chosen(run.plan.arms, searched), finals)
     if ended is Outcome.COMPLETED and run.plan.options.ablate and (top := champion(finals)):
         groups = ablations(top[0])
@@ -106,7 +107,7 @@ def champion(finals: Results) -> list[TrialRecord]:
 
 
 def mean_score(records: Sequence[TrialRecord]) -> float:
-    """Mean validation accuracy of a group's seeds."""
+    """Mean score of a group's seeds."""
     return fmean(record.score or 0.0 for record in records)
 
 
@@ -156,7 +157,7 @@ def _run(run: Run, finals: Results, left: Mapping[str, Group], config: Callable[
             None,
             hopeless=hopeless,
             peers=lambda record: [other for other in finals.ended(record.arm) if other.group == record.group],
-            log=partial(_log, progress) if run.plan.study.log_epochs else lambda record, epoch: None,
+            log=partial(_log, progress, finals.score) if run.plan.study.log_epochs else lambda record, epoch: None,
         )
 
 
@@ -183,11 +184,11 @@ def _views(recipe: Recipe) -> tuple[Any, ...]:
     return recipe.backbone, recipe.weights, recipe.stem, recipe.augmentation, alone
 
 
-def _log(progress: Progress, record: TrialRecord, epoch: Mapping[str, Any]) -> None:
+def _log(progress: Progress, score: names.Score, record: TrialRecord, epoch: Mapping[str, Any]) -> None:
     progress.say(
         f"{record.trial_id}  Epoch {epoch[names.EPOCH]:>{len(str(record.recipe.epochs))}}/{record.recipe.epochs}  "
         f"train loss {epoch[names.TRAIN_LOSS]:.4f} accuracy {epoch[names.TRAIN_ACCURACY]:.4f}  "
-        f"val loss {epoch[names.VAL_LOSS]:.4f} accuracy {epoch[names.VAL_ACCURACY]:.4f}"
+        f"val loss {epoch[names.VAL_LOSS]:.4f} {NAMES[score]} {epoch[names.VAL_SCORES[score]]:.4f}"
     )
 
 

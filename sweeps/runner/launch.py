@@ -28,6 +28,7 @@ from sweeps.runner.room import Room
 from sweeps.runner.search import replay, search
 from sweeps.runner.trials import Run
 from trainables.compute import Compute, gpu_precision
+from trainables.data.understood import said_of_data
 
 PRELOADED_AT_MOST = 8
 """Workers that import torch ahead of time. Ray starts one a CPU, and each takes 0.4 GB."""
@@ -70,8 +71,8 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
             preload = "trainables.preload" if cpus <= PRELOADED_AT_MOST else ""
             _enter(stack, plan, cpus=cpus, gpus=plan.slots.whole_gpus, preload=preload)
         uri = uri or _prepare_store(plan)
-        for note in materials.data.notes:
-            say(note)
+        for line in said_of_data(materials.data, every_class=plan.options.verbose):
+            say(line)
         say(_headline(plan, materials))
         for line in changed:
             say(f"Changed since it began: {line}.")
@@ -97,7 +98,7 @@ def _run(
     described: Mapping[str, Any],
     asked: set[str],
 ) -> int:
-    results = Results({arm.name: plan.trials_per_arm if arm.tuned else 0 for arm in plan.arms})
+    results = Results({arm.name: plan.trials_per_arm if arm.tuned else 0 for arm in plan.arms}, plan.score)
     searched = past.of("trial") if past else ()
     replay(results, searched)
     journal = Journal(plan.folder / JOURNAL)
@@ -105,7 +106,8 @@ def _run(
     tracker.start_sweep(
         study=plan.study.name,
         sweep_name=plan.name,
-        tags={"sweep.preset": plan.preset_name, "sweep.device": plan.slots.device, "sweep.command": description.command()},
+        tags={"sweep.preset": plan.preset_name, "sweep.device": plan.slots.device, "sweep.command": description.command()}
+        | {"sweep.score": plan.score},
         params={"arms": ", ".join(results.arms), "trials_per_arm": plan.trials_per_arm, "seed": plan.options.seed}
         | {"data": plan.data, "weights": plan.weights, "slots": plan.slots.describe()},
         dataset=tracking.TrackedData(

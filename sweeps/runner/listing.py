@@ -21,8 +21,9 @@ from rich.text import Text
 from sweeps.runner.cli import INTERRUPTED, REFUSED, WIDE
 from sweeps.runner.options import Options, Refused, command
 from sweeps.runner.resume import LOCK
+from sweeps.runner.score import SHORT
 from sweeps.runner.standing import UNREADABLE, described, journalled
-from trainables.recipe import unknown_name
+from trainables.recipe import Score, unknown_name
 
 State: TypeAlias = Literal["running", "finished", "failed", "interrupted", "damaged"]
 
@@ -44,6 +45,7 @@ class SweepState:
         started: When it was first started.
         champion: Name of the trial or finalist that was kept as the champion.
         score: The champion's, or the best one so far.
+        metric: What the score is.
         undelivered: Events that MLflow has not got.
         size: Bytes on the disk.
         reason: Why it is damaged.
@@ -61,6 +63,7 @@ class SweepState:
     started: datetime | None = None
     champion: str = ""
     score: float | None = None
+    metric: Score = "accuracy"
     undelivered: int = 0
     size: int = 0
     reason: str = ""
@@ -229,13 +232,21 @@ def _table(sweeps: Sequence[SweepState]) -> Table:
             sweep.state,
             str(sweep.done) if known else "-",
             str(sweep.left) if known else "-",
-            "-" if sweep.score is None else f"{100 * sweep.score:.1f}",
+            _best(sweep),
             shown(sweep.champion) or "-",
             f"{sweep.started.astimezone():%Y-%m-%d %H:%M}" if sweep.started else "-",
             decimal(sweep.size),
         )
         table.add_row(*map(Text, cells))
     return table
+
+
+def _best(sweep: SweepState) -> str:
+    """`81.4`, or `81.4 (balanced)` where the score is not accuracy."""
+    if sweep.score is None:
+        return "-"
+    by = "" if sweep.metric == "accuracy" else f" ({SHORT[sweep.metric]})"
+    return f"{100 * sweep.score:.1f}{by}"
 
 
 def shown(name: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import re
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,16 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from sweeps.runner import flag_values as values
 from sweeps.runner.mlflow_store import without_password
+from sweeps.runner.score import SCORES
 from sweeps.runner.study import PRESETS
+from trainables.data.reading import LAYOUTS, ReadOptions
 from trainables.recipe import unknown_name
 
 MOST_TRIALS = 10_000
-SWEEP_FLAGS = ("name", "arms", "data", "weights", "preset", "seed", "dry_run")
+READING_FLAGS = ("layout", "columns", "group", "keep_copies")
+SWEEP_FLAGS = ("name", "arms", "data", *READING_FLAGS, "weights", "preset", "score", "seed", "dry_run")
 """What a sweep keeps from its first command on."""
 
 T = TypeVar("T")
@@ -51,8 +54,13 @@ class Options:
     trials: int | None = None
     arms: str | None = None
     data: str | None = None
+    layout: str = "auto"
+    columns: tuple[str, str] | None = None
+    group: str | None = None
+    keep_copies: bool = False
     weights: str | None = None
     preset: str | None = None
+    score: str | None = None
     name: str | None = None
     storage: Path = Path("mlruns")
     tracking_uri: str | None = None
@@ -66,115 +74,59 @@ class Options:
     dry_run: bool = False
     verbose: bool = False
 
-
-def _whole(low: int, high: int | None = None) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        rule = f"a whole number from {low} to {high}" if high else f"a whole number, {low} or more"
-        if not re.fullmatch(r"[+-]?\d{1,18}", value, re.ASCII):
-            raise ValueError(rule)
-        if int(value) < low or (high is not None and int(value) > high):
-            raise ValueError(rule)
-        return int(value)
-
-    return parse
-
-
-def _share(value: str) -> float:
-    share = float(value) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", value, re.ASCII | re.IGNORECASE) else math.nan
-    if not 0 < share <= 1:
-        raise ValueError("over 0 and at most 1, since a trial trains on one GPU or a share of one")
-    if share < 0.01:
-        raise ValueError("at least 0.01")
-    return share
-
-
-def _duration(value: str) -> float:
-    rule = "a time such as 90s, 45m, 2h or 1h30m"
-    match = re.fullmatch(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", value, re.ASCII)
-    seconds = sum(int(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True)) if match else 0
-    if seconds == 0:
-        raise ValueError(rule)
-    return float(seconds)
-
-
-def _name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", value):
-        raise ValueError("at most 80 letters, digits, '.', '_' and '-', beginning with a letter or a digit")
-    return value
-
-
-def _preset(value: str) -> str:
-    if value not in PRESETS:
-        raise ValueError(f"one of {', '.join(PRESETS)}")
-    return value
-
-
-def _text(value: str) -> str:
-    if value.startswith("-"):
-        raise ValueError("followed by its value, which does not begin with '-' (a path may begin with './-')")
-    if any("\ud800" <= character <= "\udfff" for character in value):  # bytes that are no UTF-8
-        raise ValueError("text in UTF-8")
-    if not value.strip() or value.splitlines() != [value] or any(ord(character) < 32 for character in value):
-        raise ValueError("a value without line breaks, not an empty one")
-    return value
-
-
-def _path(value: str) -> str:
-    try:
-        Path(_text(value)).expanduser()
-    except RuntimeError as error:
-        raise ValueError("a path of a user who has a home, where it begins with '~'") from error
-    return value
-
-
-def _folder(value: str) -> Path:
-    return Path(_path(value)).expanduser().absolute()
-
-
-class _Checked(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic from click 8.4
-    """Collects what is wrong instead of stopping at the first problem."""
-
-    def __init__(self, parse: Callable[[str], Any], metavar: str) -> None:
-        self.name = metavar
-        self._parse = parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._parse(value)
-        except ValueError as rule:
-            assert ctx is not None
-            assert param is not None
-            ctx.obj.append(f"{param.opts[0]} must be {rule}, but got {without_password(value)!r}.")
-            return None
+    @property
+    def how(self) -> ReadOptions:
+        """How the data are to be read."""
+        return ReadOptions(layout=self.layout, columns=self.columns, group=self.group, keep_copies=self.keep_copies)
 
 
 _FLAGS: dict[str, tuple[Callable[[str], Any], str, str]] = {
-    "--gpus": (_whole(0, 100_000), "N", "GPUs that this sweep may use; default: all there are; 0 trains on the CPU."),
-    "--gpus-per-trial": (_share, "F", "Share of a GPU that a trial gets; default 1; 0.25 packs four trials on each."),
-    "--trials": (_whole(1, MOST_TRIALS), "N", "Trials per arm; default: the preset's."),
-    "--arms": (_text, "PATTERN", "Only the arms that match, such as 'resnet18/*'; several with commas."),
-    "--data": (_path, "NAME|PATH", "digits, cifar10, an .npz, a folder of class folders, or a Kaggle folder."),
-    "--weights": (_path, "NAME|PATH", "imagenet, none, digits-source (the demo's), a file, a folder of <backbone>.pt."),
-    "--preset": (_preset, "|".join(PRESETS), "demo: minutes on a CPU, no download; laptop: 96 px; full: 224 px (default)."),
-    "--name": (_name, "NAME", "Name of the sweep; default: study, time and a suffix."),
-    "--storage": (_folder, "DIR", "Where everything is kept; default: mlruns."),
-    "--tracking-uri": (_text, "URI", "MLflow's store; default: mlflow.db in the storage."),
-    "--address": (_text, "auto|local|HOST:PORT", "Ray to run on; default: local, one for this sweep alone."),
-    "--seed": (_whole(0, 2**31 - 1), "N", "Of splits, heads, orders, views and sampler; default 0."),
-    "--resume": (_name, "NAME", "Go on with a sweep that was interrupted; a higher --trials extends it."),
-    "--stuck-after": (_duration, "TIME", "Restart a trial that has not reported for so long; default 30m."),
-    "--time-limit": (_duration, "TIME", "Start no trial after so long, such as 2h; finish with what is there."),
+    "--gpus": (
+        values.whole(0, 100_000),
+        "N",
+        "GPUs that this sweep may use; default: all there are; 0 trains on the CPU.",
+    ),
+    "--gpus-per-trial": (
+        values.share,
+        "F",
+        "Share of a GPU that a trial gets; default 1; 0.25 packs four trials on each.",
+    ),
+    "--trials": (values.whole(1, MOST_TRIALS), "N", "Trials per arm; default: the preset's."),
+    "--arms": (values.text, "PATTERN", "Only the arms that match, such as 'resnet18/*'; several with commas."),
+    "--data": (values.path, "NAME|PATH", "digits, cifar10, an .npz, a folder of class folders, or a Kaggle folder."),
+    "--layout": (values.layout, "|".join(LAYOUTS), "What the folders of --data mean; default: auto, which says or asks."),
+    "--columns": (values.columns, "IMAGE,LABEL", "Columns of the table in --data; default: by their names."),
+    "--group": (values.group, "REGEX|COLUMN", "Images that must not be parted by a split: one patient, one video."),
+    "--weights": (
+        values.path,
+        "NAME|PATH",
+        "imagenet, none, digits-source (the demo's), a file, a folder of <backbone>.pt.",
+    ),
+    "--preset": (
+        values.preset,
+        "|".join(PRESETS),
+        "demo: minutes on a CPU, no download; laptop: 96 px; full: 224 px (default).",
+    ),
+    "--score": (values.score, "|".join(SCORES), "What decides which model is best; default: the study's, mostly auto."),
+    "--name": (values.name, "NAME", "Name of the sweep; default: study, time and a suffix."),
+    "--storage": (values.folder, "DIR", "Where everything is kept; default: mlruns."),
+    "--tracking-uri": (values.text, "URI", "MLflow's store; default: mlflow.db in the storage."),
+    "--address": (values.text, "auto|local|HOST:PORT", "Ray to run on; default: local, one for this sweep alone."),
+    "--seed": (values.whole(0, 2**31 - 1), "N", "Of splits, heads, orders, views and sampler; default 0."),
+    "--resume": (values.name, "NAME", "Go on with a sweep that was interrupted; a higher --trials extends it."),
+    "--stuck-after": (values.duration, "TIME", "Restart a trial that has not reported for so long; default 30m."),
+    "--time-limit": (values.duration, "TIME", "Start no trial after so long, such as 2h; finish with what is there."),
 }
 
 
 def command(name: str, help_text: str) -> click.Command:
     """The click command of a study; parse with `parse`."""
     params: list[click.Parameter] = [
-        click.Option([flag], type=_Checked(parse, metavar), metavar=metavar, help=text)
+        click.Option([flag], type=values.Checked(parse, metavar), metavar=metavar, help=text)
         for flag, (parse, metavar, text) in _FLAGS.items()
     ]
+    copies = "Leave copies of validation and test images in the training images."
+    params.append(click.Option(["--keep-copies"], is_flag=True, help=copies))
     accept = "With --resume: go on although study, data or code have changed."
     params.append(click.Option(["--accept-changes"], is_flag=True, help=accept))
     ablate = "In the end, train the champion without each of its tricks: what each one is worth."
@@ -210,9 +162,30 @@ def parse(study: click.Command, arguments: Sequence[str]) -> Options:
             amiss.append(problem)
         else:
             break
-    if amiss or problems:
+    if amiss or problems or (problems := _unread(named)):
         raise Refused([*amiss, *problems])
     return Options(**given)
+
+
+def _unread(named: Collection[str]) -> list[str]:
+    """A line where flags say how to read data, and no data are given; of flags without other faults."""
+    reading = [f"--{name.replace('_', '-')}" for name in READING_FLAGS if name in named]
+    if not reading or "data" in named or "resume" in named:
+        return []
+    says = "say" if len(reading) > 1 else "says"
+    return [f"{' and '.join(reading)} {says} how to read --data, which is not given: add --data PATH, or leave it out."]
+
+
+def cache_folder(storage: Path) -> Path:
+    """Where what can be made again is: `DVT_CACHE_DIR`, or in the storage.
+
+    Raises:
+        Refused: The variable names the home of a user that is none.
+    """
+    try:
+        return Path(os.environ.get("DVT_CACHE_DIR") or storage / "cache").expanduser().absolute()
+    except RuntimeError as error:
+        raise Refused([f"DVT_CACHE_DIR must be a folder, but is {os.environ['DVT_CACHE_DIR']!r} ({error})."]) from error
 
 
 def check_working_folder() -> None:

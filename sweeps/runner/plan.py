@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import tempfile
@@ -16,8 +15,9 @@ from typing import Any, TypedDict
 from cluster.resources import Slots, cluster_slots, cpu_slots, gpu_slots
 from cluster.session import Nodes, local_cpus
 from search_spaces.space import Arm, Value
-from sweeps.runner.options import Options, Refused, collect
+from sweeps.runner.options import Options, Refused, cache_folder, collect
 from sweeps.runner.pretrained import check_weights, locate, pretrained_of
+from sweeps.runner.score import decide
 from sweeps.runner.speed import CACHE_SHARE, REPORT_EVERY, cache_share, choose_compute, not_shared, report_every
 from sweeps.runner.study import Preset, Sweep
 from trainables.compute import Compute
@@ -25,6 +25,7 @@ from trainables.data import dataset
 from trainables.data.dataset import Caps, Dataset, Summary
 from trainables.device import count_gpus
 from trainables.randomness import named_seed
+from trainables.recipe import Score
 from trainables.weights import digest
 
 LEAST_FREE = 20 * 2**20
@@ -38,6 +39,7 @@ class Origin(TypedDict):
     digest: str
     image_size: int
     caps: dict[str, Any]
+    how: dict[str, Any]
     seed: int
 
 
@@ -57,6 +59,7 @@ class Plan:
     summary: Summary  # what the data would give
     weights: str
     caps: Caps
+    score: Score  # what decides which epoch, trial and recipe is best
     name: str
     storage: Path
     cache: Path
@@ -88,6 +91,7 @@ class Plan:
             "digest": data.digest,
             "image_size": self.image_size,
             "caps": asdict(self.caps),
+            "how": self.options.how.as_dict(),
             "seed": self.options.seed,
         }
 
@@ -117,7 +121,7 @@ def make_plan(study: Sweep, options: Options) -> Plan:
     slots, notes = collect(problems, lambda: local_slots(options)) or (cpu_slots(1), ())
     trials_per_arm = options.trials or preset.trials_per_arm or study.trials_per_arm
     collect(problems, lambda: _check_storage(storage, None if options.resume else options.name))
-    collect(problems, lambda: check_weights(options.weights, arms))
+    weights_notes = collect(problems, lambda: check_weights(options.weights, arms)) or ()
     number = study.finalist_seeds if preset.finalist_seeds is None else min(preset.finalist_seeds, study.finalist_seeds)
     seeds = finalist_seeds(options.seed, number)
     if options.ablate and not seeds:
@@ -130,14 +134,16 @@ def make_plan(study: Sweep, options: Options) -> Plan:
         collect(problems, partial(_check_tracking, options.tracking_uri))
     data = options.data or preset.data
     caps = Caps(train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class)
-    cache = collect(problems, lambda: _cache(storage)) or storage
+    cache = collect(problems, lambda: cache_folder(storage)) or storage
     share = collect(problems, cache_share) or CACHE_SHARE
     every = collect(problems, report_every)
     if not data:
         problems.append(f"--data must name {study.own_data}: {study.name} has no images of its own to fall back on.")
-    summary = collect(problems, lambda: dataset.inspect(data, caps=caps, seed=options.seed, cache=cache)) if data else None
+    look = partial(dataset.inspect, data, caps=caps, seed=options.seed, cache=cache, how=options.how)
+    summary = collect(problems, look) if data else None
     if problems or summary is None:
         raise Refused(list(dict.fromkeys(problems)))
+    decision = decide(options.score, study.score, summary.counts["val"], resumed=options.resume is not None)
     return Plan(
         study=study,
         options=options,
@@ -151,13 +157,14 @@ def make_plan(study: Sweep, options: Options) -> Plan:
         summary=summary,
         weights=", ".join(dict.fromkeys(chosen for chosen, _ in pretrained_of(arms))),
         caps=caps,
+        score=decision.score,
         name=name,
         storage=storage,
         cache=cache,
         cache_share=share,
         report_every=REPORT_EVERY if every is None else every,
         slots=slots,
-        notes=(*notes, *not_shared(arms)),
+        notes=(*notes, *weights_notes, *not_shared(arms), decision.line),
     )
 
 
@@ -179,7 +186,12 @@ def gather(
     data = collect(
         problems,
         lambda: dataset.prepare(
-            plan.data, image_size=plan.image_size, caps=plan.caps, seed=plan.options.seed, cache=plan.cache
+            plan.data,
+            image_size=plan.image_size,
+            caps=plan.caps,
+            seed=plan.options.seed,
+            cache=plan.cache,
+            how=plan.options.how,
         ),
     )
     found: dict[tuple[str, str], Path | None] = {}
@@ -277,10 +289,6 @@ def _check_storage(storage: Path, name: str | None) -> None:
         raise ValueError(f"--storage must be a folder that can be written to, but {parent} cannot ({reason}).") from error
     if free < LEAST_FREE:
         raise ValueError(f"--storage must have {LEAST_FREE >> 20} MiB of free space, but {parent} has {free >> 20}: make room.")
-
-
-def _cache(storage: Path) -> Path:
-    return Path(os.environ.get("DVT_CACHE_DIR") or storage / "cache").expanduser().absolute()
 
 
 def _check_tracking(uri: str) -> None:

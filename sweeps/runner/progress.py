@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.runner.results import Outcome, Results, TrialRecord, best
+from sweeps.runner.score import NAMES, headed
 
 PLAIN_EVERY_S = 30.0
 
@@ -78,12 +79,13 @@ class Progress:
     def line(self) -> str:
         """The state in one line."""
         done, running = len(self._results.ended()), self._running()
-        top = best(self._results.records())
+        top, score = best(self._results.records()), self._results.score
+        by = "" if score == "accuracy" else f" {NAMES[score]}"
         parts = [
             f"[{duration(time.monotonic() - self._started)}]",
             f"{done}/{self._results.total} {self._what} done,",
             f"{len(running)} running,",
-            f"best {percent(top.score)}% ({top.arm})," if top else "none completed yet,",
+            f"best {percent(top.score)}%{by} ({top.arm})," if top else "none completed yet,",
             f"ETA {self._eta()}",
         ]
         return " ".join(parts)
@@ -96,17 +98,17 @@ class Progress:
 
     def _view(self) -> RenderableType:
         arms = Table(box=None, padding=(0, 2, 0, 0))
-        for name in ("arm", self._what, "best %"):
+        for name in ("arm", self._what, headed("best", self._results.score)):
             arms.add_column(name, justify="left" if name == "arm" else "right")
         for arm in (arm for arm, planned in self._results.planned.items() if planned):
             top = best(self._results.records(arm))
             done = f"{len(self._results.ended(arm))}/{self._results.planned[arm]}"
             arms.add_row(arm, done, percent(top.score if top else None))
         trials = Table(box=None, padding=(0, 2, 0, 0))
-        for name in ("running", "epoch", "val %"):
+        for name in ("running", "epoch", headed("val", self._results.score)):
             trials.add_column(name, justify="left" if name == "running" else "right")
         for record in (running := self._running()):
-            trials.add_row(record.trial_id, f"{record.epoch}/{record.recipe.epochs}", percent(record.val_accuracy))
+            trials.add_row(record.trial_id, f"{record.epoch}/{record.recipe.epochs}", percent(record.val))
         head = (
             f"{self._name}   {duration(time.monotonic() - self._started)}   "
             f"{len(running)}/{self._room.count} slots in use   ETA {self._eta()}"

@@ -13,13 +13,13 @@ from typing import Any
 from search_spaces.space import Arm
 from sweeps.runner.journal import JournalError, read
 from sweeps.runner.mlflow_store import is_masked
-from sweeps.runner.options import Options, Refused
+from sweeps.runner.options import READING_FLAGS, Options, Refused
 from sweeps.runner.results import Outcome
-from trainables.recipe import EPOCH, unknown_name
+from trainables.recipe import EPOCH, completed, unknown_name
 
 DESCRIPTION, JOURNAL, LOCK = "sweep.json", "trials.jsonl", "driver.lock"
 LIBRARIES = ("torch", "torchvision", "ray", "optuna", "mlflow")
-KEPT = ("arms", "data", "weights", "preset", "seed", "tracking_uri")
+KEPT = ("arms", "data", *READING_FLAGS, "weights", "preset", "score", "seed", "tracking_uri")
 """Options that a sweep keeps from its first command on."""
 
 
@@ -106,6 +106,7 @@ def trials_of(events: Iterable[Mapping[str, Any]]) -> tuple[PastTrial, ...]:
             case "trial":
                 fields = {name: event[name] for name in ("trial_id", "arm", "number", "sample", "recipe")}
                 fields |= {name: event[name] for name in ("role", "group", "without") if name in event}
+                fields["recipe"] = completed(event["recipe"])
                 trial = PastTrial(**fields)
                 known = found.setdefault(event["trial_id"], trial)
                 if trial.role == "finalist" and known.recipe != trial.recipe:  # the study has changed, and that was accepted
@@ -125,7 +126,7 @@ def restored(options: Options, earlier: Past) -> Options:
     Raises:
         Refused: Fewer trials than the sweep has, or a tracking URI whose password is not stored.
     """
-    kept = dict(earlier.description["options"])
+    kept = {"score": "accuracy", **earlier.description["options"]}  # which decided in sweeps that name none
     trials, problems = int(earlier.description["trials_per_arm"]), []
     if options.trials is not None and options.trials < trials:
         problems.append(f"--trials must be at least the {trials} that the sweep has, but got {options.trials}: leave it out.")
@@ -135,6 +136,8 @@ def restored(options: Options, earlier: Past) -> Options:
         raise Refused(problems)
     if options.tracking_uri is not None:
         kept["tracking_uri"] = options.tracking_uri
+    if kept.get("columns"):  # a list in the file
+        kept["columns"] = tuple(kept["columns"])
     ablate = options.ablate or earlier.description.get("ablate", False)
     return replace(options, **kept, trials=max(trials, options.trials or 0), ablate=ablate, name=earlier.folder.name)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sweeps.runner.journal import events_from
 from sweeps.runner.resume import DESCRIPTION, JOURNAL
+from trainables.recipe import VAL_SCORES, Score, completed
 
 OFFSET = "mlflow.offset"  # how far MLflow has the journal
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -23,8 +24,15 @@ def described(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{DESCRIPTION} is no sweep's")
     searched = sum(bool(found["definition"][arm]["tuned"]) for arm in arms) if "definition" in found else len(arms)
     started = started if started.tzinfo else started.replace(tzinfo=UTC)
-    about = {"study": found["study"], "submitted": str(found.get("submitted") or "")}
+    about = {"study": found["study"], "submitted": str(found.get("submitted") or ""), "metric": score_of(found)}
     return about | {"arms": arms, "trials_per_arm": trials, "started": started, "searched": searched}
+
+
+def score_of(described: Mapping[str, Any]) -> Score:
+    """What decides in a sweep; accuracy, as in earlier versions, where its description names nothing else."""
+    options = described.get("options")
+    named = options.get("score") if isinstance(options, Mapping) else None
+    return next((score for score in VAL_SCORES if score == named), "accuracy")
 
 
 def journalled(folder: Path, searched: int, trials: int) -> dict[str, Any]:
@@ -53,7 +61,7 @@ def journalled(folder: Path, searched: int, trials: int) -> dict[str, Any]:
                 partial = event.get("tags", {}).get("sweep.partial") == "true"
                 last = "interrupted" if partial and event["outcome"] == "completed" else event["outcome"]
             case "trial":
-                name, recipe = str(event.get("trial_id")), event.get("recipe")
+                name, recipe = str(event.get("trial_id")), completed(event.get("recipe") or {})
                 if recipes.setdefault(name, recipe) != recipe and event.get("role") == "finalist":  # it is trained anew
                     ends.pop(name, None)
                     recipes[name] = recipe

@@ -177,4 +177,5 @@ def trial_config(run: Run, done: Mapping[str, PastTrial], trial_id: str, arm: st
             "views": True,
         },
         "report_every": plan.report_every,
+        "score": plan.score,
     }

@@ -20,6 +20,8 @@ from trainables.recipe import EPOCH, MICRO_BATCH, SCORE, TEST, Recipe
 
 REPORTED = (
     names.VAL_ACCURACY,
+    names.VAL_BALANCED_ACCURACY,
+    names.VAL_MACRO_F1,
     names.VAL_LOSS,
     names.TRAIN_ACCURACY,
     names.TRAIN_LOSS,

@@ -11,11 +11,12 @@ from statistics import mean
 
 from sweeps.runner.plan import Materials, Plan
 from sweeps.runner.results import Outcome, TrialRecord, best
+from sweeps.runner.score import NAMES
 from sweeps.runner.standing import champion_of
 from sweeps.runner.tracking import Tracker
 from trainables import checkpoint
 from trainables.checkpoint import BEST
-from trainables.recipe import TEST_ACCURACY
+from trainables.recipe import TEST_SCORES, Score
 
 REGISTERED_WITHIN_S = 60.0
 
@@ -42,6 +43,7 @@ def keep(plan: Plan, materials: Materials, record: TrialRecord) -> dict[str, Pat
         "command": f"python -m trainables {shlex.quote(str(folder / 'recipe.json'))}",
         "trial": record.trial_id,
         "score": record.score,
+        "metric": plan.score,
         "recipe": record.recipe.as_dict(),
         "data": plan.origin(materials.data) | {"stored_side": _stored_side(materials)},
         "weights_file": str(weights) if weights else None,
@@ -103,10 +105,12 @@ def register(
     Returns:
         Waits for MLflow, and gives a line for the user.
     """
-    weights, score = plan.folder / "champion" / BEST, f"{100 * (record.score or 0):.1f}% on val"
+    weights = plan.folder / "champion" / BEST
+    score = f"{_shown(plan.score, record.score or 0.0)} on val"
     if seeds:
-        val, test = mean(r.score or 0.0 for r in seeds), mean(r.test[TEST_ACCURACY] for r in seeds)
-        score = f"best of {len(seeds)} seeds with {100 * val:.1f}% on val and {100 * test:.1f}% on test in the mean"
+        val = _shown(plan.score, mean(r.score or 0.0 for r in seeds))
+        test = 100 * mean(r.test[TEST_SCORES[plan.score]] for r in seeds)
+        score = f"best of {len(seeds)} seeds with {val} on val and {test:.1f}% on test in the mean"
     if not weights.is_file():
         recipe = weights.with_name("recipe.json")
         return lambda: f"{record.trial_id}, {score}: its checkpoint is gone, train it again by {recipe}."
@@ -128,6 +132,11 @@ def register(
         return f"{which} {where}"
 
     return wait
+
+
+def _shown(score: Score, value: float) -> str:
+    """`81.4%`, or `a balanced accuracy of 81.4%`."""
+    return f"{100 * value:.1f}%" if score == "accuracy" else f"a {NAMES[score]} of {100 * value:.1f}%"
 
 
 def _stored_side(materials: Materials) -> int:

@@ -65,7 +65,8 @@ def test_each_epoch_of_a_trial_stands_in_mlflow_once_with_all_metrics(demo: Ran)
     for trial in runs(demo, "trial"):
         outcome = trial.data.tags["sweep.outcome"]
         assert (outcome, trial.info.status) in {("completed", "FINISHED"), ("pruned", "FINISHED"), ("diverged", "FAILED")}
-        for metric in (names.VAL_ACCURACY, names.VAL_LOSS, names.TRAIN_ACCURACY, names.TRAIN_LOSS, names.LR, names.STAGE):
+        of_val = (*names.VAL_SCORES.values(), names.VAL_LOSS)
+        for metric in (*of_val, names.TRAIN_ACCURACY, names.TRAIN_LOSS, names.LR, names.STAGE):
             query = "select step from metrics where run_uuid = ? and key = ? order by step"
             steps = [step for (step,) in database.execute(query, (trial.info.run_id, metric))]
             assert steps == list(range(1, len(steps) + 1)), (trial.info.run_name, metric)
@@ -123,11 +124,15 @@ def test_the_champion_is_the_finalist_with_the_best_mean_on_val_and_ships_its_be
     assert champion["score"] == pytest.approx(seeds.score.max())
     (sweep,) = runs(demo, "sweep")
     assert sweep.data.metrics[names.TEST_ACCURACY] == pytest.approx(seeds.test_accuracy.mean())
+    assert sweep.data.metrics[names.TEST_BALANCED_ACCURACY] == pytest.approx(seeds.test_balanced_accuracy.mean())
+    assert sweep.data.metrics[names.TEST_MACRO_F1] == pytest.approx(seeds.test_macro_f1.mean())
     assert sweep.data.tags["sweep.champion"] == champion["trial"]
+    assert sweep.data.tags["sweep.score"] == champion["metric"] == "accuracy"
+    assert "Score: accuracy, since val has 30 images per class.\n" in demo.out
     page = (demo.cwd / "mlruns/sweeps/first/report.html").read_text()
     assert f"{100 * seeds.test_accuracy.mean():.1f}% of the test images are right" in page
     kept = {item.path for item in client(demo).list_artifacts(sweep.info.run_id)}
-    assert {"report.html", "results.csv", "sweep.json", "champion"} <= kept
+    assert {"report.html", "results.csv", "suspects.csv", "sweep.json", "champion"} <= kept
     artifacts = {item.path for item in client(demo).list_artifacts(runs(demo, "sweep")[0].info.run_id, "champion")}
     assert artifacts == {"champion/best.pt", "champion/recipe.json"}
 

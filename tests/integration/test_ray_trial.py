@@ -31,6 +31,7 @@ DATA = {
     "source": "gone",
     "image_size": 32,
     "caps": {"train": 1, "val": 1, "test": 1},
+    "how": {},
     "seed": 0,
     "cache": "gone",
 }
@@ -62,6 +63,7 @@ def config(data: Path, tmp_path: Path) -> Any:
         "compute": {"precision": "fp32", "convolutions": {}},
         "shared": {"folder": str(tmp_path / "prefix"), **SHARED},
         "report_every": 0.0,
+        "score": "accuracy",
     }
 
 

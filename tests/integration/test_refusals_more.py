@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from sweeps.depth_vs_tricks import SWEEP
 from sweeps.runner import cli
@@ -182,22 +183,23 @@ def test_flags_that_contradict_each_other_are_all_named(refused: Refused, tmp_pa
 
 
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
-    (tmp_path / "photos" / "cat").mkdir(parents=True)
-    (tmp_path / "photos" / "a\nb").mkdir()
+    for name in ("cat", "a\nb"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / name / "1.png")
     (tmp_path / "evil.pt").write_bytes(b"no weights")
     lines = refused_process(
         tmp_path,
         *("--storage", "/proc/runs", "--tracking-uri", "file:///x", "--gpus", "99", "--weights", "evil.pt"),
         *("--data", "photos", "--arms", "resnet18/*", "--preset", "laptop"),
-        lines=6,
+        lines=5,
     )
     for said in (
         "--storage must",
         "--tracking-uri must",
         "--gpus must",
         "evil.pt cannot be read",
-        "'cat' has 0",
-        r"'a\nb' has 0",
+        "'cat' has 1",
+        r"'a\nb' has 1",
     ):
         assert said in lines
 

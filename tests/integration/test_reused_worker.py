@@ -88,6 +88,7 @@ def sweep(folder: Path) -> list[dict[str, Any]]:
                 "compute": Compute().as_dict(),
                 "shared": shared,
                 "report_every": 10.0,
+                "score": "accuracy",
             }
 
         def on_trial_complete(self, *args: Any, **kwargs: Any) -> None:

@@ -14,7 +14,9 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 NAMES = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES}
 STUDIES = [path for path in sorted((ROOT / "sweeps").glob("*.py")) if path.stem != "__init__"]
 
-TRACKING = {f"sweeps.runner.{name}" for name in ("mlflow_store", "mlflow_experiment", "mlflow_runs", "champion")}
+TRACKING = {
+    f"sweeps.runner.{name}" for name in ("mlflow_store", "mlflow_experiment", "mlflow_model", "mlflow_runs", "champion")
+}
 
 SERVED = ("sweeps.predict.model", "cluster.mlflow_gate")
 
@@ -35,14 +37,18 @@ HOMES: dict[str, Rule] = {  # the longest name that fits an import decides
     "rich": lambda name: name.startswith("sweeps."),
     "pandas": lambda name: name.startswith("sweeps.report"),
     "numpy": lambda name: (
-        name.startswith(("trainables.", "sweeps.report", "sweeps.predict.")) or name == "sweeps.runner.champion"
+        name.startswith(("trainables.", "sweeps.report", "sweeps.predict."))
+        or name in ("sweeps.runner.champion", "sweeps.runner.mlflow_model")
     ),
     "PIL": lambda name: name.startswith("trainables."),
     "sklearn": lambda name: name.startswith("trainables.data."),
     "filelock": lambda name: name.startswith(("trainables.", "sweeps.runner.")),
     "alembic": lambda name: name in TRACKING,  # MLflow's
     "sqlalchemy": lambda name: name in TRACKING or name == "cluster.database",  # MLflow's
-    "scipy": lambda name: name.startswith("sweeps.report"),
+    "scipy": lambda name: name.startswith("sweeps.report") or name == "trainables.data.copies",
+    "threadpoolctl": lambda name: name == "trainables.data.prints",
+    "pillow_heif": lambda name: name == "trainables.data.decode",
+    "safetensors": lambda name: name == "trainables.weights_file",
     "plotly": lambda name: name.startswith("sweeps.report"),
     "jinja2": lambda name: name.startswith("sweeps.report"),
 }

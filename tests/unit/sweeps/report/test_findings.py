@@ -55,7 +55,7 @@ def test_a_difference_is_paired_over_the_seeds_of_both(tmp_path: Path) -> None:
     lost = ("resnet18/plain/000/s0",)
     found = find(read_run(make(tmp_path, trials=5, images=80, arms=("resnet18/plain", "resnet18/tricks"), lost=lost)))
     a, b = found.best["resnet18/tricks"], found.default["resnet18/plain"]
-    row = difference(a, b)
+    row = difference(a, b, "accuracy")
     assert row is not None
     expected = np.mean([s.right.mean() for s in a.seeds[1:]]) - np.mean([s.right.mean() for s in b.seeds])
     assert row["difference"] == pytest.approx(expected)

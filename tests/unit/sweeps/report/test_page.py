@@ -81,7 +81,8 @@ def test_the_page_is_small_enough_to_send(html: str) -> None:
 
 def test_sections_come_in_order_and_have_captions(html: str) -> None:
     titles = re.findall(r"<h2>(.*?)</h2>", html)
-    assert titles == ["Effects", "Finalists", "What the champion gets wrong", "The search", "What it cost", "How it was made"]
+    mistakes = ["What the champion gets wrong", "Suspected wrong labels"]
+    assert titles == ["Keep in mind", "Effects", "Finalists", *mistakes, "The search", "What it cost", "How it was made"]
     assert html.count("<figcaption>") >= 5
 
 
@@ -130,4 +131,5 @@ def test_a_driver_that_ends_its_sweep_writes_a_report_without_a_banner(tmp_path:
     assert 'class="banner"' in write(folder, "interrupted").page.read_text()
     report = write(folder, "completed")
     assert 'class="banner"' not in report.page.read_text()
-    assert [path.name for path in (report.results, report.page)] == ["results.csv", "report.html"]
+    written = [path.name for path in (report.results, report.suspects, report.page)]
+    assert written == ["results.csv", "suspects.csv", "report.html"]

@@ -34,7 +34,7 @@ def test_it_writes_both_files_and_prints_answer_table_and_path(storage: Path, ca
     assert "completed" in out
     assert "Equal trials: 5 in each arm." in out
     folder = storage / "sweeps" / "one"
-    assert out.splitlines()[-2:] == [f"{folder}/results.csv", f"{folder}/report.html"]
+    assert out.splitlines()[-3:] == [f"{folder}/{name}" for name in ("suspects.csv", "results.csv", "report.html")]
     assert (folder / "report.html").is_file()
 
 

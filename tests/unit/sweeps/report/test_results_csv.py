@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from benchmarks.synthetic_sweep import make
+from sweeps.report.columns import COLUMNS
 from sweeps.report.finalists import mean
 from sweeps.report.findings import find
 from sweeps.report.results_csv import replaced, write_results
-from sweeps.report.runs import COLUMNS, read_run
+from sweeps.report.runs import read_run
 from trainables.recipe import Recipe
 
 PAGE = (Path(__file__).parents[4] / "docs" / "results.md").read_text()

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from sweeps.report.runs import COLUMNS, read_run
+from sweeps.report.columns import COLUMNS
+from sweeps.report.runs import read_run
 from trainables.recipe import EPOCH, SCORE, Recipe
 
 ARM = "resnet18/plain"

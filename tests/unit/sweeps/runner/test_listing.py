@@ -178,6 +178,24 @@ def test_the_champion_or_else_the_best_score_is_shown(tmp_path: Path) -> None:
     assert (state_of(folder).score, state_of(folder).champion) == (0.51, "resnet18/tricks/001")
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "50.0 "),
+        ({"score": "accuracy"}, "50.0 "),
+        ({"score": "balanced_accuracy"}, "50.0 (balanced)"),
+        ({"score": "macro_f1"}, "50.0 (F1)"),
+        ({"score": ["odd"]}, "50.0 "),
+    ],
+)
+def test_a_best_that_is_not_accuracy_says_what_it_is(
+    options: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep(tmp_path, events=ALL, options=options)
+    assert main(["--storage", str(tmp_path)]) == 0
+    assert said in capsys.readouterr().out
+
+
 def test_events_that_mlflow_lacks_are_counted(tmp_path: Path) -> None:
     folder = sweep(tmp_path, events=ALL)
     deliver(folder, but=3)

@@ -12,9 +12,9 @@ from sweeps.runner.options import Options, Refused, command, parse
 STUDY = command("study", "A question?")
 
 FLAGS = {  # frozen: a hyperparameter is a field of the recipe and a line in a search space, never a flag
-    "--gpus", "--gpus-per-trial", "--trials", "--arms", "--data", "--weights", "--preset", "--name", "--storage",
-    "--tracking-uri", "--address", "--seed", "--time-limit", "--stuck-after", "--resume", "--accept-changes",
-    "--ablate", "--dry-run", "-v",
+    "--gpus", "--gpus-per-trial", "--trials", "--arms", "--data", "--weights", "--preset", "--score", "--name",
+    "--storage", "--tracking-uri", "--address", "--seed", "--time-limit", "--stuck-after", "--resume", "--accept-changes",
+    "--ablate", "--dry-run", "-v", "--layout", "--columns", "--group", "--keep-copies",
     "--verbose",
 }  # fmt: skip
 
@@ -28,8 +28,12 @@ BAD = {
     "--arms": TEXT,
     "--weights": TEXT,
     "--preset": ("", "tiny", "Demo", "demo\n", "demo,full"),
+    "--score": ("", "acc", "Accuracy", "balanced accuracy", "auto\n", "loss"),
     "--name": ("", ".", "..", "-a", "a/b", "a b", "a\n", "a" * 81, "../x", "ä", "_a"),
     "--data": (*TEXT, "~no-such-user-here/x"),
+    "--layout": ("", "flat", "Classes", "auto\n"),
+    "--columns": (*TEXT, "image", "image,", ",label", "a,b,c", "a,a"),
+    "--group": (*TEXT, "(patient", "[", "*"),
     "--storage": (*TEXT, "~no-such-user-here/x"),
     "--tracking-uri": TEXT,
     "--address": TEXT,
@@ -43,6 +47,13 @@ RULES = {
     "--gpus-per-trial": ("over 0 and at most 1, since a trial trains on one GPU or a share of one", "at least 0.01"),
     "--trials": "a whole number from 1 to 10000",
     "--preset": "one of demo, laptop, full",
+    "--columns": (
+        "a value without line breaks, not an empty one",
+        "the names of two columns of the table, such as image,label",
+    ),
+    "--group": ("a value without line breaks, not an empty one", "a column of the table or a regular expression"),
+    "--layout": "one of auto, classes, leaves, splits, class-first, table",
+    "--score": "one of auto, accuracy, balanced_accuracy, macro_f1",
     "--name": "at most 80 letters, digits",
     "--seed": "a whole number from 0 to 2147483647",
     "--resume": "at most 80 letters, digits",
@@ -130,12 +141,12 @@ def test_good_values_become_options() -> None:
     given = (
         *("--gpus", "4", "--gpus-per-trial", "2.5e-1", "--trials=12", "--arms", "resnet18/*,*/plain", "--data", "my data.npz"),
         *("--weights", "none", "--preset", "laptop", "--name", "a.b-C_9", "--storage", "/tmp/x", "--tracking-uri", "http://h"),
-        *("--address", "auto", "--seed", "7", "--time-limit", "1h30m", "--dry-run", "-v"),
+        *("--address", "auto", "--seed", "7", "--time-limit", "1h30m", "--score", "macro_f1", "--dry-run", "-v"),
     )
     assert parse(STUDY, given) == Options(
         **{"gpus": 4, "gpus_per_trial": 0.25, "trials": 12, "arms": "resnet18/*,*/plain", "data": "my data.npz"},
         **{"weights": "none", "preset": "laptop", "name": "a.b-C_9", "storage": Path("/tmp/x"), "tracking_uri": "http://h"},
-        **{"address": "auto", "seed": 7, "time_limit": 5400.0, "dry_run": True, "verbose": True},
+        **{"address": "auto", "seed": 7, "time_limit": 5400.0, "score": "macro_f1", "dry_run": True, "verbose": True},
     )
 
 
@@ -175,7 +186,15 @@ def test_flags_are_checked_before_heavy_imports(module: str) -> None:
 
 
 def test_what_a_sweep_keeps_cannot_be_given_again_when_it_is_resumed() -> None:
-    flags = {"--data": "digits", "--weights": "none", "--preset": "laptop", "--arms": "a", "--seed": "0", "--name": "x"}
+    flags = {
+        "--data": "digits",
+        "--weights": "none",
+        "--preset": "laptop",
+        "--score": "auto",
+        "--arms": "a",
+        "--seed": "0",
+        "--name": "x",
+    }
     problems = _problems("--resume", "night", "--dry-run", *(word for pair in flags.items() for word in pair))
     assert {problem.split()[0] for problem in problems} == {*flags, "--dry-run"}
     assert parse(STUDY, ["--resume", "night", "--gpus", "2", "--trials", "9", "--accept-changes"]).resume == "night"

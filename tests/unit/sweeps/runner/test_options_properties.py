@@ -20,7 +20,7 @@ from sweeps.runner.options import MOST_TRIALS, Options, Refused, command, parse
 from sweeps.runner.study import PRESETS
 
 STUDY = command("study", "A question?")
-SWITCHES = ("--dry-run", "--accept-changes", "--ablate", "-v", "--verbose")
+SWITCHES = ("--keep-copies", "--dry-run", "--accept-changes", "--ablate", "-v", "--verbose")
 WITH_VALUE = [param.opts[0] for param in STUDY.params if param.opts[0] not in SWITCHES]
 FLAGS = [*WITH_VALUE, *SWITCHES]
 HELP = ("-h", "--help")

@@ -11,7 +11,7 @@ from cluster.resources import Slots
 from sweeps.runner import progress as module
 from sweeps.runner.progress import Progress, duration
 from sweeps.runner.results import Outcome, Results, trial_name
-from trainables.recipe import EPOCH, SCORE, VAL_ACCURACY, Recipe
+from trainables.recipe import EPOCH, SCORE, VAL_ACCURACY, VAL_BALANCED_ACCURACY, Recipe
 
 ARMS = ("resnet18/plain", "resnet18/tricks")
 SLOTS = Slots(count=2, cpus=1, gpus=0.0, device="cpu")
@@ -103,6 +103,15 @@ def test_after_the_first_trial_their_mean_tells_the_time(results: Results, clock
     clock.now += 30
     # 30 s are left of one, and three wait: 30 + 180 in 2 slots.
     assert shown.line() == "[2m30s] 2/6 trials done, 1 running, best 81.4% (resnet18/plain), ETA 1m45s"
+
+
+def test_where_the_score_is_not_accuracy_the_line_names_it(clock: Clock) -> None:
+    results = Results({ARMS[0]: 2}, "balanced_accuracy")
+    trial = _start(results, clock, ARMS[0], 0)
+    results.report(trial, {EPOCH: 5, SCORE: 0.612, VAL_ACCURACY: 0.9, VAL_BALANCED_ACCURACY: 0.6})
+    assert results[trial].val == 0.6
+    _end(results, clock, trial, Outcome.COMPLETED)
+    assert "best 61.2% balanced accuracy (resnet18/plain)," in _progress(results).line()
 
 
 def test_the_last_trial_takes_its_own_time_however_many_slots_there_are(clock: Clock) -> None:

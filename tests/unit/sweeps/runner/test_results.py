@@ -51,7 +51,7 @@ def test_default_is_trial_0_if_it_completed() -> None:
 
 def test_the_best_epoch_is_the_one_of_the_score() -> None:
     record = _train(Recipe(), [0.5, 0.7, 0.6, 0.7])
-    assert (record.score, record.best_epoch, record.epoch, record.val_accuracy) == (0.7, 2, 4, 0.7)
+    assert (record.score, record.best_epoch, record.epoch, record.val) == (0.7, 2, 4, 0.7)
 
 
 def test_a_high_score_of_stage_1_is_forgotten_when_stage_2_begins() -> None:

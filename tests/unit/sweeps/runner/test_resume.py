@@ -141,6 +141,22 @@ def test_the_first_commands_options_are_kept_and_trials_may_only_be_raised(tmp_p
         restored(Options(resume="night", trials=3), earlier)
 
 
+def test_the_score_that_decided_is_kept_and_was_accuracy_before_there_was_another(tmp_path: Path) -> None:
+    sweep(tmp_path / "old", [TRIAL])
+    sweep(tmp_path / "new", [TRIAL], options=described()["options"] | {"score": "balanced_accuracy"})
+    kept = [restored(Options(resume="night"), past(tmp_path / name, "night", "depth_vs_tricks")) for name in ("old", "new")]
+    assert [options.score for options in kept] == ["accuracy", "balanced_accuracy"]
+
+
+def test_a_recipe_of_a_version_without_class_weights_is_the_same_recipe_without_them() -> None:
+    """A finalist that such a version trained is not trained again."""
+    finalist = TRIAL | {"role": "finalist", "trial_id": "a/000/s0"}
+    now = finalist | {"recipe": {**TRIAL["recipe"], "class_weights": "none"}}
+    (trial,) = trials_of([finalist, epochs(1, trial_id="a/000/s0"), now, end("completed", "a/000/s0")])
+    assert [epoch["epoch"] for epoch in trial.epochs] == [1]
+    assert trial.recipe == now["recipe"]
+
+
 def test_a_password_is_asked_for_again(tmp_path: Path) -> None:
     options = described()["options"] | {"tracking_uri": "http://me:***@host"}
     sweep(tmp_path, [TRIAL], options=options)

@@ -20,6 +20,12 @@ def test_three_parts_in_floating_point_sum_to_0() -> None:
     Contrast(name="depth", weights={"a": 1.0, "b": -0.1, "c": -0.7, "d": -0.2})
 
 
+def test_a_study_fixes_its_score_by_a_known_name() -> None:
+    assert Sweep(name="s", question="?", space=SPACE, trials_per_arm=1, score="macro_f1").score == "macro_f1"
+    with pytest.raises(ValueError, match="'balanced' is no score"):
+        Sweep(name="s", question="?", space=SPACE, trials_per_arm=1, score="balanced")  # type: ignore[arg-type]
+
+
 def test_contrasts_and_published_numbers_name_arms_of_the_study_and_all_are_told_at_once() -> None:
     contrast = Contrast(name="tricks", weights={"*/trick": 1.0, "*/plain": -1.0})
     published = Published(arm="resnet81/plain", value=81.0, source="an article")

@@ -24,7 +24,9 @@ RECIPE = Recipe(weights="none", image_size=32)
 @pytest.fixture
 def plan(tmp_path: Path) -> Any:
     slots = SimpleNamespace(device="cpu", cpus=1)
-    return SimpleNamespace(folder=tmp_path, cache=tmp_path / "cache", slots=slots, origin=lambda data: {"digest": "d"})
+    return SimpleNamespace(
+        folder=tmp_path, cache=tmp_path / "cache", slots=slots, score="macro_f1", origin=lambda data: {"digest": "d"}
+    )
 
 
 @pytest.fixture
@@ -95,8 +97,30 @@ def test_the_weights_of_another_champion_are_never_shipped_under_this_ones_name(
     train(plan, old)
     assert set(winner.keep(plan, materials, old)) == {"champion/recipe.json", "champion/best.pt"}
     assert set(winner.keep(plan, materials, new)) == {"champion/recipe.json"}, "its checkpoint is gone"
-    assert json.loads((plan.folder / "champion/recipe.json").read_text())["trial"] == "a/002"
+    kept = json.loads((plan.folder / "champion/recipe.json").read_text())
+    assert (kept["trial"], kept["score"], kept["metric"]) == ("a/002", 0.7, "macro_f1")
     assert not (plan.folder / "champion" / BEST).exists()
+
+
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [
+        ("accuracy", "best of 2 seeds with 80.0% on val and 70.0% on test in the mean"),
+        ("balanced_accuracy", "best of 2 seeds with a balanced accuracy of 80.0% on val and 60.0% on test in the mean"),
+    ],
+)
+def test_the_registered_model_says_which_metric_chose_it(plan: Any, materials: Any, score: str, said: str) -> None:
+    plan.score, plan.name, plan.study = score, "night", SimpleNamespace(name="study")
+    materials.data.name, materials.data.classes = "photos", ("x", "y")
+    (plan.folder / "champion").mkdir()
+    (plan.folder / "champion" / BEST).touch()
+    seeds = [record(f"a/000/s{at}", 0.75 + 0.1 * at) for at in (1, 0)]
+    for seed in seeds:
+        seed.test = {"test/accuracy": 0.7, "test/balanced_accuracy": 0.6}
+    told: dict[str, Any] = {}
+    tracker: Any = SimpleNamespace(register_champion=lambda **words: told.update(words))
+    winner.register(plan, materials, tracker, seeds[0], seeds, move_alias=True)
+    assert told["description"] == f"a/000/s1 of sweep night: {said}."
 
 
 def test_a_champion_that_is_kept_again_keeps_its_weights_though_its_checkpoint_is_gone(plan: Any, materials: Any) -> None:
