@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from trainables.data.class_names import alike
+from trainables.data.listing import below
 from trainables.data.table_choice import tables_in
 from trainables.data.table_files import match
 from trainables.data.tables import Table, read_table
@@ -15,7 +16,7 @@ from trainables.data.tree import Folder
 def labelled_by_table(folder: Folder, classes: Collection[str]) -> tuple[Mapping[str, Sequence[Path]], str] | None:
     """The images of a folder by class, and the table's name; None where no table has labels that all are known classes."""
     images = list(folder.all_images())
-    files = [image.relative_to(folder.path).as_posix() for image in images]
+    files = [below(image, folder.path) for image in images]
     for name in tables_in([path.name for path in folder.others]):
         for columns in (None, ("1", "2")):  # without a header, the first two
             table = read_table(folder.path / name, columns=columns, files=files)

@@ -77,15 +77,17 @@ def _without_leaks(
     listing: Listing, choice: Choice, pool: Pool, caps: Caps, seed: int, how: ReadOptions
 ) -> tuple[Choice, Found]:
     """The choice once copies are known. Images that come in for those that went are decoded too, until none is new."""
+    pool.add(np.concatenate([choice.rows[split] for split in SPLITS]))
     while True:
-        new = pool.add(np.concatenate([choice.rows[split] for split in SPLITS]))
         found = Found.of(pool.rows, copies(pool.prints), listing)
-        if not new or how.keep_copies or not found.any():
+        if how.keep_copies or not found.any():
             return choice, found
         if problems := same_set(found, listing):
             raise DataError(problems)
         together = found.groups_of_all(sum(map(len, listing.labels.values())), listing.groups)
         choice = choose(listing, caps=caps, seed=seed, groups=together)
+        if not pool.add(np.concatenate([choice.rows[split] for split in SPLITS])):
+            return choice, found
 
 
 def _side(sides: Rows, choice: Choice, image_size: int) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from trainables.data.class_names import twins, unified
 from trainables.data.decode import Files, cautions
 from trainables.data.layouts import Layout
-from trainables.data.listing import SPLITS, Listing, Pixels, Rows, Source, SplitName, plain_name
+from trainables.data.listing import SPLITS, Listing, Pixels, Rows, Source, SplitName, below, plain_name
 from trainables.data.problems import DataError, once_per_cause, shortened
 from trainables.data.reading import ReadOptions
 from trainables.data.table_layout import read_tree
@@ -63,7 +63,7 @@ def _source(root: Path, layout: Layout, passed: PassedOver, how: ReadOptions) ->
         looked = () if problems else cautions(paths)
         return replace(listing, problems=problems, cautions=tuple(looked)), files
 
-    stats = [(path.relative_to(root).as_posix(), *stamp[2:]) for path, stamp in zip(paths, stamps, strict=True)]
+    stats = [(below(path, root), *stamp[2:]) for path, stamp in zip(paths, stamps, strict=True)]
     number = [] if groups is None else groups.tolist()
     return Source(
         name=plain_name(root.resolve().name),
@@ -90,10 +90,10 @@ def _groups(root: Path, paths: Sequence[Path], layout: Layout, pattern: str | No
     names: list[str] = []
     missing: list[str] = []
     for path in paths:
-        below = path.relative_to(root).as_posix()
-        match = expression.search(below)
+        name = below(path, root)
+        match = expression.search(name)
         if match is None:
-            missing.append(below)
+            missing.append(name)
         else:
             names.append(match[1] if expression.groups and match[1] is not None else match[0])
     if missing:
@@ -155,4 +155,4 @@ def _pass_over_others(tree: Folder, passed: PassedOver, used: Sequence[Path]) ->
     for path in tree.all_others():
         if path in used:
             continue
-        passed.add(ending_of(path), path.relative_to(tree.path).as_posix())
+        passed.add(ending_of(path), below(path, tree.path))

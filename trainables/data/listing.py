@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -87,3 +88,11 @@ class Source:
 def plain_name(name: str) -> str:
     """A name without the characters that MLflow refuses in a model's name ("/", ":" and others)."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "data"
+
+
+def below(path: Path, root: Path) -> str:
+    """A path as its owner knows it: below the folder that he gave, or whole where it is elsewhere.
+
+    By text, because `Path.relative_to` takes ten times as long, and there may be a million files.
+    """
+    return path.as_posix().removeprefix(f"{root.as_posix().rstrip('/')}/")

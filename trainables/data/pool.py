@@ -28,6 +28,7 @@ class Pool:
         self.pixels = pixels
         self.side = side
         self.rows: Rows = np.zeros(0, np.int64)
+        self._order: Rows = np.zeros(0, np.int64)
         self._brightness: Floats = np.zeros((0, 3), np.float32)
         self._progress = progress
         self._prints: list[Prints] = []
@@ -60,6 +61,7 @@ class Pool:
             raise DataError(shortened(once_per_cause(problems), "files are damaged images"))
         self._file.flush()
         self.rows = np.concatenate([self.rows, new])
+        self._order = np.argsort(self.rows)
         self._brightness = np.concatenate(brightness)
         return len(new) > 0
 
@@ -80,6 +82,5 @@ class Pool:
 
     def _places(self, rows: Rows) -> Rows:
         """Where some rows are in the file."""
-        order = np.argsort(self.rows)
-        places: Rows = order[np.searchsorted(self.rows, rows, sorter=order)]
+        places: Rows = self._order[np.searchsorted(self.rows, rows, sorter=self._order)]
         return places

@@ -11,7 +11,7 @@ from pathlib import Path
 from trainables.data.class_names import alike
 from trainables.data.layouts import Layout, read_layout
 from trainables.data.levels import set_folder
-from trainables.data.listing import SPLITS, SplitName
+from trainables.data.listing import SPLITS, SplitName, below
 from trainables.data.problems import DataError
 from trainables.data.reading import LAYOUTS, ReadOptions
 from trainables.data.split_names import splits_of
@@ -43,7 +43,7 @@ def read_tree(root: Folder, how: ReadOptions, passed: PassedOver) -> Layout:
         return read_layout(root, how.layout, passed)
     asked = how.layout == "table" or how.columns is not None
     images = list(where.all_images())
-    files = [image.relative_to(where.path).as_posix() for image in images]
+    files = [below(image, where.path) for image in images]
     matched = match(table, files)
     by_table = _layout(where, table, matched, images, files)
     if asked:
@@ -71,7 +71,7 @@ def _table_of(folder: Folder, how: ReadOptions) -> Table | None:
     names = [path.name for path in folder.others]
     if not names:
         return None
-    files = [image.relative_to(folder.path).as_posix() for image in folder.all_images()]
+    files = [below(image, folder.path) for image in folder.all_images()]
     return find_table(folder.path, names, columns=how.columns, group=how.group, files=files)
 
 

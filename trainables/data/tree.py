@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections import Counter
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainables.data.file_kinds import is_image
+from trainables.data.listing import below
 
 LITTER = re.compile(
     r"@eadir|@__thumb|[@#$]+recycle(d|r)?(\.bin)?|system volume information|__macosx|lost\+found|__pycache__|node_modules"
@@ -142,14 +144,14 @@ def _folder(
     images: list[Path] = []
     others: list[Path] = []
     for entry in _entries(path, closed):
-        here = path / entry.name
+        here = Path(entry.path)
         if entry.name.startswith("."):
-            passed.add("hidden", _below(here, root))
+            passed.add("hidden", below(here, root))
         elif LITTER.fullmatch(entry.name):
             _pass_over_litter(here, root, passed)
-        elif here.is_dir():  # not the entry's: it raises where links lead in a circle
+        elif _is_folder(entry):
             if entry.is_symlink() and _identity(here) in above:
-                passed.add("links back to a folder above", _below(here, root))
+                passed.add("links back to a folder above", below(here, root))
             else:
                 folders.append(_folder(root, here, above, passed, closed))
         elif is_image(here):
@@ -178,10 +180,20 @@ def _entries(path: Path, closed: list[OSError] | None) -> list[os.DirEntry[str]]
         return []
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder, or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # links that lead in a circle are no folder
+            raise
+        return False
+
+
 def _pass_over_litter(path: Path, root: Path, passed: PassedOver) -> None:
     """Count the files in a folder of litter, or litter that is a file; what cannot be read counts as one."""
     files = sorted(Path(place, name) for place, _, names in os.walk(path) for name in names)
-    example = _below(files[0], root) if files else _below(path, root)
+    example = below(files[0], root) if files else below(path, root)
     reason = f"in {path.name}/" if path.is_dir() else f"named {path.name}"
     passed.add(reason, example, max(1, len(files)))
 
@@ -193,7 +205,7 @@ def _without_masks(root: Path, images: list[Path], passed: PassedOver) -> list[P
     for image in images:
         match = MASK.fullmatch(image.stem)
         if match and match[1] in stems:
-            passed.add("masks of the images beside them", _below(image, root))
+            passed.add("masks of the images beside them", below(image, root))
         else:
             kept.append(image)
     return kept
@@ -205,7 +217,7 @@ def _without_thumbnails(root: Path, folders: list[Folder], images: list[Path], p
     for folder in folders:
         small = [image.stem for image in folder.images]
         if THUMBNAILS.fullmatch(folder.name) and small and stems.issuperset(small):
-            passed.add("thumbnails of the images above them", _below(folder.images[0], root), len(small))
+            passed.add("thumbnails of the images above them", below(folder.images[0], root), len(small))
         else:
             kept.append(folder)
     return kept
@@ -218,7 +230,7 @@ def _without_mask_folders(root: Path, folders: list[Folder], passed: PassedOver)
     for folder in folders:
         stems = [image.stem for image in folder.images]
         if ANNOTATIONS.fullmatch(folder.name) and stems and pictures.issuperset(stems):
-            passed.add(f"in {folder.name}/, beside the images that they belong to", _below(folder.images[0], root), len(stems))
+            passed.add(f"in {folder.name}/, beside the images that they belong to", below(folder.images[0], root), len(stems))
         else:
             kept.append(folder)
     return kept
@@ -227,7 +239,3 @@ def _without_mask_folders(root: Path, folders: list[Folder], passed: PassedOver)
 def _identity(path: Path) -> tuple[int, int]:
     stat = path.stat()
     return stat.st_dev, stat.st_ino
-
-
-def _below(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
