@@ -4,9 +4,10 @@
 
 20 folders of other layouts, numbers of classes, sizes and formats of pictures; their classes go 1:20, one more has 3 images.
 In each, 5% of the images are there again, equal to the pixel, and 2% after each of the edits, in another split where the folder
-has splits, and one in five under another class. `prepare` reads it; a copy is found where it is in its original's group. False
-alarms are images in a group without a copy of theirs. `across` counts copies whose original is in another split that a model is
-trained, chosen or scored on. A folder without splits must be refused for its class of 3, by name; it is then read without it.
+has splits, and one in five under another class (none that is mirrored: left and right may be classes). `prepare` reads it; a
+copy is found where it is in its original's group. False alarms are images in a group without a copy of theirs. `across` counts
+copies whose original is in another split that a model is trained, chosen or scored on. A folder without splits must be refused
+for its class of 3, by name; it is then read without it.
 
 Pictures are fields of color with shapes and textures, or those of an .npz with x_train.
 """
@@ -148,7 +149,7 @@ def planted(rng: np.random.Generator, pictures: list[Picture], images: dict[str,
         edit = EDITS.get(kind)
         content = encoded(edit(images[source.name], rng), "JPEG", int(rng.integers(40, 91))) if edit else source.content
         others = [split for split in splits if split != source.split] or splits
-        label = str(rng.choice(labels)) if number % 5 == 0 else source.label
+        label = str(rng.choice(labels)) if number % 5 == 0 and kind != "mirrored" else source.label
         copies.append(
             Picture(
                 name=f"x{number:04}{suffix}",
@@ -179,8 +180,8 @@ def watched(seen: list[Found]) -> Iterator[None]:
     """Keep what `prepare` knows of copies: what it shows are counts and examples."""
     plain = decoding.Found.of
 
-    def of(rows: Any, copies: Any) -> Found:
-        seen.append(plain(rows, copies))
+    def of(*given: Any) -> Found:
+        seen.append(plain(*given))
         return seen[-1]
 
     decoding.Found.of = of  # type: ignore[method-assign]

@@ -69,6 +69,7 @@ CASES = (
     case("by_a_whole_match", grouped(flat), r"patient_\d+", READ),
     case("by_a_folder", grouped(clips), r"/(clip_\d+)/", READ),
     case("of_four_pictures", grouped(flat, count=9, shots=4), PATIENT, Reads(classes=READ.classes, images={"train": 72})),
+    case("of_nine_patients_of_two", grouped(flat, count=9), PATIENT, Reads(classes=READ.classes, images={"train": 36})),
     case("of_one_picture", grouped(flat, shots=1), PATIENT, Reads(classes=READ.classes, images={"train": 24})),
     case("by_a_column", table(), "patient", READ),
     case(

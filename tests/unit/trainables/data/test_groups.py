@@ -93,3 +93,15 @@ def test_of_given_parts_test_keeps_its_images_and_the_others_lose_those_of_its_g
     assert kept["test"] == set(range(36, 46))
     assert kept["val"] == set(range(24, 36)) - {24}
     assert kept["train"] == set(range(24)) - {0, 1}
+
+
+@pytest.mark.parametrize(("patients", "shots"), [(9, 2), (18, 2), (5, 3), (6, 5), (12, 1)])
+@pytest.mark.parametrize("given_parts", [1, 2])
+def test_a_class_that_has_groups_enough_for_all_splits_is_not_refused(patients: int, shots: int, given_parts: int) -> None:
+    sizes = {"train": [patients * shots, patients * shots], "test": [6, 6]}
+    data = listing(**{part: sizes[part] for part in list(sizes)[:given_parts]})
+    groups = np.arange(sum(map(len, data.labels.values()))) // shots
+    for seed in range(10):
+        choice = choose(data, caps=ALL, seed=seed, groups=groups)
+        assert shared(choice, groups) == []
+        assert min(min(choice.counts[split].values()) for split in SPLITS) >= 3
