@@ -165,4 +165,37 @@ BLANK = (
     copies("white_and_black", folder({"{cat,dog}": 10}, blank(255), blank(0)), reads(None, "copies")),
 )
 
-CASES = (*EXACT, *NEAR, *BLANK)
+
+def pairs(count: int, distinct: int) -> Make:
+    """Two classes with images of which only some are different."""
+    return leaked(
+        {"{cat,dog}": distinct}, *((f"{c}/000.jpg", f"{c}/x{n}.jpg") for c in CLASSES for n in range(count - distinct))
+    )
+
+
+def parts(name: str) -> Make:
+    """Train, and another part whose images are all in train too."""
+    files = [f"{c}/{n:03}.jpg" for c in CLASSES for n in range(4)]
+    return leaked({"train/{cat,dog}": 12}, *((f"train/{file}", f"{name}/{file}") for file in files))
+
+
+CHAIN = (
+    ("test/cat/000.jpg", "val/cat/x.jpg", same, 70),
+    ("val/cat/x.jpg", "train/cat/y.jpg", same, 50),
+    ("train/cat/y.jpg", "train/dog/z.jpg", larger, 90),
+)
+THREE_LEFT = {"train": 16, "val": 10, "test": 10}
+MANY = (
+    copies("in_a_chain_across_three_splits", folder(THREE, *(again(*step) for step in CHAIN)), reads(THREE_LEFT)),
+    copies("of_some_of_train_are_all_of_val", parts("val"), reads({"train": 16, "val": 8}, "8", "left out of train")),
+    copies("of_some_of_train_are_all_of_test", parts("test"), reads({"train": 16, "test": 8}, "8", "left out of train")),
+    copies(
+        "of_all_of_test_are_val",
+        folder({"train/{cat,dog}": 9, "test/{cat,dog}": 5}, copied("test", "val")),
+        Refused(says=("val", "test", "all 10")),
+    ),
+    copies("are_eight_of_nine", pairs(9, 2), Refused(says=("copies", "000.jpg"))),
+    copies("are_half_of_a_class", pairs(60, 31), reads({"train": 120}, "58")),
+)
+
+CASES = (*EXACT, *NEAR, *BLANK, *MANY)

@@ -39,7 +39,7 @@ def test_data_is_read_as_it_should_be(case: Case, tmp_path: Path) -> None:
         assert not case.grouped or not torn_groups(got)
         return
     for path, flags in commands(got.lines, data):
-        after = reading(path, {**case.flags, **flags}, tmp_path / "cache")
+        after = reading(path, {**case.flags, **flags}, tmp_path / "cache", decode=case.decode)
         assert isinstance(after, Reading), f"{got.lines} ask for {flags or path}, which is refused: {after.lines}"
 
 
@@ -68,13 +68,15 @@ def test_no_two_pictures_are_near_copies() -> None:
 def test_what_a_refusal_prints_is_found(tmp_path: Path) -> None:
     lines = (
         f"give --data {tmp_path} --layout table, or --layout classes.",
-        "say --columns IMAGE,LABEL, such as --columns a,b.",
+        f"say --columns IMAGE,LABEL, such as --columns a,b; give --data {tmp_path}/set --layout leaves.",
+        "or pass --keep-copies.",
     )
     assert list(commands(lines, "/x")) == [
         ("/x", {"layout": "classes"}),
-        ("/x", {"layout": "table"}),
+        (str(tmp_path), {"layout": "table"}),
+        (f"{tmp_path}/set", {"layout": "leaves"}),
+        ("/x", {"keep_copies": True}),
         ("/x", {"columns": ("a", "b")}),
-        (str(tmp_path), {}),
     ]
 
 

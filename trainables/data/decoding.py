@@ -85,7 +85,10 @@ def _without_leaks(
         if problems := same_set(found, listing):
             raise DataError(problems)
         together = found.groups_of_all(sum(map(len, listing.labels.values())), listing.groups)
-        choice = choose(listing, caps=caps, seed=seed, groups=together)
+        try:
+            choice = choose(listing, caps=caps, seed=seed, groups=together)
+        except DataError as error:  # which copies they are
+            raise DataError([*error.problems, *cautions(found, listing, pool.pixels.names, kept=False)]) from error
         if not pool.add(np.concatenate([choice.rows[split] for split in SPLITS])):
             return choice, found
 

@@ -15,6 +15,8 @@ from trainables.data.listing import SPLITS, Listing, Rows, SplitName
 WHOLE = 0.9
 """Share of a class's images that are in another class too, from which it is called a copy of it."""
 
+ONE_SIDE = "copies are kept on one side of each split"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
@@ -54,18 +56,21 @@ class Found:
 
 
 def same_set(found: Found, listing: Listing) -> list[str]:
-    """A line for a given split of which every image is a copy of one of train."""
+    """A line for two given splits that are one: each image of either is a copy of one of the other.
+
+    Where one holds more than the other, its copies are taken out and the rest is used.
+    """
     given = _given(listing)
     ends = np.cumsum([len(listing.labels[part]) for part in given])
     part = np.searchsorted(ends, found.rows, side="right")
-    train = found.near[part == 0]
     lines = []
-    for number, name in enumerate(given[1:], 1):
-        mine = found.near[part == number]
-        if len(mine) and np.isin(mine, train).all():
+    for one, other in combinations(range(len(given)), 2):
+        first, second = found.near[part == one], found.near[part == other]
+        if len(second) and np.array_equal(np.unique(first), np.unique(second)):
             lines.append(
-                f"{listing.places[name]} must hold other images than {listing.places['train']}, but all {len(mine):,} are "
-                f"copies of train images: replace them, or pass --keep-copies, with which the {name} score says nothing."
+                f"{listing.places[given[other]]} must hold other images than {listing.places[given[one]]}, but all "
+                f"{len(second):,} are copies of {given[one]} images: replace them, or pass --keep-copies, with which the "
+                f"{given[other]} score says nothing."
             )
     return lines
 
@@ -85,7 +90,7 @@ def cautions(found: Found, listing: Listing, names: Callable[[Rows], list[str]],
     lines = [line for a, b in combinations(reversed(_given(listing)), 2) for line in told.across(b, a, kept)]
     lines += told.classes()
     if len(listing.labels) == 1 or not lines:
-        lines += told.within(len(listing.labels) == 1)
+        lines += told.within(len(listing.labels) == 1, kept)
     return lines
 
 
@@ -132,13 +137,14 @@ class _Told:
         )
         yield from self._whole_classes(labels, torn)
 
-    def within(self, flat: bool) -> Iterator[str]:
+    def within(self, flat: bool, kept: bool) -> Iterator[str]:
         """Images that have copies in their own part."""
+        done = "splits part them, as --keep-copies says, so that scores may be too good" if kept else ONE_SIDE
         extra = len(self._near) - len(np.unique(np.stack([self._near, self._part]), axis=1).T)
         if extra:
             number = Counter(self._near.tolist()).most_common(1)[0][0]
             names = self._names(self._rows[self._near == number][:2])
-            side = "; copies are kept on one side of each split" if flat else ""
+            side = f"; {done}" if flat else ""
             same = len(self._exact) - len(np.unique(np.stack([self._exact, self._part]), axis=1).T)
             kinds = f"{same:,} equal, {extra - same:,} nearly" if same < extra else "equal to the pixel"
             yield f"images that are copies of another: {extra:,} ({kinds}), such as {' and '.join(names)}{side}"

@@ -114,3 +114,43 @@ def test_mirror_images_of_two_classes_are_no_copies(tmp_path: Path) -> None:
             image = picture(number).transpose(Image.Transpose.FLIP_LEFT_RIGHT) if turn else picture(number)
             image.save(tmp_path / "set" / name / f"{number}.png")
     assert ready(tmp_path / "set").cautions == ()
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_a_split_that_is_a_part_of_train_is_used_and_taken_out_of_train(tmp_path: Path, part: str) -> None:
+    for start, name in ((0, "cat"), (100, "dog")):
+        fill(tmp_path / "set" / "train" / name, range(start, start + 20))
+        fill(tmp_path / "set" / part / name, range(start, start + 5), compress_level=1)
+    data = ready(tmp_path / "set")
+    train, val, test = pixels(data)
+    assert not train & val and not (train | val) & test  # noqa: PT018
+    assert sum(map(sum, (by_class.values() for by_class in data.counts.values()))) == 40
+    assert data.cautions[0].startswith(f"train images that are copies of {part} images: 10 (equal to the pixel)")
+
+
+def test_a_val_split_that_is_test_again_is_refused(tmp_path: Path) -> None:
+    for start, name in ((0, "cat"), (100, "dog")):
+        fill(tmp_path / "set" / "train" / name, range(start + 50, start + 60))
+        for part in ("val", "test"):
+            fill(tmp_path / "set" / part / name, range(start, start + 5), compress_level=1 + (part == "test"))
+    with pytest.raises(DataError, match=r"set/test must hold other images than .*set/val, but all 10 are copies of val"):
+        ready(tmp_path / "set")
+
+
+def test_copies_that_are_kept_in_a_flat_set_are_said_to_be_parted(tmp_path: Path) -> None:
+    for start, name in ((0, "cat"), (100, "dog")):
+        fill(tmp_path / "set" / name, range(start, start + 10))
+        fill(tmp_path / "set" / name / "again", range(start, start + 10))
+    (line,) = ready(tmp_path / "set", keep_copies=True).cautions
+    assert line.endswith("; splits part them, as --keep-copies says, so that scores may be too good")
+
+
+def test_a_set_that_is_refused_for_its_copies_names_some(tmp_path: Path) -> None:
+    fill(tmp_path / "set" / "cat", range(15))
+    for number in range(15):
+        fill(tmp_path / "set" / "dog" / str(number), range(100, 101))
+    with pytest.raises(DataError) as refused:
+        ready(tmp_path / "set")
+    rule, *evidence = refused.value.problems
+    assert "once copies are kept on one side 'dog' has 0" in rule
+    assert any("14" in line and "dog/1" in line for line in evidence), evidence
