@@ -7,7 +7,7 @@ import unicodedata
 from pathlib import Path
 
 from tests.data_zoo.build import fill, folder, mode
-from tests.data_zoo.case import Case, Make, Reads, Refused, Right
+from tests.data_zoo.case import Case, Make, Mend, Reads, Refused, Right
 from tests.data_zoo.pictures import picture, save
 
 NFC = "café"
@@ -108,7 +108,21 @@ CALLED = (
     flat("train_plane_car", "train", "plane", "car"),
     flat("train_and_bus", "train", "bus"),
     flat("test_and_control", "test", "control"),
-    flat("val_and_thor", "val", "thor", "loki"),
+    # Nobody knows whether val is a god or the validation images that somebody has not sorted yet: both readings are said.
+    Case(
+        name="classes_called_val_and_thor",
+        make=folder({"{val,thor,loki}": 10}),
+        right=Refused(
+            says=("val without class folders",),
+            mends=(
+                Mend(
+                    printed="--layout classes",
+                    flags={"layout": "classes"},
+                    reads=Reads(classes=("val", "thor", "loki"), images={"train": 30}),
+                ),
+            ),
+        ),
+    ),
     flat("training_and_running", "training", "running", "resting"),
     flat("numbers", *map(str, range(11))),
     flat("true_and_false", "True", "False"),

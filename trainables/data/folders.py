@@ -64,10 +64,11 @@ def _source(root: Path, layout: Layout, passed: PassedOver, how: ReadOptions) ->
         return replace(listing, problems=problems, cautions=tuple(looked)), files
 
     stats = [(below(path, root), *stamp[2:]) for path, stamp in zip(paths, stamps, strict=True)]
+    sizes = [np.bincount(labels[part], minlength=len(classes)).tolist() for part in order]  # with the order, all labels
     number = [] if groups is None else groups.tolist()
     return Source(
         name=plain_name(root.resolve().name),
-        identity=["folder", order, classes, [len(listing.labels[part]) for part in order], number, str(root.resolve()), stats],
+        identity=["folder", order, classes, sizes, number, str(root.resolve()), stats],
         preview=lambda: load()[0],
         load=load,
     )

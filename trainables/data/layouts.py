@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trainables.data.class_names import alike
 from trainables.data.companions import labelled_by_table
 from trainables.data.foreign import in_folder
 from trainables.data.levels import (
@@ -21,6 +20,7 @@ from trainables.data.levels import (
     labelled,
     leaf_folders,
     level_of,
+    same_classes,
     set_folder,
     shown,
     superclasses,
@@ -84,7 +84,7 @@ def read_layout(root: Folder, layout: str, passed: PassedOver) -> Layout:
         case "splits":
             return _splits(level, passed)
         case "class-first":
-            return _class_first(level)
+            return _class_first(level, passed)
     return _recognized(level, passed)
 
 
@@ -98,7 +98,7 @@ def _recognized(level: Level, passed: PassedOver) -> Layout:
         only = f" Passed over: {reasons}." if reasons and not folder.any_image() else ""
         raise DataError([no_classes(folder) + only])
     if _is_class_first(level):
-        return _class_first(level)
+        return _class_first(level, passed)
     inside = [child for found in level.splits.values() for child in found if class_level(child)]
     if not inside:
         if level.splits and not level.others:
@@ -108,10 +108,14 @@ def _recognized(level: Level, passed: PassedOver) -> Layout:
         if len(level.splits) > 1 and "train" in level.splits:
             names = " and ".join(found[0].name for found in level.splits.values())
             raise DataError([two_readings(level, f"{names} without class folders beside {level.others[0].name}")])
+        flat = [child.name for split, found in level.splits.items() if split != "train" for child in found]
+        if flat and len(level.others) > 1:  # nobody's class is called validation_images
+            names = " and ".join(flat)
+            raise DataError([two_readings(level, f"{names} without class folders beside {level.others[0].name}")])
         return _flat(level, passed)  # classes called train, plane and car
     if "train" in level.splits:
         return _splits(level, passed)
-    if _same_classes(level):
+    if same_classes(level):
         return _companions(level, passed)
     names = " and ".join(child.name for found in level.splits.values() for child in found)
     if level.others:
@@ -203,25 +207,33 @@ def _splits(level: Level, passed: PassedOver) -> Layout:
 
 def _companions(level: Level, passed: PassedOver) -> Layout:
     """Class folders, and beside them a test or val folder with the same classes."""
+    if problems := [twice(level.folder, split, found) for split, found in level.splits.items() if len(found) > 1]:
+        raise DataError(problems)
     flat = Level(folder=level.folder, children=level.others, splits={}, others=level.others, notes=level.notes)
     train = _flat(flat, passed)
     parts = dict(train.parts)
     places = dict(train.places)
+    notes = list(train.notes)
     for split, (folder, *_) in level.splits.items():
+        if not class_level(folder):
+            example = shown(next(folder.all_images(), folder.path), level.folder)
+            passed.add(f"without labels in {folder.name}/", example, folder.count)
+            notes.append(f"{folder.path} has no class folders: it is left out of the {split} split, and is for `dvt predict`")
+            continue
         inside = holder_of(folder)
         parts[split] = {child.name: tuple(child.all_images()) for child in inside.folders if is_class(child)}
         places[split] = str(inside.path)
-    beside = " and ".join(f"{found[0].name}/" for found in level.splits.values())
+    beside = " and ".join(f"{level.splits[split][0].name}/" for split in places if split != "train")
     note = f"the class folders of {level.folder.path} are the training images, {beside} in it is a split of its own"
     return Layout(
         said=f"a folder per class in {level.folder.path}, and in its {beside}",
         parts=parts,
         places=places,
-        notes=(*train.notes, note),
+        notes=(*notes, note),
     )
 
 
-def _class_first(level: Level) -> Layout:
+def _class_first(level: Level, passed: PassedOver) -> Layout:
     """`cat/train`, `cat/test`, `dog/train`, `dog/test`."""
     parts: dict[SplitName, dict[str, Sequence[Path]]] = {}
     problems = []
@@ -230,10 +242,18 @@ def _class_first(level: Level) -> Layout:
         if "train" not in meant.values():
             problems.append(f"{child.path} must hold a train folder as the other classes do, but does not: add it.")
         for inner in child.with_images:
-            if inner.name in meant:
-                parts.setdefault(meant[inner.name], {})[child.name] = tuple(inner.all_images())
+            split = meant.get(inner.name)
+            if split is None:
+                example = shown(next(inner.all_images()), level.folder)
+                passed.add(f"in {inner.name}/, which is no split", example, inner.count)
+            elif child.name in parts.setdefault(split, {}):
+                problems.append(twice(child, split, [sub for sub in child.with_images if meant.get(sub.name) == split]))
+            else:
+                parts[split][child.name] = tuple(inner.all_images())
+        for image in child.images:
+            passed.add("images beside split folders", shown(image, level.folder))
     if problems:
-        raise DataError(problems)
+        raise DataError(dict.fromkeys(problems))
     found = [split for split in SPLITS if split in parts]
     return Layout(
         said=f"a folder per class in {level.folder.path}, each with {', '.join(found)}, such as {level.children[0].name}/train",
@@ -255,12 +275,6 @@ def _is_class_first(level: Level) -> bool:
         if any(class_level(folder) for folder in inner):
             return False  # each is a set of its own
     return True
-
-
-def _same_classes(level: Level) -> bool:
-    names = {alike(child.name) for child in level.others}
-    found = [{alike(inner.name) for inner in holder_of(folder).with_images} for (folder, *_) in level.splits.values()]
-    return len(names) > 1 and all(inner <= names for inner in found)
 
 
 def _strangers(level: Level, passed: PassedOver) -> list[str]:

@@ -162,3 +162,10 @@ def superclasses(classes: Sequence[Folder]) -> str:
         f"folders inside a class belong to it, such as {some} in {deep[0].name}; with --layout leaves each of the {leaves} "
         "folders of images is a class"
     )
+
+
+def same_classes(level: Level) -> bool:
+    """Whether splits beside class folders have classes that these have."""
+    names = {alike(child.name) for child in level.others}
+    found = [{alike(inner.name) for inner in holder_of(folder).with_images} for (folder, *_) in level.splits.values()]
+    return len(names) > 1 and all(inner <= names for inner in found)

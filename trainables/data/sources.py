@@ -21,9 +21,9 @@ def find(data: str, cache: Path, how: ReadOptions) -> Source:
         DataError: Neither a known name nor a path to something that is known.
     """
     if data == "cifar10":
-        return cifar10(cache)
+        return _as_it_is(cifar10(cache), data, how)
     if data in ("digits", "digits-source"):
-        return digits(data)
+        return _as_it_is(digits(data), data, how)
     try:
         return _at(data, Path(data).expanduser(), how)
     except (OSError, RuntimeError) as error:  # RuntimeError: the home of a user that is none
@@ -32,9 +32,23 @@ def find(data: str, cache: Path, how: ReadOptions) -> Source:
 
 def _at(data: str, path: Path, how: ReadOptions) -> Source:
     if data and path.is_dir():
-        return cifar10_folder(path) or image_folder(path, how)
+        published = cifar10_folder(path)
+        return _as_it_is(published, data, how) if published else image_folder(path, how)
     if data and path.is_file():
         if path.suffix.lower() == ".npz":
-            return npz(path)
+            return _as_it_is(npz(path), data, how)
         raise DataError([of_file(data, path)])
     raise DataError([of_name(data)])
+
+
+def _as_it_is(source: Source, data: str, how: ReadOptions) -> Source:
+    """A source that is no folder of images, and cannot be read in other ways.
+
+    Raises:
+        DataError: It is to be read in one.
+    """
+    asked = {"--layout": how.layout != "auto", "--columns": how.columns is not None, "--group": how.group is not None}
+    if flags := [flag for flag, given in asked.items() if given]:
+        says = "say" if len(flags) > 1 else "says"
+        raise DataError([f"{' and '.join(flags)} {says} how to read a folder of images, but {data} is none: leave it out."])
+    return source

@@ -48,11 +48,15 @@ def read_tree(root: Folder, how: ReadOptions, passed: PassedOver) -> Layout:
     by_table = _layout(where, table, matched, images, files)
     if asked:
         return by_table
+    own = PassedOver()  # by the folders, whose reading may not be the one that is used
     try:
-        by_folders = read_layout(root, "auto", passed)
+        by_folders = read_layout(root, "auto", own)
     except DataError:
         return by_table  # whose problems are the ones to name
-    return _settled(root, table, by_table, by_folders)
+    settled = _settled(root, table, by_table, by_folders)
+    if settled is not by_table:
+        passed.add_all(own)
+    return settled
 
 
 def _where(root: Folder, folder: Folder, how: ReadOptions) -> tuple[Folder, Table | None]:

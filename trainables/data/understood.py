@@ -45,7 +45,8 @@ class Understood(Protocol):
 
 def said_of_data(data: Understood, *, every_class: bool = False) -> tuple[str, ...]:
     """All that is said of a data set before it is used: what was understood, notes, and cautions."""
-    return (*lines(data, every_class=every_class), *data.notes, *(f"Caution: {line}" for line in data.cautions))
+    more = (*data.notes, *(f"Caution: {line}" for line in data.cautions))
+    return (*lines(data, every_class=every_class), *map(one_line, more))
 
 
 def lines(data: Understood, *, every_class: bool = False) -> tuple[str, ...]:
