@@ -47,7 +47,7 @@ def dry_run(plan: Plan, console: Console) -> None:
         most = len(plan.finalist_seeds) * len(NEUTRAL)
         table.add_row("ablation", "0", str(most), str(most * plan.epochs), "nothing", *(("-",) if timed else ()))
         total_epochs += most * plan.epochs
-    for line in (*plan.notes, *said_of_data(summary, every_class=plan.options.verbose)):
+    for line in (*plan.notes, *said_of_data(summary, every_class=plan.options.verbose), plan.score_line):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     title = f"Dry run of {plan.study.name}: nothing is trained, nothing is written"
     console.print(title, markup=False, highlight=False, soft_wrap=True)

@@ -25,6 +25,7 @@ from sweeps.runner.plan import Materials, Plan, gather, slots_on
 from sweeps.runner.results import Outcome, Results
 from sweeps.runner.resume import JOURNAL, LOCK, Past, changes
 from sweeps.runner.room import Room
+from sweeps.runner.score import decide
 from sweeps.runner.search import replay, search
 from sweeps.runner.trials import Run
 from trainables.compute import Compute, gpu_precision
@@ -61,6 +62,9 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
         uri = _prepare_store(plan) if plan.options.tracking_uri else ""  # before data and weights, which may take minutes
         had = [(trial.recipe["weights"], trial.recipe["backbone"]) for trial in past.trials] if past else []
         materials = gather(plan, say, compute, had)
+        val = materials.data.counts["val"]
+        decision = decide(plan.options.score, plan.study.score, val, resumed=past is not None)
+        plan = replace(plan, score=decision.score, score_line=decision.line)
         described = description.describe(plan, materials)
         changed = changes(past.description, described) if past else []
         if changed and not plan.options.accept_changes:
@@ -71,7 +75,7 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
             preload = "trainables.preload" if cpus <= PRELOADED_AT_MOST else ""
             _enter(stack, plan, cpus=cpus, gpus=plan.slots.whole_gpus, preload=preload)
         uri = uri or _prepare_store(plan)
-        for line in said_of_data(materials.data, every_class=plan.options.verbose):
+        for line in (*said_of_data(materials.data, every_class=plan.options.verbose), plan.score_line):
             say(line)
         say(_headline(plan, materials))
         for line in changed:

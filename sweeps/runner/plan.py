@@ -60,6 +60,7 @@ class Plan:
     weights: str
     caps: Caps
     score: Score  # what decides which epoch, trial and recipe is best
+    score_line: str  # says so; decided again by `launch`, once copies are known
     name: str
     storage: Path
     cache: Path
@@ -158,13 +159,14 @@ def make_plan(study: Sweep, options: Options) -> Plan:
         weights=", ".join(dict.fromkeys(chosen for chosen, _ in pretrained_of(arms))),
         caps=caps,
         score=decision.score,
+        score_line=decision.line,
         name=name,
         storage=storage,
         cache=cache,
         cache_share=share,
         report_every=REPORT_EVERY if every is None else every,
         slots=slots,
-        notes=(*notes, *weights_notes, *not_shared(arms), decision.line),
+        notes=(*notes, *weights_notes, *not_shared(arms)),
     )
 
 

@@ -114,7 +114,9 @@ class ArmSearcher(Searcher):
         study, name = self.studies[arm.name], earlier.trial_id
         study.sampler = optuna.samplers.RandomSampler(seed=0)  # all values are given
         if earlier.number > 0:  # the default waits in the study already
-            study.enqueue_trial(earlier.sample)
+            # What was not tuned yet when the trial ran had its recipe's value.
+            had = {dim: earlier.recipe[dim] for dim in arm.tuned if dim in earlier.recipe}
+            study.enqueue_trial({**had, **earlier.sample})
         trial = study.ask()
         suggest(arm, trial)
         self._running[name] = (arm, arm.recipe(earlier.sample), trial)

@@ -10,6 +10,7 @@ import pytest
 from ray.tune.search import Searcher
 
 from search_spaces.space import Arm, Choice, Float, Int, SearchSpace
+from sweeps.runner.resume import PastTrial
 from sweeps.runner.searcher import STARTUP_TRIALS, WORST_SCORE, ArmSearcher
 from trainables.recipe import EPOCH, SCORE, Recipe
 
@@ -218,3 +219,27 @@ def test_a_report_of_several_epochs_tells_each_of_them() -> None:
     (trial,) = _told(searcher)
     assert trial.intermediate_values == {epoch: epoch / 10 for epoch in range(1, 6)}
     assert trial.state is State.PRUNED
+
+
+def test_what_was_not_tuned_yet_is_replayed_as_the_recipe_had_it() -> None:
+    """A study that has a new choice since: old trials had its neutral value, and Optuna must not believe otherwise."""
+    space = SearchSpace(
+        arms={"backbone": ("resnet18",)},
+        tuned={
+            "stage2_lr": Float(low=1e-5, high=1e-1, log=True, default=1e-3),
+            "class_weights": Choice(options=("balanced", "none"), default="none"),
+        },
+        fixed={"epochs": EPOCHS},
+    )
+    (arm,) = space.grid()
+    past = []
+    had = ["none", "none", "balanced", "none", "balanced", "balanced"]  # by the fixed part of the study
+    for number, value in enumerate(had):
+        sample = {"stage2_lr": 1e-3 * (1 + number)}
+        recipe = arm.recipe({**sample, "class_weights": value}).as_dict()
+        epochs = [{EPOCH: EPOCHS, SCORE: 0.5 + number / 100}]
+        end = {"outcome": "completed"}
+        name = f"{arm.name}/{number:03}"
+        past.append(PastTrial(trial_id=name, arm=arm.name, number=number, sample=sample, recipe=recipe, epochs=epochs, end=end))
+    searcher = ArmSearcher((arm,), 12, 0, _config, past=past)
+    assert [trial.params["class_weights"] for trial in _told(searcher, arm.name)] == had
