@@ -1,4 +1,4 @@
-"""Labels of a split whose images lie in one folder, by a table beside them: Tiny-ImageNet's `val/val_annotations.txt`."""
+"""Labels of a split whose images lie in one folder, by a table: Tiny-ImageNet's `val/val_annotations.txt`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from trainables.data.tables import Table, read_table
 from trainables.data.tree import Folder
 
 
-def labelled_by_table(folder: Folder, classes: Collection[str]) -> tuple[Mapping[str, Sequence[Path]], str] | None:
-    """The images of a folder by class, and the table's name; None where no table has labels that all are known classes."""
+def labelled_by_table(
+    folder: Folder, classes: Collection[str], beside: Folder
+) -> tuple[Mapping[str, Sequence[Path]], Path] | None:
+    """The images of a folder by class, and the table that says so, which is in it or beside it.
+
+    None where no table has a label for each image, all of them known classes.
+    """
     images = list(folder.all_images())
-    files = [below(image, folder.path) for image in images]
-    for name in tables_in([path.name for path in folder.others]):
-        for columns in (None, ("1", "2")):  # without a header, the first two
-            table = read_table(folder.path / name, columns=columns, files=files)
-            if by_class := _by_class(table, images, files, classes):
-                return by_class, name
+    for place in (folder, beside):
+        files = [below(image, place.path) for image in images]
+        for name in tables_in([path.name for path in place.others]):
+            for columns in (None, ("1", "2")):  # without a header, the first two
+                table = read_table(place.path / name, columns=columns, files=files)
+                if by_class := _by_class(table, images, files, classes):
+                    return by_class, table.path
     return None
 
 
@@ -33,7 +39,7 @@ def _by_class(
     if table.problems or not {alike(label) for label in table.labels} <= known.keys():
         return {}
     matched = match(table, files)
-    if matched.problems:
+    if matched.problems or len(set(matched.files)) < len(files):
         return {}
     by_class: dict[str, list[Path]] = {}
     for row, file in zip(matched.rows, matched.files, strict=True):

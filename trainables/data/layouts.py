@@ -119,7 +119,8 @@ def _recognized(level: Level, passed: PassedOver) -> Layout:
         return _companions(level, passed)
     names = " and ".join(child.name for found in level.splits.values() for child in found)
     if level.others:
-        raise DataError([two_readings(level, f"{names} beside class folders")])
+        rename = f"rename {level.others[0].name} to train where it is that"
+        raise DataError([two_readings(level, f"{names} beside {level.others[0].name}", mend=rename)])
     raise DataError([f"{folder.path} must hold train beside {names}, but does not: add it, or give --layout classes."])
 
 
@@ -180,12 +181,18 @@ def _splits(level: Level, passed: PassedOver) -> Layout:
     parts: dict[SplitName, ByClass] = {}
     places: dict[SplitName, str] = {}
     notes = list(level.notes)
+    tables: list[Path] = []
     for split, (folder, *_) in level.splits.items():
         inside = holder_of(folder)
-        if split != "train" and not labelled(folder, classes) and (by_table := labelled_by_table(folder, classes)):
+        if (
+            split != "train"
+            and not labelled(folder, classes)
+            and (by_table := labelled_by_table(folder, classes, level.folder))
+        ):
             parts[split], table = by_table
             places[split] = str(folder.path)
-            notes.append(f"the labels of {folder.path} are those of {table} in it")
+            tables.append(table)
+            notes.append(f"the labels of {folder.path} are those of {table}")
             continue
         if split != "train" and not labelled(folder, classes):
             example = next(folder.all_images(), folder.path)
@@ -201,7 +208,11 @@ def _splits(level: Level, passed: PassedOver) -> Layout:
         notes.append(note)
     named = ", ".join(f"{Path(place).relative_to(level.folder.path)}/" for place in places.values())
     return Layout(
-        said=f"a folder per class inside {named} of {level.folder.path}", parts=parts, places=places, notes=tuple(notes)
+        said=f"a folder per class inside {named} of {level.folder.path}",
+        parts=parts,
+        places=places,
+        tables=tuple(tables),
+        notes=tuple(notes),
     )
 
 

@@ -83,10 +83,14 @@ def without_second_set(folder: Folder, children: list[Folder], passed: PassedOve
             passed.add(f"in a second copy of the set, {child.name}/", shown(next(child.all_images()), folder), child.count)
             notes.append(f"{child.path} holds the same set again and is passed over")
             return [other for other in children if other is not child]
+        rest = sum(other.count for other in beside.values())
+        mend = (
+            f"give {typed(child.path)}, or move it away" if child.count >= rest else f"move {child.name} away, or merge the two"
+        )
         raise DataError(
             [
                 f"{folder.path} must hold one set, but {child.name}/ in it has folders of the same names "
-                f"({', '.join(list(beside)[:3])}) with other files: give {typed(child.path)}, or move it away."
+                f"({', '.join(list(beside)[:3])}) with other files: {mend}."
             ]
         )
     return children

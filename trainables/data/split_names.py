@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from trainables.data.listing import SplitName
 
 _ROLE = re.compile(
-    r"(?:(?P<train>train(?:ing)?)|(?P<val>val(?:id(?:ation)?)?|dev|development|eval(?:uation)?)|(?P<test>test(?:ing)?))"
+    r"(?:(?P<train>train(?:ing)?(?:val(?:id(?:ation)?)?)?)|(?P<val>val(?:id(?:ation)?)?|dev|development|eval(?:uation)?)|(?P<test>test(?:ing)?))"
     r"(?:set|data|images|imgs|imagery|folder|split|pics|photos|samples)?(?P<year>\d*)"
 )
 _FILLERS = frozenset(

@@ -77,7 +77,10 @@ def find_columns(
         others = [c for c in free if c != image and names[c].strip() and not plain(names[c]).startswith("unnamed")]
         named = _named_labels(names, rows, others, notes)
         labels = named or _unnamed_labels(names, rows, others)
-        if not labels or len(named) > 1:
+        if grouped is not None and names_label(names[grouped]) and not named:
+            rule = f"--group must name another column of {title} than that of labels"
+            problems.append(f"{rule}, but names {names[grouped]!r}: name that of patients or videos, or leave it out.")
+        elif not labels or len(named) > 1:
             problems.append(_not_certain("labels", names, named, others, title, image))
             labels = []
     return Columns(
@@ -214,7 +217,8 @@ def _named_labels(names: Sequence[str], rows: Body, others: Sequence[int], notes
 
 def _unnamed_labels(names: Sequence[str], rows: Body, others: Sequence[int]) -> list[int]:
     """The columns of a one-hot table, or the only one beside the images."""
-    plausible = [c for c in others if not names_box(names[c]) and not names_tags(names[c])]
+    never = (names_box, names_tags, names_split)  # 0, 1 and 2 of a column `partition` are no classes
+    plausible = [c for c in others if not any(names_so(names[c]) for names_so in never)]
     hot = [c for c in plausible if all(_is_flag(row[c]) for row in rows) and any(row[c] for row in rows)]
     headed = any(name != str(number) for number, name in enumerate(names, 1))
     if len(hot) > 1 and headed:

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from trainables.data.class_names import alike
+from trainables.data.companions import labelled_by_table
 from trainables.data.layouts import Layout, read_layout
-from trainables.data.levels import set_folder
+from trainables.data.levels import set_folder, shown
 from trainables.data.listing import SPLITS, SplitName, below
 from trainables.data.problems import DataError
 from trainables.data.reading import LAYOUTS, ReadOptions
@@ -46,6 +47,8 @@ def read_tree(root: Folder, how: ReadOptions, passed: PassedOver) -> Layout:
     files = [below(image, where.path) for image in images]
     matched = match(table, files)
     by_table = _layout(where, table, matched, images, files)
+    if where not in (root, folder):
+        by_table = _with_companions(by_table, folder, where, passed)
     if asked:
         return by_table
     own = PassedOver()  # by the folders, whose reading may not be the one that is used
@@ -113,6 +116,30 @@ def _layout(folder: Folder, table: Table, matched: Matched, images: Sequence[Pat
     )
 
 
+def _with_companions(layout: Layout, folder: Folder, train: Folder, passed: PassedOver) -> Layout:
+    """Val and test beside a train folder that has a table: by tables of their own, or left out and said."""
+    classes = {label for by_class in layout.parts.values() for label in by_class}
+    meant = splits_of(child.name for child in folder.with_images)
+    for child in folder.with_images:
+        split = meant.get(child.name)
+        if child is train or split is None or split in layout.parts:
+            continue
+        if by_table := labelled_by_table(child, classes, folder):
+            parts, table = by_table
+            layout = replace(
+                layout,
+                parts={**layout.parts, split: parts},
+                places={**layout.places, split: str(table)},
+                tables=(*layout.tables, table),
+                notes=(*layout.notes, f"the labels of {child.path} are those of {table}"),
+            )
+        else:
+            passed.add(f"without labels in {child.name}/", shown(next(child.all_images()), folder), child.count)
+            note = f"{child.path} has no labels of the same classes: it is left out, and is for `dvt predict`"
+            layout = replace(layout, notes=(*layout.notes, note))
+    return layout
+
+
 def _unlabelled(folder: Folder, labelled: set[Path]) -> list[str]:
     """A note for each folder of a split's name without a labelled image."""
     meant = splits_of(child.name for child in folder.with_images)
@@ -136,6 +163,8 @@ def _settled(root: Folder, table: Table, by_table: Layout, by_folders: Layout) -
     name = table.path.name
     if len({label for _, label in _classes(by_folders)}) < 2:
         return by_table
+    if by_folders.tables:  # for its test split
+        return by_folders
     if by_table.problems or not any(by_table.parts.values()):
         why = by_table.problems[0].partition(": ")[0] if by_table.problems else "it names no image"
         return replace(by_folders, notes=(*by_folders.notes, f"{name} is not used beside class folders ({why})"))

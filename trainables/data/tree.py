@@ -15,6 +15,7 @@ from trainables.data.listing import below
 
 LITTER = re.compile(
     r"@eadir|@__thumb|[@#$]+recycle(d|r)?(\.bin)?|system volume information|__macosx|lost\+found|__pycache__|node_modules"
+    r"|site-packages|.*\.lrdata"
     r"|thumbs\.db|ehthumbs.*\.db|desktop\.ini|.*:zone\.identifier",
     re.IGNORECASE,
 )

@@ -18,7 +18,7 @@ IN_COMMON = 0.5
 
 def refusal(level: Level) -> str:
     """The line for a level that is no set of classes, or that may be several things; empty where it is neither."""
-    return _look_alike(level) or _domains(level) or _wrapped(level) or _split_in_names(level)
+    return _look_alike(level) or _sets(level) or _domains(level) or _wrapped(level) or _split_in_names(level)
 
 
 def no_classes(folder: Folder) -> str:
@@ -47,12 +47,12 @@ def one_class(level: Level) -> str:
     )
 
 
-def two_readings(level: Level, what: str) -> str:
+def two_readings(level: Level, what: str, mend: str = "move away what is no train, val or test") -> str:
     """The line for folders that may be splits or classes."""
     path = typed(level.folder.path)
     return (
         f"{level.folder.path} has two readings, since there is {what}: give --data {path} --layout classes where each "
-        "folder is a class, or move away what is no train, val or test."
+        f"folder is a class, or {mend}."
     )
 
 
@@ -93,17 +93,35 @@ def _other_task(folder: Folder, pictures: str, marks: str) -> str:
     )
 
 
+def _sets(level: Level) -> str:
+    """The line for folders of which one or more are sets of their own, with splits."""
+    sets = [child for child in level.children if _is_set_with_splits(child)]
+    if not sets or level.splits or len(level.children) < 2:
+        return ""
+    names = ", ".join(child.name for child in level.children[:3])
+    some = ", ".join(child.name for child in sets[:3])
+    return (
+        f"{level.folder.path} must hold one set, but in it are {names}, and inside {some} are splits with class folders: give "
+        f"--data {typed(sets[0].path)}."
+    )
+
+
+def _is_set_with_splits(child: Folder) -> bool:
+    """Whether a folder is no class, since it holds train and its companions, with class folders in them."""
+    inner = holder_of(child).with_images
+    meant = splits_of(sub.name for sub in inner)
+    return "train" in meant.values() and len(meant) > 1 and any(class_level(sub) for sub in inner if sub.name in meant)
+
+
 def _domains(level: Level) -> str:
     """The line for folders that all hold the same class folders: parts or domains of one set, more likely than classes."""
     holding = [holder_of(child).with_images for child in level.children if child.any_image()]
     inner = [{alike(sub.name) for sub in folders if sub.images and not sub.with_images} for folders in holding]
     if len(inner) < 2 or any(child.images for child in level.children) or level.splits:
         return ""
-    if _all_splits(level) and any(class_level(sub) for folders in holding for sub in folders):
-        names = ", ".join(child.name for child in level.children[:3])
-        one = typed(level.children[0].path)
-        return f"{level.folder.path} must hold one set, but {names} each hold splits with class folders: give --data {one}."
-    common = {name for name in set.intersection(*inner) if re.search(r"[^\W\d_]", name)}  # dates are no classes
+    common = set.intersection(*inner)
+    if not (_numbered(level) and common == {str(number) for number in range(len(common))}):  # patient_1/{0,1}
+        common = {name for name in common if re.search(r"[^\W\d_]", name)}  # dates are no classes
     if len(common) < 2 or len(common) < IN_COMMON * len(set.union(*inner)) or _all_splits(level):
         return ""
     names = ", ".join(child.name for child in level.children[:3])
@@ -111,8 +129,15 @@ def _domains(level: Level) -> str:
     classes = ", ".join(sub.name for sub in holder_of(level.children[0]).with_images[:3])
     return (
         f"{level.folder.path} has two readings, since {names} hold folders of the same names ({classes}): give --data {path} "
-        f"--layout leaves where these are the classes, --data {path} --layout classes where they are not, or one of {names}."
+        f"--layout leaves where these are the classes, --data {path} --layout classes where they are not, or one of {names}; "
+        "splits must be called train, val and test."
     )
+
+
+def _numbered(level: Level) -> bool:
+    """Whether the folders are called alike but for numbers, as parts of a heap, patients or folds are."""
+    names = [child.name for child in level.children]
+    return all(re.search(r"\d", name) for name in names) and len({re.sub(r"\d+", "", name) for name in names}) == 1
 
 
 def _all_splits(level: Level) -> bool:
