@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from trainables.data.listing import SPLITS, Rows, SplitName
 from trainables.randomness import named_seed
 
 MINIMUM = 3  # images of a class in each split
+SEARCHED = 200  # groups of short classes that are moved, the smallest: enough for sets that are short at all
 FLAT, CARVED = 5, 4
 """One part in so many of a class is held back for val, and for test: of a flat set, and of train where test is given."""
 
@@ -117,7 +118,7 @@ def _fill_up(
     alone: Sequence[int],
     wanted: Mapping[SplitName, Sequence[float]],
 ) -> None:
-    """Move groups, the smallest that will do, to splits that would have fewer than `MINIMUM` images of a class.
+    """Move groups, or let two change places, while splits lack images of a class: the step first that leaves least lacking.
 
     Without it 9 patients with 2 images each make splits of 12, 4 and 2.
 
@@ -127,29 +128,64 @@ def _fill_up(
         alone: Images of each class that are in no group; test takes what it wants of them, then val.
         wanted: Images of each class that each split wants.
     """
-    has: dict[SplitName, Counter[int]] = {split: Counter() for split in wanted}
-    of_label: dict[int, list[int]] = {}
-    for name in sorted(found, key=lambda name: members[name].total()):
-        has[found[name]].update(members[name])
-        for label in members[name]:
-            of_label.setdefault(label, []).append(name)
+    splits = list(wanted)
+    has = np.zeros((len(splits), len(alone)), np.int64)
+    for name, split in found.items():
+        for label, number in members[name].items():
+            has[splits.index(split), label] += number
+    left = np.array(alone)
+    for at, split in enumerate(splits):
+        taken = np.clip(np.rint(wanted[split]).astype(np.int64) - has[at], 0, left)
+        has[at] += taken
+        left -= taken
+    short = set(np.flatnonzero((has < MINIMUM).any(0)).tolist())
+    names = [name for name in found if not short.isdisjoint(members[name])]
+    names = sorted(names, key=lambda name: members[name].total())[:SEARCHED]
+    if not names:
+        return
+    sizes = np.array([[members[name][label] for label in range(len(alone))] for name in names], np.int64)
+    places = np.array([splits.index(found[name]) for name in names])
+    while _lacking(has) > 0 and (step := _best_move(has, sizes, places) or _best_swap(has, sizes, places)):
+        for at, place in step:
+            has[places[at]] -= sizes[at]
+            has[place] += sizes[at]
+            places[at] = place
+    for name, place in zip(names, places.tolist(), strict=True):
+        found[name] = splits[place]
 
-    def spared(name: int) -> bool:
-        giver = has[found[name]]
-        return all(giver[label] - number >= MINIMUM for label, number in members[name].items())
 
-    for label, names in of_label.items():
-        singles = alone[label]
-        for split in wanted:
-            taken = min(singles, max(0, round(wanted[split][label]) - has[split][label]))
-            singles -= taken
-            for name in names:
-                if has[split][label] + taken >= MINIMUM:
-                    break
-                if found[name] != split and spared(name):
-                    has[found[name]].subtract(members[name])
-                    has[split].update(members[name])
-                    found[name] = split
+def _lacking(has: Rows) -> Any:
+    """Images that classes lack in splits, of numbers [..., splits, classes]."""
+    return np.maximum(0, MINIMUM - has).sum((-2, -1))
+
+
+def _best_move(has: Rows, sizes: Rows, places: Rows) -> list[tuple[int, int]]:
+    """The group and its new split that leave fewest images lacking; empty where none helps."""
+    groups = np.arange(len(sizes))
+    best, least = [], _lacking(has)
+    for place in range(len(has)):
+        after = np.repeat(has[None], len(sizes), 0)  # [groups, splits, classes]
+        after[groups, places] -= sizes
+        after[:, place] += sizes
+        lacking = _lacking(after)
+        if lacking.min() < least:
+            best, least = [(int(lacking.argmin()), place)], lacking.min()
+    return best
+
+
+def _best_swap(has: Rows, sizes: Rows, places: Rows) -> list[tuple[int, int]]:
+    """The two groups, each with the other's split, that leave fewest images lacking; empty where none helps."""
+    groups = np.arange(len(sizes))
+    best, least = [], _lacking(has)
+    for one in range(len(sizes)):
+        after = np.repeat(has[None], len(sizes), 0)
+        after[:, places[one]] += sizes - sizes[one]
+        after[groups, places] -= sizes - sizes[one]
+        lacking = _lacking(after)
+        if lacking.min() < least:
+            other = int(lacking.argmin())
+            best, least = [(one, int(places[other])), (other, int(places[one]))], lacking.min()
+    return best
 
 
 def _wanted(sizes: Sequence[int], made: Sequence[SplitName]) -> dict[SplitName, list[float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import suppress
 
 import numpy as np
@@ -105,3 +106,18 @@ def test_a_class_that_has_groups_enough_for_all_splits_is_not_refused(patients: 
         choice = choose(data, caps=ALL, seed=seed, groups=groups)
         assert shared(choice, groups) == []
         assert min(min(choice.counts[split].values()) for split in SPLITS) >= 3
+
+
+@pytest.mark.parametrize("seed", range(185, 195))  # 191 needs two groups to change places
+def test_patients_with_images_of_two_classes_are_parted_wherever_that_can_be(seed: int) -> None:
+    data = listing(train=[14, 14])
+    groups = np.random.default_rng(seed).integers(0, 8, 28)
+    sizes = np.array([np.bincount(groups[start : start + 14], minlength=8) for start in (0, 14)])
+    parted = np.array(list(itertools.product(range(3), repeat=8)))  # [3^8, groups]
+    can = np.all([(parted == split) @ sizes.T >= 3 for split in range(3)], (0, 2)).any()
+    if can:
+        choice = choose(data, caps=ALL, seed=0, groups=groups)
+        assert shared(choice, groups) == []
+    else:
+        with pytest.raises(DataError, match="once copies are kept on one side"):
+            choose(data, caps=ALL, seed=0, groups=groups)
