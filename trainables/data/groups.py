@@ -128,6 +128,7 @@ def _fill_up(
         alone: Images of each class that are in no group; test takes what it wants of them, then val.
         wanted: Images of each class that each split wants.
     """
+    # What each split has of each class, single images handed out.
     splits = list(wanted)
     has = np.zeros((len(splits), len(alone)), np.int64)
     for name, split in found.items():
@@ -138,13 +139,17 @@ def _fill_up(
         taken = np.clip(np.rint(wanted[split]).astype(np.int64) - has[at], 0, left)
         has[at] += taken
         left -= taken
+    # The groups that may be moved, and the classes that they hold.
     short = set(np.flatnonzero((has < MINIMUM).any(0)).tolist())
     names = [name for name in found if not short.isdisjoint(members[name])]
     names = sorted(names, key=lambda name: members[name].total())[:SEARCHED]
     if not names:
         return
-    sizes = np.array([[members[name][label] for label in range(len(alone))] for name in names], np.int64)
+    labels = sorted({label for name in names for label in members[name]})
+    has = has[:, labels]
+    sizes = np.array([[members[name][label] for label in labels] for name in names], np.int64)
     places = np.array([splits.index(found[name]) for name in names])
+    # Each step leaves less lacking, and so they end.
     while _lacking(has) > 0 and (step := _best_move(has, sizes, places) or _best_swap(has, sizes, places)):
         for at, place in step:
             has[places[at]] -= sizes[at]
