@@ -9,6 +9,7 @@ from trainables.data.class_names import alike
 from trainables.data.listing import below
 from trainables.data.table_choice import tables_in
 from trainables.data.table_files import match
+from trainables.data.table_ids import Files
 from trainables.data.tables import Table, read_table
 from trainables.data.tree import Folder
 
@@ -22,10 +23,12 @@ def labelled_by_table(
     """
     images = list(folder.all_images())
     for place in (folder, beside):
+        tables = tables_in([path.name for path in place.others], [path.name for path in place.images])
         files = [below(image, place.path) for image in images]
-        for name in tables_in([path.name for path in place.others]):
+        index = Files(files)
+        for name in tables:
             for columns in (None, ("1", "2")):  # without a header, the first two
-                table = read_table(place.path / name, columns=columns, files=files)
+                table = read_table(place.path / name, columns=columns, files=index)
                 if by_class := _by_class(table, images, files, classes):
                     return by_class, table.path
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +13,7 @@ from trainables.data.tables import Table, read_table
 
 MEANT = "labels"  # a table of this name wins over all others
 SAMPLE = 200  # rows that tell whether a table is of the images here
+MOST_TABLES = 20  # files of a folder that are read to find its table, the likeliest first
 
 _SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
 _LIKELY = frozenset(
@@ -43,9 +44,16 @@ def is_table(name: str) -> bool:
     return path.suffix.lower() != ".txt" or bool(_LIKELY & set(words))
 
 
-def tables_in(names: Sequence[str]) -> tuple[str, ...]:
-    """The files of a folder that may be tables of labels, the likeliest first."""
-    return tuple(sorted(filter(is_table, names), key=lambda name: (not _is_meant(name), not _is_likely(name), name)))
+def tables_in(names: Iterable[str], images: Iterable[str] = ()) -> tuple[str, ...]:
+    """The files of a folder that may be tables of labels, the likeliest `MOST_TABLES` of them first.
+
+    Args:
+        names: The names of its files.
+        images: Names of images beside them: a .txt called like one (a caption, boxes) is of that image alone.
+    """
+    stems = {PurePosixPath(image).stem for image in images}
+    found = [name for name in names if is_table(name) and not (name.lower().endswith(".txt") and name[:-4] in stems)]
+    return tuple(sorted(found, key=lambda name: (not _is_meant(name), not _is_likely(name), name))[:MOST_TABLES])
 
 
 def find_table(
@@ -68,11 +76,13 @@ def find_table(
         group: As for `read_table`.
         files: Paths of the images, relative to the folder.
     """
-    candidates = tables_in(names)
-    if candidates and _is_meant(candidates[0]):
-        return read_table(folder / candidates[0], columns=columns, group=group, files=files)
+    candidates = tables_in(names, [file for file in files if "/" not in file])
+    if not candidates:
+        return _other_kind(folder, names)
     index = Files(files)
-    tables = {name: read_table(folder / name, columns=columns, group=group, files=files) for name in candidates}
+    if _is_meant(candidates[0]):
+        return read_table(folder / candidates[0], columns=columns, group=group, files=index)
+    tables = {name: read_table(folder / name, columns=columns, group=group, files=index) for name in candidates}
     usable = [name for name, table in tables.items() if not table.problems and _is_of(table, index)]
     if not usable:
         return _nearly(tables) or _other_kind(folder, names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def read_table(
     *,
     columns: tuple[str, str] | None = None,
     group: str | None = None,
-    files: Collection[str] = (),
+    files: Files | None = None,
 ) -> Table:
     """Read a table of labels; whatever forbids using it is among its problems, nothing is raised.
 
@@ -61,14 +61,13 @@ def read_table(
         path: A file of columns.
         columns: The names (or numbers from 1) of the columns of images and labels; found where None.
         group: The name of the column of groups. A name that the header lacks gives no groups and no problem.
-        files: Relative posix paths of the images beside it: they tell which column names images, and a first line
-            that is no header.
+        files: The images beside it: they tell which column names images, and a first line that is no header.
     """
     try:
         cells = read_cells(path, is_known)
     except DataError as error:
         return Table(path=path, columns={}, problems=error.problems)
-    index = Files(tuple(files))
+    index = files or Files(())
     headed = _has_header(cells.rows[0], index, columns)
     names, rows, lines = _body(cells, headed)
     if not rows:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from trainables.data.table_choice import find_table, is_table, tables_in
+from trainables.data.table_choice import MOST_TABLES, find_table, is_table, tables_in
 from trainables.data.table_files import match
+from trainables.data.table_ids import Files
 from trainables.data.tables import Table
 
 TRAIN = [f"train/{number}.png" for number in range(8)]
@@ -46,6 +47,31 @@ def test_these_names_are_not(name: str) -> None:
 def test_the_likeliest_names_come_first() -> None:
     names = ["birds.csv", "test.csv", "labels.csv", "readme.txt", "train.csv"]
     assert tables_in(names) == ("labels.csv", "test.csv", "train.csv", "birds.csv")
+
+
+def test_a_text_called_like_an_image_beside_it_is_no_table() -> None:
+    texts = [f"train_{number:03}.txt" for number in range(50)]
+    images = [f"train_{number:03}.jpg" for number in range(49)]
+    assert tables_in([*texts, "train.txt"], images) == ("train.txt", "train_049.txt")
+
+
+def test_of_many_tables_a_few_are_read_and_the_images_are_sorted_by_name_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    monkeypatch.setattr(Files, "__init__", _counted(Files.__init__, made))
+    tables = {f"train_{number:03}.csv": "epoch,loss\n100,0.1\n" for number in range(50)}
+    choose(tmp_path, {**tables, "truth.csv": LABELS}, TRAIN)
+    assert len(made) == 1
+    assert len(tables_in(sorted(tables))) == MOST_TABLES
+
+
+def _counted(call: Callable[..., None], calls: list[int]) -> Callable[..., None]:
+    def counting(*args: object) -> None:
+        calls.append(1)
+        call(*args)
+
+    return counting
 
 
 def test_a_competition_has_its_labels_in_train(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from trainables.data.table_files import match
+from trainables.data.table_ids import Files
 from trainables.data.tables import read_table
 
 Labels = Mapping[str, str]
@@ -207,7 +208,7 @@ def test_tables_of_real_data_sets_are_read(tmp_path: Path, shape: Shape) -> None
     text, files, labels = shape
     path = tmp_path / "labels.csv"
     path.write_text(text, encoding="utf-8", newline="")
-    table = read_table(path, files=files)
+    table = read_table(path, files=Files(files))
     assert table.problems == ()
     matched = match(table, files)
     assert matched.problems == ()
@@ -289,6 +290,6 @@ REFUSED: dict[str, tuple[str, list[str], list[str]]] = {
 def test_other_tables_are_refused_in_one_line(tmp_path: Path, case: tuple[str, list[str], list[str]]) -> None:
     text, files, said = case
     (tmp_path / "labels.csv").write_text(text, encoding="utf-8", newline="")
-    (line,) = read_table(tmp_path / "labels.csv", files=files).problems
+    (line,) = read_table(tmp_path / "labels.csv", files=Files(files)).problems
     assert all(words in line for words in [*said, "labels.csv"]), line
     assert len(line) - len(str(tmp_path)) < 400

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainables.data.table_ids import Files
 from trainables.data.table_labels import _MISSING
 from trainables.data.tables import Table, read_table
 
@@ -23,7 +24,7 @@ TEXT = "id,breed\na,pug\nb,lab\nc,pug\nd,lab\n"
 def read(folder: Path, text: str | bytes, columns: tuple[str, str] | None = None, group: str | None = None) -> Table:
     path = folder / "labels.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_table(path, columns=columns, group=group, files=FILES)
+    return read_table(path, columns=columns, group=group, files=Files(FILES))
 
 
 def one_problem(table: Table) -> str:
@@ -282,7 +283,7 @@ def test_any_table_that_is_written_is_read_back(
         path = Path(folder) / "labels.csv"
         path.write_bytes(text.getvalue().encode(encoding))
         for columns in (None, names):
-            table = read_table(path, columns=columns, files=["other.png"])
+            table = read_table(path, columns=columns, files=Files(["other.png"]))
             assert table.problems == ()
             assert table.ids == tuple(name for name, _ in rows)
             assert table.labels == tuple(label for _, label in rows)
@@ -301,7 +302,7 @@ def test_any_bytes_are_a_table_or_a_few_lines(content: bytes) -> None:
         path = Path(folder) / "labels.csv"
         path.write_bytes(content)
         for columns in (None, ("1", "2"), ("a", "b")):
-            table = read_table(path, columns=columns, files=["a.png", "b/1.png", "10.jpg"])
+            table = read_table(path, columns=columns, files=Files(["a.png", "b/1.png", "10.jpg"]))
             assert len(table.problems) <= 4
             assert len(table.ids) == len(table.labels) == len(table.lines)
             assert all(table.labels)
