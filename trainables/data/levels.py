@@ -73,9 +73,11 @@ def _without_annotations(folder: Folder) -> tuple[Folder, ...]:
 def without_second_set(folder: Folder, children: list[Folder], passed: PassedOver, notes: list[str]) -> list[Folder]:
     """The folders but for one that holds the same set again: a folder for each of its siblings, with the same files."""
     for child in children:
+        if len(children) < 3 or len(child.folders) < len(children) - 1:
+            continue  # before anything is made for each child: there may be thousands
         inner = {sub.name: sub for sub in child.with_images}
         beside = {other.name: other for other in children if other is not child}
-        if len(beside) < 2 or not beside.keys() <= inner.keys():
+        if not beside.keys() <= inner.keys():
             continue
         if splits_of([child.name]) and not splits_of([folder.name]):
             continue  # a split beside the class folders
