@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from trainables.data.file_kinds import is_image
 from trainables.data.listing import below
@@ -36,6 +37,10 @@ ANNOTATIONS = re.compile(
 """Names of folders that hold what belongs to other images: boxes, masks, depths."""
 
 
+Identity: TypeAlias = tuple[int, int]
+"""Device and number of a folder: the same by whatever link it is reached."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Folder:
     """A folder without what is passed over, its parts sorted by name.
@@ -61,7 +66,7 @@ class Folder:
 
     def all_images(self) -> Iterator[Path]:
         """Its images and those of all folders below it; a folder that is reached twice, by a link, gives them once."""
-        seen: set[tuple[int, int]] = set()
+        seen: set[Identity] = set()
         waiting = [self]
         while waiting:
             folder = waiting.pop()
@@ -121,6 +126,9 @@ class PassedOver:
 def walk(root: Path, closed: list[OSError] | None = None) -> tuple[Folder, PassedOver]:
     """Read a folder and all below it, links to folders too; a loop of links ends where it comes back.
 
+    Within a folder that a link leads to, links to one folder are followed once: folders that link to each other are else
+    read in each order in which they can be reached, of which there are n!.
+
     Args:
         root: The folder.
         closed: Gets what is wrong with folders that cannot be read, which are passed over then.
@@ -129,7 +137,7 @@ def walk(root: Path, closed: list[OSError] | None = None) -> tuple[Folder, Passe
         OSError: A folder that is no litter cannot be read, and `closed` is not given.
     """
     passed = PassedOver()
-    return _folder(root, root, frozenset(), passed, closed), passed
+    return _folder(root, root, frozenset(), None, passed, closed), passed
 
 
 def ending_of(path: Path) -> str:
@@ -138,8 +146,14 @@ def ending_of(path: Path) -> str:
 
 
 def _folder(
-    root: Path, path: Path, above: frozenset[tuple[int, int]], passed: PassedOver, closed: list[OSError] | None
+    root: Path,
+    path: Path,
+    above: frozenset[Identity],
+    followed: set[Identity] | None,
+    passed: PassedOver,
+    closed: list[OSError] | None,
 ) -> Folder:
+    """A folder; `followed` is None but within a link, where it has all that links have led to."""
     above = above | {_identity(path)}
     folders: list[Folder] = []
     images: list[Path] = []
@@ -151,10 +165,11 @@ def _folder(
         elif LITTER.fullmatch(entry.name):
             _pass_over_litter(here, root, passed)
         elif _is_folder(entry):
-            if entry.is_symlink() and _identity(here) in above:
-                passed.add("links back to a folder above", below(here, root))
+            within = set() if followed is None and entry.is_symlink() else followed
+            if entry.is_symlink() and (reason := _read_before(_identity(here), above, within)):
+                passed.add(reason, below(here, root))
             else:
-                folders.append(_folder(root, here, above, passed, closed))
+                folders.append(_folder(root, here, above, within, passed, closed))
         elif is_image(here):
             images.append(here)
         else:
@@ -168,6 +183,18 @@ def _folder(
         others=tuple(others),
         marks=tuple(folder.name for folder in folders if ANNOTATIONS.fullmatch(folder.name)),
     )
+
+
+def _read_before(identity: Identity, above: frozenset[Identity], followed: set[Identity] | None) -> str:
+    """Why a link is not followed; empty where it is, which is remembered."""
+    if identity in above:
+        return "links back to a folder above"
+    if followed is None:
+        return ""
+    if identity in followed:
+        return "links to a folder that was read already"
+    followed.add(identity)
+    return ""
 
 
 def _entries(path: Path, closed: list[OSError] | None) -> list[os.DirEntry[str]]:
@@ -237,6 +264,6 @@ def _without_mask_folders(root: Path, folders: list[Folder], passed: PassedOver)
     return kept
 
 
-def _identity(path: Path) -> tuple[int, int]:
+def _identity(path: Path) -> Identity:
     stat = path.stat()
     return stat.st_dev, stat.st_ino

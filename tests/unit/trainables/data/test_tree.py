@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from trainables.data.split_names import in_each_name, splits_of
-from trainables.data.tree import walk
+from trainables.data.tree import Folder, walk
+
+
+def all_below(folder: Folder) -> Iterator[Folder]:
+    for child in folder.folders:
+        yield child
+        yield from all_below(child)
 
 
 def touch(root: Path, *names: str) -> None:
@@ -50,6 +57,28 @@ def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
     by_name = {folder.name: [path.name for path in folder.all_images()] for folder in tree.folders}
     assert by_name == {"a": ["1.jpg", "2.jpg"], "b": ["2.jpg"], "c": ["2.jpg"]}
     assert passed.counts["links back to a folder above"] == 1
+
+
+def test_folders_that_link_to_each_other_are_read_a_few_times(tmp_path: Path) -> None:
+    names = "abcdefg"
+    touch(tmp_path, *(f"{name}/{name}.jpg" for name in names))
+    for one in names:
+        for other in names:
+            (tmp_path / one / f"to_{other}").symlink_to(f"../{other}")
+    tree, passed = walk(tmp_path)
+    assert all({path.stem for path in folder.all_images()} == set(names) for folder in tree.folders)
+    assert len(list(all_below(tree))) <= len(names) ** 3
+    assert passed.counts["links to a folder that was read already"] > 0
+
+
+def test_each_class_that_is_a_link_to_one_folder_is_read_whole(tmp_path: Path) -> None:
+    touch(tmp_path, "store/deep/1.jpg", "set/cat/2.jpg")
+    for name in ("ant", "bee"):
+        (tmp_path / "set" / name).symlink_to("../store")
+    tree, passed = walk(tmp_path)
+    by_name = {folder.name: [path.name for path in folder.all_images()] for folder in tree.folders[0].folders}
+    assert by_name == {"ant": ["1.jpg"], "bee": ["1.jpg"], "cat": ["2.jpg"]}
+    assert not passed.counts
 
 
 @pytest.mark.parametrize(
