@@ -199,9 +199,11 @@ def _read_before(identity: Identity, above: frozenset[Identity], followed: set[I
 
 def _entries(path: Path, closed: list[OSError] | None) -> list[os.DirEntry[str]]:
     try:
+        (path / "..").stat()  # a folder may be one to list and not to enter (0444)
         with os.scandir(path) as scan:
             return sorted(scan, key=lambda entry: entry.name)
     except OSError as error:
+        error.filename = str(path)
         if closed is None:
             raise
         closed.append(error)

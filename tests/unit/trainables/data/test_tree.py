@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from trainables.data.split_names import in_each_name, splits_of
 from trainables.data.tree import Folder, walk
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Lay root's rights down, which no permission binds."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def all_below(folder: Folder) -> Iterator[Folder]:
@@ -79,6 +93,23 @@ def test_each_class_that_is_a_link_to_one_folder_is_read_whole(tmp_path: Path) -
     by_name = {folder.name: [path.name for path in folder.all_images()] for folder in tree.folders[0].folders}
     assert by_name == {"ant": ["1.jpg"], "bee": ["1.jpg"], "cat": ["2.jpg"]}
     assert not passed.counts
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs permissions of files")
+@pytest.mark.parametrize("mode", [0o000, 0o444])
+def test_a_folder_that_may_not_be_entered_is_closed_and_the_others_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    touch(tmp_path, "a/1.jpg", "b/inner/2.jpg", "b/Thumbs.db", "c/3.jpg")
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)  # the folders above it are root's alone
+    (tmp_path / "b").chmod(mode)
+    closed: list[OSError] = []
+    with as_nobody():
+        tree, _ = walk(Path(), closed)
+        assert [path.name for path in tree.all_images()] == ["1.jpg", "3.jpg"]
+    (tmp_path / "b").chmod(0o755)
+    assert [(error.filename, type(error)) for error in closed] == [("b", PermissionError)]
 
 
 @pytest.mark.parametrize(
