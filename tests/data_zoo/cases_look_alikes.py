@@ -79,6 +79,35 @@ SEGMENTATION = (
         right=Reads(classes=("with_mask", "without_mask"), images={"train": 20}),
     ),
     Case(
+        name="classes_called_face_and_face_mask",
+        make=folder({"face": 10, "face_mask": Pics(count=10, start=20)}),
+        right=Reads(classes=("face", "face_mask"), images={"train": 20}),
+    ),
+    Case(
+        name="classes_called_road_and_roadmap",
+        make=folder({"{road,roadmap,tree}": 10}),
+        right=Reads(classes=("road", "roadmap", "tree"), images={"train": 30}),
+    ),
+    Case(
+        name="classes_called_face_and_face_mask_with_the_same_names",
+        make=folder({"{face,face_mask}": 10}),
+        right=Refused(
+            says=("face_mask",),
+            mends=(
+                Mend(
+                    printed="--data {data} --layout classes",
+                    flags={"layout": "classes"},
+                    reads=Reads(classes=("face", "face_mask"), images={"train": 20}),
+                ),
+            ),
+        ),
+    ),
+    Case(
+        name="masks_of_scans_called_alike",
+        make=folder({"scan": 10, "scan_mask": Pics(count=10, name="{:03}_L.png")}),
+        right=Refused(says=("scan_mask", "segmentation")),
+    ),
+    Case(
         name="images_over_classes_beside_label_lists",
         make=folder({"images/{banded,dotted}": 10, "labels/{train1,test1}.txt": "banded/000.jpg\n", "imdb/imdb.mat": b"x"}),
         right=(

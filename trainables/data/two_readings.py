@@ -64,32 +64,52 @@ def twice(folder: Folder, split: SplitName, found: Sequence[Folder]) -> str:
 
 def _look_alike(level: Level) -> str:
     """The line for a set of another task: detection, segmentation; empty where it is none."""
-    names = {child.name for child in level.children}
+    by_name = {child.name: child for child in level.children}
     for child in sorted(level.children, key=lambda child: not child.name.startswith("train")):  # train beside train_labels
-        for name in names:
-            rest = child.name.removeprefix(name).strip(" _-")
-            if rest != child.name and ANNOTATIONS.fullmatch(rest) and not child.with_images:
-                return _other_task(level.folder, name, child.name)
+        for end in range(1, len(child.name)):
+            pictures = by_name.get(child.name[:end])
+            if pictures is not None and _annotates(child, pictures):
+                return _other_task(level, level.folder, pictures.name, child.name)
     places = [level.folder, *(holder_of(found[0]) for found in level.splits.values())]
     for place in places:  # images beside annotations, here or in each split
         flat = [child.name for child in place.with_images if not child.with_images]
         shown = [name for name in flat if PICTURES.fullmatch(name)]
         marks = [*place.marks, *(child.name for child in place.with_images if ANNOTATIONS.fullmatch(child.name))]
         if shown and marks and {*shown, *marks} >= set(flat):
-            return _other_task(place, shown[0], marks[0])
+            return _other_task(level, place, shown[0], marks[0])
     for found in level.splits.values():  # flat splits beside annotations, or with boxes in them
         part = found[0]
         if part.images and not part.with_images:
             boxes = [path.name for path in part.others if "annotation" in path.name.lower() or "coco" in path.name.lower()]
             if marks := [*level.marks, *boxes]:
-                return _other_task(level.folder, part.name, marks[0])
+                return _other_task(level, level.folder, part.name, marks[0])
     return ""
 
 
-def _other_task(folder: Folder, pictures: str, marks: str) -> str:
+def _annotates(marks: Folder, pictures: Folder) -> bool:
+    """Whether a folder called like another one and a word for annotations belongs to it: `train_labels`, `scan_mask`.
+
+    Of what may be a class (`face`, `face_mask`), the images must be called alike too.
+    """
+    rest = marks.name.removeprefix(pictures.name)
+    if marks.with_images or not ANNOTATIONS.fullmatch(rest.strip(" _-")):
+        return False
+    if splits_of([pictures.name]):
+        return True
+    stems = {image.stem for image in pictures.images}
+    both = [image for image in marks.images if not stems.isdisjoint((image.stem, re.sub(r"[ _-][^ _-]*$", "", image.stem)))]
+    return rest[0] in " _-" and 2 * len(both) > len(marks.images)
+
+
+def _other_task(level: Level, folder: Folder, pictures: str, marks: str) -> str:
+    names = {child.name for child in level.children}
+    classes = ""
+    if folder is level.folder and {pictures, marks} <= names and not level.splits:
+        classes = f", or give --data {typed(folder.path)} --layout classes where each folder is a class"
     return (
-        f"{folder.path} must hold a folder per class, but holds {pictures} and {marks}: is this a set for detection or "
-        "segmentation? Give each image one label, by class folders or by a table labels.csv (image,label) beside them."
+        f"{folder.path} must hold a folder per class, but holds {pictures} and {marks}: is this a set for detection "
+        f"or segmentation? Give each image one label, by class folders or by a table labels.csv (image,label) beside "
+        f"them{classes}."
     )
 
 
