@@ -34,6 +34,11 @@ def read_tree(root: Folder, how: ReadOptions, passed: PassedOver) -> Layout:
     """
     if how.layout not in LAYOUTS:
         raise DataError([unknown_name(how.layout, LAYOUTS, "layout")])
+    if how.columns and how.layout not in ("auto", "table"):
+        columns = shlex.quote(",".join(how.columns))
+        raise DataError(
+            [f"--columns must go with --layout table, but is {columns} beside --layout {how.layout}: leave one of them out."]
+        )
     folder = set_folder(root, PassedOver(), [])
     where, table = _where(root, folder, how) if how.layout in ("auto", "table") else (root, None)
     if table is None:
