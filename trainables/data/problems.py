@@ -34,7 +34,7 @@ def once_per_cause(lines: Sequence[str]) -> list[str]:
     """Lines of files ("PATH must be …") with one cause as one line, which says how many more there are."""
     causes: dict[str, list[str]] = {}
     for line in lines:
-        causes.setdefault(line.partition(" must be ")[2] or line, []).append(line)
+        causes.setdefault(line.partition(" must ")[2] or line, []).append(line)
     told = []
     for alike in causes.values():
         if len(alike) > ALIKE:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pickle
 
-from trainables.data.problems import LISTED, MOST, DataError, shortened
+from trainables.data.problems import ALIKE, LISTED, MOST, DataError, once_per_cause, shortened
 
 
 def test_of_many_lines_the_first_are_kept_and_the_rest_is_counted() -> None:
@@ -23,3 +23,9 @@ def test_a_refusal_has_eight_lines_at_most_and_its_causes_come_first() -> None:
     assert error.problems[LISTED:] == ("and 35 more of a.", "b 0", "and 11 more problems.")
     assert pickle.loads(pickle.dumps(error)).problems == error.problems
     assert len(DataError(map(str, range(MOST))).problems) == MOST
+
+
+def test_files_with_one_cause_are_one_line_whatever_the_rule_says() -> None:
+    for rule in ("must be a readable image, but is empty.", "must have 3 channels, but has 5."):
+        lines = [f"cat/{number}.tif {rule}" for number in range(ALIKE + 1)]
+        assert once_per_cause(lines) == [f"{lines[0]} The same holds for 3 more files."]
