@@ -68,7 +68,8 @@ def find_columns(
     free = [c for c in range(len(names)) if not _counts(names[c], [row[c] for row in rows]) and c != grouped]
     split = _split(names, rows, free, title, notes, problems)
     free = [c for c in free if c != split]
-    images = _images(names, rows, free, files)
+    images = _images(names, rows, free if grouped is None else sorted({*free, grouped}), files)
+    images = [c for c in images if c != grouped] or images  # names of images may tell their groups, too
     image = images[0] if len(images) == 1 else None
     labels: list[int] = []
     if image is None:

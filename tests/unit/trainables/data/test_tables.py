@@ -199,6 +199,12 @@ def test_a_group_that_is_no_column_gives_no_groups(tmp_path: Path, group: str) -
     assert (table.groups, "group" in table.columns) == (None, False)
 
 
+def test_the_column_of_images_may_be_that_of_groups(tmp_path: Path) -> None:
+    table = read(tmp_path, TEXT, group="id")
+    assert (table.problems, table.columns["image"], table.columns["group"]) == ((), "id", "id")
+    assert table.groups == table.ids
+
+
 def test_a_row_without_a_group_is_refused(tmp_path: Path) -> None:
     table = read(tmp_path, "id,patient,label\na,p,x\nb,,y\nc,,x\n", group="patient")
     assert "must name a group in each row, but 2 rows have none, such as line 3" in one_problem(table)
