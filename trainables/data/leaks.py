@@ -103,7 +103,9 @@ class _Told:
         self._listing, self._names = listing, names
         ends = np.cumsum([len(listing.labels[part]) for part in _given(listing)])
         self._part = np.searchsorted(ends, self._rows, side="right")
-        self._label = np.concatenate([listing.labels[part] for part in _given(listing)])[self._rows]
+        labels = np.concatenate([listing.labels[part] for part in _given(listing)])
+        self._label = labels[self._rows]
+        self._sizes = np.bincount(labels[found.rows], minlength=len(listing.classes))
 
     def across(self, lower: SplitName, higher: SplitName, kept: bool) -> Iterator[str]:
         """Images of one given part that are in another one too."""
@@ -150,7 +152,7 @@ class _Told:
             yield f"images that are copies of another: {extra:,} ({kinds}), such as {' and '.join(names)}{side}"
 
     def _whole_classes(self, labels: dict[int, set[int]], torn: set[int]) -> Iterator[str]:
-        sizes = np.bincount(np.concatenate(list(self._listing.labels.values())), minlength=len(self._listing.classes))
+        sizes = self._sizes
         shared: Counter[tuple[int, int]] = Counter()
         for group, label in zip(self._near.tolist(), self._label.tolist(), strict=True):
             if group in torn:

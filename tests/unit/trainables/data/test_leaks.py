@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trainables.data import leaks
 from trainables.data.dataset import Caps, DataError, Dataset, ReadOptions, prepare, read
+from trainables.data.listing import Listing
 
 ALL = Caps(train=10**6, val=10**6, test=10**6)
 
@@ -154,3 +156,13 @@ def test_a_set_that_is_refused_for_its_copies_names_some(tmp_path: Path) -> None
     rule, *evidence = refused.value.problems
     assert "once copies are kept on one side 'dog' has 0" in rule
     assert any("14" in line and "dog/1" in line for line in evidence), evidence
+
+
+def test_a_class_that_is_a_copy_is_seen_where_only_some_of_its_images_are_decoded() -> None:
+    labels = np.repeat([0, 1], 20)
+    listing = Listing(classes=("ant", "bee"), labels={"train": labels}, places={"train": "x"})
+    rows = np.array([*range(10), *range(20, 30)])
+    of_copy = np.tile(np.arange(10), 2)
+    found = leaks.Found(rows=rows, near=of_copy, exact=of_copy)
+    lines = leaks.cautions(found, listing, lambda some: [str(row) for row in some], kept=False)
+    assert "class 'bee' is a copy of 'ant': 10 of its 10 images are in both" in lines
