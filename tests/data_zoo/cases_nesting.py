@@ -147,6 +147,24 @@ SUPERCLASSES = (
         right=Reads(classes=SPECIES, images={"train": 32, "test": 16}),
     ),
     Case(
+        name="superclasses_in_splits_beside_another_folder_by_their_leaves",
+        make=folder({f"{{train,test,more}}/{name}": 8 for name in KINGDOMS}),
+        flags={"layout": LEAVES},
+        right=Refused(says=("two readings", "more")),
+    ),
+    Case(
+        name="superclasses_in_two_folders_of_one_split_by_their_leaves",
+        make=folder({f"{{train,val,valid}}/{name}": 8 for name in KINGDOMS}),
+        flags={"layout": LEAVES},
+        right=Refused(says=("one folder for val", "valid")),
+    ),
+    Case(
+        name="superclasses_in_a_test_folder_beside_them_by_their_leaves",
+        make=folder({**KINGDOMS, **{f"test/{name}": 4 for name in KINGDOMS}}),
+        flags={"layout": LEAVES},
+        right=Refused(says=("train",)),
+    ),
+    Case(
         name="deepest_of_a_plain_flat_set_is_the_set",
         make=folder({"{cat,dog}": 10}),
         flags={"layout": LEAVES},

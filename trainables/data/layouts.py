@@ -80,7 +80,7 @@ def read_layout(root: Folder, layout: str, passed: PassedOver) -> Layout:
         case "classes":
             return _flat(level, passed)
         case "leaves":
-            return _leaves(level)
+            return _leaves(level, passed)
         case "splits":
             return _splits(level, passed)
         case "class-first":
@@ -145,12 +145,14 @@ def _flat(level: Level, passed: PassedOver) -> Layout:
     )
 
 
-def _leaves(level: Level) -> Layout:
+def _leaves(level: Level, passed: PassedOver) -> Layout:
     """Each folder that directly holds images is a class: in each split, where there are splits."""
     parts: dict[SplitName, ByClass] = {}
     places: dict[SplitName, str] = {}
     halves: dict[SplitName, Folder] = {"train": level.folder}
-    if "train" in level.splits and all(len(found) == 1 for found in level.splits.values()) and not level.others:
+    if any(class_level(child) for found in level.splits.values() for child in found):
+        if problems := _not_splits(level, passed):  # else images of test would be among those of train
+            raise DataError(problems)
         halves = {split: found[0] for split, found in level.splits.items()}
     for split, half in halves.items():
         by_class: dict[str, tuple[Path, ...]] = {}
@@ -168,11 +170,7 @@ def _leaves(level: Level) -> Layout:
 
 def _splits(level: Level, passed: PassedOver) -> Layout:
     """Train and its companions, each with a folder per class; what has no classes is for prediction alone."""
-    problems = [twice(level.folder, split, found) for split, found in level.splits.items() if len(found) > 1]
-    if "train" not in level.splits:
-        problems.append(f"{level.folder.path} must hold a folder for train, but does not: add it, or give another --layout.")
-    problems += _strangers(level, passed)
-    if problems:
+    if problems := _not_splits(level, passed):
         raise DataError(problems)
     train = holder_of(level.splits["train"][0])
     classes = {child.name for child in train.with_images}
@@ -286,6 +284,14 @@ def _is_class_first(level: Level) -> bool:
         if any(class_level(folder) for folder in inner):
             return False  # each is a set of its own
     return True
+
+
+def _not_splits(level: Level, passed: PassedOver) -> list[str]:
+    """The lines for folders that are not train and its companions."""
+    problems = [twice(level.folder, split, found) for split, found in level.splits.items() if len(found) > 1]
+    if "train" not in level.splits:
+        problems.append(f"{level.folder.path} must hold a folder for train, but does not: add it, or give another --layout.")
+    return problems + _strangers(level, passed)
 
 
 def _strangers(level: Level, passed: PassedOver) -> list[str]:
