@@ -17,8 +17,9 @@ from sweeps.runner import machine
 from sweeps.runner.listing import CONTEXT, answer, flags
 from sweeps.runner.machine import Finding, either
 from sweeps.runner.mlflow_store import SERVERS, TrackingError, one_line, prepare_store, without_password
-from sweeps.runner.options import Options, cache_folder
+from sweeps.runner.options import READING_FLAGS, Options, cache_folder
 from sweeps.runner.study import PRESETS, Preset
+from trainables.data.reading import ReadOptions
 
 EXPERIMENT = "dvt-doctor"
 LITTLE_DISK = 5 * 10**9
@@ -35,6 +36,7 @@ class Subject:
     cache: Path
     preset: Preset
     data: str
+    how: ReadOptions
     weights: str
 
 
@@ -105,7 +107,7 @@ def _data(subject: Subject) -> Iterator[Finding]:
     preset = subject.preset
     caps = dataset.Caps(train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class)
     try:
-        summary = dataset.inspect(subject.data, caps=caps, seed=0, cache=subject.cache)
+        summary = dataset.inspect(subject.data, caps=caps, seed=0, cache=subject.cache, how=subject.how)
     except dataset.DataError as error:
         yield from (Finding("failed", problem) for problem in error.problems)
         return
@@ -195,7 +197,7 @@ CHECKS: Mapping[str, tuple[Check, str]] = {
 }
 COMMAND = click.Command(
     "dvt doctor",
-    params=flags("preset", "data", "weights", "storage", "tracking_uri", "address"),
+    params=flags("preset", "data", *READING_FLAGS, "weights", "storage", "tracking_uri", "address"),
     help="Whether this machine is fit for a sweep with these flags: a line for each check, and for what fails its mend.",
     context_settings=CONTEXT,
 )
@@ -216,6 +218,7 @@ def _examine(given: Mapping[str, Any]) -> int:
         cache=cache_folder(storage),
         preset=preset,
         data=options.data or preset.data,
+        how=options.how,
         weights=options.weights or preset.weights,
     )
     failed = False
