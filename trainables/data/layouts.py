@@ -6,13 +6,15 @@ each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from trainables.data.class_first import class_first, is_class_first
 from trainables.data.companions import labelled_by_table
 from trainables.data.foreign import in_folder
 from trainables.data.levels import (
+    ByClass,
+    Layout,
     Level,
     class_level,
     holder_of,
@@ -26,38 +28,11 @@ from trainables.data.levels import (
     superclasses,
     without_second_set,
 )
-from trainables.data.listing import SPLITS, SplitName
+from trainables.data.listing import SplitName
 from trainables.data.problems import DataError
-from trainables.data.split_names import means_unlabelled, splits_of
+from trainables.data.split_names import means_unlabelled
 from trainables.data.tree import ANNOTATIONS, Folder, PassedOver
 from trainables.data.two_readings import no_classes, one_class, refusal, twice, two_readings
-
-ByClass = Mapping[str, Sequence[Path]]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
-    """What was recognized.
-
-    Attributes:
-        said: In words.
-        parts: Images by split and by class, as the folders are called. `train` alone is a set without splits.
-        places: What the user calls each part.
-        groups: By image, the group that a table gives it.
-        tables: Tables that were used.
-        header: Their columns.
-        notes: Lines to show.
-        problems: Lines that forbid using the set.
-    """
-
-    said: str
-    parts: Mapping[SplitName, ByClass]
-    places: Mapping[SplitName, str]
-    groups: Mapping[Path, str] | None = None
-    tables: tuple[Path, ...] = ()
-    header: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
 
 
 def read_layout(root: Folder, layout: str, passed: PassedOver) -> Layout:
@@ -84,7 +59,7 @@ def read_layout(root: Folder, layout: str, passed: PassedOver) -> Layout:
         case "splits":
             return _splits(level, passed)
         case "class-first":
-            return _class_first(level, passed)
+            return class_first(level, passed)
     return _recognized(level, passed)
 
 
@@ -97,8 +72,8 @@ def _recognized(level: Level, passed: PassedOver) -> Layout:
         reasons = "; ".join(f"{reason} ({number})" for reason, number in passed.lines().items())
         only = f" Passed over: {reasons}." if reasons and not folder.any_image() else ""
         raise DataError([no_classes(folder) + only])
-    if _is_class_first(level):
-        return _class_first(level, passed)
+    if is_class_first(level):
+        return class_first(level, passed)
     inside = [child for found in level.splits.values() for child in found if class_level(child)]
     if not inside:
         if level.splits and not level.others:
@@ -240,50 +215,6 @@ def _companions(level: Level, passed: PassedOver) -> Layout:
         places=places,
         notes=(*notes, note),
     )
-
-
-def _class_first(level: Level, passed: PassedOver) -> Layout:
-    """`cat/train`, `cat/test`, `dog/train`, `dog/test`."""
-    parts: dict[SplitName, dict[str, Sequence[Path]]] = {}
-    problems = []
-    for child in level.children:
-        meant = splits_of(inner.name for inner in child.with_images)
-        if "train" not in meant.values():
-            problems.append(f"{child.path} must hold a train folder as the other classes do, but does not: add it.")
-        for inner in child.with_images:
-            split = meant.get(inner.name)
-            if split is None:
-                example = shown(next(inner.all_images()), level.folder)
-                passed.add(f"in {inner.name}/, which is no split", example, inner.count)
-            elif child.name in parts.setdefault(split, {}):
-                problems.append(twice(child, split, [sub for sub in child.with_images if meant.get(sub.name) == split]))
-            else:
-                parts[split][child.name] = tuple(inner.all_images())
-        for image in child.images:
-            passed.add("images beside split folders", shown(image, level.folder))
-    if problems:
-        raise DataError(dict.fromkeys(problems))
-    found = [split for split in SPLITS if split in parts]
-    return Layout(
-        said=f"a folder per class in {level.folder.path}, each with {', '.join(found)}, such as {level.children[0].name}/train",
-        parts={split: parts[split] for split in found},
-        places={split: f"{level.folder.path}/*/{split}" for split in found},
-        notes=tuple(level.notes),
-    )
-
-
-def _is_class_first(level: Level) -> bool:
-    """Whether each folder is a class that holds splits, and nothing but splits."""
-    if level.splits or len(level.children) < 2:
-        return False
-    for child in level.children:
-        inner = child.with_images
-        meant = splits_of(folder.name for folder in inner)
-        if child.images or len(inner) != len(meant) or "train" not in meant.values() or len(meant) < 2:
-            return False
-        if any(class_level(folder) for folder in inner):
-            return False  # each is a set of its own
-    return True
 
 
 def _not_splits(level: Level, passed: PassedOver) -> list[str]:

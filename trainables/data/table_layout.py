@@ -10,8 +10,8 @@ from pathlib import Path
 
 from trainables.data.class_names import alike
 from trainables.data.companions import labelled_by_table
-from trainables.data.layouts import Layout, read_layout
-from trainables.data.levels import set_folder, shown
+from trainables.data.layouts import read_layout
+from trainables.data.levels import Layout, set_folder, shown
 from trainables.data.listing import SPLITS, SplitName, below
 from trainables.data.problems import DataError
 from trainables.data.reading import LAYOUTS, ReadOptions
