@@ -119,4 +119,48 @@ NAMES = (
     Case(name="strangers_letters_of_full_width", make=twins("cat", "\uff43\uff41\uff54"), right=Refused(says=("'cat'",))),
 )
 
-CASES = (*TABLES, *SPLITS, *SETS, *NAMES)
+
+def other(*files: str) -> str:
+    """A table whose classes are not those of the folders."""
+    return "\n".join(["file,label", *(f"{file}/{n:03}.jpg,{'xy'[n % 2]}" for file in files for n in range(12))])
+
+
+def mended(printed: str, data: str, layout: str, images: dict[str, int]) -> Mend:
+    """The mend that reads the folders."""
+    return Mend(printed=printed, data=data, flags={"layout": layout}, reads=Reads(classes=AB, images=images))
+
+
+CONTRADICTIONS = (
+    case(
+        "a_table_contradicts_split_folders",
+        {"{train,test}/{a,b}": 12, "labels.csv": other("train/a", "train/b", "test/a", "test/b")},
+        Refused(mends=(mended("--data {data} --layout splits", "", "splits", {"train": 24, "test": 24}),)),
+    ),
+    case(
+        "a_table_contradicts_split_folders_in_one_folder_more",
+        {"w/{train,test}/{a,b}": 12, "w/labels.csv": other("train/a", "train/b", "test/a", "test/b")},
+        Refused(mends=(mended("--data {data}/w --layout splits", "w", "splits", {"train": 24, "test": 24}),)),
+    ),
+    case(
+        "a_table_contradicts_classes_with_splits",
+        {"{a,b}/{train,test}": 12, "labels.csv": other("a/train", "a/test", "b/train", "b/test")},
+        Refused(mends=(mended("--layout class-first", "", "class-first", {"train": 24, "test": 24}),)),
+    ),
+    case(
+        "a_table_contradicts_classes_beside_test",
+        {"{a,b}": 12, "test/{a,b}": 9, "labels.csv": other("a", "b")},
+        Refused(says=("move labels.csv away",), never=("--layout classes",)),
+    ),
+)
+FEW = (
+    case("parts_of_few", {"{x,y}/{Bed,Chair}": 2}, Refused(says=("9 images",), never=("--layout",))),
+    case("more_beside_few", {"train/{a,b}": 9, "{test,more}/{a,b}": 3}, Refused(says=("move away",), never=("--layout",))),
+    case("splits_in_names_of_few", {"{a,b}_{train,test}": 4}, Refused(says=("train/",), never=("--layout",))),
+    case(
+        "sets_of_few_and_of_many",
+        {"f1/{train,test}/{a,b}": 2, "f2/{train,test}/{a,b}": 9},
+        Refused(says=("give --data {data}/f2",)),
+    ),
+)
+
+CASES = (*TABLES, *SPLITS, *SETS, *NAMES, *CONTRADICTIONS, *FEW)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainables.data.levels import Layout, Level, class_level, shown
+from trainables.data.levels import Level, class_level, shown
 from trainables.data.listing import SPLITS, SplitName
 from trainables.data.problems import DataError
+from trainables.data.recognized import Layout
 from trainables.data.split_names import splits_of
 from trainables.data.tree import PassedOver
 from trainables.data.two_readings import twice
@@ -51,6 +52,7 @@ def class_first(level: Level, passed: PassedOver) -> Layout:
     found = [split for split in SPLITS if split in parts]
     return Layout(
         said=f"a folder per class in {level.folder.path}, each with {', '.join(found)}, such as {level.children[0].name}/train",
+        flag="class-first",
         parts={split: parts[split] for split in found},
         places={split: f"{level.folder.path}/*/{split}" for split in found},
         notes=tuple(level.notes),

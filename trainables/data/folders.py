@@ -12,10 +12,10 @@ import numpy as np
 
 from trainables.data.class_names import twins, unified
 from trainables.data.decode import Files, cautions
-from trainables.data.levels import Layout
 from trainables.data.listing import SPLITS, Listing, Pixels, Rows, Source, SplitName, below, plain_name
 from trainables.data.problems import DataError, once_per_cause, shortened
 from trainables.data.reading import ReadOptions
+from trainables.data.recognized import Layout
 from trainables.data.table_layout import read_tree
 from trainables.data.tree import Folder, PassedOver, ending_of, walk
 

@@ -13,8 +13,6 @@ from trainables.data.class_first import class_first, is_class_first
 from trainables.data.companions import labelled_by_table
 from trainables.data.foreign import in_folder
 from trainables.data.levels import (
-    ByClass,
-    Layout,
     Level,
     class_level,
     holder_of,
@@ -30,6 +28,7 @@ from trainables.data.levels import (
 )
 from trainables.data.listing import SplitName
 from trainables.data.problems import DataError
+from trainables.data.recognized import ByClass, Layout
 from trainables.data.split_names import means_unlabelled
 from trainables.data.tree import ANNOTATIONS, Folder, PassedOver
 from trainables.data.two_readings import no_classes, one_class, refusal, twice, two_readings
@@ -114,6 +113,7 @@ def _flat(level: Level, passed: PassedOver) -> Layout:
         notes.append(note)
     return Layout(
         said=f"a folder per class in {level.folder.path}",
+        flag="classes",
         parts={"train": parts},
         places={"train": str(level.folder.path)},
         notes=tuple(notes),
@@ -137,6 +137,7 @@ def _leaves(level: Level, passed: PassedOver) -> Layout:
         places[split] = str(half.path)
     return Layout(
         said=f"each folder that directly holds images is a class, in {level.folder.path}",
+        flag="leaves",
         parts=parts,
         places=places,
         notes=tuple(level.notes),
@@ -182,6 +183,7 @@ def _splits(level: Level, passed: PassedOver) -> Layout:
     named = ", ".join(f"{Path(place).relative_to(level.folder.path)}/" for place in places.values())
     return Layout(
         said=f"a folder per class inside {named} of {level.folder.path}",
+        flag="splits",
         parts=parts,
         places=places,
         tables=tuple(tables),
@@ -211,6 +213,7 @@ def _companions(level: Level, passed: PassedOver) -> Layout:
     note = f"the class folders of {level.folder.path} are the training images, {beside} in it is a split of its own"
     return Layout(
         said=f"a folder per class in {level.folder.path}, and in its {beside}",
+        flag="",
         parts=parts,
         places=places,
         notes=(*notes, note),

@@ -17,34 +17,6 @@ STRAY = 0.25
 """Share of images beside class folders up to which they are strays, and above which the folder is a class of its own."""
 
 
-ByClass = Mapping[str, Sequence[Path]]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
-    """What was recognized.
-
-    Attributes:
-        said: In words.
-        parts: Images by split and by class, as the folders are called. `train` alone is a set without splits.
-        places: What the user calls each part.
-        groups: By image, the group that a table gives it.
-        tables: Tables that were used.
-        header: Their columns.
-        notes: Lines to show.
-        problems: Lines that forbid using the set.
-    """
-
-    said: str
-    parts: Mapping[SplitName, ByClass]
-    places: Mapping[SplitName, str]
-    groups: Mapping[Path, str] | None = None
-    tables: tuple[Path, ...] = ()
-    header: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Level:
     """A folder whose own folders are looked at, and what they may be."""

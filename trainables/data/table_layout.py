@@ -11,10 +11,11 @@ from pathlib import Path
 from trainables.data.class_names import alike
 from trainables.data.companions import labelled_by_table
 from trainables.data.layouts import read_layout
-from trainables.data.levels import Layout, set_folder, shown
+from trainables.data.levels import set_folder, shown
 from trainables.data.listing import SPLITS, SplitName, below
 from trainables.data.problems import DataError
 from trainables.data.reading import LAYOUTS, ReadOptions
+from trainables.data.recognized import Layout
 from trainables.data.split_names import splits_of
 from trainables.data.table_choice import find_table
 from trainables.data.table_files import Matched, match
@@ -111,6 +112,7 @@ def _layout(folder: Folder, table: Table, matched: Matched, images: Sequence[Pat
     said, *notes = table.notes or (f"table {table.path}",)
     return Layout(
         said=f"{said}, with images in {folder.path}",
+        flag="table",
         parts={split: parts.get(split, {}) for split in found},
         places={split: f"{table.path}" if len(found) == 1 else f"{table.path} ({split})" for split in found},
         groups=groups if table.groups else None,
@@ -213,8 +215,9 @@ def _two_readings(root: Folder, table: Table, by_table: Layout, by_folders: Layo
         ", ".join(sorted({name for by_class in layout.parts.values() for name in by_class})[:3])
         for layout in (by_table, by_folders)
     )
-    path = shlex.quote(str(root.path))
+    path = shlex.quote(str(set_folder(root, PassedOver(), []).path))
+    folders = f"--data {path} --layout {by_folders.flag}" if by_folders.flag else f"move {table.path.name} away"
     return (
         f"{root.path} has two readings, classes by {table.path.name} ({one}, …) and by folders ({other}, …): give "
-        f"--data {path} --layout table, or --layout classes."
+        f"--data {path} --layout table, or {folders}."
     )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from trainables.data.class_names import alike
 from trainables.data.foreign import in_folder
+from trainables.data.groups import MINIMUM
 from trainables.data.levels import STRAY, Level, class_level, holder_of, typed
 from trainables.data.listing import SplitName
 from trainables.data.split_names import in_each_name, splits_of
 from trainables.data.tree import ANNOTATIONS, PICTURES, Folder
+
+ENOUGH = 3 * MINIMUM
+"""Images of a class from which train, val and test can be split: a reading with fewer is not offered."""
 
 IN_COMMON = 0.5
 """Share of names that folders must have in common to be parts of one set rather than classes."""
@@ -49,11 +54,9 @@ def one_class(level: Level) -> str:
 
 def two_readings(level: Level, what: str, mend: str = "move away what is no train, val or test") -> str:
     """The line for folders that may be splits or classes."""
-    path = typed(level.folder.path)
-    return (
-        f"{level.folder.path} has two readings, since there is {what}: give --data {path} --layout classes where each "
-        f"folder is a class, or {mend}."
-    )
+    classes = _as_classes(level)
+    mends = [f"give {classes} where each folder is a class", mend] if classes else [mend]
+    return f"{level.folder.path} has two readings, since there is {what}: {', or '.join(mends)}."
 
 
 def twice(folder: Folder, split: SplitName, found: Sequence[Folder]) -> str:
@@ -122,7 +125,7 @@ def _sets(level: Level) -> str:
     some = ", ".join(child.name for child in sets[:3])
     return (
         f"{level.folder.path} must hold one set, but in it are {names}, and inside {some} are splits with class folders: give "
-        f"--data {typed(sets[0].path)}."
+        f"--data {typed(max(sets, key=lambda child: child.count).path)}."
     )
 
 
@@ -145,13 +148,28 @@ def _domains(level: Level) -> str:
     if len(common) < 2 or len(common) < IN_COMMON * len(set.union(*inner)) or _all_splits(level):
         return ""
     names = ", ".join(child.name for child in level.children[:3])
-    path = typed(level.folder.path)
     classes = ", ".join(sub.name for sub in holder_of(level.children[0]).with_images[:3])
+    mends = []
+    sizes: Counter[str] = Counter()
+    for sub in (sub for folders in holding for sub in folders):
+        sizes[alike(sub.name)] += sub.count
+    if min(sizes.values()) >= ENOUGH:
+        mends.append(f"--data {typed(level.folder.path)} --layout leaves where these are the classes")
+    if as_classes := _as_classes(level):
+        mends.append(f"{as_classes} where they are not")
+    if whole := [child for child in level.children if min(sub.count for sub in holder_of(child).with_images) >= ENOUGH]:
+        mends.append(f"--data {typed(whole[0].path)} for one of them")
+    give = f"give {', or '.join(mends)}" if mends else f"each class needs {ENOUGH} images, so add some or join folders"
     return (
-        f"{level.folder.path} has two readings, since {names} hold folders of the same names ({classes}): give --data {path} "
-        f"--layout leaves where these are the classes, --data {path} --layout classes where they are not, or one of {names}; "
-        "splits must be called train, val and test."
+        f"{level.folder.path} has two readings, since {names} hold folders of the same names ({classes}): {give}; splits must "
+        "be called train, val and test."
     )
+
+
+def _as_classes(level: Level) -> str:
+    """What to type where each folder is a class; empty where one has too few images for that."""
+    enough = all(child.count >= ENOUGH for child in level.children)
+    return f"--data {typed(level.folder.path)} --layout classes" if enough else ""
 
 
 def _numbered(level: Level) -> bool:
@@ -183,7 +201,9 @@ def _split_in_names(level: Level) -> str:
     names = [child.name for child in level.children]
     if not in_each_name(names):
         return ""
+    classes = _as_classes(level)
+    more = f", or give {classes} where each is a class" if classes else ""
     return (
         f"{level.folder.path} has two readings, since its folders tell of splits ({', '.join(names[:3])}): move them into "
-        f"train/, val/ and test/, or give --data {typed(level.folder.path)} --layout classes where each is a class."
+        f"train/, val/ and test/{more}."
     )
