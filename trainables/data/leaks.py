@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 
 from trainables.data.copies import Copies, groups
 from trainables.data.listing import SPLITS, Listing, Rows, SplitName
+from trainables.data.problems import shortened
 
 WHOLE = 0.9
 """Share of a class's images that are in another class too, from which it is called a copy of it."""
@@ -137,7 +138,7 @@ class _Told:
             f"pictures under two classes: {len(torn):,} ({count:,} images), such as {self._pair(first & ~other, other)}; at "
             "least one label of each is wrong"
         )
-        yield from self._whole_classes(labels, torn)
+        yield from self._whole_classes(torn)
 
     def within(self, flat: bool, kept: bool) -> Iterator[str]:
         """Images that have copies in their own part."""
@@ -151,16 +152,22 @@ class _Told:
             kinds = f"{same:,} equal, {extra - same:,} nearly" if same < extra else "equal to the pixel"
             yield f"images that are copies of another: {extra:,} ({kinds}), such as {' and '.join(names)}{side}"
 
-    def _whole_classes(self, labels: dict[int, set[int]], torn: set[int]) -> Iterator[str]:
+    def _whole_classes(self, torn: set[int]) -> list[str]:
         sizes = self._sizes
-        shared: Counter[tuple[int, int]] = Counter()
+        members: dict[int, Counter[int]] = {group: Counter() for group in torn}
         for group, label in zip(self._near.tolist(), self._label.tolist(), strict=True):
             if group in torn:
-                shared.update((label, other) for other in labels[group] if other != label)
+                members[group][label] += 1
+        shared: Counter[tuple[int, int]] = Counter()
+        for counts in members.values():
+            for label, other in permutations(counts, 2):
+                shared[label, other] += counts[label]
+        lines = []
         for (label, other), number in sorted(shared.items()):
             if number >= WHOLE * sizes[label] and (label > other or number < WHOLE * sizes[other]):
                 name, twin = self._listing.classes[label], self._listing.classes[other]
-                yield f"class {name!r} is a copy of {twin!r}: {number:,} of its {sizes[label]:,} images are in both"
+                lines.append(f"class {name!r} is a copy of {twin!r}: {number:,} of its {sizes[label]:,} images are in both")
+        return shortened(lines, "pairs of classes are copies")
 
     def _pair(self, ones: Rows, others: Rows) -> str:
         """An image of the first kind, and a copy of it of the second."""

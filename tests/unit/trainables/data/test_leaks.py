@@ -166,3 +166,13 @@ def test_a_class_that_is_a_copy_is_seen_where_only_some_of_its_images_are_decode
     found = leaks.Found(rows=rows, near=of_copy, exact=of_copy)
     lines = leaks.cautions(found, listing, lambda some: [str(row) for row in some], kept=False)
     assert "class 'bee' is a copy of 'ant': 10 of its 10 images are in both" in lines
+
+
+def test_many_classes_that_are_one_are_few_lines(tmp_path: Path) -> None:
+    fill(tmp_path / "set" / "0", range(10))
+    fill(tmp_path / "set" / "other", range(100, 110))
+    for number in range(1, 20):
+        (tmp_path / "set" / str(number)).symlink_to("0")
+    copied = [line for line in ready(tmp_path / "set").cautions if "copies" in line or "a copy of" in line]
+    assert "and 185 more pairs of classes are copies." in copied
+    assert len(copied) == 7
