@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sweeps.predict.graph_text import suspicious_text
 from sweeps.runner.listing import shown, state_of
 from sweeps.runner.mlflow_store import TrackingError, check_uri, prepare_store, without_password
 from sweeps.runner.mlflow_store import one_line as said
@@ -28,6 +29,7 @@ Probabilities: TypeAlias = npt.NDArray[np.float32]
 STORED = "stored_side"
 """Key of `data` in the champion's `recipe.json`, and of the registered model's metadata."""
 CHAMPION = Path("champion", "best.pt")  # `trainables.checkpoint` has the name too, but takes torch's seconds
+_SHOWN = 80  # characters of a text that is refused
 _IN_A_STORE = ("models", "runs", "mlflow-artifacts")  # schemes of model URIs that MLflow looks up
 
 
@@ -117,14 +119,18 @@ def store_uri(uri: str, tracking_uri: str | None, storage: Path) -> str | None:
 
 
 def load_registered(uri: str, store: str | None, storage: Path) -> Model:
-    """Load a model's graph through MLflow, onto the CPU, where it was traced. No code of the model's runs; pickles are refused.
+    """Load a model's graph through MLflow, onto the CPU, where it was traced.
+
+    Python files of the model are not run, and pickles are refused. Torch evaluates expressions of a graph: they are checked
+    before. That is no sandbox: models are to be loaded from a store that you trust.
 
     Raises:
-        Refused: MLflow has no such model, or it is not one that a sweep registered.
+        Refused: MLflow has no such model, it is not one that a sweep registered, or its graph holds more than arithmetic.
     """
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     with quick_imports():
         import mlflow  # two seconds, and torch's
+        import mlflow.artifacts
         import mlflow.pytorch
 
         from trainables.export import probabilities
@@ -133,14 +139,19 @@ def load_registered(uri: str, store: str | None, storage: Path) -> Model:
             store = prepare_store(store, storage)
             mlflow.set_tracking_uri(store)
             mlflow.set_registry_uri(store)
-        info = mlflow.models.get_model_info(uri)
+        folder = mlflow.artifacts.download_artifacts(uri)  # once: what is checked is what is loaded
+        info = mlflow.models.get_model_info(folder)
         metadata = dict(info.metadata or {})
         flavor = info.flavors.get("pytorch")
         if "classes" not in metadata or "image_size" not in metadata or flavor is None:
             raise Refused([f"--model must be a model that a sweep registered, but {uri} is another one's."])
         if flavor.get("code"):
             raise Refused([f"--model must have a graph without code, but {uri} brings some: it is not a sweep's."])
-        graph = mlflow.pytorch.load_model(uri, device="cpu")
+        odd = suspicious_text(Path(folder, flavor["model_data"], "model.pt2"))
+        if odd is not None:
+            found = f"{uri} holds {odd[:_SHOWN]!r}"
+            raise Refused([f"--model must have a graph of arithmetic alone, but {found}: load models that you trust."])
+        graph = mlflow.pytorch.load_model(folder, device="cpu")
     except TrackingError as error:
         raise Refused([str(error)]) from error
     except Refused:

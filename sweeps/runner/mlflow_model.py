@@ -1,7 +1,8 @@
 """What the registered model does with what it is sent: it reads arrays as images, or says by which rule it does not.
 
 This one file is stored beside the model's graph, and MLflow runs it wherever the model is loaded or served. So it imports
-nothing of this project. `dvt predict` reads the graph alone.
+nothing of this project. `dvt predict` does not run it: it loads the graph, whose expressions it checks before torch evaluates
+them. Models are to be loaded from a store that you trust all the same.
 """
 
 from __future__ import annotations

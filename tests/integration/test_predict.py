@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -189,6 +190,32 @@ def test_only_the_graph_of_a_registered_model_is_loaded(tmp_path: Path, predict:
     assert "must be a model that a sweep registered" in said
 
 
+@pytest.mark.parametrize("key", ["expr_str", "guards_code", "target"])
+def test_a_graph_whose_text_is_code_is_refused_before_it_runs(
+    tmp_path: Path, predict: Predict, store: tuple[str, Path], key: str
+) -> None:
+    uri, storage = store
+    _register(uri, storage, champion(storage, "one", ("bee", "cat", "dog"), None))
+    graph = next((storage / "artifacts").rglob("model.pt2"))
+    ran = tmp_path / "ran"
+    command = f"('touch {ran}')"
+    code = {"expr_str": f"sympify.__globals__['__builtins__']['__import__']('os').system{command}"}
+    code["guards_code"] = f"torch.os.system{command} == 0"
+    with zipfile.ZipFile(graph) as file:
+        held = {name: file.read(name) for name in file.namelist()}
+    told = json.loads(held["model/models/model.json"])
+    _poison(told, key, code.get(key, "torch.os.system"))
+    held["model/models/model.json"] = json.dumps(told).encode()
+    with zipfile.ZipFile(graph, "w") as file:
+        for name, content in held.items():
+            file.writestr(name, content)
+    photos(tmp_path / "photos", 5, 90, images=1)
+    asked = ("--storage", storage, "--model", "models:/study-photos@champion", "photos")
+    (said,) = predict(tmp_path, *asked, code=2)
+    assert "must have a graph of arithmetic alone" in said
+    assert not ran.exists()
+
+
 def test_a_table_has_a_row_a_file(tmp_path: Path, predict: Predict) -> None:
     champion(tmp_path / "mlruns", "one", ("bee", "cat", "dog"), 40)
     photos(tmp_path / "photos", 5, 90, images=4)
@@ -302,6 +329,19 @@ def test_a_kaggle_folder_becomes_a_submission(tmp_path: Path, predict: Predict, 
 
 def _furthest(found: dict[Path, np.ndarray], expected: dict[Path, np.ndarray]) -> float:
     return float(max(np.abs(found[path] - expected[path]).max() for path in expected))
+
+
+def _poison(told: object, key: str, code: str) -> None:
+    """Replace all text under a key."""
+    if isinstance(told, list):
+        for item in told:
+            _poison(item, key, code)
+    elif isinstance(told, dict):
+        for name, item in told.items():
+            if name == key:
+                told[name] = [code] if isinstance(item, list) else code
+            else:
+                _poison(item, key, code)
 
 
 def _register(uri: str, storage: Path, checkpoint: Path) -> None:
