@@ -23,21 +23,35 @@ def printed(act: Callable[[], int]) -> int:
         sys.stdout = _Stream(sys.stdout)
     if isinstance(sys.stderr, io.TextIOWrapper) and not isinstance(sys.stderr, _Stream):
         sys.stderr = _Stream(sys.stderr)
+    out = sys.stdout
     try:
-        status = act()
-        sys.stdout.flush()
+        status = _status(act)
+        out.flush()
+    except SystemExit:
+        return UNWRITTEN
+    return UNWRITTEN if getattr(out, "lost", False) else status
+
+
+def _status(act: Callable[[], int]) -> int:
+    """What Python makes of a command that returns or exits: `sys.exit()` is 0, and `sys.exit("why")` says why and is 1."""
+    try:
+        return act()
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else UNWRITTEN
-    return status
+        if isinstance(stop.code, int | None):
+            return stop.code or 0
+        sys.stderr.write(f"{stop.code}\n")
+        return 1
 
 
 class _Stream(io.TextIOWrapper):
     """A standard stream that escapes what its encoding lacks, and leaves the command where its file takes no more.
 
-    Not by an `OSError`, which would be taken for one of another file.
+    Not by an `OSError`, which would be taken for one of another file. In a thread leaving ends that thread alone, so `lost`
+    tells that something was not written.
     """
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
+        self.lost = False
         self._given = stream  # which closes the file when nobody holds it
         self._plain = codecs.lookup(stream.encoding).name == "ascii"
         super().__init__(
@@ -65,6 +79,7 @@ class _Stream(io.TextIOWrapper):
 
     def _give_up(self, error: OSError) -> None:
         """Send the rest nowhere; where the answers were lost, say so and leave."""
+        self.lost = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.fileno())
         os.close(nowhere)

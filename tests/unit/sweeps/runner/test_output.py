@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -136,3 +137,38 @@ def test_streams_that_are_no_files_are_left_alone(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert printed(lambda: click.echo("a") or 3) == 3
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # Python itself says nothing
+def test_what_a_thread_could_not_write_is_lost_too(tmp_path: Path, streams: Streams) -> None:
+    streams("/dev/full")
+
+    def by_thread() -> int:
+        thread = threading.Thread(target=by_click)
+        thread.start()
+        thread.join()
+        return 0
+
+    assert printed(by_thread) == UNWRITTEN
+    sys.stderr.flush()
+    assert (tmp_path / "err").read_text().count("error: The output must be written whole") == 1
+
+
+@pytest.mark.parametrize(("code", "status", "said"), [(None, 0, ""), (0, 0, ""), (3, 3, ""), ("why", 1, "why\n")])
+def test_an_exit_is_what_python_makes_of_it(
+    tmp_path: Path, streams: Streams, code: int | str | None, status: int, said: str
+) -> None:
+    streams(tmp_path / "out")
+
+    def leave() -> int:
+        click.echo("a")
+        sys.exit(code)
+
+    assert printed(leave) == status
+    sys.stderr.flush()
+    assert ((tmp_path / "out").read_text(), (tmp_path / "err").read_text()) == ("a\n", said)
+
+
+def test_what_is_lost_at_an_exit_is_lost_too(streams: Streams) -> None:
+    streams("/dev/full")
+    assert printed(lambda: sys.stdout.write("a") and sys.exit()) == UNWRITTEN
