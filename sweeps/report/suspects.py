@@ -33,6 +33,8 @@ COLUMNS = {
 
 DIGITS = 4  # of probabilities in the file
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # beginnings of what a spreadsheet runs, as OWASP lists them
+
 Tested = Literal["val", "test"]
 
 
@@ -106,8 +108,15 @@ def write_suspects(folder: Path, images: Sequence[SuspectImage]) -> Path:
     """
     rows = [{name: getattr(image, name) for name in COLUMNS} for image in images]
     table = pd.DataFrame(rows, columns=list(COLUMNS)).round(DIGITS)
+    for name in ("file", "given", "suggested"):
+        table[name] = [_as_text(value) for value in table[name]]
     # quoted: a file's name may hold anything, a lone carriage return too
     return replaced(folder / SUSPECTS, table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
+
+
+def _as_text(value: str) -> str:
+    """Keep spreadsheets from running a name as a formula: a quote mark before it says that it is text."""
+    return f"'{value}" if value.startswith(FORMULA) else value
 
 
 def trust(told: Probabilities, labels: Labels) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,7 @@ from sweeps.report.findings import Findings, find
 from sweeps.report.page import rendered, sweep_page, write
 from sweeps.report.runs import read_run
 from sweeps.report.suspect_pictures import MOST_PICTURES, suspect_pictures
-from sweeps.report.suspects import COLUMNS, write_suspects
+from sweeps.report.suspects import COLUMNS, SuspectImage, write_suspects
 from trainables.data import dataset
 from trainables.data.dataset import Dataset
 
@@ -103,10 +104,29 @@ def test_the_file_holds_the_list_whatever_names_hold(sweep: Path) -> None:
     with path.open(newline="", encoding="utf-8") as file:
         rows = pd.read_csv(file)
     assert list(rows.columns) == list(COLUMNS)
-    assert list(rows["file"]) == [image.file for image in images]
+    assert list(rows["file"]) == [as_text(image.file) for image in images]
     assert list(rows["rank"]) == [1, 2, 3, 4, 5]
-    assert list(rows["given"]) == [image.given for image in images]
+    assert list(rows["given"]) == [as_text(image.given) for image in images]
+    assert list(rows["suggested"]) == [as_text(image.suggested) for image in images]
     assert rows["score"].is_monotonic_decreasing
+
+
+def as_text(name: str) -> str:
+    return f"'{name}" if name.startswith("=") else name
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_name_is_a_formula_to_a_spreadsheet(tmp_path: Path, begin: str) -> None:
+    name = f'{begin}HYPERLINK("http://x";"y")/1.jpg'
+    plain = {"rank": 1, "split": "val", "row": 0, "probability_given": 0.1, "probability_suggested": 0.9, "score": 0.9}
+    write_suspects(tmp_path, [SuspectImage(file=name, given=name, suggested=name, **plain)])
+    with (tmp_path / "suspects.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert {row["file"], row["given"], row["suggested"]} == {f"'{name}"}
+    write_suspects(tmp_path, [SuspectImage(file=f"a{name}", given="a", suggested="b-c", **plain)])
+    with (tmp_path / "suspects.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["file"], row["given"], row["suggested"]) == (f"a{name}", "a", "b-c")
 
 
 def test_the_documentation_names_each_column_with_its_meaning() -> None:
