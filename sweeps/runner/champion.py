@@ -31,6 +31,7 @@ from mlflow.types import Schema, TensorSpec
 
 ALIAS = "champion"
 KEY = "sweep.champion_key"  # tag of a model and of its version: which telling of a champion they came from
+SENT_AS_IS = "is_signature_from_type_hint"  # of a model's description: it is handed what was sent, as it was sent
 _REQUIREMENTS = ("torch", "numpy", "mlflow")  # of the graph; it holds the preprocessing too
 _EXAMPLE_SHAPE = (2, 48, 64, 3)  # not the model's size: all but the channels is free, and MLflow keeps it as text
 
@@ -112,6 +113,19 @@ def register_champion(
     return Champion(name=name, version=version, uri=f"models:/{name}@{ALIAS}" if move_alias else f"models:/{name}/{version}")
 
 
+def check_sent_as_is(written: str) -> None:
+    """Refuse a description by which MLflow would turn what a caller sends into uint8 before the model sees it.
+
+    MLflow has no public name for the switch: a release may rename it.
+
+    Raises:
+        TrackingError: The switch is not in it.
+    """
+    if f"{SENT_AS_IS}: true" not in written.splitlines():
+        found = f"MLflow {_release('mlflow')} leaves it out"
+        raise TrackingError(f"A model must say {SENT_AS_IS}: true, but {found}: install the MLflow of constraints.txt.")
+
+
 def _registered(client: MlflowClient, name: str, run_id: str, key: str) -> ModelVersion | None:
     versions = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
     return next((version for version in versions if version.tags.get(KEY) == key), None)
@@ -139,7 +153,7 @@ def _store(client: MlflowClient, run: Run, key: str, checkpoint: Path, metadata:
         inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, -1, 3))]),
         outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(metadata["classes"])))]),
     )
-    signature._is_signature_from_type_hint = True  # it is for people: the model is handed what was sent, as it was sent
+    signature._is_signature_from_type_hint = True  # it is for people: `SENT_AS_IS`
     params = {field: str(value) for field, value in metadata["recipe"].items()}
     classifier = load_classifier(checkpoint)
     logged = client.create_logged_model(run.info.experiment_id, "classifier", run.info.run_id, {KEY: key}, params)
@@ -161,6 +175,7 @@ def _store(client: MlflowClient, run: Run, key: str, checkpoint: Path, metadata:
             )
             _read_by_our_file(described)
             described.save(str(path / MLMODEL_FILE_NAME))
+            check_sent_as_is((path / MLMODEL_FILE_NAME).read_text())
             client.log_model_artifacts(logged.model_id, str(path))
     except Exception:
         with suppress(Exception):  # what went wrong first is what matters

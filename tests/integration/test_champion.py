@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
+from mlflow.models import Model
 
 from sweeps.runner.champion import Champion, register_champion
 from sweeps.runner.journal import Journal
@@ -97,6 +98,15 @@ def test_a_loaded_model_reads_what_it_is_sent_as_images_or_says_why_not(
         with pytest.raises(mlflow.MlflowException, match=r"^(Pixels|Images) must be ") as refused:
             generic.predict(wrong)
         assert "\n" not in str(refused.value)
+
+
+def test_a_switch_that_mlflow_no_longer_writes_is_named(
+    store: tuple[str, Path], checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Model.to_dict
+    monkeypatch.setattr(Model, "to_dict", lambda self: original(self) | {"is_signature_from_type_hint": False})
+    with pytest.raises(TrackingError, match="must say is_signature_from_type_hint: true"):
+        _register(*store, checkpoint, sweep_name="switch", move_alias=True, name="switch")
 
 
 def test_the_model_says_its_classes_its_recipe_and_what_it_takes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import sys
 import warnings
@@ -15,6 +16,7 @@ from PIL import Image
 
 from sweeps.runner import mlflow_model
 from sweeps.runner.mlflow_model import RegisteredModel, rgb
+from sweeps.runner.mlflow_store import TrackingError
 from trainables.data.decode import to_rgb
 
 RNG = np.random.default_rng(0)
@@ -156,3 +158,21 @@ def test_the_file_runs_where_this_project_is_not() -> None:
     names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     needed = {name.partition(".")[0] for name in (*froms, *names)}
     assert needed - set(sys.stdlib_module_names) == {"numpy", "mlflow"}
+
+
+def test_mlflow_still_has_the_private_names_that_a_registered_model_needs() -> None:
+    import mlflow.pytorch
+    from mlflow.models import ModelSignature
+
+    assert isinstance(ModelSignature._is_signature_from_type_hint, property)
+    assert ModelSignature._is_signature_from_type_hint.fset is not None
+    assert list(inspect.signature(mlflow.pytorch._load_pyfunc).parameters)[:2] == ["path", "model_config"]
+
+
+@pytest.mark.parametrize("written", ["", "is_signature_from_type_hint: false\n", "signature:\n  inputs: '[]'\n"])
+def test_a_model_whose_input_mlflow_would_change_is_not_stored(written: str) -> None:
+    from sweeps.runner.champion import check_sent_as_is
+
+    check_sent_as_is(f"flavors:\n{written.replace('false', 'true')}is_signature_from_type_hint: true\n")
+    with pytest.raises(TrackingError, match=r"must say is_signature_from_type_hint: true, but MLflow \d.* leaves it out"):
+        check_sent_as_is(f"flavors:\n{written}")
