@@ -6,6 +6,7 @@ request into uint8 without a word.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -159,7 +160,7 @@ def _store(client: MlflowClient, run: Run, key: str, checkpoint: Path, metadata:
     logged = client.create_logged_model(run.info.experiment_id, "classifier", run.info.run_id, {KEY: key}, params)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "model")
+            path, reader = Path(folder, "model"), _our_file(Path(folder))
             described = Model(logged.artifact_location, run.info.run_id, model_uuid=logged.model_id, model_id=logged.model_id)
             mlflow.pytorch.save_model(
                 classifier,
@@ -170,10 +171,10 @@ def _store(client: MlflowClient, run: Run, key: str, checkpoint: Path, metadata:
                 input_example=np.zeros(_EXAMPLE_SHAPE, np.uint8),
                 pip_requirements=[f"{package}=={_release(package)}" for package in _REQUIREMENTS],
                 extra_files=[str(checkpoint)],
-                code_paths=[mlflow_model.__file__],
+                code_paths=[str(reader)],
                 metadata=metadata,
             )
-            _read_by_our_file(described)
+            _read_by_our_file(described, reader)
             described.save(str(path / MLMODEL_FILE_NAME))
             check_sent_as_is((path / MLMODEL_FILE_NAME).read_text())
             client.log_model_artifacts(logged.model_id, str(path))
@@ -185,10 +186,18 @@ def _store(client: MlflowClient, run: Run, key: str, checkpoint: Path, metadata:
     return logged
 
 
-def _read_by_our_file(described: Model) -> None:
+def _our_file(folder: Path) -> Path:
+    """Copy `mlflow_model.py` under a name of its content: a process that loads two models imports each one's own."""
+    content = Path(mlflow_model.__file__).read_bytes()
+    copy = folder / f"mlflow_model_{hashlib.sha256(content).hexdigest()[:12]}.py"
+    copy.write_bytes(content)
+    return copy
+
+
+def _read_by_our_file(described: Model, reader: Path) -> None:
     """Let MLflow load the model by the file that lies beside it, and the graph alone still without any code."""
     described.flavors["pytorch"]["code"] = None
-    described.flavors["python_function"]["loader_module"] = Path(mlflow_model.__file__).stem
+    described.flavors["python_function"]["loader_module"] = reader.stem
 
 
 def _ensure_registered(client: MlflowClient, name: str) -> None:

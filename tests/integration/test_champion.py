@@ -11,6 +11,7 @@ import torch
 from mlflow import MlflowClient
 from mlflow.models import Model
 
+from sweeps.runner import mlflow_model
 from sweeps.runner.champion import Champion, register_champion
 from sweeps.runner.journal import Journal
 from sweeps.runner.tracking import TrackedData, Tracker, TrackingError, prepare_store
@@ -98,6 +99,19 @@ def test_a_loaded_model_reads_what_it_is_sent_as_images_or_says_why_not(
         with pytest.raises(mlflow.MlflowException, match=r"^(Pixels|Images) must be ") as refused:
             generic.predict(wrong)
         assert "\n" not in str(refused.value)
+
+
+def test_two_models_in_one_process_each_read_by_their_own_file(
+    store: tuple[str, Path], champion: Champion, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow.set_tracking_uri(store[0])
+    changed = tmp_path / "mlflow_model.py"
+    changed.write_text(Path(mlflow_model.__file__).read_text().replace("Pixels must be", "Dots must be"))
+    monkeypatch.setattr(mlflow_model, "__file__", str(changed))
+    other = _register(*store, checkpoint, sweep_name="changed", move_alias=True, name="changed")
+    for uri, said in ((champion.uri, "Pixels must be"), (other.uri, "Dots must be")):
+        with pytest.raises(mlflow.MlflowException, match=f"^{said}"):
+            mlflow.pyfunc.load_model(uri).predict(np.full((1, 4, 4, 3), np.nan))
 
 
 def test_a_switch_that_mlflow_no_longer_writes_is_named(
