@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.report.columns import COLUMNS
+from sweeps.report.columns import COLUMNS, OF_EPOCH
 from sweeps.report.runs import Run, number, records, whole_numbers
 from sweeps.report.strata import balanced
 from sweeps.runner.results import Outcome, trial_name
@@ -31,6 +31,7 @@ class Seed:
         trial_id: Its name.
         seed: Of the recipe.
         score: On the validation split.
+        val: The metrics of the validation split at the epoch of the score, by `trainables.recipe`'s names.
         accuracy: On the test split; NaN where it is not known, as are the following.
         balanced_accuracy: On the test split.
         macro_f1: On the test split.
@@ -46,6 +47,7 @@ class Seed:
     trial_id: str
     seed: int
     score: float
+    val: Mapping[str, float]
     accuracy: float
     balanced_accuracy: float
     macro_f1: float
@@ -202,6 +204,7 @@ def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
         trial_id=row["trial_id"],
         seed=int(seed) if seed == seed else -1,
         score=row["score"],
+        val={metric: row[column] for column, metric in OF_EPOCH.items()},
         accuracy=row["test_accuracy"],
         balanced_accuracy=row["test_balanced_accuracy"],
         macro_f1=row["test_macro_f1"],

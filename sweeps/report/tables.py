@@ -254,9 +254,10 @@ def _gap(a: Group, b: Group, score: Score) -> str:
 
 
 def _own(found: Findings, group: Group | None, metric: str) -> str:
-    """The mean of a published metric over a group's seeds; of those on val there is the one that decides."""
+    """The mean of a published metric over a group's seeds, at the epochs of their scores."""
     if group is None:
         return MISSING
     values = {name: with_interval(interval(group, score)) for score, name in TEST_SCORES.items()}
+    values |= {name: percent(mean([seed.val[name] for seed in group.seeds])) for name in VAL_SCORES.values()}
     values |= {VAL_SCORES[found.run.score]: percent(group.score), TEST_LOSS: _loss(group)}
     return values.get(metric, MISSING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from benchmarks.synthetic_sweep import make
 from sweeps.report import compare, tables
 from sweeps.report.answer import answer
 from sweeps.report.cautions import cautions
+from sweeps.report.columns import OF_EPOCH
 from sweeps.report.finalists import mean
 from sweeps.report.findings import Findings, find, interval
 from sweeps.report.formats import percent, span
@@ -98,6 +100,19 @@ def test_tables_and_figures_name_what_the_score_is(scored: Made, score: Score, t
     columns = [column.title for column in tables.arms_table(found).columns]
     assert [title for title in columns if "%" in title] == list(titles)
     assert words in rendered(sweep_page(found))
+
+
+@pytest.mark.parametrize("column", ["val_accuracy", "val_balanced_accuracy", "val_macro_f1"])
+def test_a_published_number_on_val_stands_beside_ours_whatever_decides(scored: Made, column: str) -> None:
+    found = scored("balanced_accuracy")
+    entry = {"arm": ARMS[0], "value": 0.8, "metric": OF_EPOCH[column], "source": "a text"}
+    run = replace(found.run, described={**found.run.described, "published": [entry]})
+    table = tables.published_table(replace(found, run=run))
+    assert table is not None
+    (row,) = table.rows
+    trained = found.run.trials[found.run.trials["group"] == found.best[ARMS[0]].name]
+    assert trained[column].notna().sum() >= 2
+    assert percent(mean(trained[trained["without"] == ""][column].tolist())) in row.cells
 
 
 def test_all_metrics_stand_beside_each_other(scored: Made) -> None:
