@@ -69,6 +69,8 @@ def curves(found: Findings) -> Block:
         "begins. Train accuracy is of augmented images, with the weights as they change. Overfitting gap, train less val at "
         f"the last epoch, in points: {', '.join(gaps)}."
     )
+    if found.run.score != "accuracy":
+        caption += f" Shown is accuracy; the epoch was chosen by {NAMES[found.run.score]}."
     return Plots(plots, caption, "Learning curves of the finalists")
 
 

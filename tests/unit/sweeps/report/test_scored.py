@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.synthetic_sweep import make
-from sweeps.report import compare, tables
+from sweeps.report import compare, plots_finalists, tables
 from sweeps.report.answer import answer
+from sweeps.report.blocks import Plots
 from sweeps.report.cautions import cautions
 from sweeps.report.columns import OF_EPOCH
 from sweeps.report.finalists import mean
@@ -100,6 +101,15 @@ def test_tables_and_figures_name_what_the_score_is(scored: Made, score: Score, t
     columns = [column.title for column in tables.arms_table(found).columns]
     assert [title for title in columns if "%" in title] == list(titles)
     assert words in rendered(sweep_page(found))
+
+
+@pytest.mark.parametrize("score", ["accuracy", "balanced_accuracy", "macro_f1"])
+def test_curves_of_accuracy_say_what_chose_the_epoch(scored: Made, score: Score) -> None:
+    block = plots_finalists.curves(scored(score))
+    assert isinstance(block, Plots)
+    said = f"Shown is accuracy; the epoch was chosen by {NAMES[score]}."
+    assert (said in block.caption) == (score != "accuracy")
+    assert block.caption.count("chosen by") == (score != "accuracy")
 
 
 @pytest.mark.parametrize("column", ["val_accuracy", "val_balanced_accuracy", "val_macro_f1"])
