@@ -18,6 +18,8 @@ from sweeps.report.strata import balanced
 from sweeps.runner.results import Outcome, trial_name
 
 Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "loss"]
+Split = Literal["val", "test"]
+Predicted = tuple[NDArray[np.float32], NDArray[np.int64]]
 Kind = Literal["best", "default", "ablation", "earlier"]
 
 LARGEST_LOSS = 103.3  # -log of the smallest float32: a probability that became 0
@@ -172,23 +174,25 @@ def paired(groups: Mapping[str, Group], metric: Metric) -> dict[str, NDArray[np.
     return {name: np.stack([found[seed] for seed in common]) for name, found in images.items()} if common else {}
 
 
-def predictions(
-    run: Run, trial_id: str, split: Literal["val", "test"], problems: list[str]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Log-probabilities [N, classes] of a split's images and their classes [N]; both empty where the file is gone or odd."""
+def predictions(run: Run, trial_id: str, splits: Sequence[Split], problems: list[str]) -> list[Predicted] | None:
+    """Log-probabilities [N, classes] of each split's images and their classes [N]; None where the file is gone or odd."""
     path = run.folder / "predictions" / f"{trial_id.replace('/', '-')}.npz"
     try:
         with np.load(path, allow_pickle=False) as file:
-            told, labels = np.asarray(file[split], np.float32), np.asarray(file[f"{split}_labels"], np.int64)
-        fits = told.ndim == 2 and labels.shape == told.shape[:1] and len(labels) > 0 and not np.isnan(told).any()
-        if fits and labels.min() >= 0 and labels.max() < told.shape[1]:
-            return told, labels
+            found = [(np.asarray(file[split], np.float32), np.asarray(file[f"{split}_labels"], np.int64)) for split in splits]
+        if all(_fit(told, labels) for told, labels in found):
+            return found
         problems.append(f"predictions/{path.name} does not hold log-probabilities with a class for each image.")
     except FileNotFoundError:
         problems.append(f"predictions/{path.name} is not there.")
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
         problems.append(f"predictions/{path.name} cannot be read ({' '.join(str(error).split()) or type(error).__name__}).")
-    return np.zeros((0, 0), np.float32), np.zeros(0, np.int64)
+    return None
+
+
+def _fit(told: NDArray[np.float32], labels: NDArray[np.int64]) -> bool:
+    shapes = told.ndim == 2 and labels.shape == told.shape[:1] and len(labels) > 0
+    return shapes and not np.isnan(told).any() and labels.min() >= 0 and labels.max() < told.shape[1]
 
 
 def _seeds(images: Mapping[str, Mapping[int, Any]]) -> list[int]:
@@ -196,7 +200,8 @@ def _seeds(images: Mapping[str, Mapping[int, Any]]) -> list[int]:
 
 
 def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
-    test, labels = predictions(run, row["trial_id"], "test", problems)
+    found = predictions(run, row["trial_id"], ["test"], problems)
+    test, labels = found[0] if found else (np.zeros((0, 0), np.float32), np.zeros(0, np.int64))
     own = test[np.arange(len(labels)), labels] if len(labels) else np.zeros(0, np.float32)
     said = test.argmax(axis=1) if len(labels) else np.zeros(0, np.int64)
     seed = number(row["seed"])

@@ -138,10 +138,12 @@ def _mean(run: Run, groups: Sequence[Group], problems: list[str]) -> tuple[Proba
     known: tuple[Labels, Labels] = (np.zeros(0, np.int64), np.zeros(0, np.int64))
     runs, weights = 0, 0.0
     for seed in (seed for group in groups if not group.without for seed in group.seeds if len(seed.labels)):
-        val, val_labels = predictions(run, seed.trial_id, "val", problems)
-        test, test_labels = predictions(run, seed.trial_id, "test", problems)
+        predicted = predictions(run, seed.trial_id, ["val", "test"], problems)
+        if predicted is None:
+            continue
+        (val, val_labels), (test, test_labels) = predicted
         labels = (val_labels, test_labels)
-        if not len(val_labels) or not len(test_labels) or val.shape[1] != test.shape[1]:
+        if val.shape[1] != test.shape[1]:
             continue
         told = np.exp(np.minimum(np.concatenate([val, test]), 0))
         if runs == 0:

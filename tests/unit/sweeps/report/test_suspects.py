@@ -16,11 +16,12 @@ from PIL import Image
 
 from benchmarks.synthetic_sweep import make
 from sweeps.report.blocks import Pictures, Table, Text
+from sweeps.report.finalists import groups_of
 from sweeps.report.findings import Findings, find
 from sweeps.report.page import rendered, sweep_page, write
 from sweeps.report.runs import read_run
 from sweeps.report.suspect_pictures import MOST_PICTURES, suspect_pictures
-from sweeps.report.suspects import COLUMNS, SuspectImage, write_suspects
+from sweeps.report.suspects import COLUMNS, SuspectImage, suspected, write_suspects
 from trainables.data import dataset
 from trainables.data.dataset import Dataset
 
@@ -150,6 +151,22 @@ def test_the_mean_is_over_all_finalists_but_ablations(sweep: Path) -> None:
     rewritten(sweep, lambda arrays: arrays["val"].fill(-1.1), "*without*")
     again = found_in(sweep).suspected
     assert (again.images, again.runs) == (expected.images, 4)
+
+
+def test_each_file_of_predictions_is_opened_once(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, opened, problems = read_run(sweep), [], []
+    groups = groups_of(run, problems)
+    load = np.load
+
+    def counted(path: Path, **options: object) -> object:
+        opened.append(path)
+        return load(path, **options)
+
+    monkeypatch.setattr(np, "load", counted)
+    assert suspected(run, groups, problems).runs == 4
+    predicted = [path for path in opened if Path(path).parent.name == "predictions"]
+    assert len(predicted) == len(set(predicted)) == 4
+    assert problems == []
 
 
 def test_runs_that_learned_nothing_do_not_drown_the_others(sweep: Path) -> None:
