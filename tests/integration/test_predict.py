@@ -32,6 +32,7 @@ from trainables.data.augment import plain_view
 from trainables.data.cifar10 import CLASSES as CIFAR10
 from trainables.data.dataset import Caps, prepare
 from trainables.data.decode import Files
+from trainables.data.reading import ReadOptions
 from trainables.data.sources import find
 from trainables.data.splits import choose
 from trainables.recipe import Recipe
@@ -103,7 +104,7 @@ def champion(storage: Path, name: str, classes: tuple[str, ...], stored_side: in
 def validated(data: Path, cache: Path, checkpoint: Path) -> tuple[int, dict[Path, np.ndarray]]:
     """The side of the stored squares, and what the checkpoint says of each file of the validation split as it is stored."""
     stored = prepare(str(data), image_size=RECIPE.image_size, caps=CAPS, seed=0, cache=cache).split("val").images
-    listing, pixels = find(str(data), cache).load()
+    listing, pixels = find(str(data), cache, ReadOptions()).load()
     assert isinstance(pixels, Files)
     rows = choose(listing, caps=CAPS, seed=0).rows["val"]
     network, recipe, _ = load_best(checkpoint)
@@ -264,12 +265,12 @@ def test_an_image_that_is_damaged_behind_its_header_leaves_the_others_answered(t
 def test_what_is_passed_over_is_said_beside_the_answers(tmp_path: Path, predict: Predict) -> None:
     champion(tmp_path / "mlruns", "one", ("bee", "cat", "dog"), 40)
     photos(tmp_path / "photos", 30, 60, images=3)
-    for name in ("bee/a.heic", "notes.txt", "Thumbs.db"):
+    for name in ("bee/a.svg", "notes.txt", "Thumbs.db"):
         (tmp_path / "photos" / name).write_text("?")
     done = dvt(tmp_path, "predict", "--sweep", "one", "--json", "photos")
     assert (done.code, len(done.out.splitlines())) == (0, 9)
     assert done.err.startswith("note: 9 images in photos; passed over: ")
-    assert "1 ending in .heic (such as photos/bee/a.heic)" in done.err
+    assert "1 ending in .svg (such as photos/bee/a.svg)" in done.err
     assert predict(tmp_path, "--sweep", "one", "--json", "photos/bee/0.jpg")  # a file needs no note
 
 
