@@ -24,6 +24,7 @@ from trainables.data.levels import (
     set_folder,
     shown,
     superclasses,
+    typed,
     without_second_set,
 )
 from trainables.data.listing import SplitName
@@ -95,7 +96,9 @@ def _recognized(level: Level, passed: PassedOver) -> Layout:
     if level.others:
         rename = f"rename {level.others[0].name} to train where it is that"
         raise DataError([two_readings(level, f"{names} beside {level.others[0].name}", mend=rename)])
-    raise DataError([f"{folder.path} must hold train beside {names}, but does not: add it, or give --layout classes."])
+    alone = [child.path for found in level.splits.values() for child in found]
+    mend = f", or give --data {typed(alone[0])} to read that alone" if len(alone) == 1 else ""
+    raise DataError([f"{folder.path} must hold train beside {names}, but does not: add it{mend}."])
 
 
 def _flat(level: Level, passed: PassedOver) -> Layout:

@@ -145,7 +145,7 @@ def _too_few(listing: Listing, part: SplitName, need: int) -> Iterator[str]:
     rule = f"A class needs at least {need} images in {listing.places[part]}{made}"
     if len(short) <= NAMED:
         names = ", ".join(f"{listing.classes[label]!r} has {found[label]}" for label in short)
-        yield f"{rule}, but {names}: fill it, or take it away."
+        yield f"{rule}, but {names}: give it more, or leave it out."
     else:
         names = ", ".join(f"{listing.classes[label]!r} with {found[label]}" for label in short[:NAMED])
         some = f"{len(short):,} of {len(listing.classes):,} classes have fewer, such as {names}"
