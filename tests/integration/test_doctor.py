@@ -130,8 +130,10 @@ def test_what_a_sweep_would_download_is_a_warning(doctor: Doctor, tmp_path: Path
     assert "not on this machine yet" in said
     assert "resnet18-f37072fd.pth" in said
     (tmp_path / "torch" / "hub" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "torch" / "hub" / "checkpoints" / "resnet18-f37072fd.pth").touch()
-    assert "imagenet: resnet18 in" in doctor()
+    (tmp_path / "torch" / "hub" / "checkpoints" / "resnet18-f37072fd.pth").touch()  # as a download that broke off leaves it
+    said = doctor(code=1)
+    assert "resnet18-f37072fd.pth must have the SHA-256 in its name" in said
+    assert "delete " in said
 
 
 def test_problems_of_the_data_are_named(doctor: Doctor, tmp_path: Path) -> None:
