@@ -60,7 +60,8 @@ def synthetic(storage: Path, trials: int, seeds: int) -> Path:
     """The sweep's folder; its decoded test images lie in the storage too."""
     rng, labels = np.random.default_rng(0), np.arange(IMAGES) % len(CLASSES)
     pixels = rng.integers(0, 256, (IMAGES, SIDE, SIDE, 3), dtype=np.uint8)
-    few = {"x_train": pixels[:30], "y_train": labels[:30], "x_val": pixels[:30], "y_val": labels[:30]}
+    others = rng.integers(0, 256, (60, SIDE, SIDE, 3), dtype=np.uint8)
+    few = {"x_train": others[:30], "y_train": labels[:30], "x_val": others[30:], "y_val": labels[:30]}
     np.savez(storage / "noise.npz", x_test=pixels, y_test=labels, **few)  # type: ignore[arg-type]
     caps = Caps(train=3, val=3, test=IMAGES)
     data = prepare(str(storage / "noise.npz"), image_size=SIDE, caps=caps, seed=0, cache=storage / "cache")
