@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 
 import pytest
 
@@ -72,14 +73,14 @@ def test_what_does_not_speak_grpc_is_refused_in_one_line_and_in_time(listen: Lis
 
 
 def test_what_speaks_grpc_passes_and_is_greeted_as_http2_wants_it(listen: Listen) -> None:
-    heard = []
+    heard: SimpleQueue[bytes] = SimpleQueue()
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(SETTINGS)
-        heard.append(connection.recv(100))
+        heard.put(connection.recv(100))
 
     session.check_address(listen(answer))
-    assert heard[0].startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    assert heard.get(timeout=30).startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 
 
 def test_under_tls_it_is_enough_that_something_listens(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
