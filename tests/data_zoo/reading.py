@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.data_zoo.case import Case
 from tests.data_zoo.pictures import Pixels
+from trainables.data import understood
 from trainables.data.dataset import Caps, DataError, ReadOptions, inspect, prepare, read
 
 ALL = Caps(train=10**6, val=10**6, test=10**6)
@@ -39,7 +40,7 @@ def reading(data: str, flags: Mapping[str, object], cache: Path, *, decode: bool
     how = ReadOptions(**{"layout": "auto", "columns": None, "group": None, "keep_copies": False, **flags})
     try:
         summary = inspect(data, caps=ALL, seed=0, cache=cache, how=how)
-        lines = (*summary.understood, *summary.notes)
+        lines = (*understood.lines(summary), *summary.notes)
         if not decode:
             return Reading(classes=summary.classes, counts=summary.counts, lines=lines, images={})
         prepared = prepare(data, image_size=IMAGE_SIZE, caps=ALL, seed=0, cache=cache, how=how)
@@ -50,7 +51,7 @@ def reading(data: str, flags: Mapping[str, object], cache: Path, *, decode: bool
     return Reading(
         classes=prepared.classes,
         counts=prepared.counts,
-        lines=(*lines, *prepared.understood, *prepared.notes, *prepared.cautions),
+        lines=(*lines, *understood.lines(prepared), *prepared.notes, *prepared.cautions),
         images=images,
     )
 

@@ -17,7 +17,7 @@ from trainables.data.problems import DataError, reason
 from trainables.data.reading import ReadOptions
 from trainables.data.sources import find
 from trainables.data.splits import Caps, choose
-from trainables.data.understood import lines, origins
+from trainables.data.understood import origins
 
 __all__ = [
     "Caps",
@@ -65,11 +65,6 @@ class Summary:
     origins: Mapping[str, str]
     passed_over: Mapping[str, str]
 
-    @property
-    def understood(self) -> tuple[str, ...]:
-        """What was understood, in lines for its owner."""
-        return lines(self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
@@ -102,11 +97,6 @@ class Dataset:
     passed_over: Mapping[str, str]
     path: Path
     test_is_open: bool = False
-
-    @property
-    def understood(self) -> tuple[str, ...]:
-        """What was understood, in lines for its owner."""
-        return lines(self)
 
     def split(self, name: Literal["train", "val", "test"]) -> Split:
         """The arrays of one split; train is stored shuffled, its classes interleaved.
