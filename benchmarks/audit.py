@@ -23,7 +23,11 @@ def audit(folder: Path, tracking_uri: str) -> dict[str, Any]:
     """
     description = json.loads((folder / "sweep.json").read_text())
     events = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
-    wanted = {f"{arm}/{number:03d}" for arm in description["arms"] for number in range(description["trials_per_arm"])}
+    wanted = {
+        f"{arm}/{number:03d}"
+        for arm in description["arms"]
+        for number in range(description["trials_per_arm"])
+    }
     chosen = [event for event in events if event["event"] == "finalists"]
     finalists = {trial_id for event in chosen for trial_id in event["trial_ids"]}
     wanted |= finalists
@@ -38,16 +42,28 @@ def audit(folder: Path, tracking_uri: str) -> dict[str, Any]:
         for steps, outcome in found:
             counted = Counter(steps)
             expected = set(epochs.get(trial_id, ()))
-            problems["epochs missing in MLflow"] += [f"{trial_id} {epoch}" for epoch in sorted(expected - counted.keys())]
-            problems["epochs repeated in MLflow"] += [f"{trial_id} {epoch}" for epoch, times in counted.items() if times > 1]
-            problems["epochs only in MLflow"] += [f"{trial_id} {epoch}" for epoch in sorted(counted.keys() - expected)]
+            problems["epochs missing in MLflow"] += [
+                f"{trial_id} {epoch}" for epoch in sorted(expected - counted.keys())
+            ]
+            problems["epochs repeated in MLflow"] += [
+                f"{trial_id} {epoch}" for epoch, times in counted.items() if times > 1
+            ]
+            problems["epochs only in MLflow"] += [
+                f"{trial_id} {epoch}" for epoch in sorted(counted.keys() - expected)
+            ]
             if outcome != outcomes.get(trial_id):
-                problems["outcomes that differ"].append(f"{trial_id}: {outcome} instead of {outcomes.get(trial_id)}")
+                problems["outcomes that differ"].append(
+                    f"{trial_id}: {outcome} instead of {outcomes.get(trial_id)}"
+                )
     counts = {kind: len(found) for kind, found in problems.items()}
     return {
         "trials": len(wanted - finalists),
-        "ended": dict(Counter(outcome for name, outcome in outcomes.items() if name not in finalists)),
-        "finalists": dict(Counter(outcome for name, outcome in outcomes.items() if name in finalists)),
+        "ended": dict(
+            Counter(outcome for name, outcome in outcomes.items() if name not in finalists)
+        ),
+        "finalists": dict(
+            Counter(outcome for name, outcome in outcomes.items() if name in finalists)
+        ),
         "epochs": sum(map(len, epochs.values())),
         "lost": sum(counts.values()),
         **counts,
@@ -55,7 +71,9 @@ def audit(folder: Path, tracking_uri: str) -> dict[str, Any]:
     }
 
 
-def in_journal(events: list[dict[str, Any]], problems: dict[str, list[str]]) -> tuple[dict[str, list[int]], dict[str, str]]:
+def in_journal(
+    events: list[dict[str, Any]], problems: dict[str, list[str]]
+) -> tuple[dict[str, list[int]], dict[str, str]]:
     """Epochs and outcome of each trial."""
     epochs: dict[str, list[int]] = defaultdict(list)
     outcomes: dict[str, str] = {}
@@ -79,7 +97,9 @@ def in_journal(events: list[dict[str, Any]], problems: dict[str, list[str]]) -> 
             problems["epochs missing or repeated in the journal"].append(trial_id)
         if outcomes.get(trial_id) == "completed" and len(numbers) != length[trial_id]:
             problems["completed trials that are too short"].append(trial_id)
-    problems["failed trials"] += sorted(trial_id for trial_id, outcome in outcomes.items() if outcome == "failed")
+    problems["failed trials"] += sorted(
+        trial_id for trial_id, outcome in outcomes.items() if outcome == "failed"
+    )
     return epochs, outcomes
 
 
@@ -96,8 +116,12 @@ def in_mlflow(study: str, sweep: str, tracking_uri: str) -> dict[str, list[tuple
     while True:
         page = client.search_runs([experiment.experiment_id], where, page_token=token)
         for run in page:
-            steps = [point.step for point in client.get_metric_history(run.info.run_id, "val/accuracy")]
-            found[run.data.tags["sweep.trial_id"]].append((steps, run.data.tags.get("sweep.outcome", "")))
+            steps = [
+                point.step for point in client.get_metric_history(run.info.run_id, "val/accuracy")
+            ]
+            found[run.data.tags["sweep.trial_id"]].append(
+                (steps, run.data.tags.get("sweep.outcome", ""))
+            )
         if not (token := page.token):
             return found
 

@@ -56,7 +56,9 @@ View = Callable[[Tensor, int], Tensor]  # (images, epoch) -> views
 def ours(augmentation: str) -> View:
     def make(images: Tensor, epoch: int) -> Tensor:
         samples = torch.arange(len(images))
-        return augment.view(images, samples, augmentation=augmentation, image_size=IMAGE_SIZE, seed=0, epoch=epoch)
+        return augment.view(
+            images, samples, augmentation=augmentation, image_size=IMAGE_SIZE, seed=0, epoch=epoch
+        )
 
     return make
 
@@ -91,14 +93,22 @@ def torchvisions(augmentation: str) -> View:
         "trivial": [v2.Resize(IMAGE_SIZE, antialias=True), v2.TrivialAugmentWide(), v2.ToDtype(torch.float32, scale=True)],
     }  # fmt: skip
     transform = v2.Compose(steps[augmentation])
-    return lambda images, _epoch: torch.stack([transform(image) for image in images.permute(0, 3, 1, 2)])
+    return lambda images, _epoch: torch.stack(
+        [transform(image) for image in images.permute(0, 3, 1, 2)]
+    )
 
 
-def measure(augmentation: str, threads: int, batch: int, rounds: int, calls: int) -> dict[str, object]:
+def measure(
+    augmentation: str, threads: int, batch: int, rounds: int, calls: int
+) -> dict[str, object]:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     images = torch.randint(0, 256, (batch, STORED_SIZE, STORED_SIZE, 3), dtype=torch.uint8)
-    peers = {"ours": ours(augmentation), "kornia": kornias(augmentation), "torchvision": torchvisions(augmentation)}
+    peers = {
+        "ours": ours(augmentation),
+        "kornia": kornias(augmentation),
+        "torchvision": torchvisions(augmentation),
+    }
     milliseconds: dict[str, list[float]] = {name: [] for name in peers}
     for make in peers.values():
         assert make(images, 0).shape == (batch, 3, IMAGE_SIZE, IMAGE_SIZE)
@@ -113,14 +123,18 @@ def measure(augmentation: str, threads: int, batch: int, rounds: int, calls: int
         "augmentation": augmentation,
         "threads": threads,
         "ms_per_image": {name: round(value / batch, 4) for name, value in medians.items()},
-        "range_ms_per_image": {name: [round(f(v) / batch, 4) for f in (min, max)] for name, v in milliseconds.items()},
+        "range_ms_per_image": {
+            name: [round(f(v) / batch, 4) for f in (min, max)] for name, v in milliseconds.items()
+        },
         "times_ours": {name: round(value / medians["ours"], 2) for name, value in medians.items()},
     }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object instead of a table"
+    )
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--calls", type=int, default=3, help="calls a round")
     parser.add_argument("--batch", type=int, default=256)
@@ -139,9 +153,14 @@ def main() -> int:
     if args.json:
         print(json.dumps({**about, "results": results}, indent=1))
         return 0
-    print(f"{'augmentation':16} {'threads':>7} {'ours':>9} {'kornia':>9} {'torchvision':>11}   ms an image (times ours)")
+    print(
+        f"{'augmentation':16} {'threads':>7} {'ours':>9} {'kornia':>9} {'torchvision':>11}   ms an image (times ours)"
+    )
     for result in results:
-        cells = [f"{result['ms_per_image'][name]:.3f} ({result['times_ours'][name]:.1f}x)" for name in result["times_ours"]]
+        cells = [
+            f"{result['ms_per_image'][name]:.3f} ({result['times_ours'][name]:.1f}x)"
+            for name in result["times_ours"]
+        ]
         print(f"{result['augmentation']:16} {result['threads']:7}   " + "   ".join(cells))
     return 0
 

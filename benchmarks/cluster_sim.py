@@ -59,7 +59,9 @@ class Case:
     trials: int = 24  # an arm
     finalist_seeds: int = 10
     epochs: int = 20
-    seconds: dict[str, float] = field(default_factory=lambda: {name: 5.0 * part for name, part in RELATIVE.items()})
+    seconds: dict[str, float] = field(
+        default_factory=lambda: {name: 5.0 * part for name, part in RELATIVE.items()}
+    )
     report_every: float = REPORT_EVERY
     report_ms: float = 2.0
     trial_ms: float = 43.0
@@ -92,7 +94,9 @@ class Simulation:
         self.events: list[tuple[float, int, Callable[[float], None]]] = []
         self.order = itertools.count()
         self.idle = list(range(case.slots - 1, -1, -1))
-        self.running: dict[int, tuple[Trial, float, object]] = {}  # by slot: when its work began, and a mark of this run of it
+        self.running: dict[
+            int, tuple[Trial, float, object]
+        ] = {}  # by slot: when its work began, and a mark of this run of it
         self.waiting: deque[Trial] = deque()  # lost ones: Tune starts them first
         self.finals: deque[Trial] | None = None  # None: the search goes on
         self.best: dict[str, tuple[float, int]] = {}
@@ -120,7 +124,9 @@ class Simulation:
             "starts": self.starts,
             "reports": self.reports,
             "driver_share": round(self.driver / wall, 5),
-            "measured_ms_per_report": round(1e3 * (self.measured - sum(self.suggests)) / self.reports, 3),
+            "measured_ms_per_report": round(
+                1e3 * (self.measured - sum(self.suggests)) / self.reports, 3
+            ),
             "measured_ms_per_suggest": round(1e3 * statistics.fmean(self.suggests), 3),
             "measured_share": round(self.measured / wall, 6),
         }
@@ -154,7 +160,10 @@ class Simulation:
     def _plan_report(self, slot: int, trial: Trial, begun: float, mark: object) -> None:
         several = max(1, math.ceil(self.case.report_every / trial.epoch_seconds))
         epochs = min(several, trial.epochs - trial.done)
-        self._at(begun + epochs * trial.epoch_seconds, lambda now: self._report(slot, trial, epochs, now, mark))
+        self._at(
+            begun + epochs * trial.epoch_seconds,
+            lambda now: self._report(slot, trial, epochs, now, mark),
+        )
 
     def _report(self, slot: int, trial: Trial, epochs: int, now: float, mark: object) -> None:
         if self.running.get(slot, (None, 0.0, None))[2] is not mark:  # its node was lost meanwhile
@@ -163,7 +172,13 @@ class Simulation:
         self.useful += epochs * trial.epoch_seconds
         first, trial.done = trial.done + 1, trial.done + epochs
         taken = self._drive(now, self.case.report_ms)  # the trial waits so long
-        if self._ends(trial, [{EPOCH: epoch, SCORE: trial.scores[epoch - 1]} for epoch in range(first, trial.done + 1)]):
+        if self._ends(
+            trial,
+            [
+                {EPOCH: epoch, SCORE: trial.scores[epoch - 1]}
+                for epoch in range(first, trial.done + 1)
+            ],
+        ):
             del self.running[slot]
             self.idle.append(slot)
             self._fill(taken)
@@ -177,7 +192,9 @@ class Simulation:
         if not trial.search:
             return over
         result = {**history[-1], "history": history}
-        stop = self._timed(self.scheduler.on_trial_result, None, trial, result) == TrialScheduler.STOP
+        stop = (
+            self._timed(self.scheduler.on_trial_result, None, trial, result) == TrialScheduler.STOP
+        )
         if not (over or stop):
             self._timed(self.searcher.on_trial_result, trial.trial_id, result)
             return False
@@ -191,7 +208,10 @@ class Simulation:
 
     def _plan_loss(self, node: int, now: float) -> None:
         if self.case.losses:
-            self._at(now + self.random.expovariate(self.case.losses / 3600), lambda lost: self._lose(node, lost))
+            self._at(
+                now + self.random.expovariate(self.case.losses / 3600),
+                lambda lost: self._lose(node, lost),
+            )
 
     def _lose(self, node: int, now: float) -> None:
         self.lost += 1
@@ -212,9 +232,18 @@ class Simulation:
 
     def _finalists(self) -> list[Trial]:
         """The best and the default recipe of each arm, over the seeds."""
-        picked = {(arm.name, number) for arm in self.arms for number in {0, self.best.get(arm.name, (0.0, 0))[1]}}
+        picked = {
+            (arm.name, number)
+            for arm in self.arms
+            for number in {0, self.best.get(arm.name, (0.0, 0))[1]}
+        }
         return [
-            self._trial(f"f{arm}/{number}/{seed}", {"arm": arm, "number": number}, f"{arm}/{number}/{seed}", search=False)
+            self._trial(
+                f"f{arm}/{number}/{seed}",
+                {"arm": arm, "number": number},
+                f"{arm}/{number}/{seed}",
+                search=False,
+            )
             for arm, number in sorted(picked)
             for seed in range(self.case.finalist_seeds)
         ]
@@ -252,32 +281,55 @@ def recorded(journal: Path) -> dict[str, float]:
     """Median seconds of an epoch by backbone, as a sweep recorded them."""
     found: dict[str, list[float]] = {}
     for trial in trials_of(read(journal)):
-        found.setdefault(trial.recipe["backbone"], []).extend(epoch["epoch_seconds"] for epoch in trial.epochs)
+        found.setdefault(trial.recipe["backbone"], []).extend(
+            epoch["epoch_seconds"] for epoch in trial.epochs
+        )
     seconds = {backbone: statistics.median(epochs) for backbone, epochs in found.items() if epochs}
     if missing := RELATIVE.keys() - seconds.keys():
-        sys.exit(f"error: --journal must have epochs of every backbone of the study, but lacks {', '.join(sorted(missing))}.")
+        sys.exit(
+            f"error: --journal must have epochs of every backbone of the study, but lacks {', '.join(sorted(missing))}."
+        )
     return seconds
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Hours, percent and milliseconds under their names."""
     base = rows[0]["answer_s"] * rows[0]["slots"]
-    lines = ["slots  losses  answer h  speed-up  used %  repeated %  random %  driver %  report ms  suggest ms"]
+    lines = [
+        "slots  losses  answer h  speed-up  used %  repeated %  random %  driver %  report ms  suggest ms"
+    ]
     for row in rows:
         shares = [100 * row[name] for name in ("used", "repeated", "random", "driver_share")]
         ms = [row["measured_ms_per_report"], row["measured_ms_per_suggest"]]
-        values = [row["slots"], row["losses_per_node_hour"], row["answer_s"] / 3600, base / row["answer_s"], *shares, *ms]
-        lines.append("{:5d} {:7g} {:9.2f} {:9.1f} {:7.1f} {:11.2f} {:9.0f} {:9.2f} {:10.2f} {:11.2f}".format(*values))
+        values = [
+            row["slots"],
+            row["losses_per_node_hour"],
+            row["answer_s"] / 3600,
+            base / row["answer_s"],
+            *shares,
+            *ms,
+        ]
+        lines.append(
+            "{:5d} {:7g} {:9.2f} {:9.1f} {:7.1f} {:11.2f} {:9.0f} {:9.2f} {:10.2f} {:11.2f}".format(
+                *values
+            )
+        )
     return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--slots", nargs="+", type=int, default=[1, 2, 4, 8, 16, 32, 64])
-    parser.add_argument("--losses", nargs="+", type=float, default=[0.0, 0.25], help="nodes lost, per node and hour")
+    parser.add_argument(
+        "--losses", nargs="+", type=float, default=[0.0, 0.25], help="nodes lost, per node and hour"
+    )
     parser.add_argument("--epoch-seconds", type=float, default=5.0, help="of ResNet-18")
-    parser.add_argument("--journal", type=Path, help="a sweep's trials.jsonl, whose recorded epochs count instead")
+    parser.add_argument(
+        "--journal", type=Path, help="a sweep's trials.jsonl, whose recorded epochs count instead"
+    )
     parser.add_argument("--trials", type=int, default=24, help="an arm")
     parser.add_argument("--finalist-seeds", type=int, default=10)
     parser.add_argument("--report-ms", type=float, default=2.0, help="CPU of the driver")
@@ -286,7 +338,10 @@ def main() -> None:
     options = parser.parse_args()
     own = {name: options.epoch_seconds * part for name, part in RELATIVE.items()}
     seconds = recorded(options.journal) if options.journal else own
-    given = {name: getattr(options, name) for name in ("trials", "finalist_seeds", "report_ms", "trial_ms", "seed")}
+    given = {
+        name: getattr(options, name)
+        for name in ("trials", "finalist_seeds", "report_ms", "trial_ms", "seed")
+    }
     rows = [
         Simulation(Case(slots=slots, losses=losses, seconds=seconds, **given)).run()
         for slots in options.slots

@@ -63,7 +63,9 @@ def stamped(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     image = image.copy()
     font = ImageFont.load_default(size=max(image.width // 7, 6))
     place = (rng.uniform(0, 0.5) * image.width, rng.choice([0.02, 0.8]) * image.height)
-    ImageDraw.Draw(image).text(place, "stock", fill=tuple([int(rng.choice([0, 255]))] * 3), font=font)
+    ImageDraw.Draw(image).text(
+        place, "stock", fill=tuple([int(rng.choice([0, 255]))] * 3), font=font
+    )
     return image
 
 
@@ -74,8 +76,12 @@ def turned(turn: Image.Transpose) -> Edit:
 EDITS: dict[str, Edit] = {
     "re-encoded": lambda image, _rng: image,
     "resized by 0.5 to 2": lambda image, rng: resized(image, 2 ** rng.uniform(-1, 1)),
-    "brightness, 15%": lambda image, rng: ImageEnhance.Brightness(image).enhance(rng.choice([0.85, 1.15])),
-    "contrast, 15%": lambda image, rng: ImageEnhance.Contrast(image).enhance(rng.choice([0.85, 1.15])),
+    "brightness, 15%": lambda image, rng: ImageEnhance.Brightness(image).enhance(
+        rng.choice([0.85, 1.15])
+    ),
+    "contrast, 15%": lambda image, rng: ImageEnhance.Contrast(image).enhance(
+        rng.choice([0.85, 1.15])
+    ),
     "gamma, 15%": lambda image, rng: gamma(image, rng.choice([0.85, 1.15])),
     "text": stamped,
     "cropped by 0 to 5% per edge": cropped,
@@ -94,7 +100,9 @@ def edited(images: list[Image.Image], kind: str, rng: np.random.Generator) -> li
 
 
 def prints(images: Images) -> Prints:
-    return Prints.joined([Prints.of(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)])
+    return Prints.joined(
+        [Prints.of(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
+    )
 
 
 def recall(images: list[Image.Image], side: int) -> dict[str, float]:
@@ -178,12 +186,19 @@ def seconds(images: Images, rounds: int) -> dict[str, float]:
                 wall, cpu = time.perf_counter(), time.process_time()
                 step()
                 scale = len(images) / len(rows) if name.startswith("decode") else 1
-                taken[name].append(((time.perf_counter() - wall) * scale, (time.process_time() - cpu) * scale))
+                taken[name].append(
+                    ((time.perf_counter() - wall) * scale, (time.process_time() - cpu) * scale)
+                )
     result: dict[str, float] = {"images": len(images)}
     for clock, prefix in enumerate(("", "cpu_")):
-        medians = {name: statistics.median(times[clock] for times in values) for name, values in taken.items()}
+        medians = {
+            name: statistics.median(times[clock] for times in values)
+            for name, values in taken.items()
+        }
         result |= {prefix + name: round(value, 2) for name, value in medians.items()}
-        result[prefix + "share"] = round((medians["prints"] + medians["search"]) / medians["decode_32"], 3)
+        result[prefix + "share"] = round(
+            (medians["prints"] + medians["search"]) / medians["decode_32"], 3
+        )
     return result
 
 
@@ -206,24 +221,38 @@ def sheet(images: Images, pairs: npt.NDArray[np.int64], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--data", type=Path, help="CIFAR-10 as an .npz with x_train and x_test")
-    parser.add_argument("--photos", type=Path, help="a folder of photographs, beside scikit-learn's two")
-    parser.add_argument("--sheet", type=Path, help="where to write a picture of 100 pairs of CIFAR-10")
-    parser.add_argument("--originals", type=int, default=1000, help="images of CIFAR-10 that copies are made of")
+    parser.add_argument(
+        "--photos", type=Path, help="a folder of photographs, beside scikit-learn's two"
+    )
+    parser.add_argument(
+        "--sheet", type=Path, help="where to write a picture of 100 pairs of CIFAR-10"
+    )
+    parser.add_argument(
+        "--originals", type=int, default=1000, help="images of CIFAR-10 that copies are made of"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
 
     photos = pictures(args.photos)
     found = {f"photographs, {len(photos)} at side 120": recall(photos, 120)}
-    named = {"photographs": alarms(stored(photos, 120)), "digits": alarms(digits(40)), "noise": alarms(noise(5000, 40))}
+    named = {
+        "photographs": alarms(stored(photos, 120)),
+        "digits": alarms(digits(40)),
+        "noise": alarms(noise(5000, 40)),
+    }
     result: dict[str, object] = {"recall": found, "alarms": named}
     if args.data:
         with np.load(args.data) as arrays:
             cifar = np.concatenate([arrays["x_train"], arrays["x_test"]])
         chosen = np.random.default_rng(0).choice(len(cifar), args.originals, replace=False)
-        found[f"CIFAR-10, {args.originals} at side 32"] = recall([Image.fromarray(cifar[row]) for row in chosen], 32)
+        found[f"CIFAR-10, {args.originals} at side 32"] = recall(
+            [Image.fromarray(cifar[row]) for row in chosen], 32
+        )
         named["CIFAR-10"] = alarms(cifar)
         result["seconds"] = seconds(cifar, args.rounds)
         if args.sheet:
@@ -232,7 +261,10 @@ def main() -> None:
         print(json.dumps(result, indent=1))
         return
     for name, shares in found.items():
-        print(f"recall, {name}: " + ", ".join(f"{kind} {100 * share:.1f}%" for kind, share in shares.items()))
+        print(
+            f"recall, {name}: "
+            + ", ".join(f"{kind} {100 * share:.1f}%" for kind, share in shares.items())
+        )
     for name, counts in named.items():
         print(f"alarms, {name}: {counts}")
     print(f"seconds: {result.get('seconds', 'with --data')}")

@@ -41,7 +41,12 @@ from sweeps.report.variance import crossed, over_seeds
 CONTRASTS = [asdict(contrast) for contrast in SWEEP.contrasts]
 ARMS = [arm.name for arm in SWEEP.space.grid()]
 SEEDS, IMAGES, KINDS = (3, 5, 10), (300, 1000), ("gaussian", "bernoulli")
-SPREADS = {"seeds": (0.2, 0.5), "both": (0.09, 1.0), "images": (0.02, 1.0), "nothing": (0.0, 0.0)}  # seed, image; noise is 1
+SPREADS = {
+    "seeds": (0.2, 0.5),
+    "both": (0.09, 1.0),
+    "images": (0.02, 1.0),
+    "nothing": (0.0, 0.0),
+}  # seed, image; noise is 1
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,11 @@ class World:
         """Values, [seeds, images], and the expectation over seeds on these images."""
         images = self.image * rng.standard_normal(self.images)
         values = self._seen(rng, images)
-        on_these = special.ndtr((self.skill + images) / math.sqrt(1 + self.seed**2)) if self.kind == "bernoulli" else images
+        on_these = (
+            special.ndtr((self.skill + images) / math.sqrt(1 + self.seed**2))
+            if self.kind == "bernoulli"
+            else images
+        )
         return values, float(on_these.mean()) + (self.skill if self.kind == "gaussian" else 0.0)
 
     def arms(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -80,17 +89,25 @@ class World:
             found[arm] = self._seen(rng, own, seeds)
         return found
 
-    def _seen(self, rng: np.random.Generator, images: np.ndarray, common: np.ndarray | float | None = None) -> np.ndarray:
+    def _seen(
+        self, rng: np.random.Generator, images: np.ndarray, common: np.ndarray | float | None = None
+    ) -> np.ndarray:
         seeds = rng.standard_normal((self.seeds, 1))
         if common is not None:
             seeds = (seeds + common) / math.sqrt(2)
-        total = self.skill + images + self.seed * seeds + rng.standard_normal((self.seeds, self.images))
+        total = (
+            self.skill + images + self.seed * seeds + rng.standard_normal((self.seeds, self.images))
+        )
         return (total > 0).astype(float) if self.kind == "bernoulli" else total
 
 
 def covered(world: World, repetitions: int, seed: int = 0) -> dict[str, float]:
     """Shares of repetitions in which each interval holds its target, and the median half width of `crossed`."""
-    rng, hits, halves = np.random.default_rng(seed), {"over_seeds": 0, "crossed": 0, "satterthwaite": 0}, []
+    rng, hits, halves = (
+        np.random.default_rng(seed),
+        {"over_seeds": 0, "crossed": 0, "satterthwaite": 0},
+        [],
+    )
     for _ in range(repetitions):
         values, on_these = world.draw(rng)
         by_seed, both = over_seeds(values.mean(axis=1).tolist()), crossed(values)
@@ -99,13 +116,21 @@ def covered(world: World, repetitions: int, seed: int = 0) -> dict[str, float]:
         hits["crossed"] += both.low <= world.truth <= both.high
         hits["satterthwaite"] += abs(both.mean - world.truth) <= half
         halves.append((both.high - both.low) / 2)
-    return {name: count / repetitions for name, count in hits.items()} | {"half": float(np.median(halves))}
+    return {name: count / repetitions for name, count in hits.items()} | {
+        "half": float(np.median(halves))
+    }
 
 
 def family_error(world: World, repetitions: int, seed: int = 0) -> float:
     """Share of null worlds with a significant planned contrast."""
     rng = np.random.default_rng(seed)
-    return sum(bool(planned(CONTRASTS, world.arms(rng))["significant"].any()) for _ in range(repetitions)) / repetitions
+    return (
+        sum(
+            bool(planned(CONTRASTS, world.arms(rng))["significant"].any())
+            for _ in range(repetitions)
+        )
+        / repetitions
+    )
 
 
 def satterthwaite(values: np.ndarray) -> float:
@@ -118,7 +143,9 @@ def satterthwaite(values: np.ndarray) -> float:
 
 
 def worlds() -> Iterator[tuple[str, World]]:
-    for kind, (name, spread), images, seeds in itertools.product(KINDS, SPREADS.items(), IMAGES, SEEDS):
+    for kind, (name, spread), images, seeds in itertools.product(
+        KINDS, SPREADS.items(), IMAGES, SEEDS
+    ):
         yield name, World(seeds, images, kind, *spread)
 
 
@@ -128,11 +155,18 @@ def hard() -> Iterator[tuple[str, World]]:
 
 
 def measured(name: str, world: World, repetitions: int) -> dict[str, Any]:
-    return {"moved_by": name} | asdict(world) | covered(world, repetitions) | {"family": family_error(world, repetitions)}
+    return (
+        {"moved_by": name}
+        | asdict(world)
+        | covered(world, repetitions)
+        | {"family": family_error(world, repetitions)}
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--repetitions", type=int, default=1000)
     options = parser.parse_args()
@@ -155,7 +189,9 @@ def main() -> None:
     for row in rows:
         held = f"{100 * row['over_seeds']:>8.1f}{100 * row['crossed']:>9.1f}{100 * row['satterthwaite']:>11.1f}"
         half = f"{100 * row['half']:>8.1f}" if row["kind"] == "bernoulli" else ""
-        print(f"{row['kind']:11}{row['moved_by']:14}{row['images']:>7}{row['seeds']:>6}{held}{100 * row['family']:>8.1f}{half}")
+        print(
+            f"{row['kind']:11}{row['moved_by']:14}{row['images']:>7}{row['seeds']:>6}{held}{100 * row['family']:>8.1f}{half}"
+        )
 
 
 if __name__ == "__main__":

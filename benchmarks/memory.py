@@ -46,7 +46,9 @@ def held(pid: int) -> tuple[int, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     as_json = parser.parse_args().json
     with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +57,9 @@ def main() -> None:
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as sweep:
             peak_rss = peak_pss = 0
             while sweep.poll() is None:
-                rss, pss = (sum(values) for values in zip(*map(held, processes_of(sweep.pid)), strict=True))
+                rss, pss = (
+                    sum(values) for values in zip(*map(held, processes_of(sweep.pid)), strict=True)
+                )
                 peak_rss, peak_pss = max(peak_rss, rss), max(peak_pss, pss)
                 time.sleep(0.5)
         seconds = time.perf_counter() - started
@@ -65,7 +69,11 @@ def main() -> None:
         "peak_pss_mib": peak_pss // 1024,
         "peak_rss_mib": peak_rss // 1024,
     }
-    print(json.dumps(result) if as_json else "\n".join(f"{name}: {value}" for name, value in result.items()))
+    print(
+        json.dumps(result)
+        if as_json
+        else "\n".join(f"{name}: {value}" for name, value in result.items())
+    )
 
 
 if __name__ == "__main__":

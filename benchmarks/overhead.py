@@ -28,7 +28,9 @@ STUDY = Path(__file__).with_name("overhead_study.py")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--data", default="digits")
     parser.add_argument("--weights", default="none")
@@ -42,7 +44,9 @@ def main() -> None:
             sweep(layers, 1, options.data, options.weights, Path(folder))  # fills every cache
             rounds = []
             for _ in range(options.rounds):
-                whole, span, trials = sweep(layers, epochs, options.data, options.weights, Path(folder))
+                whole, span, trials = sweep(
+                    layers, epochs, options.data, options.weights, Path(folder)
+                )
                 rounds.append((direct(trials), span, whole))
         plain, span, whole = (statistics.median(seconds) for seconds in zip(*rounds, strict=True))
         slots = result["cores"]
@@ -61,16 +65,32 @@ def main() -> None:
     print(json.dumps(result) if options.json else json.dumps(result, indent=2))
 
 
-def sweep(layers: int, epochs: int, data: str, weights: str, storage: Path) -> tuple[float, float, list[dict[str, Any]]]:
+def sweep(
+    layers: int, epochs: int, data: str, weights: str, storage: Path
+) -> tuple[float, float, list[dict[str, Any]]]:
     """Seconds of the command and of its trials, and what each trial was told."""
     from mlflow import MlflowClient
 
     name = f"overhead-{time.time_ns()}"
-    command = [sys.executable, str(STUDY), "--preset", "full", "--data", data, "--weights", weights, "--trials", "1"]
+    command = [
+        sys.executable,
+        str(STUDY),
+        "--preset",
+        "full",
+        "--data",
+        data,
+        "--weights",
+        weights,
+        "--trials",
+        "1",
+    ]
     environment = os.environ | {"OVERHEAD_LAYERS": str(layers), "OVERHEAD_EPOCHS": str(epochs)}
     started = time.perf_counter()
     subprocess.run(
-        [*command, "--name", name, "--storage", str(storage)], env=environment, check=True, stdout=subprocess.DEVNULL
+        [*command, "--name", name, "--storage", str(storage)],
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
     whole = time.perf_counter() - started
     client = MlflowClient(f"sqlite:///{storage / 'mlflow.db'}")
@@ -82,7 +102,11 @@ def sweep(layers: int, epochs: int, data: str, weights: str, storage: Path) -> t
     described = json.loads((storage / "sweeps" / name / "sweep.json").read_text())
     champion = json.loads((storage / "sweeps" / name / "champion" / "recipe.json").read_text())
     rates = [float(arm) for arm in described["arms"]]
-    return whole, span, [champion | {"recipe": champion["recipe"] | {"stage2_lr": rate}} for rate in rates]
+    return (
+        whole,
+        span,
+        [champion | {"recipe": champion["recipe"] | {"stage2_lr": rate}} for rate in rates],
+    )
 
 
 def direct(trials: list[dict[str, Any]]) -> float:
@@ -90,7 +114,9 @@ def direct(trials: list[dict[str, Any]]) -> float:
     cores = len(os.sched_getaffinity(0))
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(cores + 1)
-    workers = [context.Process(target=train, args=(trials[core::cores], barrier)) for core in range(cores)]
+    workers = [
+        context.Process(target=train, args=(trials[core::cores], barrier)) for core in range(cores)
+    ]
     for worker in workers:
         worker.start()
     barrier.wait()
@@ -118,10 +144,17 @@ def train(trials: list[dict[str, Any]], barrier: Any) -> None:
     first = trials[0]
     cache, origin = Path(first["cache"]), first["data"]
     data = prepare(
-        origin["source"], image_size=origin["image_size"], caps=Caps(**origin["caps"]), seed=origin["seed"], cache=cache
+        origin["source"],
+        image_size=origin["image_size"],
+        caps=Caps(**origin["caps"]),
+        seed=origin["seed"],
+        cache=cache,
     )
     weights = Path(first["weights_file"]) if first["weights_file"] else None
-    store, layers = PrefixStore(cache / "prefix", sweep="direct"), first["recipe"]["trainable_layers"]
+    store, layers = (
+        PrefixStore(cache / "prefix", sweep="direct"),
+        first["recipe"]["trainable_layers"],
+    )
     shared = Shared(store=store, weights=digest(weights), cuts=tuple(cuts_of(layers, 0)))
     barrier.wait()
     for trial in trials:

@@ -19,7 +19,9 @@ from sweeps.runner import Sweep, main
 TRIALS = 8
 SPACE = SearchSpace(
     arms={"stage2_lr": tuple(round(1e-3 + 1e-4 * number, 6) for number in range(TRIALS))},
-    tuned={"label_smoothing": Float(low=0.0, high=0.0, default=0.0)},  # one value: a trial of the search, as it was
+    tuned={
+        "label_smoothing": Float(low=0.0, high=0.0, default=0.0)
+    },  # one value: a trial of the search, as it was
     fixed={
         "trainable_layers": int(os.environ.get("OVERHEAD_LAYERS", "2")),
         "epochs": int(os.environ.get("OVERHEAD_EPOCHS", "8")),
@@ -28,7 +30,11 @@ SPACE = SearchSpace(
     },
 )
 SWEEP = Sweep(
-    name="overhead", question="What does a sweep cost beyond its trials?", space=SPACE, trials_per_arm=1, finalist_seeds=0
+    name="overhead",
+    question="What does a sweep cost beyond its trials?",
+    space=SPACE,
+    trials_per_arm=1,
+    finalist_seeds=0,
 )
 
 if __name__ == "__main__":

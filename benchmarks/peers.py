@@ -57,12 +57,16 @@ def read(path: str) -> tuple[Samples, Samples, int]:
 
     def samples(split: str) -> Samples:
         pixels, labels = arrays[f"x_{split}"], arrays[f"y_{split}"].tolist()
-        return [(Image.fromarray(image), label) for image, label in zip(pixels, labels, strict=True)]
+        return [
+            (Image.fromarray(image), label) for image, label in zip(pixels, labels, strict=True)
+        ]
 
     return samples("train"), samples("val"), int(arrays["y_train"].max()) + 1
 
 
-def loaders(train: Samples, val: Samples, recipe: Recipe, workers: int) -> tuple[DataLoader, DataLoader]:  # type: ignore[type-arg]
+def loaders(
+    train: Samples, val: Samples, recipe: Recipe, workers: int
+) -> tuple[DataLoader, DataLoader]:  # type: ignore[type-arg]
     side = recipe["image_size"]
     plain = transforms.Compose([transforms.Resize((side, side)), transforms.ToTensor(), NORMALISE])
     crop_flip = transforms.Compose(
@@ -82,13 +86,17 @@ def loaders(train: Samples, val: Samples, recipe: Recipe, workers: int) -> tuple
     )
 
 
-def start_stage(model: nn.Module, layers: int, lr: float) -> tuple[list[nn.Module], torch.optim.Optimizer]:
+def start_stage(
+    model: nn.Module, layers: int, lr: float
+) -> tuple[list[nn.Module], torch.optim.Optimizer]:
     """Freeze all but the last layers; those that train, and their optimiser."""
     model.requires_grad_(False)
     training = [model.get_submodule(name) for name in ("fc", *BLOCKS[: layers - 1])]
     for module in training:
         module.requires_grad_(True)
-    return training, torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=lr, weight_decay=0.0)
+    return training, torch.optim.AdamW(
+        (p for p in model.parameters() if p.requires_grad), lr=lr, weight_decay=0.0
+    )
 
 
 @torch.inference_mode()
@@ -99,7 +107,11 @@ def accuracy(model: nn.Module, loader: DataLoader) -> float:  # type: ignore[typ
 
 
 def train(
-    recipe: Recipe, data: tuple[Samples, Samples, int], weights: str, workers: int, report: Callable[[float, nn.Module], None]
+    recipe: Recipe,
+    data: tuple[Samples, Samples, int],
+    weights: str,
+    workers: int,
+    report: Callable[[float, nn.Module], None],
 ) -> None:
     """Train one recipe; `report` gets the validation accuracy of each epoch and the model."""
     torch.manual_seed(recipe["seed"])
@@ -107,10 +119,16 @@ def train(
     model = torchvision.models.resnet18(weights=None)
     if weights != "none":
         state = torch.load(weights, map_location="cpu", weights_only=True)
-        model.load_state_dict({k: v for k, v in state.items() if not k.startswith("fc.")}, strict=False)
+        model.load_state_dict(
+            {k: v for k, v in state.items() if not k.startswith("fc.")}, strict=False
+        )
     model.fc = nn.Linear(model.fc.in_features, classes)
     train_loader, val_loader = loaders(train_samples, val_samples, recipe, workers)
-    loss_of, layers, stage1 = nn.CrossEntropyLoss(), recipe["trainable_layers"], recipe["stage1_epochs"]
+    loss_of, layers, stage1 = (
+        nn.CrossEntropyLoss(),
+        recipe["trainable_layers"],
+        recipe["stage1_epochs"],
+    )
     for epoch in range(recipe["epochs"]):
         if stage1 and epoch == 0:
             training, optimizer = start_stage(model, min(2, layers), recipe["stage1_lr"])
@@ -133,7 +151,13 @@ def sequential(data_file: str, weights: str, workers: int) -> None:
     print(json.dumps({"threads": torch.get_num_threads()}), flush=True)
     for line in sys.stdin:
         accuracies: list[float] = []
-        train(json.loads(line), data, weights, workers, lambda value, _, seen=accuracies: seen.append(value))  # type: ignore[misc]
+        train(
+            json.loads(line),
+            data,
+            weights,
+            workers,
+            lambda value, _, seen=accuracies: seen.append(value),
+        )  # type: ignore[misc]
         print(json.dumps({"val_accuracy": accuracies}), flush=True)
 
 
@@ -148,7 +172,9 @@ def trainable(config: dict[str, Any]) -> None:
     train(config["recipe"], read(config["data"]), config["weights"], config["workers"], report)
 
 
-def ray_tutorial(data: str, weights: str, workers: int, cpus: int, recipes_file: str, storage: str) -> None:
+def ray_tutorial(
+    data: str, weights: str, workers: int, cpus: int, recipes_file: str, storage: str
+) -> None:
     """All recipes as a grid of one Tuner; the last line on stdout has their accuracies by name."""
     import ray
     from ray import tune
@@ -169,7 +195,9 @@ def ray_tutorial(data: str, weights: str, workers: int, cpus: int, recipes_file:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("way", choices=("sequential", "ray"))
     parser.add_argument("--data", required=True, help="an .npz with x_train, y_train, x_val, y_val")
     parser.add_argument("--weights", required=True)
@@ -181,7 +209,14 @@ def main() -> None:
     if options.way == "sequential":
         sequential(options.data, options.weights, options.workers)
     else:
-        ray_tutorial(options.data, options.weights, options.workers, options.cpus, options.recipes, options.storage)
+        ray_tutorial(
+            options.data,
+            options.weights,
+            options.workers,
+            options.cpus,
+            options.recipes,
+            options.storage,
+        )
 
 
 if __name__ == "__main__":

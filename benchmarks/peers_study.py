@@ -23,7 +23,11 @@ STAGE1_EPOCHS = min(2, EPOCHS - 1)
 def stages(trainable_layers: int, stage1_epochs: int) -> Variant:
     """One stage at the rate that fits its layers, or a warm-up of the head and layer4 and a lower rate."""
     rate = 3e-4 if stage1_epochs else 1e-2 if trainable_layers == 1 else 1e-3
-    fixed: dict[str, Value] = {"trainable_layers": trainable_layers, "stage1_epochs": stage1_epochs, "stage2_lr": rate}
+    fixed: dict[str, Value] = {
+        "trainable_layers": trainable_layers,
+        "stage1_epochs": stage1_epochs,
+        "stage2_lr": rate,
+    }
     return Variant(fixed=fixed)
 
 
@@ -36,7 +40,9 @@ SPACE = SearchSpace(
         },
         "augmentation": ("none", "crop_flip"),
     },
-    tuned={"label_smoothing": Float(low=0.0, high=0.0, default=0.0)},  # one value: a trial of the search each
+    tuned={
+        "label_smoothing": Float(low=0.0, high=0.0, default=0.0)
+    },  # one value: a trial of the search each
     fixed={
         "backbone": "resnet18",
         "optimizer": "adamw",
@@ -47,7 +53,13 @@ SPACE = SearchSpace(
         "image_size": 96,
     },
 )
-SWEEP = Sweep(name="peers", question="What do 12 recipes of ResNet-18 reach?", space=SPACE, trials_per_arm=1, finalist_seeds=0)
+SWEEP = Sweep(
+    name="peers",
+    question="What do 12 recipes of ResNet-18 reach?",
+    space=SPACE,
+    trials_per_arm=1,
+    finalist_seeds=0,
+)
 
 if __name__ == "__main__":
     main(SWEEP)

@@ -40,7 +40,10 @@ ROUNDS = 3
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 IMAGES = 10_000
 DOUBTED = 40
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
 PAINTED_WITHIN_S = 60.0
 
 # Around the report, whose own policy lets it tell nobody anything.
@@ -61,10 +64,17 @@ def synthetic(storage: Path, trials: int, seeds: int) -> Path:
     rng, labels = np.random.default_rng(0), np.arange(IMAGES) % len(CLASSES)
     pixels = rng.integers(0, 256, (IMAGES, SIDE, SIDE, 3), dtype=np.uint8)
     others = rng.integers(0, 256, (60, SIDE, SIDE, 3), dtype=np.uint8)
-    few = {"x_train": others[:30], "y_train": labels[:30], "x_val": others[30:], "y_val": labels[:30]}
+    few = {
+        "x_train": others[:30],
+        "y_train": labels[:30],
+        "x_val": others[30:],
+        "y_val": labels[:30],
+    }
     np.savez(storage / "noise.npz", x_test=pixels, y_test=labels, **few)  # type: ignore[arg-type]
     caps = Caps(train=3, val=3, test=IMAGES)
-    data = prepare(str(storage / "noise.npz"), image_size=SIDE, caps=caps, seed=0, cache=storage / "cache")
+    data = prepare(
+        str(storage / "noise.npz"), image_size=SIDE, caps=caps, seed=0, cache=storage / "cache"
+    )
     val, test = (read(data.path, test=True).split(split) for split in ("val", "test"))
     described = {"data": {"classes": list(CLASSES), "path": str(data.path)}}
     folder = make(
@@ -94,9 +104,23 @@ def first_paint(page: Path, profile: Path) -> float:
     """Seconds from a page's navigation to its first text, in a browser of its own."""
     assert CHROMIUM
     with served(page) as (address, painted):
-        command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
-        flags = [f"--user-data-dir={profile}", "--window-size=1200,800", "--disable-background-networking", address]
-        with subprocess.Popen([*command, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
+        command = [
+            CHROMIUM,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+        ]
+        flags = [
+            f"--user-data-dir={profile}",
+            "--window-size=1200,800",
+            "--disable-background-networking",
+            address,
+        ]
+        with subprocess.Popen(
+            [*command, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as browser:
             try:
                 return painted.get(timeout=PAINTED_WITHIN_S) / 1e3
             except Empty:
@@ -141,7 +165,11 @@ def measured(trials: int, seeds: int, storage: Path) -> dict[str, Any]:
         report = write(folder)
         build.append(time.perf_counter() - started)
     size = report.page.stat().st_size
-    paints = [first_paint(report.page, storage / f"profile{n}") for n in range(ROUNDS)] if CHROMIUM else []
+    paints = (
+        [first_paint(report.page, storage / f"profile{n}") for n in range(ROUNDS)]
+        if CHROMIUM
+        else []
+    )
     roles = report.findings.run.trials["role"].value_counts()
     return {
         "trials": int(roles["trial"]),
@@ -156,12 +184,16 @@ def measured(trials: int, seeds: int, storage: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--trials", type=int, default=34, help="of each of the six arms")
     parser.add_argument("--seeds", type=int, default=10, help="of each finalist")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as storage:  # a browser's last process may still write
+    with tempfile.TemporaryDirectory(
+        ignore_cleanup_errors=True
+    ) as storage:  # a browser's last process may still write
         result = measured(options.trials, options.seeds, Path(storage))
     if options.json:
         print(json.dumps(result))

@@ -34,7 +34,9 @@ def case(size: str, reports: int, profile: str | None = None) -> dict[str, Any]:
     """A sweep of so many trials x slots in a fresh process: Ray reads its environment once, and memory starts small."""
     trials, slots = map(int, size.split("x"))
     asked = {"trials": trials, "slots": slots, "reports": reports, "profile": profile}
-    done = subprocess.run([sys.executable, str(SWEEP), json.dumps(asked)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(SWEEP), json.dumps(asked)], capture_output=True, text=True
+    )
     if done.returncode:
         sys.exit(f"{asked} failed:\n{done.stderr[-3000:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -56,7 +58,9 @@ def suggests() -> dict[str, Any]:
     from sweeps.runner.searcher import ArmSearcher
 
     (arm,) = SPACE.with_fixed(epochs=5).matching("resnet18/tricks")
-    searcher = ArmSearcher([arm], max(SUGGESTS_AT) + 1, 0, lambda trial_id, arm, number, recipe: {"trial_id": trial_id})
+    searcher = ArmSearcher(
+        [arm], max(SUGGESTS_AT) + 1, 0, lambda trial_id, arm, number, recipe: {"trial_id": trial_id}
+    )
     suggestions, trials = [], []  # CPU seconds of each
     for trial in map(str, range(max(SUGGESTS_AT) + 1)):
         started = time.thread_time()
@@ -67,22 +71,37 @@ def suggests() -> dict[str, Any]:
             searcher.on_trial_result(trial, row)
         searcher.on_trial_complete(trial, last)
         trials.append(time.thread_time() - started)
-    ms = {n: round(1e3 * statistics.median(suggestions[n - WINDOW + 1 : n + 1]), 2) for n in SUGGESTS_AT}
+    ms = {
+        n: round(1e3 * statistics.median(suggestions[n - WINDOW + 1 : n + 1]), 2)
+        for n in SUGGESTS_AT
+    }
     return {
         "dimensions": len(arm.tuned),
         "ms_per_suggest_with_trials_in_arm": ms,
-        "last_to_half": round(ms[SUGGESTS_AT[-1]] / ms[SUGGESTS_AT[-2]], 2),  # at most 2 where a suggestion grows linearly
+        "last_to_half": round(
+            ms[SUGGESTS_AT[-1]] / ms[SUGGESTS_AT[-2]], 2
+        ),  # at most 2 where a suggestion grows linearly
         "arm_s_after_trials": {n: round(sum(trials[: n + 1]), 2) for n in SUGGESTS_AT},
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true", help="48 trials on 4 slots only")
-    parser.add_argument("--profile", choices=("main", "mlflow"), help="300 trials on 8 slots, one thread under cProfile")
-    parser.add_argument("--cases", nargs="+", default=["100x8", "300x8", "1000x8", "300x64"], help="trials x slots")
-    parser.add_argument("--epochs", type=int, default=5, help="reports of a trial that is not stopped early")
+    parser.add_argument(
+        "--profile",
+        choices=("main", "mlflow"),
+        help="300 trials on 8 slots, one thread under cProfile",
+    )
+    parser.add_argument(
+        "--cases", nargs="+", default=["100x8", "300x8", "1000x8", "300x64"], help="trials x slots"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=5, help="reports of a trial that is not stopped early"
+    )
     options = parser.parse_args()
     if options.profile:
         result: dict[str, Any] = {"cases": [case("300x8", options.epochs, options.profile)]}

@@ -34,9 +34,22 @@ PARTS = {
     "ArmScheduler": ("on_trial_add", "on_trial_result", "on_trial_complete"),
     "Watcher": ("on_trial_start", "on_trial_result", "on_trial_complete"),
 }
-SAME = {"weights": None, "device": "cpu", "threads": 1, "done": [], "role": "trial", "group": "", "without": ""}
+SAME = {
+    "weights": None,
+    "device": "cpu",
+    "threads": 1,
+    "done": [],
+    "role": "trial",
+    "group": "",
+    "without": "",
+}
 """What the configs of all trials have in common."""
-STEADY = {"lr": 1e-3, "stage": 2, "epoch_seconds": 1.0, "images_per_second": 1e3}  # of an epoch's metrics
+STEADY = {
+    "lr": 1e-3,
+    "stage": 2,
+    "epoch_seconds": 1.0,
+    "images_per_second": 1e3,
+}  # of an epoch's metrics
 SECONDS: dict[str, float] = defaultdict(float)
 CALLS: Counter[str] = Counter()
 
@@ -48,7 +61,12 @@ def metrics(seed: str, epochs: int) -> list[dict[str, float]]:
     for epoch in range(1, epochs + 1):
         right = top * (1 - math.exp(-epoch)) + draw.gauss(0, 0.01)
         score = max(score, right)
-        row = {"val/accuracy": right, "val/loss": 2 - right, "train/accuracy": right, "train/loss": 2 - right}
+        row = {
+            "val/accuracy": right,
+            "val/loss": 2 - right,
+            "train/accuracy": right,
+            "train/loss": 2 - right,
+        }
         rows.append({"epoch": epoch, "score": score, **row, **STEADY})
     return rows
 
@@ -77,27 +95,45 @@ def timed(kind: type) -> type:
         return wrapper
 
     names = PARTS[kind.__name__]
-    return type(kind.__name__, (kind,), {name: count(getattr(kind, name), f"{kind.__name__}.{name}") for name in names})
+    return type(
+        kind.__name__,
+        (kind,),
+        {name: count(getattr(kind, name), f"{kind.__name__}.{name}") for name in names},
+    )
 
 
 def rss_mib() -> float:
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return (
+            int(Path("/proc/self/statm").read_text().split()[1])
+            * os.sysconf("SC_PAGE_SIZE")
+            / 2**20
+        )
     except OSError:  # no Linux: the peak, KiB or on a Mac bytes
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+            2**20 if sys.platform == "darwin" else 2**10
+        )
 
 
 def clocks() -> dict[str, float]:
     """Seconds: of the wall, and of CPU: this process's, this thread's and, where the system says, that of MLflow's thread."""
-    found = {"wall_s": time.perf_counter(), "driver_cpu_s": time.process_time(), "main_thread_cpu_s": time.thread_time()}
+    found = {
+        "wall_s": time.perf_counter(),
+        "driver_cpu_s": time.process_time(),
+        "main_thread_cpu_s": time.thread_time(),
+    }
     ids = [thread.native_id for thread in threading.enumerate() if thread.name.startswith("MLflow")]
     with suppress(OSError):
-        nanoseconds = [int(Path(f"/proc/self/task/{tid}/schedstat").read_text().split()[0]) for tid in ids]
+        nanoseconds = [
+            int(Path(f"/proc/self/task/{tid}/schedstat").read_text().split()[0]) for tid in ids
+        ]
         found["mlflow_thread_cpu_s"] = sum(nanoseconds) / 1e9
     return found
 
 
-def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str | None) -> dict[str, Any]:
+def one_case(
+    trials: int, slots: int, reports: int, folder: Path, profile: str | None
+) -> dict[str, Any]:
     """Run a sweep of trials that only report; everything is imported and started before the clock runs."""
     from ray import tune
     from ray.tune.execution import class_cache
@@ -119,7 +155,9 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
     profiler = cProfile.Profile(time.thread_time)  # waiting is not what is looked for
     if profile == "mlflow":
         run = threading.Thread.run
-        threading.Thread.run = lambda self: profiler.runcall(run, self) if self.name.startswith("MLflow") else run(self)  # type: ignore[method-assign]
+        threading.Thread.run = lambda self: (
+            profiler.runcall(run, self) if self.name.startswith("MLflow") else run(self)
+        )  # type: ignore[method-assign]
     results = Results({arm.name: per_arm for arm in arms})
     (folder / "sweeps" / "scale").mkdir(parents=True)
     journal = Journal(folder / "sweeps" / "scale" / "trials.jsonl")
@@ -131,8 +169,18 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
     tracker.flush()
 
     def config(trial_id: str, arm: Arm, number: int, recipe: Recipe) -> dict[str, Any]:
-        own = {"trial_id": trial_id, "arm": arm.name, "number": number, "recipe": recipe.as_dict(), "data": str(folder)}
-        return {**own, "checkpoints": str(folder / "checkpoints" / trial_id.replace("/", "-")), **SAME}
+        own = {
+            "trial_id": trial_id,
+            "arm": arm.name,
+            "number": number,
+            "recipe": recipe.as_dict(),
+            "data": str(folder),
+        }
+        return {
+            **own,
+            "checkpoints": str(folder / "checkpoints" / trial_id.replace("/", "-")),
+            **SAME,
+        }
 
     memory: list[float] = []
     places = Slots(count=slots, cpus=1, gpus=0.0, device="cpu")
@@ -180,7 +228,10 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
     ArmSearcher(arms, per_arm, 0, config, past=past)
     ArmScheduler(arms, reports, past)
     resumed = time.perf_counter() - resumed
-    outcomes, quarter = Counter(str(record.outcome) for record in results.records()), len(memory) // 4
+    outcomes, quarter = (
+        Counter(str(record.outcome) for record in results.records()),
+        len(memory) // 4,
+    )
     return {
         "trials": outcomes.total(),
         "slots": slots,
@@ -189,11 +240,17 @@ def one_case(trials: int, slots: int, reports: int, folder: Path, profile: str |
         "outcomes": dict(sorted(outcomes.items())),
         "mlflow_thread_cpu_s": None,  # unless the system tells it
         **{name: round(seconds, 2) for name, seconds in spent.items()},
-        "wall_after_fit_s": round(before["wall_s"] + spent["wall_s"] - fitted, 2),  # MLflow's writer catching up
+        "wall_after_fit_s": round(
+            before["wall_s"] + spent["wall_s"] - fitted, 2
+        ),  # MLflow's writer catching up
         "driver_cpu_ms_per_trial": round(1e3 * spent["driver_cpu_s"] / outcomes.total(), 2),
         "rss_mib": [round(value) for value in (memory[0], memory[-1])],
-        "rss_kib_per_trial": round(1024 * (memory[-1] - memory[quarter]) / max(1, len(memory) - 1 - quarter), 1),
-        "part_ms_per_call": {name: round(1e3 * SECONDS[name] / CALLS[name], 3) for name in sorted(SECONDS)},
+        "rss_kib_per_trial": round(
+            1024 * (memory[-1] - memory[quarter]) / max(1, len(memory) - 1 - quarter), 1
+        ),
+        "part_ms_per_call": {
+            name: round(1e3 * SECONDS[name] / CALLS[name], 3) for name in sorted(SECONDS)
+        },
         "part_cpu_s": {name: round(SECONDS[name], 2) for name in sorted(SECONDS)},
         "mlflow_lost": lost,
         "resume_s": round(resumed, 2),  # reading the journal and telling searcher and scheduler
@@ -206,12 +263,19 @@ def slowest(profiler: cProfile.Profile, lines: int = 25) -> dict[str, list[str]]
 
     def rank(column: int) -> list[str]:
         top = sorted(stats.items(), key=lambda item: -item[1][column])[:lines]
-        return [f"{row[column]:.2f} s  {row[1]} calls  {'/'.join(Path(f).parts[-3:])}:{n} {name}" for (f, n, name), row in top]
+        return [
+            f"{row[column]:.2f} s  {row[1]} calls  {'/'.join(Path(f).parts[-3:])}:{n} {name}"
+            for (f, n, name), row in top
+        ]
 
     return {"own": rank(2), "cumulative": rank(3)}
 
 
 if __name__ == "__main__":
     case = json.loads(sys.argv[1])
-    with environment("local"), session("local", cpus=case["slots"], gpus=0), tempfile.TemporaryDirectory() as folder:
+    with (
+        environment("local"),
+        session("local", cpus=case["slots"], gpus=0),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         print(json.dumps(one_case(folder=Path(folder), **case)))

@@ -37,7 +37,9 @@ class Noise:
 
     @property
     def images(self) -> np.ndarray:
-        return np.random.default_rng(0).integers(0, 256, (IMAGES, self.side, self.side, 3), dtype=np.uint8)
+        return np.random.default_rng(0).integers(
+            0, 256, (IMAGES, self.side, self.side, 3), dtype=np.uint8
+        )
 
     @property
     def labels(self) -> np.ndarray:
@@ -78,14 +80,17 @@ def side_by_side(side: int, cores: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     rounds = [
-        (one_after_the_other(options.image_size, cores), side_by_side(options.image_size, cores)) for _ in range(options.rounds)
+        (one_after_the_other(options.image_size, cores), side_by_side(options.image_size, cores))
+        for _ in range(options.rounds)
     ]
     wide, narrow = (statistics.median(seconds) for seconds in zip(*rounds, strict=True))
     result = {
@@ -97,7 +102,11 @@ def main() -> None:
         "ratio": round(wide / narrow, 2),
         "rounds": [[round(value, 2) for value in pair] for pair in rounds],
     }
-    print(json.dumps(result) if options.json else "\n".join(f"{name}: {value}" for name, value in result.items()))
+    print(
+        json.dumps(result)
+        if options.json
+        else "\n".join(f"{name}: {value}" for name, value in result.items())
+    )
 
 
 if __name__ == "__main__":

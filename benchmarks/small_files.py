@@ -71,7 +71,9 @@ print(json.dumps({"wall": wall, "cpu": cpu, "images": images, "refused": said, "
 def prepared(tree: Path, data: Path, mode: str = "whole") -> dict[str, Any]:
     """Prepare a folder by the code of a tree, in a process of its own."""
     command = [sys.executable, "-c", CHILD, str(tree), str(data), mode]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/", env={"PATH": "/usr/bin:/bin"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd="/", env={"PATH": "/usr/bin:/bin"}
+    )
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 
@@ -84,7 +86,10 @@ def contents(file: Path | None, number: int) -> list[bytes]:
     with np.load(file) as arrays:
         data, lengths = arrays["data"].tobytes(), arrays["length"].astype(np.int64)
     ends = np.cumsum(lengths)
-    return [data[end - length : end] for end, length in zip(ends[:number].tolist(), lengths[:number].tolist(), strict=True)]
+    return [
+        data[end - length : end]
+        for end, length in zip(ends[:number].tolist(), lengths[:number].tolist(), strict=True)
+    ]
 
 
 def _smooth(rng: np.random.Generator) -> bytes:
@@ -99,7 +104,10 @@ def _saved(image: Image.Image, form: str) -> bytes:
 
 
 def write(
-    root: Path, files: list[bytes], label: Callable[[int], int] = lambda number: number % LABELS, suffix: str = "jpg"
+    root: Path,
+    files: list[bytes],
+    label: Callable[[int], int] = lambda number: number % LABELS,
+    suffix: str = "jpg",
 ) -> Path:
     """Write files into class folders."""
     for name in range(LABELS):
@@ -112,22 +120,33 @@ def write(
 def others(place: Path, files: list[bytes]) -> dict[str, Path]:
     """Sets of as many files that are harder."""
     png = [_saved(Image.open(io.BytesIO(content)), "PNG") for content in files]
-    fifth = [content if number % 20 else files[number * 7 % len(files)] for number, content in enumerate(files)]
+    fifth = [
+        content if number % 20 else files[number * 7 % len(files)]
+        for number, content in enumerate(files)
+    ]
     half = len(files) // 2
     one_class = [files[0] if number < half else content for number, content in enumerate(files)]
     return {
         "PNG": write(place / "png", png, suffix="png"),
         "5% copies": write(place / "fifth", fifth),
-        "a class of one image": write(place / "class", one_class, lambda n: 0 if n < half else 1 + n % (LABELS - 1)),
+        "a class of one image": write(
+            place / "class", one_class, lambda n: 0 if n < half else 1 + n % (LABELS - 1)
+        ),
         "one image": write(place / "one", [files[0]] * len(files)),
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--files", type=int, default=60_000)
-    parser.add_argument("--jpegs", type=Path, help="an .npz with JPEG files one after another in `data`, and their `length`")
+    parser.add_argument(
+        "--jpegs",
+        type=Path,
+        help="an .npz with JPEG files one after another in `data`, and their `length`",
+    )
     parser.add_argument("--before", default="a3cc9c8", help="the commit to compare with")
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
@@ -137,15 +156,24 @@ def main() -> None:
         data = write(place / "jpeg", files)
         before = place / "before"
         worktree = ["git", "-C", str(ROOT), "worktree"]
-        subprocess.run([*worktree, "add", "--detach", str(before), args.before], check=True, capture_output=True)
+        subprocess.run(
+            [*worktree, "add", "--detach", str(before), args.before],
+            check=True,
+            capture_output=True,
+        )
         try:
-            rounds = [{"before": prepared(before, data), "now": prepared(ROOT, data)} for _ in range(args.rounds)]
+            rounds = [
+                {"before": prepared(before, data), "now": prepared(ROOT, data)}
+                for _ in range(args.rounds)
+            ]
         finally:
             subprocess.run([*worktree, "remove", "--force", str(before)], check=True)
         result: dict[str, Any] = {"files": len(files)}
         for clock in ("wall", "cpu"):
             for code in ("before", "now"):
-                result[f"{clock}_{code}"] = round(statistics.median(times[code][clock] for times in rounds), 1)
+                result[f"{clock}_{code}"] = round(
+                    statistics.median(times[code][clock] for times in rounds), 1
+                )
             ratios = [times["now"][clock] / times["before"][clock] for times in rounds]
             result[f"{clock}_ratio"] = round(statistics.median(ratios), 2)
             result[f"{clock}_ratios"] = [round(ratio, 2) for ratio in ratios]
@@ -153,8 +181,14 @@ def main() -> None:
         result["cpu_parts"] = {name: round(cpu, 2) for name, (_, cpu) in parts.items()}
         for name, root in others(place, files).items():
             found = prepared(ROOT, root)
-            result[name] = {key: round(found[key], 1) for key in ("wall", "cpu", "images")} | {"refused": found["refused"]}
-    print(json.dumps(result, indent=1) if args.json else "\n".join(f"{key}: {value}" for key, value in result.items()))
+            result[name] = {key: round(found[key], 1) for key in ("wall", "cpu", "images")} | {
+                "refused": found["refused"]
+            }
+    print(
+        json.dumps(result, indent=1)
+        if args.json
+        else "\n".join(f"{key}: {value}" for key, value in result.items())
+    )
 
 
 if __name__ == "__main__":

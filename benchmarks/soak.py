@@ -31,14 +31,20 @@ STUDY = Path(__file__).with_name("soak_study.py")
 KINDS = ("driver", "worker", "server")
 PAUSE_S = (2.0, 12.0)  # between kills; a driver needs some 10 s to start trials
 SERVER_DOWN_S = 4.0
-TRIALS_PER_KILL = 2  # in each of the two arms; 20 trials in all were over after 8 kills, on two cores
+TRIALS_PER_KILL = (
+    2  # in each of the two arms; 20 trials in all were over after 8 kills, on two cores
+)
 PATIENCE_S = 600.0, 60.0  # for the whole, and more for each kill
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--trials", type=int, help=f"Trials an arm; default: {TRIALS_PER_KILL} for each kill.")
+    parser.add_argument(
+        "--trials", type=int, help=f"Trials an arm; default: {TRIALS_PER_KILL} for each kill."
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--keep", type=Path, help="Leave the storage here.")
@@ -46,8 +52,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         storage = (options.keep or Path(temporary)).absolute()
         storage.mkdir(parents=True, exist_ok=True)
-        result = soak(storage, options.kills, options.trials or trials_for(options.kills), random.Random(options.seed))
-    print(json.dumps(result) if options.json else "\n".join(f"{name}: {value}" for name, value in result.items()))
+        result = soak(
+            storage,
+            options.kills,
+            options.trials or trials_for(options.kills),
+            random.Random(options.seed),
+        )
+    print(
+        json.dumps(result)
+        if options.json
+        else "\n".join(f"{name}: {value}" for name, value in result.items())
+    )
     sys.exit(status(result))
 
 
@@ -77,7 +92,10 @@ def soak(storage: Path, kills: int, trials: int, rng: random.Random) -> dict[str
             try:
                 if sweep.wait(60.0 if over else rng.uniform(*PAUSE_S)) == 0:
                     break
-                sweep, runs = start(storage, server.address, trials), runs + 1  # as whoever reads its last line would do
+                sweep, runs = (
+                    start(storage, server.address, trials),
+                    runs + 1,
+                )  # as whoever reads its last line would do
                 continue
             except subprocess.TimeoutExpired:
                 if over:
@@ -96,14 +114,29 @@ def soak(storage: Path, kills: int, trials: int, rng: random.Random) -> dict[str
             killed[kind] += 1
         found = audit(storage / "sweeps" / "soak", server.address)
     made = {"kills_asked": kills, "kills_made": sum(killed.values()), "kills": dict(killed)}
-    return {**made, "runs_of_the_driver": runs, "seconds": round(time.monotonic() - started), **found}
+    return {
+        **made,
+        "runs_of_the_driver": runs,
+        "seconds": round(time.monotonic() - started),
+        **found,
+    }
 
 
-def start(storage: Path, address: str, trials: int, *, first: bool = False) -> subprocess.Popen[bytes]:
+def start(
+    storage: Path, address: str, trials: int, *, first: bool = False
+) -> subprocess.Popen[bytes]:
     """The command, or the one that resumes; before the sweep has a folder there is nothing to resume."""
     new = first or not (storage / "sweeps" / "soak" / "sweep.json").exists()
-    which = ("--preset", "full", "--data", "digits", "--weights", "none", "--name", "soak") if new else ("--resume", "soak")
-    environment = os.environ | {"RAY_AUTH_MODE": "disabled", "DVT_REPORT_EVERY": "0.2", "CUDA_VISIBLE_DEVICES": ""}
+    which = (
+        ("--preset", "full", "--data", "digits", "--weights", "none", "--name", "soak")
+        if new
+        else ("--resume", "soak")
+    )
+    environment = os.environ | {
+        "RAY_AUTH_MODE": "disabled",
+        "DVT_REPORT_EVERY": "0.2",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     where = ("--storage", str(storage), "--tracking-uri", address)
     command = [sys.executable, str(STUDY), *which, "--trials", str(trials), *where]
     log = (storage / "log.txt").open("ab")
@@ -121,8 +154,13 @@ def killed_one(workers: list[int], rng: random.Random) -> bool:
 
 def workers_of(driver: int) -> list[int]:
     """Processes below the driver that train, by the name Ray gives them."""
-    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout.splitlines()[1:]
-    rows = [(int(pid), int(parent), arguments) for pid, parent, arguments in (line.split(None, 2) for line in listed)]
+    listed = subprocess.run(
+        ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()[1:]
+    rows = [
+        (int(pid), int(parent), arguments)
+        for pid, parent, arguments in (line.split(None, 2) for line in listed)
+    ]
     parents = {pid: parent for pid, parent, _ in rows}
 
     def below(pid: int) -> bool:
@@ -130,7 +168,11 @@ def workers_of(driver: int) -> list[int]:
             pid = parents[pid]
         return pid == driver
 
-    return [pid for pid, _, arguments in rows if arguments.startswith("ray::ImplicitFunc") and below(pid)]
+    return [
+        pid
+        for pid, _, arguments in rows
+        if arguments.startswith("ray::ImplicitFunc") and below(pid)
+    ]
 
 
 if __name__ == "__main__":

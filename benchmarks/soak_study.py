@@ -16,9 +16,22 @@ from sweeps.runner import Sweep, main
 SPACE = SearchSpace(
     arms={"trainable_layers": (2, 3)},
     tuned={"stage2_lr": Float(low=1e-4, high=1e-2, log=True, default=1e-3)},
-    fixed={"image_size": 32, "batch_size": 64, "epochs": 12, "augmentation": "crop_flip", "stage1_epochs": 4},
+    fixed={
+        "image_size": 32,
+        "batch_size": 64,
+        "epochs": 12,
+        "augmentation": "crop_flip",
+        "stage1_epochs": 4,
+    },
 )
-SWEEP = Sweep(name="soak", question="Is anything lost?", space=SPACE, trials_per_arm=10, finalist_seeds=2, asha=True)
+SWEEP = Sweep(
+    name="soak",
+    question="Is anything lost?",
+    space=SPACE,
+    trials_per_arm=10,
+    finalist_seeds=2,
+    asha=True,
+)
 
 if __name__ == "__main__":
     main(SWEEP)

@@ -52,7 +52,9 @@ class Noise:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--images", type=int, default=512)
     parser.add_argument("--image-size", type=int, default=96)
@@ -63,7 +65,11 @@ def main() -> None:
     device = torch.device(options.device)
     shape = (options.images, options.image_size, options.image_size, 3)
     data = Noise(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
-    rows = [row for backbone in BACKBONES for row in measured(backbone, data, options.image_size, device, options.rounds)]
+    rows = [
+        row
+        for backbone in BACKBONES
+        for row in measured(backbone, data, options.image_size, device, options.rounds)
+    ]
     result = {
         "images": options.images,
         "image_size": options.image_size,
@@ -75,14 +81,20 @@ def main() -> None:
     if options.json:
         print(json.dumps(result))
         return
-    print(f"{'backbone':10}{'cut':8}{'MB':>8}{'compute s':>11}{'fill s':>9}{'read s':>9}{'again s':>9}{'compute/read':>14}")
+    print(
+        f"{'backbone':10}{'cut':8}{'MB':>8}{'compute s':>11}{'fill s':>9}{'read s':>9}{'again s':>9}{'compute/read':>14}"
+    )
     for row in rows:
         times = f"{row['compute_s']:>11.2f}{row['fill_s']:>9.2f}{row['read_s']:>9.3f}{row['again_s']:>9.3f}"
-        print(f"{row['backbone']:10}{row['cut']:8}{row['mb']:>8.1f}{times}{row['compute_s'] / row['read_s']:>14.0f}")
+        print(
+            f"{row['backbone']:10}{row['cut']:8}{row['mb']:>8.1f}{times}{row['compute_s'] / row['read_s']:>14.0f}"
+        )
     print("\n".join(f"{name}: {value}" for name, value in result["budget"].items()))
 
 
-def measured(backbone: str, data: Noise, size: int, device: torch.device, rounds: int) -> list[dict[str, Any]]:
+def measured(
+    backbone: str, data: Noise, size: int, device: torch.device, rounds: int
+) -> list[dict[str, Any]]:
     """A row for each cut."""
     times: dict[str, list[float]] = {}
     megabytes: dict[str, float] = {}
@@ -91,8 +103,12 @@ def measured(backbone: str, data: Noise, size: int, device: torch.device, rounds
             network = frozen(backbone, size, device)
             for cut in CUTS:
                 network.train_groups(LAYERS[cut], batch_stats=False)
-                times.setdefault(f"compute {cut}", []).append(seconds(partial(compute, network, data, device), device))
-            shared = Shared(store=PrefixStore(Path(folder), sweep="benchmark"), weights="none", cuts=CUTS)
+                times.setdefault(f"compute {cut}", []).append(
+                    seconds(partial(compute, network, data, device), device)
+                )
+            shared = Shared(
+                store=PrefixStore(Path(folder), sweep="benchmark"), weights="none", cuts=CUTS
+            )
             recipe = Recipe(backbone=backbone, weights="none", trainable_layers=1, image_size=size)
             prefix = Prefix(shared, network, recipe, data, device)  # type: ignore[arg-type]
             network.train_groups(1, batch_stats=False)
@@ -102,9 +118,17 @@ def measured(backbone: str, data: Noise, size: int, device: torch.device, rounds
                 for cut in CUTS:
                     network.train_groups(LAYERS[cut], batch_stats=False)
                     reader = Prefix(shared, network, recipe, data, device)  # type: ignore[arg-type]
-                    times.setdefault(f"{name} {cut}", []).append(seconds(partial(read, reader, len(data.images)), device))
-            files = {json.loads(path.read_text())["cut"]: path.parent for path in Path(folder).glob("*/meta.json")}
-            megabytes = {cut: (entry / "activations.npy").stat().st_size / 1e6 for cut, entry in files.items()}
+                    times.setdefault(f"{name} {cut}", []).append(
+                        seconds(partial(read, reader, len(data.images)), device)
+                    )
+            files = {
+                json.loads(path.read_text())["cut"]: path.parent
+                for path in Path(folder).glob("*/meta.json")
+            }
+            megabytes = {
+                cut: (entry / "activations.npy").stat().st_size / 1e6
+                for cut, entry in files.items()
+            }
     median = {name: statistics.median(values) for name, values in times.items()}
     return [
         {
@@ -128,7 +152,9 @@ def budget(data: Noise, size: int, device: torch.device) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
 
         def fill(sweep: str, share: float, seed: int) -> list[str]:
-            shared = Shared(store=PrefixStore(Path(folder), sweep=sweep, share=share), weights="none", cuts=CUTS)
+            shared = Shared(
+                store=PrefixStore(Path(folder), sweep=sweep, share=share), weights="none", cuts=CUTS
+            )
             Prefix(shared, network, Recipe(**recipe.as_dict() | {"seed": seed}), data, device).val()  # type: ignore[arg-type]
             metas = [json.loads(path.read_text()) for path in Path(folder).glob("*/meta.json")]
             return sorted(f"{meta['cut']} of seed {meta['view']['init_seed']}" for meta in metas)
@@ -137,7 +163,10 @@ def budget(data: Noise, size: int, device: torch.device) -> dict[str, Any]:
         held = sum(path.stat().st_size for path in Path(folder).glob("*/activations.npy"))
         usage = prefix_store.shutil.disk_usage(folder)
         half = held / 2 / (usage.free + held)
-        return {"with room": whole, "another sweep with room for half a view": fill("second", half, 1)}
+        return {
+            "with room": whole,
+            "another sweep with room for half a view": fill("second", half, 1),
+        }
 
 
 def frozen(backbone: str, size: int, device: torch.device) -> Network:

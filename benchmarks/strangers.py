@@ -49,7 +49,10 @@ LAYOUTS: dict[str, tuple[str, dict[str, str]]] = {
     "one folder too many": ("data/{label}/{name}", {"train": ""}),
     "train and test": ("{split}/{label}/{name}", {"train": "train", "test": "test"}),
     "Training and Testing": ("{split}/{label}/{name}", {"train": "Training", "test": "Testing"}),
-    "train, valid, test": ("{split}/{label}/{name}", {"train": "train", "val": "valid", "test": "test"}),
+    "train, valid, test": (
+        "{split}/{label}/{name}",
+        {"train": "train", "val": "valid", "test": "test"},
+    ),
     "class first": ("{label}/{split}/{name}", {"train": "train", "test": "test"}),
     "a table": ("images/{name}", {"train": ""}),
     "a table with splits": ("images/{name}", {"train": "train", "val": "val", "test": "test"}),
@@ -61,7 +64,9 @@ Edit = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 def resized(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     scale = 2 ** rng.uniform(-1, 1)
-    return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+    return image.resize(
+        (round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC
+    )
 
 
 def cropped(image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -93,17 +98,25 @@ class Picture:
 
 def synthetic(rng: np.random.Generator, hue: npt.NDArray[np.float64], side: int) -> Image.Image:
     """A field of color with shapes and a texture; pictures of one hue are of one class."""
-    knots = (rng.uniform(40, 215, (4, 4, 1)) * 0.6 + hue * 100 + rng.normal(0, 25, (4, 4, 3))).clip(0, 255).astype(np.uint8)
+    knots = (
+        (rng.uniform(40, 215, (4, 4, 1)) * 0.6 + hue * 100 + rng.normal(0, 25, (4, 4, 3)))
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
     image = Image.fromarray(knots).resize((side, side), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(image)
     for _ in range(rng.integers(3, 9)):
         center, reach = rng.uniform(0, side, 2), rng.uniform(0.08, 0.35, 2) * side
         box = (*(center - reach), *(center + reach))
-        color = tuple(int(value) for value in (rng.uniform(0, 255, 3) * (0.4 + 0.6 * hue)).clip(0, 255))
+        color = tuple(
+            int(value) for value in (rng.uniform(0, 255, 3) * (0.4 + 0.6 * hue)).clip(0, 255)
+        )
         (draw.ellipse, draw.rectangle)[rng.integers(2)](box, fill=color)
     rows, columns = np.mgrid[:side, :side] / side
     wave = np.sin(2 * np.pi * (rng.uniform(-12, 12) * rows + rng.uniform(-12, 12) * columns))
-    texture = rng.uniform(0, 18) * wave[..., None] + rng.normal(0, rng.uniform(0, 8), (side, side, 1))
+    texture = rng.uniform(0, 18) * wave[..., None] + rng.normal(
+        0, rng.uniform(0, 8), (side, side, 1)
+    )
     return Image.fromarray((np.asarray(image) + texture).clip(0, 255).astype(np.uint8))
 
 
@@ -114,13 +127,23 @@ def encoded(image: Image.Image, form: str, quality: int) -> bytes:
 
 
 def originals(
-    rng: np.random.Generator, layout: str, classes: int, side: int, form: str, taken: Iterator[Image.Image] | None
+    rng: np.random.Generator,
+    layout: str,
+    classes: int,
+    side: int,
+    form: str,
+    taken: Iterator[Image.Image] | None,
 ) -> tuple[list[Picture], dict[str, Image.Image]]:
     """Pictures of their own, the rarest class with a twentieth of the most frequent, and a class of 3 per split."""
     splits = list(LAYOUTS[layout][1])
-    sizes = {f"class {number}": round(MOST * 20 ** (-number / (classes - 1))) for number in range(classes)}
+    sizes = {
+        f"class {number}": round(MOST * 20 ** (-number / (classes - 1)))
+        for number in range(classes)
+    }
     sizes[TINY] = 3
-    need = 3 * (4 - len(splits))  # of train, which val and test are split from where they are not given
+    need = 3 * (
+        4 - len(splits)
+    )  # of train, which val and test are split from where they are not given
     pictures, images = [], {}
     for label, size in sizes.items():
         hue = rng.uniform(0.2, 1, 3)
@@ -131,23 +154,33 @@ def originals(
                 image = next(taken) if taken else synthetic(rng, hue, side)
                 images[name] = image
                 content = encoded(image, form, int(rng.integers(75, 96)))
-                pictures.append(Picture(name=name, label=label, split=split, content=content, original=name))
+                pictures.append(
+                    Picture(name=name, label=label, split=split, content=content, original=name)
+                )
     return pictures, images
 
 
-def planted(rng: np.random.Generator, pictures: list[Picture], images: dict[str, Image.Image]) -> list[Picture]:
+def planted(
+    rng: np.random.Generator, pictures: list[Picture], images: dict[str, Image.Image]
+) -> list[Picture]:
     """Copies of some pictures, each of another one, in another split where there is one."""
     sizes = Counter(picture.label for picture in pictures)
     fit = [picture for picture in pictures if sizes[picture.label] >= PLANTED_IN]
     splits = sorted({picture.split for picture in pictures})
     labels = sorted({picture.label for picture in fit})
-    kinds = ["equal"] * round(EXACT * len(pictures)) + [kind for kind in EDITS for _ in range(round(NEAR * len(pictures)))]
+    kinds = ["equal"] * round(EXACT * len(pictures)) + [
+        kind for kind in EDITS for _ in range(round(NEAR * len(pictures)))
+    ]
     copies = []
     for number, (kind, at) in enumerate(zip(kinds, rng.permutation(len(fit)), strict=False)):
         source = fit[at]
         suffix = PurePosixPath(source.name).suffix if kind == "equal" else ".jpg"
         edit = EDITS.get(kind)
-        content = encoded(edit(images[source.name], rng), "JPEG", int(rng.integers(40, 91))) if edit else source.content
+        content = (
+            encoded(edit(images[source.name], rng), "JPEG", int(rng.integers(40, 91)))
+            if edit
+            else source.content
+        )
         others = [split for split in splits if split != source.split] or splits
         label = str(rng.choice(labels)) if number % 5 == 0 and kind != "mirrored" else source.label
         copies.append(
@@ -166,13 +199,17 @@ def planted(rng: np.random.Generator, pictures: list[Picture], images: dict[str,
 def written(root: Path, layout: str, pictures: list[Picture]) -> None:
     place, splits = LAYOUTS[layout]
     for picture in pictures:
-        path = root / place.format(split=splits[picture.split], label=picture.label, name=picture.name)
+        path = root / place.format(
+            split=splits[picture.split], label=picture.label, name=picture.name
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture.content)
     if "{label}" not in place:
         split = len(splits) > 1
         lines = [f"{p.name},{p.label}" + (f",{splits[p.split]}" if split else "") for p in pictures]
-        (root / "labels.csv").write_text("\n".join(["file,label" + (",split" if split else ""), *lines]))
+        (root / "labels.csv").write_text(
+            "\n".join(["file,label" + (",split" if split else ""), *lines])
+        )
 
 
 @contextlib.contextmanager
@@ -201,7 +238,13 @@ def folder(number: int, taken: Iterator[Image.Image] | None, place: Path) -> dic
     pictures += planted(rng, pictures, images)
     root = place / "set"
     written(root, layout, pictures)
-    result: dict[str, Any] = {"folder": number, "layout": layout, "classes": classes + 1, "form": form, "images": len(pictures)}
+    result: dict[str, Any] = {
+        "folder": number,
+        "layout": layout,
+        "classes": classes + 1,
+        "form": form,
+        "images": len(pictures),
+    }
     if len(LAYOUTS[layout][1]) == 1:
         result["tiny_named"] = tiny_is_named(root, place)
         pictures = [picture for picture in pictures if picture.label != TINY]
@@ -228,7 +271,9 @@ def compared(pictures: list[Picture], data: Dataset, found: Found) -> dict[str, 
     """What was found of what was planted, and what else."""
     # Names of images, in the order in which row numbers count them.
     order = {split: at for at, split in enumerate(("train", "val", "test"))}
-    by_row = sorted(pictures, key=lambda picture: (order[picture.split], picture.label, picture.name))
+    by_row = sorted(
+        pictures, key=lambda picture: (order[picture.split], picture.label, picture.name)
+    )
     names = [by_row[row].name for row in found.rows.tolist()]
     group = dict(zip(names, found.near.tolist(), strict=True))
     # Copies that are in their original's group, by edit.
@@ -248,7 +293,11 @@ def compared(pictures: list[Picture], data: Dataset, found: Found) -> dict[str, 
         for split in ("train", "val", "test")
         for name in data.names(split)  # type: ignore[arg-type]
     }
-    across = [c for c in copies if c.name in used and c.original in used and used[c.name] != used[c.original]]
+    across = [
+        c
+        for c in copies
+        if c.name in used and c.original in used and used[c.name] != used[c.original]
+    ]
     return {
         "found": {edit: (sum(hits), len(hits)) for edit, hits in recall.items()},
         "alarms": alarms,
@@ -258,7 +307,9 @@ def compared(pictures: list[Picture], data: Dataset, found: Found) -> dict[str, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--folders", type=int, default=20)
     parser.add_argument("--npz", type=Path, help="take pictures from x_train of this file")
@@ -267,7 +318,9 @@ def main() -> None:
     if args.npz:
         with np.load(args.npz) as arrays:
             pixels = arrays["x_train"]
-        taken = (Image.fromarray(pixels[at]) for at in np.random.default_rng(0).permutation(len(pixels)))
+        taken = (
+            Image.fromarray(pixels[at]) for at in np.random.default_rng(0).permutation(len(pixels))
+        )
     results = []
     for number in range(args.folders):
         with tempfile.TemporaryDirectory() as place:
@@ -275,7 +328,11 @@ def main() -> None:
         if not args.json:
             print(results[-1], flush=True)
     total = summed(results)
-    print(json.dumps({"folders": results, "total": total}, indent=1) if args.json else f"total: {total}")
+    print(
+        json.dumps({"folders": results, "total": total}, indent=1)
+        if args.json
+        else f"total: {total}"
+    )
 
 
 def summed(results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -291,7 +348,9 @@ def summed(results: list[dict[str, Any]]) -> dict[str, Any]:
                 found["near"][1] += all_
     return {
         "images": images,
-        "percent_found": {edit: round(100 * hits / all_, 1) for edit, (hits, all_) in found.items()},
+        "percent_found": {
+            edit: round(100 * hits / all_, 1) for edit, (hits, all_) in found.items()
+        },
         "planted": {edit: all_ for edit, (_, all_) in found.items()},
         "alarms": sum(result["alarms"] for result in results),
         "percent_alarms": round(100 * sum(result["alarms"] for result in results) / images, 3),

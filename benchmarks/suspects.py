@@ -46,10 +46,19 @@ CASES = (  # wrong labels, train images per class, images of the rarest class fo
     (0.00, 60, 20),
 )
 PLAIN = Recipe(weights=source_model.NAME, epochs=6, batch_size=25, image_size=32)
-TWO_STAGE = replace(PLAIN, stage1_epochs=1, stage2_lr=1e-4, scheduler="cosine", augmentation="crop_flip", weight_decay=1e-4)
+TWO_STAGE = replace(
+    PLAIN,
+    stage1_epochs=1,
+    stage2_lr=1e-4,
+    scheduler="cosine",
+    augmentation="crop_flip",
+    weight_decay=1e-4,
+)
 
 
-def planted(wrong: float, rarest: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+def planted(
+    wrong: float, rarest: int, seed: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
     """Images, given labels and true ones."""
     rng = np.random.default_rng([seed, rarest])
     scans = load_digits()
@@ -71,12 +80,16 @@ def probabilities(data: Dataset, weights: Path, work: Path) -> NDArray[np.float6
         for seed in (1, 2):
             run = work / f"{recipe.scheduler}-{seed}"
             asked = replace(recipe, seed=seed)
-            finetune(asked, data, CPU, quiet, weights=weights, checkpoints=run, report_every=WHOLE_S)
+            finetune(
+                asked, data, CPU, quiet, weights=weights, checkpoints=run, report_every=WHOLE_S
+            )
             best = checkpoint.best(run)
             assert best is not None
             answer(best, data, CPU, Compute(), run / "answers.npz")
             with np.load(run / "answers.npz") as answers:
-                told.append(np.exp(np.concatenate([answers["val"], answers["test"]])).astype(np.float64))
+                told.append(
+                    np.exp(np.concatenate([answers["val"], answers["test"]])).astype(np.float64)
+                )
                 labels = np.concatenate([answers["val_labels"], answers["test_labels"]])
             trusted.append(trust(told[-1], labels))
     return np.average(told, axis=0, weights=trusted)
@@ -95,12 +108,21 @@ def measured(case: tuple[float, int, int], seed: int, cache: Path, weights: Path
         file = Path(folder) / "digits.npz"
         np.savez(file, x_train=images, y_train=given)
         caps = Caps(train=train, val=10**6, test=10**6)
-        data = read(prepare(str(file), image_size=32, caps=caps, seed=seed, cache=cache).path, test=True)
+        data = read(
+            prepare(str(file), image_size=32, caps=caps, seed=seed, cache=cache).path, test=True
+        )
         means = probabilities(data, weights, Path(folder))
-    rows = [int(name.rpartition("[")[2].rstrip("]")) for split in ("val", "test") for name in data.names(split)]
+    rows = [
+        int(name.rpartition("[")[2].rstrip("]"))
+        for split in ("val", "test")
+        for name in data.names(split)
+    ]
     labels, right = given[rows], given[rows] == true[rows]
     count = int((~right).sum())
-    found = {name: float((~right[order[:count]]).sum() / max(count, 1)) for name, order in rankings(means, labels).items()}
+    found = {
+        name: float((~right[order[:count]]).sum() / max(count, 1))
+        for name, order in rankings(means, labels).items()
+    }
     return {
         "wrong": wrong,
         "train": train,

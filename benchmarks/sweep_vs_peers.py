@@ -45,7 +45,9 @@ class Sequential:
         started = time.perf_counter()
         command = [sys.executable, str(HERE / "peers.py"), "sequential", *arguments]
         with log.open("w") as errors:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
         self._log = log
         self.threads = self._answer()["threads"]
         self.start_seconds = time.perf_counter() - started
@@ -76,20 +78,37 @@ class Sequential:
 
 def timed(command: list[str], log: Path, **environment: str) -> tuple[float, str]:
     """Seconds and output of a command; it inherits no cache and no other sweep's settings."""
-    env = {name: value for name, value in os.environ.items() if name != "DVT_CACHE_DIR"} | environment
+    env = {
+        name: value for name, value in os.environ.items() if name != "DVT_CACHE_DIR"
+    } | environment
     started = time.perf_counter()
     with log.open("w") as output:
-        done = subprocess.run([sys.executable, *command], stdout=output, stderr=subprocess.STDOUT, env=env)
+        done = subprocess.run(
+            [sys.executable, *command], stdout=output, stderr=subprocess.STDOUT, env=env
+        )
     seconds = time.perf_counter() - started
     if done.returncode:
         sys.exit(f"{command[0]} failed:\n{log.read_text()[-3000:]}")
     return seconds, log.read_text()
 
 
-def ours(data: str, weights: str, recipes: list[dict[str, Any]], folder: Path) -> tuple[float, Accuracies]:
+def ours(
+    data: str, weights: str, recipes: list[dict[str, Any]], folder: Path
+) -> tuple[float, Accuracies]:
     folder.mkdir()
     arms = ",".join(recipe["name"] for recipe in recipes)
-    flags = ["--preset", "full", "--trials", "1", "--data", data, "--weights", weights, "--arms", arms]
+    flags = [
+        "--preset",
+        "full",
+        "--trials",
+        "1",
+        "--data",
+        data,
+        "--weights",
+        weights,
+        "--arms",
+        arms,
+    ]
     command = [str(HERE / "peers_study.py"), *flags, "--storage", str(folder / "runs")]
     seconds, _ = timed(command, folder / "log", PEERS_EPOCHS=str(recipes[0]["epochs"]))
     return seconds, from_mlflow(folder / "runs")
@@ -106,14 +125,25 @@ def from_mlflow(storage: Path) -> Accuracies:
     return {run.data.tags["sweep.arm"]: run.data.metrics["val/accuracy"] for run in runs}
 
 
-def ray_tutorial(arguments: list[str], recipes: list[dict[str, Any]], folder: Path) -> tuple[float, Accuracies]:
+def ray_tutorial(
+    arguments: list[str], recipes: list[dict[str, Any]], folder: Path
+) -> tuple[float, Accuracies]:
     from cluster.session import local_cpus
 
     folder.mkdir()
     (folder / "recipes.json").write_text(json.dumps(recipes))
-    flags = ["--cpus", str(local_cpus()), "--recipes", str(folder / "recipes.json"), "--storage", str(folder / "runs")]
+    flags = [
+        "--cpus",
+        str(local_cpus()),
+        "--recipes",
+        str(folder / "recipes.json"),
+        "--storage",
+        str(folder / "runs"),
+    ]
     settings = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
-    seconds, output = timed([str(HERE / "peers.py"), "ray", *arguments, *flags], folder / "log", **settings)
+    seconds, output = timed(
+        [str(HERE / "peers.py"), "ray", *arguments, *flags], folder / "log", **settings
+    )
     (answer,) = [line for line in output.splitlines() if line.startswith('{"val_accuracy"')]
     return seconds, json.loads(answer)["val_accuracy"]
 
@@ -137,18 +167,28 @@ def difference(mine: Accuracies, theirs: Accuracies) -> dict[str, float]:
     """Ours minus theirs in points, over the recipes; the standard error needs two."""
     points = [100 * (mine[name] - theirs[name]) for name in mine]
     error = statistics.stdev(points) / len(points) ** 0.5 if len(points) > 1 else float("nan")
-    return {"mean_points": round(statistics.mean(points), 2), "standard_error": round(error, 2), "recipes": len(points)}
+    return {
+        "mean_points": round(statistics.mean(points), 2),
+        "standard_error": round(error, 2),
+        "recipes": len(points),
+    }
 
 
 def machine() -> dict[str, Any]:
     info = Path("/proc/cpuinfo")
     models = (
-        [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        [
+            line.partition(":")[2].strip()
+            for line in info.read_text().splitlines()
+            if "model name" in line
+        ]
         if info.exists()
         else []
     )
     git = subprocess.run(
-        ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=40"], capture_output=True, text=True
+        ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=40"],
+        capture_output=True,
+        text=True,
     )
     return {
         "cpu": models[0] if models else platform.processor() or platform.machine(),
@@ -159,9 +199,16 @@ def machine() -> dict[str, Any]:
     }
 
 
-def measure(options: argparse.Namespace, recipes: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
+def measure(
+    options: argparse.Namespace, recipes: list[dict[str, Any]], folder: Path
+) -> dict[str, Any]:
     began, count = time.perf_counter(), len(recipes)
-    arguments = ["--data", str(images_for_peers(options.data, folder)), "--weights", options.weights]
+    arguments = [
+        "--data",
+        str(images_for_peers(options.data, folder)),
+        "--weights",
+        options.weights,
+    ]
     arguments += ["--workers", str(options.workers)]
     if options.weights != "none":
         Path(options.weights).read_bytes()  # so that nobody is the first to read it from the disk
@@ -174,7 +221,9 @@ def measure(options: argparse.Namespace, recipes: list[dict[str, Any]], folder: 
         seconds.setdefault(way, []).append(round(run[0], 1))
         found.setdefault(way, run[1])
 
-    script = Sequential(arguments, folder / "sequential.log") if "sequential" in options.ways else None
+    script = (
+        Sequential(arguments, folder / "sequential.log") if "sequential" in options.ways else None
+    )
     for number in range(3):
         for recipe in recipes[number * count // 3 : (number + 1) * count // 3] if script else ():
             script.run(recipe)
@@ -202,31 +251,63 @@ def measure(options: argparse.Namespace, recipes: list[dict[str, Any]], folder: 
     if script:
         result["sequential_start_s"] = round(script.start_seconds, 1)
         result["sequential_threads"] = script.threads
-        result["sequential_s_by_recipe"] = {name: round(value, 1) for name, value in script.by_recipe.items()}
+        result["sequential_s_by_recipe"] = {
+            name: round(value, 1) for name, value in script.by_recipe.items()
+        }
     names = [recipe["name"] for recipe in recipes]
-    result["val_accuracy"] = {name: {way: round(found[way][name], 4) for way in found} for name in names}
+    result["val_accuracy"] = {
+        name: {way: round(found[way][name], 4) for way in found} for name in names
+    }
     return result | {"machine": machine(), "minutes": round((time.perf_counter() - began) / 60, 1)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--data", default="digits", help="an .npz with x_train, y_train, x_test, y_test; default: digits")
-    parser.add_argument("--weights", default="none", help="a state dict of torchvision's resnet18, or none")
-    parser.add_argument("--ways", nargs="+", choices=("ours", "sequential", "ray"), default=["ours", "sequential", "ray"])
-    parser.add_argument("--recipes", default="*", help="only the arms that match, such as '3-*/none'")
-    parser.add_argument("--workers", type=int, default=0, help="of the peers' DataLoader, as the articles leave it")
-    parser.add_argument("--limit", type=float, default=35, help="minutes into which a second run of ours must fit")
-    parser.add_argument("--quick", action="store_true", help="2 recipes, 1 epoch: does everything run?")
+    parser.add_argument(
+        "--data",
+        default="digits",
+        help="an .npz with x_train, y_train, x_test, y_test; default: digits",
+    )
+    parser.add_argument(
+        "--weights", default="none", help="a state dict of torchvision's resnet18, or none"
+    )
+    parser.add_argument(
+        "--ways",
+        nargs="+",
+        choices=("ours", "sequential", "ray"),
+        default=["ours", "sequential", "ray"],
+    )
+    parser.add_argument(
+        "--recipes", default="*", help="only the arms that match, such as '3-*/none'"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=0, help="of the peers' DataLoader, as the articles leave it"
+    )
+    parser.add_argument(
+        "--limit", type=float, default=35, help="minutes into which a second run of ours must fit"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="2 recipes, 1 epoch: does everything run?"
+    )
     options = parser.parse_args()
-    options.weights = options.weights if options.weights == "none" else str(Path(options.weights).absolute())
-    options.data = str(Path(options.data).absolute()) if Path(options.data).is_file() else options.data
+    options.weights = (
+        options.weights if options.weights == "none" else str(Path(options.weights).absolute())
+    )
+    options.data = (
+        str(Path(options.data).absolute()) if Path(options.data).is_file() else options.data
+    )
     if options.quick:
         os.environ["PEERS_EPOCHS"] = "1"
         options.recipes = "1-one/none,2-one/crop_flip"
     from peers_study import SPACE
 
-    recipes = [{"name": arm.name, **arm.default_recipe().as_dict()} for arm in SPACE.matching(options.recipes)]
+    recipes = [
+        {"name": arm.name, **arm.default_recipe().as_dict()}
+        for arm in SPACE.matching(options.recipes)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         result = measure(options, recipes, Path(folder))
     print(json.dumps(result) if options.json else json.dumps(result, indent=2))

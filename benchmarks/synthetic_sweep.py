@@ -58,7 +58,9 @@ class Synthetic:
     shift: float = 0.0  # of every arm's accuracy
     score: str = "accuracy"  # on val all of them are the same number
     labels: Sequence[int] = ()  # of the test images; drawn where there are none
-    val_labels: Sequence[int] = ()  # of the validation images; these are ten of test where there are none
+    val_labels: Sequence[
+        int
+    ] = ()  # of the validation images; these are ten of test where there are none
     described: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -69,8 +71,12 @@ def make(storage: Path, name: str = "one", **changes: Any) -> Path:
     (folder / "predictions").mkdir(parents=True)
     (folder / "driver.lock").touch()
     arms = [arm for arm in SPACE.with_fixed(epochs=asked.epochs).grid() if arm.name in asked.arms]
-    (folder / "sweep.json").write_text(json.dumps(_described(asked, arms, name) | asked.described, indent=2))
-    events: list[dict[str, Any]] = [{"event": "sweep", "study": "depth_vs_tricks", "sweep_name": name}]
+    (folder / "sweep.json").write_text(
+        json.dumps(_described(asked, arms, name) | asked.described, indent=2)
+    )
+    events: list[dict[str, Any]] = [
+        {"event": "sweep", "study": "depth_vs_tricks", "sweep_name": name}
+    ]
     rng = np.random.default_rng(asked.seed)
     for number in range(asked.trials):
         for arm in arms:
@@ -79,7 +85,9 @@ def make(storage: Path, name: str = "one", **changes: Any) -> Path:
         events += _finalists(asked, arms, events, folder)
     if asked.finish:
         events.append({"event": "finish", "outcome": asked.finish, "metrics": {}, "tags": {}})
-    stamped = [json.dumps({"time": STARTED + 1000 * at, **event}) + "\n" for at, event in enumerate(events)]
+    stamped = [
+        json.dumps({"time": STARTED + 1000 * at, **event}) + "\n" for at, event in enumerate(events)
+    ]
     (folder / "trials.jsonl").write_text("".join(stamped))
     return folder
 
@@ -91,9 +99,20 @@ def _described(asked: Synthetic, arms: Sequence[Arm], name: str) -> dict[str, An
         "command": f"python sweeps/depth_vs_tricks.py --gpus 4 --name {name}",
         "started": "2025-11-22T01:06:00+00:00",
         "resumed": [
-            {"at": "2025-11-22T03:06:00+00:00", "command": "python sweeps/depth_vs_tricks.py --resume one", "changes": []}
+            {
+                "at": "2025-11-22T03:06:00+00:00",
+                "command": "python sweeps/depth_vs_tricks.py --resume one",
+                "changes": [],
+            }
         ],
-        "options": {"arms": None, "data": None, "weights": None, "preset": "full", "seed": 0, "tracking_uri": None}
+        "options": {
+            "arms": None,
+            "data": None,
+            "weights": None,
+            "preset": "full",
+            "seed": 0,
+            "tracking_uri": None,
+        }
         | {"score": asked.score},
         "preset": "full",
         "seed": 0,
@@ -106,7 +125,12 @@ def _described(asked: Synthetic, arms: Sequence[Arm], name: str) -> dict[str, An
             {"name": "depth, linear trend", "weights": {"resnet50/*": 1, "resnet18/*": -1}},
         ],
         "published": [
-            {"arm": "resnet18/plain", "value": 0.814, "metric": VAL_ACCURACY, "source": "the comparison article, p. 3"}
+            {
+                "arm": "resnet18/plain",
+                "value": 0.814,
+                "metric": VAL_ACCURACY,
+                "source": "the comparison article, p. 3",
+            }
         ],
         "assumptions": ["The article names no optimiser: its curves look like Adam's."],
         "data": {
@@ -119,25 +143,48 @@ def _described(asked: Synthetic, arms: Sequence[Arm], name: str) -> dict[str, An
             "path": "/nowhere/cache/data/0123",
         },
         "weights": [
-            {"weights": "imagenet", "backbone": b, "file": f"/w/{b}.pt", "digest": "89abcdef01234567"} for b in PARAMETERS
+            {
+                "weights": "imagenet",
+                "backbone": b,
+                "file": f"/w/{b}.pt",
+                "digest": "89abcdef01234567",
+            }
+            for b in PARAMETERS
         ],
         "slots": {"count": 4, "device": "cuda", "cpus": 4, "gpus": 1.0},
         "compute": {"dtype": "bfloat16"},
         "code": "fedcba9876543210",
         "versions": {"depth-vs-tricks": "0.1.0", "torch": "2.15.0", "ray": "2.60.0"},
-        "machine": {"system": "Linux-6.8", "python": "3.11.9", "processor": "AMD EPYC 9334", "commit": "2df63e8"},
+        "machine": {
+            "system": "Linux-6.8",
+            "python": "3.11.9",
+            "processor": "AMD EPYC 9334",
+            "commit": "2df63e8",
+        },
     }
 
 
-def _search_trial(asked: Synthetic, arm: Arm, number: int, rng: np.random.Generator) -> list[dict[str, Any]]:
+def _search_trial(
+    asked: Synthetic, arm: Arm, number: int, rng: np.random.Generator
+) -> list[dict[str, Any]]:
     chosen = {} if number == 0 else {name: _drawn(dim, rng) for name, dim in arm.tuned.items()}
     sample = arm.sample_with(chosen)
     recipe = arm.recipe(sample).as_dict()
     outcome = "completed" if not 0 < number <= len(asked.outcomes) else asked.outcomes[number - 1]
     trial_id = f"{arm.name}/{number:03d}"
-    started = {"event": "trial", "trial_id": trial_id, "arm": arm.name, "number": number, "role": "trial", "sample": sample}
+    started = {
+        "event": "trial",
+        "trial_id": trial_id,
+        "arm": arm.name,
+        "number": number,
+        "role": "trial",
+        "sample": sample,
+    }
     done = {"completed": asked.epochs, "failed": 0}.get(outcome, max(1, asked.epochs // 3))
-    return [{**started, "recipe": recipe}, *_trained(trial_id, recipe, done, outcome, _quality(recipe, arm) + asked.shift, rng)]
+    return [
+        {**started, "recipe": recipe},
+        *_trained(trial_id, recipe, done, outcome, _quality(recipe, arm) + asked.shift, rng),
+    ]
 
 
 def _drawn(dim: Any, rng: np.random.Generator) -> Any:
@@ -145,31 +192,64 @@ def _drawn(dim: Any, rng: np.random.Generator) -> Any:
         return dim.options[int(rng.integers(len(dim.options)))]
     if isinstance(dim, Int):
         return int(rng.integers(dim.low, dim.high + 1))
-    return float(np.exp(rng.uniform(np.log(dim.low), np.log(dim.high)))) if dim.log else float(rng.uniform(dim.low, dim.high))
+    return (
+        float(np.exp(rng.uniform(np.log(dim.low), np.log(dim.high))))
+        if dim.log
+        else float(rng.uniform(dim.low, dim.high))
+    )
 
 
 def _quality(recipe: Mapping[str, Any], arm: Arm) -> float:
     best_lr = 10**-3.5
-    lost = 0.02 * (np.log10(recipe["stage2_lr"] / best_lr)) ** 2 + 0.01 * (3 - recipe["trainable_layers"]) ** 2
-    return float(0.80 + DEPTH[recipe["backbone"]] + TRICKS * arm.name.endswith("tricks") - min(lost, 0.3))
+    lost = (
+        0.02 * (np.log10(recipe["stage2_lr"] / best_lr)) ** 2
+        + 0.01 * (3 - recipe["trainable_layers"]) ** 2
+    )
+    return float(
+        0.80 + DEPTH[recipe["backbone"]] + TRICKS * arm.name.endswith("tricks") - min(lost, 0.3)
+    )
 
 
 def _trained(
-    trial_id: str, recipe: Mapping[str, Any], done: int, outcome: str, quality: float, rng: np.random.Generator, **more: Any
+    trial_id: str,
+    recipe: Mapping[str, Any],
+    done: int,
+    outcome: str,
+    quality: float,
+    rng: np.random.Generator,
+    **more: Any,
 ) -> list[dict[str, Any]]:
     epochs, score, best_epoch = [], 0.0, 0
     for epoch in range(1, done + 1):
-        accuracy = float(np.round(quality * (1 - 0.6 * np.exp(-epoch / 3)) + rng.normal(0, 0.008), 3))
+        accuracy = float(
+            np.round(quality * (1 - 0.6 * np.exp(-epoch / 3)) + rng.normal(0, 0.008), 3)
+        )
         if epoch <= recipe["stage1_epochs"] + 1 or accuracy > score:
             score, best_epoch = accuracy, epoch
         train = float(1 - 0.5 * np.exp(-epoch / 4))
-        losses = {VAL_LOSS: 1.5 - accuracy, TRAIN_LOSS: 1.4 - 1.35 * train, LR: recipe["stage2_lr"], "epoch_seconds": 4.0}
+        losses = {
+            VAL_LOSS: 1.5 - accuracy,
+            TRAIN_LOSS: 1.4 - 1.35 * train,
+            LR: recipe["stage2_lr"],
+            "epoch_seconds": 4.0,
+        }
         stage = 1 if epoch <= recipe["stage1_epochs"] else 2
         val = dict.fromkeys((VAL_ACCURACY, VAL_BALANCED_ACCURACY, VAL_MACRO_F1), accuracy)
-        epochs.append({EPOCH: epoch, SCORE: score, **val, TRAIN_ACCURACY: train, STAGE: stage, **losses})
+        epochs.append(
+            {EPOCH: epoch, SCORE: score, **val, TRAIN_ACCURACY: train, STAGE: stage, **losses}
+        )
     reason = {"failed": "CUDA out of memory", "diverged": "loss is nan"}.get(outcome)
-    end = {"trial_id": trial_id, "outcome": outcome, "reason": reason, "score": score if done else None}
-    totals = {"best_epoch": best_epoch or None, "wall_seconds": 4.2 * done + 3, "device_seconds": 4.2 * done}
+    end = {
+        "trial_id": trial_id,
+        "outcome": outcome,
+        "reason": reason,
+        "score": score if done else None,
+    }
+    totals = {
+        "best_epoch": best_epoch or None,
+        "wall_seconds": 4.2 * done + 3,
+        "device_seconds": 4.2 * done,
+    }
     reported = [{"event": "epochs", "trial_id": trial_id, "epochs": epochs}] if epochs else []
     return [*reported, {"event": "end", **end, **totals, **more}]
 
@@ -178,19 +258,36 @@ def _finalists(
     asked: Synthetic, arms: Sequence[Arm], events: Sequence[Mapping[str, Any]], folder: Path
 ) -> list[dict[str, Any]]:
     recipes = {event["trial_id"]: event for event in events if event["event"] == "trial"}
-    scores = {e["trial_id"]: e["score"] for e in events if e["event"] == "end" and e["outcome"] == "completed"}
+    scores = {
+        e["trial_id"]: e["score"]
+        for e in events
+        if e["event"] == "end" and e["outcome"] == "completed"
+    }
     made: list[dict[str, Any]] = []
     for arm in arms:
-        groups = {f"{arm.name}/000": None, max((s for s in scores if s.startswith(arm.name)), key=scores.__getitem__): None}
+        groups = {
+            f"{arm.name}/000": None,
+            max((s for s in scores if s.startswith(arm.name)), key=scores.__getitem__): None,
+        }
         for group in groups:
             recipe = recipes[group]["recipe"]
-            made += _over_seeds(asked, arm, group, "", recipe, _quality(recipe, arm) + asked.shift, folder)
+            made += _over_seeds(
+                asked, arm, group, "", recipe, _quality(recipe, arm) + asked.shift, folder
+            )
     if asked.ablations and (tricks := [arm for arm in arms if arm.name.endswith("tricks")]):
         recipe = {**recipes[f"{tricks[0].name}/000"]["recipe"], "scheduler": "constant"}
         group = _champion(asked, made, folder)
         recipe = {**recipes[group]["recipe"], "scheduler": "constant"}
         arm = next(arm for arm in arms if arm.name == group.rpartition("/")[0])
-        made += _over_seeds(asked, arm, group, "scheduler", recipe, _quality(recipe, arm) + asked.shift - 0.03, folder)
+        made += _over_seeds(
+            asked,
+            arm,
+            group,
+            "scheduler",
+            recipe,
+            _quality(recipe, arm) + asked.shift - 0.03,
+            folder,
+        )
     return made
 
 
@@ -211,14 +308,34 @@ def _champion(asked: Synthetic, made: Sequence[Mapping[str, Any]], folder: Path)
 
 
 def _over_seeds(
-    asked: Synthetic, arm: Arm, group: str, without: str, recipe: Mapping[str, Any], quality: float, folder: Path
+    asked: Synthetic,
+    arm: Arm,
+    group: str,
+    without: str,
+    recipe: Mapping[str, Any],
+    quality: float,
+    folder: Path,
 ) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     for index, seed in enumerate(asked.seeds):
         trial_id = f"{group}/without-{without}/s{index}" if without else f"{group}/s{index}"
         rng = np.random.default_rng([asked.seed, seed, *map(ord, trial_id)])
-        event = {"event": "trial", "trial_id": trial_id, "arm": arm.name, "number": int(group[-3:]), "role": "finalist"}
-        made.append({**event, "sample": {}, "recipe": {**recipe, "seed": seed}, "group": group, "without": without})
+        event = {
+            "event": "trial",
+            "trial_id": trial_id,
+            "arm": arm.name,
+            "number": int(group[-3:]),
+            "role": "finalist",
+        }
+        made.append(
+            {
+                **event,
+                "sample": {},
+                "recipe": {**recipe, "seed": seed},
+                "group": group,
+                "without": without,
+            }
+        )
         ours = quality + float(rng.normal(0, 0.006))
         if trial_id in asked.lost:
             made += _trained(trial_id, recipe, 0, "failed", ours, rng)
@@ -243,12 +360,16 @@ def _over_seeds(
     return made
 
 
-def _log_probabilities(asked: Synthetic, quality: float, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
+def _log_probabilities(
+    asked: Synthetic, quality: float, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """float32 [N, classes] that are right with a probability of about `quality`, on images that are hard for all alike."""
     images, count = np.random.default_rng(asked.seed), len(asked.classes)
     labels = np.array(asked.labels) if asked.labels else images.integers(count, size=asked.images)
     hard = images.uniform(size=asked.images) ** 2 - 1 / 3
-    margin = 14 * (np.clip(quality, 0.02, 0.98) - 0.5 - 1.1 * hard + rng.normal(0, 0.1, asked.images))
+    margin = 14 * (
+        np.clip(quality, 0.02, 0.98) - 0.5 - 1.1 * hard + rng.normal(0, 0.1, asked.images)
+    )
     logits = rng.normal(0, 0.6, (asked.images, count)).astype(np.float32)
     logits[np.arange(asked.images), labels] += margin.astype(np.float32)
     return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True), labels.astype(np.int64)

@@ -25,7 +25,12 @@ def answer(command: click.Command, arguments: Sequence[str]) -> int:
     """Run a command, whose callback returns the exit status; what is wrong goes to stderr, without a traceback."""
     problems: tuple[str, ...] = ()
     try:
-        return int(command.main(list(arguments) or ["--help"], prog_name=command.name, standalone_mode=False) or 0)
+        return int(
+            command.main(
+                list(arguments) or ["--help"], prog_name=command.name, standalone_mode=False
+            )
+            or 0
+        )
     except click.UsageError as error:
         problems = (error.format_message(),)
     except Refused as error:

@@ -14,7 +14,11 @@ from cluster.jobserver import find
 
 
 @click.command("dvt jobs", context_settings=CONTEXT)
-@click.option("--address", metavar="URL", help="A cluster's dashboard; default: that of this machine's `dvt service`.")
+@click.option(
+    "--address",
+    metavar="URL",
+    help="A cluster's dashboard; default: that of this machine's `dvt service`.",
+)
 def command(address: str | None) -> int:
     """List the jobs of a cluster, newest first."""
     jobs = find(address).jobs()
@@ -24,7 +28,9 @@ def command(address: str | None) -> int:
     rows = [("job", "study", "state", "exit", "started", "took"), *map(row, jobs)]
     widths = [max(len(line[column]) for line in rows) for column in range(len(rows[0]))]
     for line in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        click.echo(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        )
     return 0
 
 

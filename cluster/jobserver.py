@@ -57,16 +57,26 @@ class JobServer:
         Raises:
             Refused: Nothing answers, the token is missing or wrong, or there is no such thing.
         """
-        request = urllib.request.Request(f"{self.address}{path}", method=method, headers=self.headers)
+        request = urllib.request.Request(
+            f"{self.address}{path}", method=method, headers=self.headers
+        )
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            raise self._refused(error.code, error.read(300).decode(errors="replace"), path) from error
+            raise self._refused(
+                error.code, error.read(300).decode(errors="replace"), path
+            ) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = " ".join(str(getattr(error, "reason", error)).split())
-            mend = "`dvt service status` says what is up." if self.state else "start it there, or correct --address."
-            raise Silent(f"a Ray job server must answer at {self.address}, but does not ({reason}): {mend}") from error
+            mend = (
+                "`dvt service status` says what is up."
+                if self.state
+                else "start it there, or correct --address."
+            )
+            raise Silent(
+                f"a Ray job server must answer at {self.address}, but does not ({reason}): {mend}"
+            ) from error
 
     def job(self, name: str) -> dict[str, Any]:
         """What is known of a job.
@@ -100,7 +110,9 @@ class JobServer:
         Raises:
             Refused: As `job`.
         """
-        return str(self.ask(f"/api/jobs/{urllib.parse.quote(name, safe='')}/logs", timeout=60)["logs"])
+        return str(
+            self.ask(f"/api/jobs/{urllib.parse.quote(name, safe='')}/logs", timeout=60)["logs"]
+        )
 
     def tail(self, name: str, shown: int, show: Callable[[str], None]) -> int:
         """Show what a job writes until it ends, or the connection does.
@@ -125,12 +137,20 @@ class JobServer:
                     show(new)
                 seen += len(piece)
 
-        with suppress(RuntimeError, aiohttp.ClientError, OSError):  # whoever asks for the job's state sees whether it is away
+        with suppress(
+            RuntimeError, aiohttp.ClientError, OSError
+        ):  # whoever asks for the job's state sees whether it is away
             asyncio.run(run())
         return max(seen, shown)
 
     def submit(
-        self, *, name: str, entrypoint: str, archive: Path, variables: Mapping[str, str], metadata: Mapping[str, str]
+        self,
+        *,
+        name: str,
+        entrypoint: str,
+        archive: Path,
+        variables: Mapping[str, str],
+        metadata: Mapping[str, str],
     ) -> None:
         """Run a command on the cluster.
 
@@ -146,7 +166,12 @@ class JobServer:
         """
         runtime = {"working_dir": str(archive), "env_vars": dict(variables)}
         try:
-            self._client().submit_job(entrypoint=entrypoint, submission_id=name, runtime_env=runtime, metadata=dict(metadata))
+            self._client().submit_job(
+                entrypoint=entrypoint,
+                submission_id=name,
+                runtime_env=runtime,
+                metadata=dict(metadata),
+            )
         except (RuntimeError, ValueError, OSError) as error:
             reason = " ".join(str(error).split())[:300]
             raise Refused(f"{self.address} must accept the job, but does not: {reason}") from error
@@ -159,7 +184,9 @@ class JobServer:
         """
         found = self.ask("/api/version")
         if not isinstance(found, dict) or "ray_version" not in found:
-            raise Refused(f"--address must be a Ray cluster's dashboard, but {self.address} is something else: correct it.")
+            raise Refused(
+                f"--address must be a Ray cluster's dashboard, but {self.address} is something else: correct it."
+            )
         problems = []
         if (theirs := found["ray_version"]) != (ours := version("ray")):
             problems.append(
@@ -194,11 +221,17 @@ class JobServer:
             )
         if status == 403 and self.token:
             where = self.token_file or "RAY_AUTH_TOKEN"
-            return Refused(f"{self.address} does not know the token in {where}: name the right file with RAY_AUTH_TOKEN_PATH.")
+            return Refused(
+                f"{self.address} does not know the token in {where}: name the right file with RAY_AUTH_TOKEN_PATH."
+            )
         if status == 404 and path.startswith("/api/jobs/"):
             name = urllib.parse.unquote(path.removeprefix("/api/jobs/").partition("/")[0])
-            return Refused(f"a job must be one of `dvt jobs`, but {self.address} knows no {name!r}.")
-        return Refused(f"{self.address} answers HTTP {status} to {path}: {' '.join(said.split())[:200] or 'no reason given'}.")
+            return Refused(
+                f"a job must be one of `dvt jobs`, but {self.address} knows no {name!r}."
+            )
+        return Refused(
+            f"{self.address} answers HTTP {status} to {path}: {' '.join(said.split())[:200] or 'no reason given'}."
+        )
 
 
 def find(address: str | None) -> JobServer:
@@ -240,7 +273,13 @@ def _read(path: Path | None) -> str:
     try:
         token = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"the token must be in a file that can be read, but {path} cannot ({error}).") from error
-    if not token.isascii() or not token.isprintable():  # it would break the header that it is sent in
-        raise Refused(f"the token must be one line of letters and digits, but {path} holds something else.")
+        raise Refused(
+            f"the token must be in a file that can be read, but {path} cannot ({error})."
+        ) from error
+    if (
+        not token.isascii() or not token.isprintable()
+    ):  # it would break the header that it is sent in
+        raise Refused(
+            f"the token must be one line of letters and digits, but {path} holds something else."
+        )
     return token

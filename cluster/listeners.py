@@ -39,7 +39,9 @@ class Listener:
 
 def listeners(processes: Collection[Process]) -> list[Listener]:
     """What these processes listen on, by port; a socket that several share is there once."""
-    sockets = {inode: place for name in ("tcp", "tcp6") for inode, place in _sockets(PROC / "net" / name)}
+    sockets = {
+        inode: place for name in ("tcp", "tcp6") for inode, place in _sockets(PROC / "net" / name)
+    }
     found: dict[str, Listener] = {}
     for one in sorted(processes, key=lambda one: one.pid):
         with suppress(OSError):
@@ -65,7 +67,9 @@ def _sockets(table: Path) -> Iterator[tuple[str, tuple[str, int]]]:
 
 def _address(digits: str) -> str:
     """Of `0100007F`, `127.0.0.1`: words of 32 bits, each in this machine's order of bytes."""
-    words = [int(digits[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(digits), 8)]
+    words = [
+        int(digits[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(digits), 8)
+    ]
     address = ipaddress.ip_address(b"".join(words))
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return str(mapped or address)

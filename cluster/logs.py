@@ -18,8 +18,18 @@ _LOST_FOR_S = 60.0  # a job server that is started again is waited for so long
 
 @click.command("dvt logs", context_settings=CONTEXT)
 @click.argument("name", metavar="JOB")
-@click.option("--address", metavar="URL", help="A cluster's dashboard; default: that of this machine's `dvt service`.")
-@click.option("--follow", "-f", "following", is_flag=True, help="Go on until it ends, and exit with its status.")
+@click.option(
+    "--address",
+    metavar="URL",
+    help="A cluster's dashboard; default: that of this machine's `dvt service`.",
+)
+@click.option(
+    "--follow",
+    "-f",
+    "following",
+    is_flag=True,
+    help="Go on until it ends, and exit with its status.",
+)
 def command(name: str, address: str | None, following: bool) -> int:
     """Show the log of a job."""
     server = find(address)
@@ -70,7 +80,9 @@ def exit_status(job: dict[str, Any], name: str) -> int:
 
 def resume_command(job: dict[str, Any]) -> str:
     """What goes on with a job's sweep."""
-    return (job.get("metadata") or {}).get("resume") or "dvt submit sweeps/STUDY.py -- --resume NAME"
+    return (job.get("metadata") or {}).get(
+        "resume"
+    ) or "dvt submit sweeps/STUDY.py -- --resume NAME"
 
 
 def _show(text: str) -> None:

@@ -31,7 +31,9 @@ def create_app() -> App:
         OSError: There is no such file.
         ValueError: It is empty.
     """
-    from mlflow.server.fastapi_app import app  # MLflow's own command asks for this file, too, but not for that
+    from mlflow.server.fastapi_app import (
+        app,
+    )  # MLflow's own command asks for this file, too, but not for that
 
     return gate(app, Path(os.environ[TOKEN]).read_text().strip())
 
@@ -76,6 +78,9 @@ def _secret(header: bytes) -> bytes:
 
 async def _refuse(send: Send) -> None:
     body = b"This MLflow needs the token of its service: `dvt service status` names the file.\n"
-    headers = [(b"content-type", b"text/plain"), (b"www-authenticate", b'Basic realm="MLflow: the token is the password"')]
+    headers = [
+        (b"content-type", b"text/plain"),
+        (b"www-authenticate", b'Basic realm="MLflow: the token is the password"'),
+    ]
     await send({"type": "http.response.start", "status": 401, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -14,7 +14,17 @@ from cluster import state as service
 from cluster.commandline import Refused
 from cluster.mlflow_gate import NAME
 
-SECRETS = ("pass", "pwd", "token", "secret", "key", "credential", "auth", "signature", "odbc_connect")
+SECRETS = (
+    "pass",
+    "pwd",
+    "token",
+    "secret",
+    "key",
+    "credential",
+    "auth",
+    "signature",
+    "odbc_connect",
+)
 """In names of a query's parts, of an address: what follows is not shown and not written down."""
 
 CHOSEN = "MLFLOW_TRACKING_AUTH"
@@ -22,7 +32,9 @@ CHOSEN = "MLFLOW_TRACKING_AUTH"
 
 def let_in(uri: str) -> None:
     """Have MLflow's client use the token where an address is that of the service. A login of the user's own stays."""
-    with suppress(Refused):  # of a state that cannot be read: then MLflow asks for a login, which is told
+    with suppress(
+        Refused
+    ):  # of a state that cannot be read: then MLflow asks for a login, which is told
         state = service.load()
         if state and uri.rstrip("/") == state.tracking:
             os.environ.setdefault(CHOSEN, NAME)

@@ -57,9 +57,18 @@ def gpus(nodes: Nodes) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0 once the GPUs are there, 1 where they do not come in time, 2 where no Ray answers."""
     parser = argparse.ArgumentParser(prog="python -m cluster.nodes", description=__doc__)
-    parser.add_argument("gpus", type=int, help="GPUs that the cluster keeps until the next call; 0 gives them back")
-    parser.add_argument("--address", default="auto", help="of the Ray; default: the one on this machine")
-    parser.add_argument("--timeout", type=float, default=1200.0, help="seconds; default 1200, for a spot machine and its image")
+    parser.add_argument(
+        "gpus", type=int, help="GPUs that the cluster keeps until the next call; 0 gives them back"
+    )
+    parser.add_argument(
+        "--address", default="auto", help="of the Ray; default: the one on this machine"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=1200.0,
+        help="seconds; default 1200, for a spot machine and its image",
+    )
     options = parser.parse_args(arguments)
     deadline = time.monotonic() + options.timeout
     with environment(options.address):

@@ -13,7 +13,14 @@ MOST_BYTES = 50 * 2**20
 """The project has 2 MB. Ray keeps archives in the memory of its head, and refuses half a gigabyte."""
 PACKAGES = ("cluster", "search_spaces", "sweeps", "trainables")
 _SHOWN = 5
-_ANCIENT = (1980, 1, 1, 0, 0, 0)  # the earliest time of an archive: what it holds decides its name, not when
+_ANCIENT = (
+    1980,
+    1,
+    1,
+    0,
+    0,
+    0,
+)  # the earliest time of an archive: what it holds decides its name, not when
 
 
 def files(root: Path, without: Sequence[Path] = ()) -> list[Path]:
@@ -25,11 +32,20 @@ def files(root: Path, without: Sequence[Path] = ()) -> list[Path]:
     """
     names = _of_git(root)
     if names is None:
-        found = [path for package in PACKAGES for path in (root / package).rglob("*") if path.suffix in (".py", ".jinja")]
+        found = [
+            path
+            for package in PACKAGES
+            for path in (root / package).rglob("*")
+            if path.suffix in (".py", ".jinja")
+        ]
     else:
         found = [root / name for name in names]
     barred = [path.resolve() for path in without]
-    kept = [path for path in found if path.is_file() and not any(path.resolve().is_relative_to(bar) for bar in barred)]
+    kept = [
+        path
+        for path in found
+        if path.is_file() and not any(path.resolve().is_relative_to(bar) for bar in barred)
+    ]
     return sorted(path.relative_to(root) for path in kept)
 
 
@@ -59,12 +75,23 @@ def pack(root: Path, names: Sequence[Path], archive: Path) -> None:
                 entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
                 packed.writestr(entry, (root / name).read_bytes())
     except OSError as error:
-        raise Refused(f"each file of the project must be readable, but {error.filename} is not ({error.strerror}).") from error
+        raise Refused(
+            f"each file of the project must be readable, but {error.filename} is not ({error.strerror})."
+        ) from error
 
 
 def _of_git(root: Path) -> list[str] | None:
     """None where git is not installed, or the project is no repository."""
-    command = ["git", "-C", str(root), "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    command = [
+        "git",
+        "-C",
+        str(root),
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "-z",
+    ]
     try:
         listed = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
     except (OSError, subprocess.SubprocessError):

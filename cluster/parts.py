@@ -22,7 +22,14 @@ STARTS_WITHIN_S = 180.0
 PROBE_S = 5.0
 GCS, RAYLET, DASHBOARD, MLFLOW = "Ray's GCS", "Ray's node", "dashboard and job server", "MLflow"
 _NEEDED = {GCS: "gcs_server", RAYLET: "raylet", DASHBOARD: "dashboard.py"}
-_FREE_PORTS = ("", "node-manager-", "object-manager-", "min-worker-", "max-worker-", "dashboard-agent-listen-")
+_FREE_PORTS = (
+    "",
+    "node-manager-",
+    "object-manager-",
+    "min-worker-",
+    "max-worker-",
+    "dashboard-agent-listen-",
+)
 _UNUSED = "ray.util.client.server"
 _SECRETS = ("RAY_AUTH_TOKEN", "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")
 
@@ -42,12 +49,24 @@ def start_mlflow(state: State, backend: str) -> Callable[[], State]:
         StartError: It ended, or takes too long; by what is returned.
     """
     scripts, storage = Path(sys.executable).parent, Path(state.storage)
-    command = [sys.executable, str(scripts / "mlflow"), "server", "--app-name", NAME, "--workers", "1"]
+    command = [
+        sys.executable,
+        str(scripts / "mlflow"),
+        "server",
+        "--app-name",
+        NAME,
+        "--workers",
+        "1",
+    ]
     command += ["--host", state.host, "--port", str(state.mlflow_port)]
     command += ["--artifacts-destination", str(storage / "artifacts")]
     settings = {"MLFLOW_BACKEND_STORE_URI": backend, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     log = folder() / "mlflow.log"
-    server = _started(command, _environment(state.mlflow.mark) | settings | {"MLFLOW_DISABLE_TELEMETRY": "true"}, log)
+    server = _started(
+        command,
+        _environment(state.mlflow.mark) | settings | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+        log,
+    )
 
     def wait() -> State:
         _wait(server, lambda: answers(f"{state.tracking}/health"), "MLflow", log)
@@ -55,7 +74,9 @@ def start_mlflow(state: State, backend: str) -> Callable[[], State]:
         member = process(server.pid)
         if member is None:
             raise StartError(f"MLflow did not start: {_last_line(log)}")
-        part = replace(state.mlflow, members={MLFLOW: member}, known=known, arguments={MLFLOW: command})
+        part = replace(
+            state.mlflow, members={MLFLOW: member}, known=known, arguments={MLFLOW: command}
+        )
         return replace(state, mlflow=part)
 
     return wait
@@ -69,12 +90,21 @@ def start_ray(state: State) -> Callable[[], State]:
     Raises:
         StartError: It ended, or takes too long; by what is returned.
     """
-    command = [sys.executable, str(Path(sys.executable).parent / "ray"), "start", "--head", "--disable-usage-stats"]
+    command = [
+        sys.executable,
+        str(Path(sys.executable).parent / "ray"),
+        "start",
+        "--head",
+        "--disable-usage-stats",
+    ]
     command += [f"--{name}port=0" for name in _FREE_PORTS] + [f"--temp-dir={state.temporary}"]
     command += [f"--dashboard-host={state.host}", f"--dashboard-port={state.dashboard_port}"]
     command += [f"--num-cpus={state.cpus}", f"--object-store-memory={OBJECT_STORE_BYTES}"]
     command += [] if state.gpus is None else [f"--num-gpus={state.gpus}"]
-    command += ["--no-monitor", "--include-log-monitor=false"]  # nothing is scaled here, and drivers do not print workers' logs
+    command += [
+        "--no-monitor",
+        "--include-log-monitor=false",
+    ]  # nothing is scaled here, and drivers do not print workers' logs
     environment = _environment(state.ray.mark)
     if is_local(state.host):
         command += ["--node-ip-address=127.0.0.1"]
@@ -87,13 +117,23 @@ def start_ray(state: State) -> Callable[[], State]:
     def wait() -> State:
         _wait(starter, lambda: starter.poll() is not None, "Ray", log)
         part = replace(state.ray, known=tuple(family(state.ray.mark, ())))
-        for one in part.known:  # Ray's server for clients elsewhere: no sweep comes that way, so its door is closed
+        for one in (
+            part.known
+        ):  # Ray's server for clients elsewhere: no sweep comes that way, so its door is closed
             if _UNUSED in one.arguments():
                 os.kill(one.pid, 15)
-        members = {name: found for name, file in _NEEDED.items() if (found := _member(part.known, file))}
-        part = replace(part, members=members, arguments={name: one.arguments() for name, one in members.items()})
+        members = {
+            name: found for name, file in _NEEDED.items() if (found := _member(part.known, file))
+        }
+        part = replace(
+            part,
+            members=members,
+            arguments={name: one.arguments() for name, one in members.items()},
+        )
         if missing := [name for name in _NEEDED if name not in members]:
-            raise StartError(f"Ray started without {', '.join(missing)}; see {log} and {state.temporary}.")
+            raise StartError(
+                f"Ray started without {', '.join(missing)}; see {log} and {state.temporary}."
+            )
         return _dashboard_answers(replace(state, ray=part))
 
     return wait
@@ -119,7 +159,9 @@ def start_dashboard(state: State) -> Callable[[], State]:
 def answers(url: str, headers: Mapping[str, str] | None = None) -> bool:
     """Whether a server answers with success within 5 s."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=dict(headers or {})), timeout=PROBE_S):
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers=dict(headers or {})), timeout=PROBE_S
+        ):
             return True
     except (OSError, ValueError):
         return False
@@ -156,9 +198,17 @@ def _is_address(host: str) -> bool:
 
 def _environment(mark: str) -> dict[str, str]:
     """Of a part's processes, and so of the jobs: this process's, without secrets that are there by value."""
-    ours = {name: value for name, value in os.environ.items() if name not in (*_SECRETS, "RAY_ADDRESS", "MLFLOW_TRACKING_URI")}
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in (*_SECRETS, "RAY_ADDRESS", "MLFLOW_TRACKING_URI")
+    }
     path = f"{Path(sys.executable).parent}{os.pathsep}{ours.get('PATH', os.defpath)}"  # `python`, and MLflow's `uvicorn`
-    return SETTINGS | ours | {MARK: mark, "RAY_AUTH_MODE": "token", TOKEN: str(token_path()), "PATH": path}
+    return (
+        SETTINGS
+        | ours
+        | {MARK: mark, "RAY_AUTH_MODE": "token", TOKEN: str(token_path()), "PATH": path}
+    )
 
 
 def _started(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
@@ -174,7 +224,9 @@ def _started(command: list[str], environment: dict[str, str], log: Path) -> subp
         )
 
 
-def _wait(started: subprocess.Popen[bytes], ready: Callable[[], bool], name: str, log: Path) -> None:
+def _wait(
+    started: subprocess.Popen[bytes], ready: Callable[[], bool], name: str, log: Path
+) -> None:
     deadline = time.monotonic() + STARTS_WITHIN_S
     while not ready():
         if started.poll() is not None:
@@ -198,10 +250,14 @@ def _dashboard_answers(state: State) -> State:
 
 def _member(known: tuple[Process, ...], file: str) -> Process | None:
     """The process that runs a program or a script of that name."""
-    return next((one for one in known if any(Path(word).name == file for word in one.arguments()[:2])), None)
+    return next(
+        (one for one in known if any(Path(word).name == file for word in one.arguments()[:2])), None
+    )
 
 
 def _last_line(log: Path) -> str:
     said = [line.strip() for line in log.read_text(errors="replace").splitlines()]
-    lines = [line for line in said if line and not line.startswith("(Background on this error")]  # SQLAlchemy's last word
+    lines = [
+        line for line in said if line and not line.startswith("(Background on this error")
+    ]  # SQLAlchemy's last word
     return f"{lines[-1][:300] if lines else 'it said nothing'} (all of it: {log})"

@@ -30,7 +30,9 @@ def blind_nodes(folder: Path, asked: Iterable[str] | None = None) -> list[str]:
     """
     import ray
 
-    alive = {node["NodeID"]: str(node["NodeManagerAddress"]) for node in ray.nodes() if node["Alive"]}
+    alive = {
+        node["NodeID"]: str(node["NodeManagerAddress"]) for node in ray.nodes() if node["Alive"]
+    }
     if asked is None and len(alive) == 1:
         return []
     word = secrets.token_hex(8)
@@ -51,7 +53,9 @@ def of_gpu_nodes(task: Callable[[], Any], asked: Iterable[str] | None = None) ->
         TimeoutError: A node does not answer.
     """
     with_gpus = [node for node, (_, gpus) in nodes().items() if gpus]
-    return list(on_nodes(with_gpus if asked is None else set(with_gpus) & set(asked), task).values())
+    return list(
+        on_nodes(with_gpus if asked is None else set(with_gpus) & set(asked), task).values()
+    )
 
 
 def on_nodes(names: Iterable[str], task: Callable[[], Any]) -> dict[str, Any]:
@@ -64,20 +68,29 @@ def on_nodes(names: Iterable[str], task: Callable[[], Any]) -> dict[str, Any]:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     run = ray.remote(num_cpus=0, max_retries=0)(task)
-    asked = {name: run.options(scheduling_strategy=NodeAffinitySchedulingStrategy(name, soft=False)).remote() for name in names}
+    asked = {
+        name: run.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(name, soft=False)
+        ).remote()
+        for name in names
+    }
     deadline, answers = time.monotonic() + ANSWERED_WITHIN_S, {}
     for node, answer in asked.items():
         try:
             answers[node] = ray.get(answer, timeout=max(0.0, deadline - time.monotonic()))
         except ray.exceptions.GetTimeoutError as error:
-            raise TimeoutError(f"a node of the cluster has not answered within {ANSWERED_WITHIN_S:g} s") from error
+            raise TimeoutError(
+                f"a node of the cluster has not answered within {ANSWERED_WITHIN_S:g} s"
+            ) from error
         except (
             ray.exceptions.TaskUnschedulableError,
             ray.exceptions.NodeDiedError,
             ray.exceptions.WorkerCrashedError,
         ) as error:
             if not _gone(node):
-                raise TimeoutError(f"a worker of a node that lives has died ({type(error).__name__})") from error
+                raise TimeoutError(
+                    f"a worker of a node that lives has died ({type(error).__name__})"
+                ) from error
     return answers
 
 

@@ -35,7 +35,13 @@ class Process:
     def arguments(self) -> list[str]:
         """Its command line; empty where it is gone."""
         try:
-            return (PROC / str(self.pid) / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
+            return (
+                (PROC / str(self.pid) / "cmdline")
+                .read_bytes()
+                .decode(errors="replace")
+                .rstrip("\0")
+                .split("\0")
+            )
         except OSError:
             return []
 
@@ -78,7 +84,9 @@ def family(mark: str, known: Collection[Process]) -> set[Process]:
     return {one for one in map(process, found) if one}
 
 
-def end(mark: str, known: Collection[Process], *, patience: float, first: Process | None = None) -> set[Process]:
+def end(
+    mark: str, known: Collection[Process], *, patience: float, first: Process | None = None
+) -> set[Process]:
     """End a family: SIGTERM, then SIGKILL for what is left.
 
     Args:

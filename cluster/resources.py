@@ -44,7 +44,11 @@ class Slots:
 
     def describe(self) -> str:
         """In words: `2 slots of 1 CPU`."""
-        of = f"{self.gpus:g} GPU and {self.cpus} CPU" if self.device == "cuda" else f"{self.cpus} CPU"
+        of = (
+            f"{self.gpus:g} GPU and {self.cpus} CPU"
+            if self.device == "cuda"
+            else f"{self.cpus} CPU"
+        )
         return f"{self.count} slot{'s' if self.count != 1 else ''} of {of}"
 
 
@@ -55,7 +59,9 @@ def cpu_slots(cpus: int) -> Slots:
     trains while the other saves, reports or starts.
     """
     few = range(CPU_SLOTS_AT_MOST // 2 + 1, CPU_SLOTS_AT_MOST + 1)
-    count = max(1, cpus) if cpus <= CPU_SLOTS_AT_MOST else max(few, key=lambda n: (n * (cpus // n), n))
+    count = (
+        max(1, cpus) if cpus <= CPU_SLOTS_AT_MOST else max(few, key=lambda n: (n * (cpus // n), n))
+    )
     return Slots(count=count, cpus=max(1, cpus // count), gpus=0.0, device="cpu")
 
 
@@ -83,9 +89,15 @@ def cluster_slots(nodes: Sequence[tuple[int, int]], gpus: int, gpus_per_trial: f
         ValueError: A GPU node has fewer CPUs than trials, or there is no CPU at all.
     """
     if gpus:
-        shares = [node_cpus // (node_gpus * _per_gpu(gpus_per_trial)) for node_cpus, node_gpus in nodes if node_gpus]
+        shares = [
+            node_cpus // (node_gpus * _per_gpu(gpus_per_trial))
+            for node_cpus, node_gpus in nodes
+            if node_gpus
+        ]
         if min(shares) == 0:
-            raise ValueError("each trial needs a CPU, but a node has fewer CPUs than trials: raise --gpus-per-trial.")
+            raise ValueError(
+                "each trial needs a CPU, but a node has fewer CPUs than trials: raise --gpus-per-trial."
+            )
         return replace(gpu_slots(0, gpus, gpus_per_trial), cpus=min(shares))
     largest = max((node_cpus for node_cpus, _ in nodes), default=0)
     if largest == 0:

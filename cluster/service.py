@@ -24,7 +24,12 @@ from cluster.state import Part, State
 
 LOCAL, DASHBOARD_PORT, MLFLOW_PORT = "127.0.0.1", 8265, 5000
 FAILED = 1
-_BOUNDS = {"dashboard_port": (1024, 65535), "mlflow_port": (1024, 65535), "cpus": (1, 100_000), "gpus": (0, 100_000)}
+_BOUNDS = {
+    "dashboard_port": (1024, 65535),
+    "mlflow_port": (1024, 65535),
+    "cpus": (1, 100_000),
+    "gpus": (0, 100_000),
+}
 _SQLITE = "sqlite:///"
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
@@ -35,10 +40,22 @@ def command() -> None:
 
 
 @command.command("up")
-@click.option("--storage", metavar="DIR", help="Where sweeps and MLflow's records are kept; default: mlruns.")
-@click.option("--backend-store-uri", metavar="URI", help="MLflow's database; default: mlflow.db in the storage.")
-@click.option("--host", metavar="HOST", help="Where others may come in; default: 127.0.0.1, this machine only.")
-@click.option("--dashboard-port", metavar="N", help=f"Of dashboard and job server; default: {DASHBOARD_PORT}.")
+@click.option(
+    "--storage", metavar="DIR", help="Where sweeps and MLflow's records are kept; default: mlruns."
+)
+@click.option(
+    "--backend-store-uri",
+    metavar="URI",
+    help="MLflow's database; default: mlflow.db in the storage.",
+)
+@click.option(
+    "--host",
+    metavar="HOST",
+    help="Where others may come in; default: 127.0.0.1, this machine only.",
+)
+@click.option(
+    "--dashboard-port", metavar="N", help=f"Of dashboard and job server; default: {DASHBOARD_PORT}."
+)
 @click.option("--mlflow-port", metavar="N", help=f"Of MLflow; default: {MLFLOW_PORT}.")
 @click.option("--cpus", metavar="N", help="CPUs for sweeps; default: all.")
 @click.option("--gpus", metavar="N", help="GPUs for sweeps; default: all.")
@@ -56,7 +73,9 @@ def up(**given: str | None) -> int:
                 state = upkeep.start(state, state.backend or uri)
                 click.echo("The service is up.")
             elif state != before:
-                raise Refused("the service is up, and its flags stay as they are while it is: `dvt service down` first.")
+                raise Refused(
+                    "the service is up, and its flags stay as they are while it is: `dvt service down` first."
+                )
             elif dead := upkeep.dead(before):
                 state = upkeep.mend(before, before.backend or uri)
                 click.echo(f"Started again: {', '.join(dead)}.")
@@ -74,7 +93,10 @@ def status() -> int:
     """Say where it is, whether it answers, what runs on it, and where else it listens. Exit status 1 where a part is dead."""
     state = service.load()
     if state is None or not (alive := upkeep.processes(state)):
-        click.echo("The service is not up." + (" Its processes are gone: `dvt service up` starts it again." if state else ""))
+        click.echo(
+            "The service is not up."
+            + (" Its processes are gone: `dvt service up` starts it again." if state else "")
+        )
         return FAILED
     dead = upkeep.dead(state)
     jobs = parts.answers(f"{state.dashboard}/api/jobs/", parts.authorization())
@@ -84,15 +106,21 @@ def status() -> int:
     if jobs:
         running = [job["submission_id"] for job in find(None).jobs() if job["status"] not in ENDED]
         click.echo(f"  running             {', '.join(running) or 'no job'}")
-    names = {one.pid: name for part in (state.ray, state.mlflow) for name, one in part.members.items()}
+    names = {
+        one.pid: name for part in (state.ray, state.mlflow) for name, one in part.members.items()
+    }
     for listener in listeners(alive):
         name = names.get(listener.pid) or _name(listener.pid)
         wide = "" if listener.local else "  (the network reaches it)"
         click.echo(f"  listens             {listener.host}:{listener.port}  {name}{wide}")
     for name in dead:
-        click.echo(f"Dead: {name}. `dvt service up` starts it again; logs are in {service.folder()} and {state.temporary}.")
+        click.echo(
+            f"Dead: {name}. `dvt service up` starts it again; logs are in {service.folder()} and {state.temporary}."
+        )
     if not dead and not (jobs and tracks):
-        click.echo("All processes are there, but not all answer: wait a little, or `dvt service down` and `up`.")
+        click.echo(
+            "All processes are there, but not all answer: wait a little, or `dvt service down` and `up`."
+        )
     return 0 if jobs and tracks and not dead else FAILED
 
 
@@ -122,10 +150,13 @@ def _wanted(given: dict[str, str | None], uri: str, before: State | None) -> Sta
     """What the flags ask for; what they leave out is as it was, else a default."""
     problems: list[str] = []
     asked: dict[str, object] = {
-        name: whole(f"--{name.replace('_', '-')}", given[name], *bounds, problems) for name, bounds in _BOUNDS.items()
+        name: whole(f"--{name.replace('_', '-')}", given[name], *bounds, problems)
+        for name, bounds in _BOUNDS.items()
     }
     if (host := given["host"]) and not upkeep.is_own(host):
-        problems.append(f"--host must be an IP address of this machine, but got {host!r}: give one, or leave it out.")
+        problems.append(
+            f"--host must be an IP address of this machine, but got {host!r}: give one, or leave it out."
+        )
     scheme, _, place = uri.partition("://")
     if uri and (scheme.partition("+")[0] not in _DATABASES or not place.strip("/")):
         shown = f"{scheme}://…" if place else scheme  # the rest may hold a password
@@ -136,11 +167,15 @@ def _wanted(given: dict[str, str | None], uri: str, before: State | None) -> Sta
     if problems:
         raise Refused(*problems)
     asked["host"] = host
-    asked["storage"] = str(Path(given["storage"]).expanduser().absolute()) if given["storage"] else None
+    asked["storage"] = (
+        str(Path(given["storage"]).expanduser().absolute()) if given["storage"] else None
+    )
     storage = str(asked["storage"] or (before.storage if before else Path("mlruns").absolute()))
     if uri.startswith(_SQLITE):
         uri = f"{_SQLITE}{Path(uri.removeprefix(_SQLITE)).absolute()}"
-    asked["backend"] = None if before and not uri else _written(uri or f"{_SQLITE}{storage}/mlflow.db")
+    asked["backend"] = (
+        None if before and not uri else _written(uri or f"{_SQLITE}{storage}/mlflow.db")
+    )
     default = before or State(
         storage=storage,
         backend="",

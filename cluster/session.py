@@ -18,7 +18,9 @@ CONNECT_TIMEOUT_S = 3.0
 OBJECT_STORE_BYTES = 128 * 1024**2
 """Trials map their data from disk; only small reports pass through the object store."""
 
-_HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # and settings: none
+_HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(
+    [0, 0, 0, 4, 0, 0, 0, 0, 0]
+)  # and settings: none
 SETTINGS = {
     # Ray's monitor kills workers with an error that makes Tune end the whole sweep. Without it the kernel kills one, which Tune
     # takes for what it is: a failed worker, whose trial starts again from its last epoch.
@@ -91,14 +93,25 @@ def session(address: str, *, cpus: int, gpus: int, preload: str = "") -> Iterato
 
     for name in ("ray", "ray.tune", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
+    options: dict[str, Any] = {
+        "address": address,
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+    }
     if address == "local":
-        options |= {"num_cpus": cpus, "num_gpus": gpus, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
+        options |= {
+            "num_cpus": cpus,
+            "num_gpus": gpus,
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "include_dashboard": False,
+        }
     try:
         ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise SessionError(f"Ray must start or answer at --address {address!r}, but does not: {reason}") from error
+        raise SessionError(
+            f"Ray must start or answer at --address {address!r}, but does not: {reason}"
+        ) from error
     try:
         yield tuple(nodes().values())
     finally:
@@ -148,9 +161,13 @@ def check_address(address: str) -> None:
         )
     try:
         with socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S) as connection:
-            known = os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true") or _speaks_http2(connection)
+            known = os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true") or _speaks_http2(
+                connection
+            )
     except (OSError, OverflowError) as error:
-        raise SessionError(f"nothing answers at --address {address!r} ({error}): start Ray there, or pass local.") from error
+        raise SessionError(
+            f"nothing answers at --address {address!r} ({error}): start Ray there, or pass local."
+        ) from error
     if not known:
         raise SessionError(
             f"--address must be where a Ray's head node listens, but {address!r} does not speak gRPC: "

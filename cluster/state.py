@@ -95,7 +95,9 @@ def folder() -> Path:
     if given := os.environ.get(FOLDER):
         return Path(given).expanduser().absolute()
     base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(base).expanduser().absolute() / "depth-vs-tricks" / f"service-{socket.gethostname()}"
+    return (
+        Path(base).expanduser().absolute() / "depth-vs-tricks" / f"service-{socket.gethostname()}"
+    )
 
 
 def token_path() -> Path:
@@ -167,7 +169,9 @@ def alone() -> Iterator[None]:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Refused("another command is starting or ending the service just now: wait for it.") from error
+            raise Refused(
+                "another command is starting or ending the service just now: wait for it."
+            ) from error
         yield
     finally:
         os.close(held)

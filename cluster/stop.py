@@ -18,7 +18,11 @@ FAILED = 1
 
 @click.command("dvt stop", context_settings=CONTEXT)
 @click.argument("name", metavar="JOB")
-@click.option("--address", metavar="URL", help="A cluster's dashboard; default: that of this machine's `dvt service`.")
+@click.option(
+    "--address",
+    metavar="URL",
+    help="A cluster's dashboard; default: that of this machine's `dvt service`.",
+)
 def command(name: str, address: str | None) -> int:
     """Stop a job in order, and wait until it has ended."""
     server = find(address)
@@ -29,7 +33,10 @@ def command(name: str, address: str | None) -> int:
     deadline = time.monotonic() + STOP_WITHIN_S + 30
     while (job := server.job(name))["status"] not in ENDED:
         if time.monotonic() > deadline:
-            click.echo(f"error: {name} has not ended within {STOP_WITHIN_S + 30} s: `dvt logs {name}` may say why.", err=True)
+            click.echo(
+                f"error: {name} has not ended within {STOP_WITHIN_S + 30} s: `dvt logs {name}` may say why.",
+                err=True,
+            )
             return FAILED
         time.sleep(0.5)
     click.echo(f"{name} was stopped. To go on:\n  {resume_command(job)}")

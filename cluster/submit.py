@@ -29,8 +29,14 @@ _CHECK = "sweeps.runner.checking"
 
 @click.command("dvt submit", context_settings=CONTEXT)
 @click.argument("study", metavar="sweeps/STUDY.py")
-@click.option("--address", metavar="URL", help="A cluster's dashboard; default: that of this machine's `dvt service`.")
-@click.option("--follow", is_flag=True, help="Show its log until it ends, and exit with its status.")
+@click.option(
+    "--address",
+    metavar="URL",
+    help="A cluster's dashboard; default: that of this machine's `dvt service`.",
+)
+@click.option(
+    "--follow", is_flag=True, help="Show its log until it ends, and exit with its status."
+)
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="-- FLAG…")
 def command(study: str, address: str | None, follow: bool, flags: tuple[str, ...]) -> int:
     """Run a study on a Ray cluster, with the code as it is here.
@@ -81,21 +87,31 @@ def _script(study: str) -> Path:
     path = Path(study) if study.endswith(".py") else ROOT / "sweeps" / f"{study}.py"
     if not path.is_file():
         known = ", ".join(
-            f"sweeps/{found.name}" for found in sorted((ROOT / "sweeps").glob("*.py")) if found.stem != "__init__"
+            f"sweeps/{found.name}"
+            for found in sorted((ROOT / "sweeps").glob("*.py"))
+            if found.stem != "__init__"
         )
-        raise Refused(f"a study must be a file, but there is no {study}; those of the project: {known}.")
+        raise Refused(
+            f"a study must be a file, but there is no {study}; those of the project: {known}."
+        )
     if not path.resolve().is_relative_to(ROOT.resolve()):
-        raise Refused(f"a study must be in the project that is shipped, {ROOT}, but {path} is elsewhere: copy it to sweeps/.")
+        raise Refused(
+            f"a study must be in the project that is shipped, {ROOT}, but {path} is elsewhere: copy it to sweeps/."
+        )
     return path.resolve().relative_to(ROOT.resolve())
 
 
 def _checked(study: str, given: Sequence[str]) -> int:
     """The exit status of the project's own check of its flags."""
     line = [sys.executable, "-m", _CHECK, study, *given]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    }
     code = subprocess.run(line, env=environment, check=False).returncode
     if code == 0 and value_of("--address", given) not in (None, "auto"):
-        raise Refused("--address after the -- must be auto: a job runs on the cluster that it was submitted to.")
+        raise Refused(
+            "--address after the -- must be auto: a job runs on the cluster that it was submitted to."
+        )
     return code
 
 
@@ -114,7 +130,9 @@ def _arguments(server: JobServer, given: Sequence[str], sweep: str) -> list[str]
     own = server.state
     storage = value_of("--storage", given)
     if storage and not own and not storage.startswith("/"):
-        raise Refused(f"--storage must be an absolute path for a cluster's job, but got {storage!r}.")
+        raise Refused(
+            f"--storage must be an absolute path for a cluster's job, but got {storage!r}."
+        )
     if storage is None and own is None:
         raise Refused(
             f"--storage must be given after the --, since {server.address} is not this machine's service: a folder that all "
@@ -148,16 +166,27 @@ def _whole(path: str) -> Path:
 def _resume_command(address: str | None, script: Path, given: Sequence[str], sweep: str) -> str:
     """What a person types to go on with the sweep; the flags that it lacks are in the sweep's own description."""
     where = ["--address", address] if address else []
-    kept = [word for flag in _NOT_DESCRIBED if (value := value_of(flag, given)) for word in (flag, value)]
+    kept = [
+        word
+        for flag in _NOT_DESCRIBED
+        if (value := value_of(flag, given))
+        for word in (flag, value)
+    ]
     if storage := value_of("--storage", given):
         kept += ["--storage", str(_whole(storage))]
     return shlex.join(["dvt", "submit", *where, script.as_posix(), "--", "--resume", sweep, *kept])
 
 
-def _send(server: JobServer, archive: Path, name: str, script: Path, arguments: Sequence[str], resume: str) -> None:
+def _send(
+    server: JobServer, archive: Path, name: str, script: Path, arguments: Sequence[str], resume: str
+) -> None:
     variables = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WITHIN_S), RESUME: resume}
     if server.state:
-        variables |= {variable: os.environ[variable] for variable in _STUDY_VARIABLES if variable in os.environ}
+        variables |= {
+            variable: os.environ[variable]
+            for variable in _STUDY_VARIABLES
+            if variable in os.environ
+        }
     server.submit(
         name=name,
         entrypoint=f"exec python {shlex.join([script.as_posix(), *arguments])}",

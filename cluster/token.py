@@ -38,9 +38,13 @@ def _folder() -> tuple[Path, int]:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         try:
             held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:  # another process took it for abandoned, in the moment before it was locked
+        except (
+            FileNotFoundError
+        ):  # another process took it for abandoned, in the moment before it was locked
             continue
-        with suppress(OSError):  # where folders cannot be locked, nobody can take this one for abandoned either
+        with suppress(
+            OSError
+        ):  # where folders cannot be locked, nobody can take this one for abandoned either
             fcntl.flock(held, fcntl.LOCK_EX)
         if folder.exists():
             return folder, held

@@ -27,13 +27,25 @@ from cluster.state import Part, State
 STOP_WITHIN_S = 180
 """What a job has to stop in order: its trials end, MLflow is told. Each trial's last epoch is saved already."""
 END_WITHIN_S = 5.0
-LONGEST_TEMPORARY = 45  # characters of Ray's folder: its sockets are below it, and their paths may have 107
-_NEEDED = ("aiohttp_cors", "colorful", "grpc", "opencensus", "prometheus_client", "smart_open", "virtualenv")
+LONGEST_TEMPORARY = (
+    45  # characters of Ray's folder: its sockets are below it, and their paths may have 107
+)
+_NEEDED = (
+    "aiohttp_cors",
+    "colorful",
+    "grpc",
+    "opencensus",
+    "prometheus_client",
+    "smart_open",
+    "virtualenv",
+)
 
 
 def processes(state: State) -> set[Process]:
     """All living processes of a service."""
-    return {one for part in (state.ray, state.mlflow) for one in family(part.mark, _known(state, part))}
+    return {
+        one for part in (state.ray, state.mlflow) for one in family(part.mark, _known(state, part))
+    }
 
 
 def dead(state: State) -> list[str]:
@@ -84,18 +96,28 @@ def mend(state: State, backend: str) -> State:
     """
     if gone := state.mlflow.dead():
         if not backend:
-            raise Refused("MLflow's database has a password, which is not written down: give --backend-store-uri again.")
+            raise Refused(
+                "MLflow's database has a password, which is not written down: give --backend-store-uri again."
+            )
         if closed := database.problem(backend, "--backend-store-uri"):
             raise Refused(f"MLflow's database {closed}")
         _end(state, state.mlflow)
-        state = _again(state, "mlflow", parts.start_mlflow(replace(state, mlflow=Part(mark=token_hex(16))), backend))
+        state = _again(
+            state,
+            "mlflow",
+            parts.start_mlflow(replace(state, mlflow=Part(mark=token_hex(16))), backend),
+        )
     gone = state.ray.dead()
     if gone == [DASHBOARD]:
         state = _again(state, "ray", parts.start_dashboard(state))
     elif gone:
         _end(state, state.ray)
         clear(state)
-        fresh = replace(state, temporary=tempfile.mkdtemp(prefix="dvt-ray-", dir=_temporary()), ray=Part(mark=token_hex(16)))
+        fresh = replace(
+            state,
+            temporary=tempfile.mkdtemp(prefix="dvt-ray-", dir=_temporary()),
+            ray=Part(mark=token_hex(16)),
+        )
         service.save(fresh)
         state = _again(fresh, "ray", parts.start_ray(fresh))
     return state
@@ -113,7 +135,9 @@ def end(state: State, say: Callable[[str], None]) -> tuple[int, set[Process]]:
     """
     before = processes(state)
     if before and not state.ray.dead() and state.ray.members:
-        with suppress(Refused):  # a job server that does not answer cannot stop them; their sweeps are resumed later
+        with suppress(
+            Refused
+        ):  # a job server that does not answer cannot stop them; their sweeps are resumed later
             _stop_jobs(find(None), say)
     left = set()
     for part in (state.ray, state.mlflow):  # MLflow last: it is told how a sweep ended
@@ -138,29 +162,46 @@ def is_own(host: str) -> bool:
 def _check(state: State, backend: str) -> None:
     problems = []
     if not system.PROC.joinpath("self/stat").exists():
-        raise Refused("the service needs Linux, whose /proc says which processes are its own: run sweeps without it here.")
+        raise Refused(
+            "the service needs Linux, whose /proc says which processes are its own: run sweeps without it here."
+        )
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
         problems.append(
             f"Ray's dashboard and job server must be installed, but {', '.join(missing)} are missing: "
             f"pip install 'ray[default]=={version('ray')}'."
         )
     if not entry_points(group="mlflow.app", name=mlflow_gate.NAME):
-        problems.append("MLflow must find this project, but its installation is older than the service: pip install -e .")
+        problems.append(
+            "MLflow must find this project, but its installation is older than the service: pip install -e ."
+        )
     if not backend:
-        problems.append("MLflow's database has a password, which is not written down: give --backend-store-uri again.")
+        problems.append(
+            "MLflow's database has a password, which is not written down: give --backend-store-uri again."
+        )
     elif closed := database.problem(backend, "--backend-store-uri"):
         problems.append(f"MLflow's database {closed}")
-    for flag, port in (("--dashboard-port", state.dashboard_port), ("--mlflow-port", state.mlflow_port)):
+    for flag, port in (
+        ("--dashboard-port", state.dashboard_port),
+        ("--mlflow-port", state.mlflow_port),
+    ):
         if not _can_listen(state.host, port):
-            problems.append(f"{flag} must be free, but something else listens on {port}: end it, or give another port.")
+            problems.append(
+                f"{flag} must be free, but something else listens on {port}: end it, or give another port."
+            )
     if state.dashboard_port == state.mlflow_port:
-        problems.append(f"--dashboard-port and --mlflow-port must differ, but both are {state.mlflow_port}.")
+        problems.append(
+            f"--dashboard-port and --mlflow-port must differ, but both are {state.mlflow_port}."
+        )
     try:
-        parent = next(path for path in (Path(state.storage), *Path(state.storage).parents) if path.exists())
+        parent = next(
+            path for path in (Path(state.storage), *Path(state.storage).parents) if path.exists()
+        )
         with tempfile.TemporaryFile(dir=parent):
             pass
     except OSError as error:
-        problems.append(f"--storage must be a folder that can be written to, but {state.storage} cannot ({error.strerror}).")
+        problems.append(
+            f"--storage must be a folder that can be written to, but {state.storage} cannot ({error.strerror})."
+        )
     if problems:
         raise Refused(*problems)
 
@@ -187,7 +228,9 @@ def _stop_jobs(server: JobServer, say: Callable[[str], None]) -> None:
 def _end(state: State, part: Part) -> set[Process]:
     """Ray's node goes first: without Ray's other processes it would wait for them."""
     known = _known(state, part)
-    return system.end(part.mark, known, patience=END_WITHIN_S, first=part.members.get(RAYLET) if known else None)
+    return system.end(
+        part.mark, known, patience=END_WITHIN_S, first=part.members.get(RAYLET) if known else None
+    )
 
 
 def _known(state: State, part: Part) -> tuple[Process, ...]:

@@ -12,7 +12,9 @@ SPACE = SearchSpace(
     tuned={
         # From the 1e-3 of PyTorch's CIFAR-10 tutorial, which suits a constant rate, to three times the 0.1 of He et al. 2016,
         # which needs a schedule; higher, momentum 0.9 without warm-up diverges.
-        "stage2_lr": Float(low=1e-3, high=0.3, log=True, default=1e-2),  # the paper's is not known: between these two
+        "stage2_lr": Float(
+            low=1e-3, high=0.3, log=True, default=1e-2
+        ),  # the paper's is not known: between these two
     },
     fixed={
         "backbone": "resnet18",

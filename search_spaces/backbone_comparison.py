@@ -11,7 +11,11 @@ SPACE = SearchSpace(
         "stage2_lr": Float(low=1e-5, high=1e-2, log=True, default=1e-3),  # 1e-3 is the article's
     },
     fixed={
-        **{"epochs": 20, "batch_size": 256, "image_size": 224},  # the article's; 1,000 images are 4 steps an epoch
+        **{
+            "epochs": 20,
+            "batch_size": 256,
+            "image_size": 224,
+        },  # the article's; 1,000 images are 4 steps an epoch
         "trainable_layers": 3,  # layer3, layer4 and fc, the article's
         "optimizer": "adamw",  # our inference: see the study's assumptions
         "weight_decay": 0.0,

@@ -8,12 +8,21 @@ SPACE = SearchSpace(
     arms={"backbone": ("resnet18", "resnet34")},
     tuned={
         # Three decades of SGD: below 1e-4, 1,900 steps do not train the output network; above 0.1, the layers under it diverge.
-        "stage2_lr": Float(low=1e-4, high=1e-1, log=True, default=1e-2),  # torchvision's transfer tutorial is at 1e-3, batch 4
+        "stage2_lr": Float(
+            low=1e-4, high=1e-1, log=True, default=1e-2
+        ),  # torchvision's transfer tutorial is at 1e-3, batch 4
         # From the output network alone to layer3 and up: the breeds are ImageNet's own, so that less below needs to change.
-        "trainable_layers": Int(low=1, high=3, default=1),  # 1: a small output network on features that stay
+        "trainable_layers": Int(
+            low=1, high=3, default=1
+        ),  # 1: a small output network on features that stay
     },
     fixed={
-        **{"head": "mlp", "optimizer": "sgd", "scheduler": "step", "augmentation": "crop_flip_color"},  # the depth study's
+        **{
+            "head": "mlp",
+            "optimizer": "sgd",
+            "scheduler": "step",
+            "augmentation": "crop_flip_color",
+        },  # the depth study's
         **{"epochs": 20, "image_size": 224},
         "batch_size": 64,  # 96 steps an epoch; 256 would leave 24, too few for SGD
     },

@@ -23,12 +23,24 @@ TRICKS = Variant(
     fixed={"stage1_epochs": 5},  # a quarter of 20, as in the two-stage article
     tuned={
         "trainable_layers": TRAINABLE_LAYERS,
-        "stage1_lr": Float(low=1e-4, high=1e-2, log=True, default=1e-3),  # a fresh head and layer4 stand a high rate
-        "stage2_lr": replace(PLAIN_LR, default=1e-4),  # the two-stage article lowers the rate tenfold
-        "scheduler": Choice(options=("constant", "step", "cosine"), default="cosine"),  # the paper's best
-        "augmentation": Choice(options=("none", "crop_flip", "crop_flip_color", "trivial"), default="crop_flip"),  # the paper's
-        "weight_decay": Float(low=1e-6, high=1e-1, log=True, default=1e-4),  # decoupled: from nothing to AdamW's strong end
-        "label_smoothing": Float(low=0.0, high=0.2, default=0.0),  # 0.1 is usual; 0 is the articles'
+        "stage1_lr": Float(
+            low=1e-4, high=1e-2, log=True, default=1e-3
+        ),  # a fresh head and layer4 stand a high rate
+        "stage2_lr": replace(
+            PLAIN_LR, default=1e-4
+        ),  # the two-stage article lowers the rate tenfold
+        "scheduler": Choice(
+            options=("constant", "step", "cosine"), default="cosine"
+        ),  # the paper's best
+        "augmentation": Choice(
+            options=("none", "crop_flip", "crop_flip_color", "trivial"), default="crop_flip"
+        ),  # the paper's
+        "weight_decay": Float(
+            low=1e-6, high=1e-1, log=True, default=1e-4
+        ),  # decoupled: from nothing to AdamW's strong end
+        "label_smoothing": Float(
+            low=0.0, high=0.2, default=0.0
+        ),  # 0.1 is usual; 0 is the articles'
     },
 )
 

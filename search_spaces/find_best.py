@@ -5,7 +5,11 @@ from __future__ import annotations
 from search_spaces.depth_vs_tricks import TRICKS
 from search_spaces.space import Choice, Float, Int, SearchSpace, Variant
 
-DEPTHS = ("resnet18", "resnet34", "resnet50")  # ResNet-152 gains 2 points more on ImageNet, for thrice the work
+DEPTHS = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+)  # ResNet-152 gains 2 points more on ImageNet, for thrice the work
 STAGE1 = 5  # a quarter of 20, the two-stage article's
 
 EVERYTHING = Variant(
@@ -14,10 +18,18 @@ EVERYTHING = Variant(
         "stage1_epochs": Choice(options=(0, STAGE1), default=STAGE1),  # one stage or two
         **TRICKS.tuned,  # rates, schedule, augmentation, decay and smoothing, with the reasons that stand there
         # As there, but only where there is a first stage.
-        "stage1_lr": Float(low=1e-4, high=1e-2, log=True, default=1e-3, when={"stage1_epochs": (STAGE1,)}),
-        "trainable_layers": Int(low=1, high=6, default=3),  # up to all: your set may be large, or far from ImageNet
-        "class_weights": Choice(options=("none", "balanced"), default="none"),  # your classes may differ in size
-        "mixup": Choice(options=(0.0, 0.2), default=0.0),  # of the 0.1 to 0.4 that gain on ImageNet (Zhang et al. 2018)
+        "stage1_lr": Float(
+            low=1e-4, high=1e-2, log=True, default=1e-3, when={"stage1_epochs": (STAGE1,)}
+        ),
+        "trainable_layers": Int(
+            low=1, high=6, default=3
+        ),  # up to all: your set may be large, or far from ImageNet
+        "class_weights": Choice(
+            options=("none", "balanced"), default="none"
+        ),  # your classes may differ in size
+        "mixup": Choice(
+            options=(0.0, 0.2), default=0.0
+        ),  # of the 0.1 to 0.4 that gain on ImageNet (Zhang et al. 2018)
     },
 )
 

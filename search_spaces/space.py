@@ -129,7 +129,9 @@ class SearchSpace:
     fixed: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        problems = list(dict.fromkeys(_problems(self))) or list(dict.fromkeys(_recipe_problems(self)))
+        problems = list(dict.fromkeys(_problems(self))) or list(
+            dict.fromkeys(_recipe_problems(self))
+        )
         if problems:
             raise ValueError("\n".join(problems))
 
@@ -144,16 +146,30 @@ class SearchSpace:
             ValueError: A pattern matches no arm; the message lists them.
         """
         arms, patterns = self.grid(), [part.strip() for part in pattern.split(",")]
-        idle = [part for part in patterns if not any(fnmatch.fnmatchcase(arm.name, part) for arm in arms)]
+        idle = [
+            part
+            for part in patterns
+            if not any(fnmatch.fnmatchcase(arm.name, part) for arm in arms)
+        ]
         if idle:
-            lines = (unknown_name(part, [arm.name for arm in arms], "pattern that matches an arm") for part in idle)
+            lines = (
+                unknown_name(part, [arm.name for arm in arms], "pattern that matches an arm")
+                for part in idle
+            )
             raise ValueError("\n".join(lines))
-        return tuple(arm for arm in arms if any(fnmatch.fnmatchcase(arm.name, part) for part in patterns))
+        return tuple(
+            arm for arm in arms if any(fnmatch.fnmatchcase(arm.name, part) for part in patterns)
+        )
 
     def swept(self) -> frozenset[str]:
         """Recipe fields that are arms or tuned: no preset and no flag may set them."""
         variants = [dim for dim in self.arms.values() if isinstance(dim, Mapping)]
-        inside = [name for dim in variants for variant in dim.values() for name in (*variant.fixed, *variant.tuned)]
+        inside = [
+            name
+            for dim in variants
+            for variant in dim.values()
+            for name in (*variant.fixed, *variant.tuned)
+        ]
         plain = [name for name, dim in self.arms.items() if not isinstance(dim, Mapping)]
         return frozenset([*plain, *self.tuned, *inside])
 
@@ -163,7 +179,9 @@ class SearchSpace:
         before = int(self.fixed.get("epochs", Recipe().epochs))
         after = int(kept.get("epochs", before))
         scaled = {
-            name: dim if not isinstance(dim, Mapping) else {key: _scale_variant(v, before, after) for key, v in dim.items()}
+            name: dim
+            if not isinstance(dim, Mapping)
+            else {key: _scale_variant(v, before, after) for key, v in dim.items()}
             for name, dim in self.arms.items()
         }
         inner = _scale_variant(Variant(fixed=self.fixed, tuned=self.tuned), before, after)
@@ -178,7 +196,9 @@ class SearchSpace:
                 tuned |= variant.tuned
             else:
                 fixed[dimension] = name
-        kept = {name: value for name, value in fixed.items() if name not in tuned or tuned[name].when}
+        kept = {
+            name: value for name, value in fixed.items() if name not in tuned or tuned[name].when
+        }
         return Arm(name="/".join(map(str, names)), fixed=kept, tuned=tuned)
 
 
@@ -192,30 +212,58 @@ def _scale_variant(variant: Variant, before: int, after: int) -> Variant:
         return max(1, min(round(value * after / before), after - 1)) if value else value
 
     def scale_dim(name: str, dim: Dimension) -> Dimension:
-        when = {other: tuple(map(scale, v)) if other in EPOCH_FIELDS else v for other, v in dim.when.items()}
+        when = {
+            other: tuple(map(scale, v)) if other in EPOCH_FIELDS else v
+            for other, v in dim.when.items()
+        }
         dim = replace(dim, when=when)
         if name not in EPOCH_FIELDS or isinstance(dim, Float):
             return dim
         if isinstance(dim, Int):
-            return replace(dim, low=scale(dim.low), high=scale(dim.high), default=scale(dim.default))
-        return replace(dim, options=tuple(dict.fromkeys(map(scale, dim.options))), default=scale(dim.default))
+            return replace(
+                dim, low=scale(dim.low), high=scale(dim.high), default=scale(dim.default)
+            )
+        return replace(
+            dim, options=tuple(dict.fromkeys(map(scale, dim.options))), default=scale(dim.default)
+        )
 
-    fixed = {name: scale(value) if name in EPOCH_FIELDS else value for name, value in variant.fixed.items()}
-    return Variant(fixed=fixed, tuned={name: scale_dim(name, dim) for name, dim in variant.tuned.items()})
+    fixed = {
+        name: scale(value) if name in EPOCH_FIELDS else value
+        for name, value in variant.fixed.items()
+    }
+    return Variant(
+        fixed=fixed, tuned={name: scale_dim(name, dim) for name, dim in variant.tuned.items()}
+    )
 
 
 def _problems(space: SearchSpace) -> Iterator[str]:
     known = Recipe.field_names()
-    yield from (unknown_name(name, known, "recipe field, so it cannot be fixed") for name in space.fixed if name not in known)
+    yield from (
+        unknown_name(name, known, "recipe field, so it cannot be fixed")
+        for name in space.fixed
+        if name not in known
+    )
     yield from _tuned_problems(space.tuned)
-    yield from (f"a name has one role, but {n!r} is fixed and tuned." for n in space.tuned if n in space.fixed)
+    yield from (
+        f"a name has one role, but {n!r} is fixed and tuned."
+        for n in space.tuned
+        if n in space.fixed
+    )
     if not space.arms or not all(space.arms.values()):
         yield "a space needs at least one arm dimension, each with at least one value; `find the best` has one arm too."
         return
     owners: dict[str, str] = {}
     for name, values in space.arms.items():
-        yield from _variant_problems(space, values) if isinstance(values, Mapping) else _arm_problems(space, name, values)
-        inside = [n for v in values.values() for n in (*v.fixed, *v.tuned)] if isinstance(values, Mapping) else [name]
+        yield from (
+            _variant_problems(space, values)
+            if isinstance(values, Mapping)
+            else _arm_problems(space, name, values)
+        )
+        inside = (
+            [n for v in values.values() for n in (*v.fixed, *v.tuned)]
+            if isinstance(values, Mapping)
+            else [name]
+        )
         for n in dict.fromkeys(inside):
             if n in owners:
                 yield f"a name has one role, but {n!r} is varied by {owners[n]} and by {name}."
@@ -230,7 +278,11 @@ def _arm_problems(space: SearchSpace, name: str, values: Sequence[Value]) -> Ite
     if len(set(map(str, values))) != len(values):
         yield f"the values of an arm dimension must differ, but got {name} = {', '.join(map(str, values))}."
     roles = {"tuned": space.tuned, "fixed": space.fixed}
-    yield from (f"a name has one role, but {name!r} is an arm and {role}." for role, names in roles.items() if name in names)
+    yield from (
+        f"a name has one role, but {name!r} is an arm and {role}."
+        for role, names in roles.items()
+        if name in names
+    )
 
 
 def _variant_problems(space: SearchSpace, variants: Mapping[str, Variant]) -> Iterator[str]:
@@ -239,7 +291,9 @@ def _variant_problems(space: SearchSpace, variants: Mapping[str, Variant]) -> It
         if not label or "/" in label:
             yield f"a variant's name must hold no '/' and not be empty, but got {label!r}."
         strange = [n for n in variant.fixed if n not in known]
-        yield from (unknown_name(n, known, f"recipe field, so {label} cannot fix it") for n in strange)
+        yield from (
+            unknown_name(n, known, f"recipe field, so {label} cannot fix it") for n in strange
+        )
         yield from _tuned_problems(variant.tuned)
         both = [n for n in variant.fixed if n in variant.tuned or n in space.tuned]
         yield from (f"a name has one role, but {n!r} is fixed and tuned in {label}." for n in both)
@@ -250,7 +304,11 @@ def _recipe_problems(space: SearchSpace) -> Iterator[str]:
     for arm in space.grid():
         ends = {name: _ends(dim) for name, dim in arm.tuned.items()}
         names = itertools.combinations_with_replacement(ends, 2)
-        pairs = [{one: a, two: b} for one, two in names for a, b in itertools.product(ends[one], ends[two])]
+        pairs = [
+            {one: a, two: b}
+            for one, two in names
+            for a, b in itertools.product(ends[one], ends[two])
+        ]
         for sample in ({}, *pairs):
             try:
                 arm.recipe(arm.sample_with(sample))
@@ -265,7 +323,11 @@ def _tuned_problems(tuned: Mapping[str, Dimension]) -> Iterator[str]:
         if isinstance(dim, Choice):
             if dim.default not in dim.options:
                 yield f"the default must be an option, but {name} has {dim.default!r} and {', '.join(map(repr, dim.options))}."
-        elif not (math.isfinite(dim.low) and math.isfinite(dim.high) and dim.low <= dim.default <= dim.high):
+        elif not (
+            math.isfinite(dim.low)
+            and math.isfinite(dim.high)
+            and dim.low <= dim.default <= dim.high
+        ):
             yield f"low <= default <= high must hold, but {name} has {dim.low}, {dim.default}, {dim.high}."
         elif dim.log and dim.low <= 0:
             yield f"a log scale needs low > 0, but {name} has low={dim.low}."
@@ -275,5 +337,8 @@ def _condition_problems(arm: Arm) -> Iterator[str]:
     seen = [name for name in arm.fixed if name not in arm.tuned]
     for name, dim in arm.tuned.items():
         unmet = [other for other in dim.when if other not in seen]
-        yield from (f"a condition must name a dimension above it, but {name} depends on {other!r}." for other in unmet)
+        yield from (
+            f"a condition must name a dimension above it, but {name} depends on {other!r}."
+            for other in unmet
+        )
         seen.append(name)

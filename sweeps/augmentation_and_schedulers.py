@@ -26,10 +26,17 @@ SWEEP = Sweep(
     demo_arms="*/constant,*/cosine",
     contrasts=(
         Contrast(name="augmentation", weights={"crop_flip/*": 1, "none/*": -1}),
-        Contrast(name="schedule: cosine against constant", weights={"*/cosine": 1, "*/constant": -1}),
+        Contrast(
+            name="schedule: cosine against constant", weights={"*/cosine": 1, "*/constant": -1}
+        ),
         Contrast(
             name="augmentation x schedule",
-            weights={"crop_flip/cosine": 1, "crop_flip/constant": -1, "none/cosine": -1, "none/constant": 1},
+            weights={
+                "crop_flip/cosine": 1,
+                "crop_flip/constant": -1,
+                "none/cosine": -1,
+                "none/constant": 1,
+            },
         ),
     ),
     published=(
@@ -49,7 +56,14 @@ SWEEP = Sweep(
     presets=PRESETS
     | {
         "demo": replace(PRESETS["demo"], image_size=8, weights="none"),
-        "laptop": replace(PRESETS["laptop"], image_size=32, batch_size=32, trials_per_arm=2, finalist_seeds=2, weights="none"),
+        "laptop": replace(
+            PRESETS["laptop"],
+            image_size=32,
+            batch_size=32,
+            trials_per_arm=2,
+            finalist_seeds=2,
+            weights="none",
+        ),
         "full": replace(PRESETS["full"], train_per_class=4500, val_per_class=500, weights="none"),
     },
 )

@@ -41,8 +41,21 @@ SWEEP = Sweep(
     ),
     presets=PRESETS
     | {
-        "laptop": replace(PRESETS["laptop"], batch_size=64, train_per_class=20, val_per_class=10, test_per_class=10, data=""),
-        "full": replace(PRESETS["full"], train_per_class=EVERY, val_per_class=EVERY, test_per_class=EVERY, data=""),
+        "laptop": replace(
+            PRESETS["laptop"],
+            batch_size=64,
+            train_per_class=20,
+            val_per_class=10,
+            test_per_class=10,
+            data="",
+        ),
+        "full": replace(
+            PRESETS["full"],
+            train_per_class=EVERY,
+            val_per_class=EVERY,
+            test_per_class=EVERY,
+            data="",
+        ),
     },
     own_data="the Kaggle folder of dog-breed-identification (labels.csv, train/) or a folder of class folders",
 )

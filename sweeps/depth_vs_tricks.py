@@ -19,10 +19,17 @@ SWEEP = Sweep(
     demo_arms="resnet18/*,resnet34/*",  # two depths in two minutes on two cores
     contrasts=(
         Contrast(name="tricks", weights={"*/tricks": 1, "*/plain": -1}),
-        Contrast(name="depth, linear trend", weights={"resnet50/*": 1, "resnet18/*": -1}),  # the middle weighs 0
+        Contrast(
+            name="depth, linear trend", weights={"resnet50/*": 1, "resnet18/*": -1}
+        ),  # the middle weighs 0
         Contrast(
             name="depth x tricks",
-            weights={"resnet50/tricks": 1, "resnet50/plain": -1, "resnet18/tricks": -1, "resnet18/plain": 1},
+            weights={
+                "resnet50/tricks": 1,
+                "resnet50/plain": -1,
+                "resnet18/tricks": -1,
+                "resnet18/plain": 1,
+            },
         ),
     ),
 )

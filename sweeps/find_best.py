@@ -23,11 +23,19 @@ SWEEP = Sweep(
     space=SPACE,
     trials_per_arm=48,
     finalist_seeds=5,  # they only choose between the default and the best
-    assumptions=("The champion's test accuracy is of one split; that of the best trial in the search is lucky.",),
+    assumptions=(
+        "The champion's test accuracy is of one split; that of the best trial in the search is lucky.",
+    ),
     presets=PRESETS
     | {
         "laptop": replace(PRESETS["laptop"], batch_size=64, trials_per_arm=12, data=""),
-        "full": replace(PRESETS["full"], train_per_class=EVERY, val_per_class=EVERY, test_per_class=EVERY, data=""),
+        "full": replace(
+            PRESETS["full"],
+            train_per_class=EVERY,
+            val_per_class=EVERY,
+            test_per_class=EVERY,
+            data="",
+        ),
     },
     own_data="a folder of class folders, such as photos/cat/1.jpg, or another form of image set that README.md lists",
 )

@@ -38,9 +38,17 @@ class Backbone:
     max_pool: str | None
 
 
-_RESNET_GROUPS = {"stem": ("conv1", "bn1", "relu", "maxpool")} | {f"layer{i}": (f"layer{i}",) for i in range(1, 5)}
+_RESNET_GROUPS = {"stem": ("conv1", "bn1", "relu", "maxpool")} | {
+    f"layer{i}": (f"layer{i}",) for i in range(1, 5)
+}
 # MobileNetV2's stages, grouped by stride so that layer1 … layer4 work at 1/4 … 1/32 as in a ResNet.
-_MOBILENET_BLOCKS = {"stem": (0, 1), "layer1": (2, 3), "layer2": (4, 5, 6), "layer3": range(7, 14), "layer4": range(14, 19)}
+_MOBILENET_BLOCKS = {
+    "stem": (0, 1),
+    "layer1": (2, 3),
+    "layer2": (4, 5, 6),
+    "layer3": range(7, 14),
+    "layer4": range(14, 19),
+}
 
 
 def _resnet(name: str, num_features: int) -> Backbone:
@@ -62,7 +70,10 @@ BACKBONES: dict[str, Backbone] = {
     "resnet152": _resnet("resnet152", 2048),
     "mobilenet_v2": Backbone(
         build=lambda: torchvision.models.get_model("mobilenet_v2", weights=None),
-        groups={name: tuple(f"features.{i}" for i in blocks) for name, blocks in _MOBILENET_BLOCKS.items()},
+        groups={
+            name: tuple(f"features.{i}" for i in blocks)
+            for name, blocks in _MOBILENET_BLOCKS.items()
+        },
         head="classifier.1",  # after its dropout
         num_features=1280,
         first_conv="features.0.0",
@@ -109,10 +120,14 @@ def build(recipe: Recipe, num_classes: int) -> Network:
             groups[group] = model.get_submodule(paths[0])
             torch_names[group] = paths[0]
             continue
-        children = OrderedDict((path.replace(".", "_"), model.get_submodule(path)) for path in paths)
+        children = OrderedDict(
+            (path.replace(".", "_"), model.get_submodule(path)) for path in paths
+        )
         groups[group] = nn.Sequential(children)
         torch_names |= {f"{group}.{path.replace('.', '_')}": path for path in paths}
-    groups["fc"] = nn.Sequential(OrderedDict(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), head=head))
+    groups["fc"] = nn.Sequential(
+        OrderedDict(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), head=head)
+    )
     torch_names["fc.head"] = spec.head
     return Network(groups, torch_names, spec.head, num_classes)
 
@@ -120,14 +135,18 @@ def build(recipe: Recipe, num_classes: int) -> Network:
 def _head(kind: str, num_features: int, num_classes: int) -> nn.Module:
     if kind == "linear":
         return nn.Linear(num_features, num_classes)
-    return nn.Sequential(nn.Linear(num_features, MLP_WIDTH), nn.ReLU(), nn.Linear(MLP_WIDTH, num_classes))
+    return nn.Sequential(
+        nn.Linear(num_features, MLP_WIDTH), nn.ReLU(), nn.Linear(MLP_WIDTH, num_classes)
+    )
 
 
 def _make_cifar_stem(model: nn.Module, spec: Backbone) -> None:
     """3x3 with stride 1 and no max-pool, as every ResNet for 32 px images (He et al. 2016, section 4.2)."""
     old = model.get_submodule(spec.first_conv)
     assert isinstance(old, nn.Conv2d)
-    new = nn.Conv2d(old.in_channels, old.out_channels, kernel_size=3, stride=1, padding=1, bias=False)
+    new = nn.Conv2d(
+        old.in_channels, old.out_channels, kernel_size=3, stride=1, padding=1, bias=False
+    )
     nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
     model.set_submodule(spec.first_conv, new)
     if spec.max_pool:

@@ -45,7 +45,15 @@ class Stateful(Protocol):
         """All parameters and buffers under torchvision's names."""
 
 
-def save_best(folder: Path, network: Stateful, recipe: Recipe, classes: Sequence[str], *, epoch: int, score: float) -> None:
+def save_best(
+    folder: Path,
+    network: Stateful,
+    recipe: Recipe,
+    classes: Sequence[str],
+    *,
+    epoch: int,
+    score: float,
+) -> None:
     """Write `best-*.pt`: the state dict under torchvision's names, recipe, classes and preprocessing, all plain values.
 
     Raises:
@@ -71,7 +79,9 @@ def save_best(folder: Path, network: Stateful, recipe: Recipe, classes: Sequence
 
 def best(folder: Path, *, since: int = 0) -> Path | None:
     """The newest whole `best-*.pt`, if it is of epoch `since` or a later one."""
-    return next((path for path in _files(folder, "best") if _epoch(path) >= since and _whole(path)), None)
+    return next(
+        (path for path in _files(folder, "best") if _epoch(path) >= since and _whole(path)), None
+    )
 
 
 def load_best(path: Path) -> tuple[Network, Recipe, tuple[str, ...]]:
@@ -97,7 +107,9 @@ def save_last(folder: Path, epoch: int, state: dict[str, Any]) -> None:
     _write(folder, "last", epoch, state)
 
 
-def load_last(folder: Path, *, recipe: Recipe | None = None, weights: str | None = None) -> dict[str, Any] | None:
+def load_last(
+    folder: Path, *, recipe: Recipe | None = None, weights: str | None = None
+) -> dict[str, Any] | None:
     """What `save_last` wrote last, as far as it is whole; None where there is nothing to continue from.
 
     A damaged file is renamed to `damaged-*`, in place of an earlier one, and the file before it is taken.
@@ -134,10 +146,14 @@ def drop_last(folder: Path) -> None:
     _unlink([*_files(folder, "last"), *_files(folder, "damaged-last"), folder / _TEMPORARY])
 
 
-def _write(folder: Path, kind: Literal["best", "last"], epoch: int, content: dict[str, Any]) -> None:
+def _write(
+    folder: Path, kind: Literal["best", "last"], epoch: int, content: dict[str, Any]
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / _TEMPORARY
-    temporary.unlink(missing_ok=True)  # left by a crash; one that lives on and writes there does not write into ours
+    temporary.unlink(
+        missing_ok=True
+    )  # left by a crash; one that lives on and writes there does not write into ours
     try:
         with temporary.open("xb", buffering=0) as file:
             output = _Output(file)
@@ -190,7 +206,9 @@ def _sync_folder(folder: Path) -> None:
 
 def _files(folder: Path, kind: str) -> list[Path]:
     """A kind's files, newest first."""
-    return sorted((path for path in folder.glob(f"{kind}-*.pt") if _NAME.fullmatch(path.name)), reverse=True)
+    return sorted(
+        (path for path in folder.glob(f"{kind}-*.pt") if _NAME.fullmatch(path.name)), reverse=True
+    )
 
 
 def _epoch(path: Path) -> int:
@@ -237,7 +255,9 @@ def _difference(state: dict[str, Any], recipe: Recipe, weights: str | None) -> s
         return "it names no recipe"
     saved = completed(saved)
     fields = [name for name in wanted | saved if saved.get(name) != wanted.get(name)]
-    differences = [f"its {name} is {saved.get(name)!r} and not {wanted.get(name)!r}" for name in fields]
+    differences = [
+        f"its {name} is {saved.get(name)!r} and not {wanted.get(name)!r}" for name in fields
+    ]
     if weights is not None and state.get("weights") not in (None, weights):
         differences.append(f"its weights have the digest {state['weights']} and not {weights}")
     return ", ".join(differences)

@@ -38,7 +38,9 @@ def class_scores(labels: Tensor, predicted: Tensor, num_classes: int) -> ClassSc
     places = torch.stack([labels, predicted, labels])
     counted = torch.ones_like(places)
     counted[2] = predicted == labels
-    counts = torch.zeros(3, num_classes, dtype=torch.int64, device=labels.device).scatter_add_(1, places, counted)
+    counts = torch.zeros(3, num_classes, dtype=torch.int64, device=labels.device).scatter_add_(
+        1, places, counted
+    )
     images, said, right = counts.cpu().double()  # of each class
     there = images > 0
     named = there | (said > 0)

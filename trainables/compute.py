@@ -35,7 +35,10 @@ class Compute:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for a JSON file."""
-        return {"precision": self.precision, "convolutions": {key: list(passes) for key, passes in self.convolutions.items()}}
+        return {
+            "precision": self.precision,
+            "convolutions": {key: list(passes) for key, passes in self.convolutions.items()},
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -48,7 +51,10 @@ def best_precision(device: torch.device) -> Precision:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     found = torch.cpu.get_capabilities()  # of the processor
-    used = torch.backends.cpu.get_cpu_capability() not in ("DEFAULT", "AVX2")  # torch may be told to use less of it
+    used = torch.backends.cpu.get_cpu_capability() not in (
+        "DEFAULT",
+        "AVX2",
+    )  # torch may be told to use less of it
     return "bf16" if used and (found.get("amx_bf16") or found.get("avx512_bf16")) else "fp32"
 
 
@@ -79,7 +85,9 @@ def choose(
     place = torch.device(device)
     precision = best_precision(place)
     if place.type != "cpu" or precision != "bf16":
-        return Compute(precision=precision)  # cuDNN chooses for itself, and fp32 has no faster matmul
+        return Compute(
+            precision=precision
+        )  # cuDNN chooses for itself, and fp32 has no faster matmul
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -99,15 +107,22 @@ def choose(
                 temporary.replace(file)
     finally:
         torch.set_num_threads(before)
-    return Compute(precision=precision, convolutions={key: passes for key, passes in sorted(seen.items()) if passes})
+    return Compute(
+        precision=precision,
+        convolutions={key: passes for key, passes in sorted(seen.items()) if passes},
+    )
 
 
 def _trainable_part(recipe: Recipe, num_classes: int) -> tuple[torch.nn.Module, torch.Tensor]:
     network = build(recipe, num_classes).to(memory_format=torch.channels_last)
     network.precision = "bf16"
     network.train_groups(recipe.trainable_layers, batch_stats=False)
-    pixels = torch.zeros(min(recipe.batch_size, MEASURED_BATCH), 3, recipe.image_size, recipe.image_size)
-    inputs = network.activations(pixels) if network.cut != LAYER_GROUPS[0] else channels_last(pixels)
+    pixels = torch.zeros(
+        min(recipe.batch_size, MEASURED_BATCH), 3, recipe.image_size, recipe.image_size
+    )
+    inputs = (
+        network.activations(pixels) if network.cut != LAYER_GROUPS[0] else channels_last(pixels)
+    )
     return torch.nn.Sequential(*_groups_from(network)), inputs
 
 

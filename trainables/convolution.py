@@ -25,7 +25,9 @@ Choices = Mapping[str, Sequence[Pass]]
 
 WORTHWHILE = 0.9  # of torch's time: a smaller gain can't be told from noise, and would only change the rounding
 
-_CHUNK = 2**23  # values copied out for one product, 16 MiB: glibc gives pieces above 32 MiB back to the system after each use
+_CHUNK = (
+    2**23
+)  # values copied out for one product, 16 MiB: glibc gives pieces above 32 MiB back to the system after each use
 _NOTHING: Choices = MappingProxyType({})
 _How = tuple[int, int]  # stride, padding
 
@@ -38,7 +40,14 @@ class Convolution(nn.Conv2d):
     @classmethod
     def like(cls, conv: nn.Conv2d, choices: Choices) -> Convolution:
         """The same layer with the same parameter, not a copy; `conv` must be `eligible`."""
-        new = cls(conv.in_channels, conv.out_channels, conv.kernel_size[0], *_how(conv), bias=False, device="meta")
+        new = cls(
+            conv.in_channels,
+            conv.out_channels,
+            conv.kernel_size[0],
+            *_how(conv),
+            bias=False,
+            device="meta",
+        )
         new.weight = conv.weight
         new.choices = dict(choices)
         return new.train(conv.training)
@@ -48,32 +57,55 @@ class Convolution(nn.Conv2d):
         chosen = self._chosen(input)
         needed = {"forward"}
         if torch.is_grad_enabled():
-            needed |= {name for name, tensor in (("input", input), ("weight", self.weight)) if tensor.requires_grad}
+            needed |= {
+                name
+                for name, tensor in (("input", input), ("weight", self.weight))
+                if tensor.requires_grad
+            }
         if not needed & chosen:
             return super().forward(input)
         output: Tensor = _Product.apply(input.to(torch.bfloat16), self.weight, _how(self), chosen)
         return output
 
     def _chosen(self, inputs: Tensor) -> frozenset[Pass]:
-        bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        bf16 = (
+            torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        )
         bf16 &= torch.float64 not in (inputs.dtype, self.weight.dtype)  # autocast leaves it alone
         if not bf16 or inputs.dim() != 4 or inputs.device.type != "cpu":
             return frozenset()
-        return frozenset(self.choices.get(shape_key(self, *inputs.shape[2:]), ())).intersection(offered(self))
+        return frozenset(self.choices.get(shape_key(self, *inputs.shape[2:]), ())).intersection(
+            offered(self)
+        )
 
 
 def eligible(module: nn.Module) -> TypeGuard[nn.Conv2d]:
     """Whether `install` replaces a module: a convolution that is square, without bias, groups and dilation."""
-    if not isinstance(module, nn.Conv2d) or type(module) not in (nn.Conv2d, Convolution) or isinstance(module.padding, str):
+    if (
+        not isinstance(module, nn.Conv2d)
+        or type(module) not in (nn.Conv2d, Convolution)
+        or isinstance(module.padding, str)
+    ):
         return False
-    square = all(len(set(pair)) == 1 for pair in (module.kernel_size, module.stride, module.padding))
-    plain = module.bias is None and module.groups == 1 and module.dilation == (1, 1) and module.padding_mode == "zeros"
+    square = all(
+        len(set(pair)) == 1 for pair in (module.kernel_size, module.stride, module.padding)
+    )
+    plain = (
+        module.bias is None
+        and module.groups == 1
+        and module.dilation == (1, 1)
+        and module.padding_mode == "zeros"
+    )
     return square and plain and module.padding[0] < module.kernel_size[0]
 
 
 def offered(conv: nn.Conv2d) -> tuple[Pass, ...]:
     """The passes of an eligible convolution that can be done as matrix products."""
-    return ("forward", "input", "weight") if conv.stride[0] == 1 or conv.kernel_size[0] == 1 else ("forward", "weight")
+    return (
+        ("forward", "input", "weight")
+        if conv.stride[0] == 1 or conv.kernel_size[0] == 1
+        else ("forward", "weight")
+    )
 
 
 def shape_key(conv: nn.Conv2d, height: int, width: int) -> str:
@@ -98,7 +130,9 @@ def install(network: nn.Module, choices: Choices) -> None:
             network.set_submodule(name, replaced[module])
 
 
-def measure(network: nn.Module, inputs: Tensor, *, known: Choices = _NOTHING, rounds: int = 3) -> dict[str, list[Pass]]:
+def measure(
+    network: nn.Module, inputs: Tensor, *, known: Choices = _NOTHING, rounds: int = 3
+) -> dict[str, list[Pass]]:
     """Time each pass of the convolutions that a network does on these inputs, both ways, and choose for all these shapes.
 
     Args:
@@ -124,7 +158,9 @@ def measure(network: nn.Module, inputs: Tensor, *, known: Choices = _NOTHING, ro
                 hook.remove()
             for module, training in modes.items():
                 module.training = training
-        return {key: list(known[key]) if key in known else _faster(*found[key], rounds) for key in found}
+        return {
+            key: list(known[key]) if key in known else _faster(*found[key], rounds) for key in found
+        }
 
 
 def _faster(conv: nn.Conv2d, shape: Sequence[int], rounds: int) -> list[Pass]:
@@ -134,14 +170,25 @@ def _faster(conv: nn.Conv2d, shape: Sequence[int], rounds: int) -> list[Pass]:
     g = _torch_forward(x, w, how).normal_(generator=generator)
     dw = torch.empty_like(w, dtype=torch.float32)
     both: dict[Pass, Sequence[Callable[[], object]]] = {
-        "forward": (lambda: _torch_forward(x, w, how), lambda: _correlate(x, w.permute(2, 3, 1, 0), how)),
-        "input": (lambda: _torch_backward(g, x, w, how, (True, False)), lambda: _input_gradient(g, w, shape, how)),
-        "weight": (lambda: dw.copy_(_torch_backward(g, x, w, how, (False, True))[1]), lambda: _weight_gradient(g, x, dw, how)),
+        "forward": (
+            lambda: _torch_forward(x, w, how),
+            lambda: _correlate(x, w.permute(2, 3, 1, 0), how),
+        ),
+        "input": (
+            lambda: _torch_backward(g, x, w, how, (True, False)),
+            lambda: _input_gradient(g, w, shape, how),
+        ),
+        "weight": (
+            lambda: dw.copy_(_torch_backward(g, x, w, how, (False, True))[1]),
+            lambda: _weight_gradient(g, x, dw, how),
+        ),
     }
     chosen: list[Pass] = []
     for name in offered(conv):
         seconds = [[timeit(run, number=1) for run in both[name]] for _ in range(1 + rounds)]
-        theirs, ours = (min(times) for times in zip(*seconds[1:], strict=True))  # the first warms up
+        theirs, ours = (
+            min(times) for times in zip(*seconds[1:], strict=True)
+        )  # the first warms up
         # At a width of 1, oneDNN leaves the gradient of taps that meet padding alone uninitialised where the stride is over 1.
         wrong = name == "weight" and conv.stride[0] > 1 and shape[-1] == 1
         chosen += [name] if wrong or ours <= WORTHWHILE * theirs else []
@@ -153,11 +200,27 @@ def _faster(conv: nn.Conv2d, shape: Sequence[int], rounds: int) -> list[Pass]:
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, weight: Tensor, how: _How, chosen: frozenset[Pass]) -> Tensor:
-        x, w = (tensor.to(torch.bfloat16).contiguous(memory_format=torch.channels_last) for tensor in (inputs, weight))
-        ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, w if ctx.needs_input_grad[0] else None)
-        ctx.shapes, ctx.strides, ctx.how, ctx.chosen = (x.shape, w.shape), weight.stride(), how, chosen
-        return _correlate(x, w.permute(2, 3, 1, 0), how) if "forward" in chosen else _torch_forward(x, w, how)
+    def forward(
+        ctx: Any, inputs: Tensor, weight: Tensor, how: _How, chosen: frozenset[Pass]
+    ) -> Tensor:
+        x, w = (
+            tensor.to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+            for tensor in (inputs, weight)
+        )
+        ctx.save_for_backward(
+            x if ctx.needs_input_grad[1] else None, w if ctx.needs_input_grad[0] else None
+        )
+        ctx.shapes, ctx.strides, ctx.how, ctx.chosen = (
+            (x.shape, w.shape),
+            weight.stride(),
+            how,
+            chosen,
+        )
+        return (
+            _correlate(x, w.permute(2, 3, 1, 0), how)
+            if "forward" in chosen
+            else _torch_forward(x, w, how)
+        )
 
     @staticmethod
     @once_differentiable
@@ -167,13 +230,20 @@ class _Product(torch.autograd.Function):
         torchs = for_input and "input" not in ctx.chosen, for_weight and "weight" not in ctx.chosen
         of_input = of_weight = None
         if any(torchs):  # they read the mere shape of what was not saved
-            x, w = (_empty(shape) if tensor is None else tensor for tensor, shape in zip((x, w), ctx.shapes, strict=True))
+            x, w = (
+                _empty(shape) if tensor is None else tensor
+                for tensor, shape in zip((x, w), ctx.shapes, strict=True)
+            )
             of_input, of_weight = _torch_backward(g, x, w, ctx.how, torchs)
         if for_input and of_input is None:
             of_input = _input_gradient(g, w, ctx.shapes[0], ctx.how)
         if for_weight:
             like = torch.empty_strided(ctx.shapes[1], ctx.strides, dtype=torch.float32)
-            of_weight = _weight_gradient(g, x, like, ctx.how) if of_weight is None else like.copy_(of_weight)
+            of_weight = (
+                _weight_gradient(g, x, like, ctx.how)
+                if of_weight is None
+                else like.copy_(of_weight)
+            )
         return of_input, of_weight, None, None
 
 
@@ -188,7 +258,9 @@ def _torch_backward(g: Tensor, x: Tensor, w: Tensor, how: _How, mask: Sequence[b
 
 def _input_gradient(g: Tensor, w: Tensor, shape: Sequence[int], how: _How) -> Tensor:
     (stride, padding), kernel = how, w.shape[2]
-    mirrored = torch.stack([w[:, :, i, j] for i in reversed(range(kernel)) for j in reversed(range(kernel))])
+    mirrored = torch.stack(
+        [w[:, :, i, j] for i in reversed(range(kernel)) for j in reversed(range(kernel))]
+    )
     seen = _correlate(g, mirrored.unflatten(0, (kernel, kernel)), (1, kernel - 1 - padding))
     if stride == 1:
         return seen
@@ -203,8 +275,13 @@ def _weight_gradient(g: Tensor, x: Tensor, gradient: Tensor, how: _How) -> Tenso
     x, g = x.permute(0, 2, 3, 1), g.permute(0, 2, 3, 1)
     for i, (x_rows, g_rows) in enumerate(rows):
         for j, (x_columns, g_columns) in enumerate(columns):
-            inputs, outputs = x[:, x_rows, x_columns].flatten(0, 2), g[:, g_rows, g_columns].flatten(0, 2)
-            gradient[:, :, i, j] = outputs.t() @ inputs  # of no rows, hence 0, for a tap that meets padding alone
+            inputs, outputs = (
+                x[:, x_rows, x_columns].flatten(0, 2),
+                g[:, g_rows, g_columns].flatten(0, 2),
+            )
+            gradient[:, :, i, j] = (
+                outputs.t() @ inputs
+            )  # of no rows, hence 0, for a tap that meets padding alone
     return gradient
 
 
@@ -218,14 +295,20 @@ def _correlate(x: Tensor, w: Tensor, how: _How) -> Tensor:
         for columns, (left, right) in _classes(width, wide, kernel, how):
             taps, places = w[top:bottom, left:right], result.permute(0, 2, 3, 1)[:, rows, columns]
             if bottom - top > 1 and right - left < kernel:
-                taps = taps.clone()  # flatten would copy too, but transpose what a clone leaves in its layout
+                taps = (
+                    taps.clone()
+                )  # flatten would copy too, but transpose what a clone leaves in its layout
             matrix = taps.flatten(0, 2)
-            corner = (rows.start * stride - padding + top) * row + (columns.start * stride - padding + left) * channels
+            corner = (rows.start * stride - padding + top) * row + (
+                columns.start * stride - padding + left
+            ) * channels
             step = max(1, _CHUNK // (len(matrix) * places.shape[1] * places.shape[2]))
             for n, chunk in enumerate(places.split(step) if batch else ()):
                 size = (*chunk.shape[:3], bottom - top, (right - left) * channels)
                 start = x.storage_offset() + n * step * image + corner
-                seen = x.as_strided(size, (image, stride * row, stride * channels, row, 1), start).reshape(-1, len(matrix))
+                seen = x.as_strided(
+                    size, (image, stride * row, stride * channels, row, 1), start
+                ).reshape(-1, len(matrix))
                 if chunk.is_contiguous():
                     torch.mm(seen, matrix, out=chunk.flatten(0, 2))
                 else:
@@ -235,9 +318,14 @@ def _correlate(x: Tensor, w: Tensor, how: _How) -> Tensor:
 
 def _classes(size: int, out: int, kernel: int, how: _How) -> list[tuple[slice, tuple[int, int]]]:
     """Along one side, the runs of output positions that see the same taps, and which: from and up to."""
-    starts = [o * how[0] - how[1] for o in range(out)]  # of what each position sees, padding included
+    starts = [
+        o * how[0] - how[1] for o in range(out)
+    ]  # of what each position sees, padding included
     runs = groupby(range(out), lambda o: (max(0, -starts[o]), min(kernel, size - starts[o])))
-    return [(slice(run[0], run[-1] + 1), taps) for taps, run in ((taps, list(run)) for taps, run in runs)]
+    return [
+        (slice(run[0], run[-1] + 1), taps)
+        for taps, run in ((taps, list(run)) for taps, run in runs)
+    ]
 
 
 def _meetings(size: int, out: int, kernel: int, how: _How) -> list[tuple[slice, slice]]:

@@ -25,10 +25,22 @@ def count_gpus() -> int:
 
 def describe(device: str) -> str:
     """The device's name, for a person."""
-    return torch.cuda.get_device_name() if device == "cuda" else f"CPU with {torch.get_num_threads()} threads"
+    return (
+        torch.cuda.get_device_name()
+        if device == "cuda"
+        else f"CPU with {torch.get_num_threads()} threads"
+    )
 
 
-def epoch_seconds(recipe: Recipe, *, num_classes: int, train_images: int, val_images: int, device: str, threads: int) -> float:
+def epoch_seconds(
+    recipe: Recipe,
+    *,
+    num_classes: int,
+    train_images: int,
+    val_images: int,
+    device: str,
+    threads: int,
+) -> float:
     """Estimate an epoch of a recipe from three timed training steps and evaluation batches on random images.
 
     Args:

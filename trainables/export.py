@@ -60,7 +60,9 @@ def load_classifier(path: Path) -> Classifier:
 
 def probabilities(classifier: nn.Module, images: Images) -> npt.NDArray[np.float32]:
     """Classify arrays by a `Classifier` or its exported graph: uint8 RGB [N, H, W, 3] to float32 [N, classes]."""
-    pixels = np.require(images, requirements=["C", "W"])  # torch takes no reversed axes, and warns of read-only arrays
+    pixels = np.require(
+        images, requirements=["C", "W"]
+    )  # torch takes no reversed axes, and warns of read-only arrays
     with torch.inference_mode():
         answer: npt.NDArray[np.float32] = classifier(torch.from_numpy(pixels)).numpy()
     return answer
@@ -80,6 +82,12 @@ def centre_view(images: Tensor, image_size: int) -> Tensor:
     side = torch.sym_min(height, width)
     # An index and no slice: slicing lets the trace ask whether the square is the whole image, and fixes the answer.
     pixels = torch.arange(side, device=images.device)
-    square = images.index_select(1, pixels + (height - side) // 2).index_select(2, pixels + (width - side) // 2)
-    square = square.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)  # [N, 3, side, side]
-    return F.interpolate(square, size=(image_size, image_size), mode="bilinear", antialias=True) / 255
+    square = images.index_select(1, pixels + (height - side) // 2).index_select(
+        2, pixels + (width - side) // 2
+    )
+    square = square.permute(0, 3, 1, 2).to(
+        torch.float32, memory_format=torch.contiguous_format
+    )  # [N, 3, side, side]
+    return (
+        F.interpolate(square, size=(image_size, image_size), mode="bilinear", antialias=True) / 255
+    )

@@ -70,7 +70,13 @@ def answer(
     told, _ = _log_probabilities(network, val, recipe.image_size, device, alive)
     asked, milliseconds = _log_probabilities(network, test, recipe.image_size, device, alive)
     labels = torch.tensor(test.labels)
-    _save(predictions, val=told.numpy(), val_labels=val.labels, test=asked.numpy(), test_labels=test.labels)
+    _save(
+        predictions,
+        val=told.numpy(),
+        val_labels=val.labels,
+        test=asked.numpy(),
+        test_labels=test.labels,
+    )
     found = class_scores(labels, asked.argmax(1), network.num_classes)
     return {
         TEST_ACCURACY: found.accuracy,
@@ -91,7 +97,11 @@ def _log_probabilities(
 
     def timed(samples: Tensor) -> tuple[Tensor, float]:
         started = time.perf_counter()
-        part = evaluate_batch(network, plain_view(pixels.take(samples), image_size)).log_softmax(1).cpu()
+        part = (
+            evaluate_batch(network, plain_view(pixels.take(samples), image_size))
+            .log_softmax(1)
+            .cpu()
+        )
         return part, (time.perf_counter() - started) / len(samples)
 
     for _, (part, took) in in_batches(timed, len(pixels), device):

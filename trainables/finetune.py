@@ -79,7 +79,11 @@ def finetune(
         pretrained.load(network, weights, recipe.backbone)
     network.to(device).to(memory_format=torch.channels_last)  # what oneDNN and tensor cores want
     network.precision = compute.precision
-    prefix = Prefix(shared, network, recipe, data, device) if shared and recipe.batchnorm == "frozen" else None
+    prefix = (
+        Prefix(shared, network, recipe, data, device)
+        if shared and recipe.batchnorm == "frozen"
+        else None
+    )
     digest = shared.weights if shared else None
     record = Record(report, checkpoints, recipe, digest, data.classes, report_every)
     plan = stages(recipe)
@@ -87,7 +91,9 @@ def finetune(
     if saved:
         progress = Progress(*saved["progress"])
         network.load_torchvision_state_dict(saved["state_dict"], with_head=True)
-        report(saved["report"])  # again: the process may have died between the checkpoint and its report
+        report(
+            saved["report"]
+        )  # again: the process may have died between the checkpoint and its report
     optimizer: torch.optim.Optimizer | None = None
     train, val = Pixels(data.split("train"), device), data.split("val")
     while progress.epoch < recipe.epochs:
@@ -104,7 +110,9 @@ def finetune(
         try:
             metrics = train_epoch(recipe, network, optimizer, stage, train, prefix, epoch=epoch)
             train_seconds = time.perf_counter() - started
-            metrics |= evaluate(network, val, recipe.image_size, device, prefix.val() if prefix else None)
+            metrics |= evaluate(
+                network, val, recipe.image_size, device, prefix.val() if prefix else None
+            )
             _stop_if_diverged(metrics[names.VAL_LOSS], epoch)
         except Exception:  # whatever it is, the epochs before it are done
             record.flush(progress, None, None)
@@ -114,7 +122,12 @@ def finetune(
         metrics[names.IMAGES_PER_SECOND] = len(train) / train_seconds
         if network.micro_batch:
             metrics[names.MICRO_BATCH] = network.micro_batch
-        record.add({names.EPOCH: epoch, names.SCORE: progress.score, **metrics}, progress, network, optimizer)
+        record.add(
+            {names.EPOCH: epoch, names.SCORE: progress.score, **metrics},
+            progress,
+            network,
+            optimizer,
+        )
 
 
 def train_epoch(
@@ -149,11 +162,15 @@ def train_epoch(
             inputs = stored.take(samples)
         else:
             inputs = _views(recipe, train, samples, epoch)
-            inputs, targets = mixup(inputs, targets, alpha=recipe.mixup, seed=recipe.seed, epoch=epoch, batch=number)
+            inputs, targets = mixup(
+                inputs, targets, alpha=recipe.mixup, seed=recipe.seed, epoch=epoch, batch=number
+            )
         if weights is not None:
             targets = weigh(targets, weights, smoothing=recipe.label_smoothing)
         logits, loss = train_batch(model, optimizer, inputs, targets)
-        if train.device.type == "cpu":  # on a GPU this would wait for the step: there the epoch's sum tells
+        if (
+            train.device.type == "cpu"
+        ):  # on a GPU this would wait for the step: there the epoch's sum tells
             _stop_if_diverged(loss.item(), epoch)
         loss_sum += loss * len(labels)
         correct += (logits.argmax(1) == labels).sum()
@@ -181,7 +198,10 @@ def batches(num_samples: int, batch_size: int, *, seed: int, epoch: int) -> tupl
 def _saved(checkpoints: Path, recipe: Recipe, weights: str | None) -> dict[str, Any] | None:
     """What to continue from; nothing where the best checkpoint is damaged: the score would be one that no file reaches."""
     saved = checkpoint.load_last(checkpoints, recipe=recipe, weights=weights)
-    if saved and checkpoint.best(checkpoints, since=Progress(*saved["progress"]).best_epoch) is None:
+    if (
+        saved
+        and checkpoint.best(checkpoints, since=Progress(*saved["progress"]).best_epoch) is None
+    ):
         checkpoint.drop_last(checkpoints)
         return None
     return saved
@@ -189,8 +209,15 @@ def _saved(checkpoints: Path, recipe: Recipe, weights: str | None) -> dict[str, 
 
 def _rates(stage: Stage, epoch: int, steps: int) -> list[float]:
     """The learning rate of each step of an epoch."""
-    first, total, warmup = (epoch - stage.first_epoch) * steps, stage.epochs * steps, stage.warmup_epochs * steps
-    return [stage.lr * lr_factor(stage.scheduler, step, total, warmup) for step in range(first, first + steps)]
+    first, total, warmup = (
+        (epoch - stage.first_epoch) * steps,
+        stage.epochs * steps,
+        stage.warmup_epochs * steps,
+    )
+    return [
+        stage.lr * lr_factor(stage.scheduler, step, total, warmup)
+        for step in range(first, first + steps)
+    ]
 
 
 def _views(recipe: Recipe, train: Pixels, samples: Tensor, epoch: int) -> Tensor:

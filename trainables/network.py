@@ -46,7 +46,13 @@ class Network(nn.Sequential):
     precision: Precision
     micro_batch: int | None
 
-    def __init__(self, groups: Mapping[str, nn.Module], torch_names: Mapping[str, str], head: str, num_classes: int) -> None:
+    def __init__(
+        self,
+        groups: Mapping[str, nn.Module],
+        torch_names: Mapping[str, str],
+        head: str,
+        num_classes: int,
+    ) -> None:
         super().__init__(OrderedDict(groups))
         self._torch_names = dict(torch_names)  # path here -> path in torchvision's model
         self.head = head
@@ -64,9 +70,13 @@ class Network(nn.Sequential):
         inputs = channels_last(normalise(images))
         if self.cut == LAYER_GROUPS[0]:
             return inputs
-        return torch.cat([self.through(chunk, [self.cut])[self.cut] for chunk in inputs.split(CHUNK)])
+        return torch.cat(
+            [self.through(chunk, [self.cut])[self.cut] for chunk in inputs.split(CHUNK)]
+        )
 
-    def through(self, inputs: Tensor, cuts: Collection[str], *, start: str = LAYER_GROUPS[0]) -> dict[str, Tensor]:
+    def through(
+        self, inputs: Tensor, cuts: Collection[str], *, start: str = LAYER_GROUPS[0]
+    ) -> dict[str, Tensor]:
         """One pass of at most `CHUNK` images through the frozen groups.
 
         Args:
@@ -94,7 +104,9 @@ class Network(nn.Sequential):
 
     def autocast(self, inputs: Tensor) -> AbstractContextManager[object]:
         """The network's precision as a context."""
-        return torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+        return torch.autocast(
+            inputs.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
+        )
 
     def freeze_all_but(self, trainable_layers: int) -> None:
         """Let the last `trainable_layers` groups train, and no other parameter."""
@@ -113,11 +125,17 @@ class Network(nn.Sequential):
 
     def torchvision_state_dict(self, *, keep_vars: bool = False) -> dict[str, Tensor]:
         """All parameters and buffers under torchvision's names; the tensors are not copied, nor detached if `keep_vars`."""
-        return {self._rename(key): value for key, value in self.state_dict(keep_vars=keep_vars).items()}
+        return {
+            self._rename(key): value for key, value in self.state_dict(keep_vars=keep_vars).items()
+        }
 
     def backbone_state_dict(self) -> dict[str, Tensor]:
         """The tensors of `torchvision_state_dict` without the head's."""
-        return {name: value for name, value in self.torchvision_state_dict().items() if not self._is_head(name)}
+        return {
+            name: value
+            for name, value in self.torchvision_state_dict().items()
+            if not self._is_head(name)
+        }
 
     def load_torchvision_state_dict(self, state: Mapping[str, Tensor], *, with_head: bool) -> None:
         """Load tensors under torchvision's names.
@@ -133,7 +151,9 @@ class Network(nn.Sequential):
         if not with_head:
             here = {name: key for name, key in here.items() if not self._is_head(name)}
             state = {name: value for name, value in state.items() if not self._is_head(name)}
-        if problems := _state_problems({name: self.state_dict()[key] for name, key in here.items()}, state):
+        if problems := _state_problems(
+            {name: self.state_dict()[key] for name, key in here.items()}, state
+        ):
             raise ValueError("\n".join(problems))
         renamed = {here[name]: value for name, value in state.items()}
         self.load_state_dict(renamed, strict=False)

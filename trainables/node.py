@@ -55,7 +55,9 @@ def data(config: DataConfig, *, test: bool = False) -> Dataset:
         if made.digest != config["digest"]:
             changed = f"its digest was {config['digest']} and is {made.digest}"
             raise DataError(
-                [f"{config['source']} must stay as it is while a sweep runs, but {changed}: put it back, then --resume."]
+                [
+                    f"{config['source']} must stay as it is while a sweep runs, but {changed}: put it back, then --resume."
+                ]
             )
         path = made.path
     return dataset.read(path, test=test)
@@ -72,7 +74,9 @@ def weights(config: WeightsConfig) -> Path | None:
     path = find_weights(config["name"], config["backbone"], Path(config["cache"])) or path
     if (now := digest(path)) != config["digest"]:
         changed = f"their digest was {config['digest']} and is {now}"
-        raise WeightsError(f"{path} must stay as it is while a sweep runs, but {changed}: put it back, then --resume.")
+        raise WeightsError(
+            f"{path} must stay as it is while a sweep runs, but {changed}: put it back, then --resume."
+        )
     return path
 
 

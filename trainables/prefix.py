@@ -45,7 +45,9 @@ class Shared:
 
 def cuts_of(trainable_layers: int, stage1_epochs: int) -> set[str]:
     """The layer groups before which the stages of a recipe are cut."""
-    layers = {trainable_layers} | ({min(STAGE1_LAYERS, trainable_layers)} if stage1_epochs else set())
+    layers = {trainable_layers} | (
+        {min(STAGE1_LAYERS, trainable_layers)} if stage1_epochs else set()
+    )
     return {LAYER_GROUPS[-k] for k in layers} - {LAYER_GROUPS[0]}
 
 
@@ -55,7 +57,10 @@ class Activations:
     def __init__(self, array: np.ndarray[Any, Any], device: torch.device) -> None:
         self._array, self._device = array, device
         self._resident: Tensor | None = None
-        if device.type == "cuda" and array.nbytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
+        if (
+            device.type == "cuda"
+            and array.nbytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
+        ):
             self._resident = _tensor(np.array(array)).to(device)
 
     def take(self, samples: Tensor) -> Tensor:
@@ -76,11 +81,21 @@ class Prefix:
         device: Where the trial computes.
     """
 
-    def __init__(self, shared: Shared, network: Network, recipe: Recipe, data: Dataset, device: torch.device) -> None:
-        self._shared, self._network, self._recipe, self._data, self._device = shared, network, recipe, data, device
+    def __init__(
+        self, shared: Shared, network: Network, recipe: Recipe, data: Dataset, device: torch.device
+    ) -> None:
+        self._shared, self._network, self._recipe, self._data, self._device = (
+            shared,
+            network,
+            recipe,
+            data,
+            device,
+        )
         self._opened: tuple[tuple[str, int, str], Activations] | None = None
         self._val: tuple[str, Activations] | None = None
-        self._samples: dict[tuple[str, ...], dict[str, np.ndarray[Any, Any]]] = {}  # a row at each cut, for its shape
+        self._samples: dict[
+            tuple[str, ...], dict[str, np.ndarray[Any, Any]]
+        ] = {}  # a row at each cut, for its shape
 
     def train(self, epoch: int, last_epoch: int) -> Activations | None:
         """Activations of an epoch's training images at the network's cut; None where the trial computes them itself.
@@ -95,7 +110,11 @@ class Prefix:
         key = ("train", number, self._network.cut)
         if self._opened is None or self._opened[0] != key:
             self._opened = None  # before the next one takes memory
-            later = [("train", later) for later in range(epoch + 1, last_epoch + 1)] if self._random else []
+            later = (
+                [("train", later) for later in range(epoch + 1, last_epoch + 1)]
+                if self._random
+                else []
+            )
             if (found := self._get("train", number, [("val", 0), *later])) is None:
                 return None
             self._opened = (key, found)
@@ -114,7 +133,9 @@ class Prefix:
     def _random(self) -> bool:
         return self._recipe.augmentation != "none"
 
-    def _get(self, split: str, number: int, meanwhile: Sequence[tuple[str, int]]) -> Activations | None:
+    def _get(
+        self, split: str, number: int, meanwhile: Sequence[tuple[str, int]]
+    ) -> Activations | None:
         cut, store = self._network.cut, self._shared.store
         if cut == LAYER_GROUPS[0]:
             return None
@@ -123,7 +144,10 @@ class Prefix:
         if array is None and self._worth(split):
             if self._fill(split, number, wait=False) == "busy":
                 for other, later in meanwhile:
-                    if store.missing(self._view(other, later), [cut]) and self._fill(other, later, wait=False) == "filled":
+                    if (
+                        store.missing(self._view(other, later), [cut])
+                        and self._fill(other, later, wait=False) == "filled"
+                    ):
                         break
                 self._fill(split, number, wait=True)
             array = store.open(view, cut)
@@ -137,13 +161,24 @@ class Prefix:
 
     def _fill(self, split: str, number: int, *, wait: bool) -> Literal["filled", "busy", "full"]:
         upto = LAYER_GROUPS.index(self._network.cut)
-        cuts = sorted({*self._shared.cuts, self._network.cut} & set(LAYER_GROUPS[1 : upto + 1]), key=LAYER_GROUPS.index)
+        cuts = sorted(
+            {*self._shared.cuts, self._network.cut} & set(LAYER_GROUPS[1 : upto + 1]),
+            key=LAYER_GROUPS.index,
+        )
         computed = [0.0]
         specs = self._specs(len(self._data.split(_name(split)).labels), tuple(cuts))
         done = self._shared.store.fill(
-            self._view(split, number), specs, lambda wanted: self._rows(split, number, wanted, computed), wait=wait
+            self._view(split, number),
+            specs,
+            lambda wanted: self._rows(split, number, wanted, computed),
+            wait=wait,
         )
-        if computed[0] and split == "train" and self._random and self._shared.store.decision(self._family()) is None:
+        if (
+            computed[0]
+            and split == "train"
+            and self._random
+            and self._shared.store.decision(self._family()) is None
+        ):
             self._decide(number, computed[0])
         return done
 
@@ -158,18 +193,26 @@ class Prefix:
                 torch.cuda.synchronize(self._device)
             self._shared.store.decide(self._family(), time.perf_counter() - started < computed)
 
-    def _rows(self, split: str, number: int, cuts: Sequence[str], computed: list[float]) -> Iterator[Mapping[str, Any]]:
+    def _rows(
+        self, split: str, number: int, cuts: Sequence[str], computed: list[float]
+    ) -> Iterator[Mapping[str, Any]]:
         """Chunks of rows by cut, from a stored shallower cut where there is one; adds the seconds it took to `computed`."""
         source, at = self._pixels(split, number), LAYER_GROUPS[0]
         first = LAYER_GROUPS.index(min(cuts, key=LAYER_GROUPS.index))
         for shallower in reversed(LAYER_GROUPS[1:first]):
             if (array := self._shared.store.open(self._view(split, number), shallower)) is not None:
                 stored = Activations(array, self._device)
-                source, at = (stored.take(samples) for samples in torch.arange(len(array)).split(CHUNK)), shallower
+                source, at = (
+                    (stored.take(samples) for samples in torch.arange(len(array)).split(CHUNK)),
+                    shallower,
+                )
                 break
         started = time.perf_counter()
         for inputs in source:
-            rows = {cut: _array(taken) for cut, taken in self._network.through(inputs, cuts, start=at).items()}
+            rows = {
+                cut: _array(taken)
+                for cut, taken in self._network.through(inputs, cuts, start=at).items()
+            }
             computed[0] += time.perf_counter() - started if at == LAYER_GROUPS[0] else 0.0
             yield rows
             started = time.perf_counter()
@@ -197,7 +240,10 @@ class Prefix:
             size = self._recipe.image_size
             taken = self._network.through(torch.zeros(1, 3, size, size, device=self._device), cuts)
             self._samples[cuts] = {cut: _array(rows) for cut, rows in taken.items()}
-        return {cut: ArraySpec((images, *row.shape[1:]), row.dtype.str) for cut, row in self._samples[cuts].items()}
+        return {
+            cut: ArraySpec((images, *row.shape[1:]), row.dtype.str)
+            for cut, row in self._samples[cuts].items()
+        }
 
     def _view(self, split: str, number: int) -> View:
         random = split == "train" and self._random
@@ -229,7 +275,10 @@ def machine(device: torch.device) -> str:
     """What decides the last bits of a sum: the processor, its threads, torch's version."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
-    name, level = torch.cpu.get_capabilities().get("cpu_name", "CPU"), torch.backends.cpu.get_cpu_capability()
+    name, level = (
+        torch.cpu.get_capabilities().get("cpu_name", "CPU"),
+        torch.backends.cpu.get_cpu_capability(),
+    )
     return f"{name}, {level}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 
@@ -240,10 +289,14 @@ def _name(split: str) -> Literal["train", "val"]:
 def _array(activations: Tensor) -> np.ndarray[Any, Any]:
     """`[B, C, H, W]` to `[B, H, W, C]` in memory; bf16 as int16, which NumPy knows."""
     rows = activations.permute(0, 2, 3, 1).contiguous()
-    array: np.ndarray[Any, Any] = (rows.view(torch.int16) if rows.dtype == torch.bfloat16 else rows).cpu().numpy()
+    array: np.ndarray[Any, Any] = (
+        (rows.view(torch.int16) if rows.dtype == torch.bfloat16 else rows).cpu().numpy()
+    )
     return array
 
 
 def _tensor(rows: np.ndarray[Any, Any]) -> Tensor:
     tensor = torch.from_numpy(rows)
-    return (tensor.view(torch.bfloat16) if tensor.dtype == torch.int16 else tensor).permute(0, 3, 1, 2)
+    return (tensor.view(torch.bfloat16) if tensor.dtype == torch.int16 else tensor).permute(
+        0, 3, 1, 2
+    )

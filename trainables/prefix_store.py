@@ -32,10 +32,16 @@ DIGITS = 24  # of an entry's name
 DATA = "activations.npy"
 HEADER = 128  # bytes of an .npy file before its data
 BLOCK = 2**24  # bytes checked at a time
-DELETED = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)  # somebody deletes the cache, or writes where the lock was deleted
+DELETED = (
+    errno.ENOENT,
+    errno.ENOTEMPTY,
+    errno.EEXIST,
+)  # somebody deletes the cache, or writes where the lock was deleted
 UNSTORABLE = (*DELETED, errno.ENOSPC, errno.EDQUOT)
 
-_checked: set[tuple[str, int, int, int]] = set()  # files whose checksum this process has found right
+_checked: set[tuple[str, int, int, int]] = (
+    set()
+)  # files whose checksum this process has found right
 
 
 class ArraySpec(NamedTuple):
@@ -61,7 +67,9 @@ class PrefixStore:
         if not 0 < share <= 1:
             raise ValueError(f"share must be more than 0 and at most 1, but got {share!r}.")
         if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._@-]*", sweep):
-            raise ValueError(f"sweep must be letters, digits, '.', '_', '-' and '@', not starting with '.', but got {sweep!r}.")
+            raise ValueError(
+                f"sweep must be letters, digits, '.', '_', '-' and '@', not starting with '.', but got {sweep!r}."
+            )
         self._folder, self._sweep, self._share = folder.absolute(), sweep, share
 
     def open(self, view: View, cut: str) -> Array | None:
@@ -80,7 +88,9 @@ class PrefixStore:
         """Those cuts of a view that have no entry, or one that is damaged, as far as can be seen without reading its data."""
         return [cut for cut in cuts if _meta(self._folder / _digest(view, cut)) is None]
 
-    def fill(self, view: View, arrays: Mapping[str, ArraySpec], chunks: Compute, *, wait: bool) -> Outcome:
+    def fill(
+        self, view: View, arrays: Mapping[str, ArraySpec], chunks: Compute, *, wait: bool
+    ) -> Outcome:
         """Compute and store those cuts of a view that are missing and fit. Each view has one writer at a time.
 
         Args:
@@ -101,7 +111,11 @@ class PrefixStore:
                 missing = self.missing(view, missing)  # another process may have been first
                 for cut in missing:
                     _drop(self._folder / _digest(view, cut))  # a damaged one
-                folders = self._reserve(view, {cut: arrays[cut] for cut in missing}, stack) if missing else {}
+                folders = (
+                    self._reserve(view, {cut: arrays[cut] for cut in missing}, stack)
+                    if missing
+                    else {}
+                )
                 files = {cut: _File(folder, arrays[cut], stack) for cut, folder in folders.items()}
             for rows in chunks(list(files)) if files else ():  # its own OSErrors are not tolerated
                 with _Tolerated(*UNSTORABLE):
@@ -137,13 +151,20 @@ class PrefixStore:
     def _locked(self, stack: ExitStack, name: str, wait: bool) -> bool:
         """Hold a lock until the stack ends; False where another process holds it and one does not wait."""
         with suppress(Timeout):
-            stack.enter_context(FileLock(self._folder / "locks" / f"{name}.lock").acquire(blocking=wait))
+            stack.enter_context(
+                FileLock(self._folder / "locks" / f"{name}.lock").acquire(blocking=wait)
+            )
             return True
         return False
 
-    def _reserve(self, view: View, specs: Mapping[str, ArraySpec], outer: ExitStack) -> dict[str, Path]:
+    def _reserve(
+        self, view: View, specs: Mapping[str, ArraySpec], outer: ExitStack
+    ) -> dict[str, Path]:
         """Make room, and a folder for each cut that fits; the outer stack drops those that are not published."""
-        sizes = {cut: HEADER + math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for cut, spec in specs.items()}
+        sizes = {
+            cut: HEADER + math.prod(spec.shape) * np.dtype(spec.dtype).itemsize
+            for cut, spec in specs.items()
+        }
         folders: dict[str, Path] = {}
         with FileLock(self._folder / "locks" / "store.lock"):
             others, kept, held = self._taken(_digest(view))
@@ -199,7 +220,9 @@ class _File:
     def __init__(self, folder: Path, spec: ArraySpec, stack: ExitStack) -> None:
         self.folder, self._spec, self._rows, self._crc32 = folder, spec, 0, 0
         self._file = stack.enter_context((folder / DATA).open("wb", buffering=0))
-        np.lib.format.write_array_header_1_0(self, {"descr": spec.dtype, "fortran_order": False, "shape": spec.shape})
+        np.lib.format.write_array_header_1_0(
+            self, {"descr": spec.dtype, "fortran_order": False, "shape": spec.shape}
+        )
 
     def write(self, data: bytes | memoryview) -> None:
         self._crc32 = zlib.crc32(data, self._crc32)
@@ -208,7 +231,9 @@ class _File:
 
     def add(self, rows: Array) -> None:
         if (rows.dtype, rows.shape[1:]) != (np.dtype(self._spec.dtype), self._spec.shape[1:]):
-            raise ValueError(f"Rows must be {self._spec}, but are {rows.dtype.str}{list(rows.shape)}.")
+            raise ValueError(
+                f"Rows must be {self._spec}, but are {rows.dtype.str}{list(rows.shape)}."
+            )
         self._rows += len(rows)
         self.write(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
 
@@ -218,7 +243,9 @@ class _File:
         os.fsync(self._file.fileno())
         (self.folder / "sweeps").mkdir()
         (self.folder / "sweeps" / sweep).touch()
-        _write_json(self.folder / "meta.json", {**meta, "size": self._file.tell(), "crc32": self._crc32})
+        _write_json(
+            self.folder / "meta.json", {**meta, "size": self._file.tell(), "crc32": self._crc32}
+        )
 
 
 class _Tolerated(AbstractContextManager[None, bool]):
@@ -235,7 +262,11 @@ def _meta(entry: Path) -> dict[str, Any] | None:
     """What an entry says of itself; None where it is absent, of another size than it says, or of something else."""
     try:
         meta: dict[str, Any] = json.loads((entry / "meta.json").read_bytes())
-        whole = meta["format"] == FORMAT and _digest(meta["view"], meta["cut"]) == entry.name and "crc32" in meta
+        whole = (
+            meta["format"] == FORMAT
+            and _digest(meta["view"], meta["cut"]) == entry.name
+            and "crc32" in meta
+        )
         return meta if whole and (entry / DATA).stat().st_size == meta["size"] else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
@@ -276,4 +307,6 @@ def _write_json(path: Path, content: Any) -> None:
 
 
 def _digest(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps([FORMAT, *parts], sort_keys=True, allow_nan=False).encode()).hexdigest()[:DIGITS]
+    return hashlib.sha256(
+        json.dumps([FORMAT, *parts], sort_keys=True, allow_nan=False).encode()
+    ).hexdigest()[:DIGITS]

@@ -19,5 +19,7 @@ def quick_imports() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
-        atexit.register(gc.unfreeze)  # or Triton prints a hundred lines of what it takes for leaks, where Python ends by itself
+        atexit.register(
+            gc.unfreeze
+        )  # or Triton prints a hundred lines of what it takes for leaks, where Python ends by itself
         gc.enable()

@@ -88,7 +88,9 @@ def train(config: TrialConfig) -> None:
     ending: dict[str, Any] = {}
     over = True  # it will not continue
     with _announced(checkpoints / WORKER):
-        check_device(config["device"], [str(gpu) for gpu in ray.get_gpu_ids()], torch.cuda.is_available())
+        check_device(
+            config["device"], [str(gpu) for gpu in ray.get_gpu_ids()], torch.cuda.is_available()
+        )
         torch.set_num_threads(config["threads"])
         if config["device"] == "cuda" and config["gpu_share"] < 1:
             torch.cuda.set_per_process_memory_fraction(config["gpu_share"])
@@ -104,10 +106,18 @@ def train(config: TrialConfig) -> None:
                 raise
             kind, reason = _failure(error, checkpoints)
             over = kind != DISK_FULL and not isinstance(error, CheckpointError)
-            ending = {EPOCH: reports.epoch, SCORE: reports.score, "outcome": "failed", "reason": reason, "kind": kind}
+            ending = {
+                EPOCH: reports.epoch,
+                SCORE: reports.score,
+                "outcome": "failed",
+                "reason": reason,
+                "kind": kind,
+            }
         finally:
             _free_memory()
-        if over and not config["predictions"]:  # a finalist's go once the driver has written down what it said
+        if (
+            over and not config["predictions"]
+        ):  # a finalist's go once the driver has written down what it said
             with suppress(OSError):  # then the driver will
                 checkpoint.drop_last(checkpoints)
         if ending:
@@ -142,9 +152,18 @@ def _test(config: TrialConfig, checkpoints: Path, reports: _Reports) -> dict[str
         _finetune(config, checkpoints, reports)
         best = checkpoint.best(checkpoints)
     if best is None or config["predictions"] is None:
-        raise CheckpointError(f"{checkpoints} must hold the best checkpoint, but it is damaged or gone: mend the disk.")
+        raise CheckpointError(
+            f"{checkpoints} must hold the best checkpoint, but it is damaged or gone: mend the disk."
+        )
     data, compute = node.data(config["data"], test=True), Compute.from_dict(config["compute"])
-    return answer(best, data, torch.device(config["device"]), compute, Path(config["predictions"]), reports.alive)
+    return answer(
+        best,
+        data,
+        torch.device(config["device"]),
+        compute,
+        Path(config["predictions"]),
+        reports.alive,
+    )
 
 
 class _Reports:
@@ -163,7 +182,13 @@ class _Reports:
     def __call__(self, metrics: dict[str, Any]) -> None:
         """Tune keeps statistics and copies of every top-level number: it gets the two that are read, the rest in a list."""
         self.failed = True
-        tune.report({EPOCH: metrics[EPOCH], SCORE: metrics[SCORE], HISTORY: metrics.get(HISTORY) or [metrics]})
+        tune.report(
+            {
+                EPOCH: metrics[EPOCH],
+                SCORE: metrics[SCORE],
+                HISTORY: metrics.get(HISTORY) or [metrics],
+            }
+        )
         self.epoch, self.score, self.failed = metrics[EPOCH], metrics[SCORE], False
 
     def alive(self) -> None:
@@ -182,21 +207,31 @@ def _may_pass(error: Exception) -> bool:
     """Whether another process may do better: memory was short on the node, or this process cannot use its GPU any more."""
     if isinstance(error, torch.OutOfMemoryError):
         return False
-    if isinstance(error, MemoryError | torch.AcceleratorError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+    if isinstance(error, MemoryError | torch.AcceleratorError) or (
+        isinstance(error, OSError) and error.errno == errno.ENOMEM
+    ):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in ("can't allocate memory", "CUDA error"))
+    return isinstance(error, RuntimeError) and any(
+        words in str(error) for words in ("can't allocate memory", "CUDA error")
+    )
 
 
 def _failure(error: Exception, checkpoints: Path) -> tuple[str, str]:
     """The kind and, in one line, the reason of a failure; a traceback goes to `error.txt`."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DISK_FULL, f"{error.filename or checkpoints} must be writable, but: {error.strerror}. Make room, then --resume."
+        return (
+            DISK_FULL,
+            f"{error.filename or checkpoints} must be writable, but: {error.strerror}. Make room, then --resume.",
+        )
     if isinstance(error, WeightsError | DataError | CheckpointError):
         return "error", _one_line(str(error))
     with suppress(OSError):
         (checkpoints / ERROR).write_text("".join(traceback.format_exception(error)))
     if isinstance(error, torch.OutOfMemoryError):
-        return "gpu-memory", "a trial's share of a GPU must hold its smallest micro-batch: pass more --gpus-per-trial."
+        return (
+            "gpu-memory",
+            "a trial's share of a GPU must hold its smallest micro-batch: pass more --gpus-per-trial.",
+        )
     return "error", _one_line(f"{type(error).__name__}: {error}")
 
 
@@ -207,7 +242,11 @@ def _one_line(text: str) -> str:
 @contextmanager
 def _announced(path: Path) -> Iterator[None]:
     """Say in a file which process trains, so that the driver can end it where it is stuck."""
-    worker = {"pid": os.getpid(), "node_id": ray.get_runtime_context().get_node_id(), "started": time.time()}
+    worker = {
+        "pid": os.getpid(),
+        "node_id": ray.get_runtime_context().get_node_id(),
+        "started": time.time(),
+    }
     content, temporary = json.dumps(worker), path.with_suffix(".tmp")
     with suppress(OSError):  # a full disk is for the training to find out
         path.unlink(missing_ok=True)  # it names a process that is dead
@@ -228,7 +267,9 @@ def _free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):  # glibc has it, musl not
+    if sys.platform == "linux" and (
+        trim := getattr(ctypes.CDLL(None), "malloc_trim", None)
+    ):  # glibc has it, musl not
         trim(0)
 
 

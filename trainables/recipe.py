@@ -89,7 +89,9 @@ class Recipe:
     """
 
     backbone: str = "resnet18"
-    weights: str = "imagenet"  # imagenet (IMAGENET1K_V1), none, a file, or a folder of <backbone>.pt
+    weights: str = (
+        "imagenet"  # imagenet (IMAGENET1K_V1), none, a file, or a folder of <backbone>.pt
+    )
     head: Head = "linear"
     stem: Stem = "imagenet"  # cifar: 3x3 convolution with stride 1, no max-pool
     trainable_layers: int = 3  # the last k of LAYER_GROUPS
@@ -128,7 +130,9 @@ class Recipe:
             ValueError: A name that is no field, or a value that breaks its field's rule.
         """
         known = cls.field_names()
-        unknown = [unknown_name(name, known, "recipe field") for name in sample if name not in known]
+        unknown = [
+            unknown_name(name, known, "recipe field") for name in sample if name not in known
+        ]
         try:
             recipe = cls(**{name: value for name, value in sample.items() if name in known})
         except ValueError as error:
@@ -183,7 +187,11 @@ _REAL = {  # over or at least, and under
 
 
 def _problems(recipe: Recipe) -> Iterable[str]:
-    for name, kind, rule in (("backbone", str, "a name"), ("weights", str, "a name"), ("nesterov", bool, "true or false")):
+    for name, kind, rule in (
+        ("backbone", str, "a name"),
+        ("weights", str, "a name"),
+        ("nesterov", bool, "true or false"),
+    ):
         value = getattr(recipe, name)
         if type(value) is not kind or value == "":
             yield f"{name} must be {rule}, but got {value!r}."
@@ -196,7 +204,11 @@ def _problems(recipe: Recipe) -> Iterable[str]:
             yield f"{name} must be a whole number from {lowest} to {highest}, but got {value!r}."
     for name, (bound, low, high) in _REAL.items():
         value = getattr(recipe, name)
-        if type(value) not in (int, float) or not (low < value or (bound == "at least" and low == value)) or not value < high:
+        if (
+            type(value) not in (int, float)
+            or not (low < value or (bound == "at least" and low == value))
+            or not value < high
+        ):
             limit = f" and under {high:g}" if high < math.inf else " and finite"
             yield f"{name} must be {bound} {low:g}{limit}, but got {value!r}."
     if type(recipe.stage1_epochs) is type(recipe.warmup_epochs) is type(recipe.epochs) is int:

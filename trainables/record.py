@@ -39,7 +39,13 @@ class Record:
     """
 
     def __init__(
-        self, report: Report, folder: Path | None, recipe: Recipe, weights: str | None, classes: Sequence[str], every: float
+        self,
+        report: Report,
+        folder: Path | None,
+        recipe: Recipe,
+        weights: str | None,
+        classes: Sequence[str],
+        every: float,
     ) -> None:
         self._report, self._folder, self._every = report, folder, every
         self._recipe, self._weights, self._classes = recipe, weights, classes
@@ -47,7 +53,13 @@ class Record:
         self._best: _Snapshot | Network | None = None
         self._last = time.monotonic()
 
-    def add(self, metrics: dict[str, Any], progress: Progress, network: Network, optimizer: torch.optim.Optimizer) -> None:
+    def add(
+        self,
+        metrics: dict[str, Any],
+        progress: Progress,
+        network: Network,
+        optimizer: torch.optim.Optimizer,
+    ) -> None:
         """Take in an epoch that is done."""
         self._pending.append(metrics)
         due = time.monotonic() - self._last >= self._every or progress.epoch == self._recipe.epochs
@@ -56,14 +68,21 @@ class Record:
         if due:
             self.flush(progress, network, optimizer)
 
-    def flush(self, progress: Progress, network: Network | None, optimizer: torch.optim.Optimizer | None) -> None:
+    def flush(
+        self, progress: Progress, network: Network | None, optimizer: torch.optim.Optimizer | None
+    ) -> None:
         """Write down what is pending; without a network, whose values may be ruined, there is no new `last`."""
         if not self._pending:
             return
         report = self._pending[-1] | ({HISTORY: self._pending} if len(self._pending) > 1 else {})
         if self._folder and self._best:
             checkpoint.save_best(
-                self._folder, self._best, self._recipe, self._classes, epoch=progress.best_epoch, score=progress.score
+                self._folder,
+                self._best,
+                self._recipe,
+                self._classes,
+                epoch=progress.best_epoch,
+                score=progress.score,
             )
         if self._folder and network and optimizer:
             checkpoint.save_last(
@@ -87,10 +106,21 @@ class _Snapshot:
     """A network's state at an epoch: what a stage of the recipe may move is copied, the rest is shared."""
 
     def __init__(self, network: Network, recipe: Recipe) -> None:
-        moving = LAYER_GROUPS if recipe.batchnorm == "batch_stats" else LAYER_GROUPS[-recipe.trainable_layers :]
-        moves = {id(tensor) for name in moving for tensor in network.get_submodule(name).state_dict(keep_vars=True).values()}
+        moving = (
+            LAYER_GROUPS
+            if recipe.batchnorm == "batch_stats"
+            else LAYER_GROUPS[-recipe.trainable_layers :]
+        )
+        moves = {
+            id(tensor)
+            for name in moving
+            for tensor in network.get_submodule(name).state_dict(keep_vars=True).values()
+        }
         state = network.torchvision_state_dict(keep_vars=True)
-        self._state = {name: tensor.detach().clone() if id(tensor) in moves else tensor for name, tensor in state.items()}
+        self._state = {
+            name: tensor.detach().clone() if id(tensor) in moves else tensor
+            for name, tensor in state.items()
+        }
 
     def torchvision_state_dict(self) -> dict[str, Tensor]:
         """As the network's own."""

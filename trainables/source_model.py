@@ -53,7 +53,14 @@ def ensure(backbone: str, cache: Path) -> Path:
             caps = Caps(train=1000, val=1000, test=1000)
             data = prepare(NAME, image_size=recipe.image_size, caps=caps, seed=SEED, cache=cache)
             work = found.with_suffix(".work")
-            finetune(recipe, data, torch.device("cpu"), lambda metrics: None, checkpoints=work, report_every=WHOLE_S)
+            finetune(
+                recipe,
+                data,
+                torch.device("cpu"),
+                lambda metrics: None,
+                checkpoints=work,
+                report_every=WHOLE_S,
+            )
             best = checkpoint.best(work)
             if best is not None:
                 best.replace(found)

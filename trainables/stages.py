@@ -79,7 +79,9 @@ def start_stage(recipe: Recipe, network: Network, stage: Stage) -> torch.optim.O
     network.freeze_all_but(stage.trainable_layers)
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=stage.lr, weight_decay=recipe.weight_decay, fused=True)
+        return torch.optim.AdamW(
+            parameters, lr=stage.lr, weight_decay=recipe.weight_decay, fused=True
+        )
     return torch.optim.SGD(
         parameters,
         lr=stage.lr,

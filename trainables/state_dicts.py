@@ -80,8 +80,14 @@ def find(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], head: st
     prefix = _choose(whole, tensors, expected)
     under = _under(tensors, prefix)
     state = {name: under[name] for name in expected if name in under}
-    beside = [key for key in tensors if key.removeprefix(prefix) not in state or not key.startswith(prefix)]
-    modules = dict.fromkeys(_module_beside(key, prefix) for key in beside if not key.startswith(f"{prefix}{head}."))
+    beside = [
+        key
+        for key in tensors
+        if key.removeprefix(prefix) not in state or not key.startswith(prefix)
+    ]
+    modules = dict.fromkeys(
+        _module_beside(key, prefix) for key in beside if not key.startswith(f"{prefix}{head}.")
+    )
     return Found(prefix=prefix, state=state, whole=True, passed_over=tuple(modules))
 
 
@@ -118,10 +124,16 @@ def _prefixes(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
     return counts
 
 
-def _whole(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], counts: Mapping[str, int]) -> list[str]:
+def _whole(
+    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], counts: Mapping[str, int]
+) -> list[str]:
     """The prefixes behind which the whole network is."""
     needed = sum(map(is_needed, expected))
-    return [prefix for prefix, count in counts.items() if count >= needed and _is_whole(tensors, expected, prefix)]
+    return [
+        prefix
+        for prefix, count in counts.items()
+        if count >= needed and _is_whole(tensors, expected, prefix)
+    ]
 
 
 def _is_whole(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], prefix: str) -> bool:
@@ -129,7 +141,9 @@ def _is_whole(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], pre
     found = {name: tensors.get(prefix + name) for name in expected}
     if any(value is None and is_needed(name) for name, value in found.items()):
         return False
-    if any(value is not None and value.shape != expected[name].shape for name, value in found.items()):
+    if any(
+        value is not None and value.shape != expected[name].shape for name, value in found.items()
+    ):
         return False
     modules = {name.partition(".")[0] for name in expected}
     under = _under(tensors, prefix)
@@ -140,7 +154,9 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
 
 
-def _choose(whole: Sequence[str], tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
+def _choose(
+    whole: Sequence[str], tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> str:
     if len(whole) == 1 or all(_same(tensors, expected, whole[0], other) for other in whole[1:]):
         return whole[0]
     for word in PREFERRED:
@@ -150,8 +166,14 @@ def _choose(whole: Sequence[str], tensors: Mapping[str, Tensor], expected: Mappi
     raise ValueError(f"{len(whole)} do, under {listed(whole)}")
 
 
-def _same(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], one: str, other: str) -> bool:
-    return all(torch.equal(tensors[one + name], tensors[other + name]) for name in expected if is_needed(name))
+def _same(
+    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], one: str, other: str
+) -> bool:
+    return all(
+        torch.equal(tensors[one + name], tensors[other + name])
+        for name in expected
+        if is_needed(name)
+    )
 
 
 def _module_beside(key: str, prefix: str) -> str:

@@ -18,7 +18,9 @@ from trainables.network import Model, Network, Tail
 from trainables.prefix import Activations
 
 EVAL_BATCH_SIZE = {"cpu": 256, "cuda": 2048}
-SMALLEST_MICRO_BATCH = 4  # from 2, an odd batch leaves a piece of 1, on which BatchNorm raises at 1x1 positions
+SMALLEST_MICRO_BATCH = (
+    4  # from 2, an odd batch leaves a piece of 1, on which BatchNorm raises at 1x1 positions
+)
 RESIDENT_SHARE = 0.3  # of a GPU's free memory that one split's pixels may take
 
 Evaluated = TypeVar("Evaluated")
@@ -31,7 +33,10 @@ class Pixels:
         self._split, self.device = split, device
         self.labels = torch.tensor(split.labels, device=device)
         self._resident: Tensor | None = None
-        if device.type == "cuda" and split.images.nbytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
+        if (
+            device.type == "cuda"
+            and split.images.nbytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
+        ):
             self._resident = torch.tensor(split.images, device=device)
 
     def __len__(self) -> int:
@@ -44,7 +49,9 @@ class Pixels:
         return torch.from_numpy(self._split.images[samples.numpy()]).to(self.device)
 
 
-def train_batch(network: Model, optimizer: torch.optim.Optimizer, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def train_batch(
+    network: Model, optimizer: torch.optim.Optimizer, images: Tensor, targets: Tensor
+) -> tuple[Tensor, Tensor]:
     """One optimiser step.
 
     Where a GPU's memory does not hold the batch, it goes through in micro-batches of half the size, and so on for the rest of
@@ -76,7 +83,9 @@ def train_batch(network: Model, optimizer: torch.optim.Optimizer, images: Tensor
     return logits, loss
 
 
-def _gradients(network: Model, optimizer: torch.optim.Optimizer, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def _gradients(
+    network: Model, optimizer: torch.optim.Optimizer, images: Tensor, targets: Tensor
+) -> tuple[Tensor, Tensor]:
     optimizer.zero_grad(set_to_none=True)
     if not network.micro_batch or network.micro_batch >= len(images):
         logits = network.logits(images)
@@ -85,7 +94,9 @@ def _gradients(network: Model, optimizer: torch.optim.Optimizer, images: Tensor,
         return logits.detach(), loss.detach()
     parts, total = [], torch.zeros((), device=images.device)
     chunks = math.ceil(len(images) / network.micro_batch)
-    for inputs, wanted in zip(images.tensor_split(chunks), targets.tensor_split(chunks), strict=True):
+    for inputs, wanted in zip(
+        images.tensor_split(chunks), targets.tensor_split(chunks), strict=True
+    ):
         logits = network.logits(inputs)
         loss = F.cross_entropy(logits, wanted, reduction="sum") / len(images)
         loss.backward()
@@ -96,7 +107,11 @@ def _gradients(network: Model, optimizer: torch.optim.Optimizer, images: Tensor,
 
 @torch.inference_mode()
 def evaluate(
-    network: Network, split: Split, image_size: int, device: torch.device, stored: Activations | None = None
+    network: Network,
+    split: Split,
+    image_size: int,
+    device: torch.device,
+    stored: Activations | None = None,
 ) -> dict[str, float]:
     """Accuracy, balanced accuracy, macro F1 and log loss (natural logarithm, mean over images) on the validation images.
 
@@ -134,7 +149,9 @@ def evaluate(
     }
 
 
-def in_batches(evaluate: Callable[[Tensor], Evaluated], images: int, device: torch.device) -> Iterator[tuple[slice, Evaluated]]:
+def in_batches(
+    evaluate: Callable[[Tensor], Evaluated], images: int, device: torch.device
+) -> Iterator[tuple[slice, Evaluated]]:
     """What a function says of all images of a split, in order, a batch at a time.
 
     Where a GPU's memory does not hold a batch, it goes through in batches of half the size, as do those after it.

@@ -22,7 +22,18 @@ from trainables.recipe import Recipe
 from trainables.state_dicts import Found, listed
 from trainables.weights_file import SUFFIXES, WeightsError, check, read
 
-__all__ = ["NAMES", "WeightsError", "check", "check_cached", "digest", "fitting", "in_folder", "load", "locate", "read"]
+__all__ = [
+    "NAMES",
+    "WeightsError",
+    "check",
+    "check_cached",
+    "digest",
+    "fitting",
+    "in_folder",
+    "load",
+    "locate",
+    "read",
+]
 
 NAMES = ("imagenet", "none")  # what is no path
 MEND = "pass imagenet, none, a file, or a folder of <backbone>.pt"
@@ -53,10 +64,17 @@ def locate(weights: str, backbone_name: str) -> Path | None:
             path = in_folder(path, backbone_name)
         if path.is_file():
             return path.resolve()
-    except (OSError, RuntimeError) as error:  # a name too long, a folder closed to us, a user without a home
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # a name too long, a folder closed to us, a user without a home
         found = reason(error)
-        raise WeightsError(f"weights for {backbone_name} must be in a readable file, but {found}: {MEND}.") from error
-    raise WeightsError(f"weights for {backbone_name} must be in a file, but there is no {path}: {MEND}.")
+        raise WeightsError(
+            f"weights for {backbone_name} must be in a readable file, but {found}: {MEND}."
+        ) from error
+    raise WeightsError(
+        f"weights for {backbone_name} must be in a file, but there is no {path}: {MEND}."
+    )
 
 
 def in_folder(folder: Path, backbone_name: str) -> Path:
@@ -69,7 +87,9 @@ def in_folder(folder: Path, backbone_name: str) -> Path:
     there = [path for path in files if path.is_file()]
     if len(there) > 1:
         names = " and ".join(path.name for path in there)
-        raise WeightsError(f"{folder} must hold one file for {backbone_name}, but has {names}: move all but one elsewhere.")
+        raise WeightsError(
+            f"{folder} must hold one file for {backbone_name}, but has {names}: move all but one elsewhere."
+        )
     return there[0] if there else files[0]
 
 
@@ -132,7 +152,9 @@ def check_cached(backbone_name: str) -> None:
         status = path.stat()
         found = _known_sha256(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
-        raise WeightsError(f"the imagenet weights must be readable, but {reason(error)}: see who owns the file.") from error
+        raise WeightsError(
+            f"the imagenet weights must be readable, but {reason(error)}: see who owns the file."
+        ) from error
     wanted = _hash_in_name(path)
     if not found.startswith(wanted):
         raise WeightsError(
@@ -152,7 +174,9 @@ def _download(backbone_name: str) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with socket_timeout():
-            torch.hub.download_url_to_file(url, str(path), hash_prefix=_hash_in_name(path), progress=False)
+            torch.hub.download_url_to_file(
+                url, str(path), hash_prefix=_hash_in_name(path), progress=False
+            )
     except (OSError, http.client.HTTPException, RuntimeError) as error:
         raise WeightsError(
             f"the imagenet weights for {backbone_name} cannot be downloaded ({reason(error)}): put {path.name} into "
@@ -191,7 +215,11 @@ def _unusable(state: Mapping[str, Tensor]) -> str:
     if odd:
         return f"{listed(odd)} is complex, sparse, quantized or without content: save plain tensors"
     infinite = [name for name, value in state.items() if not _is_finite(value)]
-    return f"{listed(infinite)} has NaN or infinity: pass a checkpoint from before that" if infinite else ""
+    return (
+        f"{listed(infinite)} has NaN or infinity: pass a checkpoint from before that"
+        if infinite
+        else ""
+    )
 
 
 def _is_plain(value: Tensor) -> bool:
@@ -208,7 +236,9 @@ def _is_finite(value: Tensor) -> bool:
     return not value.is_floating_point() or bool(torch.isfinite(value.float()).all())
 
 
-def _misfit(network: Network, backbone_name: str, tensors: Mapping[str, Tensor], found: Found, wrong: str) -> str:
+def _misfit(
+    network: Network, backbone_name: str, tensors: Mapping[str, Tensor], found: Found, wrong: str
+) -> str:
     """What is wrong with weights that do not fit, with what would help."""
     expected = [name for name in network.backbone_state_dict() if state_dicts.is_needed(name)]
     missing = [name for name in expected if name not in found.state]

@@ -23,7 +23,9 @@ from trainables.state_dicts import flatten, listed
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
 READ_WITHIN_S = 3  # of processor time; 100 MB take 0.1
-MOST_STRANGERS = 12  # classes of objects beside the weights; each costs one more reading of the pickle
+MOST_STRANGERS = (
+    12  # classes of objects beside the weights; each costs one more reading of the pickle
+)
 
 _SAVE = "save model.state_dict() with torch.save"
 _UNPACK = "unpack it and pass the weights that are in it"
@@ -83,7 +85,9 @@ def read(path: Path) -> dict[str, Tensor]:
         return tensors
     if stranger:
         raise _unreadable(path, _holds(stranger), _SAVE)
-    raise WeightsError(f"{path} must hold a state dict of plain tensors, but holds {_described(content)}: {_SAVE}.")
+    raise WeightsError(
+        f"{path} must hold a state dict of plain tensors, but holds {_described(content)}: {_SAVE}."
+    )
 
 
 def check(path: Path) -> None:
@@ -97,7 +101,9 @@ def check(path: Path) -> None:
     child = os.fork()
     if child == 0:
         try:
-            resource.setrlimit(resource.RLIMIT_CPU, (READ_WITHIN_S, READ_WITHIN_S))  # no signal handler can interrupt a hash
+            resource.setrlimit(
+                resource.RLIMIT_CPU, (READ_WITHIN_S, READ_WITHIN_S)
+            )  # no signal handler can interrupt a hash
             read(path)
         finally:
             os._exit(0)
@@ -126,7 +132,9 @@ def _other_kind(path: Path) -> tuple[str, str] | None:
         return "it is a web page", "save the file itself, not the page about it"
     if head[257:262] == b"ustar":
         return "it is a tar archive", _UNPACK
-    if head[:1] == b"\x08" and head[1:2] < b" " and head[2:3] in (b"\x12", b"\x3a", b"\x42"):  # protobuf: a version first
+    if (
+        head[:1] == b"\x08" and head[1:2] < b" " and head[2:3] in (b"\x12", b"\x3a", b"\x42")
+    ):  # protobuf: a version first
         return "it is an ONNX or TensorFlow model", _SAVE
     if zipfile.is_zipfile(path):
         return _other_archive(path)
@@ -179,7 +187,10 @@ def _damage(path: Path, error: Exception) -> tuple[str, str]:
         return _holds(error.stranger), _SAVE
     if _head(path).startswith(b"PK") or _is_safetensors(path):
         return "it is damaged or cut off", "save or download it again"
-    return "it holds something else than tensors, or is neither a file of torch.save nor of safetensors", _SAVE
+    return (
+        "it holds something else than tensors, or is neither a file of torch.save nor of safetensors",
+        _SAVE,
+    )
 
 
 def _holds(stranger: str) -> str:
@@ -216,7 +227,9 @@ def _load_safely(path: Path) -> object:
         warnings.catch_warnings(action="ignore", category=UserWarning),  # about the pickle protocol
         path.open("rb") as file,
     ):
-        return torch.load(path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped)
+        return torch.load(
+            path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped
+        )
 
 
 def _stranger(error: Exception) -> str:

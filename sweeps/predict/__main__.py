@@ -39,10 +39,26 @@ COMMAND = click.Command(
     params=[
         click.Argument(["images"], metavar="IMAGE...", nargs=-1),
         _text("sweep", "NAME", "The sweep whose champion answers."),
-        _text("model", "URI", "Or a model that a sweep registered, such as models:/depth_vs_tricks-digits@champion."),
-        click.Option(["--json", "as_json"], is_flag=True, help="One JSON object a line: file, class, probabilities by class."),
-        _text("kaggle", "|".join(kaggle.COMPETITIONS), "Write a submission for the one folder given, the competition's test/."),
-        _text("out", "FILE", f"Where to, with --kaggle; default: {SUBMISSION}. An existing file is left alone."),
+        _text(
+            "model",
+            "URI",
+            "Or a model that a sweep registered, such as models:/depth_vs_tricks-digits@champion.",
+        ),
+        click.Option(
+            ["--json", "as_json"],
+            is_flag=True,
+            help="One JSON object a line: file, class, probabilities by class.",
+        ),
+        _text(
+            "kaggle",
+            "|".join(kaggle.COMPETITIONS),
+            "Write a submission for the one folder given, the competition's test/.",
+        ),
+        _text(
+            "out",
+            "FILE",
+            f"Where to, with --kaggle; default: {SUBMISSION}. An existing file is left alone.",
+        ),
         *listing.flags("storage", "tracking_uri"),
     ],
     help="Classes of images, files or folders with all below them, with their probabilities. What a folder holds and what is "
@@ -80,7 +96,9 @@ def _predict(given: Mapping[str, Any]) -> int:
             err=True,
         )
     damaged: list[str] = []
-    if "kaggle" not in given:  # which takes the images directly in its folder, and counts them itself
+    if (
+        "kaggle" not in given
+    ):  # which takes the images directly in its folder, and counts them itself
         damaged += found.closed
         for line in found.notes:
             click.echo(f"note: {line}", err=True)
@@ -117,9 +135,16 @@ def _model(given: Mapping[str, Any], storage: Path) -> Callable[[], Model] | Non
     if ("sweep" in given) == ("model" in given):
         return None
     if "sweep" in given:
-        return partial(model.load_champion, model.champion_file(storage, given["sweep"]), given["sweep"])
+        return partial(
+            model.load_champion, model.champion_file(storage, given["sweep"]), given["sweep"]
+        )
     uri = given["model"]
-    return partial(model.load_registered, uri, model.store_uri(uri, given.get("tracking_uri"), storage), storage)
+    return partial(
+        model.load_registered,
+        uri,
+        model.store_uri(uri, given.get("tracking_uri"), storage),
+        storage,
+    )
 
 
 def _paths(given: Mapping[str, Any], found: images.Found) -> tuple[Sequence[Path], list[str]]:
@@ -128,7 +153,11 @@ def _paths(given: Mapping[str, Any], found: images.Found) -> tuple[Sequence[Path
     if problems or not words or given.get("kaggle") not in kaggle.COMPETITIONS:
         return found.paths, problems
     if len(words) > 1 or not Path(words[0]).is_dir():
-        return [], [one_line(f"--kaggle takes one folder, the competition's test/, but got {shlex.join(words)}.")]
+        return [], [
+            one_line(
+                f"--kaggle takes one folder, the competition's test/, but got {shlex.join(words)}."
+            )
+        ]
     return kaggle.images_of(given["kaggle"], Path(words[0]))
 
 
@@ -136,7 +165,9 @@ def _unwritable(out: Path) -> Iterator[str]:
     if out.exists():
         yield one_line(f"--out must be a new file, but {out} is there: give another, or remove it.")
     elif not os.access(out.parent, os.W_OK):
-        yield one_line(f"--out must be in a folder that can be written to, but {out.parent} cannot: give another.")
+        yield one_line(
+            f"--out must be in a folder that can be written to, but {out.parent} cannot: give another."
+        )
 
 
 def _bar(given: Mapping[str, Any]) -> images.Track:
@@ -145,12 +176,16 @@ def _bar(given: Mapping[str, Any]) -> images.Track:
     shown = console.is_terminal and not (given["as_json"] and sys.stdout.isatty())
 
     def bar(chunks: Sequence[Sequence[Path]], what: str) -> Iterator[Sequence[Path]]:
-        yield from track(chunks, what, console=console, transient=True, disable=not shown or len(chunks) < 2)
+        yield from track(
+            chunks, what, console=console, transient=True, disable=not shown or len(chunks) < 2
+        )
 
     return bar
 
 
-def _whole(paths: Sequence[Path], chosen: Model, bar: images.Track, damaged: list[str]) -> Iterator[tuple[Path, Probabilities]]:
+def _whole(
+    paths: Sequence[Path], chosen: Model, bar: images.Track, damaged: list[str]
+) -> Iterator[tuple[Path, Probabilities]]:
     """The answers; what is wrong with the other files is added to `damaged`."""
     for path, found in images.answers(paths, chosen, bar):
         if isinstance(found, str):
@@ -159,12 +194,22 @@ def _whole(paths: Sequence[Path], chosen: Model, bar: images.Track, damaged: lis
             yield path, found
 
 
-def _submit(name: str, out: Path, answered: Iterator[tuple[Path, Probabilities]], chosen: Model, damaged: list[str]) -> None:
+def _submit(
+    name: str,
+    out: Path,
+    answered: Iterator[tuple[Path, Probabilities]],
+    chosen: Model,
+    damaged: list[str],
+) -> None:
     try:
         count = kaggle.write(name, out, answered, chosen.classes)
     except OSError as error:
-        damaged.append(f"{out} must be written, but cannot be ({error.strerror}): make room, or give another --out.")
+        damaged.append(
+            f"{out} must be written, but cannot be ({error.strerror}): make room, or give another --out."
+        )
         return
     if damaged:
-        damaged.append(f"{out} lacks the {len(damaged)} images above: Kaggle refuses it until they are mended.")
+        damaged.append(
+            f"{out} lacks the {len(damaged)} images above: Kaggle refuses it until they are mended."
+        )
     click.echo(one_line(f"{out}: {count} images, for Kaggle's {name}"))

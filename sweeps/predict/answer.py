@@ -27,7 +27,11 @@ def table(answered: Iterable[tuple[Path, Probabilities]], classes: Sequence[str]
         rows.add_column("%", justify="right", no_wrap=True)
     for path, probabilities in answered:
         best = np.argsort(-probabilities, kind="stable")[: len(shown)]
-        cells = [cell for number in best for cell in (one_line(classes[number]), f"{100 * probabilities[number]:.1f}")]
+        cells = [
+            cell
+            for number in best
+            for cell in (one_line(classes[number]), f"{100 * probabilities[number]:.1f}")
+        ]
         rows.add_row(*map(Text, (one_line(str(path)), *cells)))
     return rows
 
@@ -35,4 +39,10 @@ def table(answered: Iterable[tuple[Path, Probabilities]], classes: Sequence[str]
 def json_line(path: Path, probabilities: Probabilities, classes: Sequence[str]) -> str:
     """One JSON object: `file`, `class`, and `probabilities` by class name, each the shortest that float32 gives back."""
     by_class = {name: float(str(value)) for name, value in zip(classes, probabilities, strict=True)}
-    return json.dumps({"file": str(path), "class": classes[int(probabilities.argmax())], "probabilities": by_class})
+    return json.dumps(
+        {
+            "file": str(path),
+            "class": classes[int(probabilities.argmax())],
+            "probabilities": by_class,
+        }
+    )

@@ -29,7 +29,9 @@ class Contents:
         """Add what another folder holds."""
         self.images.extend(other.images)
         self.passed.update(other.passed)
-        self.examples.update({reason: path for reason, path in other.examples.items() if reason not in self.examples})
+        self.examples.update(
+            {reason: path for reason, path in other.examples.items() if reason not in self.examples}
+        )
         self.closed.extend(other.closed)
 
 

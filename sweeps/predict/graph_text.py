@@ -23,12 +23,31 @@ _OTHER = {
 }
 _ARITHMETIC = "add|sub|mul|floordiv|truediv|mod|neg|pow|eq|ne|lt|le|gt|ge|and_|or_|getitem"
 _FUNCTION = re.compile(
-    rf"torch\.ops\.(aten|prims)\.\w+(\.\w+)?|torch\.sym_\w+|_operator\.({_ARITHMETIC})|math\.(ceil|floor|trunc)", re.ASCII
+    rf"torch\.ops\.(aten|prims)\.\w+(\.\w+)?|torch\.sym_\w+|_operator\.({_ARITHMETIC})|math\.(ceil|floor|trunc)",
+    re.ASCII,
 )
 _LETTERS = re.compile(r"[\w ()\[\]+\-*/%,.=<>!']*", re.ASCII)  # no line ends, comments or escapes
 _NODES = (
-    *(ast.Expression, ast.Call, ast.keyword, ast.Name, ast.Load, ast.Constant, ast.Attribute, ast.Subscript),
-    *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.operator, ast.unaryop, ast.boolop, ast.cmpop),
+    *(
+        ast.Expression,
+        ast.Call,
+        ast.keyword,
+        ast.Name,
+        ast.Load,
+        ast.Constant,
+        ast.Attribute,
+        ast.Subscript,
+    ),
+    *(
+        ast.BinOp,
+        ast.UnaryOp,
+        ast.BoolOp,
+        ast.Compare,
+        ast.operator,
+        ast.unaryop,
+        ast.boolop,
+        ast.cmpop,
+    ),
 )
 _VARIABLE = re.compile(
     r"L|torch|math|true|false|[su]\d+|Symbol|Integer|Rational|Float|Add|Mul|Pow|Min|Max|Abs|Mod|And|Or|Not|Eq|Ne|Lt|Le|Gt|Ge"

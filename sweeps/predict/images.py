@@ -63,10 +63,14 @@ def find(words: Sequence[str]) -> Found:
             elif path.exists() or path.is_symlink():
                 paths[path] = None
             else:
-                problems.append(f"{word} must be an image or a folder of images, but is not there: correct the path.")
+                problems.append(
+                    f"{word} must be an image or a folder of images, but is not there: correct the path."
+                )
         except (OSError, ValueError) as error:  # closed to us, a name too long, a null byte
             said = error.strerror if isinstance(error, OSError) else error
-            problems.append(f"{word} must be readable, but is not ({said}): change its rights or leave it out.")
+            problems.append(
+                f"{word} must be readable, but is not ({said}): change its rights or leave it out."
+            )
     closed = [_closed(error) for error in inside.closed]
     return Found(
         paths=tuple(paths),
@@ -78,11 +82,17 @@ def find(words: Sequence[str]) -> Found:
 
 def check(paths: Sequence[Path], track: Track) -> list[str]:
     """Read all headers: a problem for each file that is no image by it: empty, of another format, or as large as a bomb."""
-    problems = [line for chunk in track(_chunks(paths, HEADERS), "Checking") for line in Files(chunk).problems]
+    problems = [
+        line
+        for chunk in track(_chunks(paths, HEADERS), "Checking")
+        for line in Files(chunk).problems
+    ]
     return list(map(one_line, shortened(problems, "files are no images")))
 
 
-def answers(paths: Sequence[Path], model: Model, track: Track) -> Iterator[tuple[Path, Probabilities | str]]:
+def answers(
+    paths: Sequence[Path], model: Model, track: Track
+) -> Iterator[tuple[Path, Probabilities | str]]:
     """Each file with its probabilities, float32 `[classes]`, or with what is wrong with it, a batch in memory at a time."""
     size = max(1, min(256, PIXELS // model.image_size**2))
     for chunk in track(_chunks(paths, size), "Classifying"):
@@ -117,7 +127,10 @@ def _understood(folders: Sequence[str], inside: Contents) -> str:
 def _passed_over(inside: Contents) -> str:
     """The most frequent reasons first, each with an example."""
     reasons = inside.passed.most_common()
-    said = [f"{count:,} {reason} (such as {inside.examples[reason]})" for reason, count in reasons[:REASONS]]
+    said = [
+        f"{count:,} {reason} (such as {inside.examples[reason]})"
+        for reason, count in reasons[:REASONS]
+    ]
     rest = sum(count for _, count in reasons[REASONS:])
     return f"passed over: {', '.join([*said, *([f'{rest:,} of other kinds'] if rest else [])])}"
 
@@ -133,12 +146,16 @@ def _sides(files: Files, model: Model) -> Rows:
     return files.sizes[:, 0].clip(SMALLEST, round(DECODE_SCALE * model.image_size))
 
 
-def _of_one_size(files: Files, rows: Rows, side: int, model: Model) -> dict[int, Probabilities | str]:
+def _of_one_size(
+    files: Files, rows: Rows, side: int, model: Model
+) -> dict[int, Probabilities | str]:
     images, problems = files.squares(rows, side)
     wrong: dict[int, str] = {}
     if problems:  # they do not say whose they are
         parts = [files.squares(rows[[place]], side) for place in range(len(rows))]
-        wrong = {row: lines[0] for row, (_, lines) in zip(rows.tolist(), parts, strict=True) if lines}
+        wrong = {
+            row: lines[0] for row, (_, lines) in zip(rows.tolist(), parts, strict=True) if lines
+        }
         rows = np.array([row for row in rows.tolist() if row not in wrong], np.int64)
         images = np.concatenate([images[:0], *(image for image, lines in parts if not lines)])
     probabilities = model.probabilities(images) if len(rows) else ()

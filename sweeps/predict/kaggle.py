@@ -33,7 +33,10 @@ class Competition:
     labels: bool
 
 
-COMPETITIONS = {"cifar10": Competition(numbered=True, labels=True), "dogs": Competition(numbered=False, labels=False)}
+COMPETITIONS = {
+    "cifar10": Competition(numbered=True, labels=True),
+    "dogs": Competition(numbered=False, labels=False),
+}
 
 
 def images_of(name: str, folder: Path) -> tuple[list[Path], list[str]]:
@@ -44,15 +47,24 @@ def images_of(name: str, folder: Path) -> tuple[list[Path], list[str]]:
     numbered, problems = COMPETITIONS[name].numbered, []
     images = [path for path in folder.iterdir() if is_image(path)]
     if not images:
-        problems.append(f"{folder} must hold the competition's test images, but holds none: give its test folder.")
+        problems.append(
+            f"{folder} must hold the competition's test images, but holds none: give its test folder."
+        )
     ids: dict[str, Path] = {}
     strange, twice = [], []
     for path in sorted(images):
         if numbered and not re.fullmatch(r"[0-9]{1,18}", path.stem):
-            strange.append(f"{path} must be named by its number, such as 1.png: rename or remove it.")
+            strange.append(
+                f"{path} must be named by its number, such as 1.png: rename or remove it."
+            )
         elif (first := ids.setdefault(_id(name, path), path)) is not path:
-            twice.append(f"An id must have one image, but {first} and {path} have the same: remove one.")
-    problems += [*shortened(strange, "files have no number"), *shortened(twice, "ids have several images")]
+            twice.append(
+                f"An id must have one image, but {first} and {path} have the same: remove one."
+            )
+    problems += [
+        *shortened(strange, "files have no number"),
+        *shortened(twice, "ids have several images"),
+    ]
     order = sorted(ids.values(), key=lambda path: (int(path.stem) if numbered else 0, path.stem))
     return order, list(map(one_line, problems))
 
@@ -73,7 +85,9 @@ def check_classes(name: str, classes: Sequence[str]) -> None:
     raise Refused([one_line(f"{rule}: give a sweep of that competition's data.")])
 
 
-def write(name: str, out: Path, answered: Iterable[tuple[Path, Probabilities]], classes: Sequence[str]) -> int:
+def write(
+    name: str, out: Path, answered: Iterable[tuple[Path, Probabilities]], classes: Sequence[str]
+) -> int:
     """Write the submission, whole or not at all; how many images it answers.
 
     Probabilities of an image sum to 1 within 1e-7, and are written so that float32 gives them back.
@@ -92,7 +106,11 @@ def write(name: str, out: Path, answered: Iterable[tuple[Path, Probabilities]], 
             for path, probabilities in answered:
                 exact = probabilities.astype(np.float64)
                 exact /= exact.sum()
-                values = [classes[int(exact.argmax())]] if labels else [f"{exact[number]:.9g}" for number in columns]
+                values = (
+                    [classes[int(exact.argmax())]]
+                    if labels
+                    else [f"{exact[number]:.9g}" for number in columns]
+                )
                 lines.writerow([_id(name, path), *values])
                 count += 1
         temporary.replace(out)

@@ -28,7 +28,9 @@ from trainables.recipe import unknown_name
 Probabilities: TypeAlias = npt.NDArray[np.float32]
 STORED = "stored_side"
 """Key of `data` in the champion's `recipe.json`, and of the registered model's metadata."""
-CHAMPION = Path("champion", "best.pt")  # `trainables.checkpoint` has the name too, but takes torch's seconds
+CHAMPION = Path(
+    "champion", "best.pt"
+)  # `trainables.checkpoint` has the name too, but takes torch's seconds
 _SHOWN = 80  # characters of a text that is refused
 _IN_A_STORE = ("models", "runs", "mlflow-artifacts")  # schemes of model URIs that MLflow looks up
 
@@ -62,7 +64,15 @@ def champion_file(storage: Path, name: str) -> Path:
     if name not in known:
         what = f"sweep in {storage}"
         mend = "run one, or give the --storage of another."
-        raise Refused([one_line(unknown_name(name, known, what) if known else f"{storage} holds no sweep: {mend}")])
+        raise Refused(
+            [
+                one_line(
+                    unknown_name(name, known, what)
+                    if known
+                    else f"{storage} holds no sweep: {mend}"
+                )
+            ]
+        )
     folder = storage / "sweeps" / name
     file = folder / CHAMPION
     if file.is_file():
@@ -74,7 +84,11 @@ def champion_file(storage: Path, name: str) -> Path:
     }.get(sweep.state, "take another of dvt list")
     if file.with_name("recipe.json").is_file():
         mend = f"train it again by {file.with_name('recipe.json')}"
-    raise Refused([f"The sweep {shown(name)} must have a champion, but is {sweep.state} without {file}: {mend}."])
+    raise Refused(
+        [
+            f"The sweep {shown(name)} must have a champion, but is {sweep.state} without {file}: {mend}."
+        ]
+    )
 
 
 def load_champion(file: Path, name: str) -> Model:
@@ -89,7 +103,9 @@ def load_champion(file: Path, name: str) -> Model:
         classifier = load_classifier(file)
     except Exception as error:
         found = f"{file} must be a whole checkpoint, but is not ({type(error).__name__})"
-        raise Refused([one_line(f"{found}: train it again by {file.with_name('recipe.json')}.")]) from error
+        raise Refused(
+            [one_line(f"{found}: train it again by {file.with_name('recipe.json')}.")]
+        ) from error
     return Model(
         name=name,
         classes=classifier.classes,
@@ -114,7 +130,11 @@ def store_uri(uri: str, tracking_uri: str | None, storage: Path) -> str | None:
         raise Refused([str(error)]) from error
     file = Path(store.partition(":///")[2].partition("?")[0])
     if store.startswith("sqlite") and not file.is_file():
-        raise Refused([f"MLflow's database must be there, but there is no {file}: give its --storage or --tracking-uri."])
+        raise Refused(
+            [
+                f"MLflow's database must be there, but there is no {file}: give its --storage or --tracking-uri."
+            ]
+        )
     return store
 
 
@@ -144,20 +164,32 @@ def load_registered(uri: str, store: str | None, storage: Path) -> Model:
         metadata = dict(info.metadata or {})
         flavor = info.flavors.get("pytorch")
         if "classes" not in metadata or "image_size" not in metadata or flavor is None:
-            raise Refused([f"--model must be a model that a sweep registered, but {uri} is another one's."])
+            raise Refused(
+                [f"--model must be a model that a sweep registered, but {uri} is another one's."]
+            )
         if flavor.get("code"):
-            raise Refused([f"--model must have a graph without code, but {uri} brings some: it is not a sweep's."])
+            raise Refused(
+                [
+                    f"--model must have a graph without code, but {uri} brings some: it is not a sweep's."
+                ]
+            )
         odd = suspicious_text(Path(folder, flavor["model_data"], "model.pt2"))
         if odd is not None:
             found = f"{uri} holds {odd[:_SHOWN]!r}"
-            raise Refused([f"--model must have a graph of arithmetic alone, but {found}: load models that you trust."])
+            raise Refused(
+                [
+                    f"--model must have a graph of arithmetic alone, but {found}: load models that you trust."
+                ]
+            )
         graph = mlflow.pytorch.load_model(folder, device="cpu")
     except TrackingError as error:
         raise Refused([str(error)]) from error
     except Refused:
         raise
     except Exception as error:
-        raise Refused([_unknown(uri, store) or f"--model {uri} must load, but does not: {said(error)}"]) from error
+        raise Refused(
+            [_unknown(uri, store) or f"--model {uri} must load, but does not: {said(error)}"]
+        ) from error
     return Model(
         name=uri,
         classes=tuple(map(str, metadata["classes"])),
@@ -185,11 +217,17 @@ def _unknown(uri: str, store: str | None) -> str | None:
     if store is None or not uri.startswith("models:/") or path == name:
         return None
     try:
-        known = sorted(model.name for model in MlflowClient(store, store).search_registered_models())
+        known = sorted(
+            model.name for model in MlflowClient(store, store).search_registered_models()
+        )
     except MlflowException:  # it was what failed before, and is told of
         return None
     where = without_password(store)
     if name in known:
         return None
     what = f"registered model in {where}"
-    return one_line(unknown_name(name, known, what)) if known else f"--model {uri}: {where} holds no registered model."
+    return (
+        one_line(unknown_name(name, known, what))
+        if known
+        else f"--model {uri}: {where} holds no registered model."
+    )

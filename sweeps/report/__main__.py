@@ -50,7 +50,11 @@ def _report(given: Mapping[str, Any]) -> int:
             report = page.write(folders[0])
             made = report.page
     except OSError as error:
-        raise Refused([f"{folders[0]} must be writable, but {error.strerror or error}: make room, or open it."]) from error
+        raise Refused(
+            [
+                f"{folders[0]} must be writable, but {error.strerror or error}: make room, or open it."
+            ]
+        ) from error
     if len(folders) == 2:
         for line in compare.answer(first, second):
             console.print(line, markup=False, soft_wrap=True)
@@ -74,17 +78,30 @@ def _folders(storage: Path, names: Sequence[str]) -> list[Path]:
         Refused: No name, more than two, or one that is no sweep.
     """
     sweeps = storage / "sweeps"
-    known = sorted({path.parent.name for kind in (DESCRIPTION, JOURNAL) for path in sweeps.glob(f"*/{kind}")})
+    known = sorted(
+        {path.parent.name for kind in (DESCRIPTION, JOURNAL) for path in sweeps.glob(f"*/{kind}")}
+    )
     listed = f"Known: {', '.join(map(shown, known))}." if known else f"{storage} holds no sweep."
     if not names:
         raise Refused([f"dvt report needs the name of a sweep. {listed}"])
     if len(names) > 2:
-        raise Refused([f"dvt report takes one sweep, or two to compare, but got {len(names)}: {shlex.join(names)}."])
+        raise Refused(
+            [
+                f"dvt report takes one sweep, or two to compare, but got {len(names)}: {shlex.join(names)}."
+            ]
+        )
     strange = [name for name in names if name not in known]
     if strange:
-        raise Refused([unknown_name(name, known, f"sweep in {storage}") if known else listed for name in strange])
+        raise Refused(
+            [
+                unknown_name(name, known, f"sweep in {storage}") if known else listed
+                for name in strange
+            ]
+        )
     if len(set(names)) < len(names):
-        raise Refused([f"two sweeps are compared, but both are {names[0]}: name another one. {listed}"])
+        raise Refused(
+            [f"two sweeps are compared, but both are {names[0]}: name another one. {listed}"]
+        )
     return [sweeps / name for name in names]
 
 

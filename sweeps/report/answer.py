@@ -7,7 +7,17 @@ from typing import Any
 
 from sweeps.report.finalists import Group, mean
 from sweeps.report.findings import Findings, difference, interval
-from sweeps.report.formats import counted, in_words, listed, p_value, percent, points, seeds, span, with_span
+from sweeps.report.formats import (
+    counted,
+    in_words,
+    listed,
+    p_value,
+    percent,
+    points,
+    seeds,
+    span,
+    with_span,
+)
 from sweeps.report.runs import Run, records
 from sweeps.report.variance import MIN_SEEDS
 from sweeps.runner.results import Outcome
@@ -54,7 +64,11 @@ def luck(found: Findings) -> str:
 
 def rival(found: Findings, champion: Group) -> Group | None:
     """What the champion is compared with: the best recipe of the other arm that did best on val, or its own arm's other one."""
-    others = [group for arm, group in found.best.items() if arm != champion.arm and group.score == group.score]
+    others = [
+        group
+        for arm, group in found.best.items()
+        if arm != champion.arm and group.score == group.score
+    ]
     if others:
         return max(others, key=lambda group: group.score)
     own = (found.default.get(champion.arm), found.best.get(champion.arm))
@@ -76,7 +90,11 @@ def _champion(found: Findings, champion: Group) -> str:
     whole, other = interval(champion, score), rival(found, champion)
     between = span(whole.low, whole.high) if whole else ""
     certain = (f"95% interval {between}, " if between else "mean of ") + seeds(len(champion.seeds))
-    what = "of the test images are right" if score == "accuracy" else f"{NAMES[score]} on the test images"
+    what = (
+        "of the test images are right"
+        if score == "accuracy"
+        else f"{NAMES[score]} on the test images"
+    )
     value = f"{percent(whole.mean if whole else float('nan'))}% {what} ({certain})"
     return f"Ship {champion.arm}: {value}{_against(champion, other, score) if other else ''}."
 
@@ -100,7 +118,9 @@ def _contrasts(found: Findings) -> list[str]:
     if found.planned.empty:
         return [] if found.tested else [_untested(found)]
     if not found.tested:
-        values = "; ".join(f"{row['name']}: {points(row['estimate'])} points" for row in records(found.planned))
+        values = "; ".join(
+            f"{row['name']}: {points(row['estimate'])} points" for row in records(found.planned)
+        )
         return [f"{_capital(values)}. {_untested(found)}"]
     shown = "; ".join(_contrast(row) for row in records(found.planned))
     return [f"{_capital(shown)}."]
@@ -127,16 +147,25 @@ def _search_alone(found: Findings) -> list[str]:
     completed = run.rows("trial", outcome=Outcome.COMPLETED).dropna(subset="score")
     if completed.empty:
         count = len(run.rows("trial"))
-        return [f"No trial has completed{f' of {count}' if count else ''}: there is nothing to compare yet."]
+        return [
+            f"No trial has completed{f' of {count}' if count else ''}: there is nothing to compare yet."
+        ]
     top = records(completed.sort_values(["score", "number"], ascending=[False, True]))[0]
     words = in_words(top, run.tuned.get(top["arm"], {}))
-    of_many = f"The best of {counted(len(completed), 'completed trial')} is {top['trial_id']} ({words})"
+    of_many = (
+        f"The best of {counted(len(completed), 'completed trial')} is {top['trial_id']} ({words})"
+    )
     by = "" if run.score == "accuracy" else f" {NAMES[run.score]}"
     first = f"{of_many}: {percent(top['score'])}%{by} on val."
     arms = completed.groupby("arm")["score"].max()
-    others = [f"{arm} {percent(arms[arm])}" for arm in run.arms if arm in arms and arm != top["arm"]]
+    others = [
+        f"{arm} {percent(arms[arm])}" for arm in run.arms if arm in arms and arm != top["arm"]
+    ]
     ranked = f" The best of the other arms: {listed(others)}." if others else ""
-    return [first, f"The best of many is lucky, and no recipe has been tested over seeds: read no ranking off this.{ranked}"]
+    return [
+        first,
+        f"The best of many is lucky, and no recipe has been tested over seeds: read no ranking off this.{ranked}",
+    ]
 
 
 def _capital(text: str) -> str:

@@ -40,7 +40,13 @@ def banner(run: Run) -> list[str]:
 def cautions(found: Findings) -> list[str]:
     """A line for each thing to keep in mind."""
     run = found.run
-    told = [*_few(data_cautions(run)), *_trials(run), *_finalists(found), *_score(found), *_edges(found)]
+    told = [
+        *_few(data_cautions(run)),
+        *_trials(run),
+        *_finalists(found),
+        *_score(found),
+        *_edges(found),
+    ]
     return [*told, *_few(list(found.problems))]
 
 
@@ -49,9 +55,17 @@ def resume_command(run: Run) -> str:
     if submitted := run.text("submitted"):
         return submitted
     words = _words(run.text("command"))
-    study = words[1] if len(words) > 1 and words[1].endswith(".py") else f"sweeps/{run.text('study')}.py"
+    study = (
+        words[1]
+        if len(words) > 1 and words[1].endswith(".py")
+        else f"sweeps/{run.text('study')}.py"
+    )
     storage = run.folder.absolute().parents[1]
-    elsewhere = storage.name != "mlruns" or "--storage" in words or any(word.startswith("--storage=") for word in words)
+    elsewhere = (
+        storage.name != "mlruns"
+        or "--storage" in words
+        or any(word.startswith("--storage=") for word in words)
+    )
     at = f" --storage {shlex.quote(str(storage))}" if elsewhere else ""
     return f"python {shlex.quote(study)} --resume {shlex.quote(run.name)}{at}"
 
@@ -61,12 +75,22 @@ def _progress(run: Run) -> tuple[int, int, str]:
     over = run.trials[~run.trials["outcome"].isin(["", Outcome.INTERRUPTED.value])]
     done = int((over["role"] == "trial").sum())
     asked = number(run.described.get("trials_per_arm"))
-    total = int(asked) * sum(bool(run.tuned.get(arm)) for arm in run.arms) if asked == asked else done
+    total = (
+        int(asked) * sum(bool(run.tuned.get(arm)) for arm in run.arms) if asked == asked else done
+    )
     listed = [event.get("trial_ids") for event in run.events if event["event"] == "finalists"]
-    named = {name for names in listed if isinstance(names, list) for name in names if isinstance(name, str)}
+    named = {
+        name
+        for names in listed
+        if isinstance(names, list)
+        for name in names
+        if isinstance(name, str)
+    }
     finalists = named | set(run.rows("finalist")["trial_id"])
     tested = len(finalists & set(over["trial_id"]))
-    words = f"{done} of {total} trials" + (f" and {tested} of {len(finalists)} finalists" if finalists else "")
+    words = f"{done} of {total} trials" + (
+        f" and {tested} of {len(finalists)} finalists" if finalists else ""
+    )
     return done + tested, total + len(finalists), f"{words} are over"
 
 
@@ -101,7 +125,9 @@ def _finalists(found: Findings) -> Iterator[str]:
 
 def _score(found: Findings) -> Iterator[str]:
     """What intervals of the score cannot say."""
-    labels = next((seed.labels for group in found.groups for seed in group.seeds if len(seed.labels)), None)
+    labels = next(
+        (seed.labels for group in found.groups for seed in group.seeds if len(seed.labels)), None
+    )
     if not found.tested or labels is None:
         return
     least = int(np.unique(labels, return_counts=True)[1].min())
@@ -113,8 +139,14 @@ def _score(found: Findings) -> Iterator[str]:
 
 def _edges(found: Findings) -> Iterator[str]:
     for arm, group in found.best.items():
-        known = {name for name, value in group.recipe.items() if value is not None and value == value}
-        tuned = {name: dim for name, dim in found.run.tuned.get(arm, {}).items() if {name, *dim["when"]} <= known}
+        known = {
+            name for name, value in group.recipe.items() if value is not None and value == value
+        }
+        tuned = {
+            name: dim
+            for name, dim in found.run.tuned.get(arm, {}).items()
+            if {name, *dim["when"]} <= known
+        }
         yield from (f"{arm}, best recipe: {line}" for line in edges(group.recipe, tuned))
 
 

@@ -64,13 +64,25 @@ def blocks(found: Findings) -> list[Block]:
     champion, rows = predicting(found), by_class(found)
     if champion is None or not rows:
         return []
-    shown = [Row((row.name, f"{row.images:,}", percent(row.precision), percent(row.recall))) for row in rows]
-    columns = [Column("class", number=False), *map(Column, ("test images", "precision, %", "recall, %"))]
+    shown = [
+        Row((row.name, f"{row.images:,}", percent(row.precision), percent(row.recall)))
+        for row in rows
+    ]
+    columns = [
+        Column("class", number=False),
+        *map(Column, ("test images", "precision, %", "recall, %")),
+    ]
     caption = (
         f"Over {seeds(len(champion.seeds))} of {champion.name}, the lowest recall first. Recall: the share of the class's "
         "images that are recognized. Precision: the share of images predicted as the class that are of it. Balanced accuracy "
         "is the mean of the recalls."
     )
-    table = Table(columns=columns, rows=shown, caption=caption, title="Class by class", folded=len(rows) > MOST_CLASSES)
+    table = Table(
+        columns=columns,
+        rows=shown,
+        caption=caption,
+        title="Class by class",
+        folded=len(rows) > MOST_CLASSES,
+    )
     said = weakest(found)
     return [*([Text(said)] if said else []), table]

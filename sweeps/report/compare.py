@@ -25,7 +25,17 @@ from sweeps.report.variance import Interval
 from sweeps.runner.score import NAMES, headed
 from trainables.recipe import Score
 
-SETTINGS = ("study", "preset", "seed", "trials_per_arm", "finalist_seeds", "options", "definition", "compute", "slots")
+SETTINGS = (
+    "study",
+    "preset",
+    "seed",
+    "trials_per_arm",
+    "finalist_seeds",
+    "options",
+    "definition",
+    "compute",
+    "slots",
+)
 MADE_OF = ("data", "weights", "code", "versions", "machine")
 UNTOLD = ("path", "file", "tracking_uri")  # places, which say nothing of the numbers
 
@@ -64,9 +74,15 @@ def comparison_page(a: Findings, b: Findings) -> Page:
 def answer(a: Findings, b: Findings) -> list[str]:
     """Which arms changed, in two sentences."""
     score = common_score(a, b)
-    gaps = {arm: gap for arm in _arms(a, b) if (gap := _gap(a.best.get(arm), b.best.get(arm), score, paired=_paired(a, b)))}
+    gaps = {
+        arm: gap
+        for arm in _arms(a, b)
+        if (gap := _gap(a.best.get(arm), b.best.get(arm), score, paired=_paired(a, b)))
+    }
     if not gaps:
-        return ["No arm has finalists in both sweeps: there is nothing to compare on the test split."]
+        return [
+            "No arm has finalists in both sweeps: there is nothing to compare on the test split."
+        ]
     clear = [arm for arm, (_, low, high) in gaps.items() if low > 0 or high < 0]
     how = "paired by seed and image" if _paired(a, b) else "not paired"
     told = [f"{arm} {in_points(gaps[arm][0])} points ({span(*gaps[arm][1:])})" for arm in clear]
@@ -77,7 +93,10 @@ def answer(a: Findings, b: Findings) -> list[str]:
         if told
         else f"No arm's test {NAMES[score]} differs beyond its interval."
     )
-    return [first, f"Of {len(gaps)} arms that both have, {len(clear)} differ beyond the 95% interval; differences are {how}."]
+    return [
+        first,
+        f"Of {len(gaps)} arms that both have, {len(clear)} differ beyond the 95% interval; differences are {how}.",
+    ]
 
 
 def cautions(a: Findings, b: Findings) -> list[str]:
@@ -86,17 +105,24 @@ def cautions(a: Findings, b: Findings) -> list[str]:
     one, other = a.run.part("data"), b.run.part("data")
     if one.get("digest") != other.get("digest"):
         names = [
-            f"{run.text('data', 'name') or 'data'} ({run.text('data', 'digest') or 'no digest'})" for run in (a.run, b.run)
+            f"{run.text('data', 'name') or 'data'} ({run.text('data', 'digest') or 'no digest'})"
+            for run in (a.run, b.run)
         ]
-        lines.append(f"The data or their splits differ, {names[0]} and {names[1]}: accuracies cannot be compared.")
+        lines.append(
+            f"The data or their splits differ, {names[0]} and {names[1]}: accuracies cannot be compared."
+        )
     if one.get("classes") != other.get("classes"):
         lines.append("The classes differ: accuracies cannot be compared.")
     seeds = [run.described.get("finalist_seeds") for run in (a.run, b.run)]
     if not lines and seeds[0] != seeds[1]:
-        lines.append("The finalists' seeds differ: differences are not paired, and their intervals wider than they need be.")
+        lines.append(
+            "The finalists' seeds differ: differences are not paired, and their intervals wider than they need be."
+        )
     if a.run.score != b.run.score:
         said = " and ".join(f"{run.name} by {NAMES[run.score]}" for run in (a.run, b.run))
-        lines.append(f"The sweeps were decided by other metrics, {said}: they are compared by {NAMES[common_score(a, b)]}.")
+        lines.append(
+            f"The sweeps were decided by other metrics, {said}: they are compared by {NAMES[common_score(a, b)]}."
+        )
     lines += [f"{run.name} is {run.state}." for run in (a.run, b.run) if run.state != "finished"]
     return lines
 
@@ -108,9 +134,16 @@ def arms_table(a: Findings, b: Findings) -> Table:
         one, other = a.best.get(arm), b.best.get(arm)
         gap = _gap(one, other, score, paired=paired)
         told = with_span(in_points(gap[0]), span(gap[1], gap[2])) if gap else MISSING
-        tests = [with_interval(interval(group, score)) if group else MISSING for group in (one, other)]
+        tests = [
+            with_interval(interval(group, score)) if group else MISSING for group in (one, other)
+        ]
         strong = gap is not None and (gap[1] > 0 or gap[2] < 0)
-        rows.append(Row((arm, *tests, told, *(group.name if group else MISSING for group in (one, other))), strong=strong))
+        rows.append(
+            Row(
+                (arm, *tests, told, *(group.name if group else MISSING for group in (one, other))),
+                strong=strong,
+            )
+        )
     names = (a.run.name, b.run.name)
     columns = [
         Column("arm", number=False),
@@ -145,14 +178,18 @@ def _arms(a: Findings, b: Findings) -> list[str]:
 def _paired(a: Findings, b: Findings) -> bool:
     """Whether a seed and a test image of one are the same in the other."""
     one, other = a.run.part("data"), b.run.part("data")
-    same = bool(one.get("digest")) and all(one.get(name) == other.get(name) for name in ("digest", "classes"))
+    same = bool(one.get("digest")) and all(
+        one.get(name) == other.get(name) for name in ("digest", "classes")
+    )
     groups = [group for found in (a, b) for group in found.groups]
     labels = [seed.labels for group in groups for seed in group.seeds if len(seed.labels)]
     seeds = a.run.described.get("finalist_seeds") == b.run.described.get("finalist_seeds")
     return same and seeds and all(np.array_equal(labels[0], others) for others in labels[1:])
 
 
-def _gap(one: Group | None, other: Group | None, score: Score, *, paired: bool) -> tuple[float, float, float] | None:
+def _gap(
+    one: Group | None, other: Group | None, score: Score, *, paired: bool
+) -> tuple[float, float, float] | None:
     """Second less first, with its interval, NaN where there are too few seeds; None where one was not tested."""
     if one is None or other is None:
         return None
@@ -181,9 +218,22 @@ def _champions(a: Findings, b: Findings) -> Table:
     for found in (a, b):
         whole = interval(found.champion, score) if found.champion else None
         val = percent(found.champion.score) if found.champion else MISSING
-        rows.append(Row((found.run.name, val, with_interval(whole), recipe_line(found).removeprefix("Champion: ") or MISSING)))
+        rows.append(
+            Row(
+                (
+                    found.run.name,
+                    val,
+                    with_interval(whole),
+                    recipe_line(found).removeprefix("Champion: ") or MISSING,
+                )
+            )
+        )
     val = headed("val", score) if a.run.score == b.run.score else "val %, by its own metric"
-    columns = [Column("sweep", number=False), *map(Column, (val, headed("test", score))), Column("recipe", number=False)]
+    columns = [
+        Column("sweep", number=False),
+        *map(Column, (val, headed("test", score))),
+        Column("recipe", number=False),
+    ]
     return Table(columns=columns, rows=rows)
 
 
@@ -193,14 +243,21 @@ def _changes(a: Run, b: Run) -> Block:
         one, other = _keyed(a.described.get(name)), _keyed(b.described.get(name))
         rows += [Row(found) for found in differences(one, other, name)]
     if not rows:
-        return Text("Nothing that is recorded: settings, data, weights, code, versions and machine are the same.")
-    return Table(columns=[Column(name, number=False) for name in ("what", a.name, b.name)], rows=rows)
+        return Text(
+            "Nothing that is recorded: settings, data, weights, code, versions and machine are the same."
+        )
+    return Table(
+        columns=[Column(name, number=False) for name in ("what", a.name, b.name)], rows=rows
+    )
 
 
 def _keyed(value: Any) -> Any:
     """Weights by what they are, so that they can be told apart."""
     if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
-        return {" ".join(str(entry.get(name, "")) for name in ("weights", "backbone")): entry for entry in value}
+        return {
+            " ".join(str(entry.get(name, "")) for name in ("weights", "backbone")): entry
+            for entry in value
+        }
     return value
 
 
@@ -222,14 +279,27 @@ def _plot(a: Findings, b: Findings) -> Plot | None:
             if whole is None:
                 continue
             said = hover(label(found.run.name), label(arm), f"{with_interval(whole)}%")
-            trace = points([round(100 * whole.mean, 2)], [place + 0.12 - 0.24 * at], [said], {"color": color(at), "size": 9})
+            trace = points(
+                [round(100 * whole.mean, 2)],
+                [place + 0.12 - 0.24 * at],
+                [said],
+                {"color": color(at), "size": 9},
+            )
             if whole.low is not None and whole.high is not None:
                 half = float(fixed(50 * (whole.high - whole.low), 2))
-                trace["error_x"] = {"type": "data", "array": [half], "color": color(at), "thickness": 1.6, "width": 5}
+                trace["error_x"] = {
+                    "type": "data",
+                    "array": [half],
+                    "color": color(at),
+                    "thickness": 1.6,
+                    "width": 5,
+                }
             data.append(trace)
     if not data:
         return None
     axis = {"range": [-0.6, len(names) - 0.4], "showgrid": False, **ticks(names)}
     shown = figure(data, f"test {NAMES[score]}, %", "", height=110 + 46 * len(names), yaxis=axis)
     caption = "Best recipe of each arm, mean over seeds with its 95% interval."
-    return Plot(name="compare", figure=shown, caption=caption, legend=legend([a.run.name, b.run.name]))
+    return Plot(
+        name="compare", figure=shown, caption=caption, legend=legend([a.run.name, b.run.name])
+    )

@@ -57,7 +57,12 @@ def suspects(probabilities: Probabilities, labels: Labels) -> list[Suspect]:
     images = np.bincount(labels, minlength=classes)
     ranked = doubted[order][: _most(confident_joint(probabilities, labels), images, known)]
     return [
-        Suspect(row=int(row), given=int(labels[row]), suggested=int(suggested[row]), score=1 - float(own[row]))
+        Suspect(
+            row=int(row),
+            given=int(labels[row]),
+            suggested=int(suggested[row]),
+            score=1 - float(own[row]),
+        )
         for row in ranked
     ]
 

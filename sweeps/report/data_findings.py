@@ -89,7 +89,12 @@ class DataFindings:
             "sizes": {**shapes, "stored": self.side, "enlarged": self.enlarged},
             "brightness": {name: _plain(spread) for name, spread in self.brightness.items()},
             "one_color": [
-                {"file": image.name, "class": image.class_name, "split": image.split, "kind": image.kind}
+                {
+                    "file": image.name,
+                    "class": image.class_name,
+                    "split": image.split,
+                    "kind": image.kind,
+                }
                 for image in self.one_color
             ],
             "copies": _copies(self.copies),
@@ -124,20 +129,28 @@ def find_in_data(data: Dataset) -> DataFindings:
         longest=_sized(int(aspects.argmax()), sizes, all_names),
         enlarged=int((sizes[:, 0] < side).sum()),
         brightness=_by_class(data.classes, all_labels, means),
-        one_color=tuple(image for split in SPLITS for image in _one_color(data, split, looks[split], labels[split])),
+        one_color=tuple(
+            image
+            for split in SPLITS
+            for image in _one_color(data, split, looks[split], labels[split])
+        ),
         copies=read_examples(data.path),
     )
 
 
 def _spread(values: NDArray[Any]) -> Spread:
-    return Spread(least=float(values.min()), median=float(np.median(values)), most=float(values.max()))
+    return Spread(
+        least=float(values.min()), median=float(np.median(values)), most=float(values.max())
+    )
 
 
 def _sized(row: int, sizes: NDArray[np.int64], names: list[str]) -> Sized:
     return Sized(name=names[row], shorter=int(sizes[row, 0]), longer=int(sizes[row, 1]))
 
 
-def _by_class(classes: tuple[str, ...], labels: NDArray[np.int64], means: NDArray[np.float32]) -> dict[str, Spread]:
+def _by_class(
+    classes: tuple[str, ...], labels: NDArray[np.int64], means: NDArray[np.float32]
+) -> dict[str, Spread]:
     """The brightness of each class, sorted once: there may be thousands."""
     order = np.argsort(labels, kind="stable")
     ends = np.cumsum(np.bincount(labels, minlength=len(classes)))
@@ -145,7 +158,9 @@ def _by_class(classes: tuple[str, ...], labels: NDArray[np.int64], means: NDArra
     return {name: _spread(part) for name, part in zip(classes, parts, strict=True) if len(part)}
 
 
-def _one_color(data: Dataset, split: SplitName, looks: Looks, labels: NDArray[np.int64]) -> Iterator[OneColor]:
+def _one_color(
+    data: Dataset, split: SplitName, looks: Looks, labels: NDArray[np.int64]
+) -> Iterator[OneColor]:
     darkest, brightest = looks.brightness[:, 0], looks.brightness[:, 2]
     rows = np.flatnonzero(brightest - darkest <= NEARLY).tolist()
     if not rows:
@@ -157,11 +172,17 @@ def _one_color(data: Dataset, split: SplitName, looks: Looks, labels: NDArray[np
             kind = "nearly black"
         elif darkest[row] >= 255 - NEARLY:
             kind = "nearly white"
-        yield OneColor(name=names[row], split=split, row=row, class_name=data.classes[labels[row]], kind=kind)
+        yield OneColor(
+            name=names[row], split=split, row=row, class_name=data.classes[labels[row]], kind=kind
+        )
 
 
 def _plain(spread: Spread) -> dict[str, float]:
-    return {"least": round(spread.least, 2), "median": round(spread.median, 2), "most": round(spread.most, 2)}
+    return {
+        "least": round(spread.least, 2),
+        "median": round(spread.median, 2),
+        "most": round(spread.most, 2),
+    }
 
 
 def _copies(copies: CopyExamples) -> dict[str, Any]:
@@ -171,7 +192,12 @@ def _copies(copies: CopyExamples) -> dict[str, Any]:
             "number": example.number,
             "equal": example.equal,
             "images": [
-                {"file": image.name, "class": image.class_name, "given": image.given, "used": image.used or None}
+                {
+                    "file": image.name,
+                    "class": image.class_name,
+                    "given": image.given,
+                    "used": image.used or None,
+                }
                 for image in example.images
             ],
         }

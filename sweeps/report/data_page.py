@@ -7,7 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from sweeps.report.blocks import Block, Column, Facts, Page, Picture, Pictures, Row, Section, Table, Text
+from sweeps.report.blocks import (
+    Block,
+    Column,
+    Facts,
+    Page,
+    Picture,
+    Pictures,
+    Row,
+    Section,
+    Table,
+    Text,
+)
 from sweeps.report.data_findings import NEARLY, DataFindings, Spread
 from sweeps.report.data_section import FOLDED_FROM
 from sweeps.report.formats import MISSING, counted, fixed, listed
@@ -53,7 +64,10 @@ def data_page(found: DataFindings, command: str) -> Page:
         title=f"{data.name}: data",
         question=f"What was understood of {one_line(data.source)}",
         banner=(),
-        answer=(f"{data.name}: {len(data.classes):,} classes, {counted(sum(totals.values()), 'image')}.", uses),
+        answer=(
+            f"{data.name}: {len(data.classes):,} classes, {counted(sum(totals.values()), 'image')}.",
+            uses,
+        ),
         recipe="" if found.cautions else "Neither copies nor images that show nothing were found.",
         cautions=[one_line(line) for line in found.cautions],
         sections=[
@@ -61,7 +75,11 @@ def data_page(found: DataFindings, command: str) -> Page:
             Section("classes", "Images by class and split", [_classes(found)]),
             Section("pictures", "A few images of each class", list(_pictures(found))),
             *([Section("copies", "Copies", list(_copies(found)))] if found.copies.examples else []),
-            *([Section("blank", "Images that show nothing", [_blank(found)])] if found.one_color else []),
+            *(
+                [Section("blank", "Images that show nothing", [_blank(found)])]
+                if found.one_color
+                else []
+            ),
             Section("sizes", "Sizes", [_sizes(found)]),
         ],
         footer=f"Data {data.digest}, {found.side} x {found.side} px as stored. Train on them with: {command}",
@@ -86,7 +104,13 @@ def _classes(found: DataFindings) -> Block:
     counts, classes = found.data.counts, found.data.classes
     shown = classes if len(classes) <= ROWS else _largest(found, ROWS)
     rows = [
-        Row((one_line(name), *(f"{counts[split][name]:,}" for split in SPLITS), *_cells(found.brightness.get(name), 0)))
+        Row(
+            (
+                one_line(name),
+                *(f"{counts[split][name]:,}" for split in SPLITS),
+                *_cells(found.brightness.get(name), 0),
+            )
+        )
         for name in shown
     ]
     totals = [f"{sum(counts[split].values()):,}" for split in SPLITS]
@@ -97,7 +121,10 @@ def _classes(found: DataFindings) -> Block:
         columns=[
             Column("class", number=False),
             *(Column(split, "images used") for split in SPLITS),
-            *(Column(name, "brightness of an image") for name in ("darkest", "median", "brightest")),
+            *(
+                Column(name, "brightness of an image")
+                for name in ("darkest", "median", "brightest")
+            ),
         ],
         rows=[*rows, Row(("all", *totals, "", "", ""), strong=True)],
         caption=caption,
@@ -116,7 +143,10 @@ def _pictures(found: DataFindings) -> Iterator[Block]:
     for name in shown:
         label = data.classes.index(name)
         pictures = [
-            Picture(data_uri(splits[split].images[row]), (split, _short(names[split][row].rpartition("/")[2])))
+            Picture(
+                data_uri(splits[split].images[row]),
+                (split, _short(names[split][row].rpartition("/")[2])),
+            )
             for split in SPLITS
             for row in np.flatnonzero(splits[split].labels == label)[:EACH].tolist()
         ]
@@ -127,7 +157,11 @@ def _pictures(found: DataFindings) -> Iterator[Block]:
 def _copies(found: DataFindings) -> Iterator[Block]:
     copies = found.copies
     shown = len(copies.examples)
-    rest = f" Here are {shown} of them: across splits first, then those under several classes." if shown < copies.groups else ""
+    rest = (
+        f" Here are {shown} of them: across splits first, then those under several classes."
+        if shown < copies.groups
+        else ""
+    )
     pictures = "1 picture is" if copies.groups == 1 else f"{copies.groups:,} pictures are"
     yield Text(f"{pictures} there more than once, {copies.images:,} images in all.{rest}")
     for example in copies.examples:
@@ -159,7 +193,8 @@ def _blank(found: DataFindings) -> Block:
     splits = {split: found.data.split(split).images for split in SPLITS}
     pictures = [
         Picture(
-            data_uri(splits[image.split][image.row]), (image.kind, f"{image.class_name}, {image.split}", _short(image.name))
+            data_uri(splits[image.split][image.row]),
+            (image.kind, f"{image.class_name}, {image.split}", _short(image.name)),
         )
         for image in shown
     ]
@@ -178,7 +213,10 @@ def _sizes(found: DataFindings) -> Block:
     smallest, longest = found.smallest, found.longest
     enlarged = f" {found.enlarged:,} images are smaller and enlarged." if found.enlarged else ""
     return Table(
-        columns=[Column("of an image", number=False), *map(Column, ("smallest", "median", "largest"))],
+        columns=[
+            Column("of an image", number=False),
+            *map(Column, ("smallest", "median", "largest")),
+        ],
         rows=rows,
         caption=(
             f"The smallest is {one_line(smallest.name)} with {smallest.shorter} x {smallest.longer} px, the least square "
@@ -191,7 +229,9 @@ def _sizes(found: DataFindings) -> Block:
 def _largest(found: DataFindings, number: int) -> Sequence[str]:
     """The classes with the most images."""
     counts = found.data.counts
-    return sorted(found.data.classes, key=lambda name: -sum(counts[split][name] for split in SPLITS))[:number]
+    return sorted(
+        found.data.classes, key=lambda name: -sum(counts[split][name] for split in SPLITS)
+    )[:number]
 
 
 def _cells(spread: Spread | None, digits: int) -> tuple[str, str, str]:

@@ -28,7 +28,14 @@ def _facts(run: Run) -> list[tuple[str, list[str]]]:
     origins, passed = run.part("data", "origins"), run.part("data", "passed_over")
     return [
         ("Read as", [text] if (text := run.text("data", "layout")) else []),
-        ("Splits", [f"{split}: {origins[split]}" for split in SPLITS if isinstance(origins.get(split), str)]),
+        (
+            "Splits",
+            [
+                f"{split}: {origins[split]}"
+                for split in SPLITS
+                if isinstance(origins.get(split), str)
+            ],
+        ),
         ("Passed over", [f"{reason}: {number}" for reason, number in passed.items()]),
         ("Notes", _lines(run.part("data").get("notes"))),
     ]
@@ -36,12 +43,20 @@ def _facts(run: Run) -> list[tuple[str, list[str]]]:
 
 def _counts(run: Run) -> Table | None:
     counts = run.part("data", "counts")
-    by_split: dict[str, Mapping[str, Any]] = {split: run.part("data", "counts", split) for split in SPLITS if split in counts}
+    by_split: dict[str, Mapping[str, Any]] = {
+        split: run.part("data", "counts", split) for split in SPLITS if split in counts
+    }
     classes = _lines(run.part("data").get("classes"))
     if not by_split or not classes:
         return None
-    rows = [Row((name, *(f"{by_class.get(name, 0):,}" for by_class in by_split.values()))) for name in classes]
-    totals = [f"{sum(v for v in by_class.values() if isinstance(v, int)):,}" for by_class in by_split.values()]
+    rows = [
+        Row((name, *(f"{by_class.get(name, 0):,}" for by_class in by_split.values())))
+        for name in classes
+    ]
+    totals = [
+        f"{sum(v for v in by_class.values() if isinstance(v, int)):,}"
+        for by_class in by_split.values()
+    ]
     return Table(
         columns=[Column("class", number=False), *map(Column, by_split)],
         rows=[*rows, Row(("all", *totals), strong=True)],

@@ -36,7 +36,12 @@ def decoded(run: Run, split: Literal["val", "test"], labels: NDArray[np.int64]) 
     except (dataset.DataError, OSError, ValueError, KeyError, TypeError):
         return Decoded(unnamed, None)
     shape: tuple[Any, ...] = kept.images.shape
-    if not np.array_equal(kept.labels, labels) or len(shape) != 4 or shape[0] != len(labels) or shape[3] != 3:
+    if (
+        not np.array_equal(kept.labels, labels)
+        or len(shape) != 4
+        or shape[0] != len(labels)
+        or shape[3] != 3
+    ):
         return Decoded(unnamed, None)
     return Decoded(names if len(names) == len(labels) else unnamed, kept.images)
 

@@ -44,13 +44,28 @@ def planned(contrasts: Sequence[Mapping[str, Any]], values: Values) -> pd.DataFr
         ValueError: The arms' shapes differ.
     """
     _check(values)
-    sums = [(str(c["name"]), total) for c in contrasts if (total := _weighted(c["weights"], values)) is not None]
+    sums = [
+        (str(c["name"]), total)
+        for c in contrasts
+        if (total := _weighted(c["weights"], values)) is not None
+    ]
     p = [p_value(total) for _, total in sums]
     rows = []
     for (name, total), raw, adjusted in zip(sums, p, holm(p), strict=True):
         interval, alpha = crossed(total), ALPHA / len(sums)
         found = _detectable(crossed(total, 1 - alpha), alpha)
-        rows.append((name, interval.mean, *_ends(interval), raw, adjusted, adjusted < ALPHA, found, interval.n))
+        rows.append(
+            (
+                name,
+                interval.mean,
+                *_ends(interval),
+                raw,
+                adjusted,
+                adjusted < ALPHA,
+                found,
+                interval.n,
+            )
+        )
     return pd.DataFrame(rows, columns=list(PLANNED)).astype({"significant": bool})
 
 
@@ -108,7 +123,13 @@ def pairs(values: Values) -> pd.DataFrame:
         rows.append(
             (
                 *(a, b, both.mean, *_ends(both), *_ends(seeds)),
-                *(wins, both.n, wins / both.n, *_clopper_pearson(wins, both.n), _detectable(both, ALPHA)),
+                *(
+                    wins,
+                    both.n,
+                    wins / both.n,
+                    *_clopper_pearson(wins, both.n),
+                    _detectable(both, ALPHA),
+                ),
             )
         )
     return pd.DataFrame(rows, columns=list(PAIRS))
@@ -124,7 +145,9 @@ def common(
         b: By seed, the same images.
     """
     seeds = sorted(a.keys() & b.keys())
-    first, second = (np.array([group[seed] for seed in seeds], dtype=np.float64) for group in (a, b))
+    first, second = (
+        np.array([group[seed] for seed in seeds], dtype=np.float64) for group in (a, b)
+    )
     return first, second
 
 
@@ -132,15 +155,22 @@ def _check(values: Values) -> None:
     shapes = {arm: np.shape(array) for arm, array in values.items()}
     if len(set(shapes.values())) > 1:
         found = ", ".join(f"{arm} {shape}" for arm, shape in shapes.items())
-        raise ValueError(f"all arms must have the same seeds and images, but got {found}: take what they have in common.")
+        raise ValueError(
+            f"all arms must have the same seeds and images, but got {found}: take what they have in common."
+        )
 
 
 def _weighted(weights: Mapping[str, float], values: Values) -> NDArray[np.float64] | None:
     """The weighted sum of the arms, [seeds, images]; None where a pattern matches no arm."""
-    matching = {pattern: [values[arm] for arm in values if fnmatchcase(arm, pattern)] for pattern in weights}
+    matching = {
+        pattern: [values[arm] for arm in values if fnmatchcase(arm, pattern)] for pattern in weights
+    }
     if not all(matching.values()):
         return None
-    parts = [weight * np.mean(matching[pattern], axis=0, dtype=np.float64) for pattern, weight in weights.items()]
+    parts = [
+        weight * np.mean(matching[pattern], axis=0, dtype=np.float64)
+        for pattern, weight in weights.items()
+    ]
     total: NDArray[np.float64] = np.round(np.sum(parts, axis=0), DECIMALS)
     return total
 
@@ -152,7 +182,11 @@ def _ends(interval: Interval) -> tuple[float, float]:
 
 
 def _detectable(interval: Interval, alpha: float) -> float:
-    return math.nan if interval.se is None or interval.df is None else detectable(interval.se, interval.df, alpha)
+    return (
+        math.nan
+        if interval.se is None or interval.df is None
+        else detectable(interval.se, interval.df, alpha)
+    )
 
 
 def _clopper_pearson(wins: float, n: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -41,7 +41,9 @@ def hover(*lines: str) -> str:
     return "<br>".join(lines)
 
 
-def figure(data: Sequence[Trace], x: str, y: str, *, height: int = 320, **layout: Any) -> dict[str, Any]:
+def figure(
+    data: Sequence[Trace], x: str, y: str, *, height: int = 320, **layout: Any
+) -> dict[str, Any]:
     """A figure with titled axes; more of the layout by name, what it says of an axis is added."""
     axes = {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}}
     for name in axes:
@@ -49,17 +51,43 @@ def figure(data: Sequence[Trace], x: str, y: str, *, height: int = 320, **layout
     return {"data": list(data), "layout": {"height": height, "showlegend": False, **axes, **layout}}
 
 
-def points(x: Sequence[Any], y: Sequence[Any], text: Sequence[str], marker: Mapping[str, Any], **more: Any) -> Trace:
+def points(
+    x: Sequence[Any], y: Sequence[Any], text: Sequence[str], marker: Mapping[str, Any], **more: Any
+) -> Trace:
     """Dots that say their text."""
     shown = {"text": list(text), "hovertemplate": "%{text}<extra></extra>"}
-    return {"type": "scatter", "mode": "markers", "x": list(x), "y": list(y), "marker": dict(marker), **shown, **more}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": list(x),
+        "y": list(y),
+        "marker": dict(marker),
+        **shown,
+        **more,
+    }
 
 
-def line(x: Sequence[Any], y: Sequence[Any], colored: str, *, width: float = 2, dash: str = "solid", **more: Any) -> Trace:
+def line(
+    x: Sequence[Any],
+    y: Sequence[Any],
+    colored: str,
+    *,
+    width: float = 2,
+    dash: str = "solid",
+    **more: Any,
+) -> Trace:
     """A line, that says nothing unless it is given a `text`."""
     said = {"hovertemplate": "%{text}<extra></extra>"} if "text" in more else {"hoverinfo": "skip"}
     drawn = {"color": colored, "width": width, "dash": dash}
-    return {"type": "scatter", "mode": "lines", "x": list(x), "y": list(y), "line": drawn, **said, **more}
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": list(x),
+        "y": list(y),
+        "line": drawn,
+        **said,
+        **more,
+    }
 
 
 def rounded(values: Sequence[float], digits: int = 2) -> list[float | None]:
@@ -69,4 +97,8 @@ def rounded(values: Sequence[float], digits: int = 2) -> list[float | None]:
 
 def ticks(names: Sequence[str]) -> dict[str, Any]:
     """An axis whose places 0, 1, 2 ... have names."""
-    return {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": [label(name) for name in names]}
+    return {
+        "tickmode": "array",
+        "tickvals": list(range(len(names))),
+        "ticktext": [label(name) for name in names],
+    }

@@ -126,7 +126,9 @@ def best_trial(run: Run, arm: str) -> str:
     completed = run.rows("trial", arm, Outcome.COMPLETED).dropna(subset="score")
     if completed.empty:
         return "" if run.tuned.get(arm) else trial_name(arm, 0)
-    return str(completed.sort_values(["score", "number"], ascending=[False, True])["trial_id"].iloc[0])
+    return str(
+        completed.sort_values(["score", "number"], ascending=[False, True])["trial_id"].iloc[0]
+    )
 
 
 def groups_of(run: Run, problems: list[str]) -> list[Group]:
@@ -146,7 +148,9 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
         kinds: set[Kind] = {"best"} if name == best.get(str(arm)) else set()
         kinds |= {"default"} if arm in best and name == trial_name(str(arm), 0) else set()
         fields = records(rows.drop(columns="seed"))[0]
-        failed = rows[rows["outcome"].isin([Outcome.FAILED.value, Outcome.DIVERGED.value])]["trial_id"]
+        failed = rows[rows["outcome"].isin([Outcome.FAILED.value, Outcome.DIVERGED.value])][
+            "trial_id"
+        ]
         found.append(
             Group(
                 name=str(name),
@@ -163,36 +167,57 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
 
 def champion_of(groups: Sequence[Group]) -> Group | None:
     """Of the recipes with most seeds the one with the best mean validation score, as `sweeps.runner.finalists` has it."""
-    able = [group for group in groups if group.kinds & {"best", "default"} and group.score == group.score]
+    able = [
+        group
+        for group in groups
+        if group.kinds & {"best", "default"} and group.score == group.score
+    ]
     return max(able, key=lambda group: (len(group.seeds), group.score), default=None)
 
 
 def paired(groups: Mapping[str, Group], metric: Metric) -> dict[str, NDArray[np.float64]]:
     """Arrays [seeds, images] by the given names, the same seeds in the same rows; groups without predictions are left out."""
     images = {name: found for name, group in groups.items() if (found := group.images(metric))}
-    common = reduce(lambda kept, new: [seed for seed in kept if seed in new], images.values(), _seeds(images))
-    return {name: np.stack([found[seed] for seed in common]) for name, found in images.items()} if common else {}
+    common = reduce(
+        lambda kept, new: [seed for seed in kept if seed in new], images.values(), _seeds(images)
+    )
+    return (
+        {name: np.stack([found[seed] for seed in common]) for name, found in images.items()}
+        if common
+        else {}
+    )
 
 
-def predictions(run: Run, trial_id: str, splits: Sequence[Split], problems: list[str]) -> list[Predicted] | None:
+def predictions(
+    run: Run, trial_id: str, splits: Sequence[Split], problems: list[str]
+) -> list[Predicted] | None:
     """Log-probabilities [N, classes] of each split's images and their classes [N]; None where the file is gone or odd."""
     path = run.folder / "predictions" / f"{trial_id.replace('/', '-')}.npz"
     try:
         with np.load(path, allow_pickle=False) as file:
-            found = [(np.asarray(file[split], np.float32), np.asarray(file[f"{split}_labels"], np.int64)) for split in splits]
+            found = [
+                (np.asarray(file[split], np.float32), np.asarray(file[f"{split}_labels"], np.int64))
+                for split in splits
+            ]
         if all(_fit(told, labels) for told, labels in found):
             return found
-        problems.append(f"predictions/{path.name} does not hold log-probabilities with a class for each image.")
+        problems.append(
+            f"predictions/{path.name} does not hold log-probabilities with a class for each image."
+        )
     except FileNotFoundError:
         problems.append(f"predictions/{path.name} is not there.")
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        problems.append(f"predictions/{path.name} cannot be read ({' '.join(str(error).split()) or type(error).__name__}).")
+        problems.append(
+            f"predictions/{path.name} cannot be read ({' '.join(str(error).split()) or type(error).__name__})."
+        )
     return None
 
 
 def _fit(told: NDArray[np.float32], labels: NDArray[np.int64]) -> bool:
     shapes = told.ndim == 2 and labels.shape == told.shape[:1] and len(labels) > 0
-    return shapes and not np.isnan(told).any() and labels.min() >= 0 and labels.max() < told.shape[1]
+    return (
+        shapes and not np.isnan(told).any() and labels.min() >= 0 and labels.max() < told.shape[1]
+    )
 
 
 def _seeds(images: Mapping[str, Mapping[int, Any]]) -> list[int]:
@@ -225,7 +250,10 @@ def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
 
 def _same_images(groups: Sequence[Group], problems: list[str]) -> list[Group]:
     """All of them, or those that were tested on the same images as the first; of the others the predictions are dropped."""
-    first = next((seed.labels for group in groups for seed in group.seeds if len(seed.labels)), np.zeros(0, np.int64))
+    first = next(
+        (seed.labels for group in groups for seed in group.seeds if len(seed.labels)),
+        np.zeros(0, np.int64),
+    )
     empty = np.zeros(0, np.int64)
     kept = []
     for group in groups:
@@ -234,8 +262,16 @@ def _same_images(groups: Sequence[Group], problems: list[str]) -> list[Group]:
             seed = tested
             same = not len(seed.labels) or np.array_equal(seed.labels, first)
             if not same:
-                problems.append(f"{seed.trial_id} was tested on other images than {groups[0].name}: it is not paired with it.")
-                seed = replace(seed, right=empty.astype(bool), losses=empty.astype(float), said=empty, labels=empty)
+                problems.append(
+                    f"{seed.trial_id} was tested on other images than {groups[0].name}: it is not paired with it."
+                )
+                seed = replace(
+                    seed,
+                    right=empty.astype(bool),
+                    losses=empty.astype(float),
+                    said=empty,
+                    labels=empty,
+                )
             seeds.append(seed)
         kept.append(replace(group, seeds=tuple(seeds)))
     return kept

@@ -52,7 +52,11 @@ class Findings:
     @property
     def scope(self) -> str:
         """What intervals of the score are for. Macro F1 is no mean over images, so that they can say nothing of other ones."""
-        return "new seeds on these images" if self.run.score == "macro_f1" else "new seeds and new images"
+        return (
+            "new seeds on these images"
+            if self.run.score == "macro_f1"
+            else "new seeds and new images"
+        )
 
     @property
     def tested(self) -> bool:
@@ -77,7 +81,9 @@ def find(run: Run) -> Findings:
         champion=champion,
         best=best,
         default={group.arm: group for group in groups if "default" in group.kinds and group.seeds},
-        ablations=tuple(g for g in groups if g.without and champion and g.name == champion.name and g.seeds),
+        ablations=tuple(
+            g for g in groups if g.without and champion and g.name == champion.name and g.seeds
+        ),
         seeds=min((len(array) for array in values.values()), default=0),
         planned=effects.planned(able, values),
         pairs=effects.pairs(ranked),
@@ -112,12 +118,18 @@ def _sound(contrasts: Any) -> list[dict[str, Any]]:
     found = []
     for contrast in contrasts if isinstance(contrasts, list) else []:
         match contrast:
-            case {"name": str() as name, "weights": dict() as weights} if all(number(w) == number(w) for w in weights.values()):
+            case {"name": str() as name, "weights": dict() as weights} if all(
+                number(w) == number(w) for w in weights.values()
+            ):
                 found.append({"name": name, "weights": weights})
     return found
 
 
 def _covered(contrast: Mapping[str, Any], arms: Sequence[str], known: Any) -> bool:
     """Whether each pattern matches an arm, and all arms that it matches are known: with fewer, other arms would be compared."""
-    matched = [[arm for arm in arms if fnmatchcase(arm, pattern)] for pattern in contrast["weights"]]
-    return bool(matched) and all(of_pattern and all(arm in known for arm in of_pattern) for of_pattern in matched)
+    matched = [
+        [arm for arm in arms if fnmatchcase(arm, pattern)] for pattern in contrast["weights"]
+    ]
+    return bool(matched) and all(
+        of_pattern and all(arm in known for arm in of_pattern) for of_pattern in matched
+    )

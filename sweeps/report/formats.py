@@ -26,7 +26,9 @@ def percent(share: float, digits: int = 1) -> str:
 def points(difference: float) -> str:
     """`+1.8` for 0.018, `−0.4`, `0.0`."""
     written = fixed(100 * difference, 1)
-    return written if difference != difference or written == "0.0" or difference < 0 else f"+{written}"
+    return (
+        written if difference != difference or written == "0.0" or difference < 0 else f"+{written}"
+    )
 
 
 def fixed(value: float, digits: int) -> str:
@@ -65,7 +67,11 @@ def short(value: object) -> str:
 
 def in_words(recipe: Mapping[str, Any], tuned: Mapping[str, Mapping[str, Any]]) -> str:
     """What was tuned, in a line: `layers 3, lr 0.0003, cosine, crop_flip`; what other values switch off is left out."""
-    parts = [_word(name, recipe[name]) for name, dim in tuned.items() if name in recipe and _applies(dim, recipe)]
+    parts = [
+        _word(name, recipe[name])
+        for name, dim in tuned.items()
+        if name in recipe and _applies(dim, recipe)
+    ]
     return ", ".join(parts) or "nothing tuned"
 
 
@@ -89,10 +95,16 @@ def _word(name: str, value: object) -> str:
         return f"{value} {WORDS[name]}"
     if isinstance(value, str) and value != "none":
         return value
-    return f"no {WORDS.get(name, name)}" if value == "none" else f"{WORDS.get(name, name)} {short(value)}"
+    return (
+        f"no {WORDS.get(name, name)}"
+        if value == "none"
+        else f"{WORDS.get(name, name)} {short(value)}"
+    )
 
 
 def _applies(dim: Mapping[str, Any], recipe: Mapping[str, Any]) -> bool:
     when = dim.get("when")
     conditions = when.items() if isinstance(when, dict) else ()
-    return all(isinstance(values, list) and recipe.get(name) in values for name, values in conditions)
+    return all(
+        isinstance(values, list) and recipe.get(name) in values for name, values in conditions
+    )

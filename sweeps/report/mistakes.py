@@ -42,7 +42,11 @@ def confusion(found: Findings) -> Block:
     part = shares[np.ix_(kept, kept)]
     text = [
         [
-            hover(f"true {label(names[i])}", f"predicted {label(names[j])}", f"{shares[i, j]:.1f}% ({counts[i, j]})")
+            hover(
+                f"true {label(names[i])}",
+                f"predicted {label(names[j])}",
+                f"{shares[i, j]:.1f}% ({counts[i, j]})",
+            )
             for j in kept
         ]
         for i in kept
@@ -60,7 +64,12 @@ def confusion(found: Findings) -> Block:
         "xgap": 1,
         "ygap": 1,
     }
-    places = {"tickmode": "array", "tickvals": list(range(len(kept))), "ticktext": shown_names, "showgrid": False}
+    places = {
+        "tickmode": "array",
+        "tickvals": list(range(len(kept))),
+        "ticktext": shown_names,
+        "showgrid": False,
+    }
     layout: dict[str, Any] = {
         "xaxis": {**places, "tickangle": -40 if max(map(len, shown_names)) > 3 else 0},
         "yaxis": {**places, "autorange": "reversed"},
@@ -87,7 +96,9 @@ def confused_pairs(found: Findings) -> Table | None:
         return None
     counts = confusions(champion, len(names))
     totals, off = counts.sum(axis=1), counts * ~np.eye(len(names), dtype=bool)
-    order = [int(at) for at in np.argsort(-off, axis=None, kind="stable")[:MOST_PAIRS] if off.flat[at]]
+    order = [
+        int(at) for at in np.argsort(-off, axis=None, kind="stable")[:MOST_PAIRS] if off.flat[at]
+    ]
     if not order:
         return None
     rows = []
@@ -117,10 +128,14 @@ def worst(found: Findings) -> Block:
         return Text(f"{title}: it makes none.")
     images = decoded(found.run, "test", labels).images
     if images is None:
-        return Text(f"{title}: the decoded images are no longer in the cache, so there is nothing to show.")
+        return Text(
+            f"{title}: the decoded images are no longer in the cache, so there is nothing to show."
+        )
     names, pictures = class_names(found.run, champion), []
     for at in order:
-        votes = np.bincount([int(seed.said[at]) for seed in trained if not seed.right[at]], minlength=len(names))
+        votes = np.bincount(
+            [int(seed.said[at]) for seed in trained if not seed.right[at]], minlength=len(names)
+        )
         wrong = int(sum(not seed.right[at] for seed in trained))
         lines = [
             f"{names[int(labels[at])]}",
@@ -144,14 +159,23 @@ def predicting(found: Findings) -> Group | None:
 
 def class_names(run: Run, group: Group) -> list[str]:
     """Of all classes that a group's labels and predictions name; their numbers where the sweep does not say."""
-    most = max(int(max(seed.labels.max(), seed.said.max())) for seed in _with_predictions(group)) + 1
+    most = (
+        max(int(max(seed.labels.max(), seed.said.max())) for seed in _with_predictions(group)) + 1
+    )
     return named_classes(run, most)
 
 
 def confusions(group: Group, classes: int) -> NDArray[np.int64]:
     """Images by true and by predicted class, [classes, classes], over all seeds."""
-    labels, said = (np.concatenate([getattr(seed, part) for seed in _with_predictions(group)]) for part in ("labels", "said"))
-    return np.bincount(labels * classes + said, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+    labels, said = (
+        np.concatenate([getattr(seed, part) for seed in _with_predictions(group)])
+        for part in ("labels", "said")
+    )
+    return (
+        np.bincount(labels * classes + said, minlength=classes**2)
+        .reshape(classes, classes)
+        .astype(np.int64)
+    )
 
 
 def thumbnail(image: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
@@ -169,7 +193,10 @@ def data_uri(image: NDArray[np.uint8]) -> str:
     rows = np.concatenate([np.zeros((height, 1), np.uint8), image.reshape(height, -1)], axis=1)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 9)), (b"IEND", b""))
-    chunks = [struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts]
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    ]
     file = b"".join([SIGNATURE, *chunks])
     return f"data:image/png;base64,{base64.b64encode(file).decode()}"
 

@@ -68,7 +68,14 @@ def sweep_page(found: Findings) -> Page:
         recipe=recipe_line(found),
         cautions=cautions(found),
         sections=[
-            Section("arms", "", [tables.arms_table(found), Text(" ".join(filter(None, [equal_trials(run), luck(found)])))]),
+            Section(
+                "arms",
+                "",
+                [
+                    tables.arms_table(found),
+                    Text(" ".join(filter(None, [equal_trials(run), luck(found)]))),
+                ],
+            ),
             *_some("effects", "Effects", _effects(found)),
             *_finalists(found),
             Section("search", "The search", _search(found)),
@@ -83,8 +90,15 @@ def sweep_page(found: Findings) -> Page:
 def rendered(page: Page) -> str:
     """The page as HTML."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    figures = {plot.name: plot.figure for section in page.sections for block in section.blocks for plot in _plots(block)}
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    figures = {
+        plot.name: plot.figure
+        for section in page.sections
+        for block in section.blocks
+        for plot in _plots(block)
+    }
     plotly = get_plotlyjs() if figures else ""
     if "</script" in plotly or "<!--" in plotly:
         plotly = plotly.replace("</script", "<\\/script").replace("<!--", "<\\!--")
@@ -115,11 +129,24 @@ def _effects(found: Findings) -> list[Block]:
 
 def _finalists(found: Findings) -> list[Section]:
     if found.champion is None:
-        return [Section("finalists", "Finalists", [Text("No finalist has completed, so nothing is known of the test split.")])]
+        return [
+            Section(
+                "finalists",
+                "Finalists",
+                [Text("No finalist has completed, so nothing is known of the test split.")],
+            )
+        ]
     pairs = mistakes.confused_pairs(found)
-    wrong = [*classes.blocks(found), mistakes.confusion(found), *([pairs] if pairs else []), mistakes.worst(found)]
+    wrong = [
+        *classes.blocks(found),
+        mistakes.confusion(found),
+        *([pairs] if pairs else []),
+        mistakes.worst(found),
+    ]
     return [
-        Section("finalists", "Finalists", [plots_finalists.curves(found), plots_finalists.sizes(found)]),
+        Section(
+            "finalists", "Finalists", [plots_finalists.curves(found), plots_finalists.sizes(found)]
+        ),
         Section("mistakes", "What the champion gets wrong", wrong),
         Section("suspects", "Suspected wrong labels", [suspect_pictures(found)]),
     ]
@@ -144,7 +171,10 @@ def _plots(block: Block) -> Iterator[Plot]:
 
 def _heads(columns: Sequence[Column]) -> list[tuple[str, int]]:
     """Groups of columns that stand beside each other, with their number."""
-    return [(group, len(list(some))) for group, some in groupby(columns, key=lambda column: column.group)]
+    return [
+        (group, len(list(some)))
+        for group, some in groupby(columns, key=lambda column: column.group)
+    ]
 
 
 def _finite(value: Any) -> Any:

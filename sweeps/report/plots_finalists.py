@@ -7,7 +7,20 @@ from typing import Literal
 import pandas as pd
 
 from sweeps.report.blocks import Block, Plot, Plots, Text
-from sweeps.report.figures import GREY, Trace, color, figure, hover, label, legend, line, points, rounded, symbol, ticks
+from sweeps.report.figures import (
+    GREY,
+    Trace,
+    color,
+    figure,
+    hover,
+    label,
+    legend,
+    line,
+    points,
+    rounded,
+    symbol,
+    ticks,
+)
 from sweeps.report.finalists import Group, mean
 from sweeps.report.findings import Findings, interval
 from sweeps.report.formats import fixed, percent, span, with_span
@@ -35,8 +48,16 @@ def arms(found: Findings) -> Block:
         return Text("Arms on the test split: no finalist has completed.")
     ranges = {"range": [-0.6, len(names) - 0.4], "showgrid": False, **ticks(names)}
     shown = figure(data, f"test {NAMES[score]}, %", "", height=110 + 56 * len(names), yaxis=ranges)
-    large = f"mean over seeds with its 95% interval for {found.scope}" if found.tested else "mean over seeds"
-    pairs = " Arms share images, so that arms whose intervals overlap may still differ: see the pairs." if found.tested else ""
+    large = (
+        f"mean over seeds with its 95% interval for {found.scope}"
+        if found.tested
+        else "mean over seeds"
+    )
+    pairs = (
+        " Arms share images, so that arms whose intervals overlap may still differ: see the pairs."
+        if found.tested
+        else ""
+    )
     caption = f"Best recipe of each arm in color, its default in grey. Large: {large}; small: each seed.{pairs}"
     return Plot(name="arms", figure=shown, caption=caption, title="Arms on the test split")
 
@@ -49,7 +70,10 @@ def curves(found: Findings) -> Block:
         rows = found.run.epochs[found.run.epochs["trial_id"].isin(names)]
         if not {VAL_ACCURACY, TRAIN_ACCURACY} <= set(rows.columns) or rows.empty:
             continue
-        train, val = (rows.pivot_table(index=EPOCH, columns="trial_id", values=m) for m in (TRAIN_ACCURACY, VAL_ACCURACY))
+        train, val = (
+            rows.pivot_table(index=EPOCH, columns="trial_id", values=m)
+            for m in (TRAIN_ACCURACY, VAL_ACCURACY)
+        )
         if train.empty or val.empty:
             continue
         gap = 100 * (train.mean(axis=1).iloc[-1] - val.mean(axis=1).iloc[-1])
@@ -58,7 +82,13 @@ def curves(found: Findings) -> Block:
         data = [*_seeds(train, GREY, "train", "dot"), *_seeds(val, colored, "val", "solid")]
         stage = number(group.recipe.get("stage1_epochs"))
         marks = {"shapes": [_mark(stage + 0.5)]} if stage > 0 else {}
-        plots.append(Plot(name=f"curves-{at}", figure=figure(data, "epoch", "accuracy, %", height=250, **marks), title=arm))
+        plots.append(
+            Plot(
+                name=f"curves-{at}",
+                figure=figure(data, "epoch", "accuracy, %", height=250, **marks),
+                title=arm,
+            )
+        )
         lows.append(100 * min(train.min().min(), val.min().min()))
     for plot in plots:
         plot.figure["layout"]["yaxis"]["range"] = [5 * (min(lows) // 5), 101]  # one scale for all
@@ -76,10 +106,15 @@ def curves(found: Findings) -> Block:
 
 def sizes(found: Findings) -> Block:
     """The score on test against the number of parameters and against the time an image takes."""
-    both: list[tuple[Size, str]] = [("parameters", "parameters, million"), ("inference_ms", "inference, ms an image")]
+    both: list[tuple[Size, str]] = [
+        ("parameters", "parameters, million"),
+        ("inference_ms", "inference, ms an image"),
+    ]
     plots = [plot for size, title in both if (plot := _against(found, size, title))]
     if not plots:
-        return Text("Accuracy against size: no finalist has told its parameters or its inference time.")
+        return Text(
+            "Accuracy against size: no finalist has told its parameters or its inference time."
+        )
     caption = (
         f"Test {NAMES[found.run.score]} of the best recipe of each arm (mean over seeds) against what it costs to use. Up "
         "and to the left is better; an arm with another above and to its left is dominated, as far as means tell."
@@ -102,10 +137,26 @@ def cost(found: Findings) -> Block:
     for part, chosen, opacity in (*parts, ("ablations", hours["without"] != "", 0.25)):
         spent = hours[chosen].groupby("arm")["hours"].sum()
         values = [float(spent.get(arm, 0.0)) for arm in names]
-        said = [hover(label(arm), f"{part}: {fixed(value, 2)} device-hours") for arm, value in zip(names, values, strict=True)]
+        said = [
+            hover(label(arm), f"{part}: {fixed(value, 2)} device-hours")
+            for arm, value in zip(names, values, strict=True)
+        ]
         colors = {"color": [color(run.arms.index(arm)) for arm in names], "opacity": opacity}
-        bars = {"type": "bar", "orientation": "h", "x": rounded(values, 4), "y": list(range(len(names))), "marker": colors}
-        data.append({**bars, "text": said, "hovertemplate": "%{text}<extra></extra>", "textposition": "none"})
+        bars = {
+            "type": "bar",
+            "orientation": "h",
+            "x": rounded(values, 4),
+            "y": list(range(len(names))),
+            "marker": colors,
+        }
+        data.append(
+            {
+                **bars,
+                "text": said,
+                "hovertemplate": "%{text}<extra></extra>",
+                "textposition": "none",
+            }
+        )
     shown = figure(
         data,
         "device-hours",
@@ -131,11 +182,21 @@ def _whisker(group: Group, score: Score, y: float, colored: str, kind: str) -> l
     whole = interval(group, score)
     if whole is None:
         return []
-    said = hover(label(group.name), f"{kind} recipe", f"{with_span(percent(whole.mean), span(whole.low, whole.high))}%")
+    said = hover(
+        label(group.name),
+        f"{kind} recipe",
+        f"{with_span(percent(whole.mean), span(whole.low, whole.high))}%",
+    )
     large = points([round(100 * whole.mean, 2)], [y], [said], {"color": colored, "size": 10})
     if whole.low is not None and whole.high is not None:
         half = round(50 * (whole.high - whole.low), 2)
-        large["error_x"] = {"type": "data", "array": [half], "color": colored, "thickness": 1.6, "width": 5}
+        large["error_x"] = {
+            "type": "data",
+            "array": [half],
+            "color": colored,
+            "thickness": 1.6,
+            "width": 5,
+        }
     values = [seed.test(score) for seed in group.seeds]
     texts = [
         hover(label(seed.trial_id), f"seed {seed.seed}", f"{percent(value)}%")
@@ -149,9 +210,21 @@ def _whisker(group: Group, score: Score, y: float, colored: str, kind: str) -> l
 def _seeds(curves: pd.DataFrame, colored: str, what: str, dash: str) -> list[Trace]:
     """Each seed thin, and their mean, which says its numbers."""
     epochs, mean_curve = curves.index.tolist(), 100 * curves.mean(axis=1)
-    thin = [{**line(epochs, rounded((100 * curves[name]).tolist()), colored, width=0.8), "opacity": 0.35} for name in curves]
-    said = [f"{what}, epoch {epoch}: {value:.1f}%" for epoch, value in zip(epochs, mean_curve, strict=True)]
-    return [*thin, line(epochs, rounded(mean_curve.tolist()), colored, width=2.4, dash=dash, text=said)]
+    thin = [
+        {
+            **line(epochs, rounded((100 * curves[name]).tolist()), colored, width=0.8),
+            "opacity": 0.35,
+        }
+        for name in curves
+    ]
+    said = [
+        f"{what}, epoch {epoch}: {value:.1f}%"
+        for epoch, value in zip(epochs, mean_curve, strict=True)
+    ]
+    return [
+        *thin,
+        line(epochs, rounded(mean_curve.tolist()), colored, width=2.4, dash=dash, text=said),
+    ]
 
 
 def _mark(x: float) -> dict[str, object]:
@@ -169,26 +242,43 @@ def _mark(x: float) -> dict[str, object]:
 def _against(found: Findings, size: Size, title: str) -> Plot | None:
     data: list[Trace] = []
     for arm, group in found.best.items():
-        known = [value for seed in group.seeds if (value := getattr(seed, size)) == value and value > 0]
+        known = [
+            value for seed in group.seeds if (value := getattr(seed, size)) == value and value > 0
+        ]
         whole, at = interval(group, found.run.score), found.run.arms.index(arm)
         if not known or whole is None:
             continue
         x = mean(known) / (1e6 if size == "parameters" else 1)
         said = hover(
-            label(arm), f"{with_span(percent(whole.mean), span(whole.low, whole.high))}%", f"{x:.3g} {title.split(', ')[1]}"
+            label(arm),
+            f"{with_span(percent(whole.mean), span(whole.low, whole.high))}%",
+            f"{x:.3g} {title.split(', ')[1]}",
         )
         trace = points(
-            [float(f"{x:.4g}")], [round(100 * whole.mean, 2)], [said], {"color": color(at), "size": 10, "symbol": symbol(at)}
+            [float(f"{x:.4g}")],
+            [round(100 * whole.mean, 2)],
+            [said],
+            {"color": color(at), "size": 10, "symbol": symbol(at)},
         )
         data.append(trace)
-    shown = figure(data, title, f"test {NAMES[found.run.score]}, %", height=300, xaxis={"rangemode": "tozero"})
-    return Plot(name=f"size-{size.replace('_', '-')}", figure=shown, title=f"Against {title}") if data else None
+    shown = figure(
+        data, title, f"test {NAMES[found.run.score]}, %", height=300, xaxis={"rangemode": "tozero"}
+    )
+    return (
+        Plot(name=f"size-{size.replace('_', '-')}", figure=shown, title=f"Against {title}")
+        if data
+        else None
+    )
 
 
 def _saved(run: Run) -> str:
     """What early stopping saved: epochs of the trials that it stopped which were not trained."""
     pruned: pd.DataFrame = run.rows("trial", outcome=Outcome.PRUNED)
-    left = (pd.to_numeric(pruned["epochs"], errors="coerce") - pruned["epochs_done"].astype(float)).clip(lower=0).sum()
+    left = (
+        (pd.to_numeric(pruned["epochs"], errors="coerce") - pruned["epochs_done"].astype(float))
+        .clip(lower=0)
+        .sum()
+    )
     trained = int(run.rows("trial")["epochs_done"].sum())
     if pruned.empty or not left > 0:
         return "No trial was stopped early."

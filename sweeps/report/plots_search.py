@@ -9,7 +9,20 @@ import numpy as np
 import pandas as pd
 
 from sweeps.report.blocks import Block, Plot, Plots, Text
-from sweeps.report.figures import GREY, Trace, color, figure, hover, label, legend, line, points, rounded, symbol, ticks
+from sweeps.report.figures import (
+    GREY,
+    Trace,
+    color,
+    figure,
+    hover,
+    label,
+    legend,
+    line,
+    points,
+    rounded,
+    symbol,
+    ticks,
+)
 from sweeps.report.formats import WORDS, counted, percent, short
 from sweeps.report.runs import Run, records
 from sweeps.report.search_effects import MIN_TRIALS, expected_best, importance, start_up_trials
@@ -24,7 +37,9 @@ TOP = 0.25  # share of an arm's trials that parallel coordinates show in color
 def isolation(run: Run) -> Block:
     """Score against each tuned parameter, one small figure a parameter."""
     names = list(dict.fromkeys(name for arm in run.arms for name in run.tuned.get(arm, {})))
-    plots = [plot for at, name in enumerate(names) if (plot := _isolated(run, name, f"isolation-{at}"))]
+    plots = [
+        plot for at, name in enumerate(names) if (plot := _isolated(run, name, f"isolation-{at}"))
+    ]
     if not plots:
         return Text("Score against parameters: no trial with a score has tuned anything yet.")
     caption = (
@@ -41,9 +56,15 @@ def parallel(run: Run) -> Block:
     for arm in run.arms:
         if len(run.tuned.get(arm, {})) >= 2:
             sets.setdefault(tuple(run.tuned[arm]), []).append(arm)
-    plots = [plot for at, (names, arms) in enumerate(sets.items()) if (plot := _parallel(run, names, arms, f"parallel-{at}"))]
+    plots = [
+        plot
+        for at, (names, arms) in enumerate(sets.items())
+        if (plot := _parallel(run, names, arms, f"parallel-{at}"))
+    ]
     if not plots:
-        return Text("Parallel coordinates: no two trials of an arm that tunes two or more parameters have completed.")
+        return Text(
+            "Parallel coordinates: no two trials of an arm that tunes two or more parameters have completed."
+        )
     caption = (
         "A line a completed trial, from its parameters to its score, each axis from the low to the high end of its range. In "
         "color: the best quarter of each arm. Where colored lines meet, good trials agree; where they spread, the value "
@@ -62,11 +83,19 @@ def schedulers(run: Run) -> Block:
     data: list[Trace] = []
     for at, scheduler in enumerate(found):
         chosen = rows[rows["scheduler"] == scheduler]["trial_id"]
-        curves = run.epochs[run.epochs["trial_id"].isin(chosen)].pivot_table(index=EPOCH, columns="trial_id", values=metric)
+        curves = run.epochs[run.epochs["trial_id"].isin(chosen)].pivot_table(
+            index=EPOCH, columns="trial_id", values=metric
+        )
         mean, spread = 100 * curves.mean(axis=1), 100 * curves.std(axis=1).fillna(0)
         epochs = curves.index.tolist()
         around = [*rounded((mean + spread).tolist()), *rounded((mean - spread).tolist())[::-1]]
-        band = {"fill": "toself", "fillcolor": f"{color(at)}22", "line": {"width": 0}, "hoverinfo": "skip", "mode": "lines"}
+        band = {
+            "fill": "toself",
+            "fillcolor": f"{color(at)}22",
+            "line": {"width": 0},
+            "hoverinfo": "skip",
+            "mode": "lines",
+        }
         data.append({"type": "scatter", "x": [*epochs, *epochs[::-1]], "y": around, **band})
         said = [
             hover(label(scheduler), f"epoch {e}: {m:.1f}%", counted(len(chosen), "trial"))
@@ -80,7 +109,11 @@ def schedulers(run: Run) -> Block:
         "comparison."
     )
     return Plot(
-        name="schedulers", figure=shown, caption=caption, title="Curves by scheduler", legend=legend([str(s) for s in found])
+        name="schedulers",
+        figure=shown,
+        caption=caption,
+        title="Curves by scheduler",
+        legend=legend([str(s) for s in found]),
     )
 
 
@@ -92,22 +125,44 @@ def more_trials(run: Run) -> Block:
         run.rows("trial", outcome=Outcome.COMPLETED).set_index("trial_id")["score"],
     )
     for at, arm in enumerate(run.arms):
-        scores = [float(known[name]) for name in drawn.get(arm, []) if name in known.index and known[name] == known[name]]
+        scores = [
+            float(known[name])
+            for name in drawn.get(arm, [])
+            if name in known.index and known[name] == known[name]
+        ]
         if len(scores) >= 2:
             best = expected_best(scores)
-            said = [hover(label(arm), f"best of {k}: {percent(value)}%") for k, value in enumerate(best, 1)]
-            trace = line(range(1, len(best) + 1), rounded([100 * value for value in best]), color(at), text=said)
-            data.append({**trace, "mode": "lines+markers", "marker": {"size": 6, "symbol": symbol(at)}})
+            said = [
+                hover(label(arm), f"best of {k}: {percent(value)}%")
+                for k, value in enumerate(best, 1)
+            ]
+            trace = line(
+                range(1, len(best) + 1),
+                rounded([100 * value for value in best]),
+                color(at),
+                text=said,
+            )
+            data.append(
+                {**trace, "mode": "lines+markers", "marker": {"size": 6, "symbol": symbol(at)}}
+            )
     if not data:
-        return Text("Expected best score by number of trials: no arm has two completed trials that were drawn at random.")
-    shown = figure(data, "random trials", f"expected best val {NAMES[run.score]}, %", xaxis={"dtick": 1})
+        return Text(
+            "Expected best score by number of trials: no arm has two completed trials that were drawn at random."
+        )
+    shown = figure(
+        data, "random trials", f"expected best val {NAMES[run.score]}, %", xaxis={"dtick": 1}
+    )
     caption = (
         "What the best of so many trials would score on average, if all were drawn at random; only an arm's random first "
         "trials count. A curve that still climbs at its end asks for more trials; val scores of the best are lucky in any "
         "case."
     )
     return Plot(
-        name="more-trials", figure=shown, caption=caption, title="What more trials would bring", legend=legend(run.arms)
+        name="more-trials",
+        figure=shown,
+        caption=caption,
+        title="What more trials would bring",
+        legend=legend(run.arms),
     )
 
 
@@ -124,19 +179,37 @@ def importances(run: Run) -> Block:
             lacking[arm] = int((rows["outcome"] == Outcome.COMPLETED.value).sum())
             continue
         names, values = list(shares)[::-1], list(shares.values())[::-1]
-        said = [hover(label(name), f"{percent(value, 0)}%") for name, value in zip(names, values, strict=True)]
+        said = [
+            hover(label(name), f"{percent(value, 0)}%")
+            for name, value in zip(names, values, strict=True)
+        ]
         bar: Trace = {
             "type": "bar",
             "orientation": "h",
             "x": rounded([100 * v for v in values]),
             "y": [label(n) for n in names],
         }
-        bar |= {"marker": {"color": color(at)}, "text": said, "hovertemplate": "%{text}<extra></extra>", "textposition": "none"}
-        plots.append(Plot(name=f"importance-{at}", figure=figure([bar], "%", "", height=240), title=arm))
+        bar |= {
+            "marker": {"color": color(at)},
+            "text": said,
+            "hovertemplate": "%{text}<extra></extra>",
+            "textposition": "none",
+        }
+        plots.append(
+            Plot(name=f"importance-{at}", figure=figure([bar], "%", "", height=240), title=arm)
+        )
     have = ", ".join(f"{arm} has {count}" for arm, count in lacking.items())
     same = len(set(lacking.values())) == 1 and len(lacking) > 1
-    had = f"each of these arms has {next(iter(lacking.values()))}: {', '.join(lacking)}" if same else have
-    few = f"Importance of parameters: {MIN_TRIALS} completed trials of an arm are needed, but {had}." if lacking else ""
+    had = (
+        f"each of these arms has {next(iter(lacking.values()))}: {', '.join(lacking)}"
+        if same
+        else have
+    )
+    few = (
+        f"Importance of parameters: {MIN_TRIALS} completed trials of an arm are needed, but {had}."
+        if lacking
+        else ""
+    )
     if not plots:
         return Text(few or "Importance of parameters: nothing is tuned.")
     caption = "Which parameters decide whether a trial is among its arm's best tenth (PED-ANOVA), as shares of 100%."
@@ -156,25 +229,51 @@ def _isolated(run: Run, name: str, plot: str) -> Plot | None:
             data.append(_dots(run, arm, name, dim, rows, places))
     if not data:
         return None
-    axis: dict[str, Any] = ticks(list(map(short, places))) if places else {"type": "log" if dims[0][1]["log"] else "linear"}
+    axis: dict[str, Any] = (
+        ticks(list(map(short, places)))
+        if places
+        else {"type": "log" if dims[0][1]["log"] else "linear"}
+    )
     if places is None and dims[0][1]["log"]:
         axis |= {"dtick": 1, "exponentformat": "e"}
     shown = figure(data, "", f"val {NAMES[run.score]}, %", height=250, xaxis=axis)
     return Plot(name=plot, figure=shown, title=name)
 
 
-def _dots(run: Run, arm: str, name: str, dim: Mapping[str, Any], rows: pd.DataFrame, places: Mapping[Any, int] | None) -> Trace:
+def _dots(
+    run: Run,
+    arm: str,
+    name: str,
+    dim: Mapping[str, Any],
+    rows: pd.DataFrame,
+    places: Mapping[Any, int] | None,
+) -> Trace:
     at = run.arms.index(arm)
     aside = 0.5 * ((at + 0.5) / len(run.arms) - 0.5)  # so that arms do not cover each other
-    x = [places[value] + aside for value in rows[name]] if places else [float(f"{value:.3g}") for value in rows[name]]
+    x = (
+        [places[value] + aside for value in rows[name]]
+        if places
+        else [float(f"{value:.3g}") for value in rows[name]]
+    )
     hollow = "-open"
-    symbols = [symbol(at) + (hollow if outcome == Outcome.PRUNED.value else "") for outcome in rows["outcome"]]
+    symbols = [
+        symbol(at) + (hollow if outcome == Outcome.PRUNED.value else "")
+        for outcome in rows["outcome"]
+    ]
     rings = [2.5 if number == 0 else 0.6 for number in rows["number"]]
     sizes = [10 if number == 0 else 7 for number in rows["number"]]
-    marker = {"color": color(at), "size": sizes, "symbol": symbols, "line": {"width": rings, "color": GREY}, "opacity": 0.85}
+    marker = {
+        "color": color(at),
+        "size": sizes,
+        "symbol": symbols,
+        "line": {"width": rings, "color": GREY},
+        "opacity": 0.85,
+    }
     said = [
         hover(
-            label(row["trial_id"]), f"{label(name)} {label(short(row[name]))}", f"{percent(row['score'])}% ({row['outcome']})"
+            label(row["trial_id"]),
+            f"{label(name)} {label(short(row[name]))}",
+            f"{percent(row['score'])}% ({row['outcome']})",
         )
         for row in records(rows)
     ]
@@ -184,10 +283,19 @@ def _dots(run: Run, arm: str, name: str, dim: Mapping[str, Any], rows: pd.DataFr
 def _places(dims: Sequence[Mapping[str, Any]]) -> dict[Any, int] | None:
     """Places of values that have no scale, or few values; None where there is one."""
     if any("options" in dim for dim in dims):
-        return {value: at for at, value in enumerate(dict.fromkeys(value for dim in dims for value in dim.get("options", [])))}
+        return {
+            value: at
+            for at, value in enumerate(
+                dict.fromkeys(value for dim in dims for value in dim.get("options", []))
+            )
+        }
     low, high = min(dim["low"] for dim in dims), max(dim["high"] for dim in dims)
     whole = all(isinstance(dim["low"], int) and not dim["log"] for dim in dims)
-    return {value: value - low for value in range(low, high + 1)} if whole and high - low < FEW else None
+    return (
+        {value: value - low for value in range(low, high + 1)}
+        if whole and high - low < FEW
+        else None
+    )
 
 
 def _parallel(run: Run, names: Sequence[str], arms: Sequence[str], plot: str) -> Plot | None:
@@ -204,12 +312,19 @@ def _parallel(run: Run, names: Sequence[str], arms: Sequence[str], plot: str) ->
             y = [_height(row[name], run.tuned[arm][name]) for name in names]
             y.append((row["score"] - low) / (high - low) if high > low else 0.5)
             values = [
-                f"{label(name)} {label(short(row[name]))}" for name, at_y in zip(names, y, strict=False) if at_y is not None
+                f"{label(name)} {label(short(row[name]))}"
+                for name, at_y in zip(names, y, strict=False)
+                if at_y is not None
             ]
-            said = hover(label(row["trial_id"]), *values, f"val {NAMES[run.score]} {percent(row['score'])}%")
+            said = hover(
+                label(row["trial_id"]), *values, f"val {NAMES[run.score]} {percent(row['score'])}%"
+            )
             strong = row["score"] >= good
             trace = line(
-                range(len(y)), [None if v is None else round(v, 3) for v in y], color(at) if strong else GREY, width=1.5
+                range(len(y)),
+                [None if v is None else round(v, 3) for v in y],
+                color(at) if strong else GREY,
+                width=1.5,
             )
             data.append(
                 {
@@ -222,7 +337,9 @@ def _parallel(run: Run, names: Sequence[str], arms: Sequence[str], plot: str) ->
             del data[-1]["hoverinfo"]
     data.sort(key=lambda trace: trace["opacity"])
     axis = {**ticks([*(WORDS.get(name, name) for name in names), "score"]), "tickangle": -40}
-    shown = figure(data, "", "", height=360, xaxis=axis, yaxis={"visible": False, "range": [-0.04, 1.04]})
+    shown = figure(
+        data, "", "", height=360, xaxis=axis, yaxis={"visible": False, "range": [-0.04, 1.04]}
+    )
     return Plot(name=plot, figure=shown, title=", ".join(arms))
 
 

@@ -32,26 +32,54 @@ def _facts(found: Findings) -> Iterator[tuple[str, Sequence[str]]]:
     yield "Started", [_moment(run.text("started"))]
     yield "Commit", [run.text("machine", "commit"), _named("code digest", run.text("code"))]
     yield "Versions", [", ".join(f"{name} {value}" for name, value in run.part("versions").items())]
-    yield "Hardware", [", ".join(str(machine[name]) for name in ("processor", "system") if machine.get(name)), _slots(run)]
+    yield (
+        "Hardware",
+        [
+            ", ".join(str(machine[name]) for name in ("processor", "system") if machine.get(name)),
+            _slots(run),
+        ],
+    )
     yield "Python", [run.text("machine", "python")]
     yield (
         "Numerics",
-        [", ".join(f"{name} {value}" for name, value in run.part("compute").items() if isinstance(value, (str, int)))],
+        [
+            ", ".join(
+                f"{name} {value}"
+                for name, value in run.part("compute").items()
+                if isinstance(value, (str, int))
+            )
+        ],
     )
     yield "Data", _data(run)
     yield "Weights", list(_weights(run))
-    yield "Seeds", [_named("sweep", run.text("seed")), _named("finalists", ", ".join(map(str, _seeds(run))))]
+    yield (
+        "Seeds",
+        [_named("sweep", run.text("seed")), _named("finalists", ", ".join(map(str, _seeds(run))))],
+    )
     champion = found.champion
-    recipe = ", ".join(f"{name} {value}" for name, value in champion.recipe.items() if name != "seed") if champion else ""
+    recipe = (
+        ", ".join(f"{name} {value}" for name, value in champion.recipe.items() if name != "seed")
+        if champion
+        else ""
+    )
     yield "Champion's recipe", [recipe, _trained_again(run)]
     folder = run.folder.absolute()
-    yield "Records", [f"{folder}: sweep.json, trials.jsonl (the journal), {RESULTS}, {SUSPECTS}, predictions/, champion/"]
+    yield (
+        "Records",
+        [
+            f"{folder}: sweep.json, trials.jsonl (the journal), {RESULTS}, {SUSPECTS}, predictions/, champion/"
+        ],
+    )
 
 
 def _trained_again(run: Run) -> str:
     """The command that trains the champion again, where its recipe was kept."""
     path = run.folder.absolute() / "champion" / "recipe.json"
-    return f"to train it again: python -m trainables {shlex.quote(str(path))}" if path.is_file() else ""
+    return (
+        f"to train it again: python -m trainables {shlex.quote(str(path))}"
+        if path.is_file()
+        else ""
+    )
 
 
 def _moment(written: str) -> str:

@@ -75,7 +75,9 @@ class Run:
         found = self.part(*names[:-1]).get(names[-1])
         return "" if found is None or isinstance(found, (dict, list)) else str(found)
 
-    def rows(self, role: str, arm: str | None = None, outcome: Outcome | None = None) -> pd.DataFrame:
+    def rows(
+        self, role: str, arm: str | None = None, outcome: Outcome | None = None
+    ) -> pd.DataFrame:
         """Some of the training runs."""
         chosen = self.trials["role"] == role
         if arm is not None:
@@ -107,7 +109,10 @@ def read_run(folder: Path, ended: str = "") -> Run:
         arms=arms,
         tuned=tuned,
         trials=_frame(trials, arms, tuned),
-        epochs=pd.DataFrame(epochs, columns=list(dict.fromkeys(["trial_id", EPOCH, *(n for row in epochs for n in row)]))),
+        epochs=pd.DataFrame(
+            epochs,
+            columns=list(dict.fromkeys(["trial_id", EPOCH, *(n for row in epochs for n in row)])),
+        ),
         events=tuple(events),
         problems=tuple(problems),
     )
@@ -132,7 +137,9 @@ def _described(path: Path, problems: list[str]) -> dict[str, Any]:
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
     except UNREADABLE as error:
-        problems.append(f"{path.name} cannot be read ({' '.join(str(error).split()) or type(error).__name__}).")
+        problems.append(
+            f"{path.name} cannot be read ({' '.join(str(error).split()) or type(error).__name__})."
+        )
         return {}
     return described if isinstance(described, dict) else {}
 
@@ -147,7 +154,9 @@ def _events(path: Path, problems: list[str]) -> list[dict[str, Any]]:
     events = [event for line in lines if (event := _event(line))]
     damaged = len(lines) - len(events) - bool(lines and not lines[-1].endswith(b"\n"))
     if damaged > 0:
-        problems.append(f"{damaged} of {len(lines)} lines of {path.name} could not be understood and are left out.")
+        problems.append(
+            f"{damaged} of {len(lines)} lines of {path.name} could not be understood and are left out."
+        )
     return events
 
 
@@ -155,9 +164,13 @@ def _event(line: bytes) -> dict[str, Any] | None:
     try:
         event: dict[str, Any] = json.loads(line)
         match event:
-            case {"event": "trial", "trial_id": str(), "arm": str(), "number": int() as at, "recipe": dict()} if (
-                0 <= at < LARGEST
-            ):
+            case {
+                "event": "trial",
+                "trial_id": str(),
+                "arm": str(),
+                "number": int() as at,
+                "recipe": dict(),
+            } if 0 <= at < LARGEST:
                 return {**event, "role": "finalist" if event.get("role") == "finalist" else "trial"}
             case {"event": "epochs", "trial_id": str(), "epochs": list()}:
                 return event
@@ -170,7 +183,9 @@ def _event(line: bytes) -> dict[str, Any] | None:
     return None
 
 
-def _trials(events: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _trials(
+    events: Iterable[Mapping[str, Any]],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows of training runs and of epochs; of a run that was resumed each epoch once, and its last end."""
     rows: dict[str, dict[str, Any]] = {}
     epochs: dict[str, list[dict[str, Any]]] = {}
@@ -179,8 +194,12 @@ def _trials(events: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], 
         if event["event"] == "trial":
             row = _started(event)
             known = rows.setdefault(trial_id, row)
-            changed = any(known.get(name) != row[name] for name in completed(event["recipe"]) if name in row)
-            if event["role"] == "finalist" and changed:  # as `sweeps.runner.resume.trials_of` has it
+            changed = any(
+                known.get(name) != row[name] for name in completed(event["recipe"]) if name in row
+            )
+            if (
+                event["role"] == "finalist" and changed
+            ):  # as `sweeps.runner.resume.trials_of` has it
                 rows[trial_id] = row
                 epochs.pop(trial_id, None)
         elif trial_id not in rows:
@@ -188,8 +207,14 @@ def _trials(events: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], 
         elif event["event"] == "epochs":
             done = epochs.setdefault(trial_id, [])
             for epoch in event["epochs"]:
-                if isinstance(epoch, dict) and number(epoch.get(EPOCH)) > (done[-1][EPOCH] if done else 0):
-                    metrics = {name: number(value) for name, value in epoch.items() if isinstance(name, str)}
+                if isinstance(epoch, dict) and number(epoch.get(EPOCH)) > (
+                    done[-1][EPOCH] if done else 0
+                ):
+                    metrics = {
+                        name: number(value)
+                        for name, value in epoch.items()
+                        if isinstance(name, str)
+                    }
                     done.append({"trial_id": trial_id, **metrics, EPOCH: int(epoch[EPOCH])})
         elif event["event"] == "end":
             rows[trial_id] |= _ended(event)
@@ -201,10 +226,24 @@ def _trials(events: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], 
 def _started(event: Mapping[str, Any]) -> dict[str, Any]:
     without = event["without"] if isinstance(event.get("without"), str) else ""
     group = event["group"] if isinstance(event.get("group"), str) else ""
-    if event["role"] == "finalist":  # an ablation's is that of the recipe from which something was taken
-        group = (group or str(event["trial_id"]).rpartition("/")[0]).removesuffix(f"/without-{without}")
-    row = {"trial_id": event["trial_id"], "role": event["role"], "arm": event["arm"], "number": event["number"], "group": group}
-    recipe = {name: value for name, value in completed(event["recipe"]).items() if _plain(value) and name not in COLUMNS}
+    if (
+        event["role"] == "finalist"
+    ):  # an ablation's is that of the recipe from which something was taken
+        group = (group or str(event["trial_id"]).rpartition("/")[0]).removesuffix(
+            f"/without-{without}"
+        )
+    row = {
+        "trial_id": event["trial_id"],
+        "role": event["role"],
+        "arm": event["arm"],
+        "number": event["number"],
+        "group": group,
+    }
+    recipe = {
+        name: value
+        for name, value in completed(event["recipe"]).items()
+        if _plain(value) and name not in COLUMNS
+    }
     return {**row, "without": without, "outcome": "", "reason": "", **recipe}
 
 
@@ -218,7 +257,10 @@ def _ended(event: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "outcome": event["outcome"],
         "reason": event["reason"] if isinstance(event.get("reason"), str) else "",
-        **{name: number(event.get(name)) for name in ("score", "best_epoch", "wall_seconds", "device_seconds")},
+        **{
+            name: number(event.get(name))
+            for name in ("score", "best_epoch", "wall_seconds", "device_seconds")
+        },
         **{column: number(test.get(name)) for column, name in OF_TEST.items()},
     }
 
@@ -236,12 +278,24 @@ def _complete(row: dict[str, Any], epochs: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _frame(
-    rows: Sequence[Mapping[str, Any]], arms: Sequence[str], tuned: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    rows: Sequence[Mapping[str, Any]],
+    arms: Sequence[str],
+    tuned: Mapping[str, Mapping[str, Mapping[str, Any]]],
 ) -> pd.DataFrame:
     """In the order search, finalists, ablations; by arm, number and seed. What was searched as a number is one, or NaN."""
-    ordered = sorted(rows, key=lambda row: (row["role"] != "trial", row["without"], arms.index(row["arm"]), row["number"]))
+    ordered = sorted(
+        rows,
+        key=lambda row: (
+            row["role"] != "trial",
+            row["without"],
+            arms.index(row["arm"]),
+            row["number"],
+        ),
+    )
     searched = [name for dims in tuned.values() for name in dims]
-    fields = dict.fromkeys([*COLUMNS, *Recipe.field_names(), *(name for row in rows for name in row), *searched])
+    fields = dict.fromkeys(
+        [*COLUMNS, *Recipe.field_names(), *(name for row in rows for name in row), *searched]
+    )
     frame = pd.DataFrame(ordered, columns=list(fields))
     for name in COLUMNS:
         if name in COUNTS:
@@ -252,7 +306,11 @@ def _frame(
             frame[name] = frame[name].astype(float)
     for arm, dims in tuned.items():
         of_arm = frame["arm"] == arm
-        for name in (name for name, dim in dims.items() if "options" not in dim and frame[name].dtype == object):
+        for name in (
+            name
+            for name, dim in dims.items()
+            if "options" not in dim and frame[name].dtype == object
+        ):
             frame.loc[of_arm, name] = pd.to_numeric(frame.loc[of_arm, name], errors="coerce")
     return frame
 
@@ -268,11 +326,26 @@ def _sound(tuned: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Dimensions that hold what one must."""
     for name, dim in tuned.items():
         when = dim.get("when") if isinstance(dim, dict) else None
-        conditions = when if isinstance(when, dict) and all(isinstance(values, list) for values in when.values()) else {}
-        known = {"when": {other: values for other, values in conditions.items() if other in (*Recipe.field_names(), *tuned)}}
+        conditions = (
+            when
+            if isinstance(when, dict) and all(isinstance(values, list) for values in when.values())
+            else {}
+        )
+        known = {
+            "when": {
+                other: values
+                for other, values in conditions.items()
+                if other in (*Recipe.field_names(), *tuned)
+            }
+        }
         match dim:
             case {"options": [_, *_] as options} if all(map(_plain, options)):
                 yield name, {"options": options, **known}
-            case {"low": low, "high": high} if number(low) <= number(high) and (number(low) > 0 or not dim.get("log")):
+            case {"low": low, "high": high} if number(low) <= number(high) and (
+                number(low) > 0 or not dim.get("log")
+            ):
                 kind = int if type(low) is type(high) is int else float
-                yield name, {"low": kind(low), "high": kind(high), "log": bool(dim.get("log")), **known}
+                yield (
+                    name,
+                    {"low": kind(low), "high": kind(high), "log": bool(dim.get("log")), **known},
+                )

@@ -67,7 +67,9 @@ def start_up_trials(events: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]
     return found
 
 
-def importance(trials: pd.DataFrame, tuned: Mapping[str, Mapping[str, Any]]) -> dict[str, float] | None:
+def importance(
+    trials: pd.DataFrame, tuned: Mapping[str, Mapping[str, Any]]
+) -> dict[str, float] | None:
     """Which of an arm's tuned parameters decide whether a trial is among the best tenth: shares of 1, the highest first.
 
     PED-ANOVA (Watanabe, Bansal and Hutter 2023, arXiv 2304.10255) as Optuna has it. A parameter with a condition counts
@@ -89,13 +91,19 @@ def importance(trials: pd.DataFrame, tuned: Mapping[str, Mapping[str, Any]]) -> 
     for row in trials[trials["outcome"] == Outcome.COMPLETED.value].to_dict("records"):
         params = {name: _plain(row[name]) for name in _active(row, tuned)}
         score = float(row["score"])
-        if math.isfinite(score) and all(_holds(ranges[name], value) for name, value in params.items()):
+        if math.isfinite(score) and all(
+            _holds(ranges[name], value) for name, value in params.items()
+        ):
             active = {name: ranges[name] for name in params}
-            study.add_trial(optuna.trial.create_trial(params=params, distributions=active, value=score))
+            study.add_trial(
+                optuna.trial.create_trial(params=params, distributions=active, value=score)
+            )
     if len(study.get_trials(deepcopy=False)) < MIN_TRIALS:
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a condition that held in one trial: it counts for nothing, as it should
+        warnings.simplefilter(
+            "ignore"
+        )  # a condition that held in one trial: it counts for nothing, as it should
         shares = optuna.importance.PedAnovaImportanceEvaluator().evaluate(study)
     total = sum(shares.values())
     return {name: share / total if total > 0 else 0.0 for name, share in shares.items()}
@@ -118,7 +126,10 @@ def edges(recipe: Mapping[str, Any], tuned: Mapping[str, Mapping[str, Any]]) -> 
         dim = tuned[name]
         if "options" in dim or dim["low"] == dim["high"]:
             continue
-        for end, way, beyond in (("low", "downwards", _beyond(dim, -1)), ("high", "upwards", _beyond(dim, 1))):
+        for end, way, beyond in (
+            ("low", "downwards", _beyond(dim, -1)),
+            ("high", "upwards", _beyond(dim, 1)),
+        ):
             if _at(plain[name], dim, end) and (_allowed({**plain, name: beyond}) or not readable):
                 shown = f"{plain[name]:.3g}" if isinstance(plain[name], float) else str(plain[name])
                 lines.append(
@@ -133,7 +144,10 @@ def _active(row: Mapping[Any, Any], tuned: Mapping[str, Mapping[str, Any]]) -> l
     names: list[str] = []
     for name, dim in tuned.items():
         when = dim.get("when") or {}
-        if all((other not in tuned or other in names) and _plain(row[other]) in values for other, values in when.items()):
+        if all(
+            (other not in tuned or other in names) and _plain(row[other]) in values
+            for other, values in when.items()
+        ):
             names.append(name)
     return names
 
@@ -179,7 +193,9 @@ def _beyond(dim: Mapping[str, Any], way: int) -> float:
 def _allowed(recipe: Mapping[str, Any]) -> bool:
     """Whether the recipe's own rules allow these values."""
     try:
-        Recipe.from_sample({name: value for name, value in recipe.items() if name in Recipe.field_names()})
+        Recipe.from_sample(
+            {name: value for name, value in recipe.items() if name in Recipe.field_names()}
+        )
     except ValueError:
         return False
     return True

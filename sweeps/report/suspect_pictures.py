@@ -23,7 +23,10 @@ def suspect_pictures(found: Findings) -> Block:
     if not suspected.images:
         return Text(f"No label of {_checked(suspected)} looks wrong to {_judges(suspected)}.")
     shown = suspected.images[:MOST_PICTURES]
-    pixels = {"val": decoded(found.run, "val", suspected.val).images, "test": decoded(found.run, "test", suspected.test).images}
+    pixels = {
+        "val": decoded(found.run, "val", suspected.val).images,
+        "test": decoded(found.run, "test", suspected.test).images,
+    }
     pictures = []
     for image in shown:
         if (images := pixels[image.split]) is not None:
@@ -34,13 +37,20 @@ def suspect_pictures(found: Findings) -> Block:
             ]
             pictures.append(Picture(data_uri(thumbnail(images[image.row], SIDE)), lines))
     if len(pictures) < len(shown):
-        return _table(shown, f"{_caption(suspected)} The decoded images are no longer in the cache, so there are no pictures.")
+        return _table(
+            shown,
+            f"{_caption(suspected)} The decoded images are no longer in the cache, so there are no pictures.",
+        )
     return Pictures(pictures, _caption(suspected))
 
 
 def _caption(suspected: Suspected) -> str:
     number = len(suspected.images)
-    first = f"The first {MOST_PICTURES} of {number:,} images" if number > MOST_PICTURES else counted(number, "image")
+    first = (
+        f"The first {MOST_PICTURES} of {number:,} images"
+        if number > MOST_PICTURES
+        else counted(number, "image")
+    )
     return (
         f"{first} of {_checked(suspected)} whose given label looks wrong to {_judges(suspected)}: the given and the suggested "
         "label with their probabilities, and the file, the most suspicious first (confident learning, Northcutt et al. "
@@ -60,7 +70,12 @@ def _judges(suspected: Suspected) -> str:
 
 def _table(images: Sequence[SuspectImage], caption: str) -> Table:
     words = ("file", "given", "suggested")
-    columns = [Column("rank"), *(Column(word, number=False) for word in words), Column("given, %"), Column("suggested, %")]
+    columns = [
+        Column("rank"),
+        *(Column(word, number=False) for word in words),
+        Column("given, %"),
+        Column("suggested, %"),
+    ]
     rows = [
         Row(
             (

@@ -33,7 +33,14 @@ COLUMNS = {
 
 DIGITS = 4  # of probabilities in the file
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # beginnings of what a spreadsheet runs, as OWASP lists them
+FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+)  # beginnings of what a spreadsheet runs, as OWASP lists them
 
 Tested = Literal["val", "test"]
 
@@ -129,7 +136,9 @@ def trust(told: Probabilities, labels: Labels) -> float:
     return float(max(missed, 1 / len(labels)) ** -4)
 
 
-def _mean(run: Run, groups: Sequence[Group], problems: list[str]) -> tuple[Probabilities, Labels, Labels, int]:
+def _mean(
+    run: Run, groups: Sequence[Group], problems: list[str]
+) -> tuple[Probabilities, Labels, Labels, int]:
     """Return the weighted mean probabilities [val and test, classes], labels of val and of test, and the number of runs.
 
     Ablations are left out, and runs that were scored on other images than the first.
@@ -137,7 +146,9 @@ def _mean(run: Run, groups: Sequence[Group], problems: list[str]) -> tuple[Proba
     total: NDArray[np.float32] = np.zeros((0, 0), np.float32)
     known: tuple[Labels, Labels] = (np.zeros(0, np.int64), np.zeros(0, np.int64))
     runs, weights = 0, 0.0
-    for seed in (seed for group in groups if not group.without for seed in group.seeds if len(seed.labels)):
+    for seed in (
+        seed for group in groups if not group.without for seed in group.seeds if len(seed.labels)
+    ):
         predicted = predictions(run, seed.trial_id, ["val", "test"], problems)
         if predicted is None:
             continue

@@ -24,7 +24,11 @@ OUTCOMES = (Outcome.COMPLETED, Outcome.PRUNED, Outcome.DIVERGED, Outcome.FAILED)
 
 def arms_table(found: Findings) -> Table:
     """A row an arm: its search, its best recipe over the seeds, and what that is on the test split."""
-    shown = [outcome for outcome in (*OUTCOMES, Outcome.INTERRUPTED) if outcome in OUTCOMES or _any(found, outcome)]
+    shown = [
+        outcome
+        for outcome in (*OUTCOMES, Outcome.INTERRUPTED)
+        if outcome in OUTCOMES or _any(found, outcome)
+    ]
     finalists, score = any(group.seeds for group in found.groups), found.run.score
     over_seeds = (headed("val", score), "luck", headed("test", score), "test log loss")
     columns = [
@@ -34,7 +38,9 @@ def arms_table(found: Findings) -> Table:
         *(Column(title, "best recipe over the seeds") for title in over_seeds if finalists),
         Column("device-hours"),
     ]
-    rows = [Row(_arm(found, arm, shown, finalists), strong=_wins(found, arm)) for arm in found.run.arms]
+    rows = [
+        Row(_arm(found, arm, shown, finalists), strong=_wins(found, arm)) for arm in found.run.arms
+    ]
     return Table(columns=columns, rows=rows, caption=_tuned_names(found))
 
 
@@ -45,9 +51,17 @@ def contrasts_table(found: Findings) -> Table | None:
     more = ("95% interval", "p", "p (Holm)", "detectable, points") if found.tested else ()
     rows = []
     for row in records(found.planned):
-        tests = (span(row["low"], row["high"]), p_value(row["p"]), p_value(row["p_holm"]), percent(row["detectable"]))
+        tests = (
+            span(row["low"], row["high"]),
+            p_value(row["p"]),
+            p_value(row["p_holm"]),
+            percent(row["detectable"]),
+        )
         rows.append(
-            Row((str(row["name"]), points(row["estimate"]), *(tests if found.tested else ())), strong=bool(row["significant"]))
+            Row(
+                (str(row["name"]), points(row["estimate"]), *(tests if found.tested else ())),
+                strong=bool(row["significant"]),
+            )
         )
     caption = (
         f"Test {NAMES[found.run.score]} over {found.seeds} seeds; seeds and images are paired. Bold: p under 0.05 after Holm's "
@@ -68,11 +82,16 @@ def pairs_table(found: Findings) -> Table | None:
     for row in records(found.pairs):
         cells: tuple[str, ...] = (str(row["a"]), str(row["b"]), points(row["difference"]))
         if found.tested:
-            chance = with_span(percent(row["superiority"], 0), span(row["superiority_low"], row["superiority_high"], 0))
+            chance = with_span(
+                percent(row["superiority"], 0),
+                span(row["superiority_low"], row["superiority_high"], 0),
+            )
             within = (span(row["low"], row["high"]), span(row["seeds_low"], row["seeds_high"]))
             cells = (*cells, *within, f"{row['wins']:g} of {int(row['n'])}", chance)
         rows.append(Row(cells, strong=bool(row["low"] > 0)))
-    more = ("95% interval", "on these images", "better in", "superiority, %") if found.tested else ()
+    more = (
+        ("95% interval", "on these images", "better in", "superiority, %") if found.tested else ()
+    )
     caption = (
         f"Best recipes of two arms on the test split, in points. The first interval is for {found.scope}, the second "
         "for new seeds on these images. Superiority: the chance that a run of the first arm beats one of the other with the "
@@ -81,7 +100,13 @@ def pairs_table(found: Findings) -> Table | None:
         else "Best recipes of two arms on the test split, in points."
     )
     columns = [_name("arm"), _name("less"), *map(Column, ("difference", *more))]
-    return Table(columns=columns, rows=rows, caption=caption, title="All pairs of arms", folded=len(rows) > 15)
+    return Table(
+        columns=columns,
+        rows=rows,
+        caption=caption,
+        title="All pairs of arms",
+        folded=len(rows) > 15,
+    )
 
 
 def defaults_table(found: Findings) -> Table | None:
@@ -90,9 +115,20 @@ def defaults_table(found: Findings) -> Table | None:
     for arm in found.run.arms:
         best, default = found.best.get(arm), found.default.get(arm)
         if best and default and best.name == default.name:
-            rows.append(Row((arm, _test(found, default), _test(found, best), "the default is the best")))
+            rows.append(
+                Row((arm, _test(found, default), _test(found, best), "the default is the best"))
+            )
         elif best and default:
-            rows.append(Row((arm, _test(found, default), _test(found, best), _gap(best, default, found.run.score))))
+            rows.append(
+                Row(
+                    (
+                        arm,
+                        _test(found, default),
+                        _test(found, best),
+                        _gap(best, default, found.run.score),
+                    )
+                )
+            )
     if not rows:
         return None
     titles = [headed(f"{which}, test", found.run.score) for which in ("default", "best")]
@@ -107,25 +143,40 @@ def ablations_table(found: Findings) -> Table | None:
         return None
     champion, score = found.champion, found.run.score
     gaps = [(g, _gap(champion, g, score)) for g in found.ablations]
-    rows = [Row((f"without {g.without}", _test(found, g), gap, str(len(g.seeds)))) for g, gap in gaps]
-    columns = [_name("champion"), *map(Column, (headed("test", score), "champion less this, points", "seeds"))]
+    rows = [
+        Row((f"without {g.without}", _test(found, g), gap, str(len(g.seeds)))) for g, gap in gaps
+    ]
+    columns = [
+        _name("champion"),
+        *map(Column, (headed("test", score), "champion less this, points", "seeds")),
+    ]
     caption = (
         f"{champion.name} trained again with one thing off, on the same seeds and images. Above 0: the thing helps. "
         "Effects need not add up."
     )
     first = Row(("as it is", _test(found, champion), "", str(len(champion.seeds))))
-    return Table(columns=columns, rows=[first, *rows], caption=caption, title="What the champion owes to each trick")
+    return Table(
+        columns=columns,
+        rows=[first, *rows],
+        caption=caption,
+        title="What the champion owes to each trick",
+    )
 
 
 def losses_table(found: Findings) -> Table | None:
     """Accuracy, balanced accuracy, macro F1 and log loss beside each other, and who leads by the score and by log loss."""
     score = found.run.score
-    known = {arm: group for arm, group in found.best.items() if group.test(score) and group.test("loss")}
+    known = {
+        arm: group for arm, group in found.best.items() if group.test(score) and group.test("loss")
+    }
     if not known:
         return None
-    shown = [metric for metric in TEST_SCORES if any(group.test(metric) for group in known.values())]
+    shown = [
+        metric for metric in TEST_SCORES if any(group.test(metric) for group in known.values())
+    ]
     rows = [
-        Row((arm, *(with_interval(interval(group, metric)) for metric in shown), _loss(group))) for arm, group in known.items()
+        Row((arm, *(with_interval(interval(group, metric)) for metric in shown), _loss(group)))
+        for arm, group in known.items()
     ]
     by_score = max(known, key=lambda arm: mean(known[arm].test(score)))
     by_loss = min(known, key=lambda arm: mean(known[arm].test("loss")))
@@ -142,7 +193,9 @@ def losses_table(found: Findings) -> Table | None:
     said = [leads] if len(known) > 1 else []
     said.append("Log loss also punishes what is said too surely.")
     if found.tested and "macro_f1" in shown:
-        said.append("Intervals of macro F1, which is no mean over images, are for new seeds on these images.")
+        said.append(
+            "Intervals of macro F1, which is no mean over images, are for new seeds on these images."
+        )
     return Table(columns=columns, rows=rows, caption=" ".join(said), title="Accuracy and log loss")
 
 
@@ -155,16 +208,27 @@ def components_table(found: Findings) -> Table | None:
         images = group.images(score)
         if len(images) >= 2 and min(len(array) for array in images.values()) >= 2:
             parts = components(np.stack(list(images.values())))
-            rows.append(Row((arm, *(fixed(100 * sd, 2) for sd in (parts.seed, parts.images, parts.residual)))))
+            rows.append(
+                Row(
+                    (
+                        arm,
+                        *(fixed(100 * sd, 2) for sd in (parts.seed, parts.images, parts.residual)),
+                    )
+                )
+            )
     if not rows:
         return None
-    count = next(len(array) for group in found.best.values() for array in group.images(score).values())
+    count = next(
+        len(array) for group in found.best.values() for array in group.images(score).values()
+    )
     columns = [_name("arm"), *map(Column, ("another seed", "other test images", "both together"))]
     caption = (
         f"Standard deviations, in points, of one run's {NAMES[score]} on {count:,} test images. The training sample is "
         "fixed: how much another one would move the scores is in none of these numbers, and in no interval on this page."
     )
-    return Table(columns=columns, rows=rows, caption=caption, title="Where a score's spread comes from")
+    return Table(
+        columns=columns, rows=rows, caption=caption, title="Where a score's spread comes from"
+    )
 
 
 def published_table(found: Findings) -> Table | None:
@@ -173,8 +237,15 @@ def published_table(found: Findings) -> Table | None:
     rows = []
     for entry in listed if isinstance(listed, list) else []:
         match entry:
-            case {"arm": str() as arm, "value": float() | int() as value, "metric": str() as metric}:
-                ours = [_own(found, group, metric) for group in (found.default.get(arm), found.best.get(arm))]
+            case {
+                "arm": str() as arm,
+                "value": float() | int() as value,
+                "metric": str() as metric,
+            }:
+                ours = [
+                    _own(found, group, metric)
+                    for group in (found.default.get(arm), found.best.get(arm))
+                ]
                 source = entry.get("source")
                 text = source if isinstance(source, str) else ""
                 shown = percent(value) if metric in SHARES else fixed(number(value), 3)
@@ -209,7 +280,12 @@ def _arm(found: Findings, arm: str, shown: Sequence[Outcome], finalists: bool) -
         str(len(run.tuned.get(arm, {}))),
         percent(number(scores.max())),
         *(
-            (percent(group.score) if group else MISSING, _luck(found, group), _test(found, group), _loss(group))
+            (
+                percent(group.score) if group else MISSING,
+                _luck(found, group),
+                _test(found, group),
+                _loss(group),
+            )
             if finalists
             else ()
         ),
@@ -258,6 +334,9 @@ def _own(found: Findings, group: Group | None, metric: str) -> str:
     if group is None:
         return MISSING
     values = {name: with_interval(interval(group, score)) for score, name in TEST_SCORES.items()}
-    values |= {name: percent(mean([seed.val[name] for seed in group.seeds])) for name in VAL_SCORES.values()}
+    values |= {
+        name: percent(mean([seed.val[name] for seed in group.seeds]))
+        for name in VAL_SCORES.values()
+    }
     values |= {VAL_SCORES[found.run.score]: percent(group.score), TEST_LOSS: _loss(group)}
     return values.get(metric, MISSING)

@@ -18,7 +18,9 @@ WIDE = ("epochs", "tuned", "luck", "test log loss")  # columns that a terminal h
 
 def show(console: Console, found: Findings) -> None:
     """Print what the first screen of the page says."""
-    for line in filter(None, [*banner(found.run), *answer(found), recipe_line(found), weakest(found)]):
+    for line in filter(
+        None, [*banner(found.run), *answer(found), recipe_line(found), weakest(found)]
+    ):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(grid(arms_table(found)))
     if worth := ablations_table(found):
@@ -32,7 +34,9 @@ def grid(table: Table) -> Grid:
     kept = [at for at, column in enumerate(table.columns) if column.title not in WIDE]
     shown = Grid()
     for column in (table.columns[at] for at in kept):
-        shown.add_column(Text(column.title), justify="right" if column.number else "left", no_wrap=True)
+        shown.add_column(
+            Text(column.title), justify="right" if column.number else "left", no_wrap=True
+        )
     for row in table.rows:
         shown.add_row(*(Text(row.cells[at]) for at in kept), style="bold" if row.strong else None)
     return shown

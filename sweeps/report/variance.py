@@ -73,7 +73,9 @@ def over_seeds(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """
     scores = np.asarray(values, dtype=float)
     if scores.ndim != 1 or not scores.size:
-        raise ValueError(f"there must be one score a seed, and at least one, but got shape {scores.shape}.")
+        raise ValueError(
+            f"there must be one score a seed, and at least one, but got shape {scores.shape}."
+        )
     mean, n = float(scores.mean()), len(scores)
     if n < MIN_SEEDS or not np.isfinite(scores).all():
         return Interval(mean, None, None, n, None, None)
@@ -129,7 +131,11 @@ def p_value(values: NDArray[np.floating]) -> float:
     t = mean / math.hypot(*error)
     if _weighted_quantile(error, cells.shape, LEAST_P / 2) <= t:
         return LEAST_P
-    root = optimize.brentq(lambda x: _weighted_quantile(error, cells.shape, math.exp(x) / 2) - t, math.log(LEAST_P), 0.0)
+    root = optimize.brentq(
+        lambda x: _weighted_quantile(error, cells.shape, math.exp(x) / 2) - t,
+        math.log(LEAST_P),
+        0.0,
+    )
     return math.exp(root)
 
 
@@ -145,7 +151,9 @@ def components(values: NDArray[np.floating]) -> Components:
     cells = _cells(values)
     seeds, images = cells.shape
     if seeds < 2 or images < 2:
-        raise ValueError(f"components need 2 seeds and 2 images or more, but got {seeds} and {images}.")
+        raise ValueError(
+            f"components need 2 seeds and 2 images or more, but got {seeds} and {images}."
+        )
     by_seed, by_image, residual = _mean_squares(cells)
     return Components(
         seed=math.sqrt(max(by_seed - residual, 0.0) / images),
@@ -157,7 +165,9 @@ def components(values: NDArray[np.floating]) -> Components:
 def _cells(values: NDArray[np.floating]) -> NDArray[np.float64]:
     cells = np.asarray(values, dtype=np.float64)
     if cells.ndim != 2 or not cells.size:
-        raise ValueError(f"values must be [seeds, images] and not empty, but got shape {cells.shape}.")
+        raise ValueError(
+            f"values must be [seeds, images] and not empty, but got shape {cells.shape}."
+        )
     return cells
 
 
@@ -168,7 +178,11 @@ def _mean_squares(cells: NDArray[np.float64]) -> tuple[float, float, float]:
     left = cells - rows[:, None] - columns[None, :] + mean
     by_seed = images * np.square(rows - mean).sum() / (seeds - 1)
     by_image = seeds * np.square(columns - mean).sum() / (images - 1)
-    return float(by_seed), float(by_image), float(np.square(left).sum() / ((seeds - 1) * (images - 1)))
+    return (
+        float(by_seed),
+        float(by_image),
+        float(np.square(left).sum() / ((seeds - 1) * (images - 1))),
+    )
 
 
 def _error(cells: NDArray[np.float64]) -> tuple[float, float] | None:

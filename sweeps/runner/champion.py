@@ -34,7 +34,12 @@ ALIAS = "champion"
 KEY = "sweep.champion_key"  # tag of a model and of its version: which telling of a champion they came from
 SENT_AS_IS = "is_signature_from_type_hint"  # of a model's description: it is handed what was sent, as it was sent
 _REQUIREMENTS = ("torch", "numpy", "mlflow")  # of the graph; it holds the preprocessing too
-_EXAMPLE_SHAPE = (2, 48, 64, 3)  # not the model's size: all but the channels is free, and MLflow keeps it as text
+_EXAMPLE_SHAPE = (
+    2,
+    48,
+    64,
+    3,
+)  # not the model's size: all but the channels is free, and MLflow keeps it as text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,9 +102,13 @@ def register_champion(
             outputs = run.outputs.model_outputs if run.outputs else []
             if model.model_id not in [output.model_id for output in outputs]:
                 client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-            mlflow.set_tracking_uri(tracking_uri)  # where the next line looks for the model, whatever its client's store is
+            mlflow.set_tracking_uri(
+                tracking_uri
+            )  # where the next line looks for the model, whatever its client's store is
             own, source = dict(tags or {}) | {KEY: key}, f"models:/{model.model_id}"
-            made = client.create_model_version(name, source, run_id, own, description=description, model_id=model.model_id)
+            made = client.create_model_version(
+                name, source, run_id, own, description=description, model_id=model.model_id
+            )
         version = int(made.version)
         if move_alias and int(client.get_registered_model(name).aliases.get(ALIAS, 0)) < version:
             client.set_registered_model_alias(name, ALIAS, str(version))
@@ -111,7 +120,11 @@ def register_champion(
                 f"({one_line(error)}); its weights are in {checkpoint}."
             ) from error
         raise
-    return Champion(name=name, version=version, uri=f"models:/{name}@{ALIAS}" if move_alias else f"models:/{name}/{version}")
+    return Champion(
+        name=name,
+        version=version,
+        uri=f"models:/{name}@{ALIAS}" if move_alias else f"models:/{name}/{version}",
+    )
 
 
 def check_sent_as_is(written: str) -> None:
@@ -124,7 +137,9 @@ def check_sent_as_is(written: str) -> None:
     """
     if f"{SENT_AS_IS}: true" not in written.splitlines():
         found = f"MLflow {_release('mlflow')} leaves it out"
-        raise TrackingError(f"A model must say {SENT_AS_IS}: true, but {found}: install the MLflow of constraints.txt.")
+        raise TrackingError(
+            f"A model must say {SENT_AS_IS}: true, but {found}: install the MLflow of constraints.txt."
+        )
 
 
 def _registered(client: MlflowClient, name: str, run_id: str, key: str) -> ModelVersion | None:
@@ -135,7 +150,9 @@ def _registered(client: MlflowClient, name: str, run_id: str, key: str) -> Model
 def _stored(client: MlflowClient, run: Run, key: str) -> LoggedModel | None:
     """The model that an earlier attempt stored; what it left unfinished is deleted."""
     found = None
-    for model in client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"):
+    for model in client.search_logged_models(
+        [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"
+    ):
         if model.tags.get(KEY) == key:
             if model.status == LoggedModelStatus.READY and found is None:
                 found = model
@@ -144,7 +161,9 @@ def _stored(client: MlflowClient, run: Run, key: str) -> LoggedModel | None:
     return found
 
 
-def _store(client: MlflowClient, run: Run, key: str, checkpoint: Path, metadata: dict[str, Any]) -> LoggedModel:
+def _store(
+    client: MlflowClient, run: Run, key: str, checkpoint: Path, metadata: dict[str, Any]
+) -> LoggedModel:
     """What `mlflow.pytorch.log_model` does, without its global run and experiment, and without its prints."""
     import mlflow.pytorch  # here, since it loads torch
 
@@ -157,11 +176,18 @@ def _store(client: MlflowClient, run: Run, key: str, checkpoint: Path, metadata:
     signature._is_signature_from_type_hint = True  # it is for people: `SENT_AS_IS`
     params = {field: str(value) for field, value in metadata["recipe"].items()}
     classifier = load_classifier(checkpoint)
-    logged = client.create_logged_model(run.info.experiment_id, "classifier", run.info.run_id, {KEY: key}, params)
+    logged = client.create_logged_model(
+        run.info.experiment_id, "classifier", run.info.run_id, {KEY: key}, params
+    )
     try:
         with tempfile.TemporaryDirectory() as folder:
             path, reader = Path(folder, "model"), _our_file(Path(folder))
-            described = Model(logged.artifact_location, run.info.run_id, model_uuid=logged.model_id, model_id=logged.model_id)
+            described = Model(
+                logged.artifact_location,
+                run.info.run_id,
+                model_uuid=logged.model_id,
+                model_id=logged.model_id,
+            )
             mlflow.pytorch.save_model(
                 classifier,
                 str(path),
@@ -209,4 +235,6 @@ def _ensure_registered(client: MlflowClient, name: str) -> None:
 
 
 def _release(package: str) -> str:
-    return importlib.metadata.version(package).partition("+")[0]  # without the local part, which no index has
+    return importlib.metadata.version(package).partition("+")[
+        0
+    ]  # without the local part, which no index has

@@ -26,7 +26,9 @@ def problems(study: str, arguments: Sequence[str]) -> tuple[str, ...]:
         return error.problems
     found = []
     if options.address not in ("local", "auto"):
-        found.append(f"--address after the -- must be auto, but got {options.address!r}: the cluster's goes before the --.")
+        found.append(
+            f"--address after the -- must be auto, but got {options.address!r}: the cluster's goes before the --."
+        )
     if options.tracking_uri and without_password(options.tracking_uri) != options.tracking_uri:
         found.append(
             "--tracking-uri must hold no password, since a job's command is on record: let the cluster's own environment have "

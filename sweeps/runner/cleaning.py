@@ -19,7 +19,17 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.runner.listing import CONTEXT, SweepState, all_sweeps, answer, claimed, flags, shown, size_of, terminal
+from sweeps.runner.listing import (
+    CONTEXT,
+    SweepState,
+    all_sweeps,
+    answer,
+    claimed,
+    flags,
+    shown,
+    size_of,
+    terminal,
+)
 from sweeps.runner.options import Options, Refused, cache_folder
 from sweeps.runner.standing import champion_of
 from trainables.recipe import unknown_name
@@ -83,7 +93,11 @@ def choose(storage: Path, words: Sequence[str], sweeps: Sequence[SweepState]) ->
     if any(word not in ("cache", "data", "prefix") for word in words):
         _add(choice, "left by an earlier removal", (storage / "sweeps").glob(GONE))
     whole = {path for item in choice.items for path in item.paths}
-    once = {item.paths: item for item in choice.items if not any(whole & set(path.parents) for path in item.paths)}
+    once = {
+        item.paths: item
+        for item in choice.items
+        if not any(whole & set(path.parents) for path in item.paths)
+    }
     return Choice(list(once.values()), list(dict.fromkeys(choice.notes)))
 
 
@@ -104,7 +118,9 @@ def remove(items: Sequence[Item]) -> tuple[int, list[str]]:
                 except OSError as error:
                     failed = True
                     place = error.filename or path
-                    problems.append(f"{path} cannot be removed ({error.strerror or error}): see to the rights of {place}.")
+                    problems.append(
+                        f"{path} cannot be removed ({error.strerror or error}): see to the rights of {place}."
+                    )
         freed += 0 if failed else item.size
     return freed, problems
 
@@ -126,11 +142,15 @@ def _remove(path: Path) -> None:
             raise
 
 
-def _add(choice: Choice, name: str, paths: Iterator[Path] | Sequence[Path], sweep: Path | None = None) -> None:
+def _add(
+    choice: Choice, name: str, paths: Iterator[Path] | Sequence[Path], sweep: Path | None = None
+) -> None:
     """Add what is there of some paths."""
     there = tuple(sorted(path for path in paths if path.exists() or path.is_symlink()))
     if there:
-        choice.items.append(Item(name=name, paths=there, size=sum(map(size_of, there)), sweep=sweep))
+        choice.items.append(
+            Item(name=name, paths=there, size=sum(map(size_of, there)), sweep=sweep)
+        )
 
 
 def _add_cache(choice: Choice, cache: Path, kind: str, running: Sequence[str]) -> None:
@@ -147,12 +167,18 @@ def _add_cache(choice: Choice, cache: Path, kind: str, running: Sequence[str]) -
         _add(choice, str(cache / name), [cache / name])
     _add(choice, "left by an earlier removal", cache.glob(GONE))
     if os.environ.get("DVT_CACHE_DIR"):
-        choice.notes.append(f"{cache} is DVT_CACHE_DIR: a sweep of another storage that uses it now is not seen here.")
+        choice.notes.append(
+            f"{cache} is DVT_CACHE_DIR: a sweep of another storage that uses it now is not seen here."
+        )
 
 
 def _entries(folder: Path) -> list[Path]:
     with suppress(FileNotFoundError, NotADirectoryError):
-        return [path for path in folder.iterdir() if not path.name.startswith(".") and (path / "sweeps").is_dir()]
+        return [
+            path
+            for path in folder.iterdir()
+            if not path.name.startswith(".") and (path / "sweeps").is_dir()
+        ]
     return []
 
 
@@ -169,9 +195,17 @@ def _add_checkpoints(choice: Choice, sweep: SweepState) -> None:
         return
     champion, finished = champion_of(sweep.folder), sweep.state == "finished"
     if not finished or champion is None:
-        why = {"running": "it runs", "damaged": "it is damaged"}.get(sweep.state, "--resume goes on from them")
-        why = why if not finished else "it has no champion's recipe.json, which says which of them to keep"
-        choice.notes.append(f"Checkpoints of {shown(sweep.name)} stay ({decimal(size_of(folder))}): {why}.")
+        why = {"running": "it runs", "damaged": "it is damaged"}.get(
+            sweep.state, "--resume goes on from them"
+        )
+        why = (
+            why
+            if not finished
+            else "it has no champion's recipe.json, which says which of them to keep"
+        )
+        choice.notes.append(
+            f"Checkpoints of {shown(sweep.name)} stay ({decimal(size_of(folder))}): {why}."
+        )
         return
     kept = str(champion["champion"]).replace("/", "-")
     others = [path for path in folder.iterdir() if path.name != kept]
@@ -185,7 +219,9 @@ def _add_sweep(choice: Choice, sweep: SweepState) -> None:
     left = f", {sweep.left} to do" if sweep.left else ""
     _add(choice, f"sweep {shown(sweep.name)} ({sweep.state}{left})", [sweep.folder], sweep.folder)
     if sweep.undelivered:
-        choice.notes.append(f"{sweep.name} has {sweep.undelivered} events that MLflow lacks: dvt sync {sweep.name} saves them.")
+        choice.notes.append(
+            f"{sweep.name} has {sweep.undelivered} events that MLflow lacks: dvt sync {sweep.name} saves them."
+        )
     choice.notes.append("MLflow keeps its runs and artifacts of these sweeps: delete them there.")
 
 
@@ -195,8 +231,14 @@ def _matching(word: str, sweeps: Sequence[SweepState]) -> tuple[list[SweepState]
     if named and named[0].state == "running":
         return [], [f"{word} runs: wait for its end, or stop it first."]
     if named or not any(character in word for character in "*?["):
-        return named, [] if named else [unknown_name(word, [*KINDS, *(s.name for s in sweeps)], "sweep or part of the cache")]
-    found = [sweep for sweep in sweeps if sweep.state != "damaged" and fnmatch.fnmatchcase(sweep.name, word)]
+        return named, [] if named else [
+            unknown_name(word, [*KINDS, *(s.name for s in sweeps)], "sweep or part of the cache")
+        ]
+    found = [
+        sweep
+        for sweep in sweeps
+        if sweep.state != "damaged" and fnmatch.fnmatchcase(sweep.name, word)
+    ]
     return found, [] if found else [f"no sweep matches {word!r}: dvt list shows their names."]
 
 
@@ -223,7 +265,9 @@ def _clean(given: Mapping[str, Any]) -> int:
     sweeps = all_sweeps(storage)
     if not given["what"]:
         if given["yes"]:
-            raise Refused([f"--yes needs to be told what to remove: {', '.join(KINDS)}, or names of sweeps."])
+            raise Refused(
+                [f"--yes needs to be told what to remove: {', '.join(KINDS)}, or names of sweeps."]
+            )
         _show(storage, sweeps)
         return DONE
     choice = choose(storage, given["what"], sweeps)
@@ -237,7 +281,9 @@ def _clean(given: Mapping[str, Any]) -> int:
     total = decimal(sum(item.size for item in choice.items))
     if not given["yes"]:
         if not sys.stdin.isatty():
-            raise Refused([f"{total} would be removed, but there is no terminal to ask at: pass --yes."])
+            raise Refused(
+                [f"{total} would be removed, but there is no terminal to ask at: pass --yes."]
+            )
         if not click.confirm(f"Remove {total}?"):
             click.echo("Nothing was removed.")
             return NOT_ALL
@@ -254,7 +300,9 @@ def _show(storage: Path, sweeps: Sequence[SweepState]) -> None:
     _columns(table, "part", "what", "size", "changed", "dvt clean")
     for name, what in CACHE.items():
         if what and (path := cache / name).exists():
-            table.add_row(name, what, decimal(size_of(path)), _age(path), name if name in KINDS else "cache")
+            table.add_row(
+                name, what, decimal(size_of(path)), _age(path), name if name in KINDS else "cache"
+            )
     console.print(table)
     table = Table(title=f"Sweeps in {storage}", title_justify="left")
     _columns(table, "sweep", "state", "checkpoints", "champion", "size", "changed")
@@ -264,8 +312,12 @@ def _show(storage: Path, sweeps: Sequence[SweepState]) -> None:
         table.add_row(*map(Text, row))
     console.print(table)
     mlflow = sum(size_of(storage / name) for name in MLFLOW)
-    free = shutil.disk_usage(next(path for path in (storage, *storage.parents) if path.exists())).free
-    click.echo(f"MLflow holds {decimal(mlflow)} in {' and '.join(MLFLOW)}, which dvt clean leaves. Free: {decimal(free)}.")
+    free = shutil.disk_usage(
+        next(path for path in (storage, *storage.parents) if path.exists())
+    ).free
+    click.echo(
+        f"MLflow holds {decimal(mlflow)} in {' and '.join(MLFLOW)}, which dvt clean leaves. Free: {decimal(free)}."
+    )
     click.echo(f"To remove: dvt clean {'|'.join(KINDS)}, or sweeps by name.")
 
 
@@ -281,4 +333,10 @@ def _age(path: Path) -> str:
     with suppress(OSError):
         times += [entry.stat().st_mtime for entry in (path, *path.iterdir())]
     hours = max(0.0, time.time() - max(times)) / 3600
-    return f"{hours / 24:.0f} days ago" if hours >= 48 else f"{hours:.0f} h ago" if hours >= 1 else "under 1 h ago"
+    return (
+        f"{hours / 24:.0f} days ago"
+        if hours >= 48
+        else f"{hours:.0f} h ago"
+        if hours >= 1
+        else "under 1 h ago"
+    )

@@ -25,13 +25,22 @@ from trainables.recipe import unknown_name
 
 REFUSED, INTERRUPTED = 2, 130
 COMMANDS = {
-    "data": ("sweeps.runner.data_command", "how a data set is understood, and a page with its images"),
+    "data": (
+        "sweeps.runner.data_command",
+        "how a data set is understood, and a page with its images",
+    ),
     "list": ("sweeps.runner.listing", "all sweeps, what is done and left"),
     "report": ("sweeps.report.__main__", "rebuild a sweep's report and results.csv"),
     "sync": ("sweeps.runner.sync", "give MLflow what it missed of a sweep"),
-    "predict": ("sweeps.predict.__main__", "classes of images by a sweep's champion, or a Kaggle submission"),
+    "predict": (
+        "sweeps.predict.__main__",
+        "classes of images by a sweep's champion, or a Kaggle submission",
+    ),
     "clean": ("sweeps.runner.cleaning", "what occupies the disk, and its removal"),
-    "service": ("cluster.service", "Ray with a job server, and MLflow, on this machine: up, status, down"),
+    "service": (
+        "cluster.service",
+        "Ray with a job server, and MLflow, on this machine: up, status, down",
+    ),
     "submit": ("cluster.submit", "run a study as a job of the service or of a cluster"),
     "jobs": ("cluster.jobs", "what was submitted, and how it stands"),
     "logs": ("cluster.logs", "what a job has written"),
@@ -76,14 +85,18 @@ def _command(arguments: Sequence[str]) -> int:
     studies = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
     if not arguments or arguments[0] in ("-h", "--help"):
         lines = [f"  dvt {name:11} {what}" for name, (_, what) in COMMANDS.items()]
-        click.echo("\n".join(["Usage:", "  dvt run STUDY   run a study; with --help its options", *lines]))
+        click.echo(
+            "\n".join(["Usage:", "  dvt run STUDY   run a study; with --help its options", *lines])
+        )
         click.echo(f"Studies: {', '.join(studies)}")
         return 0
     if arguments[0] in COMMANDS:
         status: int = importlib.import_module(COMMANDS[arguments[0]][0]).main(arguments[1:])
         return status
     if arguments[0] != "run":
-        click.echo(f"error: {unknown_name(arguments[0], ['run', *COMMANDS], 'command of dvt')}", err=True)
+        click.echo(
+            f"error: {unknown_name(arguments[0], ['run', *COMMANDS], 'command of dvt')}", err=True
+        )
         return REFUSED
     if len(arguments) < 2 or arguments[1] not in studies:
         given = arguments[1] if len(arguments) > 1 else ""
@@ -107,13 +120,17 @@ def _run(study: Sweep, options: Options) -> int:
         earlier = past(options.storage.absolute(), options.resume, study.name)
         options = restored(options, earlier)
         asked = earlier.description
-        more = (options.trials or 0) > asked["trials_per_arm"] or (options.ablate and not asked.get("ablate", False))
+        more = (options.trials or 0) > asked["trials_per_arm"] or (
+            options.ablate and not asked.get("ablate", False)
+        )
         if earlier.finished and not more:
             done = f"all its {len(earlier.of('trial'))} trials and {len(earlier.of('finalist'))} finalists ended"
             console.print(f"{options.resume} is finished: {done}. A higher --trials extends it.")
             return 0
     with quick_imports():
-        from sweeps.runner.plan import make_plan  # torch takes seconds: after the flags, before anything that needs it
+        from sweeps.runner.plan import (
+            make_plan,
+        )  # torch takes seconds: after the flags, before anything that needs it
 
     plan = make_plan(study, options)
     if options.dry_run:
@@ -133,4 +150,6 @@ def _leave(status: int) -> NoReturn:
     sys.stdout.flush()
     if sys.stderr is not None:  # it was closed before the start
         sys.stderr.flush()
-    os._exit(status)  # all is closed; the interpreter would go through millions of torch's and MLflow's objects: 3 s
+    os._exit(
+        status
+    )  # all is closed; the interpreter would go through millions of torch's and MLflow's objects: 3 s

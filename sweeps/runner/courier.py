@@ -42,7 +42,9 @@ class Courier:
     def __init__(self, journal: Path, tracking_uri: str, storage: Path) -> None:
         self._journal, self._uri, self._storage = journal, tracking_uri, storage
         self._writer: EventWriter | None = None
-        self._careful_until = 0  # up to this offset events are sent one by one, since one of them was refused
+        self._careful_until = (
+            0  # up to this offset events are sent one by one, since one of them was refused
+        )
         self._started_over = False
         self.refused, self.reason = 0, ""
         self.sweep_run_id: str | None = None
@@ -75,7 +77,9 @@ class Courier:
         careful = self.offset < self._careful_until
         events = []
         try:
-            for step in islice(events_from(self._journal, self.offset, end), 1 if careful else _AT_ONCE):
+            for step in islice(
+                events_from(self._journal, self.offset, end), 1 if careful else _AT_ONCE
+            ):
                 events.append(step)  # noqa: PERF402  What comes before the damage is delivered.
         except JournalError:
             if not events:
@@ -120,7 +124,11 @@ class Courier:
     def _refuse(self, error: Exception) -> None:
         self.refused += 1
         if not self.reason:
-            self.reason = one_line(error) if isinstance(error, TrackingError) else f"{type(error).__name__}: {one_line(error)}"
+            self.reason = (
+                one_line(error)
+                if isinstance(error, TrackingError)
+                else f"{type(error).__name__}: {one_line(error)}"
+            )
 
     def _noted(self) -> int:
         """The offset in the file, if it is this store's and the journal has an event that ends there; otherwise 0."""
@@ -140,5 +148,7 @@ class Courier:
         path = self._journal.with_name(OFFSET)
         with suppress(OSError):  # some events will be told again
             temporary = path.with_name(f"{OFFSET}.{os.getpid()}")
-            temporary.write_text(json.dumps({"uri": without_password(self._uri), "offset": offset}) + "\n")
+            temporary.write_text(
+                json.dumps({"uri": without_password(self._uri), "offset": offset}) + "\n"
+            )
             temporary.replace(path)

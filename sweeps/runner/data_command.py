@@ -29,7 +29,9 @@ ALL = Caps(train=EVERY, val=EVERY, test=EVERY)
 SIZE = 96  # pixels: the preset laptop's, enough to look at
 
 
-def _one_path(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
+def _one_path(
+    ctx: click.Context, param: click.Parameter, words: tuple[str, ...]
+) -> tuple[str, ...]:
     """Check that one word, or --data, is the data set; unknown flags are among the words, which `answer` names."""
     paths = [word for word in words if not word.startswith("-")]
     if named := ctx.params.get("data"):
@@ -37,7 +39,9 @@ def _one_path(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]
     strange = len(paths) < len(words)  # a second word may be the value of an unknown flag
     if not paths or (len(paths) > 1 and not strange):
         got = f"got {shlex.join(paths)}" if paths else "none is given"
-        ctx.obj.append(one_line(f"dvt data takes one PATH or NAME of a data set, but {got}: give one."))
+        ctx.obj.append(
+            one_line(f"dvt data takes one PATH or NAME of a data set, but {got}: give one.")
+        )
     for path in paths[:1]:
         try:
             values.path(path)
@@ -50,7 +54,9 @@ COMMAND = click.Command(
     "dvt data",
     params=[
         click.Argument(["path"], metavar="PATH|NAME", nargs=-1, callback=_one_path),
-        click.Option(["--data"], type=values.Checked(values.path, "PATH|NAME"), is_eager=True, hidden=True),
+        click.Option(
+            ["--data"], type=values.Checked(values.path, "PATH|NAME"), is_eager=True, hidden=True
+        ),
         *flags(*READING_FLAGS),
         click.Option(
             ["--size"],
@@ -60,8 +66,12 @@ COMMAND = click.Command(
         ),
         *flags("seed", "storage"),
         click.Option(["--open"], is_flag=True, help="Show the page in a browser."),
-        click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object instead of lines."),
-        click.Option(["-v", "--verbose"], is_flag=True, help="Name all classes and all that is passed over."),
+        click.Option(
+            ["--json", "as_json"], is_flag=True, help="Print one JSON object instead of lines."
+        ),
+        click.Option(
+            ["-v", "--verbose"], is_flag=True, help="Name all classes and all that is passed over."
+        ),
     ],
     help="Say how a data set is understood (layout, classes, splits, what is passed over, copies), and write a page with some "
     "of its images. Exit status: 0 it can be trained on, 2 it cannot, or the command is wrong.",
@@ -87,10 +97,16 @@ def _data(given: Mapping[str, Any]) -> int:
     except OSError as error:
         raise Refused([_unwritable(storage / "data", error)]) from error
     if given["as_json"]:
-        click.echo(json.dumps({**_as_dict(data), **found.as_dict(), "cautions": found.cautions, "page": str(page)}))
+        click.echo(
+            json.dumps(
+                {**_as_dict(data), **found.as_dict(), "cautions": found.cautions, "page": str(page)}
+            )
+        )
     else:
         _say(data, found.cautions, verbose=given["verbose"])
-        terminal().print(f"To train on it: {command}\n{page}", markup=False, highlight=False, soft_wrap=True)
+        terminal().print(
+            f"To train on it: {command}\n{page}", markup=False, highlight=False, soft_wrap=True
+        )
     if given["open"]:
         webbrowser.open(page.as_uri())
     return 0
@@ -127,7 +143,9 @@ def _prepared(given: Mapping[str, Any], storage: Path) -> Dataset:
         raise Refused(problems)
     with _bar() as bar:
         size = given.get("size", SIZE)
-        data = collect(problems, lambda: dataset.prepare(path, image_size=size, progress=bar, **asked))
+        data = collect(
+            problems, lambda: dataset.prepare(path, image_size=size, progress=bar, **asked)
+        )
     if data is None:
         raise Refused(problems)
     return dataset.read(data.path, test=True)
@@ -146,7 +164,9 @@ def _check_storage(storage: Path) -> None:
 
 def _unwritable(folder: Path, error: OSError) -> str:
     said = error.strerror or reason(error)
-    return one_line(f"--storage must be a folder that can be written to, but {folder} cannot ({said}): give another.")
+    return one_line(
+        f"--storage must be a folder that can be written to, but {folder} cannot ({said}): give another."
+    )
 
 
 @contextmanager
@@ -160,9 +180,15 @@ def _bar() -> Iterator[Progress]:
 
 def _say(data: Dataset, cautions: Sequence[str], *, verbose: bool) -> None:
     console = terminal()
-    said = [*lines(data, every_class=verbose), *data.notes, *(f"Caution: {line}" for line in cautions)]
+    said = [
+        *lines(data, every_class=verbose),
+        *data.notes,
+        *(f"Caution: {line}" for line in cautions),
+    ]
     for line in said:
-        console.print(one_line(line), markup=False, highlight=False, soft_wrap=not console.is_terminal)
+        console.print(
+            one_line(line), markup=False, highlight=False, soft_wrap=not console.is_terminal
+        )
 
 
 def _as_dict(data: Dataset) -> dict[str, Any]:

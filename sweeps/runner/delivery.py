@@ -18,7 +18,9 @@ GATHER_SECONDS = 0.1  # events that arrive within this time of each other are se
 APART_SECONDS = 1.0  # between two deliveries, where nobody waits for them: a short trial is told in four requests, not in ten
 RETRY_FIRST, RETRY_MOST = 1.0, 30.0  # seconds until MLflow is tried again
 _LOOK_SECONDS = 1.0  # after which the thread looks at the journal by itself
-_LET_GO_SECONDS = 0.2  # in which a thread that does not wait for MLflow's answer can end, and release the lock
+_LET_GO_SECONDS = (
+    0.2  # in which a thread that does not wait for MLflow's answer can end, and release the lock
+)
 _SYNC_TRIES = 4
 
 
@@ -34,10 +36,16 @@ class Delivery:
     def __init__(self, journal: Journal, tracking_uri: str, storage: Path) -> None:
         self._journal = journal
         self._courier = Courier(journal.path, tracking_uri, storage)
-        self._woken, self._closing, self._stopping = threading.Event(), threading.Event(), threading.Event()
+        self._woken, self._closing, self._stopping = (
+            threading.Event(),
+            threading.Event(),
+            threading.Event(),
+        )
         self._awaited = threading.Event()  # somebody waits for a delivery
         self._progress = threading.Condition()
-        self._failing: tuple[float, str] | None = None  # since when, by the monotonic clock, and why
+        self._failing: tuple[float, str] | None = (
+            None  # since when, by the monotonic clock, and why
+        )
         self._thread = threading.Thread(target=self._work, name="MLflow-delivery", daemon=True)
         self._thread.start()
 
@@ -57,11 +65,18 @@ class Delivery:
 
     def flush(self, timeout: float, offset: int | None = None) -> bool:
         """Wait at most `timeout` seconds until all up to an offset is delivered, by default all there is; whether it is."""
-        target, deadline = self._journal.end if offset is None else offset, time.monotonic() + timeout
+        target, deadline = (
+            self._journal.end if offset is None else offset,
+            time.monotonic() + timeout,
+        )
         self._awaited.set()
         self._woken.set()
         with self._progress:
-            while self._courier.offset < target and self._thread.is_alive() and time.monotonic() < deadline:
+            while (
+                self._courier.offset < target
+                and self._thread.is_alive()
+                and time.monotonic() < deadline
+            ):
                 self._progress.wait(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
         return self._courier.offset >= target
 
@@ -86,13 +101,17 @@ class Delivery:
             lines.append(_refusals(self._courier))
         if waiting := self._courier.waiting():
             why, sweep = f" ({failing[1]})" if failing else "", self._journal.path.parent.name
-            lines.append(f"{_events(waiting, 'are')} not in MLflow yet{why}: `dvt sync {sweep}` delivers them.")
+            lines.append(
+                f"{_events(waiting, 'are')} not in MLflow yet{why}: `dvt sync {sweep}` delivers them."
+            )
         return " ".join(lines) or None
 
     def _work(self) -> None:
         lock = FileLock(self._journal.path.with_name(LOCK), timeout=0)
         pause, delivered = RETRY_FIRST, 0.0
-        while not self._stopping.is_set() and (self._something_waits() or not self._closing.is_set()):
+        while not self._stopping.is_set() and (
+            self._something_waits() or not self._closing.is_set()
+        ):
             if not self._something_waits():
                 self._woken.wait(_LOOK_SECONDS)
                 self._woken.clear()
@@ -106,7 +125,9 @@ class Delivery:
                 self._failing = time.monotonic(), str(error)
                 break
             except Exception as error:  # noqa: BLE001  Whatever MLflow raises, what it lacks waits in the journal.
-                reason = "another process delivers" if isinstance(error, Timeout) else one_line(error)
+                reason = (
+                    "another process delivers" if isinstance(error, Timeout) else one_line(error)
+                )
                 self._failing = self._failing[0] if self._failing else time.monotonic(), reason
                 self._pause(pause)
                 pause = min(2 * pause, RETRY_MOST)

@@ -22,7 +22,9 @@ from sweeps.runner.resume import DESCRIPTION, KEPT, code_digest, definition, ver
 def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
     """Plain values of everything that decides what the sweep does."""
     options = {name: getattr(plan.options, name) for name in KEPT} | {"score": plan.score}
-    options["tracking_uri"] = without_password(options["tracking_uri"]) if options["tracking_uri"] else None
+    options["tracking_uri"] = (
+        without_password(options["tracking_uri"]) if options["tracking_uri"] else None
+    )
     return {
         "study": plan.study.name,
         "question": plan.study.question,
@@ -46,7 +48,9 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
             "digest": materials.data.digest,
             "caps": asdict(plan.caps),
             "how": plan.options.how.as_dict(),
-            "images": {split: sum(counts.values()) for split, counts in materials.data.counts.items()},
+            "images": {
+                split: sum(counts.values()) for split, counts in materials.data.counts.items()
+            },
             "counts": materials.data.counts,
             "layout": materials.data.layout,
             "origins": materials.data.origins,
@@ -57,7 +61,12 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
             "path": str(materials.data.path),
         },
         "weights": [
-            {"weights": pair[0], "backbone": pair[1], "file": str(path) if path else None, "digest": materials.digests[pair]}
+            {
+                "weights": pair[0],
+                "backbone": pair[1],
+                "file": str(path) if path else None,
+                "digest": materials.digests[pair],
+            }
             for pair, path in materials.weights.items()
         ],
         "slots": asdict(plan.slots),
@@ -69,10 +78,17 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
     }
 
 
-def resumed(before: Mapping[str, Any], now: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+def resumed(
+    before: Mapping[str, Any], now: Mapping[str, Any], changes: Sequence[str]
+) -> dict[str, Any]:
     """The description of a sweep that goes on: what it is now, with its first command and what changed when."""
     again = {"at": now["started"], "command": now["command"], "changes": list(changes)}
-    return {**now, "started": before["started"], "command": before["command"], "resumed": [*before["resumed"], again]}
+    return {
+        **now,
+        "started": before["started"],
+        "command": before["command"],
+        "resumed": [*before["resumed"], again],
+    }
 
 
 def write(plan: Plan, described: Mapping[str, Any]) -> None:
@@ -96,9 +112,17 @@ def resume_command(plan: Plan) -> str:
         return submitted
     options = plan.options
     address = None if options.address == "local" else options.address
-    flags = (("--address", address), ("--gpus", options.gpus), ("--gpus-per-trial", options.gpus_per_trial))
+    flags = (
+        ("--address", address),
+        ("--gpus", options.gpus),
+        ("--gpus-per-trial", options.gpus_per_trial),
+    )
     where = "".join(f" {flag} {value}" for flag, value in flags if value is not None)
-    storage = "" if plan.storage.name == "mlruns" and plan.storage.parent.samefile(".") else f" --storage {plan.storage}"
+    storage = (
+        ""
+        if plan.storage.name == "mlruns" and plan.storage.parent.samefile(".")
+        else f" --storage {plan.storage}"
+    )
     return f"python {shlex.quote(sys.argv[0])} --resume {plan.name}{where}{storage}"
 
 

@@ -16,7 +16,13 @@ from cluster.session import environment, session
 from sweeps.runner import machine
 from sweeps.runner.listing import CONTEXT, answer, flags
 from sweeps.runner.machine import Finding, either
-from sweeps.runner.mlflow_store import SERVERS, TrackingError, one_line, prepare_store, without_password
+from sweeps.runner.mlflow_store import (
+    SERVERS,
+    TrackingError,
+    one_line,
+    prepare_store,
+    without_password,
+)
 from sweeps.runner.options import READING_FLAGS, Options, cache_folder
 from sweeps.runner.study import PRESETS, Preset
 from trainables.data.reading import ReadOptions
@@ -81,7 +87,9 @@ def _mlflow(subject: Subject) -> Iterator[Finding]:
         yield Finding("failed", str(error))
         return
     where = without_password(uri)
-    place = None if uri.startswith(SERVERS) else (subject.storage / "artifacts" / EXPERIMENT).as_uri()
+    place = (
+        None if uri.startswith(SERVERS) else (subject.storage / "artifacts" / EXPERIMENT).as_uri()
+    )
     try:
         client = MlflowClient(uri)
         known = client.get_experiment_by_name(EXPERIMENT)
@@ -94,7 +102,9 @@ def _mlflow(subject: Subject) -> Iterator[Finding]:
             client.delete_experiment(number)
     except MlflowException as error:
         yield Finding(
-            "failed", f"{where} answers, but takes no run ({one_line(error)})", "mend its rights, or give --tracking-uri."
+            "failed",
+            f"{where} answers, but takes no run ({one_line(error)})",
+            "mend its rights, or give --tracking-uri.",
         )
         return
     yield Finding("ok", f"{where}, a run was made and deleted")
@@ -105,17 +115,27 @@ def _data(subject: Subject) -> Iterator[Finding]:
     from trainables.data.cifar10 import ARCHIVE, FOLDER
 
     preset = subject.preset
-    caps = dataset.Caps(train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class)
+    caps = dataset.Caps(
+        train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class
+    )
     try:
-        summary = dataset.inspect(subject.data, caps=caps, seed=0, cache=subject.cache, how=subject.how)
+        summary = dataset.inspect(
+            subject.data, caps=caps, seed=0, cache=subject.cache, how=subject.how
+        )
     except dataset.DataError as error:
         yield from (Finding("failed", problem) for problem in error.problems)
         return
-    images = ", ".join(f"{sum(counts.values())} {split}" for split, counts in summary.counts.items())
+    images = ", ".join(
+        f"{sum(counts.values())} {split}" for split, counts in summary.counts.items()
+    )
     found = f"{subject.data}: {len(summary.classes)} classes, {images} images"
     folder = subject.cache / "datasets"
-    if subject.data == "cifar10" and not any((folder / name).exists() for name in (FOLDER, ARCHIVE)):
-        mend = f"the first sweep downloads it, 170 MB; without a network put {ARCHIVE} into {folder}."
+    if subject.data == "cifar10" and not any(
+        (folder / name).exists() for name in (FOLDER, ARCHIVE)
+    ):
+        mend = (
+            f"the first sweep downloads it, 170 MB; without a network put {ARCHIVE} into {folder}."
+        )
         yield Finding("warning", f"{found}, not on this machine yet", mend)
     else:
         yield Finding("ok", found)
@@ -131,7 +151,10 @@ def _weights(subject: Subject) -> Iterator[Finding]:
         yield _downloaded(list(BACKBONES))
     elif chosen == source_model.NAME:
         there = [name for name in BACKBONES if source_model.path(name, subject.cache).is_file()]
-        yield Finding("ok", f"{chosen}: {', '.join(there) or 'none'} made; a sweep makes those it lacks, half a minute each")
+        yield Finding(
+            "ok",
+            f"{chosen}: {', '.join(there) or 'none'} made; a sweep makes those it lacks, half a minute each",
+        )
     elif chosen == "none":
         yield Finding("ok", "none: random ones")
     elif not path.exists():
@@ -142,14 +165,22 @@ def _weights(subject: Subject) -> Iterator[Finding]:
         tensors = weights.read(path)
         fitting = ", ".join(weights.fitting(tensors))
         found = f"{path}: {len(tensors)} tensors, {f'for {fitting}' if fitting else 'which fit no known backbone'}"
-        yield either(bool(fitting), found, f"pass weights of {', '.join(BACKBONES)}, under torchvision's names.")
+        yield either(
+            bool(fitting),
+            found,
+            f"pass weights of {', '.join(BACKBONES)}, under torchvision's names.",
+        )
     else:
         there = [name for name in BACKBONES if weights.in_folder(path, name).is_file()]
         for name in there:
             file = weights.in_folder(path, name)
             weights.check(file)
             weights.load(build(Recipe(backbone=name, weights=chosen), 2), file, name)
-        yield either(bool(there), f"{path}: {', '.join(there) or 'no weights'}", "put <backbone>.pt there, or give a file.")
+        yield either(
+            bool(there),
+            f"{path}: {', '.join(there) or 'no weights'}",
+            "put <backbone>.pt there, or give a file.",
+        )
 
 
 def _downloaded(backbones: Sequence[str]) -> Finding:
@@ -164,7 +195,10 @@ def _downloaded(backbones: Sequence[str]) -> Finding:
     for name in there:
         check_cached(name)
     if there:
-        return Finding("ok", f"imagenet: {', '.join(there)} in {folder}; a sweep downloads others that it needs")
+        return Finding(
+            "ok",
+            f"imagenet: {', '.join(there)} in {folder}; a sweep downloads others that it needs",
+        )
     mend = f"the first sweep downloads what it needs; without a network put {', '.join(files.values())} there."
     return Finding("warning", f"imagenet: none of them is in {folder} yet", mend)
 
@@ -175,7 +209,11 @@ def _written(folder: Path, mend: str) -> Finding:
         with tempfile.TemporaryFile(dir=parent) as file:
             file.write(bytes(4096))
     except OSError as error:
-        return Finding("failed", f"{folder} must be fit for writing, but {parent} is not ({error.strerror})", mend)
+        return Finding(
+            "failed",
+            f"{folder} must be fit for writing, but {parent} is not ({error.strerror})",
+            mend,
+        )
     free = shutil.disk_usage(parent).free
     found = f"{folder} can be written to, {decimal(free)} free"
     little = Finding("warning", found, "make room: dvt clean shows what takes it.")
@@ -188,8 +226,14 @@ CHECKS: Mapping[str, tuple[Check, str]] = {
     "code": (lambda _: machine.code(), "pip install -e . in the project's folder."),
     "CPU": (lambda _: machine.cpu(), "see to /proc and /sys, which tell of CPUs and memory."),
     "disk": (_folders, "give another --storage, or another place with DVT_CACHE_DIR."),
-    "GPUs": (lambda _: machine.gpus(), "reload NVIDIA's driver, or leave a broken GPU out with CUDA_VISIBLE_DEVICES."),
-    "precision": (lambda _: machine.precision(), "install torch again: pip install --force-reinstall torch torchvision."),
+    "GPUs": (
+        lambda _: machine.gpus(),
+        "reload NVIDIA's driver, or leave a broken GPU out with CUDA_VISIBLE_DEVICES.",
+    ),
+    "precision": (
+        lambda _: machine.precision(),
+        "install torch again: pip install --force-reinstall torch torchvision.",
+    ),
     "ray": (_ray, "start Ray there, or pass --address local."),
     "data": (_data, "give another --data."),
     "weights": (_weights, "give other --weights."),
@@ -224,7 +268,9 @@ def _examine(given: Mapping[str, Any]) -> int:
     failed = False
     for name, finding in examine(subject):
         failed |= finding.state == "failed"
-        click.echo(f"{click.style(f'{finding.state:<8}', fg=COLORS[finding.state])} {name:<10} {finding.found}")
+        click.echo(
+            f"{click.style(f'{finding.state:<8}', fg=COLORS[finding.state])} {name:<10} {finding.found}"
+        )
         if finding.mend:
             click.echo(f"{'':>19} -> {finding.mend}")
     return int(failed)

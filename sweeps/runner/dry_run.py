@@ -16,9 +16,18 @@ def dry_run(plan: Plan, console: Console) -> None:
     """Print arms, trials, epochs, slots, and hours from three timed steps per backbone where this machine has the device."""
     summary = plan.summary
     images = {split: sum(counts.values()) for split, counts in summary.counts.items()}
-    timed = plan.options.address == "local" and (plan.slots.device == "cpu" or count_gpus() >= plan.slots.whole_gpus)
+    timed = plan.options.address == "local" and (
+        plan.slots.device == "cpu" or count_gpus() >= plan.slots.whole_gpus
+    )
     table = Table()
-    for name in ("arm", "trials", "finalists", "epochs", "tuned", *((f"{plan.slots.unit} at most",) if timed else ())):
+    for name in (
+        "arm",
+        "trials",
+        "finalists",
+        "epochs",
+        "tuned",
+        *((f"{plan.slots.unit} at most",) if timed else ()),
+    ):
         table.add_column(name, justify="left" if name in ("arm", "tuned") else "right")
     seconds: dict[str, float] = {}
     total_epochs, total_seconds = 0, 0.0
@@ -42,22 +51,41 @@ def dry_run(plan: Plan, console: Console) -> None:
             total_seconds += spent
             cost = (f"{spent * (plan.slots.cpus if plan.slots.device == 'cpu' else 1) / 3600:.3f}",)
         total_epochs += epochs
-        table.add_row(arm.name, str(trials), str(again), str(epochs), ", ".join(arm.tuned) or "nothing", *cost)
+        table.add_row(
+            arm.name, str(trials), str(again), str(epochs), ", ".join(arm.tuned) or "nothing", *cost
+        )
     if plan.options.ablate:
         most = len(plan.finalist_seeds) * len(NEUTRAL)
-        table.add_row("ablation", "0", str(most), str(most * plan.epochs), "nothing", *(("-",) if timed else ()))
+        table.add_row(
+            "ablation",
+            "0",
+            str(most),
+            str(most * plan.epochs),
+            "nothing",
+            *(("-",) if timed else ()),
+        )
         total_epochs += most * plan.epochs
-    for line in (*plan.notes, *said_of_data(summary, every_class=plan.options.verbose), plan.score_line):
+    for line in (
+        *plan.notes,
+        *said_of_data(summary, every_class=plan.options.verbose),
+        plan.score_line,
+    ):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     title = f"Dry run of {plan.study.name}: nothing is trained, nothing is written"
     console.print(title, markup=False, highlight=False, soft_wrap=True)
     console.print(table)
     counted = ", ".join(f"{number} {split}" for split, number in images.items())
-    place = plan.slots.describe() if plan.options.address == "local" else "a cluster, whose slots are known once it is joined"
+    place = (
+        plan.slots.describe()
+        if plan.options.address == "local"
+        else "a cluster, whose slots are known once it is joined"
+    )
     say = f"{total_epochs} epochs at most on {place}; images: {counted}."
     if timed:
         # Trials that share a GPU share its speed, too: timed alone, they are no faster packed.
         wall = duration(total_seconds / (plan.slots.whole_gpus or plan.slots.count))
-        say += f" About {wall} on this machine ({describe(plan.slots.device)}), less what ASHA stops,"
+        say += (
+            f" About {wall} on this machine ({describe(plan.slots.device)}), less what ASHA stops,"
+        )
         say += " plus one pass of all images through frozen layers."
     console.print(say, markup=False, highlight=False)

@@ -21,7 +21,9 @@ from sweeps.runner.trials import Run
 from trainables.recipe import TEST_SCORES
 
 DONE, NOTHING_COMPLETED, INTERRUPTED = 0, 1, 130
-STOPPED_WITHIN_S = 5.0  # that MLflow may take where a sweep is to stop; the rest waits in the journal
+STOPPED_WITHIN_S = (
+    5.0  # that MLflow may take where a sweep is to stop; the rest waits in the journal
+)
 
 
 def finish(run: Run, results: Results, finals: Results, ended: Outcome) -> int:
@@ -38,20 +40,34 @@ def finish(run: Run, results: Results, finals: Results, ended: Outcome) -> int:
     seeds = champion(finals)
     top = seeds[0] if seeds else best(results.records())
     shipped = top if ended is Outcome.COMPLETED else None
-    whole = bool(shipped) and bool(seeds or not plan.finalist_seeds) and not results.left and not finals.left
+    whole = (
+        bool(shipped)
+        and bool(seeds or not plan.finalist_seeds)
+        and not results.left
+        and not finals.left
+    )
     artifacts = {"sweep.json": plan.folder / "sweep.json"}
     if shipped:
         artifacts |= winner.keep(plan, run.materials, shipped)
     report = None if ended is Outcome.INTERRUPTED else _report(run, ended, say)
     if report:
-        artifacts |= {"report.html": report.page, "results.csv": report.results, "suspects.csv": report.suspects}
-    registered = winner.register(plan, run.materials, tracker, shipped, seeds, move_alias=whole) if shipped else None
+        artifacts |= {
+            "report.html": report.page,
+            "results.csv": report.results,
+            "suspects.csv": report.suspects,
+        }
+    registered = (
+        winner.register(plan, run.materials, tracker, shipped, seeds, move_alias=whole)
+        if shipped
+        else None
+    )
     outcome = Outcome.FAILED if top is None and ended is Outcome.COMPLETED else ended
     tracker.finish_sweep(
         outcome.value,
         artifacts=artifacts,
         metrics=_metrics(results, seeds, shipped),
-        tags={"sweep.partial": str(not whole).lower()} | ({"sweep.champion": shipped.trial_id} if shipped else {}),
+        tags={"sweep.partial": str(not whole).lower()}
+        | ({"sweep.champion": shipped.trial_id} if shipped else {}),
     )
     if report:
         from sweeps.report.terminal import show
@@ -60,13 +76,19 @@ def finish(run: Run, results: Results, finals: Results, ended: Outcome) -> int:
         show(run.console, report.findings)
     if registered:
         say(registered())
-    hopeful = ended is Outcome.COMPLETED and not tracker.problem()  # where MLflow is away, `register` has waited already
+    hopeful = (
+        ended is Outcome.COMPLETED and not tracker.problem()
+    )  # where MLflow is away, `register` has waited already
     if problem := tracker.close(timeout=60.0 if hopeful else STOPPED_WITHIN_S):
         say(problem)
     counts = {"trials": results, "finalists": finals}
-    done = " and ".join(f"{c.total - c.left} of {c.total} {what}" for what, c in counts.items() if c.total)
+    done = " and ".join(
+        f"{c.total - c.left} of {c.total} {what}" for what, c in counts.items() if c.total
+    )
     if ended is Outcome.INTERRUPTED:
-        say(f"Interrupted: {done} ended; `dvt report {plan.name}` shows them. To go on:\n  {resume_command(plan)}")
+        say(
+            f"Interrupted: {done} ended; `dvt report {plan.name}` shows them. To go on:\n  {resume_command(plan)}"
+        )
         return INTERRUPTED
     if ended is Outcome.FAILED:
         say(f"The sweep broke off after {done}. To go on:\n  {resume_command(plan)}")
@@ -99,13 +121,21 @@ def _report(run: Run, ended: Outcome, say: Callable[[str], None]) -> Report | No
         return None
 
 
-def _metrics(results: Results, seeds: list[TrialRecord], shipped: TrialRecord | None) -> dict[str, float]:
+def _metrics(
+    results: Results, seeds: list[TrialRecord], shipped: TrialRecord | None
+) -> dict[str, float]:
     """Of the sweep's own run: each arm's best of the search, and what the champion's seeds have in the mean."""
-    arms = {f"best/{name}": arm.score or 0.0 for name in results.arms if (arm := best(results.records(name)))}
+    arms = {
+        f"best/{name}": arm.score or 0.0
+        for name in results.arms
+        if (arm := best(results.records(name)))
+    }
     if not shipped:
         return arms
     if not seeds:
         return arms | {"score": shipped.score or 0.0}
-    known = [name for name in TEST_SCORES.values() if all(name in record.test for record in seeds)]  # earlier versions had one
+    known = [
+        name for name in TEST_SCORES.values() if all(name in record.test for record in seeds)
+    ]  # earlier versions had one
     tested = {name: fmean(record.test[name] for record in seeds) for name in known}
     return arms | {"score": mean_score(seeds)} | tested

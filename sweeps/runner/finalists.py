@@ -58,7 +58,11 @@ def finalists(run: Run, searched: Results) -> tuple[Outcome, Results]:
     if ended is Outcome.COMPLETED and run.plan.options.ablate and (top := champion(finals)):
         groups = ablations(top[0])
         if not groups:
-            run.console.print(f"--ablate: {top[0].group} has no trick that could be taken away.", markup=False, highlight=False)
+            run.console.print(
+                f"--ablate: {top[0].group} has no trick that could be taken away.",
+                markup=False,
+                highlight=False,
+            )
         ended = _train(run, groups, finals)
     return ended, finals
 
@@ -75,7 +79,9 @@ def chosen(arms: Sequence[Arm], searched: Results) -> tuple[Group, ...]:
         for record in (best(records), default(records)):
             if record:
                 name = record.trial_id
-                found[name] = Group(name=name, arm=record.arm, number=record.number, recipe=record.recipe)
+                found[name] = Group(
+                    name=name, arm=record.arm, number=record.number, recipe=record.recipe
+                )
     return tuple(found.values())
 
 
@@ -86,7 +92,9 @@ def ablations(top: TrialRecord) -> tuple[Group, ...]:
         if values[name] != neutral:
             recipe = Recipe.from_sample({**values, name: neutral})
             group = f"{top.group}/without-{name}"
-            found.append(Group(name=group, arm=top.arm, number=top.number, recipe=recipe, without=name))
+            found.append(
+                Group(name=group, arm=top.arm, number=top.number, recipe=recipe, without=name)
+            )
     return tuple(found)
 
 
@@ -102,7 +110,10 @@ def champion(finals: Results) -> list[TrialRecord]:
     if not by_group:
         return []
     arms = finals.arms
-    top = min(by_group.values(), key=lambda rs: (-len(rs), -mean_score(rs), arms.index(rs[0].arm), rs[0].number))
+    top = min(
+        by_group.values(),
+        key=lambda rs: (-len(rs), -mean_score(rs), arms.index(rs[0].arm), rs[0].number),
+    )
     return sorted(top, key=rank)
 
 
@@ -146,9 +157,16 @@ def _unchanged(run: Run, wanted: Mapping[str, Group]) -> dict[str, PastTrial]:
     return past
 
 
-def _run(run: Run, finals: Results, left: Mapping[str, Group], config: Callable[[str, Group], dict[str, Any]]) -> Outcome:
+def _run(
+    run: Run,
+    finals: Results,
+    left: Mapping[str, Group],
+    config: Callable[[str, Group], dict[str, Any]],
+) -> Outcome:
     hopeless: set[str] = set()
-    with Progress(finals, run.room, run.plan.name, run.console, run.tracker.problem, what="finalists") as progress:
+    with Progress(
+        finals, run.room, run.plan.name, run.console, run.tracker.problem, what="finalists"
+    ) as progress:
         return run_trials(
             run,
             finals,
@@ -156,13 +174,21 @@ def _run(run: Run, finals: Results, left: Mapping[str, Group], config: Callable[
             _Queue(left, config, stop=run.over, skip=hopeless.__contains__),
             None,
             hopeless=hopeless,
-            peers=lambda record: [other for other in finals.ended(record.arm) if other.group == record.group],
-            log=partial(_log, progress, finals.score) if run.plan.study.log_epochs else lambda record, epoch: None,
+            peers=lambda record: [
+                other for other in finals.ended(record.arm) if other.group == record.group
+            ],
+            log=partial(_log, progress, finals.score)
+            if run.plan.study.log_epochs
+            else lambda record, epoch: None,
         )
 
 
 def _config(
-    run: Run, past: Mapping[str, PastTrial], sharing: Mapping[tuple[Any, ...], int], name: str, group: Group
+    run: Run,
+    past: Mapping[str, PastTrial],
+    sharing: Mapping[tuple[Any, ...], int],
+    name: str,
+    group: Group,
 ) -> dict[str, Any]:
     """What a worker is sent. The stored activations of a seed give way to those of the next, as the search's do to all."""
     plan, plain = run.plan, trial_config(run, past, name, group.arm, group.number, group.recipe)
@@ -184,7 +210,9 @@ def _views(recipe: Recipe) -> tuple[Any, ...]:
     return recipe.backbone, recipe.weights, recipe.stem, recipe.augmentation, alone
 
 
-def _log(progress: Progress, score: names.Score, record: TrialRecord, epoch: Mapping[str, Any]) -> None:
+def _log(
+    progress: Progress, score: names.Score, record: TrialRecord, epoch: Mapping[str, Any]
+) -> None:
     progress.say(
         f"{record.trial_id}  Epoch {epoch[names.EPOCH]:>{len(str(record.recipe.epochs))}}/{record.recipe.epochs}  "
         f"train loss {epoch[names.TRAIN_LOSS]:.4f} accuracy {epoch[names.TRAIN_ACCURACY]:.4f}  "
@@ -214,7 +242,9 @@ class _Queue(Searcher):
                     return self._config(name, group)
         return str(Searcher.FINISHED)
 
-    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
+    ) -> None:
         """Nothing to learn."""
 
     def __getstate__(self) -> dict[str, Any]:

@@ -32,7 +32,11 @@ def whole(low: int, high: int | None = None) -> Callable[[str], int]:
 
 def share(value: str) -> float:
     """A share of a GPU."""
-    share = float(value) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", value, re.ASCII | re.IGNORECASE) else math.nan
+    share = (
+        float(value)
+        if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", value, re.ASCII | re.IGNORECASE)
+        else math.nan
+    )
     if not 0 < share <= 1:
         raise ValueError("over 0 and at most 1, since a trial trains on one GPU or a share of one")
     if share < 0.01:
@@ -44,7 +48,11 @@ def duration(value: str) -> float:
     """Seconds, from a time such as 1h30m."""
     rule = "a time such as 90s, 45m, 2h or 1h30m"
     match = re.fullmatch(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", value, re.ASCII)
-    seconds = sum(int(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True)) if match else 0
+    seconds = (
+        sum(int(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True))
+        if match
+        else 0
+    )
     if seconds == 0:
         raise ValueError(rule)
     return float(seconds)
@@ -53,7 +61,9 @@ def duration(value: str) -> float:
 def name(value: str) -> str:
     """A sweep's name."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", value):
-        raise ValueError("at most 80 letters, digits, '.', '_' and '-', beginning with a letter or a digit")
+        raise ValueError(
+            "at most 80 letters, digits, '.', '_' and '-', beginning with a letter or a digit"
+        )
     return value
 
 
@@ -98,10 +108,16 @@ def group(value: str) -> str:
 def text(value: str) -> str:
     """Text without line breaks."""
     if value.startswith("-"):
-        raise ValueError("followed by its value, which does not begin with '-' (a path may begin with './-')")
+        raise ValueError(
+            "followed by its value, which does not begin with '-' (a path may begin with './-')"
+        )
     if any("\ud800" <= character <= "\udfff" for character in value):  # bytes that are no UTF-8
         raise ValueError("text in UTF-8")
-    if not value.strip() or value.splitlines() != [value] or any(ord(character) < 32 for character in value):
+    if (
+        not value.strip()
+        or value.splitlines() != [value]
+        or any(ord(character) < 32 for character in value)
+    ):
         raise ValueError("a value without line breaks, not an empty one")
     return value
 

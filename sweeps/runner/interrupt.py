@@ -25,11 +25,19 @@ class Interrupt:
             os.kill(os.getpid(), signal.SIGUSR1)
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {
+            number: signal.signal(number, self._handle)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
         self._usr1 = signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until Tune sets its own
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         signal.signal(signal.SIGUSR1, self._usr1)
@@ -38,5 +46,7 @@ class Interrupt:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        os.write(2, b"\nStopping in order: trials end and MLflow is told. Once more stops at once.\n")  # safe in a handler
+        os.write(
+            2, b"\nStopping in order: trials end and MLflow is told. Once more stops at once.\n"
+        )  # safe in a handler
         os.kill(os.getpid(), signal.SIGUSR1)

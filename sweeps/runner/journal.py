@@ -56,7 +56,9 @@ class Journal:
         line = json.dumps(stamped, separators=(",", ":"), default=_plain).encode() + b"\n"
         with self._lock:
             if self._file < 0:
-                raise ValueError(f"A journal that is appended to must be open, but {self.path} is closed.")
+                raise ValueError(
+                    f"A journal that is appended to must be open, but {self.path} is closed."
+                )
             try:
                 written = 0
                 while written < len(line):
@@ -101,7 +103,9 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [event for event, _ in events_from(path, 0)]
 
 
-def events_from(path: Path, offset: int, end: int | None = None) -> Iterator[tuple[dict[str, Any], int]]:
+def events_from(
+    path: Path, offset: int, end: int | None = None
+) -> Iterator[tuple[dict[str, Any], int]]:
     """Events after an offset, each with the offset after it; one line at a time is in memory.
 
     Args:

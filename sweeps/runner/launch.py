@@ -59,8 +59,14 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
         say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
         for note in plan.notes:
             say(note)
-        uri = _prepare_store(plan) if plan.options.tracking_uri else ""  # before data and weights, which may take minutes
-        had = [(trial.recipe["weights"], trial.recipe["backbone"]) for trial in past.trials] if past else []
+        uri = (
+            _prepare_store(plan) if plan.options.tracking_uri else ""
+        )  # before data and weights, which may take minutes
+        had = (
+            [(trial.recipe["weights"], trial.recipe["backbone"]) for trial in past.trials]
+            if past
+            else []
+        )
         materials = gather(plan, say, compute, had)
         val = materials.data.counts["val"]
         decision = decide(plan.options.score, plan.study.score, val, resumed=past is not None)
@@ -69,13 +75,23 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
         changed = changes(past.description, described) if past else []
         if changed and not plan.options.accept_changes:
             lines = [f"--resume {plan.name!r}: {line}." for line in changed]
-            raise Refused([*lines, "The sweep is no longer what it was: pass --accept-changes to go on all the same."])
-        if plan.options.address == "local":  # before MLflow makes its tables, so that the workers' imports run beside that
+            raise Refused(
+                [
+                    *lines,
+                    "The sweep is no longer what it was: pass --accept-changes to go on all the same.",
+                ]
+            )
+        if (
+            plan.options.address == "local"
+        ):  # before MLflow makes its tables, so that the workers' imports run beside that
             cpus = plan.slots.count * plan.slots.cpus
             preload = "trainables.preload" if cpus <= PRELOADED_AT_MOST else ""
             _enter(stack, plan, cpus=cpus, gpus=plan.slots.whole_gpus, preload=preload)
         uri = uri or _prepare_store(plan)
-        for line in (*said_of_data(materials.data, every_class=plan.options.verbose), plan.score_line):
+        for line in (
+            *said_of_data(materials.data, every_class=plan.options.verbose),
+            plan.score_line,
+        ):
             say(line)
         say(_headline(plan, materials))
         for line in changed:
@@ -102,7 +118,9 @@ def _run(
     described: Mapping[str, Any],
     asked: set[str],
 ) -> int:
-    results = Results({arm.name: plan.trials_per_arm if arm.tuned else 0 for arm in plan.arms}, plan.score)
+    results = Results(
+        {arm.name: plan.trials_per_arm if arm.tuned else 0 for arm in plan.arms}, plan.score
+    )
     searched = past.of("trial") if past else ()
     replay(results, searched)
     journal = Journal(plan.folder / JOURNAL)
@@ -110,25 +128,44 @@ def _run(
     tracker.start_sweep(
         study=plan.study.name,
         sweep_name=plan.name,
-        tags={"sweep.preset": plan.preset_name, "sweep.device": plan.slots.device, "sweep.command": description.command()}
+        tags={
+            "sweep.preset": plan.preset_name,
+            "sweep.device": plan.slots.device,
+            "sweep.command": description.command(),
+        }
         | {"sweep.score": plan.score},
-        params={"arms": ", ".join(results.arms), "trials_per_arm": plan.trials_per_arm, "seed": plan.options.seed}
+        params={
+            "arms": ", ".join(results.arms),
+            "trials_per_arm": plan.trials_per_arm,
+            "seed": plan.options.seed,
+        }
         | {"data": plan.data, "weights": plan.weights, "slots": plan.slots.describe()},
         dataset=tracking.TrackedData(
             name=materials.data.name,
             digest=materials.data.digest,
             source=materials.data.source,
-            num_images={split: sum(counts.values()) for split, counts in materials.data.counts.items()},
+            num_images={
+                split: sum(counts.values()) for split, counts in materials.data.counts.items()
+            },
         ),
         description=plan.study.question,
     )
     for trial in searched:
-        if trial.outcome is not None and not trial.told:  # the earlier run ended between its last epoch and its end
+        if (
+            trial.outcome is not None and not trial.told
+        ):  # the earlier run ended between its last epoch and its end
             record = results[trial.trial_id]
-            tracker.trial_ended(trial.trial_id, trial.outcome.value, score=record.score, best_epoch=record.best_epoch)
+            tracker.trial_ended(
+                trial.trial_id,
+                trial.outcome.value,
+                score=record.score,
+                best_epoch=record.best_epoch,
+            )
     if past:
         tracker.sweep_resumed(changed, plan.trials_per_arm)
-        description.write(plan, described)  # after the event: a sweep that asks for more is not finished
+        description.write(
+            plan, described
+        )  # after the event: a sweep that asks for more is not finished
     deadline = time.monotonic() + (plan.options.time_limit or float("inf"))
     joined = plan.options.address != "local"
     room = Room(
@@ -157,8 +194,12 @@ def _run(
             ended = Outcome.INTERRUPTED
         return finish(run, results, finals, ended)
     except OSError as error:
-        say = partial(console.print, markup=False, highlight=False, soft_wrap=True)  # commands are to be copied
-        say(f"The sweep stopped: {error.strerror or error}. It stays as it is in {plan.folder}; to go on:")
+        say = partial(
+            console.print, markup=False, highlight=False, soft_wrap=True
+        )  # commands are to be copied
+        say(
+            f"The sweep stopped: {error.strerror or error}. It stays as it is in {plan.folder}; to go on:"
+        )
         say(f"  {description.resume_command(plan)}")
         tracker.close(timeout=2)
         return NOTHING_COMPLETED
@@ -171,7 +212,9 @@ def _make_folder(plan: Plan) -> None:
     try:
         plan.folder.mkdir(parents=True)
     except FileExistsError as error:
-        raise Refused([f"--name must be new, but {plan.folder} exists: choose another name."]) from error
+        raise Refused(
+            [f"--name must be new, but {plan.folder} exists: choose another name."]
+        ) from error
 
 
 def _lock(stack: ExitStack, plan: Plan) -> None:
@@ -179,7 +222,9 @@ def _lock(stack: ExitStack, plan: Plan) -> None:
     try:
         stack.enter_context(FileLock(plan.folder / LOCK, timeout=0))
     except Timeout as error:
-        raise Refused([f"{plan.name} is being run by another process: wait for it, or stop it first."]) from error
+        raise Refused(
+            [f"{plan.name} is being run by another process: wait for it, or stop it first."]
+        ) from error
 
 
 def _joined(plan: Plan, stack: ExitStack) -> Plan:
@@ -197,7 +242,11 @@ def _check_shared(plan: Plan) -> None:
         raise Refused([f"--storage must be a folder that every node sees, but {error}."]) from error
     if blind:
         seen = f"{', '.join(blind)} {'does' if len(blind) == 1 else 'do'} not see {plan.storage}"
-        raise Refused([f"--storage must be a folder that all nodes share, but {seen}: mount it there, or pass one that is."])
+        raise Refused(
+            [
+                f"--storage must be a folder that all nodes share, but {seen}: mount it there, or pass one that is."
+            ]
+        )
 
 
 def _common_compute(plan: Plan) -> Compute | None:
@@ -207,7 +256,11 @@ def _common_compute(plan: Plan) -> Compute | None:
     try:
         found = of_gpu_nodes(gpu_precision)
     except TimeoutError as error:
-        raise Refused([f"--address must be a cluster whose nodes answer, but {error}: `ray status` there says why."]) from error
+        raise Refused(
+            [
+                f"--address must be a cluster whose nodes answer, but {error}: `ray status` there says why."
+            ]
+        ) from error
     return Compute(precision="bf16" if set(found) == {"bf16"} else "fp32")
 
 
@@ -224,7 +277,9 @@ def _fit(plan: Plan, compute: Compute, interrupt: Interrupt, added: set[str]) ->
             f"{', '.join(blind)} joined the cluster, but does not see {plan.storage}: mount it there, or take it out"
         )
     elif lesser:
-        interrupt.stop("a node joined whose GPU has no bf16, in which this sweep computes: take it out")
+        interrupt.stop(
+            "a node joined whose GPU has no bf16, in which this sweep computes: take it out"
+        )
     return True
 
 
@@ -247,8 +302,14 @@ def _prepare_store(plan: Plan) -> str:
 
 def _check_name(plan: Plan, uri: str) -> None:
     try:
-        if plan.options.name and not plan.options.resume and sweep_exists(uri, plan.study.name, plan.name):
-            raise Refused([f"--name must be new, but MLflow has a sweep {plan.name!r}: choose another name."])
+        if (
+            plan.options.name
+            and not plan.options.resume
+            and sweep_exists(uri, plan.study.name, plan.name)
+        ):
+            raise Refused(
+                [f"--name must be new, but MLflow has a sweep {plan.name!r}: choose another name."]
+            )
     except tracking.TrackingError as error:
         raise Refused([str(error)]) from error
 
@@ -259,7 +320,9 @@ def _headline(plan: Plan, materials: Materials) -> str:
     tuned = sum(bool(arm.tuned) for arm in plan.arms)
     arms = "1 arm" if len(plan.arms) == 1 else f"{len(plan.arms)} arms"
     trials = f"{arms} x {plan.trials_per_arm} trials" if tuned else arms
-    trials += f" ({tuned} of them; the others have nothing to tune)" if 0 < tuned < len(plan.arms) else ""
+    trials += (
+        f" ({tuned} of them; the others have nothing to tune)" if 0 < tuned < len(plan.arms) else ""
+    )
     return (
         f"{plan.study.question}\n"
         f"{trials}, {plan.epochs} epochs each, on {plan.slots.describe()}. "
@@ -272,5 +335,7 @@ def _headline(plan: Plan, materials: Materials) -> str:
 def _finals(plan: Plan) -> str:
     if not (seeds := len(plan.finalist_seeds)):
         return ""
-    which = "the best and the default recipe" if any(arm.tuned for arm in plan.arms) else "the recipe"
+    which = (
+        "the best and the default recipe" if any(arm.tuned for arm in plan.arms) else "the recipe"
+    )
     return f"Then {which} of each arm again over {seeds} new seed{'s' if seeds > 1 else ''}; only these see the test images.\n"

@@ -130,14 +130,20 @@ def all_sweeps(storage: Path) -> list[SweepState]:
         Refused: The storage cannot be read.
     """
     try:
-        folders = [path for path in (storage / "sweeps").iterdir() if path.is_dir() and not path.name.startswith(".")]
+        folders = [
+            path
+            for path in (storage / "sweeps").iterdir()
+            if path.is_dir() and not path.name.startswith(".")
+        ]
     except FileNotFoundError:
         return []
     except OSError as error:
         said = f"--storage must be a folder that can be read, but {storage} cannot ({error.strerror}): choose another."
         raise Refused([said]) from error
     sweeps = sorted(map(state_of, folders), key=lambda sweep: sweep.name)
-    return sorted(sweeps, key=lambda sweep: sweep.started.timestamp() if sweep.started else 0.0, reverse=True)
+    return sorted(
+        sweeps, key=lambda sweep: sweep.started.timestamp() if sweep.started else 0.0, reverse=True
+    )
 
 
 def flags(*names: str) -> list[click.Parameter]:
@@ -146,15 +152,27 @@ def flags(*names: str) -> list[click.Parameter]:
     return [known[name] for name in names]
 
 
-def answer(asked: click.Command, arguments: Sequence[str], act: Callable[[Mapping[str, Any]], int]) -> int:
+def answer(
+    asked: click.Command, arguments: Sequence[str], act: Callable[[Mapping[str, Any]], int]
+) -> int:
     """Run a command of `dvt`: what is wrong with its flags is a line each and exit status 2; else act on the given ones."""
     problems: list[str] = []
     try:
         with asked.make_context(asked.name, list(arguments), obj=problems) as ctx:
-            known = [option for param in asked.params if isinstance(param, click.Option) for option in param.opts]
-            words = [word for value in ctx.params.values() if isinstance(value, tuple) for word in value]
+            known = [
+                option
+                for param in asked.params
+                if isinstance(param, click.Option)
+                for option in param.opts
+            ]
+            words = [
+                word for value in ctx.params.values() if isinstance(value, tuple) for word in value
+            ]
             strange = [word for word in (*words, *ctx.args) if word.startswith("-")] or ctx.args
-            problems += [unknown_name(word.partition("=")[0], known, f"flag of {asked.name}") for word in strange]
+            problems += [
+                unknown_name(word.partition("=")[0], known, f"flag of {asked.name}")
+                for word in strange
+            ]
         if problems:
             raise Refused(problems)
         return act({name: value for name, value in ctx.params.items() if value is not None})
@@ -178,7 +196,11 @@ def terminal() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=WIDE)
 
 
-CONTEXT = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h", "--help"]}
+CONTEXT = {
+    "ignore_unknown_options": True,
+    "allow_extra_args": True,
+    "help_option_names": ["-h", "--help"],
+}
 COMMAND = click.Command(
     "dvt list",
     params=flags("storage"),
@@ -220,10 +242,22 @@ def _resume(sweep: SweepState) -> str:
 
 def _table(sweeps: Sequence[SweepState]) -> Table:
     table = Table(title="Sweeps", title_justify="left")
-    for name in ("sweep", "study", "state", "done", "left", "best %", "champion", "started", "size"):
+    for name in (
+        "sweep",
+        "study",
+        "state",
+        "done",
+        "left",
+        "best %",
+        "champion",
+        "started",
+        "size",
+    ):
         number = name in ("done", "left", "best %", "size")
         whole = name not in ("study", "champion")  # a sweep's name is there to be copied
-        table.add_column(name, justify="right" if number else "left", no_wrap=whole, overflow="fold")
+        table.add_column(
+            name, justify="right" if number else "left", no_wrap=whole, overflow="fold"
+        )
     for sweep in sweeps:
         known = bool(sweep.arms)
         cells = (

@@ -37,7 +37,9 @@ def python() -> Iterator[Finding]:
     """Of the release that the package asks for."""
     wanted, found = metadata(PACKAGE)["Requires-Python"], platform.python_version()
     low = _numbers(wanted.rpartition(">=")[2])
-    yield either(_numbers(found) >= low, f"{found}, {platform.platform()}", f"install Python {wanted}.")
+    yield either(
+        _numbers(found) >= low, f"{found}, {platform.platform()}", f"install Python {wanted}."
+    )
 
 
 def packages() -> Iterator[Finding]:
@@ -69,14 +71,20 @@ def commit() -> str:
     with suppress(OSError, subprocess.SubprocessError):  # no git, or it does not trust the folder
         if (ROOT / ".git").exists():
             found = _output(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"])
-            return found + (", with changes" if _output(["git", "-C", str(ROOT), "status", "--porcelain"]) else "")
+            return found + (
+                ", with changes"
+                if _output(["git", "-C", str(ROOT), "status", "--porcelain"])
+                else ""
+            )
     return ""
 
 
 def processor() -> str:
     """The processor's model, where the system tells it."""
     with suppress(OSError):
-        if found := re.findall(r"^model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+        if found := re.findall(
+            r"^model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE
+        ):
             return f"{found[0]}, {len(found)} CPUs"
     return platform.processor() or platform.machine()
 
@@ -92,20 +100,31 @@ def gpus() -> Iterator[Finding]:
         seen = count_gpus()
     driver, visible = _driver(), os.environ.get("CUDA_VISIBLE_DEVICES")
     names = ", ".join(torch.cuda.get_device_name(number) for number in range(seen))
-    complaint = next((" ".join(str(w.message).split())[:200] for w in said if "CUDA" in str(w.message)), "")
+    complaint = next(
+        (" ".join(str(w.message).split())[:200] for w in said if "CUDA" in str(w.message)), ""
+    )
     if seen < len(driver) and visible is None:
         mend = "update the driver, or install a torch for the CUDA that it supports; in a container pass --gpus all."
         if not (built := torch.version.cuda or torch.version.hip):
             mend = "install a torch that is built for CUDA: https://pytorch.org/get-started"
-        reason = complaint or f"torch {torch.__version__} is built for {f'CUDA {built}' if built else 'the CPU alone'}"
-        yield Finding("failed", f"torch sees {seen} of {len(driver)}: {', '.join(driver)} ({reason})", mend)
+        reason = (
+            complaint
+            or f"torch {torch.__version__} is built for {f'CUDA {built}' if built else 'the CPU alone'}"
+        )
+        yield Finding(
+            "failed", f"torch sees {seen} of {len(driver)}: {', '.join(driver)} ({reason})", mend
+        )
     elif seen == 0:
         hidden = f" of {len(driver)}, since CUDA_VISIBLE_DEVICES is {visible!r}" if driver else ""
         yield Finding("ok", f"none{hidden}: trials train on the CPU")
     for number in range(seen):
-        torch.ones(8, device=f"cuda:{number}").sum().item()  # raises where the driver or the kernels do not fit
+        torch.ones(
+            8, device=f"cuda:{number}"
+        ).sum().item()  # raises where the driver or the kernels do not fit
     if seen:
-        yield Finding("ok", f"{seen}: {names}, CUDA {torch.version.cuda}, torch {torch.__version__}")
+        yield Finding(
+            "ok", f"{seen}: {names}, CUDA {torch.version.cuda}, torch {torch.__version__}"
+        )
 
 
 def precision() -> Iterator[Finding]:
@@ -116,7 +135,10 @@ def precision() -> Iterator[Finding]:
     from trainables.device import count_gpus
 
     device = torch.device("cuda" if count_gpus() else "cpu")
-    yield Finding("ok", f"{best_precision(device)} on {device.type}; the CPU has {torch.backends.cpu.get_cpu_capability()}")
+    yield Finding(
+        "ok",
+        f"{best_precision(device)} on {device.type}; the CPU has {torch.backends.cpu.get_cpu_capability()}",
+    )
 
 
 def cpu() -> Iterator[Finding]:
@@ -129,7 +151,11 @@ def cpu() -> Iterator[Finding]:
         shared = os.statvfs("/dev/shm")
         if (size := shared.f_frsize * shared.f_blocks) < 2 * OBJECT_STORE_BYTES:
             mend = "give the container more, as in docker run --shm-size=1g."
-            yield Finding("warning", f"/dev/shm has {decimal(size)}: Ray's object store goes to the disk", mend)
+            yield Finding(
+                "warning",
+                f"/dev/shm has {decimal(size)}: Ray's object store goes to the disk",
+                mend,
+            )
 
 
 def either(good: bool, found: str, mend: str) -> Finding:

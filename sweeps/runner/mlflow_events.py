@@ -27,7 +27,9 @@ class EventWriter:
 
     def __init__(self, tracking_uri: str, storage: Path, sweep: Event) -> None:
         if sweep["event"] != "sweep":
-            raise TrackingError(f"A journal must begin with its sweep, but it begins with {sweep['event']!r}.")
+            raise TrackingError(
+                f"A journal must begin with its sweep, but it begins with {sweep['event']!r}."
+            )
         self._uri = tracking_uri
         self._sweep = sweep
         data = TrackedData(**sweep["dataset"])
@@ -47,7 +49,9 @@ class EventWriter:
                 self._runs.start(SWEEP, _sweep_start(event))
             case "resumed":
                 changes = {"sweep.changes": "; ".join(event["changes"])} if event["changes"] else {}
-                self._runs.tag(SWEEP, {"sweep.trials_per_arm": str(event["trials_per_arm"]), **changes})
+                self._runs.tag(
+                    SWEEP, {"sweep.trials_per_arm": str(event["trials_per_arm"]), **changes}
+                )
             case "trial":
                 self._runs.start(event["trial_id"], _trial_start(event))
             case "epochs":
@@ -55,7 +59,9 @@ class EventWriter:
             case "tags":
                 self._runs.tag(event["trial_id"], _texts(event["tags"]))
             case "end":
-                known = {name: event[name] for name in SUMMARY if event.get(name) is not None} | event.get("test", {})
+                known = {
+                    name: event[name] for name in SUMMARY if event.get(name) is not None
+                } | event.get("test", {})
                 tags = {"sweep.reason": str(event["reason"])} if event.get("reason") else {}
                 self._runs.end(event["trial_id"], event["outcome"], known, tags, event["time"])
             case "finish":
@@ -75,16 +81,22 @@ class EventWriter:
         for name, path in files.items():
             if path.exists():
                 self._runs.log_artifact(name, path)
-        self._runs.end(SWEEP, event["outcome"], event["metrics"], _texts(event["tags"]), event["time"])
+        self._runs.end(
+            SWEEP, event["outcome"], event["metrics"], _texts(event["tags"]), event["time"]
+        )
         if missing:
-            raise TrackingError(f"An artifact must be a file or a folder, but there is no {', no '.join(missing)}.")
+            raise TrackingError(
+                f"An artifact must be a file or a folder, but there is no {', no '.join(missing)}."
+            )
 
     def _register(self, event: Event) -> None:
         self._runs.send()
         self.champion = None
         run_id = self._runs.sweep_run_id
         if run_id is None:
-            raise TrackingError("A champion must have a sweep's run to belong to, but MLflow has none.")
+            raise TrackingError(
+                "A champion must have a sweep's run to belong to, but MLflow has none."
+            )
         self.champion = register_champion(
             self._uri,
             run_id,
@@ -103,14 +115,23 @@ class EventWriter:
 def _sweep_start(event: Event) -> RunStart:
     own = {"sweep.name": event["sweep_name"], "sweep.study": event["study"], "sweep.role": "sweep"}
     tags = own | {"mlflow.note.content": event["description"]} | _texts(event["tags"])
-    return RunStart(name=event["sweep_name"], tags=tags, params=_texts(event["params"]), time=event["time"])
+    return RunStart(
+        name=event["sweep_name"], tags=tags, params=_texts(event["params"]), time=event["time"]
+    )
 
 
 def _trial_start(event: Event) -> RunStart:
-    names = {"sweep.role": "role", "sweep.trial_id": "trial_id", "sweep.arm": "arm", "sweep.trial_number": "number"}
+    names = {
+        "sweep.role": "role",
+        "sweep.trial_id": "trial_id",
+        "sweep.arm": "arm",
+        "sweep.trial_number": "number",
+    }
     names |= {f"sweep.{name}": name for name in ("group", "without") if event.get(name)}
     tags = {tag: str(event[name]) for tag, name in names.items()}
-    return RunStart(name=event["trial_id"], tags=tags, params=_texts(event["recipe"]), time=event["time"])
+    return RunStart(
+        name=event["trial_id"], tags=tags, params=_texts(event["recipe"]), time=event["time"]
+    )
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

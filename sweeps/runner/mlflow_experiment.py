@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sweeps.runner.mlflow_store import TrackingError, one_line, without_password  # before mlflow, which it quietens
+from sweeps.runner.mlflow_store import (
+    TrackingError,
+    one_line,
+    without_password,
+)  # before mlflow, which it quietens
 
 # isort: split
 from mlflow import MlflowClient
@@ -20,7 +24,10 @@ def ensure_experiment(client: MlflowClient, study: str, location: str | None, qu
     """
     experiment = client.get_experiment_by_name(study)
     if experiment is None:
-        tags = {"mlflow.note.content": question, "mlflow.experimentKind": "custom_model_development"}
+        tags = {
+            "mlflow.note.content": question,
+            "mlflow.experimentKind": "custom_model_development",
+        }
         try:
             made: str = client.create_experiment(study, location, tags)
             return made
@@ -45,8 +52,12 @@ def sweep_exists(tracking_uri: str, study: str, sweep_name: str) -> bool:
     try:
         experiment = client.get_experiment_by_name(study)
         return experiment is not None and bool(
-            client.search_runs([experiment.experiment_id], f"tags.`sweep.name` = '{sweep_name}'", max_results=1)
+            client.search_runs(
+                [experiment.experiment_id], f"tags.`sweep.name` = '{sweep_name}'", max_results=1
+            )
         )
     except MlflowException as error:
         shown = without_password(tracking_uri)
-        raise TrackingError(f"MLflow must answer, but {shown} does not ({one_line(error)}): look at its log.") from error
+        raise TrackingError(
+            f"MLflow must answer, but {shown} does not ({one_line(error)}): look at its log."
+        ) from error

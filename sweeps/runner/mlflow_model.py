@@ -77,7 +77,9 @@ class RegisteredModel:
             pixels = rgb(images)
         except ValueError as error:
             refused = MlflowException.invalid_parameter_value(str(error))
-            refused.json_kwargs["message"] = str(error)  # or the scoring server puts every pixel before it
+            refused.json_kwargs["message"] = str(
+                error
+            )  # or the scoring server puts every pixel before it
             raise refused from error
         if len(pixels) == 0:  # the graph takes one or more
             nothing = np.zeros((1, *pixels.shape[1:]), np.uint8)
@@ -102,7 +104,9 @@ def _array(images: object) -> npt.NDArray[Any]:
     try:
         values = np.asarray(images)
     except ValueError:  # what numpy says of lists of several lengths
-        raise ValueError("Images of one call must have one size, but these differ: send them one by one.") from None
+        raise ValueError(
+            "Images of one call must have one size, but these differ: send them one by one."
+        ) from None
     if values.dtype.kind not in "buif":
         raise ValueError(f"Pixels must be numbers, but got {values.dtype}: {SHAPES}.")
     return values
@@ -123,7 +127,9 @@ def _with_all_axes(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return values[None, :, :, None]
     if values.ndim == 3 and shape[0] in (3, 4):
         several = f"[{shape[0]}, {shape[1]}, {shape[2]}, 1] for {shape[0]} grey images"
-        raise ValueError(f"{wrong}, which has two readings: send {several}, or .transpose(1, 2, 0) of one image in color.")
+        raise ValueError(
+            f"{wrong}, which has two readings: send {several}, or .transpose(1, 2, 0) of one image in color."
+        )
     if values.ndim == 3:
         return values[..., None]
     if values.ndim == 4 and shape[1] in CHANNELS:
@@ -148,7 +154,9 @@ def _bytes(values: npt.NDArray[Any]) -> Images:
     if low < 0 or high > 255:
         raise ValueError(f"{rule}, but {found}: undo their normalization, or scale them to 0..255.")
     if not whole and (values != np.rint(values)).any():
-        raise ValueError(f"{rule}, but {found}, some of them fractions: round them, or divide all by 255.")
+        raise ValueError(
+            f"{rule}, but {found}, some of them fractions: round them, or divide all by 255."
+        )
     return values.astype(np.uint8)
 
 

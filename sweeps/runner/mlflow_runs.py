@@ -14,7 +14,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from sweeps.runner.mlflow_experiment import ensure_experiment
-from sweeps.runner.mlflow_store import TrackingError, is_refusal  # before mlflow: it switches telemetry and log lines off
+from sweeps.runner.mlflow_store import (
+    TrackingError,
+    is_refusal,
+)  # before mlflow: it switches telemetry and log lines off
 from trainables.recipe import TESTED
 
 # isort: split
@@ -34,10 +37,18 @@ STATUS: dict[Outcome, str] = {
 }
 SWEEP = ""  # key of the sweep's own run; the others go by their trial_id
 SUMMARY = ("score", "best_epoch", "wall_seconds", "device_seconds")  # metrics of a whole trial
-_UNREPORTED = ("epoch", "score", "history", "micro_batch")  # in an epoch, but not MLflow's metrics of it
+_UNREPORTED = (
+    "epoch",
+    "score",
+    "history",
+    "micro_batch",
+)  # in an epoch, but not MLflow's metrics of it
 _ENDED = ("sweep.outcome", "sweep.reason")  # tags of a run that is over
 _BATCH = 800  # metrics in a request; MLflow takes 1,000 entities, of which params and tags are some
-_MAX_DIGEST, _MAX_TAG = 36, 5000  # characters that MLflow's tables hold of a data set's digest, and of a tag
+_MAX_DIGEST, _MAX_TAG = (
+    36,
+    5000,
+)  # characters that MLflow's tables hold of a data set's digest, and of a tag
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,13 +107,17 @@ class SweepRuns:
         data: What all its trials are trained on.
     """
 
-    def __init__(self, tracking_uri: str, artifacts: Path, study: str, sweep: RunStart, data: TrackedData) -> None:
+    def __init__(
+        self, tracking_uri: str, artifacts: Path, study: str, sweep: RunStart, data: TrackedData
+    ) -> None:
         self.client = MlflowClient(tracking_uri)
         self._sweep = sweep
         self._data = _dataset_input(data)
         self._context = resolve_tags()  # user, script, git commit, as MLflow names them
         location = None if tracking_uri.startswith(("http://", "https://")) else artifacts.as_uri()
-        self._experiment_id = ensure_experiment(self.client, study, location, sweep.tags["mlflow.note.content"])
+        self._experiment_id = ensure_experiment(
+            self.client, study, location, sweep.tags["mlflow.note.content"]
+        )
         self._known = {_key(run) for run in self._search()}  # what MLflow may have; all else is new
         self._runs: dict[str, _OpenRun] = {}
         if SWEEP in self._known:
@@ -121,7 +136,9 @@ class SweepRuns:
         else:
             run = self._runs[key] = _OpenRun("", "RUNNING", start)
         # What is there stays: MLflow refuses to change a param.
-        run.params += [Param(name, value) for name, value in start.params.items() if name not in run.has_params]
+        run.params += [
+            Param(name, value) for name, value in start.params.items() if name not in run.has_params
+        ]
         run.has_params = {**start.params, **run.has_params}
 
     def _superseded(self, key: str, start: RunStart) -> bool:
@@ -140,14 +157,27 @@ class SweepRuns:
             if number > run.last_epoch:
                 run.last_epoch = number
                 run.reopens |= run.status != "RUNNING"
-                known = {name: value for name, value in epoch.items() if name not in _UNREPORTED and value is not None}
-                run.epochs.append([Metric(name, float(value), time, number) for name, value in known.items()])
+                known = {
+                    name: value
+                    for name, value in epoch.items()
+                    if name not in _UNREPORTED and value is not None
+                }
+                run.epochs.append(
+                    [Metric(name, float(value), time, number) for name, value in known.items()]
+                )
 
     def tag(self, key: str, tags: Mapping[str, str]) -> None:
         """Add tags to the next batch."""
         self._run(key).tags |= {name: value[:_MAX_TAG] for name, value in tags.items()}
 
-    def end(self, key: str, outcome: Outcome, metrics: Mapping[str, float], tags: Mapping[str, str], time: int) -> None:
+    def end(
+        self,
+        key: str,
+        outcome: Outcome,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        time: int,
+    ) -> None:
         """Send all that is left of a run and close it. The sweep's own stays at hand, a trial's is forgotten."""
         run = self._run(key)
         run.reopens, run.stale = False, run.stale - tags.keys() - {"sweep.outcome"}
@@ -162,7 +192,10 @@ class SweepRuns:
             raise
         self.client.set_terminated(run.run_id, STATUS[outcome], time)
         if key == SWEEP:
-            run.status, run.stale = STATUS[outcome], {"sweep.outcome", *tags.keys() & {"sweep.reason"}}
+            run.status, run.stale = (
+                STATUS[outcome],
+                {"sweep.outcome", *tags.keys() & {"sweep.reason"}},
+            )
             return
         del self._runs[key]
         if outcome == "interrupted":  # it may go on
@@ -172,7 +205,9 @@ class SweepRuns:
         """Close every trial of the sweep that is still running. All that waits must be sent."""
         running = {_key(run) for run in self._search("attributes.status = 'RUNNING'")}
         for key in sorted(running - {SWEEP}):
-            self._runs.pop(key, None)  # where it was made twice, the one that is found again is kept
+            self._runs.pop(
+                key, None
+            )  # where it was made twice, the one that is found again is kept
             if self._find(key).info.status == "RUNNING":
                 self.end(key, "interrupted", {}, {}, time)
 
@@ -225,7 +260,10 @@ class SweepRuns:
             TrackingError: There is none.
         """
         which = f"tags.`sweep.trial_id` = '{key}'" if key else "tags.`sweep.role` = 'sweep'"
-        found = sorted(self._search(which), key=lambda run: (run.info.status == "RUNNING", not run.data.metrics))
+        found = sorted(
+            self._search(which),
+            key=lambda run: (run.info.status == "RUNNING", not run.data.metrics),
+        )
         if not found:
             raise TrackingError(f"MLflow must have the run of {key or 'the sweep'}, but has not.")
         for double in found[1:]:
@@ -245,28 +283,42 @@ class SweepRuns:
 
     def _adopt(self, key: str, stored: Run) -> _OpenRun:
         ended = set(_ENDED) & stored.data.tags.keys()
-        run = _OpenRun(stored.info.run_id, stored.info.status, has_params=stored.data.params, stale=ended)
-        if key != SWEEP and (names := sorted(stored.data.metrics.keys() - {*SUMMARY, *TESTED})):  # each epoch logs all of them
-            run.last_epoch = max(point.step for point in self.client.get_metric_history(run.run_id, names[0]))
+        run = _OpenRun(
+            stored.info.run_id, stored.info.status, has_params=stored.data.params, stale=ended
+        )
+        if key != SWEEP and (
+            names := sorted(stored.data.metrics.keys() - {*SUMMARY, *TESTED})
+        ):  # each epoch logs all of them
+            run.last_epoch = max(
+                point.step for point in self.client.get_metric_history(run.run_id, names[0])
+            )
         if stored.inputs is None or not stored.inputs.dataset_inputs:
             self._log_data(run.run_id)
         return run
 
     def _make(self, run: _OpenRun, start: RunStart) -> None:
-        tags = self._context | {name: value[:_MAX_TAG] for name, value in start.tags.items()} | run.tags
+        tags = (
+            self._context
+            | {name: value[:_MAX_TAG] for name, value in start.tags.items()}
+            | run.tags
+        )
         if run is not self._runs.get(SWEEP):
             parent = self._run(SWEEP)
             self._send(parent)  # it may be new too
             shared = {name: self._sweep.tags[name] for name in ("sweep.name", "sweep.study")}
             tags |= shared | {"mlflow.parentRunId": parent.run_id}
-        run.run_id = self.client.create_run(self._experiment_id, start.time, tags, start.name).info.run_id
+        run.run_id = self.client.create_run(
+            self._experiment_id, start.time, tags, start.name
+        ).info.run_id
         run.new, run.tags = None, {}
         self._log_data(run.run_id)
 
     def _log_data(self, run_id: str) -> None:
         try:
             self.client.log_inputs(run_id, [self._data])
-        except MlflowException:  # two sweeps that bring a new data set at once: the slower one finds it the second time
+        except (
+            MlflowException
+        ):  # two sweeps that bring a new data set at once: the slower one finds it the second time
             self.client.log_inputs(run_id, [self._data])
 
 

@@ -20,10 +20,16 @@ from filelock import FileLock
 from cluster import database
 from cluster.mlflow_login import SECRETS, let_in
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported, as is the next
+os.environ.setdefault(
+    "MLFLOW_DISABLE_TELEMETRY", "true"
+)  # read when mlflow is imported, as is the next
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # "Downloading artifacts: 100%"
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for each run that ends on a server
+os.environ.setdefault(
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false"
+)  # "Downloading artifacts: 100%"
+os.environ.setdefault(
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"
+)  # two lines for each run that ends on a server
 # MLflow's own, 7 retries and 120 s each, would keep the end of a sweep waiting for a dead server for minutes; and where the
 # answer was lost, a retry would make a second run. Delivery retries by itself, and looks first at what the server has.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -32,8 +38,18 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 PROBE_SECONDS = 3.0
 SERVERS = ("http", "https")
 SERVER_DATABASES = ("postgresql", "mysql", "mssql")
-_PASSING_STATUS = (401, 403, 407, 408, 429, 499)  # a login that must be renewed, a server or a proxy that is busy
-_PASSING = re.compile(r"InterfaceError|QueuePool|rolled back|lost connection|connection.*closed|is locked", re.IGNORECASE)
+_PASSING_STATUS = (
+    401,
+    403,
+    407,
+    408,
+    429,
+    499,
+)  # a login that must be renewed, a server or a proxy that is busy
+_PASSING = re.compile(
+    r"InterfaceError|QueuePool|rolled back|lost connection|connection.*closed|is locked",
+    re.IGNORECASE,
+)
 _MAX_REASON = 300  # characters
 _LOCK_SECONDS = 120  # making the tables takes 5
 _LOCK_KEY = 0x647674  # "dvt", among the locks that programs may agree on in a PostgreSQL database
@@ -86,7 +102,9 @@ def check_uri(uri: str) -> None:
     dialect = scheme.split("+")[0]
     if scheme in SERVERS and rest:
         _probe(uri)
-    elif not (rest and dialect in SERVER_DATABASES) and not (dialect == "sqlite" and rest.strip("/") not in ("", ":memory:")):
+    elif not (rest and dialect in SERVER_DATABASES) and not (
+        dialect == "sqlite" and rest.strip("/") not in ("", ":memory:")
+    ):
         raise TrackingError(
             f"--tracking-uri must name a database or a server, but got {without_password(uri)!r} (MLflow no longer writes "
             "to a folder of files): give sqlite:////absolute/path/mlflow.db, postgresql://…, mysql://…, mssql://…, "
@@ -119,11 +137,17 @@ def is_masked(uri: str) -> bool:
 def one_line(error: BaseException) -> str:
     """The line of an error's message that says what went wrong, without a password."""
     lines = [line.strip() for line in str(error).splitlines()]
-    said = [line for line in lines if line and not line.startswith("(raised as a result of")]  # SQLAlchemy's preamble
+    said = [
+        line for line in lines if line and not line.startswith("(raised as a result of")
+    ]  # SQLAlchemy's preamble
     line = (said or [type(error).__name__])[0]
-    if line.startswith("API request to ") and (cause := re.search(r"\[Errno -?\d+\] ([^'\")]+)|(Read timed out)", line)):
+    if line.startswith("API request to ") and (
+        cause := re.search(r"\[Errno -?\d+\] ([^'\")]+)|(Read timed out)", line)
+    ):
         return cause[1] or cause[2]  # out of a sentence of 400 characters
-    return _QUERY.sub(_masked, re.sub(r"\S+://\S+", lambda uri: without_password(uri[0]), line))[:_MAX_REASON]
+    return _QUERY.sub(_masked, re.sub(r"\S+://\S+", lambda uri: without_password(uri[0]), line))[
+        :_MAX_REASON
+    ]
 
 
 def is_refusal(error: Exception) -> bool:
@@ -139,24 +163,34 @@ def is_refusal(error: Exception) -> bool:
     if (response := getattr(error, "response", None)) is not None:  # of an artifact's upload
         status = int(getattr(response, "status_code", 0))
         return 400 <= status < 500 and status not in _PASSING_STATUS
-    return not isinstance(error, OSError | SQLAlchemyError | MemoryError) or isinstance(error, FileNotFoundError)
+    return not isinstance(error, OSError | SQLAlchemyError | MemoryError) or isinstance(
+        error, FileNotFoundError
+    )
 
 
 def _masked(part: re.Match[str]) -> str:
     """A part of a query, without its value where that is a secret."""
     name = urllib.parse.unquote_plus(part["name"]).lower()
-    return f"{part['begin']}{part['name']}={MASK}" if any(word in name for word in SECRETS) else part[0]
+    return (
+        f"{part['begin']}{part['name']}={MASK}"
+        if any(word in name for word in SECRETS)
+        else part[0]
+    )
 
 
 def _probe(uri: str) -> None:
-    login, _, host = uri.rstrip("/").partition("://")[2].rpartition("@")  # urllib cannot take a login in the address
+    login, _, host = (
+        uri.rstrip("/").partition("://")[2].rpartition("@")
+    )  # urllib cannot take a login in the address
     address = f"{uri.partition('://')[0]}://{host}/health"
     mend = "Start the server (mlflow server), correct --tracking-uri, or leave it out for a local SQLite file."
     try:
         with urllib.request.urlopen(address, timeout=PROBE_SECONDS):
             return
     except urllib.error.HTTPError as error:
-        if error.code in (401, 403) and login:  # a proxy in front; the client logs in, this probe does not
+        if (
+            error.code in (401, 403) and login
+        ):  # a proxy in front; the client logs in, this probe does not
             return
         reason = f"HTTP {error.code} at /health"
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -176,7 +210,9 @@ def _check_sqlite(path: Path) -> None:
                 f"MLflow's database must be a file, but {path} is a folder: give a file in it, {path}/mlflow.db."
             )
         if path.exists() and not os.access(path, os.W_OK):
-            raise TrackingError(f"MLflow's database must be writable, but {path} is not: change its rights or give another.")
+            raise TrackingError(
+                f"MLflow's database must be writable, but {path} is not: change its rights or give another."
+            )
     except OSError as error:
         raise _no_folder(path, error) from error
 
@@ -209,7 +245,9 @@ def _open_database(uri: str) -> None:
         raise TrackingError(f"MLflow's database {shown} {closed}")
     try:
         with _alone(uri):
-            MlflowClient(uri).search_experiments(max_results=1)  # makes the tables where there are none
+            MlflowClient(uri).search_experiments(
+                max_results=1
+            )  # makes the tables where there are none
     except (MlflowException, SQLAlchemyError, CommandError) as error:
         reason = one_line(error)
         if "out-of-date database schema" in reason:

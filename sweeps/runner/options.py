@@ -20,7 +20,17 @@ from trainables.recipe import unknown_name
 
 MOST_TRIALS = 10_000
 READING_FLAGS = ("layout", "columns", "group", "keep_copies")
-SWEEP_FLAGS = ("name", "arms", "data", *READING_FLAGS, "weights", "preset", "score", "seed", "dry_run")
+SWEEP_FLAGS = (
+    "name",
+    "arms",
+    "data",
+    *READING_FLAGS,
+    "weights",
+    "preset",
+    "score",
+    "seed",
+    "dry_run",
+)
 """What a sweep keeps from its first command on."""
 
 T = TypeVar("T")
@@ -40,7 +50,11 @@ def collect(problems: list[str], check: Callable[[], T]) -> T | None:
         return check()
     except Refused as error:
         problems += error.problems
-    except (ValueError, OSError, RuntimeError) as error:  # the last two: paths too long, closed to us, of an unknown user
+    except (
+        ValueError,
+        OSError,
+        RuntimeError,
+    ) as error:  # the last two: paths too long, closed to us, of an unknown user
         problems += str(error).splitlines()
     return None
 
@@ -77,7 +91,9 @@ class Options:
     @property
     def how(self) -> ReadOptions:
         """How the data are to be read."""
-        return ReadOptions(layout=self.layout, columns=self.columns, group=self.group, keep_copies=self.keep_copies)
+        return ReadOptions(
+            layout=self.layout, columns=self.columns, group=self.group, keep_copies=self.keep_copies
+        )
 
 
 _FLAGS: dict[str, tuple[Callable[[str], Any], str, str]] = {
@@ -92,11 +108,31 @@ _FLAGS: dict[str, tuple[Callable[[str], Any], str, str]] = {
         "Share of a GPU that a trial gets; default 1; 0.25 packs four trials on each.",
     ),
     "--trials": (values.whole(1, MOST_TRIALS), "N", "Trials per arm; default: the preset's."),
-    "--arms": (values.text, "PATTERN", "Only the arms that match, such as 'resnet18/*'; several with commas."),
-    "--data": (values.path, "NAME|PATH", "digits, cifar10, an .npz, a folder of class folders, or a Kaggle folder."),
-    "--layout": (values.layout, "|".join(LAYOUTS), "What the folders of --data mean; default: auto, which says or asks."),
-    "--columns": (values.columns, "IMAGE,LABEL", "Columns of the table in --data; default: by their names."),
-    "--group": (values.group, "REGEX|COLUMN", "Images that must not be parted by a split: one patient, one video."),
+    "--arms": (
+        values.text,
+        "PATTERN",
+        "Only the arms that match, such as 'resnet18/*'; several with commas.",
+    ),
+    "--data": (
+        values.path,
+        "NAME|PATH",
+        "digits, cifar10, an .npz, a folder of class folders, or a Kaggle folder.",
+    ),
+    "--layout": (
+        values.layout,
+        "|".join(LAYOUTS),
+        "What the folders of --data mean; default: auto, which says or asks.",
+    ),
+    "--columns": (
+        values.columns,
+        "IMAGE,LABEL",
+        "Columns of the table in --data; default: by their names.",
+    ),
+    "--group": (
+        values.group,
+        "REGEX|COLUMN",
+        "Images that must not be parted by a split: one patient, one video.",
+    ),
     "--weights": (
         values.path,
         "NAME|PATH",
@@ -107,15 +143,39 @@ _FLAGS: dict[str, tuple[Callable[[str], Any], str, str]] = {
         "|".join(PRESETS),
         "demo: minutes on a CPU, no download; laptop: 96 px; full: 224 px (default).",
     ),
-    "--score": (values.score, "|".join(SCORES), "What decides which model is best; default: the study's, mostly auto."),
+    "--score": (
+        values.score,
+        "|".join(SCORES),
+        "What decides which model is best; default: the study's, mostly auto.",
+    ),
     "--name": (values.name, "NAME", "Name of the sweep; default: study, time and a suffix."),
     "--storage": (values.folder, "DIR", "Where everything is kept; default: mlruns."),
     "--tracking-uri": (values.text, "URI", "MLflow's store; default: mlflow.db in the storage."),
-    "--address": (values.text, "auto|local|HOST:PORT", "Ray to run on; default: local, one for this sweep alone."),
-    "--seed": (values.whole(0, 2**31 - 1), "N", "Of splits, heads, orders, views and sampler; default 0."),
-    "--resume": (values.name, "NAME", "Go on with a sweep that was interrupted; a higher --trials extends it."),
-    "--stuck-after": (values.duration, "TIME", "Restart a trial that has not reported for so long; default 30m."),
-    "--time-limit": (values.duration, "TIME", "Start no trial after so long, such as 2h; finish with what is there."),
+    "--address": (
+        values.text,
+        "auto|local|HOST:PORT",
+        "Ray to run on; default: local, one for this sweep alone.",
+    ),
+    "--seed": (
+        values.whole(0, 2**31 - 1),
+        "N",
+        "Of splits, heads, orders, views and sampler; default 0.",
+    ),
+    "--resume": (
+        values.name,
+        "NAME",
+        "Go on with a sweep that was interrupted; a higher --trials extends it.",
+    ),
+    "--stuck-after": (
+        values.duration,
+        "TIME",
+        "Restart a trial that has not reported for so long; default 30m.",
+    ),
+    "--time-limit": (
+        values.duration,
+        "TIME",
+        "Start no trial after so long, such as 2h; finish with what is there.",
+    ),
 }
 
 
@@ -131,9 +191,21 @@ def command(name: str, help_text: str) -> click.Command:
     params.append(click.Option(["--accept-changes"], is_flag=True, help=accept))
     ablate = "In the end, train the champion without each of its tricks: what each one is worth."
     params.append(click.Option(["--ablate"], is_flag=True, help=ablate))
-    params.append(click.Option(["--dry-run"], is_flag=True, help="Print what would run and its cost; leave no trace."))
-    params.append(click.Option(["-v", "--verbose"], is_flag=True, help="Add tracebacks and the libraries' own logs."))
-    context = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h", "--help"]}
+    params.append(
+        click.Option(
+            ["--dry-run"], is_flag=True, help="Print what would run and its cost; leave no trace."
+        )
+    )
+    params.append(
+        click.Option(
+            ["-v", "--verbose"], is_flag=True, help="Add tracebacks and the libraries' own logs."
+        )
+    )
+    context = {
+        "ignore_unknown_options": True,
+        "allow_extra_args": True,
+        "help_option_names": ["-h", "--help"],
+    }
     return click.Command(name, params=params, help=help_text, context_settings=context)
 
 
@@ -150,14 +222,28 @@ def parse(study: click.Command, arguments: Sequence[str]) -> Options:
         problems: list[str] = []
         try:
             with study.make_context(study.name, list(arguments), obj=problems) as ctx:
-                known = [option for param in study.params for option in (*param.opts, *param.secondary_opts)]
-                strange = [argument for argument in ctx.args if argument.startswith("-")] or ctx.args
+                known = [
+                    option
+                    for param in study.params
+                    for option in (*param.opts, *param.secondary_opts)
+                ]
+                strange = [
+                    argument for argument in ctx.args if argument.startswith("-")
+                ] or ctx.args
                 named_so = [without_password(argument).partition("=")[0] for argument in strange]
-                problems += [unknown_name(argument, known, "flag of a study") for argument in named_so]
+                problems += [
+                    unknown_name(argument, known, "flag of a study") for argument in named_so
+                ]
                 given = {key: value for key, value in ctx.params.items() if value is not None}
-                named = {key for key in ctx.params if ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE}
+                named = {
+                    key
+                    for key in ctx.params
+                    if ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE
+                }
                 problems += _contradictions(given, named)
-        except click.exceptions.BadOptionUsage as error:  # click stops there; the others are looked at without it
+        except (
+            click.exceptions.BadOptionUsage
+        ) as error:  # click stops there; the others are looked at without it
             problem, arguments = _without(error.option_name, arguments)
             amiss.append(problem)
         else:
@@ -173,7 +259,9 @@ def _unread(named: Collection[str]) -> list[str]:
     if not reading or "data" in named or "resume" in named:
         return []
     says = "say" if len(reading) > 1 else "says"
-    return [f"{' and '.join(reading)} {says} how to read --data, which is not given: add --data PATH, or leave it out."]
+    return [
+        f"{' and '.join(reading)} {says} how to read --data, which is not given: add --data PATH, or leave it out."
+    ]
 
 
 def cache_folder(storage: Path) -> Path:
@@ -185,7 +273,9 @@ def cache_folder(storage: Path) -> Path:
     try:
         return Path(os.environ.get("DVT_CACHE_DIR") or storage / "cache").expanduser().absolute()
     except RuntimeError as error:
-        raise Refused([f"DVT_CACHE_DIR must be a folder, but is {os.environ['DVT_CACHE_DIR']!r} ({error})."]) from error
+        raise Refused(
+            [f"DVT_CACHE_DIR must be a folder, but is {os.environ['DVT_CACHE_DIR']!r} ({error})."]
+        ) from error
 
 
 def check_working_folder() -> None:
@@ -194,9 +284,15 @@ def check_working_folder() -> None:
         folder = str(Path.cwd())
         folder.encode()
     except FileNotFoundError as error:
-        raise Refused(["The working folder must exist, but it was deleted: change to another one."]) from error
+        raise Refused(
+            ["The working folder must exist, but it was deleted: change to another one."]
+        ) from error
     except UnicodeEncodeError as error:
-        raise Refused([f"The working folder must have a name in UTF-8, but it is {folder!r}: start in another one."]) from error
+        raise Refused(
+            [
+                f"The working folder must have a name in UTF-8, but it is {folder!r}: start in another one."
+            ]
+        ) from error
 
 
 def _without(flag: str, arguments: list[str]) -> tuple[str, list[str]]:

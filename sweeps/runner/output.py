@@ -56,7 +56,9 @@ class _Stream(io.TextIOWrapper):
         self._plain = codecs.lookup(stream.encoding).name == "ascii"
         super().__init__(
             stream.buffer,
-            encoding="latin-1" if self._plain else stream.encoding,  # click writes UTF-8 to what calls itself ASCII
+            encoding="latin-1"
+            if self._plain
+            else stream.encoding,  # click writes UTF-8 to what calls itself ASCII
             errors="backslashreplace",
             line_buffering=stream.line_buffering,
             write_through=stream.write_through,
@@ -87,5 +89,7 @@ class _Stream(io.TextIOWrapper):
             return
         if not isinstance(error, BrokenPipeError):
             rule = "The output must be written whole, but cannot be"
-            sys.stderr.write(f"error: {rule} ({error.strerror}): make room, or send it elsewhere.\n")
+            sys.stderr.write(
+                f"error: {rule} ({error.strerror}): make room, or send it elsewhere.\n"
+            )
         raise SystemExit(UNWRITTEN)

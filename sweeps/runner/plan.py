@@ -18,7 +18,14 @@ from search_spaces.space import Arm, Value
 from sweeps.runner.options import Options, Refused, cache_folder, collect
 from sweeps.runner.pretrained import check_weights, locate, pretrained_of
 from sweeps.runner.score import decide
-from sweeps.runner.speed import CACHE_SHARE, REPORT_EVERY, cache_share, choose_compute, not_shared, report_every
+from sweeps.runner.speed import (
+    CACHE_SHARE,
+    REPORT_EVERY,
+    cache_share,
+    choose_compute,
+    not_shared,
+    report_every,
+)
 from sweeps.runner.study import Preset, Sweep
 from trainables.compute import Compute
 from trainables.data import dataset
@@ -123,14 +130,24 @@ def make_plan(study: Sweep, options: Options) -> Plan:
     trials_per_arm = options.trials or preset.trials_per_arm or study.trials_per_arm
     collect(problems, lambda: _check_storage(storage, None if options.resume else options.name))
     weights_notes = collect(problems, lambda: check_weights(options.weights, arms)) or ()
-    number = study.finalist_seeds if preset.finalist_seeds is None else min(preset.finalist_seeds, study.finalist_seeds)
+    number = (
+        study.finalist_seeds
+        if preset.finalist_seeds is None
+        else min(preset.finalist_seeds, study.finalist_seeds)
+    )
     seeds = finalist_seeds(options.seed, number)
     if options.ablate and not seeds:
-        problems.append(f"--ablate compares finalists, but {study.name} has none (finalist_seeds=0): leave it out.")
+        problems.append(
+            f"--ablate compares finalists, but {study.name} has none (finalist_seeds=0): leave it out."
+        )
     if not seeds and (idle := [arm.name for arm in arms if not arm.tuned]):
-        problems.append(f"an arm must have something to tune or finalists, but {', '.join(idle)} has neither.")
+        problems.append(
+            f"an arm must have something to tune or finalists, but {', '.join(idle)} has neither."
+        )
     if len(sizes := {size for arm in arms for size in arm.possible("image_size")}) > 1:
-        problems.append(f"image_size must be the same in all arms, since they share their data, but got {sorted(sizes)}.")
+        problems.append(
+            f"image_size must be the same in all arms, since they share their data, but got {sorted(sizes)}."
+        )
     if options.tracking_uri is not None:
         collect(problems, partial(_check_tracking, options.tracking_uri))
     data = options.data or preset.data
@@ -139,12 +156,18 @@ def make_plan(study: Sweep, options: Options) -> Plan:
     share = collect(problems, cache_share) or CACHE_SHARE
     every = collect(problems, report_every)
     if not data:
-        problems.append(f"--data must name {study.own_data}: {study.name} has no images of its own to fall back on.")
-    look = partial(dataset.inspect, data, caps=caps, seed=options.seed, cache=cache, how=options.how)
+        problems.append(
+            f"--data must name {study.own_data}: {study.name} has no images of its own to fall back on."
+        )
+    look = partial(
+        dataset.inspect, data, caps=caps, seed=options.seed, cache=cache, how=options.how
+    )
     summary = collect(problems, look) if data else None
     if problems or summary is None:
         raise Refused(list(dict.fromkeys(problems)))
-    decision = decide(options.score, study.score, summary.counts["val"], resumed=options.resume is not None)
+    decision = decide(
+        options.score, study.score, summary.counts["val"], resumed=options.resume is not None
+    )
     return Plan(
         study=study,
         options=options,
@@ -171,7 +194,10 @@ def make_plan(study: Sweep, options: Options) -> Plan:
 
 
 def gather(
-    plan: Plan, say: Callable[[str], None], compute: Compute | None = None, also: Iterable[tuple[str, str]] = ()
+    plan: Plan,
+    say: Callable[[str], None],
+    compute: Compute | None = None,
+    also: Iterable[tuple[str, str]] = (),
 ) -> Materials:
     """Decode the data and locate, fetch or make all weights; this writes to the cache only.
 
@@ -198,14 +224,19 @@ def gather(
     )
     found: dict[tuple[str, str], Path | None] = {}
     for chosen, backbone in dict.fromkeys((*plan.pretrained, *also)):
-        found[chosen, backbone] = collect(problems, partial(locate, chosen, backbone, plan.cache, say))
+        found[chosen, backbone] = collect(
+            problems, partial(locate, chosen, backbone, plan.cache, say)
+        )
     if problems or data is None:
         raise Refused(problems)
     return Materials(
         data=data,
         weights=found,
         digests={pair: digest(path) for pair, path in found.items()},
-        compute=compute or choose_compute(plan.arms, len(data.classes), plan.slots.device, plan.slots.cpus, plan.cache, say),
+        compute=compute
+        or choose_compute(
+            plan.arms, len(data.classes), plan.slots.device, plan.slots.cpus, plan.cache, say
+        ),
     )
 
 
@@ -266,7 +297,11 @@ def _arms(study: Sweep, options: Options, preset_name: str) -> tuple[Arm, ...]:
     if options.weights is not None and "weights" in study.space.swept():
         raise ValueError("--weights cannot be given where a study varies weights: leave it out.")
     preset = study.presets[preset_name]
-    sizes: dict[str, Value] = {"image_size": preset.image_size, "epochs": preset.epochs, "batch_size": preset.batch_size}
+    sizes: dict[str, Value] = {
+        "image_size": preset.image_size,
+        "epochs": preset.epochs,
+        "batch_size": preset.batch_size,
+    }
     if preset_name == "full":  # a study's own sizes are its full ones
         sizes |= {name: study.space.fixed[name] for name in sizes if name in study.space.fixed}
     chosen = options.weights or study.space.fixed.get("weights") or preset.weights
@@ -280,7 +315,9 @@ def _arms(study: Sweep, options: Options, preset_name: str) -> tuple[Arm, ...]:
 def _check_storage(storage: Path, name: str | None) -> None:
     """Raise where nothing can be written below the nearest existing folder, or the name is taken; leaves nothing behind."""
     if name and (storage / "sweeps" / name).exists():
-        raise ValueError(f"--name must be new, but {storage / 'sweeps' / name} exists: choose another name.")
+        raise ValueError(
+            f"--name must be new, but {storage / 'sweeps' / name} exists: choose another name."
+        )
     parent = next(path for path in (storage, *storage.parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=parent):
@@ -288,9 +325,13 @@ def _check_storage(storage: Path, name: str | None) -> None:
         free = shutil.disk_usage(parent).free
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ValueError(f"--storage must be a folder that can be written to, but {parent} cannot ({reason}).") from error
+        raise ValueError(
+            f"--storage must be a folder that can be written to, but {parent} cannot ({reason})."
+        ) from error
     if free < LEAST_FREE:
-        raise ValueError(f"--storage must have {LEAST_FREE >> 20} MiB of free space, but {parent} has {free >> 20}: make room.")
+        raise ValueError(
+            f"--storage must have {LEAST_FREE >> 20} MiB of free space, but {parent} has {free >> 20}: make room."
+        )
 
 
 def _check_tracking(uri: str) -> None:

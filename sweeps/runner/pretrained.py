@@ -19,7 +19,11 @@ _SHOWN = 80  # characters of a path that is too long
 
 def pretrained_of(arms: Sequence[Arm]) -> tuple[tuple[str, str], ...]:
     """Weights and backbones that the arms' recipes can have, each pair once."""
-    pairs = (pair for arm in arms for pair in itertools.product(arm.possible("weights"), arm.possible("backbone")))
+    pairs = (
+        pair
+        for arm in arms
+        for pair in itertools.product(arm.possible("weights"), arm.possible("backbone"))
+    )
     return tuple(dict.fromkeys(pairs))
 
 
@@ -55,7 +59,9 @@ def check_weights(flag: str | None, arms: Sequence[Arm]) -> tuple[str, ...]:
             )
             continue
         if not there:
-            problems.append(f"--weights must be {', '.join(names)} or an existing path, but got {chosen!r}.")
+            problems.append(
+                f"--weights must be {', '.join(names)} or an existing path, but got {chosen!r}."
+            )
         elif path.is_file() and len(backbones) > 1:
             problems.append(
                 f"--weights is one file, but the arms have {', '.join(backbones)}: pass a folder of <backbone>.pt, "
@@ -63,7 +69,11 @@ def check_weights(flag: str | None, arms: Sequence[Arm]) -> tuple[str, ...]:
             )
         else:
             for backbone in backbones if arms else ():
-                stem = next(arm for arm in arms if backbone in arm.possible("backbone")).default_recipe().stem
+                stem = (
+                    next(arm for arm in arms if backbone in arm.possible("backbone"))
+                    .default_recipe()
+                    .stem
+                )
                 recipe = Recipe(backbone=backbone, weights=chosen, stem=stem)
                 if note := collect(problems, partial(_load, recipe)):
                     notes.append(note)

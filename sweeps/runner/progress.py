@@ -55,14 +55,24 @@ class Progress:
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            self._live = Live(get_renderable=self._view, console=self._console, refresh_per_second=2, transient=True)
+            self._live = Live(
+                get_renderable=self._view,
+                console=self._console,
+                refresh_per_second=2,
+                transient=True,
+            )
             self._live.start()
         else:
             self._thread = threading.Thread(target=self._lines, name="progress", daemon=True)
             self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._stop.set()
         if self._live:
             self._live.stop()
@@ -72,9 +82,13 @@ class Progress:
     def say(self, what: TrialRecord | str) -> None:
         """A line that stays: as it is given, or for a trial that ended badly."""
         if isinstance(what, str):
-            self._console.print(what, markup=False, highlight=False, soft_wrap=True)  # commands are to be copied
+            self._console.print(
+                what, markup=False, highlight=False, soft_wrap=True
+            )  # commands are to be copied
         elif what.outcome in (Outcome.DIVERGED, Outcome.FAILED):
-            self._console.print(f"{what.trial_id} {what.outcome}: {what.reason}", markup=False, highlight=False)
+            self._console.print(
+                f"{what.trial_id} {what.outcome}: {what.reason}", markup=False, highlight=False
+            )
 
     def line(self) -> str:
         """The state in one line."""
@@ -108,12 +122,20 @@ class Progress:
         for name in ("running", "epoch", headed("val", self._results.score)):
             trials.add_column(name, justify="left" if name == "running" else "right")
         for record in (running := self._running()):
-            trials.add_row(record.trial_id, f"{record.epoch}/{record.recipe.epochs}", percent(record.val))
+            trials.add_row(
+                record.trial_id, f"{record.epoch}/{record.recipe.epochs}", percent(record.val)
+            )
         head = (
             f"{self._name}   {duration(time.monotonic() - self._started)}   "
             f"{len(running)}/{self._room.count} slots in use   ETA {self._eta()}"
         )
-        return Group(Text(head, style="bold"), Text(self._problem() or "", style="yellow"), arms, Text(), trials)
+        return Group(
+            Text(head, style="bold"),
+            Text(self._problem() or "", style="yellow"),
+            arms,
+            Text(),
+            trials,
+        )
 
     def _running(self) -> list[TrialRecord]:
         return [record for record in self._results.records() if record.outcome is None]
@@ -124,13 +146,17 @@ class Progress:
         if ended:
             mean = sum(record.wall_seconds for record in ended) / len(ended)
         else:
-            epochs = [((now - r.started) / r.epoch, r.recipe.epochs) for r in self._running() if r.epoch]
+            epochs = [
+                ((now - r.started) / r.epoch, r.recipe.epochs) for r in self._running() if r.epoch
+            ]
             if not epochs:
                 return "unknown yet"
             mean = sum(seconds * total for seconds, total in epochs) / len(epochs)
         rest = [max(0.0, mean - (now - record.started)) for record in self._running()]
         waiting = max(0, self._results.total - len(ended) - len(rest))
-        return duration(max([(sum(rest) + mean * waiting) / max(1, self._room.count), *rest]))  # at the end some slots idle
+        return duration(
+            max([(sum(rest) + mean * waiting) / max(1, self._room.count), *rest])
+        )  # at the end some slots idle
 
 
 def percent(score: float | None) -> str:

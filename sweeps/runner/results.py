@@ -83,10 +83,20 @@ class Results:
         """Names of the arms."""
         return tuple(self.planned)
 
-    def start(self, trial_id: str, arm: str, number: int, recipe: Recipe, group: str = "", without: str = "") -> TrialRecord:
+    def start(
+        self,
+        trial_id: str,
+        arm: str,
+        number: int,
+        recipe: Recipe,
+        group: str = "",
+        without: str = "",
+    ) -> TrialRecord:
         """Enter a trial; one that starts again after a failure keeps its record."""
         with self._lock:
-            return self._records.setdefault(trial_id, TrialRecord(trial_id, arm, number, recipe, group=group, without=without))
+            return self._records.setdefault(
+                trial_id, TrialRecord(trial_id, arm, number, recipe, group=group, without=without)
+            )
 
     def expect(self, more: Mapping[str, int]) -> None:
         """Plan more trials by arm."""
@@ -123,13 +133,20 @@ class Results:
     @property
     def left(self) -> int:
         """Trials that are still to end."""
-        done = {arm: sum(record.outcome is not Outcome.INTERRUPTED for record in self.ended(arm)) for arm in self.planned}
+        done = {
+            arm: sum(record.outcome is not Outcome.INTERRUPTED for record in self.ended(arm))
+            for arm in self.planned
+        }
         return sum(max(0, planned - done[arm]) for arm, planned in self.planned.items())
 
 
 def best(records: Iterable[TrialRecord]) -> TrialRecord | None:
     """The completed trial with the highest score, the earlier one where two are equal; a pruned or diverged one never is."""
-    completed = [record for record in records if record.outcome is Outcome.COMPLETED and record.score is not None]
+    completed = [
+        record
+        for record in records
+        if record.outcome is Outcome.COMPLETED and record.score is not None
+    ]
     return min(completed, key=rank, default=None)
 
 

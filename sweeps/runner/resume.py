@@ -49,7 +49,11 @@ class PastTrial:
             return outcome
         if self.role != "trial":
             return None
-        return Outcome.COMPLETED if self.epochs and self.epochs[-1][EPOCH] >= self.recipe["epochs"] else None
+        return (
+            Outcome.COMPLETED
+            if self.epochs and self.epochs[-1][EPOCH] >= self.recipe["epochs"]
+            else None
+        )
 
     @property
     def told(self) -> bool:
@@ -80,21 +84,38 @@ def past(storage: Path, name: str, study: str) -> Past:
     folder = storage / "sweeps" / name
     try:
         description = json.loads((folder / DESCRIPTION).read_text())
-        events = read(folder / JOURNAL) if (folder / JOURNAL).exists() else []  # killed before its first event
+        events = (
+            read(folder / JOURNAL) if (folder / JOURNAL).exists() else []
+        )  # killed before its first event
         found = description["study"]
         trials = trials_of(events)
     except FileNotFoundError as error:
         known = sorted(path.parent.name for path in (storage / "sweeps").glob(f"*/{DESCRIPTION}"))
-        problem = unknown_name(name, known, f"sweep in {storage}") if known else f"--resume {name!r}: {storage} holds no sweep."
+        problem = (
+            unknown_name(name, known, f"sweep in {storage}")
+            if known
+            else f"--resume {name!r}: {storage} holds no sweep."
+        )
         raise Refused([problem]) from error
     except (OSError, ValueError, LookupError, TypeError) as error:
-        reason = str(error) if isinstance(error, JournalError) else f"it cannot be read ({type(error).__name__}: {error})"
+        reason = (
+            str(error)
+            if isinstance(error, JournalError)
+            else f"it cannot be read ({type(error).__name__}: {error})"
+        )
         raise Refused([f"--resume {name!r}: {folder} must hold a sweep, but {reason}"]) from error
     if found != study:
-        raise Refused([f"--resume {name!r} is a sweep of {found}, not of {study}: run python sweeps/{found}.py."])
+        raise Refused(
+            [
+                f"--resume {name!r} is a sweep of {found}, not of {study}: run python sweeps/{found}.py."
+            ]
+        )
     ends = [event for event in events if event["event"] in ("finish", "resumed")]
     last = ends[-1] if ends else {}
-    finished = last.get("outcome") == Outcome.COMPLETED.value and last.get("tags", {}).get("sweep.partial") == "false"
+    finished = (
+        last.get("outcome") == Outcome.COMPLETED.value
+        and last.get("tags", {}).get("sweep.partial") == "false"
+    )
     return Past(folder, description, trials, finished)
 
 
@@ -104,12 +125,18 @@ def trials_of(events: Iterable[Mapping[str, Any]]) -> tuple[PastTrial, ...]:
     for event in events:
         match event["event"]:
             case "trial":
-                fields = {name: event[name] for name in ("trial_id", "arm", "number", "sample", "recipe")}
-                fields |= {name: event[name] for name in ("role", "group", "without") if name in event}
+                fields = {
+                    name: event[name] for name in ("trial_id", "arm", "number", "sample", "recipe")
+                }
+                fields |= {
+                    name: event[name] for name in ("role", "group", "without") if name in event
+                }
                 fields["recipe"] = completed(event["recipe"])
                 trial = PastTrial(**fields)
                 known = found.setdefault(event["trial_id"], trial)
-                if trial.role == "finalist" and known.recipe != trial.recipe:  # the study has changed, and that was accepted
+                if (
+                    trial.role == "finalist" and known.recipe != trial.recipe
+                ):  # the study has changed, and that was accepted
                     found[event["trial_id"]] = trial
             case "epochs":
                 trial = found[event["trial_id"]]
@@ -126,12 +153,19 @@ def restored(options: Options, earlier: Past) -> Options:
     Raises:
         Refused: Fewer trials than the sweep has, or a tracking URI whose password is not stored.
     """
-    kept = {"score": "accuracy", **earlier.description["options"]}  # which decided in sweeps that name none
+    kept = {
+        "score": "accuracy",
+        **earlier.description["options"],
+    }  # which decided in sweeps that name none
     trials, problems = int(earlier.description["trials_per_arm"]), []
     if options.trials is not None and options.trials < trials:
-        problems.append(f"--trials must be at least the {trials} that the sweep has, but got {options.trials}: leave it out.")
+        problems.append(
+            f"--trials must be at least the {trials} that the sweep has, but got {options.trials}: leave it out."
+        )
     if options.tracking_uri is None and is_masked(kept["tracking_uri"] or ""):
-        problems.append(f"--tracking-uri must be given again, since its password is not stored: {kept['tracking_uri']}.")
+        problems.append(
+            f"--tracking-uri must be given again, since its password is not stored: {kept['tracking_uri']}."
+        )
     if problems:
         raise Refused(problems)
     if options.tracking_uri is not None:
@@ -139,7 +173,13 @@ def restored(options: Options, earlier: Past) -> Options:
     if kept.get("columns"):  # a list in the file
         kept["columns"] = tuple(kept["columns"])
     ablate = options.ablate or earlier.description.get("ablate", False)
-    return replace(options, **kept, trials=max(trials, options.trials or 0), ablate=ablate, name=earlier.folder.name)
+    return replace(
+        options,
+        **kept,
+        trials=max(trials, options.trials or 0),
+        ablate=ablate,
+        name=earlier.folder.name,
+    )
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -150,14 +190,25 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if old != new:
             lines.append(f"arm {arm}: {_difference(old, new)}")
     if before["data"]["digest"] != now["data"]["digest"]:
-        lines.append(f"data {now['data']['source']}: digest {before['data']['digest']} is now {now['data']['digest']}")
+        lines.append(
+            f"data {now['data']['source']}: digest {before['data']['digest']} is now {now['data']['digest']}"
+        )
     old_weights = {(w["weights"], w["backbone"]): w["digest"] for w in before["weights"]}
     for w in now["weights"]:
         old = old_weights.get((w["weights"], w["backbone"]))
         if old not in (None, w["digest"]):
-            lines.append(f"weights {w['weights']} of {w['backbone']}: digest {old} is now {w['digest']}")
-    planned = (name for name in ("contrasts", "finalist_seeds") if name in before and before[name] != now[name])
-    lines += [f"{name.replace('_', ' ')}: {json.dumps(before[name])} is now {json.dumps(now[name])}" for name in planned]
+            lines.append(
+                f"weights {w['weights']} of {w['backbone']}: digest {old} is now {w['digest']}"
+            )
+    planned = (
+        name
+        for name in ("contrasts", "finalist_seeds")
+        if name in before and before[name] != now[name]
+    )
+    lines += [
+        f"{name.replace('_', ' ')}: {json.dumps(before[name])} is now {json.dumps(now[name])}"
+        for name in planned
+    ]
     if before["code"] != now["code"]:
         lines.append(f"code of this project: {before['code']} is now {now['code']}")
     for name, old in before["versions"].items():
@@ -168,7 +219,13 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def definition(arms: Sequence[Arm]) -> dict[str, Any]:
     """What a study says of each arm, as plain values that can be compared later."""
-    found = {arm.name: {"fixed": dict(arm.fixed), "tuned": {n: asdict(dim) for n, dim in arm.tuned.items()}} for arm in arms}
+    found = {
+        arm.name: {
+            "fixed": dict(arm.fixed),
+            "tuned": {n: asdict(dim) for n, dim in arm.tuned.items()},
+        }
+        for arm in arms
+    }
     plain: dict[str, Any] = json.loads(json.dumps(found))  # as it will be read
     return plain
 

@@ -67,9 +67,13 @@ class Room(tune.Callback):
             self._asked = None
         if not self._asked and (added := now.keys() - self._known):
             self._asked = added, self._pool.submit(self._fit, added)
-        count = fitting([has for name, has in now.items() if name in self._known], self._slots, self._gpus)
+        count = fitting(
+            [has for name, has in now.items() if name in self._known], self._slots, self._gpus
+        )
         if count != self.count:
-            self._say(f"The cluster has changed: {count} slot{'s' if count != 1 else ''}, {self.count} before.")
+            self._say(
+                f"The cluster has changed: {count} slot{'s' if count != 1 else ''}, {self.count} before."
+            )
             self.count = count
         if self._limiter:
             self._limiter.max_concurrent = max(count, self._slots.count)

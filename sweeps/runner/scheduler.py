@@ -57,7 +57,9 @@ class ArmScheduler(FIFOScheduler):
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Enter the trial into its arm, at the rungs too that it passed in an earlier run."""
         self._arm(trial).on_trial_add(tune_controller, trial)
-        stops = [self._rank(tune_controller, trial, epoch) for epoch in trial.config.get("done", ())]
+        stops = [
+            self._rank(tune_controller, trial, epoch) for epoch in trial.config.get("done", ())
+        ]
         if stops and stops[-1]:  # the earlier run ended between the decision and the trial's end
             self._overdue.add(trial.trial_id)
 
@@ -66,7 +68,9 @@ class ArmScheduler(FIFOScheduler):
 
         A report of several epochs is ranked epoch by epoch, as if each had come alone. One that diverged ranks nobody.
         """
-        over = result[EPOCH] >= self._epochs  # nothing is left to save, and the worker ends in order
+        over = (
+            result[EPOCH] >= self._epochs
+        )  # nothing is left to save, and the worker ends in order
         spared = over or is_default(trial)
         for epoch in epochs_of(result):
             worse = self._rank(tune_controller, trial, epoch)

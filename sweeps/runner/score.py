@@ -15,7 +15,11 @@ EVEN = 1.2
 """Images of val's largest class over those of its smallest, up to which classes count as of one size. Where a set was made with
 as many images of each class, a split into 60/20/20, duplicates and files that are left out make them differ by less."""
 
-NAMES: dict[Score, str] = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}
+NAMES: dict[Score, str] = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+}
 SHORT: dict[Score, str] = {"accuracy": "", "balanced_accuracy": "balanced", "macro_f1": "F1"}
 """Where there is little room."""
 
@@ -28,7 +32,9 @@ class Decision:
     line: str
 
 
-def decide(flag: str | None, study: Asked, val: Mapping[str, int], *, resumed: bool = False) -> Decision:
+def decide(
+    flag: str | None, study: Asked, val: Mapping[str, int], *, resumed: bool = False
+) -> Decision:
     """Return what decides in a sweep.
 
     Args:
@@ -40,12 +46,18 @@ def decide(flag: str | None, study: Asked, val: Mapping[str, int], *, resumed: b
     asked = flag or study
     if asked != "auto":
         fixed = cast(Score, asked)
-        why = "as when the sweep began" if resumed else ("as --score says" if flag else "as the study says")
+        why = (
+            "as when the sweep began"
+            if resumed
+            else ("as --score says" if flag else "as the study says")
+        )
         return Decision(score=fixed, line=f"Score: {NAMES[fixed]}, {why}.")
     score: Score = "accuracy" if _even(val) else "balanced_accuracy"
     least, most = min(val.values(), default=0), max(val.values(), default=0)
     images = f"{least:,} to {most:,}" if least < most else f"{most:,}"
-    return Decision(score=score, line=f"Score: {NAMES[score]}, since val has {images} images per class.")
+    return Decision(
+        score=score, line=f"Score: {NAMES[score]}, since val has {images} images per class."
+    )
 
 
 def headed(where: str, score: Score) -> str:

@@ -30,14 +30,22 @@ def search(run: Run, results: Results) -> Outcome:
             arms,
             plan.trials_per_arm,
             plan.options.seed,
-            lambda name, arm, number, recipe: dict(trial_config(run, done, name, arm.name, number, recipe)),
+            lambda name, arm, number, recipe: dict(
+                trial_config(run, done, name, arm.name, number, recipe)
+            ),
             stop=run.over,
             skip=hopeless.__contains__,
             past=past,
         )
         scheduler = ArmScheduler(arms, plan.epochs, past) if plan.study.asha else None
         return run_trials(
-            run, results, progress, searcher, scheduler, hopeless=hopeless, peers=lambda record: results.ended(record.arm)
+            run,
+            results,
+            progress,
+            searcher,
+            scheduler,
+            hopeless=hopeless,
+            peers=lambda record: results.ended(record.arm),
         )
 
 
@@ -46,7 +54,12 @@ def replay(results: Results, past: tuple[PastTrial, ...]) -> None:
     for trial in past:
         if trial.outcome is not None and trial.arm in results.arms:
             record = results.start(
-                trial.trial_id, trial.arm, trial.number, Recipe.from_sample(trial.recipe), trial.group, trial.without
+                trial.trial_id,
+                trial.arm,
+                trial.number,
+                Recipe.from_sample(trial.recipe),
+                trial.group,
+                trial.without,
             )
             for epoch in trial.epochs:
                 results.report(trial.trial_id, epoch)

@@ -50,10 +50,14 @@ class ArmSearcher(Searcher):
         super().__init__(metric=SCORE, mode="max")
         self.studies = {arm.name: _study(arm) for arm in arms}
         known = {(trial.arm, trial.number) for trial in past}
-        self._queue = (turn for turn in _in_turn(arms, trials_per_arm) if (turn[0].name, turn[1]) not in known)
+        self._queue = (
+            turn for turn in _in_turn(arms, trials_per_arm) if (turn[0].name, turn[1]) not in known
+        )
         self._seed, self._to_config, self._stop, self._skip = seed, to_config, stop, skip
         self._running: dict[str, tuple[Arm, Recipe, optuna.Trial]] = {}
-        self._epochs: dict[str, int] = {}  # told to Optuna so far; a trial that is retried reports some of them again
+        self._epochs: dict[
+            str, int
+        ] = {}  # told to Optuna so far; a trial that is retried reports some of them again
         self._resumed: deque[tuple[PastTrial, Arm, optuna.Trial]] = deque()
         by_name = {arm.name: arm for arm in arms}
         for trial in past:
@@ -78,14 +82,18 @@ class ArmSearcher(Searcher):
             return str(Searcher.FINISHED)
         recipe = arm.recipe(sample)
         self._running[trial_id] = (arm, recipe, trial)
-        return dict(self._to_config(trial_name(arm.name, number), arm, number, recipe)) | {"sample": sample}
+        return dict(self._to_config(trial_name(arm.name, number), arm, number, recipe)) | {
+            "sample": sample
+        }
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Tell the study the scores on the way; their step is the epoch."""
         for epoch in epochs_of(result):
             self._report(trial_id, epoch[SCORE], epoch[EPOCH])
 
-    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
+    ) -> None:
         """Tell the study how a trial ended.
 
         A stopped trial is PRUNED with its last value, a diverged one PRUNED at the worst value: TPE ignores FAIL and would go
@@ -101,7 +109,9 @@ class ArmSearcher(Searcher):
             if epoch[EPOCH] < recipe.epochs:
                 self._report(trial_id, epoch[SCORE], epoch[EPOCH])
         if outcome_of(result) is Outcome.DIVERGED:
-            self._report(trial_id, WORST_SCORE, max(result[EPOCH], self._epochs.get(trial_id, 0) + 1))
+            self._report(
+                trial_id, WORST_SCORE, max(result[EPOCH], self._epochs.get(trial_id, 0) + 1)
+            )
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         elif result[EPOCH] < recipe.epochs:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
@@ -130,7 +140,9 @@ class ArmSearcher(Searcher):
                 self.on_trial_complete(name, error=True)
             case Outcome.DIVERGED:
                 last = earlier.epochs[-1][EPOCH] if earlier.epochs else 0
-                self.on_trial_complete(name, {EPOCH: last + 1, SCORE: WORST_SCORE, "outcome": Outcome.DIVERGED.value})
+                self.on_trial_complete(
+                    name, {EPOCH: last + 1, SCORE: WORST_SCORE, "outcome": Outcome.DIVERGED.value}
+                )
             case _:
                 self.on_trial_complete(name, earlier.epochs[-1])
 
@@ -168,5 +180,9 @@ def _study(arm: Arm) -> optuna.Study:
 
 def _sampler(seed: int) -> optuna.samplers.BaseSampler:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # group=True, for conditional dimensions
-        return optuna.samplers.TPESampler(n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True, seed=seed % 2**32)
+        warnings.simplefilter(
+            "ignore", optuna.exceptions.ExperimentalWarning
+        )  # group=True, for conditional dimensions
+        return optuna.samplers.TPESampler(
+            n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True, seed=seed % 2**32
+        )

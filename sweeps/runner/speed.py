@@ -32,7 +32,9 @@ def cache_share() -> float:
     except ValueError:
         share = 0.0
     if not 0 < share <= 1:
-        raise ValueError(f"DVT_CACHE_SHARE must be a share of the free disk, over 0 and at most 1, but got {given!r}.")
+        raise ValueError(
+            f"DVT_CACHE_SHARE must be a share of the free disk, over 0 and at most 1, but got {given!r}."
+        )
     return share
 
 
@@ -58,7 +60,9 @@ def cuts(arms: Sequence[Arm], backbone: str) -> tuple[str, ...]:
     for arm in arms:
         if backbone in arm.possible("backbone"):
             for layers in trainable_layers(arm):
-                found |= set().union(*(cuts_of(layers, epochs) for epochs in arm.possible("stage1_epochs")))
+                found |= set().union(
+                    *(cuts_of(layers, epochs) for epochs in arm.possible("stage1_epochs"))
+                )
     return tuple(name for name in LAYER_GROUPS if name in found)
 
 
@@ -68,26 +72,45 @@ def not_shared(arms: Sequence[Arm]) -> list[str]:
     mixed = [arm.name for arm in arms if max(arm.possible("mixup")) > 0]
     lines = []
     if frozen:
-        lines.append(f"Activations are not shared with batchnorm=batch_stats ({', '.join(frozen)}): its frozen layers change.")
+        lines.append(
+            f"Activations are not shared with batchnorm=batch_stats ({', '.join(frozen)}): its frozen layers change."
+        )
     if mixed:
-        lines.append(f"Activations of training images are not shared with mixup ({', '.join(mixed)}): it mixes pixels.")
+        lines.append(
+            f"Activations of training images are not shared with mixup ({', '.join(mixed)}): it mixes pixels."
+        )
     return lines
 
 
 def choose_compute(
-    arms: Sequence[Arm], num_classes: int, device: str, threads: int, cache: Path, say: Callable[[str], None]
+    arms: Sequence[Arm],
+    num_classes: int,
+    device: str,
+    threads: int,
+    cache: Path,
+    say: Callable[[str], None],
 ) -> Compute:
     """Precision and kernels for this machine; convolutions are timed where the cache does not know them."""
     recipes = [
-        replace(arm.recipe(arm.sample_with({"backbone": backbone})), trainable_layers=max(trainable_layers(arm)))
+        replace(
+            arm.recipe(arm.sample_with({"backbone": backbone})),
+            trainable_layers=max(trainable_layers(arm)),
+        )
         for arm in arms
         for backbone in arm.possible("backbone")
     ]
-    largest = {(r.backbone, r.stem, r.image_size): r for r in sorted(recipes, key=lambda recipe: recipe.trainable_layers)}
-    return choose(list(largest.values()), num_classes, device, threads=threads, cache=cache, say=say)
+    largest = {
+        (r.backbone, r.stem, r.image_size): r
+        for r in sorted(recipes, key=lambda recipe: recipe.trainable_layers)
+    }
+    return choose(
+        list(largest.values()), num_classes, device, threads=threads, cache=cache, say=say
+    )
 
 
 def trainable_layers(arm: Arm) -> Iterable[int]:
     """Every value that the arm's recipes can have."""
     dim = arm.tuned.get("trainable_layers")
-    return range(dim.low, dim.high + 1) if isinstance(dim, Int) else arm.possible("trainable_layers")
+    return (
+        range(dim.low, dim.high + 1) if isinstance(dim, Int) else arm.possible("trainable_layers")
+    )

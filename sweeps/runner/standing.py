@@ -19,13 +19,35 @@ UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, Recur
 def described(folder: Path) -> dict[str, Any]:
     """What `sweep.json` says; `searched` is the number of arms that have something to tune."""
     found = json.loads((folder / DESCRIPTION).read_text())
-    arms, trials, started = tuple(found["arms"]), found["trials_per_arm"], datetime.fromisoformat(found["started"])
-    if not (arms and all(isinstance(arm, str) for arm in arms) and type(trials) is int and isinstance(found["study"], str)):
+    arms, trials, started = (
+        tuple(found["arms"]),
+        found["trials_per_arm"],
+        datetime.fromisoformat(found["started"]),
+    )
+    if not (
+        arms
+        and all(isinstance(arm, str) for arm in arms)
+        and type(trials) is int
+        and isinstance(found["study"], str)
+    ):
         raise ValueError(f"{DESCRIPTION} is no sweep's")
-    searched = sum(bool(found["definition"][arm]["tuned"]) for arm in arms) if "definition" in found else len(arms)
+    searched = (
+        sum(bool(found["definition"][arm]["tuned"]) for arm in arms)
+        if "definition" in found
+        else len(arms)
+    )
     started = started if started.tzinfo else started.replace(tzinfo=UTC)
-    about = {"study": found["study"], "submitted": str(found.get("submitted") or ""), "metric": score_of(found)}
-    return about | {"arms": arms, "trials_per_arm": trials, "started": started, "searched": searched}
+    about = {
+        "study": found["study"],
+        "submitted": str(found.get("submitted") or ""),
+        "metric": score_of(found),
+    }
+    return about | {
+        "arms": arms,
+        "trials_per_arm": trials,
+        "started": started,
+        "searched": searched,
+    }
 
 
 def score_of(described: Mapping[str, Any]) -> Score:
@@ -59,16 +81,26 @@ def journalled(folder: Path, searched: int, trials: int) -> dict[str, Any]:
                 finals |= wanted
             case "finish":
                 partial = event.get("tags", {}).get("sweep.partial") == "true"
-                last = "interrupted" if partial and event["outcome"] == "completed" else event["outcome"]
+                last = (
+                    "interrupted"
+                    if partial and event["outcome"] == "completed"
+                    else event["outcome"]
+                )
             case "trial":
                 name, recipe = str(event.get("trial_id")), completed(event.get("recipe") or {})
-                if recipes.setdefault(name, recipe) != recipe and event.get("role") == "finalist":  # it is trained anew
+                if (
+                    recipes.setdefault(name, recipe) != recipe and event.get("role") == "finalist"
+                ):  # it is trained anew
                     ends.pop(name, None)
                     recipes[name] = recipe
             case "end":
                 ends[event["trial_id"]] = event
     ended = {name: end for name, end in ends.items() if end["outcome"] != "interrupted"}
-    scores = [float(end["score"]) for end in ended.values() if end["outcome"] == "completed" and end.get("score") is not None]
+    scores = [
+        float(end["score"])
+        for end in ended.values()
+        if end["outcome"] == "completed" and end.get("score") is not None
+    ]
     found = {
         "state": {"completed": "finished", "failed": "failed"}.get(last, "interrupted"),
         "trials_per_arm": trials,

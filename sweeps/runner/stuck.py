@@ -60,7 +60,12 @@ class StuckTrials:
         try:
             worker = json.loads((watched.checkpoints / WORKER).read_text())
             pid, node = int(worker["pid"]), str(worker["node_id"])
-        except (OSError, ValueError, LookupError, TypeError):  # it has not even begun: Ray starts workers, and ends them
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+        ):  # it has not even begun: Ray starts workers, and ends them
             return False
         end_process(node, pid)
         return True

@@ -28,9 +28,16 @@ class Contrast:
     weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        if not any(self.weights.values()) or not abs(sum(self.weights.values())) <= 1e-9:  # NaN is not either
-            given = ", ".join(f"{pattern} {weight:g}" for pattern, weight in self.weights.items()) or "none"
-            raise ValueError(f"the weights of a contrast must sum to 0 and not all be 0, but {self.name!r} has {given}.")
+        if (
+            not any(self.weights.values()) or not abs(sum(self.weights.values())) <= 1e-9
+        ):  # NaN is not either
+            given = (
+                ", ".join(f"{pattern} {weight:g}" for pattern, weight in self.weights.items())
+                or "none"
+            )
+            raise ValueError(
+                f"the weights of a contrast must sum to 0 and not all be 0, but {self.name!r} has {given}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +100,9 @@ class Sweep:
 
     def __post_init__(self) -> None:
         arms = [arm.name for arm in self.space.grid()]
-        patterns = [(contrast.name, pattern) for contrast in self.contrasts for pattern in contrast.weights]
+        patterns = [
+            (contrast.name, pattern) for contrast in self.contrasts for pattern in contrast.weights
+        ]
         problems = [
             unknown_name(pattern, arms, f"pattern that matches an arm, in the contrast {name!r}")
             for name, pattern in patterns

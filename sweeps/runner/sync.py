@@ -15,13 +15,22 @@ from sweeps.runner.resume import DESCRIPTION, JOURNAL
 from trainables.recipe import unknown_name
 
 REFUSED = 2
-_END = {"event": "finish", "outcome": "interrupted", "artifacts": {}, "metrics": {}, "tags": {"sweep.partial": "true"}}
+_END = {
+    "event": "finish",
+    "outcome": "interrupted",
+    "artifacts": {},
+    "metrics": {},
+    "tags": {"sweep.partial": "true"},
+}
 
 
 @click.command("dvt sync", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("name")
 @click.option(
-    "--storage", type=click.Path(path_type=Path), default=Path("mlruns"), help="Where sweeps are kept; default: mlruns."
+    "--storage",
+    type=click.Path(path_type=Path),
+    default=Path("mlruns"),
+    help="Where sweeps are kept; default: mlruns.",
 )
 @click.option("--tracking-uri", metavar="URI", help="MLflow's store; default: the sweep's.")
 def COMMAND(name: str, storage: Path, tracking_uri: str | None) -> None:  # noqa: N802 - as the other commands have it
@@ -30,19 +39,32 @@ def COMMAND(name: str, storage: Path, tracking_uri: str | None) -> None:  # noqa
     folder = storage / "sweeps" / name
     if not (folder / JOURNAL).is_file():
         known = sorted(path.parent.name for path in (storage / "sweeps").glob(f"*/{JOURNAL}"))
-        raise _Refused(unknown_name(name, known, f"sweep in {storage}") if known else f"{storage} holds no sweep.")
+        raise _Refused(
+            unknown_name(name, known, f"sweep in {storage}")
+            if known
+            else f"{storage} holds no sweep."
+        )
     try:
-        uri = tracking_uri or json.loads((folder / DESCRIPTION).read_text())["options"]["tracking_uri"]
+        uri = (
+            tracking_uri
+            or json.loads((folder / DESCRIPTION).read_text())["options"]["tracking_uri"]
+        )
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise _Refused(f"{folder / DESCRIPTION} must be readable, but is not ({error}): pass --tracking-uri.") from error
+        raise _Refused(
+            f"{folder / DESCRIPTION} must be readable, but is not ({error}): pass --tracking-uri."
+        ) from error
     if uri and is_masked(uri):
-        raise _Refused(f"--tracking-uri must be given, since its password is not stored: {without_password(uri)}.")
+        raise _Refused(
+            f"--tracking-uri must be given, since its password is not stored: {without_password(uri)}."
+        )
     from sweeps.runner.delivery import sync  # MLflow takes seconds to import
 
     try:
         prepared = prepare_store(uri, storage)
         if end_abandoned(folder):
-            click.echo(f"{name} is being run by nobody: what is open of it is closed as interrupted.")
+            click.echo(
+                f"{name} is being run by nobody: what is open of it is closed as interrupted."
+            )
         click.echo(sync(folder, prepared, storage))
     except TrackingError as error:
         raise _Refused(str(error)) from error
@@ -72,7 +94,9 @@ def end_abandoned(folder: Path) -> bool:
     except JournalError:  # the delivery brings what comes before the damage, and says where it is
         return False
     except OSError as error:
-        raise TrackingError(f"{folder} must be writable, but is not ({error.strerror}): give yourself the right.") from error
+        raise TrackingError(
+            f"{folder} must be writable, but is not ({error.strerror}): give yourself the right."
+        ) from error
 
 
 class _Refused(click.ClickException):

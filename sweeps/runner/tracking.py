@@ -13,7 +13,15 @@ from sweeps.runner.journal import Journal
 from sweeps.runner.mlflow_runs import Outcome, TrackedData
 from sweeps.runner.mlflow_store import TrackingError, prepare_store, without_password
 
-__all__ = ["Champion", "Outcome", "Role", "TrackedData", "Tracker", "TrackingError", "prepare_store"]
+__all__ = [
+    "Champion",
+    "Outcome",
+    "Role",
+    "TrackedData",
+    "Tracker",
+    "TrackingError",
+    "prepare_store",
+]
 
 Role = Literal["trial", "finalist"]
 
@@ -156,7 +164,13 @@ class Tracker:
             tags: More tags of the run.
         """
         files = {name: str(path.absolute()) for name, path in (artifacts or {}).items()}
-        self._tell("finish", outcome=outcome, artifacts=files, metrics=dict(metrics or {}), tags=dict(tags or {}))
+        self._tell(
+            "finish",
+            outcome=outcome,
+            artifacts=files,
+            metrics=dict(metrics or {}),
+            tags=dict(tags or {}),
+        )
 
     def register_champion(
         self,
@@ -217,7 +231,9 @@ class Tracker:
         """
         self.flush(timeout)
         if (run_id := self._delivery.sweep_run_id) is None:
-            raise TrackingError(f"MLflow must have the sweep's run, but {without_password(self.tracking_uri)} has not.")
+            raise TrackingError(
+                f"MLflow must have the sweep's run, but {without_password(self.tracking_uri)} has not."
+            )
         return run_id
 
     def _tell(self, kind: str, **content: Any) -> int:

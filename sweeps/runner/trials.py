@@ -115,7 +115,9 @@ def run_trials(
         shutil.rmtree(plan.folder / RAY_FOLDER, ignore_errors=True)
 
 
-def _tuner(run: Run, searcher: Searcher, scheduler: TrialScheduler | None, watcher: Watcher, total: int) -> tune.Tuner:
+def _tuner(
+    run: Run, searcher: Searcher, scheduler: TrialScheduler | None, watcher: Watcher, total: int
+) -> tune.Tuner:
     plan = run.plan
     # Tune gives trials an environment variable of PyTorch Lightning's. Ray then starts processes of their own for them, and
     # the workers that have imported torch stay idle: 5 to 10 s at the start of a sweep.
@@ -141,7 +143,9 @@ def _tuner(run: Run, searcher: Searcher, scheduler: TrialScheduler | None, watch
     )
 
 
-def trial_config(run: Run, done: Mapping[str, PastTrial], trial_id: str, arm: str, number: int, recipe: Recipe) -> TrialConfig:
+def trial_config(
+    run: Run, done: Mapping[str, PastTrial], trial_id: str, arm: str, number: int, recipe: Recipe
+) -> TrialConfig:
     """What a worker is sent of a trial of the search; a finalist's differs in a few fields."""
     plan, materials = run.plan, run.materials
     pair = recipe.weights, recipe.backbone
@@ -156,7 +160,11 @@ def trial_config(run: Run, done: Mapping[str, PastTrial], trial_id: str, arm: st
         "predictions": None,
         "recipe": recipe.as_dict(),
         "done": done[trial_id].epochs if trial_id in done else [],
-        "data": {"path": str(materials.data.path), "cache": str(plan.cache), **plan.origin(materials.data)},
+        "data": {
+            "path": str(materials.data.path),
+            "cache": str(plan.cache),
+            **plan.origin(materials.data),
+        },
         "weights": {
             "path": str(file) if file else None,
             "digest": materials.digests[pair],

@@ -78,19 +78,30 @@ class Watcher(Callback):
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Tune has gone round its loop."""
         for trial_id in self._stuck.end_overdue():
-            self._say(f"{trial_id} has not reported for too long: its worker is ended, and it continues from its checkpoint.")
+            self._say(
+                f"{trial_id} has not reported for too long: its worker is ended, and it continues from its checkpoint."
+            )
             self._write(self._tracker.trial_tagged, trial_id, {"sweep.restarted": "stuck"})
 
-    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
         """A trial has its place, for the first time or again."""
         config = trial.config
         recipe = Recipe.from_sample(config["recipe"])
         record = self._results.start(
-            config["trial_id"], config["arm"], config["number"], recipe, config["group"], config["without"]
+            config["trial_id"],
+            config["arm"],
+            config["number"],
+            recipe,
+            config["group"],
+            config["without"],
         )
         for epoch in config["done"] if not record.epoch else ():
             self._results.report(record.trial_id, epoch)
-            record.started -= epoch.get(names.EPOCH_SECONDS, 0.0)  # an earlier run of the sweep has spent that
+            record.started -= epoch.get(
+                names.EPOCH_SECONDS, 0.0
+            )  # an earlier run of the sweep has spent that
         self._stuck.watch(record.trial_id, config["checkpoints"])
         self._write(
             self._tracker.trial_started,
@@ -104,7 +115,9 @@ class Watcher(Callback):
             without=config["without"],
         )
 
-    def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any) -> None:
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
         """A trial has done an epoch or several, or ended badly. What a restarted trial repeats is known already."""
         record = self._results[trial.config["trial_id"]]
         self._stuck.heard(record.trial_id)
@@ -116,16 +129,24 @@ class Watcher(Callback):
             self._log(record, epoch)
         self._write(self._tracker.trial_reported, record.trial_id, fresh)
         if MICRO_BATCH in fresh[-1]:
-            self._write(self._tracker.trial_tagged, record.trial_id, {MICRO_BATCH: str(fresh[-1][MICRO_BATCH])})
+            self._write(
+                self._tracker.trial_tagged,
+                record.trial_id,
+                {MICRO_BATCH: str(fresh[-1][MICRO_BATCH])},
+            )
 
-    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
         """A trial's worker died; the trial continues elsewhere from its last checkpoint."""
         trial_id = trial.config["trial_id"]
         self._stuck.forget(trial_id)
         reason = _last_line(trial.get_error())
         self._write(self._tracker.trial_tagged, trial_id, {"sweep.restarted": reason})
 
-    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
         """A trial ended by itself or was stopped."""
         record, last = self._results[trial.config["trial_id"]], trial.last_result or {}
         reason = str(last.get("reason", ""))
@@ -140,9 +161,13 @@ class Watcher(Callback):
         else:
             self._end(record, Outcome.INTERRUPTED if self._interrupted() else Outcome.PRUNED)
 
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
         """A trial failed for good, after its retries."""
-        self._end(self._results[trial.config["trial_id"]], Outcome.FAILED, _last_line(trial.get_error()))
+        self._end(
+            self._results[trial.config["trial_id"]], Outcome.FAILED, _last_line(trial.get_error())
+        )
 
     def close(self) -> None:
         """Trials that never ended were interrupted."""
@@ -174,10 +199,18 @@ class Watcher(Callback):
 
     def _count_failure(self, record: TrialRecord) -> None:
         self._failures[record.arm, record.reason] += 1
-        completed = any(other.outcome is Outcome.COMPLETED for other in self._results.records(record.arm))
-        if self._failures[record.arm, record.reason] >= SAME_FAILURES and not completed and record.arm not in self._hopeless:
+        completed = any(
+            other.outcome is Outcome.COMPLETED for other in self._results.records(record.arm)
+        )
+        if (
+            self._failures[record.arm, record.reason] >= SAME_FAILURES
+            and not completed
+            and record.arm not in self._hopeless
+        ):
             self._hopeless.add(record.arm)
-            self._say(f"{record.arm} gets no more trials: {SAME_FAILURES} failed for the same reason ({record.reason}).")
+            self._say(
+                f"{record.arm} gets no more trials: {SAME_FAILURES} failed for the same reason ({record.reason})."
+            )
 
     def _write(self, write: Callable[..., None], *args: Any, **kwargs: Any) -> None:
         try:

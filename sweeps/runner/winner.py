@@ -53,7 +53,11 @@ def keep(plan: Plan, materials: Materials, record: TrialRecord) -> dict[str, Pat
         "compute": materials.compute.as_dict(),
     }
     _put(folder / "recipe.json", lambda path: path.write_text(json.dumps(written, indent=2) + "\n"))
-    return {f"champion/{name}": folder / name for name in ("recipe.json", BEST) if (folder / name).is_file()}
+    return {
+        f"champion/{name}": folder / name
+        for name in ("recipe.json", BEST)
+        if (folder / name).is_file()
+    }
 
 
 def _put(path: Path, write: Callable[[Path], object]) -> None:
@@ -79,7 +83,11 @@ def tidy(plan: Plan, peers: Sequence[TrialRecord], ended: TrialRecord) -> None:
                 file.unlink(missing_ok=True)
 
 
-def tidy_left(plan: Plan, records: Iterable[TrialRecord], peers: Callable[[TrialRecord], Sequence[TrialRecord]]) -> None:
+def tidy_left(
+    plan: Plan,
+    records: Iterable[TrialRecord],
+    peers: Callable[[TrialRecord], Sequence[TrialRecord]],
+) -> None:
     """As `tidy`, for all trials that ended in an earlier run: a driver that was killed may not have come to it."""
     for record in records:
         over = record.outcome not in (None, Outcome.INTERRUPTED)
@@ -88,7 +96,13 @@ def tidy_left(plan: Plan, records: Iterable[TrialRecord], peers: Callable[[Trial
 
 
 def register(
-    plan: Plan, materials: Materials, tracker: Tracker, record: TrialRecord, seeds: Sequence[TrialRecord], *, move_alias: bool
+    plan: Plan,
+    materials: Materials,
+    tracker: Tracker,
+    record: TrialRecord,
+    seeds: Sequence[TrialRecord],
+    *,
+    move_alias: bool,
 ) -> Callable[[], str]:
     """Tell MLflow to register the kept checkpoint, before the sweep is told to be finished: a kill between loses nothing.
 
@@ -113,7 +127,9 @@ def register(
         score = f"best of {len(seeds)} seeds with {val} on val and {test:.1f}% on test in the mean"
     if not weights.is_file():
         recipe = weights.with_name("recipe.json")
-        return lambda: f"{record.trial_id}, {score}: its checkpoint is gone, train it again by {recipe}."
+        return lambda: (
+            f"{record.trial_id}, {score}: its checkpoint is gone, train it again by {recipe}."
+        )
     tracker.register_champion(
         name=f"{plan.study.name}-{materials.data.name}",
         checkpoint=weights,
@@ -125,10 +141,20 @@ def register(
     )
 
     def wait() -> str:
-        patience = 1.0 if tracker.problem() else REGISTERED_WITHIN_S  # where MLflow is away, `dvt sync` does it
+        patience = (
+            1.0 if tracker.problem() else REGISTERED_WITHIN_S
+        )  # where MLflow is away, `dvt sync` does it
         made = tracker.champion(timeout=patience)
-        where = f"registered as {made.uri}" if made else f"not registered yet; its weights are in {weights}"
-        which = f"The champion's best seed, {record.trial_id}, is" if seeds else f"Best: {record.trial_id}, {score},"
+        where = (
+            f"registered as {made.uri}"
+            if made
+            else f"not registered yet; its weights are in {weights}"
+        )
+        which = (
+            f"The champion's best seed, {record.trial_id}, is"
+            if seeds
+            else f"Best: {record.trial_id}, {score},"
+        )
         return f"{which} {where}"
 
     return wait
@@ -136,7 +162,9 @@ def register(
 
 def _shown(score: Score, value: float) -> str:
     """`81.4%`, or `a balanced accuracy of 81.4%`."""
-    return f"{100 * value:.1f}%" if score == "accuracy" else f"a {NAMES[score]} of {100 * value:.1f}%"
+    return (
+        f"{100 * value:.1f}%" if score == "accuracy" else f"a {NAMES[score]} of {100 * value:.1f}%"
+    )
 
 
 def _stored_side(materials: Materials) -> int:

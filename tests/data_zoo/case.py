@@ -10,7 +10,9 @@ Make = Callable[[Path], str]  # builds below a folder; returns what the user pas
 
 SHORT = 8  # lines of a refusal at most
 
-LEAVES = "leaves"  # the value of --layout under which each folder that directly holds images is a class
+LEAVES = (
+    "leaves"  # the value of --layout under which each folder that directly holds images is a class
+)
 
 
 @dataclass(frozen=True, kw_only=True)

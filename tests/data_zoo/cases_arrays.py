@@ -63,10 +63,17 @@ KEYS = (
     array("plain", {"x_train": X, "y_train": Y}, FLAT),
     array("of_keras", {"x_train": X, "y_train": Y, "x_test": XT, "y_test": YT}, PAIR),
     array(
-        "of_three_splits", {"x_train": X, "y_train": Y, "x_val": XV, "y_val": YV, "x_test": XT, "y_test": YT}, ALL, decode=True
+        "of_three_splits",
+        {"x_train": X, "y_train": Y, "x_val": XV, "y_val": YV, "x_test": XT, "y_test": YT},
+        ALL,
+        decode=True,
     ),
     array("medmnist", MEDMNIST, *rename(ALL, "train_images")),
-    array("capital_x", {"X_train": X, "y_train": Y, "X_test": XT, "y_test": YT}, *rename(PAIR, "X_train")),
+    array(
+        "capital_x",
+        {"X_train": X, "y_train": Y, "X_test": XT, "y_test": YT},
+        *rename(PAIR, "X_train"),
+    ),
     array(
         "valid",
         {"x_train": X, "y_train": Y, "x_valid": XV, "y_valid": YV},
@@ -84,28 +91,85 @@ KEYS = (
 NAMES = np.array(["cat", "dog"])
 
 LABELS = (
-    array("names_as_labels", {"x_train": X, "y_train": NAMES[Y]}, Reads(classes=("cat", "dog"), images={"train": 24})),
-    array("classes_given", {"x_train": X, "y_train": Y, "classes": NAMES}, Reads(classes=("cat", "dog"), images={"train": 24})),
-    array("labels_in_a_column", {"x_train": X, "y_train": Y[:, None]}, FLAT, Refused(says=("ravel",))),
-    array("labels_one_hot", {"x_train": X, "y_train": np.eye(2)[Y]}, FLAT, Refused(says=("argmax",))),
-    array("labels_as_floats", {"x_train": X, "y_train": Y.astype(float)}, FLAT, Refused(says=("astype(int)",))),
-    array("labels_from_minus_one", {"x_train": X, "y_train": Y - 1}, Reads(classes=("-1", "0"), images={"train": 24})),
-    array("labels_of_objects", {"x_train": X, "y_train": NAMES[Y].astype(object)}, Refused(says=("y_train", "pickle"))),
+    array(
+        "names_as_labels",
+        {"x_train": X, "y_train": NAMES[Y]},
+        Reads(classes=("cat", "dog"), images={"train": 24}),
+    ),
+    array(
+        "classes_given",
+        {"x_train": X, "y_train": Y, "classes": NAMES},
+        Reads(classes=("cat", "dog"), images={"train": 24}),
+    ),
+    array(
+        "labels_in_a_column", {"x_train": X, "y_train": Y[:, None]}, FLAT, Refused(says=("ravel",))
+    ),
+    array(
+        "labels_one_hot", {"x_train": X, "y_train": np.eye(2)[Y]}, FLAT, Refused(says=("argmax",))
+    ),
+    array(
+        "labels_as_floats",
+        {"x_train": X, "y_train": Y.astype(float)},
+        FLAT,
+        Refused(says=("astype(int)",)),
+    ),
+    array(
+        "labels_from_minus_one",
+        {"x_train": X, "y_train": Y - 1},
+        Reads(classes=("-1", "0"), images={"train": 24}),
+    ),
+    array(
+        "labels_of_objects",
+        {"x_train": X, "y_train": NAMES[Y].astype(object)},
+        Refused(says=("y_train", "pickle")),
+    ),
     array("labels_of_other_length", {"x_train": X, "y_train": Y[:20]}, Refused(says=("24", "20"))),
     array(
-        "names_that_differ_in_case", {"x_train": X, "y_train": np.array(["Dog", "dog"])[Y]}, Refused(says=("'Dog'", "'dog'"))
+        "names_that_differ_in_case",
+        {"x_train": X, "y_train": np.array(["Dog", "dog"])[Y]},
+        Refused(says=("'Dog'", "'dog'")),
     ),
 )
 
 SHAPES = (
     array("grey", {"x_train": X[..., 0], "y_train": Y}, FLAT, decode=True),
-    array("grey_with_an_axis", {"x_train": X[..., :1], "y_train": Y}, FLAT, Refused(says=("[24, 16, 16, 1]",))),
-    array("channels_first", {"x_train": X.transpose(0, 3, 1, 2), "y_train": Y}, FLAT, Refused(says=("transpose(0, 2, 3, 1)",))),
-    array("with_alpha", {"x_train": np.concatenate([X, X[..., :1]], 3), "y_train": Y}, Refused(says=("[24, 16, 16, 4]",))),
-    array("flattened", {"x_train": X.reshape(24, -1), "y_train": Y}, Refused(says=("[24, 768]", "reshape"))),
-    array("floats_to_1", {"x_train": X / 255, "y_train": Y}, FLAT, Refused(says=("float64", "uint8"))),
-    array("floats_to_255", {"x_train": X.astype(np.float32), "y_train": Y}, FLAT, Refused(says=("float32", "astype('uint8')"))),
-    array("int64", {"x_train": X.astype(np.int64), "y_train": Y}, FLAT, Refused(says=("int64", "astype('uint8')"))),
+    array(
+        "grey_with_an_axis",
+        {"x_train": X[..., :1], "y_train": Y},
+        FLAT,
+        Refused(says=("[24, 16, 16, 1]",)),
+    ),
+    array(
+        "channels_first",
+        {"x_train": X.transpose(0, 3, 1, 2), "y_train": Y},
+        FLAT,
+        Refused(says=("transpose(0, 2, 3, 1)",)),
+    ),
+    array(
+        "with_alpha",
+        {"x_train": np.concatenate([X, X[..., :1]], 3), "y_train": Y},
+        Refused(says=("[24, 16, 16, 4]",)),
+    ),
+    array(
+        "flattened",
+        {"x_train": X.reshape(24, -1), "y_train": Y},
+        Refused(says=("[24, 768]", "reshape")),
+    ),
+    array(
+        "floats_to_1", {"x_train": X / 255, "y_train": Y}, FLAT, Refused(says=("float64", "uint8"))
+    ),
+    array(
+        "floats_to_255",
+        {"x_train": X.astype(np.float32), "y_train": Y},
+        FLAT,
+        Refused(says=("float32", "astype('uint8')")),
+    ),
+    array(
+        "int64",
+        {"x_train": X.astype(np.int64), "y_train": Y},
+        FLAT,
+        Refused(says=("int64", "astype('uint8')")),
+    ),
     array("empty", {"x_train": X[:0], "y_train": Y[:0]}, Refused(says=("empty",))),
     array("one_class", {"x_train": X, "y_train": 0 * Y}, Refused(says=("2 classes",))),
     array(
@@ -118,17 +182,30 @@ SHAPES = (
 )
 
 COPIES = (
-    array("test_equal_to_train", {"x_train": X, "y_train": Y, "x_test": X, "y_test": Y}, Refused(says=("x_test", "x_train"))),
+    array(
+        "test_equal_to_train",
+        {"x_train": X, "y_train": Y, "x_test": X, "y_test": Y},
+        Refused(says=("x_test", "x_train")),
+    ),
     array(
         "test_equal_to_train_shuffled",
         {"x_train": X, "y_train": Y, "x_test": X[::-1], "y_test": Y[::-1]},
         Refused(says=("y_test",)),
         decode=True,
     ),
-    array("val_equal_to_train", {"x_train": X, "y_train": Y, "x_val": X, "y_val": Y}, Refused(says=("x_val", "x_train"))),
+    array(
+        "val_equal_to_train",
+        {"x_train": X, "y_train": Y, "x_val": X, "y_val": Y},
+        Refused(says=("x_val", "x_train")),
+    ),
     array(
         "some_of_test_in_train",
-        {"x_train": X, "y_train": Y, "x_test": np.concatenate([XT, X[:4]]), "y_test": np.concatenate([YT, Y[:4]])},
+        {
+            "x_train": X,
+            "y_train": Y,
+            "x_test": np.concatenate([XT, X[:4]]),
+            "y_test": np.concatenate([YT, Y[:4]]),
+        },
         Reads(classes=("0", "1"), images={"train": 20, "test": 12}, says=("4",)),
         decode=True,
     ),
@@ -165,7 +242,12 @@ OTHER_FILES = (
     wrong_file("matlab", "train_32x32.mat", b"MATLAB 5.0 MAT-file", ".mat", "numpy.savez"),
     wrong_file("hdf5", "train.h5", b"\x89HDF\r\n\x1a\n", ".h5", "numpy.savez"),
     wrong_file("npz_that_is_text", "set.npz", b"hello", "npz"),
-    wrong_file("npz_that_is_a_pointer", "set.npz", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs"),
+    wrong_file(
+        "npz_that_is_a_pointer",
+        "set.npz",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+        "git lfs",
+    ),
     Case(
         name="data_folder_of_an_npz",
         make=beside,

@@ -26,7 +26,9 @@ def reads(images: Mapping[str, int] | None, *says: str) -> Reads:
     return Reads(classes=CLASSES, images=images, says=says)
 
 
-def again(source: str, target: str, change: Callable[[Image.Image], Image.Image], quality: int = 70) -> Callable[[Path], None]:
+def again(
+    source: str, target: str, change: Callable[[Image.Image], Image.Image], quality: int = 70
+) -> Callable[[Path], None]:
     """A step that saves some image again, changed a little: a near copy."""
 
     def step(root: Path) -> None:
@@ -59,16 +61,29 @@ def leaked(tree: Mapping[str, Content], *pairs: tuple[str, str]) -> Make:
 THREE_OF_TEST = [(f"test/cat/{n:03}.jpg", f"train/cat/x{n}.jpg") for n in range(3)]
 
 EXACT = (
-    copies("of_test_in_train", leaked(SPLIT, *THREE_OF_TEST), reads({"train": 24, "test": 8}, "3", "test", "x0.jpg")),
-    copies("of_test_kept_in_train", leaked(SPLIT, *THREE_OF_TEST), reads({"train": 27, "test": 8}, "3"), keep_copies=True),
+    copies(
+        "of_test_in_train",
+        leaked(SPLIT, *THREE_OF_TEST),
+        reads({"train": 24, "test": 8}, "3", "test", "x0.jpg"),
+    ),
+    copies(
+        "of_test_kept_in_train",
+        leaked(SPLIT, *THREE_OF_TEST),
+        reads({"train": 27, "test": 8}, "3"),
+        keep_copies=True,
+    ),
     copies(
         "of_val_in_train",
-        leaked(THREE, ("val/cat/000.jpg", "train/cat/x.jpg"), ("val/dog/001.jpg", "train/dog/y.jpg")),
+        leaked(
+            THREE, ("val/cat/000.jpg", "train/cat/x.jpg"), ("val/dog/001.jpg", "train/dog/y.jpg")
+        ),
         reads({"train": 16, "val": 10, "test": 10}, "2", "val"),
     ),
     copies(
         "of_train_between_val_and_test",
-        leaked(THREE, ("train/cat/000.jpg", "val/cat/x.jpg"), ("train/cat/000.jpg", "test/cat/y.jpg")),
+        leaked(
+            THREE, ("train/cat/000.jpg", "val/cat/x.jpg"), ("train/cat/000.jpg", "test/cat/y.jpg")
+        ),
         reads(None, "val", "test"),
     ),
     copies(
@@ -76,7 +91,11 @@ EXACT = (
         leaked(SPLIT, ("test/cat/000.jpg", "train/dog/x.jpg")),
         reads({"train": 24, "test": 8}, "x.jpg"),
     ),
-    copies("of_all_of_test", folder({"train/{cat,dog}": 12}, copied("train", "test")), Refused(says=("test", "train"))),
+    copies(
+        "of_all_of_test",
+        folder({"train/{cat,dog}": 12}, copied("train", "test")),
+        Refused(says=("test", "train")),
+    ),
     copies(
         "of_all_of_one_class_of_test",
         folder({"train/{cat,dog}": 9, "test/dog": 4}, copied("train/cat", "test/cat")),
@@ -93,7 +112,12 @@ EXACT = (
         "three_of_each_file",
         leaked(
             {"{cat,dog}": 5},
-            *((f"{c}/{n:03}.jpg", f"{c}/{n:03} ({k}).jpg") for c in CLASSES for n in range(5) for k in (1, 2)),
+            *(
+                (f"{c}/{n:03}.jpg", f"{c}/{n:03} ({k}).jpg")
+                for c in CLASSES
+                for n in range(5)
+                for k in (1, 2)
+            ),
         ),
         reads({"train": 30}, "20"),
         reads({"train": 10}, "20"),
@@ -117,9 +141,14 @@ EXACT = (
 
 def nearly(name: str, change: Callable[[Image.Image], Image.Image], quality: int = 70) -> Case:
     """Three near copies of test images in train: taken out and said, or said at least."""
-    make = folder(SPLIT, *(again(source, target, change, quality) for source, target in THREE_OF_TEST))
+    make = folder(
+        SPLIT, *(again(source, target, change, quality) for source, target in THREE_OF_TEST)
+    )
     return copies(
-        f"near_{name}", make, reads({"train": 24, "test": 8}, "near", "3"), reads({"train": 27, "test": 8}, "near", "3")
+        f"near_{name}",
+        make,
+        reads({"train": 24, "test": 8}, "near", "3"),
+        reads({"train": 27, "test": 8}, "near", "3"),
     )
 
 
@@ -135,14 +164,23 @@ NEAR = (
     nearly("of_another_size", larger, quality=90),
     copies(
         "near_in_a_flat_set_stay_on_one_side",
-        folder({"{cat,dog}": 10}, *(again(f"cat/{n:03}.jpg", f"cat/{n:03}-small.jpg", larger, 90) for n in range(10))),
+        folder(
+            {"{cat,dog}": 10},
+            *(again(f"cat/{n:03}.jpg", f"cat/{n:03}-small.jpg", larger, 90) for n in range(10)),
+        ),
         reads({"train": 30}, "near", "10"),
         reads({"train": 20}, "near", "10"),
     ),
-    copies("near_are_not_pictures_of_one_hue", folder({"cat": dark(1), "dog": dark(2)}), reads({"train": 24})),
+    copies(
+        "near_are_not_pictures_of_one_hue",
+        folder({"cat": dark(1), "dog": dark(2)}),
+        reads({"train": 24}),
+    ),
     copies(
         "png_in_train_and_jpeg_in_test",
-        folder(SPLIT, *(again(f"test/cat/{n:03}.jpg", f"train/cat/x{n}.png", same) for n in range(3))),
+        folder(
+            SPLIT, *(again(f"test/cat/{n:03}.jpg", f"train/cat/x{n}.png", same) for n in range(3))
+        ),
         reads({"train": 24, "test": 8}, "3"),
         reads({"train": 27, "test": 8}, "3"),
     ),
@@ -154,22 +192,29 @@ def blank(value: int) -> Callable[[Path], None]:
 
     def step(root: Path) -> None:
         for number in range(5):
-            Image.fromarray(np.full((32, 32, 3), value, np.uint8)).save(root / "cat" / f"blank{value}-{number}.png")
+            Image.fromarray(np.full((32, 32, 3), value, np.uint8)).save(
+                root / "cat" / f"blank{value}-{number}.png"
+            )
 
     return step
 
 
 WHITE = folder({"{cat,dog}": 10}, blank(255))
 BLANK = (
-    copies("five_white_pictures", WHITE, reads({"train": 25}, "copies"), reads({"train": 21}, "copies")),
-    copies("white_and_black", folder({"{cat,dog}": 10}, blank(255), blank(0)), reads(None, "copies")),
+    copies(
+        "five_white_pictures", WHITE, reads({"train": 25}, "copies"), reads({"train": 21}, "copies")
+    ),
+    copies(
+        "white_and_black", folder({"{cat,dog}": 10}, blank(255), blank(0)), reads(None, "copies")
+    ),
 )
 
 
 def pairs(count: int, distinct: int) -> Make:
     """Two classes with images of which only some are different."""
     return leaked(
-        {"{cat,dog}": distinct}, *((f"{c}/000.jpg", f"{c}/x{n}.jpg") for c in CLASSES for n in range(count - distinct))
+        {"{cat,dog}": distinct},
+        *((f"{c}/000.jpg", f"{c}/x{n}.jpg") for c in CLASSES for n in range(count - distinct)),
     )
 
 
@@ -186,9 +231,21 @@ CHAIN = (
 )
 THREE_LEFT = {"train": 16, "val": 10, "test": 10}
 MANY = (
-    copies("in_a_chain_across_three_splits", folder(THREE, *(again(*step) for step in CHAIN)), reads(THREE_LEFT)),
-    copies("of_some_of_train_are_all_of_val", parts("val"), reads({"train": 16, "val": 8}, "8", "left out of train")),
-    copies("of_some_of_train_are_all_of_test", parts("test"), reads({"train": 16, "test": 8}, "8", "left out of train")),
+    copies(
+        "in_a_chain_across_three_splits",
+        folder(THREE, *(again(*step) for step in CHAIN)),
+        reads(THREE_LEFT),
+    ),
+    copies(
+        "of_some_of_train_are_all_of_val",
+        parts("val"),
+        reads({"train": 16, "val": 8}, "8", "left out of train"),
+    ),
+    copies(
+        "of_some_of_train_are_all_of_test",
+        parts("test"),
+        reads({"train": 16, "test": 8}, "8", "left out of train"),
+    ),
     copies(
         "of_all_of_test_are_val",
         folder({"train/{cat,dog}": 9, "test/{cat,dog}": 5}, copied("test", "val")),

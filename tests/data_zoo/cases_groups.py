@@ -20,7 +20,10 @@ def grouped(path: Callable[[str, int, int], str], count: int = 12, shots: int = 
             for patient in range(count):
                 group = patient + count * (name == "dog")
                 for shot in range(shots):
-                    save(place / "set" / path(name, group, shot), in_group(name, 100 * patient + shot, group))
+                    save(
+                        place / "set" / path(name, group, shot),
+                        in_group(name, 100 * patient + shot, group),
+                    )
         return str(place / "set")
 
     return make
@@ -61,16 +64,43 @@ def table(header: str = "id,label,patient") -> Make:
 def case(name: str, make: Make, group: str, *right: Right) -> Case:
     """A decoded case, its groups compared where it is read."""
     grouped = isinstance(right[0], Reads)
-    return Case(name=f"group_{name}", make=make, right=right, flags={"group": group}, decode=True, grouped=grouped)
+    return Case(
+        name=f"group_{name}",
+        make=make,
+        right=right,
+        flags={"group": group},
+        decode=True,
+        grouped=grouped,
+    )
 
 
 CASES = (
-    case("by_a_pattern", grouped(flat), PATIENT, Reads(classes=READ.classes, images=READ.images, says=("24 groups",))),
+    case(
+        "by_a_pattern",
+        grouped(flat),
+        PATIENT,
+        Reads(classes=READ.classes, images=READ.images, says=("24 groups",)),
+    ),
     case("by_a_whole_match", grouped(flat), r"patient_\d+", READ),
     case("by_a_folder", grouped(clips), r"/(clip_\d+)/", READ),
-    case("of_four_pictures", grouped(flat, count=9, shots=4), PATIENT, Reads(classes=READ.classes, images={"train": 72})),
-    case("of_nine_patients_of_two", grouped(flat, count=9), PATIENT, Reads(classes=READ.classes, images={"train": 36})),
-    case("of_one_picture", grouped(flat, shots=1), PATIENT, Reads(classes=READ.classes, images={"train": 24})),
+    case(
+        "of_four_pictures",
+        grouped(flat, count=9, shots=4),
+        PATIENT,
+        Reads(classes=READ.classes, images={"train": 72}),
+    ),
+    case(
+        "of_nine_patients_of_two",
+        grouped(flat, count=9),
+        PATIENT,
+        Reads(classes=READ.classes, images={"train": 36}),
+    ),
+    case(
+        "of_one_picture",
+        grouped(flat, shots=1),
+        PATIENT,
+        Reads(classes=READ.classes, images={"train": 24}),
+    ),
     case("by_a_column", table(), "patient", READ),
     case(
         "that_spans_train_and_test",
@@ -80,8 +110,20 @@ CASES = (
         Refused(says=("group", "test", "train")),
     ),
     case("by_an_unknown_column", table(), "subject", Refused(says=("'subject'", "'patient'"))),
-    case("by_a_pattern_that_fits_nothing", grouped(flat), r"subject_(\d+)", Refused(says=("subject_", "48"))),
-    case("by_a_pattern_that_is_broken", grouped(flat), r"patient_(\d+", Refused(says=("patient_",))),
-    case("of_two_patients_per_class", grouped(flat, count=2, shots=9), PATIENT, Refused(says=("group",))),
+    case(
+        "by_a_pattern_that_fits_nothing",
+        grouped(flat),
+        r"subject_(\d+)",
+        Refused(says=("subject_", "48")),
+    ),
+    case(
+        "by_a_pattern_that_is_broken", grouped(flat), r"patient_(\d+", Refused(says=("patient_",))
+    ),
+    case(
+        "of_two_patients_per_class",
+        grouped(flat, count=2, shots=9),
+        PATIENT,
+        Refused(says=("group",)),
+    ),
     case("of_one_for_all", grouped(flat), "(patient)", Refused(says=("--group", "'(patient)'"))),
 )

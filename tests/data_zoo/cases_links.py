@@ -11,7 +11,9 @@ BLOBS = Pics(count=20, name="{:064x}")
 CASES = (
     Case(
         name="link_class_is_elsewhere",
-        make=folder({"store/felines": 10, "set/dog": 10}, linked("set/cat", "../store/felines"), data="set"),
+        make=folder(
+            {"store/felines": 10, "set/dog": 10}, linked("set/cat", "../store/felines"), data="set"
+        ),
         right=CAT_DOG,
         decode=True,
     ),
@@ -24,14 +26,25 @@ CASES = (
         name="link_every_image_is_a_link",
         make=folder(
             {"blobs": BLOBS, "set/README.md": "x"},
-            *(linked(f"set/{('cat', 'dog')[n % 2]}/{n}.jpg", f"../../blobs/{n:064x}") for n in range(20)),
+            *(
+                linked(f"set/{('cat', 'dog')[n % 2]}/{n}.jpg", f"../../blobs/{n:064x}")
+                for n in range(20)
+            ),
             data="set",
         ),
         right=CAT_DOG,
         decode=True,
     ),
-    Case(name="link_loop_in_a_class", make=folder({"{cat,dog}": 10}, linked("cat/self", ".")), right=CAT_DOG),
-    Case(name="link_loop_to_the_root", make=folder({"{cat,dog}": 10}, linked("cat/up", "..")), right=CAT_DOG),
+    Case(
+        name="link_loop_in_a_class",
+        make=folder({"{cat,dog}": 10}, linked("cat/self", ".")),
+        right=CAT_DOG,
+    ),
+    Case(
+        name="link_loop_to_the_root",
+        make=folder({"{cat,dog}": 10}, linked("cat/up", "..")),
+        right=CAT_DOG,
+    ),
     Case(
         name="link_loop_beside_the_classes",
         make=folder({"{cat,dog}": 10}, linked("all", ".")),
@@ -40,11 +53,17 @@ CASES = (
     Case(
         name="link_of_two_folders_to_each_other",
         make=folder(
-            {"{cat,dog}": 10, "cat/a/.keep": "", "cat/b/.keep": ""}, linked("cat/a/b", "../b"), linked("cat/b/a", "../a")
+            {"{cat,dog}": 10, "cat/a/.keep": "", "cat/b/.keep": ""},
+            linked("cat/a/b", "../b"),
+            linked("cat/b/a", "../a"),
         ),
         right=CAT_DOG,
     ),
-    Case(name="link_to_itself", make=folder({"{cat,dog}": 10}, linked("cat/x.jpg", "x.jpg")), right=Refused(says=("x.jpg",))),
+    Case(
+        name="link_to_itself",
+        make=folder({"{cat,dog}": 10}, linked("cat/x.jpg", "x.jpg")),
+        right=Refused(says=("x.jpg",)),
+    ),
     Case(
         name="link_to_a_file_that_is_gone",
         make=folder({"{cat,dog}": 10}, linked("cat/x.jpg", "/no/such.jpg")),
@@ -53,7 +72,10 @@ CASES = (
     Case(
         name="link_to_a_folder_that_is_gone",
         make=folder({"{cat,dog}": 10}, linked("owl", "/no/such/folder")),
-        right=(Refused(says=("owl",)), Reads(classes=("cat", "dog"), images={"train": 20}, says=("owl",))),
+        right=(
+            Refused(says=("owl",)),
+            Reads(classes=("cat", "dog"), images={"train": 20}, says=("owl",)),
+        ),
     ),
     Case(
         name="link_twice_to_one_folder_of_a_class",

@@ -13,18 +13,36 @@ NUMBERS = "{000,001,002,003,004,005,006,007,008,009}"
 
 def refused(name: str, tree: dict[str, int | Pics | str | bytes], *says: str) -> Case:
     """A folder that must be refused with some words, and not be taken for classes that lack images."""
-    return Case(name=name, make=folder(tree), right=Refused(says=says, never=("add images", "sort the images")))
+    return Case(
+        name=name,
+        make=folder(tree),
+        right=Refused(says=says, never=("add images", "sort the images")),
+    )
 
 
 DETECTION = (
-    refused("yolo", {"images/{train,val}": 10, f"labels/train/{NUMBERS}.txt": BOXES, "data.yaml": "nc: 2"}, "detection"),
-    refused("yolo_flat", {"images": 10, f"labels/{NUMBERS}.txt": BOXES, "classes.txt": "cat\ndog"}, "detection"),
     refused(
-        "yolo_of_roboflow",
-        {"{train,valid,test}/images": 10, f"{{train,valid,test}}/labels/{NUMBERS}.txt": BOXES, "data.yaml": "nc: 2"},
+        "yolo",
+        {"images/{train,val}": 10, f"labels/train/{NUMBERS}.txt": BOXES, "data.yaml": "nc: 2"},
         "detection",
     ),
-    refused("yolo_boxes_beside_images", {".": 10, f"{NUMBERS}.txt": BOXES, "obj.names": "cat"}, "10"),
+    refused(
+        "yolo_flat",
+        {"images": 10, f"labels/{NUMBERS}.txt": BOXES, "classes.txt": "cat\ndog"},
+        "detection",
+    ),
+    refused(
+        "yolo_of_roboflow",
+        {
+            "{train,valid,test}/images": 10,
+            f"{{train,valid,test}}/labels/{NUMBERS}.txt": BOXES,
+            "data.yaml": "nc: 2",
+        },
+        "detection",
+    ),
+    refused(
+        "yolo_boxes_beside_images", {".": 10, f"{NUMBERS}.txt": BOXES, "obj.names": "cat"}, "10"
+    ),
     refused(
         "voc",
         {
@@ -36,30 +54,59 @@ DETECTION = (
         },
         "detection",
     ),
-    refused("voc_wrapped", {"VOC2012/JPEGImages": 10, f"VOC2012/Annotations/{NUMBERS}.xml": XML}, "detection"),
     refused(
-        "coco",
-        {"train2017": 10, "val2017": 10, "annotations/instances_train2017.json": '{"images": [], "annotations": []}'},
+        "voc_wrapped",
+        {"VOC2012/JPEGImages": 10, f"VOC2012/Annotations/{NUMBERS}.xml": XML},
         "detection",
     ),
-    refused("coco_of_roboflow", {"{train,valid}": 10, "{train,valid}/_annotations.coco.json": '{"images": []}'}, "detection"),
-    refused("images_beside_annotations", {"images": 10, f"annotations/{NUMBERS}.xml": XML}, "annotations"),
-    refused("images_beside_json_per_image", {"img": 10, f"ann/{NUMBERS}.json": '{"objects": []}'}, "img"),
+    refused(
+        "coco",
+        {
+            "train2017": 10,
+            "val2017": 10,
+            "annotations/instances_train2017.json": '{"images": [], "annotations": []}',
+        },
+        "detection",
+    ),
+    refused(
+        "coco_of_roboflow",
+        {"{train,valid}": 10, "{train,valid}/_annotations.coco.json": '{"images": []}'},
+        "detection",
+    ),
+    refused(
+        "images_beside_annotations",
+        {"images": 10, f"annotations/{NUMBERS}.xml": XML},
+        "annotations",
+    ),
+    refused(
+        "images_beside_json_per_image", {"img": 10, f"ann/{NUMBERS}.json": '{"objects": []}'}, "img"
+    ),
 )
 
 SEGMENTATION = (
     refused("masks_beside_images", {"images": 10, "masks": PNG}, "masks"),
-    refused("masks_of_other_names", {"images": 10, "masks": Pics(count=10, name="{:03}_mask.png")}, "masks"),
+    refused(
+        "masks_of_other_names",
+        {"images": 10, "masks": Pics(count=10, name="{:03}_mask.png")},
+        "masks",
+    ),
     refused("masks_called_labels", {"images": PNG, "labels": PNG}, "labels"),
     refused("masks_called_annotations", {"images": 10, "annotations": PNG}, "annotations"),
     refused("masks_called_ground_truth", {"imgs": 10, "gts": PNG}, "gts"),
     refused("masks_in_splits", {"{train,val}/images": 10, "{train,val}/masks": PNG}, "masks"),
-    refused("masks_of_camvid", {"{train,val,test}": PNG, "{train,val,test}_labels": PNG}, "train_labels"),
+    refused(
+        "masks_of_camvid", {"{train,val,test}": PNG, "{train,val,test}_labels": PNG}, "train_labels"
+    ),
     refused("masks_annot_of_segnet", {"{train,val}": PNG, "{train,val}annot": PNG}, "trainannot"),
     refused("pairs_of_input_and_target", {"input": PNG, "target": PNG}, "target"),
     Case(
         name="masks_beside_each_image_of_classes",
-        make=folder({"{benign,malignant}": PNG, "{benign,malignant}/.": Pics(count=10, name="{:03}_mask.png", start=0)}),
+        make=folder(
+            {
+                "{benign,malignant}": PNG,
+                "{benign,malignant}/.": Pics(count=10, name="{:03}_mask.png", start=0),
+            }
+        ),
         right=(
             Refused(says=("_mask.png",)),
             Reads(classes=("benign", "malignant"), images={"train": 20}, says=("_mask", "20")),
@@ -109,7 +156,13 @@ SEGMENTATION = (
     ),
     Case(
         name="images_over_classes_beside_label_lists",
-        make=folder({"images/{banded,dotted}": 10, "labels/{train1,test1}.txt": "banded/000.jpg\n", "imdb/imdb.mat": b"x"}),
+        make=folder(
+            {
+                "images/{banded,dotted}": 10,
+                "labels/{train1,test1}.txt": "banded/000.jpg\n",
+                "imdb/imdb.mat": b"x",
+            }
+        ),
         right=(
             Refused(
                 mends=(
@@ -138,30 +191,48 @@ FRAMES = (
         make=folder({"video_{01,02,03,04,05}": Pics(count=12, name="frame_{:04}.jpg")}),
         right=(
             Refused(says=("video_01",)),
-            Reads(classes=tuple(f"video_{n:02}" for n in range(1, 6)), images={"train": 60}, says=("video_01",)),
+            Reads(
+                classes=tuple(f"video_{n:02}" for n in range(1, 6)),
+                images={"train": 60},
+                says=("video_01",),
+            ),
         ),
     ),
-    refused("videos_not_frames", {"{run,walk}/{1,2,3}.mp4": b"\0\0\0\x18ftypmp42" + bytes(40)}, ".mp4"),
+    refused(
+        "videos_not_frames", {"{run,walk}/{1,2,3}.mp4": b"\0\0\0\x18ftypmp42" + bytes(40)}, ".mp4"
+    ),
 )
 
 LIBRARIES = (
-    refused("hub_parquet", {"data/train-00000-of-00001.parquet": b"PAR1", "README.md": "---"}, "parquet"),
+    refused(
+        "hub_parquet", {"data/train-00000-of-00001.parquet": b"PAR1", "README.md": "---"}, "parquet"
+    ),
     refused(
         "hub_arrow",
         {"dataset_dict.json": "{}", "train/data-00000-of-00001.arrow": b"ARROW1"},
         "arrow",
     ),
-    refused("tfds", {"1.0.0/set-train.tfrecord-00000-of-00001": b"x", "1.0.0/dataset_info.json": "{}"}, "tfrecord"),
+    refused(
+        "tfds",
+        {"1.0.0/set-train.tfrecord-00000-of-00001": b"x", "1.0.0/dataset_info.json": "{}"},
+        "tfrecord",
+    ),
     refused("tfrecords", {"{train,test}.tfrec": b"x"}, "tfrec"),
     refused("webdataset", {"shard-{000000,000001}.tar": b"x"}, ".tar"),
     refused("lmdb", {"train/data.mdb": b"x", "train/lock.mdb": b"x"}, ".mdb"),
     refused("hdf5", {"train.h5": b"\x89HDF\r\n\x1a\n", "test.h5": b"\x89HDF\r\n\x1a\n"}, ".h5"),
-    refused("mat_files", {"train_32x32.mat": b"MATLAB 5.0", "test_32x32.mat": b"MATLAB 5.0"}, ".mat"),
+    refused(
+        "mat_files", {"train_32x32.mat": b"MATLAB 5.0", "test_32x32.mat": b"MATLAB 5.0"}, ".mat"
+    ),
     refused("idx_files", {"{train,t10k}-{images-idx3,labels-idx1}-ubyte.gz": b"\x1f\x8b"}, "idx"),
     refused("npy_files", {"{x,y}_{train,test}.npy": b"\x93NUMPY"}, ".npy"),
     refused("npy_per_image", {"{cat,dog}/{1,2,3}.npy": b"\x93NUMPY"}, ".npy"),
     refused("dicom", {"{ill,well}/{1,2,3}.dcm": bytes(128) + b"DICM"}, "dicom"),
-    refused("archives_not_unpacked", {"{train,test}.zip": b"PK\3\4", "labels.csv.zip": b"PK\3\4"}, ".zip"),
+    refused(
+        "archives_not_unpacked",
+        {"{train,test}.zip": b"PK\3\4", "labels.csv.zip": b"PK\3\4"},
+        ".zip",
+    ),
     refused("an_archive_per_class", {"{cat,dog}.tar.gz": b"\x1f\x8b"}, ".tar.gz"),
     refused("pickles", {"train.pickle": b"\x80\4", "meta.pkl": b"\x80\4"}, ".pickle"),
 )

@@ -32,9 +32,15 @@ def flat(*classes: str, count: int = 10) -> Reads:
     return Reads(classes=classes, images={"train": count * len(classes)})
 
 
-def split(classes: tuple[str, ...], train: int, other: int, part: str = "test", *says: str) -> Reads:
+def split(
+    classes: tuple[str, ...], train: int, other: int, part: str = "test", *says: str
+) -> Reads:
     """Train and one other split, by images per class."""
-    return Reads(classes=classes, images={"train": train * len(classes), part: other * len(classes)}, says=says)
+    return Reads(
+        classes=classes,
+        images={"train": train * len(classes), part: other * len(classes)},
+        says=says,
+    )
 
 
 SCENES = ("forest", "glacier", "sea")
@@ -49,13 +55,19 @@ FOLDERS = (
             f"train/{WORD}/images": Pics(count=9, name="x_{}.JPEG"),
             f"train/{WORD}/boxes.txt": "x_0.JPEG\t0\t0\t9\t9\n",
             "val/images": Pics(count=6, name="val_{}.JPEG"),
-            "val/val_annotations.txt": "".join(f"val_{n}.JPEG\t{WORDS[n % 2]}\t0\t0\t9\t9\n" for n in range(6)),
+            "val/val_annotations.txt": "".join(
+                f"val_{n}.JPEG\t{WORDS[n % 2]}\t0\t0\t9\t9\n" for n in range(6)
+            ),
             "test/images": Pics(count=7, name="test_{}.JPEG"),
             "wnids.txt": "\n".join(WORDS),
             "words.txt": "n01443537\tgoldfish\n",
         },
         Reads(classes=WORDS, images={"train": 18}, says=("val", "test", "dvt predict")),
-        Reads(classes=WORDS, images={"train": 18, "val": 6}, says=("val_annotations.txt", "test", "dvt predict")),
+        Reads(
+            classes=WORDS,
+            images={"train": 18, "val": 6},
+            says=("val_annotations.txt", "test", "dvt predict"),
+        ),
     ),
     case(
         "imagenette",
@@ -82,7 +94,10 @@ FOLDERS = (
     ),
     case(
         "chest_xray",
-        {f"{part}/{{NORMAL,PNEUMONIA}}": count for part, count in (("train", 9), ("val", 3), ("test", 5))},
+        {
+            f"{part}/{{NORMAL,PNEUMONIA}}": count
+            for part, count in (("train", 9), ("val", 3), ("test", 5))
+        },
         Reads(classes=("NORMAL", "PNEUMONIA"), images={"train": 18, "val": 6, "test": 10}),
     ),
     case(
@@ -90,8 +105,16 @@ FOLDERS = (
         {"train/{cats,dogs}": 8, "validation/{cats,dogs}": 4, "vectorize.py": "import os"},
         split(("cats", "dogs"), 8, 4, "val"),
     ),
-    case("hymenoptera", {"train/{ants,bees}": 8, "val/{ants,bees}": 4}, split(("ants", "bees"), 8, 4, "val")),
-    case("fer2013", {"train/{angry,happy}": 8, "test/{angry,happy}": 4}, split(("angry", "happy"), 8, 4)),
+    case(
+        "hymenoptera",
+        {"train/{ants,bees}": 8, "val/{ants,bees}": 4},
+        split(("ants", "bees"), 8, 4, "val"),
+    ),
+    case(
+        "fer2013",
+        {"train/{angry,happy}": 8, "test/{angry,happy}": 4},
+        split(("angry", "happy"), 8, 4),
+    ),
     case("mnist_png", {"training/{0,1,2}": 8, "testing/{0,1,2}": 4}, split(("0", "1", "2"), 8, 4)),
     case(
         "fruits_360",
@@ -103,10 +126,18 @@ FOLDERS = (
         },
         split(("Apple Red 1", "Banana"), 8, 4, "test", "test-multiple_fruits"),
     ),
-    case("eurosat", {"2750/{AnnualCrop,Forest,SeaLake}": 10}, *inside("2750", flat("AnnualCrop", "Forest", "SeaLake"))),
+    case(
+        "eurosat",
+        {"2750/{AnnualCrop,Forest,SeaLake}": 10},
+        *inside("2750", flat("AnnualCrop", "Forest", "SeaLake")),
+    ),
     case(
         "food_101",
-        {"images/{apple_pie,ramen}": 10, "meta/{train,test}.txt": "x", "license_agreement.txt": "x"},
+        {
+            "images/{apple_pie,ramen}": 10,
+            "meta/{train,test}.txt": "x",
+            "license_agreement.txt": "x",
+        },
         *inside("images", flat(*FOODS)),
     ),
     case(
@@ -130,12 +161,19 @@ FOLDERS = (
     ),
     case(
         "dtd",
-        {"images/{banded,dotted}": 10, "imdb/imdb.mat": b"MATLAB", "labels/{train1,val1}.txt": "banded/1.jpg\n"},
+        {
+            "images/{banded,dotted}": 10,
+            "imdb/imdb.mat": b"MATLAB",
+            "labels/{train1,val1}.txt": "banded/1.jpg\n",
+        },
         *inside("images", flat("banded", "dotted")),
     ),
     case(
         "uc_merced",
-        {"UCMerced_LandUse/Images/{beach,forest}": Pics(count=10, name="{:02}.tif"), "UCMerced_LandUse/readme.txt": "x"},
+        {
+            "UCMerced_LandUse/Images/{beach,forest}": Pics(count=10, name="{:02}.tif"),
+            "UCMerced_LandUse/readme.txt": "x",
+        },
         *inside("UCMerced_LandUse/Images", flat("beach", "forest")),
     ),
     case(
@@ -149,7 +187,11 @@ FOLDERS = (
     case(
         "caltech_101_itself",
         {"{BACKGROUND_Google,accordion,ant}": 10},
-        Reads(classes=("BACKGROUND_Google", "accordion", "ant"), images={"train": 30}, says=("BACKGROUND_Google",)),
+        Reads(
+            classes=("BACKGROUND_Google", "accordion", "ant"),
+            images={"train": 30},
+            says=("BACKGROUND_Google",),
+        ),
     ),
     case(
         "caltech_256",
@@ -166,9 +208,19 @@ FOLDERS = (
         {"{benign,malignant}/SOB/{x,y}/SOB_B_14-22/{40X,100X}": 3},
         Reads(classes=("benign", "malignant"), images={"train": 24}),
     ),
-    case("plantvillage", {"{color,grayscale,segmented}/{Apple_scab,Corn_rust}": 10}, Refused(says=("color", "Apple_scab"))),
-    case("office_31", {"{amazon,dslr,webcam}/images/{bike,mug}": 10}, Refused(says=("amazon", "bike"))),
-    case("pacs", {"{art_painting,cartoon,photo}/{dog,house}": 10}, Refused(says=("cartoon", "dog"))),
+    case(
+        "plantvillage",
+        {"{color,grayscale,segmented}/{Apple_scab,Corn_rust}": 10},
+        Refused(says=("color", "Apple_scab")),
+    ),
+    case(
+        "office_31",
+        {"{amazon,dslr,webcam}/images/{bike,mug}": 10},
+        Refused(says=("amazon", "bike")),
+    ),
+    case(
+        "pacs", {"{art_painting,cartoon,photo}/{dog,house}": 10}, Refused(says=("cartoon", "dog"))
+    ),
     case(
         "lfw",
         {f"lfw/{{{','.join(f'Person_{n}' for n in range(30))}}}": 1},
@@ -177,9 +229,16 @@ FOLDERS = (
     ),
     Case(
         name="set_malaria",
-        make=folder({"{Parasitized,Uninfected}": 10, "Uninfected/Thumbs.db": b"\xd0\xcf"}, copied(".", "cell_images")),
+        make=folder(
+            {"{Parasitized,Uninfected}": 10, "Uninfected/Thumbs.db": b"\xd0\xcf"},
+            copied(".", "cell_images"),
+        ),
         right=(
-            Reads(classes=("Parasitized", "Uninfected"), images={"train": 20}, says=("cell_images", "20")),
+            Reads(
+                classes=("Parasitized", "Uninfected"),
+                images={"train": 20},
+                says=("cell_images", "20"),
+            ),
             Refused(says=("cell_images",)),
         ),
     ),

@@ -15,7 +15,12 @@ def labels(header: str, count: int = 20) -> str:
 def table(name: str, tree: dict[str, Content], *says: str) -> Case:
     """A table of another name: read, or refused with the name that is expected."""
     found = Reads(classes=("0", "1"), images={"train": 20}, says=says[:1])
-    return case(name, tree, found, Refused(says=(*says, "labels.csv"), never=("add images", "sort the images")))
+    return case(
+        name,
+        tree,
+        found,
+        Refused(says=(*says, "labels.csv"), never=("add images", "sort the images")),
+    )
 
 
 TABLES = (
@@ -60,10 +65,19 @@ TABLES = (
         },
         "GroundTruth.csv",
     ),
-    table("diabetic_retinopathy", {"resized_train": 20, "trainLabels.csv": labels("image,level")}, "trainLabels.csv"),
+    table(
+        "diabetic_retinopathy",
+        {"resized_train": 20, "trainLabels.csv": labels("image,level")},
+        "trainLabels.csv",
+    ),
     case(
         "dog_breeds",
-        {"train": 20, "labels.csv": labels("id,breed"), "test": 6, "sample_submission.csv": "id,0,1\n"},
+        {
+            "train": 20,
+            "labels.csv": labels("id,breed"),
+            "test": 6,
+            "sample_submission.csv": "id,0,1\n",
+        },
         Reads(classes=("0", "1"), images={"train": 20}, says=("test", "dvt predict")),
     ),
     case(
@@ -91,7 +105,11 @@ OTHERS = (
     ),
     case(
         "dogs_vs_cats",
-        {"train": Pics(count=12, name="cat.{}.jpg"), "test1": 6, "sampleSubmission.csv": "id,label\n"},
+        {
+            "train": Pics(count=12, name="cat.{}.jpg"),
+            "test1": 6,
+            "sampleSubmission.csv": "id,label\n",
+        },
         no_classes("train", "cat.0.jpg"),
     ),
     case(
@@ -99,13 +117,22 @@ OTHERS = (
         {"jpg": Pics(count=12, name="image_{:05}.jpg"), "{imagelabels,setid}.mat": b"MATLAB"},
         no_classes("jpg", ".mat"),
     ),
-    case("stanford_cars", {"cars_train": 12, "cars_test": 12, "devkit/cars_meta.mat": b"MATLAB"}, no_classes("cars_train")),
-    case("fgvc_aircraft", {"data/images": 12, "data/images_variant_train.txt": "000 707-320\n"}, no_classes("data/images")),
+    case(
+        "stanford_cars",
+        {"cars_train": 12, "cars_test": 12, "devkit/cars_meta.mat": b"MATLAB"},
+        no_classes("cars_train"),
+    ),
+    case(
+        "fgvc_aircraft",
+        {"data/images": 12, "data/images_variant_train.txt": "000 707-320\n"},
+        no_classes("data/images"),
+    ),
     case(
         "celeba",
         {
             "img_align_celeba": 24,
-            "list_attr_celeba.csv": "image_id,Male,Smiling\n" + "".join(f"{n:03}.jpg,{2 * (n % 2) - 1},1\n" for n in range(24)),
+            "list_attr_celeba.csv": "image_id,Male,Smiling\n"
+            + "".join(f"{n:03}.jpg,{2 * (n % 2) - 1},1\n" for n in range(24)),
         },
         no_classes("list_attr_celeba.csv"),
     ),
@@ -114,14 +141,20 @@ OTHERS = (
         {f"{part}": 24 for part in ("train", "val")}
         | {
             f"fairface_label_{part}.csv": "file,age,gender\n"
-            + "".join(f"{part}/{n:03}.jpg,{20 + n % 2},{('Male', 'Female')[n % 4 // 2]}\n" for n in range(24))
+            + "".join(
+                f"{part}/{n:03}.jpg,{20 + n % 2},{('Male', 'Female')[n % 4 // 2]}\n"
+                for n in range(24)
+            )
             for part in ("train", "val")
         },
         no_classes("fairface_label_train.csv"),
     ),
     case(
         "covid_radiography",
-        {"{COVID,Normal}/{images,masks}": Pics(count=10, name="{:03}.png"), "COVID.metadata.xlsx": b"PK"},
+        {
+            "{COVID,Normal}/{images,masks}": Pics(count=10, name="{:03}.png"),
+            "COVID.metadata.xlsx": b"PK",
+        },
         no_classes("masks"),
         Reads(classes=("COVID", "Normal"), images={"train": 20}, says=("masks", "20")),
     ),
@@ -132,10 +165,20 @@ OTHERS = (
         Reads(classes=WORDS, images={"train": 20}, says=("ILSVRC2012_img_val",)),
     ),
     case(
-        "market_1501", {"{bounding_box_train,bounding_box_test,query}": 12, "readme.txt": "x"}, no_classes("bounding_box_train")
+        "market_1501",
+        {"{bounding_box_train,bounding_box_test,query}": 12, "readme.txt": "x"},
+        no_classes("bounding_box_train"),
     ),
-    case("cifar_archive", {"cifar-10-python.tar.gz": b"\x1f\x8b"}, no_classes("cifar-10-python.tar.gz", "tar -xf")),
-    case("stl10", {"stl10_binary/{train,test}_{X,y}.bin": b"x", "stl10_binary/class_names.txt": "bird"}, no_classes(".bin")),
+    case(
+        "cifar_archive",
+        {"cifar-10-python.tar.gz": b"\x1f\x8b"},
+        no_classes("cifar-10-python.tar.gz", "tar -xf"),
+    ),
+    case(
+        "stl10",
+        {"stl10_binary/{train,test}_{X,y}.bin": b"x", "stl10_binary/class_names.txt": "bird"},
+        no_classes(".bin"),
+    ),
 )
 
 CASES = (*TABLES, *OTHERS)

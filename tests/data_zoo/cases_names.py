@@ -56,7 +56,9 @@ def many(place: Path) -> str:
         path = place / "set" / f"c{number:04}"
         path.mkdir(parents=True)
         for image in range(9):
-            (path / f"{image}.ppm").write_bytes(b"P6 4 4 255\n" + number.to_bytes(24, "big") + image.to_bytes(24, "big"))
+            (path / f"{image}.ppm").write_bytes(
+                b"P6 4 4 255\n" + number.to_bytes(24, "big") + image.to_bytes(24, "big")
+            )
     return str(place / "set")
 
 
@@ -78,7 +80,11 @@ def one_or_refused(first: str, second: str) -> tuple[Right, ...]:
 
 def pair(name: str, first: str, second: str) -> Case:
     """Two spellings of one name side by side."""
-    return Case(name=f"names_that_differ_in_{name}", make=classes(first, second, "owl"), right=one_or_refused(first, second))
+    return Case(
+        name=f"names_that_differ_in_{name}",
+        make=classes(first, second, "owl"),
+        right=one_or_refused(first, second),
+    )
 
 
 def across(name: str, first: str, second: str) -> Case:
@@ -146,48 +152,88 @@ SPELLED = (
     Case(
         name="labels_of_a_table_that_differ_in_case",
         make=folder(
-            {"train": 30, "labels.csv": "id,label\n" + "".join(f"{n:03},{('Dog', 'dog', 'owl')[n % 3]}\n" for n in range(30))}
+            {
+                "train": 30,
+                "labels.csv": "id,label\n"
+                + "".join(f"{n:03},{('Dog', 'dog', 'owl')[n % 3]}\n" for n in range(30)),
+            }
         ),
         right=one_or_refused("Dog", "dog"),
     ),
     Case(
         name="labels_of_a_table_that_differ_in_unicode_form",
         make=folder(
-            {"train": 30, "labels.csv": "id,label\n" + "".join(f"{n:03},{(NFC, NFD, 'owl')[n % 3]}\n" for n in range(30))}
+            {
+                "train": 30,
+                "labels.csv": "id,label\n"
+                + "".join(f"{n:03},{(NFC, NFD, 'owl')[n % 3]}\n" for n in range(30)),
+            }
         ),
         right=one_or_refused(NFC, NFD),
     ),
 )
 
 COUNTS = (
-    Case(name="two_plain_classes", make=classes("cat", "dog"), right=Reads(classes=("cat", "dog"), images={"train": 20})),
+    Case(
+        name="two_plain_classes",
+        make=classes("cat", "dog"),
+        right=Reads(classes=("cat", "dog"), images={"train": 20}),
+    ),
     Case(
         name="two_classes_of_nine",
         make=classes("cat", "dog", count=9),
         right=Reads(classes=("cat", "dog"), images={"train": 18}),
     ),
-    Case(name="two_classes_of_eight", make=classes("cat", "dog", count=8), right=Refused(says=("9", "'cat' has 8"))),
-    Case(name="one_class", make=classes("cat"), right=Refused(says=("at least 2 classes", "'cat'"))),
-    Case(name="a_class_of_one", make=folder({"{cat,dog}": 10, "owl": 1}), right=Refused(says=("'owl' has 1",))),
-    Case(name="a_class_of_two", make=folder({"{cat,dog}": 10, "owl": 2}), right=Refused(says=("'owl' has 2",))),
-    Case(name="an_empty_class", make=folder({"{cat,dog}": 10, "owl/.keep": ""}), right=Refused(says=("'owl' has 0",))),
+    Case(
+        name="two_classes_of_eight",
+        make=classes("cat", "dog", count=8),
+        right=Refused(says=("9", "'cat' has 8")),
+    ),
+    Case(
+        name="one_class", make=classes("cat"), right=Refused(says=("at least 2 classes", "'cat'"))
+    ),
+    Case(
+        name="a_class_of_one",
+        make=folder({"{cat,dog}": 10, "owl": 1}),
+        right=Refused(says=("'owl' has 1",)),
+    ),
+    Case(
+        name="a_class_of_two",
+        make=folder({"{cat,dog}": 10, "owl": 2}),
+        right=Refused(says=("'owl' has 2",)),
+    ),
+    Case(
+        name="an_empty_class",
+        make=folder({"{cat,dog}": 10, "owl/.keep": ""}),
+        right=Refused(says=("'owl' has 0",)),
+    ),
     Case(
         name="a_class_of_one_to_a_thousand",
         make=folder({"cat": 40, "dog": 9}),
         right=Reads(classes=("cat", "dog"), images={"train": 49}),
     ),
     Case(
-        name="many_classes_of_one", make=classes(*(f"p{n:02}" for n in range(40)), count=1), right=Refused(says=("40", "'p00'"))
+        name="many_classes_of_one",
+        make=classes(*(f"p{n:02}" for n in range(40)), count=1),
+        right=Refused(says=("40", "'p00'")),
     ),
     Case(
         name="many_classes",
         make=many,
-        right=Reads(classes=tuple(f"c{n:04}" for n in range(1200)), images={"train": 10800}, says=("1,200",)),
+        right=Reads(
+            classes=tuple(f"c{n:04}" for n in range(1200)), images={"train": 10800}, says=("1,200",)
+        ),
     ),
     Case(name="an_empty_folder", make=folder({".keep": ""}), right=Refused(says=("holds none",))),
     Case(name="images_without_classes", make=folder({".": 12}), right=Refused(says=("12",))),
-    Case(name="classes_of_texts", make=folder({"{cat,dog}/{1,2,3}.txt": "x"}), right=Refused(says=(".txt",))),
-    Case(name="a_name_that_is_not_utf8", make=unprintable, right=Refused(says=("UTF-8", "\\udcf6"))),
+    Case(
+        name="classes_of_texts",
+        make=folder({"{cat,dog}/{1,2,3}.txt": "x"}),
+        right=Refused(says=(".txt",)),
+    ),
+    Case(
+        name="a_name_that_is_not_utf8", make=unprintable, right=Refused(says=("UTF-8", "\\udcf6"))
+    ),
     Case(
         name="a_hidden_class",
         make=folder({"{cat,dog}": 10, ".owl": 10}),

@@ -28,7 +28,9 @@ WRAPPED = (
     ),
     Case(
         name="wrapper_of_classes",
-        make=folder({"PetImages/{cat,dog}": 10, "readme[1].txt": "x", "MSR-LA - 3467.docx": b"PK\3\4"}),
+        make=folder(
+            {"PetImages/{cat,dog}": 10, "readme[1].txt": "x", "MSR-LA - 3467.docx": b"PK\3\4"}
+        ),
         right=wrapped("PetImages", CAT_DOG),
     ),
     Case(
@@ -38,7 +40,14 @@ WRAPPED = (
     ),
     Case(
         name="wrapper_beside_code_without_images",
-        make=folder({"images/{cat,dog}": 10, "src/train.py": "x", "notebooks/a.ipynb": "{}", "models/.gitkeep": ""}),
+        make=folder(
+            {
+                "images/{cat,dog}": 10,
+                "src/train.py": "x",
+                "notebooks/a.ipynb": "{}",
+                "models/.gitkeep": "",
+            }
+        ),
         right=wrapped("images", CAT_DOG),
     ),
     Case(
@@ -68,13 +77,21 @@ WRAPPED = (
     ),
     Case(
         name="wrapper_beside_litter_of_other_systems",
-        make=folder({"photos/{cat,dog}": 10, "__MACOSX/photos/cat/._000.jpg": b"\0\5\26\7", "@eaDir/photos": 2}),
+        make=folder(
+            {
+                "photos/{cat,dog}": 10,
+                "__MACOSX/photos/cat/._000.jpg": b"\0\5\26\7",
+                "@eaDir/photos": 2,
+            }
+        ),
         right=wrapped("photos", CAT_DOG),
     ),
     Case(
         name="wrapper_beside_a_logo",
         make=folder({"photos/{cat,dog}": 10, "docs": Pics(count=1, name="logo{}.png")}),
-        right=Refused(says=("docs",), mends=(Mend(printed="{data}/photos", data="photos", reads=CAT_DOG),)),
+        right=Refused(
+            says=("docs",), mends=(Mend(printed="{data}/photos", data="photos", reads=CAT_DOG),)
+        ),
     ),
     Case(
         name="wrapper_beside_an_archive_of_itself",
@@ -88,13 +105,22 @@ FLOWERS = ("daisy", "rose", "tulip")
 TWICE = (
     Case(
         name="set_inside_itself",
-        make=folder({"flowers/{daisy,rose,tulip}": 9}, copied("flowers", "flowers/flowers"), data="flowers"),
-        right=(Reads(classes=FLOWERS, images={"train": 27}, says=("flowers", "27")), Refused(says=("flowers", "daisy"))),
+        make=folder(
+            {"flowers/{daisy,rose,tulip}": 9}, copied("flowers", "flowers/flowers"), data="flowers"
+        ),
+        right=(
+            Reads(classes=FLOWERS, images={"train": 27}, says=("flowers", "27")),
+            Refused(says=("flowers", "daisy")),
+        ),
     ),
     Case(
         name="set_inside_itself_with_splits",
         make=folder(
-            {"chest/train/{normal,ill}": 8, "chest/test/{normal,ill}": 4, "chest/__MACOSX/chest/._train": b"\0\5\26\7"},
+            {
+                "chest/train/{normal,ill}": 8,
+                "chest/test/{normal,ill}": 4,
+                "chest/__MACOSX/chest/._train": b"\0\5\26\7",
+            },
             copied("chest", "chest/chest"),
             data="chest",
         ),
@@ -106,7 +132,10 @@ TWICE = (
     Case(
         name="set_inside_itself_by_another_name",
         make=folder({"set/{daisy,rose,tulip}": 9}, copied("set", "set/backup"), data="set"),
-        right=(Reads(classes=FLOWERS, images={"train": 27}, says=("backup", "27")), Refused(says=("backup", "daisy"))),
+        right=(
+            Reads(classes=FLOWERS, images={"train": 27}, says=("backup", "27")),
+            Refused(says=("backup", "daisy")),
+        ),
     ),
     Case(
         name="other_images_of_the_same_classes_inside",
@@ -125,7 +154,9 @@ TWICE = (
 
 KINGDOMS = {"animals/{cat,dog}": 6, "plants/{rose,oak}": 6}
 SPECIES = ("cat", "dog", "oak", "rose")
-SUPER = Reads(classes=("animals", "plants"), images={"train": 24}, says=(f"--layout {LEAVES}", "cat"))
+SUPER = Reads(
+    classes=("animals", "plants"), images={"train": 24}, says=(f"--layout {LEAVES}", "cat")
+)
 
 SUPERCLASSES = (
     Case(name="superclasses_stay_with_a_note", make=folder(KINGDOMS), right=SUPER),
@@ -137,12 +168,20 @@ SUPERCLASSES = (
     ),
     Case(
         name="superclasses_in_splits_stay_with_a_note",
-        make=folder({f"train/{name}": 8 for name in KINGDOMS} | {f"test/{name}": 4 for name in KINGDOMS}),
-        right=Reads(classes=("animals", "plants"), images={"train": 32, "test": 16}, says=(f"--layout {LEAVES}",)),
+        make=folder(
+            {f"train/{name}": 8 for name in KINGDOMS} | {f"test/{name}": 4 for name in KINGDOMS}
+        ),
+        right=Reads(
+            classes=("animals", "plants"),
+            images={"train": 32, "test": 16},
+            says=(f"--layout {LEAVES}",),
+        ),
     ),
     Case(
         name="superclasses_in_splits_by_their_leaves",
-        make=folder({f"train/{name}": 8 for name in KINGDOMS} | {f"test/{name}": 4 for name in KINGDOMS}),
+        make=folder(
+            {f"train/{name}": 8 for name in KINGDOMS} | {f"test/{name}": 4 for name in KINGDOMS}
+        ),
         flags={"layout": LEAVES},
         right=Reads(classes=SPECIES, images={"train": 32, "test": 16}),
     ),
@@ -229,7 +268,12 @@ LAYOUTS = (
         Reads(classes=("cat", "dog"), images={"train": 24}),
     ),
     laid("table_without_a_table", "table", {"{cat,dog}": 10}, Refused(says=("table",))),
-    laid("classes_beside_a_table", "classes", {"{cat,dog}": 10, "labels.csv": "id,label\n000,cat\n"}, CAT_DOG),
+    laid(
+        "classes_beside_a_table",
+        "classes",
+        {"{cat,dog}": 10, "labels.csv": "id,label\n000,cat\n"},
+        CAT_DOG,
+    ),
 )
 
 CASES = (*WRAPPED, *TWICE, *SUPERCLASSES, *LAYOUTS)

@@ -24,7 +24,9 @@ def file(name: str, path: str, content: bytes, *says: str) -> Case:
 
 def text(name: str, data: str, *says: str) -> Case:
     """An address or a name."""
-    return Case(name=f"passed_{name}", make=lambda place: data, right=Refused(says=says, never=("savez",)))
+    return Case(
+        name=f"passed_{name}", make=lambda place: data, right=Refused(says=says, never=("savez",))
+    )
 
 
 def spelled(name: str, how: Callable[[Path], str], right: Reads | Refused) -> Case:
@@ -89,7 +91,11 @@ SPELLED = (
     spelled("in_other_case", lambda place: f"{place}/Photos", Refused(says=("{data}",))),
     spelled("one_letter_off", lambda place: f"{place}/photo", Refused(says=("{data}",))),
     spelled("a_class_folder", lambda place: f"{place}/photos/cat", Refused(says=("images",))),
-    spelled("an_image_of_the_set", lambda place: f"{place}/photos/cat/000.jpg", Refused(says=("folder", "image"))),
+    spelled(
+        "an_image_of_the_set",
+        lambda place: f"{place}/photos/cat/000.jpg",
+        Refused(says=("folder", "image")),
+    ),
     Case(
         name="passed_the_train_folder",
         make=folder({"train/{cat,dog}": 10, "test/{cat,dog}": 4}, data="train"),

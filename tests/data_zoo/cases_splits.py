@@ -15,7 +15,9 @@ def named(*names: str) -> Case:
     counts = {"train": 8, "val": 5, "test": 4}
     return Case(
         name="split_" + "_".join(names),
-        make=folder({f"{name}/{ALL}": counts[part] for name, part in zip(names, parts, strict=True)}),
+        make=folder(
+            {f"{name}/{ALL}": counts[part] for name, part in zip(names, parts, strict=True)}
+        ),
         right=Reads(classes=ABF, images={part: 3 * counts[part] for part in parts}, says=names),
     )
 
@@ -89,12 +91,19 @@ UNLABELLED = (
     Case(
         name="empty_class_folders_in_test",
         make=folder({f"train/{ALL}": 10, f"test/{ALL}/.gitkeep": ""}),
-        right=(Reads(classes=ABF, images={"train": 30}, says=("test",)), Refused(says=("test", "'ant' has 0"))),
+        right=(
+            Reads(classes=ABF, images={"train": 30}, says=("test",)),
+            Refused(says=("test", "'ant' has 0")),
+        ),
     ),
 )
 
 OTHERS = (
-    Case(name="only_train", make=folder({f"train/{ALL}": 10}), right=Reads(classes=ABF, images={"train": 30})),
+    Case(
+        name="only_train",
+        make=folder({f"train/{ALL}": 10}),
+        right=Reads(classes=ABF, images={"train": 30}),
+    ),
     Case(
         name="class_first_train_test",
         make=folder({"{cat,dog}/train": 8, "{cat,dog}/test": 4}),
@@ -108,7 +117,10 @@ OTHERS = (
     Case(
         name="class_first_one_class_without_splits",
         make=folder({"cat/train": 8, "cat/test": 4, "dog": 12}),
-        right=(Refused(says=("cat", "dog", "train")), Reads(classes=("cat", "dog"), images={"train": 24}, says=("train",))),
+        right=(
+            Refused(says=("cat", "dog", "train")),
+            Reads(classes=("cat", "dog"), images={"train": 24}, says=("train",)),
+        ),
     ),
     Case(
         name="split_folders_twice_inside",
@@ -117,12 +129,24 @@ OTHERS = (
     ),
     Case(
         name="splits_with_scripts_beside",
-        make=folder({f"train/{ALL}": 8, f"test/{ALL}": 4, "src/main.py": "x", "models/best.pt": b"x", "README.md": "x"}),
+        make=folder(
+            {
+                f"train/{ALL}": 8,
+                f"test/{ALL}": 4,
+                "src/main.py": "x",
+                "models/best.pt": b"x",
+                "README.md": "x",
+            }
+        ),
         right=TRAIN_TEST,
     ),
     Case(
         name="split_train_is_a_link",
-        make=folder({f"elsewhere/{ALL}": 8, f"set/test/{ALL}": 4}, linked("set/train", "../elsewhere"), data="set"),
+        make=folder(
+            {f"elsewhere/{ALL}": 8, f"set/test/{ALL}": 4},
+            linked("set/train", "../elsewhere"),
+            data="set",
+        ),
         right=TRAIN_TEST,
     ),
     Case(
@@ -163,7 +187,10 @@ OTHERS = (
     Case(
         name="classes_of_test_in_other_case",
         make=folder({"train/{Ant,Bee}": 8, "test/{ant,bee}": 4}),
-        right=(Reads(classes=("Ant", "Bee"), images={"train": 16, "test": 8}), Refused(says=("'Ant'", "'ant'"))),
+        right=(
+            Reads(classes=("Ant", "Bee"), images={"train": 16, "test": 8}),
+            Refused(says=("'Ant'", "'ant'")),
+        ),
     ),
     Case(
         name="split_in_the_names_of_class_folders",
@@ -192,13 +219,20 @@ OTHERS = (
     ),
     Case(
         name="train_holds_train",
-        make=folder({f"train/{ALL}": 8, f"test/{ALL}": 4}, moved("train", "outer"), moved("outer", "train/train")),
+        make=folder(
+            {f"train/{ALL}": 8, f"test/{ALL}": 4},
+            moved("train", "outer"),
+            moved("outer", "train/train"),
+        ),
         right=TRAIN_TEST,
     ),
     Case(
         name="test_is_a_copy_of_train_in_one_folder_more",
         make=folder({f"data/train/{ALL}": 8, f"data/test/{ALL}": 4}, copied("data", "data_copy")),
-        right=Refused(says=("data", "data_copy"), mends=(Mend(printed="{data}/data", data="data", reads=TRAIN_TEST),)),
+        right=Refused(
+            says=("data", "data_copy"),
+            mends=(Mend(printed="{data}/data", data="data", reads=TRAIN_TEST),),
+        ),
     ),
 )
 
@@ -217,7 +251,12 @@ FOLDS = tuple(
             ),
         ),
     )
-    for first, second in (("fold_1", "fold_2"), ("batch1", "batch2"), ("part_1", "part_2"), ("2021", "2022"))
+    for first, second in (
+        ("fold_1", "fold_2"),
+        ("batch1", "batch2"),
+        ("part_1", "part_2"),
+        ("2021", "2022"),
+    )
 )
 
 CASES = (*NAMED, *UNLABELLED, *OTHERS, *FOLDS)

@@ -24,9 +24,16 @@ def rows(line: Callable[[int, str], str], header: str = "id,breed", end: str = "
     return end.join([header, *(line(number, name) for number, name in enumerate(IDS))]) + end
 
 
-def table(name: str, text: str | bytes, right: Right | tuple[Right, ...] = READ, **flags: object) -> Case:
+def table(
+    name: str, text: str | bytes, right: Right | tuple[Right, ...] = READ, **flags: object
+) -> Case:
     """A folder with labels.csv and train/0000.png to 0023.png."""
-    return Case(name=f"table_{name}", make=folder({"train": PNG, "labels.csv": text}), right=right, flags=flags)
+    return Case(
+        name=f"table_{name}",
+        make=folder({"train": PNG, "labels.csv": text}),
+        right=right,
+        flags=flags,
+    )
 
 
 def refused(*says: str) -> Refused:
@@ -38,17 +45,35 @@ PLAIN = rows(lambda n, name: f"{name},{breed(n)}")
 
 READS = (
     table("id_label", PLAIN),
-    table("header_in_capitals_and_spaces", rows(lambda n, name: f"{name} , {breed(n)}", header=" ID , Label ")),
+    table(
+        "header_in_capitals_and_spaces",
+        rows(lambda n, name: f"{name} , {breed(n)}", header=" ID , Label "),
+    ),
     table("image_class", rows(lambda n, name: f"{name},{breed(n)}", header="image,class")),
-    table("filename_category", rows(lambda n, name: f"{name}.png,{breed(n)}", header="filename,category")),
+    table(
+        "filename_category",
+        rows(lambda n, name: f"{name}.png,{breed(n)}", header="filename,category"),
+    ),
     table("file_target", rows(lambda n, name: f"{name}.png,{breed(n)}", header="file,target")),
     table("path_label", rows(lambda n, name: f"train/{name}.png,{breed(n)}", header="path,label")),
     table("image_id_label", rows(lambda n, name: f"{name},{breed(n)}", header="image_id,label")),
-    table("file_name_label_of_the_hub", rows(lambda n, name: f"{name}.png,{breed(n)}", header="file_name,label")),
+    table(
+        "file_name_label_of_the_hub",
+        rows(lambda n, name: f"{name}.png,{breed(n)}", header="file_name,label"),
+    ),
     table("label_first", rows(lambda n, name: f"{breed(n)},{name}", header="breed,id")),
-    table("index_column_without_name", rows(lambda n, name: f"{n},{name},{breed(n)}", header=",id,breed")),
-    table("index_column_unnamed", rows(lambda n, name: f"{n},{name},{breed(n)}", header="Unnamed: 0,id,breed")),
-    table("running_number_called_id", rows(lambda n, name: f"{n + 5},{name}.png,{breed(n)}", header="id,filename,label")),
+    table(
+        "index_column_without_name",
+        rows(lambda n, name: f"{n},{name},{breed(n)}", header=",id,breed"),
+    ),
+    table(
+        "index_column_unnamed",
+        rows(lambda n, name: f"{n},{name},{breed(n)}", header="Unnamed: 0,id,breed"),
+    ),
+    table(
+        "running_number_called_id",
+        rows(lambda n, name: f"{n + 5},{name}.png,{breed(n)}", header="id,filename,label"),
+    ),
     table("semicolons", rows(lambda n, name: f"{name};{breed(n)}", header="id;breed")),
     table("tabs", rows(lambda n, name: f"{name}\t{breed(n)}", header="id\tbreed")),
     table("quotes", rows(lambda n, name: f'"{name}","{breed(n)}"', header='"id","breed"')),
@@ -63,12 +88,27 @@ READS = (
     table("ids_with_a_dot_folder", rows(lambda n, name: f"./train/{name}.png,{breed(n)}")),
     table("ids_with_backslashes", rows(lambda n, name: f"train\\{name}.png,{breed(n)}")),
     table("ids_without_zeros", rows(lambda n, name: f"{n},{breed(n)}")),
-    table("harmless_third_column", rows(lambda n, name: f"{name},{breed(n)},{n % 7}", header="id,breed,age")),
-    table("boxes_between", rows(lambda n, name: f"{name},1,2,{breed(n)}", header="id,xmin,ymin,breed")),
-    table("boxes_of_one_breed_per_image", PLAIN + "".join(f"{name},{breed(n)}\n" for n, name in enumerate(IDS[:5]))),
+    table(
+        "harmless_third_column",
+        rows(lambda n, name: f"{name},{breed(n)},{n % 7}", header="id,breed,age"),
+    ),
+    table(
+        "boxes_between", rows(lambda n, name: f"{name},1,2,{breed(n)}", header="id,xmin,ymin,breed")
+    ),
+    table(
+        "boxes_of_one_breed_per_image",
+        PLAIN + "".join(f"{name},{breed(n)}\n" for n, name in enumerate(IDS[:5])),
+    ),
     table("one_hot", rows(lambda n, name: f"{name},{n % 2},{1 - n % 2}", header="id,pug,lab")),
-    table("one_hot_of_floats", rows(lambda n, name: f"{name},{n % 2}.0,{1 - n % 2}.0", header="image,pug,lab")),
-    table("columns_given", rows(lambda n, name: f"{name},{n},{breed(n)}", header="key,a,b"), columns=("key", "b")),
+    table(
+        "one_hot_of_floats",
+        rows(lambda n, name: f"{name},{n % 2}.0,{1 - n % 2}.0", header="image,pug,lab"),
+    ),
+    table(
+        "columns_given",
+        rows(lambda n, name: f"{name},{n},{breed(n)}", header="key,a,b"),
+        columns=("key", "b"),
+    ),
     table(
         "columns_given_of_two_labels",
         rows(lambda n, name: f"{name},{n % 4 // 2},{breed(n)}", header="id,label,breed_name"),
@@ -100,29 +140,63 @@ SPLITS = (
     split("split_column_called_set", "set", "Training", "Testing"),
     split("split_column_called_subset", "subset", "train", "test"),
     split("split_column_of_other_values", "split", "A", "B", refused("split", "'A'")),
-    split("fold_column", "fold", "1", "2", Reads(classes=BREEDS, images={"train": 24}, says=("fold",))),
+    split(
+        "fold_column", "fold", "1", "2", Reads(classes=BREEDS, images={"train": 24}, says=("fold",))
+    ),
 )
 
 REFUSES = (
-    table("without_header", "".join(f"{name},{breed(n)}\n" for n, name in enumerate(IDS)), (refused("header"), READ)),
-    table("of_other_suffix", rows(lambda n, name: f"{name}.jpg,{breed(n)}"), (refused(".jpg", ".png"), READ)),
+    table(
+        "without_header",
+        "".join(f"{name},{breed(n)}\n" for n, name in enumerate(IDS)),
+        (refused("header"), READ),
+    ),
+    table(
+        "of_other_suffix",
+        rows(lambda n, name: f"{name}.jpg,{breed(n)}"),
+        (refused(".jpg", ".png"), READ),
+    ),
     table("of_ids_as_floats", rows(lambda n, name: f"{n}.0,{breed(n)}"), (refused("1.0"), READ)),
-    table("of_ids_with_a_prefix", rows(lambda n, name: f"img_{name},{breed(n)}"), refused("'img_0000'", "0000.png")),
-    table("of_ids_that_all_differ", rows(lambda n, name: f"x{n}y,{breed(n)}"), refused("24", "'x0y'")),
+    table(
+        "of_ids_with_a_prefix",
+        rows(lambda n, name: f"img_{name},{breed(n)}"),
+        refused("'img_0000'", "0000.png"),
+    ),
+    table(
+        "of_ids_that_all_differ", rows(lambda n, name: f"x{n}y,{breed(n)}"), refused("24", "'x0y'")
+    ),
     table("three_files_missing", PLAIN + "a,pug\nb,lab\nc,pug\n", refused("3", "'a'")),
-    table("labels_missing", rows(lambda n, name: f"{name},{breed(n) if n < 4 else ''}"), refused("20")),
-    table("one_cell_per_line", rows(lambda n, name: name, header="id"), refused("labels.csv", "column")),
+    table(
+        "labels_missing", rows(lambda n, name: f"{name},{breed(n) if n < 4 else ''}"), refused("20")
+    ),
+    table(
+        "one_cell_per_line",
+        rows(lambda n, name: name, header="id"),
+        refused("labels.csv", "column"),
+    ),
     table(
         "unknown_header",
         rows(lambda n, name: f"{name},{breed(n)}", header="key,dx"),
         (refused("--columns", "'key'", "'dx'"), READ),
     ),
-    table("two_label_columns", rows(lambda n, x: f"{x},{n % 4 // 2},{breed(n)}", "id,label,class"), (refused("--columns"),)),
+    table(
+        "two_label_columns",
+        rows(lambda n, x: f"{x},{n % 4 // 2},{breed(n)}", "id,label,class"),
+        (refused("--columns"),),
+    ),
     table("wrong_columns_given", PLAIN, refused("'breeed'", "'breed'"), columns=("id", "breeed")),
-    table("of_several_labels_per_image", PLAIN + "".join(f"{x},{breed(n + 1)}\n" for n, x in enumerate(IDS)), refused("24")),
-    table("one_hot_with_empty_lines", rows(lambda n, x: f"{x},{n % 2},0", "id,pug,lab"), refused("12")),
+    table(
+        "of_several_labels_per_image",
+        PLAIN + "".join(f"{x},{breed(n + 1)}\n" for n, x in enumerate(IDS)),
+        refused("24"),
+    ),
+    table(
+        "one_hot_with_empty_lines", rows(lambda n, x: f"{x},{n % 2},0", "id,pug,lab"), refused("12")
+    ),
     table("many_hot", rows(lambda n, x: f"{x},1,{n % 2}", "id,pug,lab"), refused("12")),
-    table("tags", rows(lambda n, x: f"{x},clear {breed(n)}", "image_name,tags"), refused("--columns")),
+    table(
+        "tags", rows(lambda n, x: f"{x},clear {breed(n)}", "image_name,tags"), refused("--columns")
+    ),
     table("header_alone", "id,breed\n", refused("labels.csv")),
     table("empty", "", refused("labels.csv")),
     table("utf16", PLAIN.encode("utf-16"), (refused("UTF-8"), READ)),
@@ -132,7 +206,11 @@ REFUSES = (
         "<!DOCTYPE html><html>\n<body>Sign in</body>\n</html>\n",
         (refused("labels.csv", "HTML"), refused("labels.csv", "web page")),
     ),
-    table("lfs_pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", refused("LFS")),
+    table(
+        "lfs_pointer",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+        refused("LFS"),
+    ),
     table("one_class", rows(lambda n, name: f"{name},pug"), refused("2 classes")),
 )
 
@@ -155,27 +233,55 @@ FOLDERS = Reads(classes=BREEDS, images={"train": 20}, says=("labels.csv",))
 
 def listed(prefix: str, names: Iterable[str] = NUMBERED) -> str:
     """A table of the images in class folders, by their paths."""
-    return "path,label\n" + "".join(f"{prefix}{name},{Path(name).parts[0]}\n" for name in sorted(names))
+    return "path,label\n" + "".join(
+        f"{prefix}{name},{Path(name).parts[0]}\n" for name in sorted(names)
+    )
 
 
 OTHERS = (
     beside("trainLabels_of_kaggle", {"train": PNG, "trainLabels.csv": PLAIN}, READ),
     beside(
         "test_and_sample_submission_beside",
-        {"train": PNG, "labels.csv": PLAIN, "test": 9, "sample_submission.csv": "id,lab,pug\n0,0.5,0.5\n"},
+        {
+            "train": PNG,
+            "labels.csv": PLAIN,
+            "test": 9,
+            "sample_submission.csv": "id,lab,pug\n0,0.5,0.5\n",
+        },
         Reads(classes=BREEDS, images={"train": 24}, says=("test", "dvt predict")),
     ),
     other_table("train_csv_and_train", {"train": PNG, "train.csv": PLAIN}, "train.csv"),
     other_table("labels_and_images", {"images": PNG, "labels.csv": PLAIN}, "images"),
-    other_table("train_csv_and_train_images", {"train_images": PNG, "train.csv": PLAIN}, "train.csv", "train_images"),
+    other_table(
+        "train_csv_and_train_images",
+        {"train_images": PNG, "train.csv": PLAIN},
+        "train.csv",
+        "train_images",
+    ),
     other_table("labels_tsv", {"train": PNG, "labels.tsv": PLAIN.replace(",", "\t")}, "labels.tsv"),
     other_table("Labels_in_capitals", {"train": PNG, "Labels.CSV": PLAIN}, "Labels.CSV"),
     other_table("images_beside_the_table", {".": PNG, "labels.csv": PLAIN}, "labels.csv"),
-    other_table("metadata_inside_train", {"train": PNG, "train/metadata.csv": PLAIN}, "metadata.csv"),
-    beside("workbook", {"train": PNG, "labels.xlsx": b"PK\3\4"}, Refused(says=("labels.xlsx", "labels.csv"))),
-    beside("json", {"train": PNG, "labels.json": '{"0000": "pug"}'}, Refused(says=("labels.json", "labels.csv"))),
-    beside("packed", {"train": PNG, "labels.csv.zip": b"PK\3\4"}, Refused(says=("labels.csv.zip",))),
-    beside("text_list", {"train": PNG, "train.txt": "0000.png 1\n"}, Refused(says=("train.txt", "labels.csv"))),
+    other_table(
+        "metadata_inside_train", {"train": PNG, "train/metadata.csv": PLAIN}, "metadata.csv"
+    ),
+    beside(
+        "workbook",
+        {"train": PNG, "labels.xlsx": b"PK\3\4"},
+        Refused(says=("labels.xlsx", "labels.csv")),
+    ),
+    beside(
+        "json",
+        {"train": PNG, "labels.json": '{"0000": "pug"}'},
+        Refused(says=("labels.json", "labels.csv")),
+    ),
+    beside(
+        "packed", {"train": PNG, "labels.csv.zip": b"PK\3\4"}, Refused(says=("labels.csv.zip",))
+    ),
+    beside(
+        "text_list",
+        {"train": PNG, "train.txt": "0000.png 1\n"},
+        Refused(says=("train.txt", "labels.csv")),
+    ),
     beside("without_images", {"labels.csv": PLAIN}, Refused(says=("labels.csv", "train"))),
     beside("beside_class_folders_by_path", {**CLASSES, "labels.csv": listed("")}, FOLDERS),
     beside(
@@ -183,11 +289,23 @@ OTHERS = (
         {"train/{lab,pug}": 10, "labels.csv": listed("train/")},
         Reads(classes=BREEDS, images={"train": 20}, says=("labels.csv",)),
     ),
-    beside("of_class_names_beside_class_folders", {**CLASSES, "labels.csv": "id,name\n0,lab\n1,pug\n"}, FOLDERS),
+    beside(
+        "of_class_names_beside_class_folders",
+        {**CLASSES, "labels.csv": "id,name\n0,lab\n1,pug\n"},
+        FOLDERS,
+    ),
     Case(
         name="table_by_the_columns_mend",
-        make=folder({"train": PNG, "labels.csv": rows(lambda n, x: f"{x},{n % 4 // 2},{breed(n)}", "id,grade,dx")}),
-        right=Refused(says=("'dx'",), mends=(Mend(printed="--columns", flags={"columns": ("id", "dx")}, reads=READ),)),
+        make=folder(
+            {
+                "train": PNG,
+                "labels.csv": rows(lambda n, x: f"{x},{n % 4 // 2},{breed(n)}", "id,grade,dx"),
+            }
+        ),
+        right=Refused(
+            says=("'dx'",),
+            mends=(Mend(printed="--columns", flags={"columns": ("id", "dx")}, reads=READ),),
+        ),
     ),
 )
 

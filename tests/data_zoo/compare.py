@@ -25,17 +25,27 @@ def leaks(got: Reading) -> list[str]:
     seen = {name: {image.tobytes() for image in images} for name, images in got.images.items()}
     pairs = [("train", "val"), ("train", "test"), ("val", "test")] if seen else []
     shared = {pair: len(seen[pair[0]] & seen[pair[1]]) for pair in pairs}
-    return [f"{first} and {second} share {count} pictures" for (first, second), count in shared.items() if count]
+    return [
+        f"{first} and {second} share {count} pictures"
+        for (first, second), count in shared.items()
+        if count
+    ]
 
 
 def torn_groups(got: Reading) -> list[str]:
     """Groups that two splits share."""
     seen = {name: groups_of(images) for name, images in got.images.items()}
     pairs = [("train", "val"), ("train", "test"), ("val", "test")]
-    return [f"{one} and {two} share groups {seen[one] & seen[two]}" for one, two in pairs if seen[one] & seen[two]]
+    return [
+        f"{one} and {two} share groups {seen[one] & seen[two]}"
+        for one, two in pairs
+        if seen[one] & seen[two]
+    ]
 
 
-def used_of_parts(counts: Mapping[str, Mapping[str, int]], parts: tuple[str, ...]) -> dict[str, int]:
+def used_of_parts(
+    counts: Mapping[str, Mapping[str, int]], parts: tuple[str, ...]
+) -> dict[str, int]:
     """Images used of each part that the layout gives, from those in each split."""
     total = _totals(counts)
     match parts:
@@ -52,13 +62,20 @@ def _of_refusals(got: Refusal, right: Refused, data: str) -> Iterator[str]:
     if count > SHORT:
         yield f"a refusal must have at most {SHORT} lines, but has {count}, such as {got.lines[0]!r}"
     yield from _unsaid(got.lines, (*right.says, *(mend.printed for mend in right.mends)), data)
-    yield from (f"must not say {words!r}, but says: {got.lines}" for words in right.never if words in "\n".join(got.lines))
+    yield from (
+        f"must not say {words!r}, but says: {got.lines}"
+        for words in right.never
+        if words in "\n".join(got.lines)
+    )
 
 
 def _of_readings(got: Reading, right: Reads, data: str) -> Iterator[str]:
     if sorted(got.classes) != sorted(right.classes):
         yield f"classes must be {right.classes}, but are {got.classes}"
-    if right.images is not None and (found := used_of_parts(got.counts, tuple(right.images))) != right.images:
+    if (
+        right.images is not None
+        and (found := used_of_parts(got.counts, tuple(right.images))) != right.images
+    ):
         yield f"images used must be {dict(right.images)}, but are {found} ({_totals(got.counts)})"
     yield from _unsaid(got.lines, right.says, data)
     if right.brightness is not None:

@@ -15,7 +15,9 @@ PATH = re.compile(r"(?:--data|give|pass) (/[^\s,;:]+)")
 def commands(lines: tuple[str, ...], data: str) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Each --data with a flag, and each other path, that some lines print."""
     text = "\n".join(lines)
-    yield from ((path or data, {"layout": layout}) for path, layout in sorted(set(LAYOUT.findall(text))))
+    yield from (
+        (path or data, {"layout": layout}) for path, layout in sorted(set(LAYOUT.findall(text)))
+    )
     if KEEP.search(text):
         yield data, {"keep_copies": True}
     columns = [pair for pair in COLUMNS.findall(text) if pair != ("IMAGE", "LABEL")]

@@ -22,10 +22,12 @@ SIDE = 32
 @functools.cache
 def picture(series: str, number: int, side: int = SIDE) -> Pixels:
     """A smooth random picture, uint8 [side, side, 3], its hue the series': of its own for each (series, number)."""
-    hue = np.random.default_rng(zlib.crc32(series.encode("utf-8", "surrogateescape"))).uniform(0.5, 1, 3)
-    luma = np.random.default_rng([zlib.crc32(series.encode("utf-8", "surrogateescape")), number]).integers(
-        0, 256, (GRID, GRID), np.uint8
+    hue = np.random.default_rng(zlib.crc32(series.encode("utf-8", "surrogateescape"))).uniform(
+        0.5, 1, 3
     )
+    luma = np.random.default_rng(
+        [zlib.crc32(series.encode("utf-8", "surrogateescape")), number]
+    ).integers(0, 256, (GRID, GRID), np.uint8)
     smooth = Image.fromarray(luma).resize((side, side), Image.Resampling.BICUBIC)
     pixels = (np.asarray(smooth)[..., None] * hue).astype(np.uint8)
     pixels.flags.writeable = False  # it is shared
@@ -44,7 +46,9 @@ def groups_of(images: Pixels) -> set[int]:
     return {round(float(red) / 10) for red in np.median(images[..., 0], axis=(1, 2))}
 
 
-def encoded(pixels: npt.NDArray[Any], form: str = "JPEG", *, convert: str = "", **options: Any) -> bytes:
+def encoded(
+    pixels: npt.NDArray[Any], form: str = "JPEG", *, convert: str = "", **options: Any
+) -> bytes:
     """A picture as the bytes of a file, in another mode of Pillow if asked for."""
     file = io.BytesIO()
     image = Image.fromarray(pixels)
@@ -65,7 +69,9 @@ def tiff(values: npt.NDArray[Any]) -> bytes:
     height, width, bands = values.shape
     kind = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
     pixels = values.astype(values.dtype.newbyteorder("<")).tobytes()
-    lists = struct.pack(f"<{bands}H", *[8 * values.dtype.itemsize] * bands) + struct.pack(f"<{bands}H", *[kind] * bands)
+    lists = struct.pack(f"<{bands}H", *[8 * values.dtype.itemsize] * bands) + struct.pack(
+        f"<{bands}H", *[kind] * bands
+    )
     bits_at, kinds_at = (8 + len(pixels) + place for place in (0, 2 * bands))
     short = bands <= 2  # then the list is in the entry itself
     bits = struct.unpack("<I", lists[: 2 * bands].ljust(4, b"\0"))[0] if short else bits_at
@@ -82,8 +88,14 @@ def tiff(values: npt.NDArray[Any]) -> bytes:
         (279, 4, 1, len(pixels)),
         (339, 3, bands, kinds),
     ]
-    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
-    return struct.pack("<2sHI", b"II", 42, 8 + len(pixels) + len(lists)) + pixels + lists + directory
+    directory = (
+        struct.pack("<H", len(entries))
+        + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+        + bytes(4)
+    )
+    return (
+        struct.pack("<2sHI", b"II", 42, 8 + len(pixels) + len(lists)) + pixels + lists + directory
+    )
 
 
 def png(pixels: npt.NDArray[Any], *extra: bytes, size: tuple[int, int] | None = None) -> bytes:
@@ -93,7 +105,12 @@ def png(pixels: npt.NDArray[Any], *extra: bytes, size: tuple[int, int] | None = 
     header = struct.pack(">IIBBBBB", width, height, 8 * pixels.dtype.itemsize, color, 0, 0, 0)
     big = pixels.astype(pixels.dtype.newbyteorder(">"))
     rows = b"".join(b"\0" + big[row].tobytes() for row in range(len(pixels)))
-    chunks = [chunk(b"IHDR", header), *extra, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    chunks = [
+        chunk(b"IHDR", header),
+        *extra,
+        chunk(b"IDAT", zlib.compress(rows)),
+        chunk(b"IEND", b""),
+    ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 

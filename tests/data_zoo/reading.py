@@ -32,12 +32,16 @@ class Refusal:
     lines: tuple[str, ...]
 
 
-def reading(data: str, flags: Mapping[str, object], cache: Path, *, decode: bool = False) -> Reading | Refusal:
+def reading(
+    data: str, flags: Mapping[str, object], cache: Path, *, decode: bool = False
+) -> Reading | Refusal:
     """Look at --data with some flags, and decode it if asked for.
 
     What `inspect` accepts and `prepare` refuses is a refusal: a damaged file is found when it is decoded.
     """
-    how = ReadOptions(**{"layout": "auto", "columns": None, "group": None, "keep_copies": False, **flags})
+    how = ReadOptions(
+        **{"layout": "auto", "columns": None, "group": None, "keep_copies": False, **flags}
+    )
     try:
         summary = inspect(data, caps=ALL, seed=0, cache=cache, how=how)
         lines = (*understood.lines(summary), *summary.notes)

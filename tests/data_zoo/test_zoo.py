@@ -16,7 +16,9 @@ from tests.data_zoo.pictures import picture
 from tests.data_zoo.reading import Reading, Refusal, reading, reading_of
 
 KINDS = sorted(path.stem for path in Path(__file__).parent.glob("cases_*.py"))
-CASES: tuple[Case, ...] = tuple(case for kind in KINDS for case in importlib.import_module(f"tests.data_zoo.{kind}").CASES)
+CASES: tuple[Case, ...] = tuple(
+    case for kind in KINDS for case in importlib.import_module(f"tests.data_zoo.{kind}").CASES
+)
 TYPED = [
     (case, mend)
     for case in CASES
@@ -40,11 +42,17 @@ def test_data_is_read_as_it_should_be(case: Case, tmp_path: Path) -> None:
         return
     for path, flags in commands(got.lines, data):
         after = reading(path, {**case.flags, **flags}, tmp_path / "cache", decode=case.decode)
-        assert isinstance(after, Reading), f"{got.lines} ask for {flags or path}, which is refused: {after.lines}"
+        assert isinstance(after, Reading), (
+            f"{got.lines} ask for {flags or path}, which is refused: {after.lines}"
+        )
 
 
-@pytest.mark.parametrize(("case", "mend"), TYPED, ids=[f"{case.name}-{mend.printed}" for case, mend in TYPED])
-def test_a_mend_that_is_printed_works_when_it_is_typed(case: Case, mend: Mend, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("case", "mend"), TYPED, ids=[f"{case.name}-{mend.printed}" for case, mend in TYPED]
+)
+def test_a_mend_that_is_printed_works_when_it_is_typed(
+    case: Case, mend: Mend, tmp_path: Path
+) -> None:
     data = str(Path(case.make(tmp_path)) / mend.data)
     got = reading(data, {**case.flags, **mend.flags}, tmp_path / "cache")
     assert mend.reads is not None
@@ -58,9 +66,18 @@ def test_names_are_unique_and_there_are_enough() -> None:
 
 
 def test_no_two_pictures_are_near_copies() -> None:
-    pictures = [picture(series, number) for series in ("cat", "dog", "test/cat", "train/dog") for number in range(60)]
-    small = [np.asarray(Image.fromarray(image).convert("L").resize((9, 8), Image.Resampling.BOX)) for image in pictures]
-    hashes = np.array([(image[:, 1:] > image[:, :-1]).ravel() for image in small])  # a difference hash
+    pictures = [
+        picture(series, number)
+        for series in ("cat", "dog", "test/cat", "train/dog")
+        for number in range(60)
+    ]
+    small = [
+        np.asarray(Image.fromarray(image).convert("L").resize((9, 8), Image.Resampling.BOX))
+        for image in pictures
+    ]
+    hashes = np.array(
+        [(image[:, 1:] > image[:, :-1]).ravel() for image in small]
+    )  # a difference hash
     distances = (hashes[:, None] != hashes).sum(2) + 64 * np.eye(len(hashes), dtype=int)
     assert distances.min() >= 11
 
@@ -86,7 +103,12 @@ def test_a_difference_is_seen(tmp_path: Path) -> None:
     assert differences(Refusal(lines=("no",)), right, "x")
     assert differences(Reading(classes=("a",), counts={}, lines=(), images={}), Refused(), "x")
     assert differences(Refusal(lines=("a\n" * 9,)), Refused(), "x")
-    assert differences(Refusal(lines=("give /x/data",)), Refused(mends=(Mend(printed="{data}/data"),)), "/x") == []
+    assert (
+        differences(
+            Refusal(lines=("give /x/data",)), Refused(mends=(Mend(printed="{data}/data"),)), "/x"
+        )
+        == []
+    )
 
 
 def _made(data: str, place: Path) -> bool:

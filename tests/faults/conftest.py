@@ -21,7 +21,9 @@ Make = Callable[..., Faulty]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Stories come last, the longest first: so nothing else runs beside them, and none is waited for long before it begins."""
-    items.sort(key=lambda item: (story := _story(item)) is not None and (1 if _is_long(story) else 2))
+    items.sort(
+        key=lambda item: (story := _story(item)) is not None and (1 if _is_long(story) else 2)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +40,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory, template: Path, cache: Path) -> Iterator[Faulty]:
+def whole(
+    tmp_path_factory: pytest.TempPathFactory, template: Path, cache: Path
+) -> Iterator[Faulty]:
     """A sweep of three trials and their finalists to which nothing happens. It runs beside the test: wait for its end."""
     with _making(tmp_path_factory.mktemp("whole"), template, cache) as make:
         sweep = make()
@@ -55,19 +59,30 @@ def make(tmp_path: Path, template: Path, cache: Path) -> Iterator[Make]:
 
 @pytest.fixture(scope="session")
 def told(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, template: Path, cache: Path
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    template: Path,
+    cache: Path,
 ) -> Iterator[Told]:
     """All stories that were chosen for this run, by what tells them; they begin in the order of their tests."""
 
     def tell(story: Story, folder: Path, shared: dict[str, Faulty]) -> None:
         with _making(folder, template, cache) as make:
-            story(**{name: {"make": make, "tmp_path": folder, **shared}[name] for name in inspect.signature(story).parameters})
+            story(
+                **{
+                    name: {"make": make, "tmp_path": folder, **shared}[name]
+                    for name in inspect.signature(story).parameters
+                }
+            )
 
     stories = [story for item in request.session.items if (story := _story(item))]
     shared = {"whole": request.getfixturevalue("whole")} if any(map(_is_long, stories)) else {}
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        yield {story: pool.submit(tell, story, tmp_path_factory.mktemp("story"), shared) for story in stories}
+        yield {
+            story: pool.submit(tell, story, tmp_path_factory.mktemp("story"), shared)
+            for story in stories
+        }
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -84,9 +99,13 @@ def _is_long(story: Story) -> bool:
 def _making(folder: Path, template: Path, cache: Path) -> Iterator[Make]:
     mark = uuid.uuid4().hex
 
-    def made(storage: Path | None = None, *, cache: Path = cache, slots: int = 1, finalist_seeds: int = 1) -> Faulty:
+    def made(
+        storage: Path | None = None, *, cache: Path = cache, slots: int = 1, finalist_seeds: int = 1
+    ) -> Faulty:
         storage = storage or folder / "runs"
-        sweep = Faulty(storage, "hurt", environment(cache, mark), slots=slots, finalist_seeds=finalist_seeds)
+        sweep = Faulty(
+            storage, "hurt", environment(cache, mark), slots=slots, finalist_seeds=finalist_seeds
+        )
         shutil.copyfile(template, storage / "mlflow.db")
         return sweep
 

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 300.0  # a sweep takes 15 s where nothing else runs, 150 where six others want each core
+PATIENCE_S = (
+    300.0  # a sweep takes 15 s where nothing else runs, 150 where six others want each core
+)
 POLLED_EVERY = 0.05  # seconds; an epoch takes six times as long
 EPOCHS = 6  # of a trial, by the demo preset
 MARK = "DVT_FAULT_TEST"  # in the environment of all that a test starts
@@ -70,14 +72,28 @@ class Faulty:
         finalist_seeds: Of each finalist; without any a sweep ends 8 s earlier.
     """
 
-    def __init__(self, storage: Path, name: str, environment: Mapping[str, str], *, slots: int, finalist_seeds: int) -> None:
+    def __init__(
+        self,
+        storage: Path,
+        name: str,
+        environment: Mapping[str, str],
+        *,
+        slots: int,
+        finalist_seeds: int,
+    ) -> None:
         self.storage, self.name, self.folder = storage, name, storage / "sweeps" / name
         storage.mkdir(parents=True, exist_ok=True)
         self.study = write_study(storage / "faults.py")
         self.uri = f"sqlite:///{storage / 'mlflow.db'}"
         self.driver: subprocess.Popen[bytes] | None = None
-        self.checkpoints: dict[str, list[str]] = {}  # names that were seen in each trial's folder, in this order
-        self._environment = {**environment, "DVT_FAULT_SLOTS": str(slots), "DVT_FAULT_FINALISTS": str(finalist_seeds)}
+        self.checkpoints: dict[
+            str, list[str]
+        ] = {}  # names that were seen in each trial's folder, in this order
+        self._environment = {
+            **environment,
+            "DVT_FAULT_SLOTS": str(slots),
+            "DVT_FAULT_FINALISTS": str(finalist_seeds),
+        }
         self._log = storage / "log.txt"
 
     def start(self, trials: int, *arguments: str) -> None:
@@ -90,14 +106,28 @@ class Faulty:
     def command(self, *arguments: str) -> Ran:
         """Run the study once more, beside the driver if there is one, and wait for its end."""
         line = [sys.executable, str(self.study), *arguments, "--storage", str(self.storage)]
-        done = subprocess.run(line, env=self._environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        done = subprocess.run(
+            line,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def sync(self) -> Ran:
         """`dvt sync NAME`."""
         program = "from sweeps.runner.cli import dvt; dvt()"
         line = [sys.executable, "-c", program, "sync", self.name, "--storage", str(self.storage)]
-        done = subprocess.run(line, env=self._environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        done = subprocess.run(
+            line,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def kill(self) -> None:
@@ -116,7 +146,9 @@ class Faulty:
         deadline = time.monotonic() + within
         while self.driver.poll() is None:
             self._look_at_checkpoints()
-            assert time.monotonic() < deadline, f"the driver still runs after {within:g} s\n{self.log[-3000:]}"
+            assert time.monotonic() < deadline, (
+                f"the driver still runs after {within:g} s\n{self.log[-3000:]}"
+            )
             time.sleep(POLLED_EVERY)
         self._look_at_checkpoints()
         return self.driver.returncode
@@ -130,7 +162,9 @@ class Faulty:
             assert self.driver.poll() is None or happened(), (
                 f"the driver ended with {self.driver.returncode}\n{self.log[-3000:]}"
             )
-            assert time.monotonic() < deadline, f"nothing came in {PATIENCE_S:g} s\n{self.log[-3000:]}"
+            assert time.monotonic() < deadline, (
+                f"nothing came in {PATIENCE_S:g} s\n{self.log[-3000:]}"
+            )
             time.sleep(POLLED_EVERY)
 
     @property
@@ -157,7 +191,11 @@ class Faulty:
 
     def epochs_of(self, number: int) -> list[int]:
         """Epochs of a trial, as often as they are in the journal."""
-        told = [event for event in self.events if event["event"] == "epochs" and event["trial_id"] == trial(number)]
+        told = [
+            event
+            for event in self.events
+            if event["event"] == "epochs" and event["trial_id"] == trial(number)
+        ]
         return [epoch["epoch"] for event in told for epoch in event["epochs"]]
 
     def worker_of(self, number: int) -> int:
@@ -188,7 +226,12 @@ def trial(number: int) -> str:
 
 def environment(cache: Path, mark: str) -> dict[str, str]:
     """Each epoch is reported and saved at once; torch never sees a GPU."""
-    ours = {"RAY_AUTH_MODE": "disabled", "DVT_REPORT_EVERY": "0", "CUDA_VISIBLE_DEVICES": "", "DVT_CACHE_DIR": str(cache)}
+    ours = {
+        "RAY_AUTH_MODE": "disabled",
+        "DVT_REPORT_EVERY": "0",
+        "CUDA_VISIBLE_DEVICES": "",
+        "DVT_CACHE_DIR": str(cache),
+    }
     return {**os.environ, **ours, "PYTHONPATH": str(ROOT), MARK: mark}
 
 
@@ -205,10 +248,17 @@ def end_all(mark: str) -> None:
 def small_disk(folder: Path, size: str) -> Iterator[Callable[[str], None]]:
     """A file system of that size at a folder; gives what changes the size. Raises PermissionError where one may not mount."""
     folder.mkdir(parents=True)
-    if not shutil.which("mount") or _mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)):
+    if not shutil.which("mount") or _mount(
+        "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)
+    ):
         raise PermissionError("this user may not mount")
     try:
-        yield lambda size: subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True) and None
+        yield (
+            lambda size: (
+                subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
+                and None
+            )
+        )
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 

@@ -26,17 +26,23 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     storage = tmp_path_factory.mktemp("audited")
     folder = storage / "sweeps" / "made"
     folder.mkdir(parents=True)
-    (folder / "sweep.json").write_text(json.dumps({"study": "audited", "arms": ["plain"], "trials_per_arm": len(TRIALS)}))
+    (folder / "sweep.json").write_text(
+        json.dumps({"study": "audited", "arms": ["plain"], "trials_per_arm": len(TRIALS)})
+    )
     tracker = Tracker(prepare_store(None, storage), storage, Journal(folder / "trials.jsonl"))
     data = TrackedData(name="digits", digest="0" * 16, source="digits", num_images={"train": 1})
-    tracker.start_sweep(study="audited", sweep_name="made", tags={}, params={}, dataset=data, description="")
+    tracker.start_sweep(
+        study="audited", sweep_name="made", tags={}, params={}, dataset=data, description=""
+    )
     for number, trial_id in enumerate(TRIALS):
         tracker.trial_started(trial_id, "plain", number, {"epochs": EPOCHS}, sample={})
         for epoch in range(1, EPOCHS + 1):
             tracker.trial_reported(trial_id, [{"epoch": epoch, "score": 0.5, "val/accuracy": 0.5}])
         tracker.trial_ended(trial_id, "completed", score=0.5)
     tracker.finalists_chosen([FINALIST])
-    tracker.trial_started(FINALIST, "plain", 0, {"epochs": 1}, sample={}, role="finalist", group=TRIALS[0])
+    tracker.trial_started(
+        FINALIST, "plain", 0, {"epochs": 1}, sample={}, role="finalist", group=TRIALS[0]
+    )
     tracker.trial_reported(FINALIST, [{"epoch": 1, "score": 0.5, "val/accuracy": 0.5}])
     tracker.trial_ended(FINALIST, "completed", score=0.5, test={"test/accuracy": 0.4})
     tracker.finish_sweep("completed")
@@ -67,13 +73,24 @@ def _is(kind: str, trial_id: str, epoch: int = 0) -> Callable[[dict[str, Any]], 
     ("gone", "kinds"),
     [
         (_is("end", TRIALS[1]), {"trials lost", "outcomes that differ"}),
-        (_is("epochs", TRIALS[0], 2), {"epochs missing or repeated in the journal", "epochs only in MLflow"}),
-        (_is("epochs", TRIALS[0], 3), {"completed trials that are too short", "epochs only in MLflow"}),
-        (lambda event: event.get("trial_id") == TRIALS[1], {"trials lost", "epochs only in MLflow", "outcomes that differ"}),
+        (
+            _is("epochs", TRIALS[0], 2),
+            {"epochs missing or repeated in the journal", "epochs only in MLflow"},
+        ),
+        (
+            _is("epochs", TRIALS[0], 3),
+            {"completed trials that are too short", "epochs only in MLflow"},
+        ),
+        (
+            lambda event: event.get("trial_id") == TRIALS[1],
+            {"trials lost", "epochs only in MLflow", "outcomes that differ"},
+        ),
     ],
     ids=["an end", "an epoch", "the last epoch", "a trial"],
 )
-def test_what_is_missing_in_the_journal_is_found(copied: Path, gone: Callable[[dict[str, Any]], bool], kinds: set[str]) -> None:
+def test_what_is_missing_in_the_journal_is_found(
+    copied: Path, gone: Callable[[dict[str, Any]], bool], kinds: set[str]
+) -> None:
     _change(copied, lambda event: [] if gone(event) else [event])
     _finds(copied, kinds)
 

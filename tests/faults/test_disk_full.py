@@ -13,11 +13,16 @@ from tests.faults.stories import story
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-TOO_SMALL, ENOUGH = "60m", "900m"  # a ResNet-18 takes 45 MB as `best`, and 80 to 110 MB as each of two `last`
+TOO_SMALL, ENOUGH = (
+    "60m",
+    "900m",
+)  # a ResNet-18 takes 45 MB as `best`, and 80 to 110 MB as each of two `last`
 
 
 @story
-def test_a_full_disk_stops_the_sweep_with_the_reason_and_once_there_is_room_it_goes_on(make: Make, tmp_path: Path) -> None:
+def test_a_full_disk_stops_the_sweep_with_the_reason_and_once_there_is_room_it_goes_on(
+    make: Make, tmp_path: Path
+) -> None:
     try:
         disk = small_disk(tmp_path / "disk", TOO_SMALL)
         resize = disk.__enter__()

@@ -16,7 +16,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @story
-def test_a_driver_killed_in_a_trial_between_trials_and_while_it_resumes_loses_nothing(make: Make, whole: Faulty) -> None:
+def test_a_driver_killed_in_a_trial_between_trials_and_while_it_resumes_loses_nothing(
+    make: Make, whole: Faulty
+) -> None:
     sweep = make()
     sweep.start(3)
     sweep.wait_for(lambda: len(sweep.epochs_of(0)) >= 3)

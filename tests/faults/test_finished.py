@@ -13,7 +13,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @story
-def test_a_finished_sweep_does_nothing_until_it_is_extended_even_where_its_study_has_changed(make: Make) -> None:
+def test_a_finished_sweep_does_nothing_until_it_is_extended_even_where_its_study_has_changed(
+    make: Make,
+) -> None:
     sweep = make(slots=2, finalist_seeds=0)
     sweep.start(1)
     assert sweep.ended() == 0, sweep.log

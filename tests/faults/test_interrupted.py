@@ -29,13 +29,18 @@ def same_results(one: Faulty, other: Faulty) -> None:
 
     def rows(sweep: Faulty) -> list[dict[str, str]]:
         with (sweep.folder / "results.csv").open() as file:
-            return [{name: value for name, value in row.items() if name not in TIMES} for row in csv.DictReader(file)]
+            return [
+                {name: value for name, value in row.items() if name not in TIMES}
+                for row in csv.DictReader(file)
+            ]
 
     assert rows(one) == rows(other)
 
 
 @story
-def test_a_sweep_interrupted_five_times_ends_with_the_results_of_one_that_never_was(make: Make, whole: Faulty) -> None:
+def test_a_sweep_interrupted_five_times_ends_with_the_results_of_one_that_never_was(
+    make: Make, whole: Faulty
+) -> None:
     sweep = make()
     sweep.start(3)
     sweep.wait_for(lambda: sweep.epochs >= 2)
@@ -76,4 +81,6 @@ def _interrupted_in_order(sweep: Faulty) -> None:
     sweep.signal(signal.SIGINT)
     assert sweep.ended() == 130, sweep.log
     assert time.monotonic() - began < IN_ORDER_S
-    assert f"python {sweep.study} --resume {sweep.name} --storage {sweep.storage}" in sweep.log[said:]
+    assert (
+        f"python {sweep.study} --resume {sweep.name} --storage {sweep.storage}" in sweep.log[said:]
+    )

@@ -41,7 +41,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     made = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": OBJECTS, "include_dashboard": False}
+        initialize_head=True,
+        head_node_args={"num_cpus": 0, "object_store_memory": OBJECTS, "include_dashboard": False},
     )
     yield made
     made.shutdown()
@@ -63,7 +64,9 @@ def test_a_node_that_dies_in_the_middle_costs_no_trial(make: Make, cluster: Any)
         assert len(saved) - len(set(saved)) <= 1
 
 
-def test_the_drivers_node_dies_and_the_resumed_sweep_uses_what_is_left_and_what_is_added(make: Make, cluster: Any) -> None:
+def test_the_drivers_node_dies_and_the_resumed_sweep_uses_what_is_left_and_what_is_added(
+    make: Make, cluster: Any
+) -> None:
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=OBJECTS) for _ in range(2)]
     sweep = make(slots=2, finalist_seeds=0)
     sweep.start(4, "--address", cluster.address)
@@ -99,9 +102,13 @@ def test_a_spot_machine_that_is_taken_back_is_no_failure_of_its_trial_and_one_th
     sweep.start(2, "--address", cluster.address)
     sweep.wait_for(lambda: sweep.epochs_of(0))
     second = cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
-    preempted = autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")  # as autoscalers tell it
+    preempted = autoscaler_pb2.DrainNodeReason.Value(
+        "DRAIN_NODE_REASON_PREEMPTION"
+    )  # as autoscalers tell it
     within_a_minute = int((time.time() + 60) * 1000)
-    accepted, why = GcsClient(address=cluster.address).drain_node(first.node_id, preempted, "taken back", within_a_minute)
+    accepted, why = GcsClient(address=cluster.address).drain_node(
+        first.node_id, preempted, "taken back", within_a_minute
+    )
     assert accepted, why
     cluster.remove_node(first, allow_graceful=False)
     sweep.wait_for(lambda: sweep.epochs_of(1))
@@ -109,13 +116,19 @@ def test_a_spot_machine_that_is_taken_back_is_no_failure_of_its_trial_and_one_th
     cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
     cluster.remove_node(second, allow_graceful=False)
     assert sweep.ended() == 0, sweep.log
-    ended = {event["trial_id"]: event["outcome"] for event in sweep.events if event["event"] == "end"}
+    ended = {
+        event["trial_id"]: event["outcome"] for event in sweep.events if event["event"] == "end"
+    }
     assert (ended[trial(0)], ended[trial(1)]) == ("completed", "failed"), sweep.log
 
 
-def test_two_sweeps_share_a_cluster_and_neither_takes_more_gpus_than_it_may(make: Make, cluster: Any, tmp_path: Path) -> None:
+def test_two_sweeps_share_a_cluster_and_neither_takes_more_gpus_than_it_may(
+    make: Make, cluster: Any, tmp_path: Path
+) -> None:
     cluster.add_node(num_cpus=2, num_gpus=2, object_store_memory=OBJECTS)
-    first, second = both = [make(tmp_path / name, slots=2, finalist_seeds=0) for name in ("one", "two")]
+    first, second = both = [
+        make(tmp_path / name, slots=2, finalist_seeds=0) for name in ("one", "two")
+    ]
     for sweep in both:
         put_before_main(sweep, LOGICAL_GPUS)
         sweep.start(3, "--address", cluster.address, "--gpus", "1")
@@ -127,13 +140,17 @@ def test_two_sweeps_share_a_cluster_and_neither_takes_more_gpus_than_it_may(make
     assert [sweep.ended() for sweep in both] == [0, 0], [sweep.log for sweep in both]
     assert [audit(sweep.folder, sweep.uri)["ended"] for sweep in both] == [{"completed": 3}] * 2
     assert [most_at_once(sweep.events) for sweep in both] == [1, 1]
-    assert most_at_once([*both[0].events, *both[1].events]) == 2, "one has waited for the other's end"
+    assert most_at_once([*both[0].events, *both[1].events]) == 2, (
+        "one has waited for the other's end"
+    )
 
 
 def most_at_once(events: list[dict[str, Any]]) -> int:
     """Trials that ran at the same time, by the journal's clock."""
     change = {"trial": 1, "end": -1}
-    changes = sorted((event["time"], change[event["event"]]) for event in events if event["event"] in change)
+    changes = sorted(
+        (event["time"], change[event["event"]]) for event in events if event["event"] in change
+    )
     return max(accumulate(number for _, number in changes))
 
 
@@ -168,10 +185,18 @@ def test_one_that_joins_later_stops_the_sweep_before_it_trains_there_and_without
     worker = sweep.worker_of(0)
     os.kill(worker, signal.SIGSTOP)  # so that it does not end before the node has come
     with blind_node(cluster, sweep.storage, tmp_path / "node.txt"):
-        sweep.wait_for(lambda: f"joined the cluster, but does not see {sweep.storage}" in sweep.log or sweep.driver.poll())
+        sweep.wait_for(
+            lambda: (
+                f"joined the cluster, but does not see {sweep.storage}" in sweep.log
+                or sweep.driver.poll()
+            )
+        )
         os.kill(worker, signal.SIGCONT)
         assert sweep.ended() == 1, sweep.log
-        assert f"joined the cluster, but does not see {sweep.storage}: mount it there, or take it out" in sweep.log
+        assert (
+            f"joined the cluster, but does not see {sweep.storage}: mount it there, or take it out"
+            in sweep.log
+        )
     _wait_for(cluster, 2)
     sweep.resume("--address", cluster.address)
     assert sweep.ended() == 0, sweep.log
@@ -182,13 +207,18 @@ def test_one_that_joins_later_stops_the_sweep_before_it_trains_there_and_without
 @contextmanager
 def blind_node(cluster: Any, storage: Path, log: Path) -> Iterator[Callable[[int], None]]:
     """A node that has an empty folder where the others have the storage; gives what waits until so many nodes are there."""
-    if not shutil.which("unshare") or subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+    if (
+        not shutil.which("unshare")
+        or subprocess.run(["unshare", "--mount", "true"], check=False).returncode
+    ):
         pytest.skip("this user may not have a file system of its own")
     hidden = f"mount -t tmpfs tmpfs {storage} && exec {Path(sys.executable).with_name('ray')} start --block"
     command = f"{hidden} --address={cluster.address} --num-cpus=1 --object-store-memory={OBJECTS}"
     with log.open("wb") as output:
         line = ["unshare", "--mount", "bash", "-c", command]
-        node = subprocess.Popen(line, env=os.environ | {MARK: "blind"}, stdout=output, stderr=output)
+        node = subprocess.Popen(
+            line, env=os.environ | {MARK: "blind"}, stdout=output, stderr=output
+        )
     try:
         yield lambda nodes: _wait_for(cluster, nodes, node)
     finally:

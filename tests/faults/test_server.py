@@ -20,7 +20,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @story
-def test_a_server_that_is_down_at_the_start_is_refused_and_leaves_nothing(make: Make, tmp_path: Path) -> None:
+def test_a_server_that_is_down_at_the_start_is_refused_and_leaves_nothing(
+    make: Make, tmp_path: Path
+) -> None:
     sweep = make(finalist_seeds=0)
     nobody = Server(tmp_path / "server").address
     done = sweep.command(*NEW, "1", "--name", sweep.name, "--tracking-uri", nobody)
@@ -31,7 +33,9 @@ def test_a_server_that_is_down_at_the_start_is_refused_and_leaves_nothing(make: 
 
 
 @story
-def test_a_server_that_comes_back_has_all_in_order_and_one_that_stays_away_gets_it_later(make: Make, tmp_path: Path) -> None:
+def test_a_server_that_comes_back_has_all_in_order_and_one_that_stays_away_gets_it_later(
+    make: Make, tmp_path: Path
+) -> None:
     sweep = make(finalist_seeds=0)
     with Server(tmp_path / "server") as server:
         sweep.start(3, "--tracking-uri", server.address)
@@ -39,7 +43,9 @@ def test_a_server_that_comes_back_has_all_in_order_and_one_that_stays_away_gets_
         server.kill()
         sweep.wait_for(lambda: sweep.epochs_of(1))
         worker = sweep.worker_of(1)
-        os.kill(worker, signal.SIGSTOP)  # so that the sweep does not end before the server has gone again
+        os.kill(
+            worker, signal.SIGSTOP
+        )  # so that the sweep does not end before the server has gone again
         server.start()
         sweep.wait_for(lambda: _steps(server.address, 0) == list(range(1, EPOCHS + 1)))
         server.kill()  # for good
@@ -74,8 +80,14 @@ def _steps(address: str, number: int) -> list[int]:
     """Steps of a trial, in the order in which they came."""
     client = MlflowClient(address)
     experiment = client.get_experiment_by_name("faults")
-    found = client.search_runs([experiment.experiment_id], f"tags.`sweep.trial_id` = '{trial(number)}'")
-    return [point.step for run in found for point in client.get_metric_history(run.info.run_id, "val/accuracy")]
+    found = client.search_runs(
+        [experiment.experiment_id], f"tags.`sweep.trial_id` = '{trial(number)}'"
+    )
+    return [
+        point.step
+        for run in found
+        for point in client.get_metric_history(run.info.run_id, "val/accuracy")
+    ]
 
 
 def _all(address: str) -> str:
@@ -83,4 +95,8 @@ def _all(address: str) -> str:
     client = MlflowClient(address)
     experiment = client.get_experiment_by_name("faults")
     runs = [run.to_dictionary() for run in client.search_runs([experiment.experiment_id])]
-    return json.dumps([runs, [(v.name, v.version) for v in client.search_model_versions()]], sort_keys=True, default=str)
+    return json.dumps(
+        [runs, [(v.name, v.version) for v in client.search_model_versions()]],
+        sort_keys=True,
+        default=str,
+    )

@@ -21,7 +21,9 @@ KILLED, STILL = 4, 5
 
 
 @story
-def test_a_deleted_cache_is_made_again_and_killed_and_motionless_workers_are_replaced(make: Make, tmp_path: Path) -> None:
+def test_a_deleted_cache_is_made_again_and_killed_and_motionless_workers_are_replaced(
+    make: Make, tmp_path: Path
+) -> None:
     cache = tmp_path / "cache"
     sweep = make(cache=cache, slots=2, finalist_seeds=0)
     sweep.start(6, "--stuck-after", "5s")
@@ -44,7 +46,9 @@ def test_a_deleted_cache_is_made_again_and_killed_and_motionless_workers_are_rep
     client = MlflowClient(sweep.uri)
     experiment = client.get_experiment_by_name("faults")
     runs = client.search_runs([experiment.experiment_id], "tags.`sweep.role` = 'trial'")
-    restarted = {run.data.tags["sweep.trial_id"] for run in runs if run.data.tags.get("sweep.restarted")}
+    restarted = {
+        run.data.tags["sweep.trial_id"] for run in runs if run.data.tags.get("sweep.restarted")
+    }
     assert {trial(KILLED), trial(STILL)} <= restarted
     for number in range(6):
         saved = sweep.saved(number)

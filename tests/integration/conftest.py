@@ -33,11 +33,23 @@ def environment(**changes: str) -> Mapping[str, str]:
 
     MLflow writes its addresses into the environment of the process that sets them: those of other tests are left out.
     """
-    ours = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
-    return {**ours, "RAY_AUTH_MODE": "disabled", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "140", **changes}
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+    }
+    return {
+        **ours,
+        "RAY_AUTH_MODE": "disabled",
+        "CUDA_VISIBLE_DEVICES": "",
+        "COLUMNS": "140",
+        **changes,
+    }
 
 
-def run(cwd: Path, *arguments: str, study: Path = STUDY, timeout: float = 300, **changes: str) -> Ran:
+def run(
+    cwd: Path, *arguments: str, study: Path = STUDY, timeout: float = 300, **changes: str
+) -> Ran:
     """Run a study in a folder, as `python sweeps/x.py …`."""
     done = subprocess.run(
         [sys.executable, str(study), *arguments],
@@ -60,7 +72,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, cache: str) -> Ran:
     """The demo sweep, run once for all tests that look at what it left."""
-    return run(tmp_path_factory.mktemp("demo"), "--preset", "demo", "--name", "first", timeout=1000, DVT_CACHE_DIR=cache)
+    return run(
+        tmp_path_factory.mktemp("demo"),
+        "--preset",
+        "demo",
+        "--name",
+        "first",
+        timeout=1000,
+        DVT_CACHE_DIR=cache,
+    )
 
 
 @pytest.fixture(scope="session")

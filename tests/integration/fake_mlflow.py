@@ -63,14 +63,18 @@ class FakeMlflow:
         self.experiments[name] = SimpleNamespace(experiment_id=name, lifecycle_stage="active")
         return name
 
-    def do_search_runs(self, experiments: list[str], which: str, page_token: str | None = None) -> Any:
+    def do_search_runs(
+        self, experiments: list[str], which: str, page_token: str | None = None
+    ) -> Any:
         wanted = re.findall(r"tags\.`([^`]+)` = '([^']*)'", which)
         status = re.findall(r"attributes\.status = '(\w+)'", which)
         found = [
             SimpleNamespace(
                 info=SimpleNamespace(run_id=run.run_id, status=run.status),
                 data=SimpleNamespace(
-                    tags=dict(run.tags), params=dict(run.params), metrics={point[0]: point[3] for point in run.metrics}
+                    tags=dict(run.tags),
+                    params=dict(run.params),
+                    metrics={point[0]: point[3] for point in run.metrics},
                 ),
                 inputs=SimpleNamespace(dataset_inputs=list(run.datasets)),
             )
@@ -85,7 +89,9 @@ class FakeMlflow:
         return page
 
     def do_create_run(self, experiment: str, start: int, tags: dict[str, str], name: str) -> Any:
-        run = SimpleNamespace(run_id=f"run{len(self.runs)}", name=name, status="RUNNING", tags=dict(tags), params={})
+        run = SimpleNamespace(
+            run_id=f"run{len(self.runs)}", name=name, status="RUNNING", tags=dict(tags), params={}
+        )
         run.metrics, run.datasets, run.deleted = [], [], False
         self.runs[run.run_id] = run
         return SimpleNamespace(info=SimpleNamespace(run_id=run.run_id))
@@ -93,7 +99,9 @@ class FakeMlflow:
     def do_log_inputs(self, run_id: str, datasets: list[Any]) -> None:
         self.runs[run_id].datasets = datasets
 
-    def do_log_batch(self, run_id: str, metrics: Any, params: Any, tags: Any, synchronous: bool) -> None:
+    def do_log_batch(
+        self, run_id: str, metrics: Any, params: Any, tags: Any, synchronous: bool
+    ) -> None:
         run = self.runs[run_id]
         if any("bad" in metric.key for metric in metrics):
             raise MlflowException("Invalid metric name", INVALID_PARAMETER_VALUE)
@@ -115,7 +123,11 @@ class FakeMlflow:
         self.runs[run_id].deleted = True
 
     def do_get_metric_history(self, run_id: str, name: str) -> list[Any]:
-        return [SimpleNamespace(step=point[1]) for point in self.runs[run_id].metrics if point[0] == name]
+        return [
+            SimpleNamespace(step=point[1])
+            for point in self.runs[run_id].metrics
+            if point[0] == name
+        ]
 
     def do_log_artifact(self, run_id: str, path: str, folder: str | None) -> None:
         self.artifacts.add(f"{folder}/{Path(path).name}" if folder else Path(path).name)
@@ -162,10 +174,20 @@ def story_it(folder: Path) -> Iterator[dict[str, Any]]:
 
     def trial(trial_id: str) -> dict[str, Any]:
         recipe = {"lr": 0.1, "seed": 1}
-        return told("trial", trial_id=trial_id, arm="arm", number=int(trial_id[-3:]), role="trial", sample={}, recipe=recipe)
+        return told(
+            "trial",
+            trial_id=trial_id,
+            arm="arm",
+            number=int(trial_id[-3:]),
+            role="trial",
+            sample={},
+            recipe=recipe,
+        )
 
     def epochs(trial_id: str, *numbers: int) -> dict[str, Any]:
-        done = [{"epoch": n, "score": 0.5, "val/accuracy": n / 10, "val/loss": 1 / n} for n in numbers]
+        done = [
+            {"epoch": n, "score": 0.5, "val/accuracy": n / 10, "val/loss": 1 / n} for n in numbers
+        ]
         return told("epochs", trial_id=trial_id, epochs=done)
 
     def end(trial_id: str, outcome: str, reason: str | None = None) -> dict[str, Any]:
@@ -174,9 +196,20 @@ def story_it(folder: Path) -> Iterator[dict[str, Any]]:
 
     def finish(outcome: str) -> dict[str, Any]:
         files = {"results.csv": str(folder / "results.csv")}
-        return told("finish", outcome=outcome, artifacts=files, metrics={"score": 0.9}, tags={"sweep.partial": "true"})
+        return told(
+            "finish",
+            outcome=outcome,
+            artifacts=files,
+            metrics={"score": 0.9},
+            tags={"sweep.partial": "true"},
+        )
 
-    data = {"name": DATA.name, "digest": DATA.digest, "source": DATA.source, "num_images": dict(DATA.num_images)}
+    data = {
+        "name": DATA.name,
+        "digest": DATA.digest,
+        "source": DATA.source,
+        "num_images": dict(DATA.num_images),
+    }
     sweep = {
         "study": "study",
         "sweep_name": SWEEP,
@@ -188,10 +221,30 @@ def story_it(folder: Path) -> Iterator[dict[str, Any]]:
     yield told("sweep", **sweep)
     yield from (trial(A), epochs(A, 1), trial(B), epochs(A, 2, 3), epochs(B, 1))
     yield told("tags", trial_id=A, tags={"micro_batch": "16"})
-    yield from (end(A, "completed"), trial(C), epochs(C, 1, 2), end(B, "interrupted", "Ctrl-C"), finish("interrupted"))
+    yield from (
+        end(A, "completed"),
+        trial(C),
+        epochs(C, 1, 2),
+        end(B, "interrupted", "Ctrl-C"),
+        finish("interrupted"),
+    )
     yield from (told("sweep", **sweep), told("resumed", changes=["code"], trials_per_arm=4))
-    yield from (trial(B), epochs(B, 2), trial(D), epochs(B, 3), trial(C), epochs(C, 2, 3), end(B, "completed"))
-    yield from (end(D, "diverged", "the loss is not finite"), trial(C), epochs(C, 4), end(C, "pruned"), finish("completed"))
+    yield from (
+        trial(B),
+        epochs(B, 2),
+        trial(D),
+        epochs(B, 3),
+        trial(C),
+        epochs(C, 2, 3),
+        end(B, "completed"),
+    )
+    yield from (
+        end(D, "diverged", "the loss is not finite"),
+        trial(C),
+        epochs(C, 4),
+        end(C, "pruned"),
+        finish("completed"),
+    )
 
 
 def check_store(store: FakeMlflow) -> None:
@@ -202,7 +255,9 @@ def check_store(store: FakeMlflow) -> None:
     sweep_id = by_name[SWEEP].run_id
     ends = {SWEEP: "completed", A: "completed", B: "completed", C: "pruned", D: "diverged"}
     assert {name: run.tags["sweep.outcome"] for name, run in by_name.items()} == ends
-    assert {name: run.status for name, run in by_name.items()} == dict.fromkeys(ends, "FINISHED") | {D: "FAILED"}
+    assert {name: run.status for name, run in by_name.items()} == dict.fromkeys(
+        ends, "FINISHED"
+    ) | {D: "FAILED"}
     assert {name for name, run in by_name.items() if "sweep.reason" in run.tags} == {D}
     assert by_name[SWEEP].tags["sweep.changes"] == "code"
     assert by_name[A].tags["micro_batch"] == "16"
@@ -212,9 +267,13 @@ def check_store(store: FakeMlflow) -> None:
         assert run.name == SWEEP or run.tags["mlflow.parentRunId"] == sweep_id
     for name, last in {A: 3, B: 3, C: 4, D: 0}.items():
         points = [(key, step) for key, step, _, _ in by_name[name].metrics if key not in SUMMARY]
-        assert points == [(key, step) for step in range(1, last + 1) for key in ("val/accuracy", "val/loss")]
+        assert points == [
+            (key, step) for step in range(1, last + 1) for key in ("val/accuracy", "val/loss")
+        ]
     for name, ended in {A: 1, B: 2, C: 1, D: 1}.items():  # MLflow takes the same point once
-        assert len({point for point in by_name[name].metrics if point[0] == "wall_seconds"}) == ended
+        assert (
+            len({point for point in by_name[name].metrics if point[0] == "wall_seconds"}) == ended
+        )
     assert store.artifacts == {"results.csv"}
 
 
@@ -243,7 +302,9 @@ def counted_it(method: Any, tick: Any) -> Any:
 
 def open_tracker(folder: Path, uri: str = URI) -> Tracker:
     tracker = Tracker(uri, folder.parents[1], Journal(folder / "trials.jsonl"))
-    tracker.start_sweep(study="study", sweep_name=SWEEP, tags={}, params={}, dataset=DATA, description="Does it?")
+    tracker.start_sweep(
+        study="study", sweep_name=SWEEP, tags={}, params={}, dataset=DATA, description="Does it?"
+    )
     return tracker
 
 

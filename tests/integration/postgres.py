@@ -22,7 +22,9 @@ PATIENCE_S = 60.0
 
 def programs() -> Path | None:
     """Where Debian keeps them, beside each other by version; elsewhere they are on the path."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    found = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3])
+    )
     on_path = shutil.which("postgres")
     return found[-1].parent if found else Path(on_path).parent if on_path else None
 
@@ -55,9 +57,34 @@ class Postgres:
     def start(self) -> None:
         data = self._folder / "data"
         if not data.exists():
-            made = ("--username", USER, "--pwfile", str(self._password), "--auth", "scram-sha-256", "--no-sync", "--no-locale")
-            subprocess.run([_program("initdb"), "-D", data, "-E", "UTF8", *made], **self._as_owner(), check=True)
-        line = [_program("postgres"), "-D", data, "-p", str(self.port), "-h", "127.0.0.1", "-k", "", "-c", "fsync=off"]
+            made = (
+                "--username",
+                USER,
+                "--pwfile",
+                str(self._password),
+                "--auth",
+                "scram-sha-256",
+                "--no-sync",
+                "--no-locale",
+            )
+            subprocess.run(
+                [_program("initdb"), "-D", data, "-E", "UTF8", *made],
+                **self._as_owner(),
+                check=True,
+            )
+        line = [
+            _program("postgres"),
+            "-D",
+            data,
+            "-p",
+            str(self.port),
+            "-h",
+            "127.0.0.1",
+            "-k",
+            "",
+            "-c",
+            "fsync=off",
+        ]
         self._server = subprocess.Popen(line, **self._as_owner())
         deadline = time.monotonic() + PATIENCE_S
         while True:
@@ -99,7 +126,13 @@ class Postgres:
 
     def _as_owner(self) -> dict:
         log = (self._folder / "log.txt").open("ab")
-        return {"cwd": self._folder, "stdout": log, "stderr": log, "stdin": subprocess.DEVNULL, **self._owner}
+        return {
+            "cwd": self._folder,
+            "stdout": log,
+            "stderr": log,
+            "stdin": subprocess.DEVNULL,
+            **self._owner,
+        }
 
 
 def _program(name: str) -> Path:

@@ -24,18 +24,37 @@ class Service:
 
     def __init__(self, place: Path, cache: str, **variables: str) -> None:
         self.storage, self.home = place / "mlruns", place / "home"
-        self.environment: Mapping[str, str] = environment(**{FOLDER: str(self.home), "DVT_CACHE_DIR": cache}, **variables)
+        self.environment: Mapping[str, str] = environment(
+            **{FOLDER: str(self.home), "DVT_CACHE_DIR": cache}, **variables
+        )
         self.ports = [str(port) for port in free_ports(2)]
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         program = [sys.executable, "-c", "from sweeps.runner.cli import dvt; dvt()", *arguments]
         return subprocess.run(
-            program, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+            program,
+            env=self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
         )
 
     def up(self, *flags: str) -> subprocess.CompletedProcess[str]:
         ports = ("--dashboard-port", self.ports[0], "--mlflow-port", self.ports[1])
-        return self("service", "up", "--storage", str(self.storage), "--cpus", "2", "--gpus", "0", *ports, *flags)
+        return self(
+            "service",
+            "up",
+            "--storage",
+            str(self.storage),
+            "--cpus",
+            "2",
+            "--gpus",
+            "0",
+            *ports,
+            *flags,
+        )
 
     def submit(self, *flags: str) -> str:
         """Submit a sweep without following it; the job's name."""
@@ -55,7 +74,11 @@ class Service:
 
     def events(self, sweep: str, kind: str) -> list[dict[str, str]]:
         try:
-            lines = (self.storage / "sweeps" / sweep / "trials.jsonl").read_text().splitlines(keepends=True)
+            lines = (
+                (self.storage / "sweeps" / sweep / "trials.jsonl")
+                .read_text()
+                .splitlines(keepends=True)
+            )
         except FileNotFoundError:
             return []
         events = [json.loads(line) for line in lines if line.endswith("\n")]

@@ -49,7 +49,15 @@ def champion(store: tuple[str, Path], checkpoint: Path) -> Champion:
 def images() -> list[np.ndarray]:
     """16 images in batches of several sizes, portrait, landscape and square."""
     rng = np.random.default_rng(0)
-    shapes = [(1, 40, 60), (3, 60, 40), (4, 32, 32), (1, 20, 31), (2, 31, 20), (4, 100, 33), (1, 64, 64)]
+    shapes = [
+        (1, 40, 60),
+        (3, 60, 40),
+        (4, 32, 32),
+        (1, 20, 31),
+        (2, 31, 20),
+        (4, 100, 33),
+        (1, 64, 64),
+    ]
     assert sum(shape[0] for shape in shapes) == 16
     return [rng.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in shapes]
 
@@ -66,14 +74,19 @@ def test_both_of_mlflows_ways_give_the_checkpoints_probabilities(
     for batch in images:
         with torch.inference_mode():
             expected = original(torch.from_numpy(batch)).numpy()
-            np.testing.assert_allclose(graph(torch.from_numpy(batch)).numpy(), expected, rtol=0, atol=1e-6)
+            np.testing.assert_allclose(
+                graph(torch.from_numpy(batch)).numpy(), expected, rtol=0, atol=1e-6
+            )
         predicted = generic.predict(batch)
         assert predicted.dtype == np.float32
         np.testing.assert_allclose(predicted, expected, rtol=0, atol=1e-6)
 
 
 def test_a_loaded_model_reads_what_it_is_sent_as_images_or_says_why_not(
-    store: tuple[str, Path], champion: Champion, images: list[np.ndarray], recwarn: pytest.WarningsRecorder
+    store: tuple[str, Path],
+    champion: Champion,
+    images: list[np.ndarray],
+    recwarn: pytest.WarningsRecorder,
 ) -> None:
     mlflow.set_tracking_uri(store[0])
     generic = mlflow.pyfunc.load_model(champion.uri)  # the device is left open
@@ -91,22 +104,35 @@ def test_a_loaded_model_reads_what_it_is_sent_as_images_or_says_why_not(
     ):
         np.testing.assert_allclose(generic.predict(same), expected, rtol=0, atol=1e-6)
     np.testing.assert_allclose(generic.predict(batch[0]), expected[:1], rtol=0, atol=1e-6)
-    np.testing.assert_array_equal(generic.predict(batch[..., :1]), generic.predict(batch[..., :1].repeat(3, 3)))
+    np.testing.assert_array_equal(
+        generic.predict(batch[..., :1]), generic.predict(batch[..., :1].repeat(3, 3))
+    )
     assert generic.predict(np.zeros((2, 1, 40, 3), np.uint8)).shape == (2, 3)
     assert generic.predict(batch[:0]).shape == (0, 3)
     assert not [warning for warning in recwarn if "not writable" in str(warning.message)]
-    for wrong in (batch - 128.0, batch.transpose(0, 3, 1, 2), batch.astype(np.int64) + 1000, np.full((1, 4, 4, 3), np.nan)):
+    for wrong in (
+        batch - 128.0,
+        batch.transpose(0, 3, 1, 2),
+        batch.astype(np.int64) + 1000,
+        np.full((1, 4, 4, 3), np.nan),
+    ):
         with pytest.raises(mlflow.MlflowException, match=r"^(Pixels|Images) must be ") as refused:
             generic.predict(wrong)
         assert "\n" not in str(refused.value)
 
 
 def test_two_models_in_one_process_each_read_by_their_own_file(
-    store: tuple[str, Path], champion: Champion, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: tuple[str, Path],
+    champion: Champion,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     mlflow.set_tracking_uri(store[0])
     changed = tmp_path / "mlflow_model.py"
-    changed.write_text(Path(mlflow_model.__file__).read_text().replace("Pixels must be", "Dots must be"))
+    changed.write_text(
+        Path(mlflow_model.__file__).read_text().replace("Pixels must be", "Dots must be")
+    )
     monkeypatch.setattr(mlflow_model, "__file__", str(changed))
     other = _register(*store, checkpoint, sweep_name="changed", move_alias=True, name="changed")
     for uri, said in ((champion.uri, "Pixels must be"), (other.uri, "Dots must be")):
@@ -118,7 +144,9 @@ def test_a_switch_that_mlflow_no_longer_writes_is_named(
     store: tuple[str, Path], checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = Model.to_dict
-    monkeypatch.setattr(Model, "to_dict", lambda self: original(self) | {"is_signature_from_type_hint": False})
+    monkeypatch.setattr(
+        Model, "to_dict", lambda self: original(self) | {"is_signature_from_type_hint": False}
+    )
     with pytest.raises(TrackingError, match="must say is_signature_from_type_hint: true"):
         _register(*store, checkpoint, sweep_name="switch", move_alias=True, name="switch")
 
@@ -153,11 +181,16 @@ def test_a_partial_sweep_registers_a_version_and_leaves_the_alias(
     partial = _register(*store, checkpoint, sweep_name="second", move_alias=False)
     assert partial.version > champion.version
     assert partial.uri == f"models:/{NAME}/{partial.version}"
-    assert int(MlflowClient(store[0]).get_model_version_by_alias(NAME, "champion").version) == champion.version
+    assert (
+        int(MlflowClient(store[0]).get_model_version_by_alias(NAME, "champion").version)
+        == champion.version
+    )
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_refused_name_is_one_line_that_says_where_the_weights_are(store: tuple[str, Path], checkpoint: Path) -> None:
+def test_a_refused_name_is_one_line_that_says_where_the_weights_are(
+    store: tuple[str, Path], checkpoint: Path
+) -> None:
     with pytest.raises(TrackingError, match=r"a/b.*best\.pt") as refused:
         _register(*store, checkpoint, sweep_name="third", move_alias=False, name="a/b")
     assert "\n" not in str(refused.value)
@@ -175,7 +208,9 @@ def test_a_network_that_cannot_be_traced_is_refused(
     assert not MlflowClient(store[0]).search_model_versions("name = 'untraced'")
 
 
-def test_a_champion_that_is_told_again_is_the_one_that_is_there(store: tuple[str, Path], checkpoint: Path) -> None:
+def test_a_champion_that_is_told_again_is_the_one_that_is_there(
+    store: tuple[str, Path], checkpoint: Path
+) -> None:
     client = MlflowClient(store[0])
     first = _register(*store, checkpoint, sweep_name="fifth", move_alias=True, name="again")
     later = _register(*store, checkpoint, sweep_name="sixth", move_alias=True, name="again")
@@ -183,13 +218,22 @@ def test_a_champion_that_is_told_again_is_the_one_that_is_there(store: tuple[str
     again = _told(store[0], run_id, checkpoint, sweep_name="fifth", move_alias=True, name="again")
     assert again == first
     assert len(client.search_model_versions("name = 'again'")) == 2
-    assert int(client.get_model_version_by_alias("again", "champion").version) == later.version  # it is not moved back
+    assert (
+        int(client.get_model_version_by_alias("again", "champion").version) == later.version
+    )  # it is not moved back
 
 
-def test_a_sweep_tells_its_champion_and_waits_for_it(store: tuple[str, Path], checkpoint: Path) -> None:
+def test_a_sweep_tells_its_champion_and_waits_for_it(
+    store: tuple[str, Path], checkpoint: Path
+) -> None:
     tracker = _sweep(*store, "seventh")
     assert tracker.champion() is None  # none was told
-    told = {"recipe": RECIPE.as_dict(), "classes": CLASSES, "move_alias": True, "description": "**81.4%**"}
+    told = {
+        "recipe": RECIPE.as_dict(),
+        "classes": CLASSES,
+        "move_alias": True,
+        "description": "**81.4%**",
+    }
     tracker.finish_sweep("completed")
     tracker.register_champion(name="told", checkpoint=checkpoint, **told)
     assert tracker.champion() == Champion(name="told", version=1, uri="models:/told@champion")
@@ -199,13 +243,22 @@ def test_a_sweep_tells_its_champion_and_waits_for_it(store: tuple[str, Path], ch
     assert tracker.champion() is None
     line = tracker.close()
     assert line is not None
-    assert re.fullmatch(r"MLflow refused 1 event: The champion could not be registered as 'told' at .*gone\.pt\.", line)
+    assert re.fullmatch(
+        r"MLflow refused 1 event: The champion could not be registered as 'told' at .*gone\.pt\.",
+        line,
+    )
 
 
-@pytest.mark.parametrize("call", ["log_model_artifacts", "finalize_logged_model", "log_outputs", "create_model_version"])
+@pytest.mark.parametrize(
+    "call", ["log_model_artifacts", "finalize_logged_model", "log_outputs", "create_model_version"]
+)
 @pytest.mark.parametrize("done", [False, True])
 def test_a_crash_while_registering_leaves_one_version_and_one_model(
-    store: tuple[str, Path], checkpoint: Path, monkeypatch: pytest.MonkeyPatch, call: str, done: bool
+    store: tuple[str, Path],
+    checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    done: bool,
 ) -> None:
     client, sweep = MlflowClient(store[0]), f"crash-{call}-{done}"
     original = getattr(MlflowClient, call)
@@ -221,9 +274,15 @@ def test_a_crash_while_registering_leaves_one_version_and_one_model(
             _register(*store, checkpoint, sweep_name=sweep, move_alias=True, name=sweep)
     experiment = client.get_experiment_by_name("depth_vs_tricks")
     (run,) = client.search_runs([experiment.experiment_id], f"tags.`sweep.name` = '{sweep}'")
-    made = _told(store[0], run.info.run_id, checkpoint, sweep_name=sweep, move_alias=True, name=sweep)
-    assert [version.version for version in client.search_model_versions(f"name = '{sweep}'")] == [made.version]
-    models = client.search_logged_models([experiment.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    made = _told(
+        store[0], run.info.run_id, checkpoint, sweep_name=sweep, move_alias=True, name=sweep
+    )
+    assert [version.version for version in client.search_model_versions(f"name = '{sweep}'")] == [
+        made.version
+    ]
+    models = client.search_logged_models(
+        [experiment.experiment_id], f"source_run_id = '{run.info.run_id}'"
+    )
     outputs = client.get_run(run.info.run_id).outputs.model_outputs
     assert len(models) == len(outputs) == 1
 
@@ -237,22 +296,41 @@ def _sweep(uri: str, storage: Path, sweep_name: str) -> Tracker:
         sweep_name=sweep_name,
         tags={},
         params={},
-        dataset=TrackedData(name="digits", digest="0" * 16, source="sklearn", num_images={"train": 10}),
+        dataset=TrackedData(
+            name="digits", digest="0" * 16, source="sklearn", num_images={"train": 10}
+        ),
         description="Does depth pay?",
     )
     return tracker
 
 
-def _register(uri: str, storage: Path, checkpoint: Path, *, sweep_name: str, move_alias: bool, name: str = NAME) -> Champion:
+def _register(
+    uri: str,
+    storage: Path,
+    checkpoint: Path,
+    *,
+    sweep_name: str,
+    move_alias: bool,
+    name: str = NAME,
+) -> Champion:
     tracker = _sweep(uri, storage, sweep_name)
     try:
-        return _told(uri, tracker.sweep_run_id(), checkpoint, sweep_name=sweep_name, move_alias=move_alias, name=name)
+        return _told(
+            uri,
+            tracker.sweep_run_id(),
+            checkpoint,
+            sweep_name=sweep_name,
+            move_alias=move_alias,
+            name=name,
+        )
     finally:
         tracker.finish_sweep("completed")
         assert tracker.close() is None
 
 
-def _told(uri: str, run_id: str, checkpoint: Path, *, sweep_name: str, move_alias: bool, name: str) -> Champion:
+def _told(
+    uri: str, run_id: str, checkpoint: Path, *, sweep_name: str, move_alias: bool, name: str
+) -> Champion:
     return register_champion(
         uri,
         run_id,

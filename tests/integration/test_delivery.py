@@ -45,7 +45,11 @@ def test_an_undisturbed_delivery_is_whole(whole: Path, stores: dict[str, FakeMlf
 @pytest.mark.parametrize("at_once", [1, 3, 500])
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_at_any_call_and_started_again_it_is_whole(
-    whole: Path, stores: dict[str, FakeMlflow], monkeypatch: pytest.MonkeyPatch, at_once: int, after: bool
+    whole: Path,
+    stores: dict[str, FakeMlflow],
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: int,
+    after: bool,
 ) -> None:
     monkeypatch.setattr(courier, "_AT_ONCE", at_once)
     number = 0
@@ -98,10 +102,14 @@ def test_failing_and_killed_at_random_it_is_whole(
     check_store(stores[URI])
 
 
-def test_a_run_that_was_made_twice_is_there_once(whole: Path, stores: dict[str, FakeMlflow]) -> None:
+def test_a_run_that_was_made_twice_is_there_once(
+    whole: Path, stores: dict[str, FakeMlflow]
+) -> None:
     store = stores[URI]
 
-    def twice(call: str, number: int, done: bool) -> None:  # the client asks again, and both requests arrive
+    def twice(
+        call: str, number: int, done: bool
+    ) -> None:  # the client asks again, and both requests arrive
         if call == "create_run" and done and len(store.runs) in (2, 4, 6):
             first = list(store.runs.values())[-1]
             store.do_create_run("study", 0, first.tags, first.name)
@@ -112,13 +120,17 @@ def test_a_run_that_was_made_twice_is_there_once(whole: Path, stores: dict[str, 
     check_store(store)
 
 
-def test_two_stores_get_the_same_one_after_the_other(whole: Path, stores: dict[str, FakeMlflow]) -> None:
+def test_two_stores_get_the_same_one_after_the_other(
+    whole: Path, stores: dict[str, FakeMlflow]
+) -> None:
     for uri in (URI, OTHER, URI, OTHER):
         assert carry_it(whole, uri).refused == 0
         check_store(stores[uri])
 
 
-def test_a_store_that_was_emptied_gets_all_again(whole: Path, stores: dict[str, FakeMlflow]) -> None:
+def test_a_store_that_was_emptied_gets_all_again(
+    whole: Path, stores: dict[str, FakeMlflow]
+) -> None:
     carry_it(whole)
     stores[URI] = FakeMlflow()
     journal = Journal(whole / "trials.jsonl")
@@ -128,9 +140,18 @@ def test_a_store_that_was_emptied_gets_all_again(whole: Path, stores: dict[str, 
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{}", "no json", '{"uri": "fake://one", "offset": 3}', '{"uri": "fake://one", "offset": 99999999}']
+    "content",
+    [
+        "",
+        "{}",
+        "no json",
+        '{"uri": "fake://one", "offset": 3}',
+        '{"uri": "fake://one", "offset": 99999999}',
+    ],
 )
-def test_an_offset_that_is_damaged_starts_over(whole: Path, stores: dict[str, FakeMlflow], content: str) -> None:
+def test_an_offset_that_is_damaged_starts_over(
+    whole: Path, stores: dict[str, FakeMlflow], content: str
+) -> None:
     carry_it(whole)
     (whole / "mlflow.offset").write_text(content)
     assert Courier(whole / "trials.jsonl", URI, whole.parents[1]).offset == 0
@@ -143,10 +164,15 @@ def test_the_offset_holds_no_password(whole: Path, stores: dict[str, FakeMlflow]
     stores[secret] = FakeMlflow()
     carry_it(whole, secret)
     assert "secret" not in (whole / "mlflow.offset").read_text()
-    assert Courier(whole / "trials.jsonl", secret, whole.parents[1]).offset == (whole / "trials.jsonl").stat().st_size
+    assert (
+        Courier(whole / "trials.jsonl", secret, whole.parents[1]).offset
+        == (whole / "trials.jsonl").stat().st_size
+    )
 
 
-def test_what_is_refused_for_good_blocks_nothing(folder: Path, stores: dict[str, FakeMlflow]) -> None:
+def test_what_is_refused_for_good_blocks_nothing(
+    folder: Path, stores: dict[str, FakeMlflow]
+) -> None:
     tracker = open_tracker(folder)
     start_trial(tracker, A)
     tracker.trial_reported(A, [{"epoch": 1, "score": 0.1, "val/loss": 1.0}])
@@ -154,7 +180,10 @@ def test_what_is_refused_for_good_blocks_nothing(folder: Path, stores: dict[str,
     tracker.trial_reported(A, [{"epoch": 3, "score": 0.1, "val/loss": 0.5}])
     tracker.trial_ended(A, "completed", score=0.1)
     tracker.trial_reported("nobody/000", [{"epoch": 1, "score": 0.1}])
-    tracker.finish_sweep("completed", artifacts={"gone.csv": folder / "gone.csv", "results.csv": folder / "results.csv"})
+    tracker.finish_sweep(
+        "completed",
+        artifacts={"gone.csv": folder / "gone.csv", "results.csv": folder / "results.csv"},
+    )
     assert tracker.close() == "MLflow refused 3 events: MlflowException: Invalid metric name"
     run = next(run for run in stores[URI].runs.values() if run.name == A)
     assert [step for key, step, _, _ in run.metrics if key == "val/loss"] == [1, 3]

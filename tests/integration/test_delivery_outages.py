@@ -57,26 +57,36 @@ def test_an_outage_is_one_line_and_then_forgotten(
         start_trial(tracker, f"arm/{number:03}")
     line = wait_until(tracker.problem)
     assert re.fullmatch(
-        r"MLflow has not answered for \d+ s \(connection refused\); [123] events? waits? in trials\.jsonl\.", line
+        r"MLflow has not answered for \d+ s \(connection refused\); [123] events? waits? in trials\.jsonl\.",
+        line,
     ), line
     assert not tracker.flush(0.2)
     stores[URI].fault = lambda *_: None
     assert tracker.flush(10)
     assert tracker.problem() is None
     assert tracker.close() is None
-    assert Counter(run.name for run in stores[URI].runs.values()) == Counter([SWEEP, "arm/000", "arm/001", "arm/002"])
+    assert Counter(run.name for run in stores[URI].runs.values()) == Counter(
+        [SWEEP, "arm/000", "arm/001", "arm/002"]
+    )
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_store_that_stays_away_is_one_line_at_the_end_and_gets_all_later(folder: Path, stores: dict[str, FakeMlflow]) -> None:
+def test_a_store_that_stays_away_is_one_line_at_the_end_and_gets_all_later(
+    folder: Path, stores: dict[str, FakeMlflow]
+) -> None:
     def down(*_: Any) -> None:
         raise MlflowException("connection refused")
 
     stores[URI].fault = down
     tracker = open_tracker(folder)
     start_trial(tracker, A)
-    assert tracker.close(0.3) == "2 events are not in MLflow yet (connection refused): `dvt sync s1` delivers them."
-    with pytest.raises(TrackingError, match=r"2 events are not in MLflow yet \(connection refused\): `dvt sync s1`"):
+    assert (
+        tracker.close(0.3)
+        == "2 events are not in MLflow yet (connection refused): `dvt sync s1` delivers them."
+    )
+    with pytest.raises(
+        TrackingError, match=r"2 events are not in MLflow yet \(connection refused\): `dvt sync s1`"
+    ):
         sync(folder, URI, folder.parents[1])
     stores[URI].fault = lambda *_: None
     assert sync(folder, URI, folder.parents[1]) == "2 events were delivered: MLflow has all of s1."
@@ -84,13 +94,17 @@ def test_a_store_that_stays_away_is_one_line_at_the_end_and_gets_all_later(folde
     assert Counter(run.name for run in stores[URI].runs.values()) == Counter([SWEEP, A])
 
 
-def test_a_sweep_that_goes_on_delivers_what_was_left(whole: Path, stores: dict[str, FakeMlflow]) -> None:
+def test_a_sweep_that_goes_on_delivers_what_was_left(
+    whole: Path, stores: dict[str, FakeMlflow]
+) -> None:
     tracker = Tracker(URI, whole.parents[1], Journal(whole / "trials.jsonl"))
     assert tracker.close() is None
     check_store(stores[URI])
 
 
-def test_an_event_that_another_hand_appended_is_delivered(folder: Path, stores: dict[str, FakeMlflow]) -> None:
+def test_an_event_that_another_hand_appended_is_delivered(
+    folder: Path, stores: dict[str, FakeMlflow]
+) -> None:
     tracker = open_tracker(folder)
     assert tracker.flush()
     tracker._journal.append({"event": "resumed", "changes": [], "trials_per_arm": 7})
@@ -99,10 +113,16 @@ def test_an_event_that_another_hand_appended_is_delivered(folder: Path, stores: 
     assert tracker.close() is None
 
 
-def test_a_finalist_whose_recipe_was_changed_has_a_run_of_its_own(folder: Path, stores: dict[str, FakeMlflow]) -> None:
+def test_a_finalist_whose_recipe_was_changed_has_a_run_of_its_own(
+    folder: Path, stores: dict[str, FakeMlflow]
+) -> None:
     name = f"{A}/s0"
     for rate, score in ((0.1, 0.9), (0.2, 0.7)):
-        tracker = open_tracker(folder) if rate == 0.1 else Tracker(URI, folder.parents[1], Journal(folder / "trials.jsonl"))
+        tracker = (
+            open_tracker(folder)
+            if rate == 0.1
+            else Tracker(URI, folder.parents[1], Journal(folder / "trials.jsonl"))
+        )
         tracker.trial_started(name, "arm", 0, {"lr": rate}, sample={}, role="finalist", group=A)
         tracker.trial_reported(name, [{"epoch": 1, "score": score}])
         tracker.trial_ended(name, "completed", score=score)
@@ -116,10 +136,15 @@ def test_a_finalist_whose_recipe_was_changed_has_a_run_of_its_own(folder: Path, 
     assert (run.params, run.status) == ({"lr": "0.2"}, "FINISHED")
 
 
-def test_sync_stands_back_while_the_driver_delivers(folder: Path, stores: dict[str, FakeMlflow]) -> None:
+def test_sync_stands_back_while_the_driver_delivers(
+    folder: Path, stores: dict[str, FakeMlflow]
+) -> None:
     tracker = open_tracker(folder)
     assert tracker.flush()
-    assert sync(folder, URI, folder.parents[1]) == "s1 is being delivered by another process: nothing to do."
+    assert (
+        sync(folder, URI, folder.parents[1])
+        == "s1 is being delivered by another process: nothing to do."
+    )
     assert tracker.close() is None
     assert sync(folder, URI, folder.parents[1]) == "MLflow has all of s1 already."
 
@@ -148,12 +173,16 @@ def test_a_slow_store_delays_nobody(folder: Path, stores: dict[str, FakeMlflow])
     assert re.fullmatch(r"\d+ events are not in MLflow yet: `dvt sync s1` delivers them\.", line)
 
 
-def test_a_store_that_hangs_keeps_nobody_waiting_and_loses_nothing(folder: Path, stores: dict[str, FakeMlflow]) -> None:
+def test_a_store_that_hangs_keeps_nobody_waiting_and_loses_nothing(
+    folder: Path, stores: dict[str, FakeMlflow]
+) -> None:
     go_on = threading.Event()
     stores[URI].fault = lambda *_: go_on.wait(20) and None
     tracker = open_tracker(folder)
     assert not tracker.flush(timeout=0.3)
-    assert tracker.close(timeout=0.3) == "1 event is not in MLflow yet: `dvt sync s1` delivers them."
+    assert (
+        tracker.close(timeout=0.3) == "1 event is not in MLflow yet: `dvt sync s1` delivers them."
+    )
     go_on.set()
 
 
@@ -184,16 +213,28 @@ def test_ended_trials_take_no_memory(folder: Path, stores: dict[str, FakeMlflow]
     assert not writer._runs._known
     tracker.trial_tagged("arm/007", {"late": "yes"})  # found again
     assert tracker.close() is None
-    assert next(run for run in stores[URI].runs.values() if run.name == "arm/007").tags["late"] == "yes"
+    assert (
+        next(run for run in stores[URI].runs.values() if run.name == "arm/007").tags["late"]
+        == "yes"
+    )
 
 
-@pytest.mark.parametrize("code", ["INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "NOT_IMPLEMENTED"])
+@pytest.mark.parametrize(
+    "code", ["INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "NOT_IMPLEMENTED"]
+)
 def test_refusals_are_told_from_outages(code: str) -> None:
     assert is_refusal(MlflowException("no", ErrorCode.Value(code)))
     assert not is_refusal(
-        MlflowException("(psycopg2.InterfaceError) connection already closed", ErrorCode.Value("BAD_REQUEST"))
+        MlflowException(
+            "(psycopg2.InterfaceError) connection already closed", ErrorCode.Value("BAD_REQUEST")
+        )
     )
-    for passing in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "PERMISSION_DENIED"):
+    for passing in (
+        "INTERNAL_ERROR",
+        "TEMPORARILY_UNAVAILABLE",
+        "REQUEST_LIMIT_EXCEEDED",
+        "PERMISSION_DENIED",
+    ):
         assert not is_refusal(MlflowException("later", ErrorCode.Value(passing)))
     assert is_refusal(FileNotFoundError("best.pt"))
     assert is_refusal(TypeError("a bug"))
@@ -220,7 +261,9 @@ def test_a_reason_is_one_short_line_without_a_password(said: str, line: str) -> 
     assert one_line(MlflowException(said)) == line
 
 
-def test_a_real_database_that_loses_a_table_is_waited_for(store: tuple[str, Path], folder: Path) -> None:
+def test_a_real_database_that_loses_a_table_is_waited_for(
+    store: tuple[str, Path], folder: Path
+) -> None:
     tracker = open_tracker(folder, store[0])
     assert tracker.flush()
     with sqlite3.connect(store[1] / "mlflow.db") as database:
@@ -259,5 +302,14 @@ def test_a_real_database_after_a_kill(
     for run in runs:
         steps = [point.step for point in client.get_metric_history(run.info.run_id, "val/accuracy")]
         assert steps == list(range(1, {A: 3, B: 3, C: 4}.get(run.info.run_name, 0) + 1))
-        assert len(client.get_metric_history(run.info.run_id, "wall_seconds")) == {SWEEP: 0, B: 2}.get(run.info.run_name, 1)
-    assert statuses_in(store) == {SWEEP: "FINISHED", A: "FINISHED", B: "FINISHED", C: "FINISHED", D: "FAILED"}
+        assert len(client.get_metric_history(run.info.run_id, "wall_seconds")) == {
+            SWEEP: 0,
+            B: 2,
+        }.get(run.info.run_name, 1)
+    assert statuses_in(store) == {
+        SWEEP: "FINISHED",
+        A: "FINISHED",
+        B: "FINISHED",
+        C: "FINISHED",
+        D: "FAILED",
+    }

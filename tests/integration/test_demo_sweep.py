@@ -32,7 +32,9 @@ pytestmark = pytest.mark.timeout(1100)
 
 
 def client(demo: Ran) -> MlflowClient:
-    mlflow.set_tracking_uri(f"sqlite:///{demo.cwd}/mlruns/mlflow.db")  # where the client looks up a run's models
+    mlflow.set_tracking_uri(
+        f"sqlite:///{demo.cwd}/mlruns/mlflow.db"
+    )  # where the client looks up a run's models
     return MlflowClient()
 
 
@@ -54,7 +56,9 @@ def test_it_ends_well_and_prints_no_noise_of_the_libraries(demo: Ran) -> None:
 def test_every_arm_has_the_same_number_of_trials_and_every_trial_one_run(demo: Ran) -> None:
     trials = runs(demo, "trial")
     assert Counter(trial.data.tags["sweep.arm"] for trial in trials) == dict.fromkeys(ARMS, TRIALS)
-    assert {trial.data.tags["sweep.trial_id"] for trial in trials} == {f"{arm}/{n:03d}" for arm in ARMS for n in range(TRIALS)}
+    assert {trial.data.tags["sweep.trial_id"] for trial in trials} == {
+        f"{arm}/{n:03d}" for arm in ARMS for n in range(TRIALS)
+    }
     (sweep,) = runs(demo, "sweep")
     assert {trial.data.tags["mlflow.parentRunId"] for trial in trials} == {sweep.info.run_id}
     assert sweep.info.status == "FINISHED"
@@ -64,7 +68,11 @@ def test_each_epoch_of_a_trial_stands_in_mlflow_once_with_all_metrics(demo: Ran)
     database = sqlite3.connect(demo.cwd / "mlruns" / "mlflow.db")
     for trial in runs(demo, "trial"):
         outcome = trial.data.tags["sweep.outcome"]
-        assert (outcome, trial.info.status) in {("completed", "FINISHED"), ("pruned", "FINISHED"), ("diverged", "FAILED")}
+        assert (outcome, trial.info.status) in {
+            ("completed", "FINISHED"),
+            ("pruned", "FINISHED"),
+            ("diverged", "FAILED"),
+        }
         of_val = (*names.VAL_SCORES.values(), names.VAL_LOSS)
         for metric in (*of_val, names.TRAIN_ACCURACY, names.TRAIN_LOSS, names.LR, names.STAGE):
             query = "select step from metrics where run_uuid = ? and key = ? order by step"
@@ -85,7 +93,9 @@ def test_a_run_has_the_whole_recipe_and_the_data_and_what_it_cost(demo: Ran) -> 
 
 
 def test_trial_0_of_each_arm_is_its_default_recipe_and_ran_to_its_end(demo: Ran) -> None:
-    first = [trial for trial in runs(demo, "trial") if trial.data.tags["sweep.trial_id"].endswith("/000")]
+    first = [
+        trial for trial in runs(demo, "trial") if trial.data.tags["sweep.trial_id"].endswith("/000")
+    ]
     assert len(first) == len(ARMS)
     for trial in first:
         assert trial.data.tags["sweep.outcome"] == "completed"
@@ -98,23 +108,29 @@ def test_the_best_and_the_default_of_each_arm_are_finalists_over_new_seeds(demo:
     table = pd.read_csv(demo.cwd / "mlruns/sweeps/first/results.csv")
     trials, finals = table[table.role == "trial"], table[table.role == "finalist"]
     assert len(trials) == len(ARMS) * TRIALS
-    completed = trials[trials.outcome == "completed"].sort_values(["score", "number"], ascending=[False, True])
+    completed = trials[trials.outcome == "completed"].sort_values(
+        ["score", "number"], ascending=[False, True]
+    )
     wanted = {*completed.groupby("arm").trial_id.first(), *(f"{arm}/000" for arm in ARMS)}
     assert set(finals.group) == wanted
-    assert set(finals.trial_id) == {f"{group}/s{index}" for group in wanted for index in range(SEEDS)}
+    assert set(finals.trial_id) == {
+        f"{group}/s{index}" for group in wanted for index in range(SEEDS)
+    }
     assert set(finals.outcome) == {"completed"}
     assert finals.seed.nunique() == SEEDS
     assert not set(finals.seed) & set(trials.seed)
     runs_of = {run.data.tags["sweep.trial_id"]: run for run in runs(demo, "finalist")}
-    assert {name: run.data.metrics[names.TEST_ACCURACY] for name, run in runs_of.items()} == pytest.approx(
-        dict(zip(finals.trial_id, finals.test_accuracy, strict=True))
-    )
+    assert {
+        name: run.data.metrics[names.TEST_ACCURACY] for name, run in runs_of.items()
+    } == pytest.approx(dict(zip(finals.trial_id, finals.test_accuracy, strict=True)))
     assert {name: run.data.tags["sweep.group"] for name, run in runs_of.items()} == dict(
         zip(finals.trial_id, finals.group, strict=True)
     )
 
 
-def test_the_champion_is_the_finalist_with_the_best_mean_on_val_and_ships_its_best_seed(demo: Ran) -> None:
+def test_the_champion_is_the_finalist_with_the_best_mean_on_val_and_ships_its_best_seed(
+    demo: Ran,
+) -> None:
     table = pd.read_csv(demo.cwd / "mlruns/sweeps/first/results.csv")
     finals = table[table.role == "finalist"]
     means = finals.groupby("group").score.mean()
@@ -124,7 +140,9 @@ def test_the_champion_is_the_finalist_with_the_best_mean_on_val_and_ships_its_be
     assert champion["score"] == pytest.approx(seeds.score.max())
     (sweep,) = runs(demo, "sweep")
     assert sweep.data.metrics[names.TEST_ACCURACY] == pytest.approx(seeds.test_accuracy.mean())
-    assert sweep.data.metrics[names.TEST_BALANCED_ACCURACY] == pytest.approx(seeds.test_balanced_accuracy.mean())
+    assert sweep.data.metrics[names.TEST_BALANCED_ACCURACY] == pytest.approx(
+        seeds.test_balanced_accuracy.mean()
+    )
     assert sweep.data.metrics[names.TEST_MACRO_F1] == pytest.approx(seeds.test_macro_f1.mean())
     assert sweep.data.tags["sweep.champion"] == champion["trial"]
     assert sweep.data.tags["sweep.score"] == champion["metric"] == "accuracy"
@@ -133,17 +151,24 @@ def test_the_champion_is_the_finalist_with_the_best_mean_on_val_and_ships_its_be
     assert f"{100 * seeds.test_accuracy.mean():.1f}% of the test images are right" in page
     kept = {item.path for item in client(demo).list_artifacts(sweep.info.run_id)}
     assert {"report.html", "results.csv", "suspects.csv", "sweep.json", "champion"} <= kept
-    artifacts = {item.path for item in client(demo).list_artifacts(runs(demo, "sweep")[0].info.run_id, "champion")}
+    artifacts = {
+        item.path
+        for item in client(demo).list_artifacts(runs(demo, "sweep")[0].info.run_id, "champion")
+    }
     assert artifacts == {"champion/best.pt", "champion/recipe.json"}
 
 
-def test_the_champions_checkpoint_has_the_score_that_is_claimed_for_it(demo: Ran, cache: str) -> None:
+def test_the_champions_checkpoint_has_the_score_that_is_claimed_for_it(
+    demo: Ran, cache: str
+) -> None:
     folder = demo.cwd / "mlruns/sweeps/first/champion"
     claimed = json.loads((folder / "recipe.json").read_text())
     network, recipe, classes = load_best(folder / "best.pt")
     assert classes == ("5", "6", "7", "8", "9")
     caps = dataset.Caps(**claimed["data"]["caps"])
-    data = dataset.prepare("digits", image_size=32, caps=caps, seed=claimed["data"]["seed"], cache=Path(cache))
+    data = dataset.prepare(
+        "digits", image_size=32, caps=caps, seed=claimed["data"]["seed"], cache=Path(cache)
+    )
     assert data.digest == claimed["data"]["digest"]
     compute = Compute.from_dict(claimed["compute"])
     network.precision = compute.precision

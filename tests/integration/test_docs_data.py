@@ -14,7 +14,9 @@ from tests.integration.test_dvt import dvt
 
 TEXT = (ROOT / "docs" / "data.md").read_text()
 COMMANDS = [
-    line.partition("  #")[0].strip() for block in re.findall(r"```bash\n(.*?)```", TEXT, re.S) for line in block.splitlines()
+    line.partition("  #")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", TEXT, re.S)
+    for line in block.splitlines()
 ]
 
 
@@ -45,7 +47,16 @@ def test_a_command_of_the_page_runs(command: str, folders: Path) -> None:
         return
     assert program == "python"
     done = run(
-        folders, *words[1:], "--weights", "none", "--preset", "laptop", "--gpus", "0", "--dry-run", study=ROOT / words[0]
+        folders,
+        *words[1:],
+        "--weights",
+        "none",
+        "--preset",
+        "laptop",
+        "--gpus",
+        "0",
+        "--dry-run",
+        study=ROOT / words[0],
     )
     assert done.code == 0, done.err
 

@@ -21,7 +21,12 @@ DEMO = ("--preset", "demo")
 
 
 @pytest.fixture
-def doctor(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Doctor:
+def doctor(
+    tmp_path: Path,
+    template: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Doctor:
     """Run the command; what it says. Nothing but it says anything."""
     (tmp_path / "mlruns").mkdir()
     (tmp_path / "mlruns" / "mlflow.db").write_bytes(template.read_bytes())
@@ -36,7 +41,10 @@ def doctor(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch, capf
         assert "Traceback" not in said.out + said.err
         if code < 2:
             assert said.err == ""
-            assert all(line.split()[0] in ("ok", "warning", "failed", "->") for line in said.out.splitlines()), said.out
+            assert all(
+                line.split()[0] in ("ok", "warning", "failed", "->")
+                for line in said.out.splitlines()
+            ), said.out
         return said.out + said.err
 
     return run
@@ -46,7 +54,11 @@ def bad(said: str) -> list[str]:
     """What failed, each with its mend."""
     lines = [*said.splitlines(), ""]
     pairs = itertools.pairwise(lines)
-    return [line + after if "->" in after else line for line, after in pairs if line.startswith("failed")]
+    return [
+        line + after if "->" in after else line
+        for line, after in pairs
+        if line.startswith("failed")
+    ]
 
 
 def closed_port() -> int:
@@ -60,7 +72,16 @@ def test_all_is_well_and_nothing_stays_in_mlflow_twice(doctor: Doctor, tmp_path:
     for _ in range(2):
         said = doctor(*DEMO, "--storage", "new")
         assert not bad(said)
-    for part in ("python", "torch 2", "commit", "CPUs", "can be written to", "train on the CPU", "on cpu", "digits: 5 classes"):
+    for part in (
+        "python",
+        "torch 2",
+        "commit",
+        "CPUs",
+        "can be written to",
+        "train on the CPU",
+        "on cpu",
+        "digits: 5 classes",
+    ):
         assert part in said
     from mlflow import MlflowClient
     from mlflow.entities import ViewType
@@ -75,7 +96,16 @@ def test_all_is_well_and_nothing_stays_in_mlflow_twice(doctor: Doctor, tmp_path:
 def test_everything_that_is_wrong_is_named_with_its_mend(doctor: Doctor, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     uri = f"http://anna:secret@127.0.0.1:{closed_port()}"
-    flags = ("--tracking-uri", uri, "--weights", "nothing.pt", "--data", "nowhere", "--storage", "file/storage")
+    flags = (
+        "--tracking-uri",
+        uri,
+        "--weights",
+        "nothing.pt",
+        "--data",
+        "nowhere",
+        "--storage",
+        "file/storage",
+    )
     said = doctor(*flags, "--address", f"127.0.0.1:{closed_port()}", code=1)
     found = bad(said)
     wanted = {
@@ -93,14 +123,18 @@ def test_everything_that_is_wrong_is_named_with_its_mend(doctor: Doctor, tmp_pat
     assert "secret" not in said
 
 
-def test_a_store_in_a_folder_that_cannot_be_written_is_named(doctor: Doctor, tmp_path: Path) -> None:
+def test_a_store_in_a_folder_that_cannot_be_written_is_named(
+    doctor: Doctor, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     found = bad(doctor(*DEMO, "--storage", "file/storage", code=1))
     (line,) = [line for line in found if line.split()[1] == "mlflow"]
     assert "give another --storage or --tracking-uri" in line
 
 
-def test_a_store_that_can_only_be_read_is_named(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_can_only_be_read_is_named(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -124,13 +158,17 @@ def test_weights_are_read_and_held_against_their_backbone(doctor: Doctor, tmp_pa
     assert "must fit resnet34" in line
 
 
-def test_what_a_sweep_would_download_is_a_warning(doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_sweep_would_download_is_a_warning(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     said = doctor()
     assert "not on this machine yet" in said
     assert "resnet18-f37072fd.pth" in said
     (tmp_path / "torch" / "hub" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "torch" / "hub" / "checkpoints" / "resnet18-f37072fd.pth").touch()  # as a download that broke off leaves it
+    (
+        tmp_path / "torch" / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+    ).touch()  # as a download that broke off leaves it
     said = doctor(code=1)
     assert "resnet18-f37072fd.pth must have the SHA-256 in its name" in said
     assert "delete " in said
@@ -149,7 +187,9 @@ echo "GPU 1: NVIDIA H200 (UUID: GPU-1)"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="pretends that torch sees no GPU")
-def test_gpus_that_torch_does_not_see_are_named(doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_that_torch_does_not_see_are_named(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = tmp_path / "bin" / "nvidia-smi"
     program.parent.mkdir()
     program.write_text(SMI)
@@ -160,17 +200,27 @@ def test_gpus_that_torch_does_not_see_are_named(doctor: Doctor, tmp_path: Path, 
     (line,) = bad(doctor(*DEMO, code=1))
     assert "torch sees 0 of 2: NVIDIA H200, NVIDIA H200" in line
     assert "install a torch" in line
-    program.write_text("#!/bin/sh\necho Failed to initialize NVML: Driver/library version mismatch; exit 18\n")
+    program.write_text(
+        "#!/bin/sh\necho Failed to initialize NVML: Driver/library version mismatch; exit 18\n"
+    )
     (line,) = bad(doctor(*DEMO, code=1))
     assert "Driver/library version mismatch" in line
     assert "reload NVIDIA's driver" in line
 
 
-def test_an_old_package_is_named_with_the_command_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_package_is_named_with_the_command_that_mends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(machine, "version", {"torch": "2.9.1+cpu", "ray": "2.60.0rc1"}.get)
-    monkeypatch.setattr(machine, "requires", lambda _: ["torch>=2.11", "ray[tune]>=2.60", 'pytest>=8.4; extra == "dev"'])
+    monkeypatch.setattr(
+        machine,
+        "requires",
+        lambda _: ["torch>=2.11", "ray[tune]>=2.60", 'pytest>=8.4; extra == "dev"'],
+    )
     (found,) = machine.packages()
-    assert found == machine.Finding("failed", "torch 2.9.1+cpu, ray 2.60.0rc1", "pip install -U 'torch>=2.11'")
+    assert found == machine.Finding(
+        "failed", "torch 2.9.1+cpu, ray 2.60.0rc1", "pip install -U 'torch>=2.11'"
+    )
 
 
 def test_little_disk_is_a_warning(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

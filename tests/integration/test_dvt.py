@@ -11,7 +11,9 @@ from tests.integration.conftest import Ran, environment
 
 def dvt(cwd: Path, *arguments: str) -> Ran:
     command = [str(Path(sys.executable).parent / "dvt"), *arguments]
-    done = subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=cwd, env=environment(), capture_output=True, text=True, check=False
+    )
     return Ran(done.returncode, done.stdout, done.stderr, cwd)
 
 

@@ -21,8 +21,13 @@ def photos(tmp_path: Path) -> Path:
     for part, number in (("Training", 8), ("Test", 4)):
         for name in ("ant", "bee", "cat", "dog", "elk", "fox", "gnu"):
             for at in range(number):
-                save(tmp_path / "my photos" / part / name / f"{at}.png", picture(f"{part} {name}", at))
-    shutil.copy(tmp_path / "my photos/Test/ant/0.png", tmp_path / "my photos/Training/ant/again.png")
+                save(
+                    tmp_path / "my photos" / part / name / f"{at}.png",
+                    picture(f"{part} {name}", at),
+                )
+    shutil.copy(
+        tmp_path / "my photos/Test/ant/0.png", tmp_path / "my photos/Training/ant/again.png"
+    )
     (tmp_path / "my photos" / "notes.txt").write_text("mine")
     return tmp_path
 
@@ -38,21 +43,41 @@ def test_it_says_what_was_understood_and_writes_a_page(photos: Path) -> None:
     (caution,) = [line for line in lines if line.startswith("Caution: ")]
     assert "Training/ant/again.png and Test/ant/0.png; left out of train" in caution
     page = photos / "mlruns" / "data" / "my-photos.html"
-    assert lines[-2:] == ["To train on it: python sweeps/find_best.py --data 'my photos'", str(page)]
+    assert lines[-2:] == [
+        "To train on it: python sweeps/find_best.py --data 'my photos'",
+        str(page),
+    ]
     assert "Test/ant/0.png" in page.read_text()
 
 
 def test_the_command_that_it_prints_reads_the_data_in_the_same_way(photos: Path) -> None:
-    done = dvt(photos, "data", "my photos", "--size", "32", "--layout", "splits", "--keep-copies", "--seed", "3")
+    done = dvt(
+        photos,
+        "data",
+        "my photos",
+        "--size",
+        "32",
+        "--layout",
+        "splits",
+        "--keep-copies",
+        "--seed",
+        "3",
+    )
     assert done.code == 0, done.err
     lines = done.out.splitlines()
-    command = next(line.removeprefix("To train on it: ") for line in lines if line.startswith("To train on it: "))
+    command = next(
+        line.removeprefix("To train on it: ")
+        for line in lines
+        if line.startswith("To train on it: ")
+    )
     python, study, *words = shlex.split(command)
     assert (python, study) == ("python", "sweeps/find_best.py")
     cheap = ("--preset", "laptop", "--weights", "none", "--gpus", "0", "--dry-run")
     dry = run(photos, *words, *cheap, study=ROOT / study)
     assert dry.code == 0, dry.err
-    assert set(lines[:6]) <= set(dry.out.splitlines()), "the layout, classes, splits and what is passed over"
+    assert set(lines[:6]) <= set(dry.out.splitlines()), (
+        "the layout, classes, splits and what is passed over"
+    )
 
 
 def test_all_classes_are_named_with_v(photos: Path) -> None:
@@ -73,7 +98,9 @@ def test_json_is_one_object_with_all_that_was_found(photos: Path) -> None:
     assert found["sizes"]["shorter_side"] == {"least": 32, "median": 32, "most": 32}
     assert set(found["brightness"]) == set(found["classes"])
     assert found["copies"]["groups"] == 1
-    assert {(image["file"], image["used"]) for image in found["copies"]["examples"][0]["images"]} == {
+    assert {
+        (image["file"], image["used"]) for image in found["copies"]["examples"][0]["images"]
+    } == {
         ("Training/ant/again.png", None),
         ("Test/ant/0.png", "test"),
     }
@@ -108,7 +135,11 @@ def test_data_as_a_flag_is_the_same_so_that_what_refusals_say_can_be_typed(photo
     assert done.code == 0, done.err
 
 
-@pytest.mark.parametrize("words", [(), ("my photos", "other"), ("other", "--data", "my photos")], ids=["none", "two", "both"])
+@pytest.mark.parametrize(
+    "words",
+    [(), ("my photos", "other"), ("other", "--data", "my photos")],
+    ids=["none", "two", "both"],
+)
 def test_one_data_set_must_be_named(photos: Path, words: tuple[str, ...]) -> None:
     done = dvt(photos, "data", *words)
     assert (done.code, done.out) == (2, "")
@@ -117,12 +148,17 @@ def test_one_data_set_must_be_named(photos: Path, words: tuple[str, ...]) -> Non
 
 
 @pytest.mark.parametrize("place", ["file", "/proc/runs", "x" * 300])
-def test_a_storage_that_cannot_be_written_is_refused_together_with_the_data(photos: Path, place: str) -> None:
+def test_a_storage_that_cannot_be_written_is_refused_together_with_the_data(
+    photos: Path, place: str
+) -> None:
     (photos / "file").touch()
     done = dvt(photos, "data", "nowhere", "--storage", place)
     assert (done.code, done.out) == (2, "")
     storage, data = done.err.splitlines()
-    assert place in storage or "--storage must be a folder that can be written to, but /proc cannot (" in storage
+    assert (
+        place in storage
+        or "--storage must be a folder that can be written to, but /proc cannot (" in storage
+    )
     assert data.startswith("error: 'nowhere' is no data name or existing path.")
 
 
@@ -138,7 +174,10 @@ def test_a_read_only_storage_is_refused_before_anything_is_decoded(photos: Path)
 
 
 def test_read_only_data_are_read(photos: Path) -> None:
-    folders = [photos / "my photos", *(path for path in (photos / "my photos").rglob("*") if path.is_dir())]
+    folders = [
+        photos / "my photos",
+        *(path for path in (photos / "my photos").rglob("*") if path.is_dir()),
+    ]
     for folder in folders:
         folder.chmod(0o555)
     try:

@@ -32,15 +32,26 @@ if __name__ == "__main__":
 def outcomes(cwd: Path) -> dict[str, tuple[str, str]]:
     """Status and outcome of each run, by name."""
     client = MlflowClient(f"sqlite:///{cwd}/mlruns/mlflow.db")
-    found = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
-    return {run.info.run_name: (run.info.status, run.data.tags.get("sweep.outcome", "")) for run in found}
+    found = client.search_runs(
+        [experiment.experiment_id for experiment in client.search_experiments()]
+    )
+    return {
+        run.info.run_name: (run.info.status, run.data.tags.get("sweep.outcome", ""))
+        for run in found
+    }
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_in_order_and_nothing_stays_running(tmp_path: Path, cache: str, number: signal.Signals) -> None:
+def test_an_interrupt_ends_in_order_and_nothing_stays_running(
+    tmp_path: Path, cache: str, number: signal.Signals
+) -> None:
     command = [sys.executable, str(STUDY), *ONE_ARM, "--trials", "50", "--name", "stopped"]
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environment(DVT_CACHE_DIR=cache), stdout=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        env=environment(DVT_CACHE_DIR=cache),
+        stdout=subprocess.PIPE,
+        text=True,
     ) as sweep:
         checkpoints = tmp_path / "mlruns/sweeps/stopped/checkpoints"
         deadline = time.monotonic() + 200
@@ -55,11 +66,27 @@ def test_an_interrupt_ends_in_order_and_nothing_stays_running(tmp_path: Path, ca
     found = outcomes(tmp_path)
     assert found.pop("stopped") == ("KILLED", "interrupted")
     assert ("KILLED", "interrupted") in found.values()
-    assert set(found.values()) <= {("KILLED", "interrupted"), ("FINISHED", "completed"), ("FINISHED", "pruned")}
+    assert set(found.values()) <= {
+        ("KILLED", "interrupted"),
+        ("FINISHED", "completed"),
+        ("FINISHED", "pruned"),
+    }
 
 
-def test_the_time_limit_starts_no_more_trials_and_finishes_with_what_is_there(tmp_path: Path, cache: str) -> None:
-    done = run(tmp_path, *ONE_ARM, "--trials", "50", "--time-limit", "1s", "--name", "short", DVT_CACHE_DIR=cache)
+def test_the_time_limit_starts_no_more_trials_and_finishes_with_what_is_there(
+    tmp_path: Path, cache: str
+) -> None:
+    done = run(
+        tmp_path,
+        *ONE_ARM,
+        "--trials",
+        "50",
+        "--time-limit",
+        "1s",
+        "--name",
+        "short",
+        DVT_CACHE_DIR=cache,
+    )
     assert done.code == 0, done.err
     assert "The time limit was reached" in done.out
     found = outcomes(tmp_path)
@@ -72,7 +99,17 @@ def test_the_time_limit_starts_no_more_trials_and_finishes_with_what_is_there(tm
 def test_a_sweep_of_diverging_trials_says_so_and_exits_1(tmp_path: Path, cache: str) -> None:
     study = tmp_path / "diverging.py"
     study.write_text(DIVERGING)
-    done = run(tmp_path, "--preset", "demo", "--trials", "2", "--name", "boom", study=study, DVT_CACHE_DIR=cache)
+    done = run(
+        tmp_path,
+        "--preset",
+        "demo",
+        "--trials",
+        "2",
+        "--name",
+        "boom",
+        study=study,
+        DVT_CACHE_DIR=cache,
+    )
     assert done.code == 1, done.err
     assert "resnet18/000 diverged: the loss is not finite in epoch 1" in done.out
     assert "No trial completed" in done.out

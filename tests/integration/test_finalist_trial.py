@@ -21,7 +21,9 @@ def finalist(config: Any, tmp_path: Path) -> Any:  # noqa: F811
     return config | own | {"predictions": str(tmp_path / "predictions" / "a-000-s0.npz")}
 
 
-def test_the_last_report_of_a_finalist_is_of_the_test_split(finalist: Any, reports: list[dict[str, Any]]) -> None:  # noqa: F811
+def test_the_last_report_of_a_finalist_is_of_the_test_split(
+    finalist: Any, reports: list[dict[str, Any]]
+) -> None:
     train(finalist)
     *epochs, last = reports
     assert [report["epoch"] for report in epochs] == [1, 2, 3]
@@ -73,7 +75,15 @@ def test_a_finalist_whose_best_checkpoint_is_damaged_in_the_end_is_trained_again
 
     monkeypatch.setattr(tune, "report", damage)
     train(finalist)
-    assert [report if isinstance(report, str) else report["epoch"] for report in reports] == [1, 2, "damaged", 1, 2, 3, 3]
+    assert [report if isinstance(report, str) else report["epoch"] for report in reports] == [
+        1,
+        2,
+        "damaged",
+        1,
+        2,
+        3,
+        3,
+    ]
     assert TEST in reports[-1]
 
 

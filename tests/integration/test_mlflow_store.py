@@ -12,10 +12,20 @@ from sweeps.runner.tracking import TrackingError, prepare_store
 
 
 @pytest.mark.parametrize(
-    "uri", ["mlruns", "/tmp/mlruns", "file:///tmp/mlruns", "localhost:5000", "sqlite://", "sqlite:///:memory:"]
+    "uri",
+    [
+        "mlruns",
+        "/tmp/mlruns",
+        "file:///tmp/mlruns",
+        "localhost:5000",
+        "sqlite://",
+        "sqlite:///:memory:",
+    ],
 )
 def test_a_folder_of_files_or_no_uri_is_refused_with_what_works(uri: str, tmp_path: Path) -> None:
-    with pytest.raises(TrackingError, match=r"must name a database or a server, but got .*: give sqlite:") as refused:
+    with pytest.raises(
+        TrackingError, match=r"must name a database or a server, but got .*: give sqlite:"
+    ) as refused:
         prepare_store(uri, tmp_path)
     assert uri in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -31,7 +41,10 @@ def test_a_server_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(TrackingError, match=f"must answer within 3 s, but http://anna:\\*\\*\\*@127.0.0.1:{port} did not"):
+    with pytest.raises(
+        TrackingError,
+        match=f"must answer within 3 s, but http://anna:\\*\\*\\*@127.0.0.1:{port} did not",
+    ):
         prepare_store(f"http://anna:secret@127.0.0.1:{port}", tmp_path)
 
 
@@ -46,7 +59,9 @@ def test_a_server_that_says_nothing_is_refused_after_three_seconds(tmp_path: Pat
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").write_text("no database, but a text that is long enough to be read as one" * 20)
+    (tmp_path / "mlflow.db").write_text(
+        "no database, but a text that is long enough to be read as one" * 20
+    )
     with pytest.raises(TrackingError, match=r"must open, but sqlite:.*not a database") as refused:
         prepare_store(None, tmp_path)
     assert "\n" not in str(refused.value)

@@ -25,7 +25,18 @@ def test_a_folder_of_class_folders_is_swept(tmp_path: Path, cache: str) -> None:
             image.convert(("L", "RGB", "P", "RGBA")[number % 4]).save(folder / f"{number}.png")
     done = run(
         tmp_path,
-        *("--preset", "demo", "--data", "scans", "--weights", "digits-source", "--arms", "resnet18/plain", "--trials", "1"),
+        *(
+            "--preset",
+            "demo",
+            "--data",
+            "scans",
+            "--weights",
+            "digits-source",
+            "--arms",
+            "resnet18/plain",
+            "--trials",
+            "1",
+        ),
         DVT_CACHE_DIR=cache,
     )
     assert done.code == 0, done.err
@@ -34,14 +45,27 @@ def test_a_folder_of_class_folders_is_swept(tmp_path: Path, cache: str) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_uneven_classes_are_judged_by_balanced_accuracy_and_a_resume_keeps_to_it(tmp_path: Path, cache: str) -> None:
+def test_uneven_classes_are_judged_by_balanced_accuracy_and_a_resume_keeps_to_it(
+    tmp_path: Path, cache: str
+) -> None:
     digits, wanted = load_digits(), {5: 90, 6: 45, 8: 15}
     for label, images in wanted.items():
         (tmp_path / "scans" / f"digit {label}").mkdir(parents=True)
         for number in np.flatnonzero(digits.target == label)[:images]:
             image = Image.fromarray((digits.images[number] * 15).astype(np.uint8))
             image.save(tmp_path / "scans" / f"digit {label}" / f"{number}.png")
-    first = ("--preset", "demo", "--data", "scans", "--weights", "digits-source", "--arms", "resnet18/plain", "--name", "one")
+    first = (
+        "--preset",
+        "demo",
+        "--data",
+        "scans",
+        "--weights",
+        "digits-source",
+        "--arms",
+        "resnet18/plain",
+        "--name",
+        "one",
+    )
     done = run(tmp_path, *first, "--trials", "1", DVT_CACHE_DIR=cache)
     assert done.code == 0, done.err
     assert "Score: balanced accuracy, since val has 3 to 18 images per class.\n" in done.out
@@ -53,5 +77,10 @@ def test_uneven_classes_are_judged_by_balanced_accuracy_and_a_resume_keeps_to_it
     rows = pd.read_csv(folder / "results.csv")
     done_rows = rows[rows.outcome == "completed"]
     assert done_rows.score.tolist() == pytest.approx(done_rows.val_balanced_accuracy.tolist())
-    assert json.loads((folder / "champion" / "recipe.json").read_text())["metric"] == "balanced_accuracy"
-    assert json.loads((folder / "sweep.json").read_text())["options"]["score"] == "balanced_accuracy"
+    assert (
+        json.loads((folder / "champion" / "recipe.json").read_text())["metric"]
+        == "balanced_accuracy"
+    )
+    assert (
+        json.loads((folder / "sweep.json").read_text())["options"]["score"] == "balanced_accuracy"
+    )

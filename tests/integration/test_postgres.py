@@ -27,10 +27,17 @@ prepare_store(sys.argv[1], Path())
 """
 
 
-def test_sweeps_that_are_the_first_of_a_database_make_its_tables_one_after_the_other(postgres: Postgres) -> None:
+def test_sweeps_that_are_the_first_of_a_database_make_its_tables_one_after_the_other(
+    postgres: Postgres,
+) -> None:
     uri = postgres.database("empty")
     line = [sys.executable, "-c", PREPARE, uri]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
     first = [subprocess.Popen(line, cwd=ROOT, env=environment(), **pipes) for _ in range(2)]
     for process in first:
         assert process.stdout.readline() == "ready\n"
@@ -41,14 +48,19 @@ def test_sweeps_that_are_the_first_of_a_database_make_its_tables_one_after_the_o
     assert [process.returncode for process in first] == [0, 0], said
 
 
-def test_two_sweeps_write_at_once_and_lose_nothing(postgres: Postgres, tmp_path: Path, cache: str) -> None:
+def test_two_sweeps_write_at_once_and_lose_nothing(
+    postgres: Postgres, tmp_path: Path, cache: str
+) -> None:
     uri = postgres.database("shared")
     names = ("one", "two")
     logs = [tmp_path / f"{name}.txt" for name in names]
     drivers = [
-        started(tmp_path, log, cache, "--name", name, "--tracking-uri", uri) for name, log in zip(names, logs, strict=True)
+        started(tmp_path, log, cache, "--name", name, "--tracking-uri", uri)
+        for name, log in zip(names, logs, strict=True)
     ]
-    assert [driver.wait(500) for driver in drivers] == [0, 0], [log.read_text()[-2000:] for log in logs]
+    assert [driver.wait(500) for driver in drivers] == [0, 0], [
+        log.read_text()[-2000:] for log in logs
+    ]
     for name in names:
         found = audit(tmp_path / "mlruns" / "sweeps" / name, uri)
         assert (found["lost"], found["ended"], found["trials"]) == (0, {"completed": 2}, 2), found
@@ -56,14 +68,19 @@ def test_two_sweeps_write_at_once_and_lose_nothing(postgres: Postgres, tmp_path:
         query = "select status, count(*) from runs group by status"
         assert {status for status, _ in connection.execute(query)} == {"FINISHED"}
         query = "select count(*) from registered_model_aliases"
-        assert connection.execute(query).fetchall() == [(1,)], "two sweeps of one study share a model, and one is its champion"
+        assert connection.execute(query).fetchall() == [(1,)], (
+            "two sweeps of one study share a model, and one is its champion"
+        )
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in written if PASSWORD.encode() in path.read_bytes()] == []
 
 
 @pytest.mark.parametrize(
     ("of", "by", "reason"),
-    [(PASSWORD, "wrong", "password authentication failed"), ("/nowhere", "/elsewhere", 'database "elsewhere" does not exist')],
+    [
+        (PASSWORD, "wrong", "password authentication failed"),
+        ("/nowhere", "/elsewhere", 'database "elsewhere" does not exist'),
+    ],
 )
 def test_a_database_that_does_not_open_is_refused_in_one_line(
     postgres: Postgres, tmp_path: Path, of: str, by: str, reason: str
@@ -77,7 +94,9 @@ def test_a_database_that_does_not_open_is_refused_in_one_line(
 
 
 @pytest.mark.slow
-def test_a_database_that_is_away_for_a_while_has_everything_in_the_end(postgres: Postgres, tmp_path: Path, cache: str) -> None:
+def test_a_database_that_is_away_for_a_while_has_everything_in_the_end(
+    postgres: Postgres, tmp_path: Path, cache: str
+) -> None:
     uri = postgres.database("restarted")
     log, journal = tmp_path / "log.txt", tmp_path / "mlruns" / "sweeps" / "away" / "trials.jsonl"
     driver = started(tmp_path, log, cache, "--name", "away", "--tracking-uri", uri)
@@ -98,7 +117,9 @@ def test_a_database_that_is_away_for_a_while_has_everything_in_the_end(postgres:
 def started(cwd: Path, log: Path, cache: str, *flags: str) -> subprocess.Popen[bytes]:
     with log.open("wb") as output:
         line = [sys.executable, str(STUDY), *SMALL, *flags]
-        return subprocess.Popen(line, cwd=cwd, env=environment(DVT_CACHE_DIR=cache), stdout=output, stderr=output)
+        return subprocess.Popen(
+            line, cwd=cwd, env=environment(DVT_CACHE_DIR=cache), stdout=output, stderr=output
+        )
 
 
 def wait_for(journal: Path, word: str, driver: subprocess.Popen[bytes]) -> None:

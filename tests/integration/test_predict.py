@@ -58,19 +58,30 @@ def predict(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         assert found == code, said
         assert "Traceback" not in said.err
         notes = said.err.splitlines()
-        assert code or all(re.match(r"note: (\d+ images in |.* does not say at which size)", line) for line in notes), said.err
+        assert code or all(
+            re.match(r"note: (\d+ images in |.* does not say at which size)", line)
+            for line in notes
+        ), said.err
         assert code or any("does not say at which size" in line for line in notes) == note
         return (said.err if code else said.out).splitlines()
 
     return run
 
 
-def photos(folder: Path, low: int, high: int, images: int = 60, classes: tuple[str, ...] = ("bee", "cat", "dog")) -> Path:
+def photos(
+    folder: Path,
+    low: int,
+    high: int,
+    images: int = 60,
+    classes: tuple[str, ...] = ("bee", "cat", "dog"),
+) -> Path:
     """Smooth images of many sizes, modes, formats and orientations."""
     rng = np.random.default_rng(low)
     for number in range(images * len(classes)):
         size = tuple(rng.integers(low, high + 1, 2).tolist())
-        image = Image.fromarray(rng.integers(0, 256, (6, 6, 4), dtype=np.uint8), "RGBA").resize(size, Image.Resampling.BICUBIC)
+        image = Image.fromarray(rng.integers(0, 256, (6, 6, 4), dtype=np.uint8), "RGBA").resize(
+            size, Image.Resampling.BICUBIC
+        )
         place = folder / classes[number % len(classes)] / f"{number}"
         place.parent.mkdir(parents=True, exist_ok=True)
         if number % 3 == 0:
@@ -96,31 +107,46 @@ def champion(storage: Path, name: str, classes: tuple[str, ...], stored_side: in
     (folder / CHAMPION).parent.mkdir()
     made.replace(folder / CHAMPION)
     data = {"source": "photos"} | ({STORED: stored_side} if stored_side else {})
-    (folder / "champion" / "recipe.json").write_text(json.dumps({"trial": "a/000", "score": 0.5, "data": data}))
+    (folder / "champion" / "recipe.json").write_text(
+        json.dumps({"trial": "a/000", "score": 0.5, "data": data})
+    )
     (folder / "sweep.json").write_text(json.dumps({"study": "depth_vs_tricks"}))
     return folder / CHAMPION
 
 
 def validated(data: Path, cache: Path, checkpoint: Path) -> tuple[int, dict[Path, np.ndarray]]:
     """The side of the stored squares, and what the checkpoint says of each file of the validation split as it is stored."""
-    stored = prepare(str(data), image_size=RECIPE.image_size, caps=CAPS, seed=0, cache=cache).split("val").images
+    stored = (
+        prepare(str(data), image_size=RECIPE.image_size, caps=CAPS, seed=0, cache=cache)
+        .split("val")
+        .images
+    )
     listing, pixels = find(str(data), cache, ReadOptions()).load()
     assert isinstance(pixels, Files)
     rows = choose(listing, caps=CAPS, seed=0).rows["val"]
     network, recipe, _ = load_best(checkpoint)
     with torch.inference_mode():
         logits = network.logits(plain_view(torch.from_numpy(np.array(stored)), recipe.image_size))
-    return stored.shape[1], dict(zip([pixels.paths[row] for row in rows], logits.softmax(1).numpy(), strict=True))
+    return stored.shape[1], dict(
+        zip([pixels.paths[row] for row in rows], logits.softmax(1).numpy(), strict=True)
+    )
 
 
 def told(lines: list[str]) -> dict[Path, np.ndarray]:
     said = list(map(json.loads, lines))
-    assert all(line["class"] == max(line["probabilities"], key=line["probabilities"].get) for line in said)
-    return {Path(line["file"]): np.array(list(line["probabilities"].values()), np.float32) for line in said}
+    assert all(
+        line["class"] == max(line["probabilities"], key=line["probabilities"].get) for line in said
+    )
+    return {
+        Path(line["file"]): np.array(list(line["probabilities"].values()), np.float32)
+        for line in said
+    }
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "side"), [(12, 30, None), (12, 120, 40), (41, 400, 40)], ids=["small", "mixed", "large"]
+    ("low", "high", "side"),
+    [(12, 30, None), (12, 120, 40), (41, 400, 40)],
+    ids=["small", "mixed", "large"],
 )
 def test_the_files_of_a_data_set_are_answered_as_validation_answers_them(
     tmp_path: Path, predict: Predict, low: int, high: int, side: int | None
@@ -138,34 +164,51 @@ def test_the_files_of_a_data_set_are_answered_as_validation_answers_them(
     assert np.ptp(np.array(list(expected.values())), axis=0).max() > 0.1  # images do differ
     if low < 40:  # else the size at which they are stored does not depend on the others
         file.with_name("recipe.json").unlink()
-        assert _furthest(told(predict(tmp_path, "--sweep", "known", "--json", *expected, note=True)), expected) > 1e-2
+        assert (
+            _furthest(
+                told(predict(tmp_path, "--sweep", "known", "--json", *expected, note=True)),
+                expected,
+            )
+            > 1e-2
+        )
 
 
-def test_a_registered_model_answers_as_the_champions_file(tmp_path: Path, predict: Predict, store: tuple[str, Path]) -> None:
+def test_a_registered_model_answers_as_the_champions_file(
+    tmp_path: Path, predict: Predict, store: tuple[str, Path]
+) -> None:
     uri, storage = store
     file = champion(storage, "one", ("bee", "cat", "dog"), None)
     _register(uri, storage, file)
     data = photos(tmp_path / "photos", 5, 90, images=4)
-    by_file = told(predict(tmp_path, "--storage", storage, "--sweep", "one", "--json", data, note=True))
+    by_file = told(
+        predict(tmp_path, "--storage", storage, "--sweep", "one", "--json", data, note=True)
+    )
     ours = ("--model", "models:/study-photos@champion", "--json", data)
     for place in (("--storage", storage), ("--tracking-uri", uri)):
         by_mlflow = told(predict(tmp_path, *place, *ours, note=True))
         assert list(by_mlflow) == list(by_file)
         assert _furthest(by_mlflow, by_file) < SAME
     local = next((storage / "artifacts").rglob("MLmodel")).parent  # a path needs no store
-    assert _furthest(told(predict(tmp_path, "--model", local, "--json", data, note=True)), by_file) < SAME
+    assert (
+        _furthest(told(predict(tmp_path, "--model", local, "--json", data, note=True)), by_file)
+        < SAME
+    )
     (said,) = predict(tmp_path, *place, "--model", "models:/study-photo@champion", data, code=2)
     assert "Did you mean 'study-photos'?" in said
     (said,) = predict(tmp_path, *place, "--model", "models:/study-photos/7", data, code=2)
     assert "--model models:/study-photos/7 must load, but does not" in said
 
 
-def test_only_the_graph_of_a_registered_model_is_loaded(tmp_path: Path, predict: Predict, store: tuple[str, Path]) -> None:
+def test_only_the_graph_of_a_registered_model_is_loaded(
+    tmp_path: Path, predict: Predict, store: tuple[str, Path]
+) -> None:
     uri, storage = store
     file = champion(storage, "one", ("bee", "cat", "dog"), None)
     _register(uri, storage, file)
     data = photos(tmp_path / "photos", 5, 90, images=4)
-    by_file = told(predict(tmp_path, "--storage", storage, "--sweep", "one", "--json", data, note=True))
+    by_file = told(
+        predict(tmp_path, "--storage", storage, "--sweep", "one", "--json", data, note=True)
+    )
     local = next((storage / "artifacts").rglob("MLmodel")).parent
     written = yaml.safe_load((local / "MLmodel").read_text())
     assert written["flavors"]["python_function"]["code"] == "code"
@@ -224,17 +267,39 @@ def test_a_table_has_a_row_a_file(tmp_path: Path, predict: Predict) -> None:
     assert [line.split()[1] for line in said if "photos/" in line] == [
         str(path.relative_to(tmp_path)) for path in sorted((tmp_path / "photos").rglob("*.*"))
     ]
-    assert said[1].split() == ["┃", "file", "┃", "class", "┃", "%", "┃", "second", "┃", "%", "┃", "third", "┃", "%", "┃"]
+    assert said[1].split() == [
+        "┃",
+        "file",
+        "┃",
+        "class",
+        "┃",
+        "%",
+        "┃",
+        "second",
+        "┃",
+        "%",
+        "┃",
+        "third",
+        "┃",
+        "%",
+        "┃",
+    ]
 
 
-def test_all_that_is_wrong_is_said_at_once_and_nothing_is_answered(tmp_path: Path, predict: Predict) -> None:
+def test_all_that_is_wrong_is_said_at_once_and_nothing_is_answered(
+    tmp_path: Path, predict: Predict
+) -> None:
     file = champion(tmp_path / "mlruns", "first", ("bee", "cat"), 40)
     image = next(photos(tmp_path / "photos", 20, 30, images=1).rglob("*.jpg"))
     (tmp_path / "empty.png").touch()
-    said = predict(tmp_path, "--sweep", "frist", "gone.png", "empty.png", image, "--out", "x", code=2)
+    said = predict(
+        tmp_path, "--sweep", "frist", "gone.png", "empty.png", image, "--out", "x", code=2
+    )
     assert [line.split()[1] for line in said] == ["--out", "'frist'", "gone.png", "empty.png"]
     assert "Did you mean 'first'?" in said[1]
-    said = predict(tmp_path, "--model", "models:/m/1", "--sweep", "first", "--json", "--kaggle", "bird", code=2)
+    said = predict(
+        tmp_path, "--model", "models:/m/1", "--sweep", "first", "--json", "--kaggle", "bird", code=2
+    )
     assert len(said) == 4
     assert "mlflow.db" in predict(tmp_path, "--model", "models:/m/1", image, code=2)[0]
     assert not (tmp_path / "mlruns" / "mlflow.db").exists()
@@ -246,10 +311,15 @@ def test_all_that_is_wrong_is_said_at_once_and_nothing_is_answered(tmp_path: Pat
     assert "train it again by" in predict(tmp_path, "--sweep", "first", image, code=2)[0]
     file.with_name("recipe.json").unlink()
     assert "dvt list" in predict(tmp_path, "--sweep", "first", image, code=2)[0]
-    assert "holds no sweep" in predict(tmp_path, "--storage", "elsewhere", "--sweep", "first", image, code=2)[0]
+    assert (
+        "holds no sweep"
+        in predict(tmp_path, "--storage", "elsewhere", "--sweep", "first", image, code=2)[0]
+    )
 
 
-def test_an_image_that_is_damaged_behind_its_header_leaves_the_others_answered(tmp_path: Path) -> None:
+def test_an_image_that_is_damaged_behind_its_header_leaves_the_others_answered(
+    tmp_path: Path,
+) -> None:
     champion(tmp_path / "mlruns", "one", ("bee", "cat", "dog"), 40)
     damaged = tmp_path / "photos" / "bee" / "0.jpg"
     photos(tmp_path / "photos", 30, 60, images=3)
@@ -275,20 +345,40 @@ def test_what_is_passed_over_is_said_beside_the_answers(tmp_path: Path, predict:
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["table", "json"])
-def test_an_output_that_is_not_taken_ends_in_one_line_at_most(tmp_path: Path, form: tuple[str, ...]) -> None:
+def test_an_output_that_is_not_taken_ends_in_one_line_at_most(
+    tmp_path: Path, form: tuple[str, ...]
+) -> None:
     champion(tmp_path / "mlruns", "one", ("bee", "cat", "dog"), 40)
     photos(tmp_path / "photos", 30, 60, images=3)
-    (tmp_path / "photos" / "bee" / "0.jpg").rename(tmp_path / "photos" / "bee" / "\U0001f41d caf\u00e9.jpg")
-    command = [str(Path(sys.executable).parent / "dvt"), "predict", "--sweep", "one", *form, "photos"]
+    (tmp_path / "photos" / "bee" / "0.jpg").rename(
+        tmp_path / "photos" / "bee" / "\U0001f41d caf\u00e9.jpg"
+    )
+    command = [
+        str(Path(sys.executable).parent / "dvt"),
+        "predict",
+        "--sweep",
+        "one",
+        *form,
+        "photos",
+    ]
 
     def lines(out: int, **env: str) -> tuple[int, list[str]]:
-        done = subprocess.run(command, cwd=tmp_path, env=environment(**env), stdout=out, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=environment(**env),
+            stdout=out,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
         return done.returncode, done.stderr.decode().splitlines()
 
     with Path("/dev/full").open("w") as full:
         code, (note, line) = lines(full.fileno())
     assert (code, note) == (1, "note: 9 images in photos.")
-    assert line.startswith("error: The output must be written whole, but cannot be (No space left on device)")
+    assert line.startswith(
+        "error: The output must be written whole, but cannot be (No space left on device)"
+    )
     read, write = os.pipe()
     os.close(read)
     assert lines(write) == (1, ["note: 9 images in photos."])
@@ -297,18 +387,28 @@ def test_an_output_that_is_not_taken_ends_in_one_line_at_most(tmp_path: Path, fo
         assert lines(out.fileno(), PYTHONIOENCODING="ascii") == (0, ["note: 9 images in photos."])
     said = (tmp_path / "out").read_text("ascii")
     named = [json.loads(line)["file"] for line in said.splitlines()] if form else []
-    assert "photos/bee/\U0001f41d caf\u00e9.jpg" in named or r"photos/bee/\U0001f41d caf\xe9.jpg" in said
+    assert (
+        "photos/bee/\U0001f41d caf\u00e9.jpg" in named
+        or r"photos/bee/\U0001f41d caf\xe9.jpg" in said
+    )
 
 
-@pytest.mark.parametrize(("name", "classes"), [("cifar10", CIFAR10), ("dogs", tuple(f"breed{n}" for n in range(120)))])
-def test_a_kaggle_folder_becomes_a_submission(tmp_path: Path, predict: Predict, name: str, classes: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("name", "classes"), [("cifar10", CIFAR10), ("dogs", tuple(f"breed{n}" for n in range(120)))]
+)
+def test_a_kaggle_folder_becomes_a_submission(
+    tmp_path: Path, predict: Predict, name: str, classes: tuple[str, ...]
+) -> None:
     champion(tmp_path / "mlruns", "one", classes, 40)
     photos(tmp_path, 30, 60, images=12, classes=("test",))
     asked = ("--sweep", "one", "--kaggle", name, "test")
     assert predict(tmp_path, *asked) == [f"submission.csv: 12 images, for Kaggle's {name}"]
     with (tmp_path / "submission.csv").open(newline="") as file:
         header, *lines = csv.reader(file)
-    by_file = {path.stem: row for path, row in told(predict(tmp_path, "--sweep", "one", "--json", "test")).items()}
+    by_file = {
+        path.stem: row
+        for path, row in told(predict(tmp_path, "--sweep", "one", "--json", "test")).items()
+    }
     ids = [line[0] for line in lines]
     assert ids == sorted(by_file, key=int if name == "cifar10" else str)
     if name == "cifar10":
@@ -317,12 +417,22 @@ def test_a_kaggle_folder_becomes_a_submission(tmp_path: Path, predict: Predict, 
         assert header == ["id", *sorted(classes)]
         written = np.array([line[1:] for line in lines], np.float64)
         order = sorted(range(120), key=lambda number: classes[number])
-        np.testing.assert_allclose(written, np.array([by_file[key][order] for key in ids]), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(
+            written, np.array([by_file[key][order] for key in ids]), rtol=0, atol=1e-6
+        )
         np.testing.assert_allclose(written.sum(1), 1, rtol=0, atol=1e-6)
     (said,) = predict(tmp_path, *asked, code=2)
     assert "must be a new file" in said
     (said,) = predict(
-        tmp_path, "--sweep", "one", "--kaggle", {"dogs": "cifar10", "cifar10": "dogs"}[name], "test", "--out", "o", code=2
+        tmp_path,
+        "--sweep",
+        "one",
+        "--kaggle",
+        {"dogs": "cifar10", "cifar10": "dogs"}[name],
+        "test",
+        "--out",
+        "o",
+        code=2,
     )
     assert "needs a model of" in said
     assert not (tmp_path / "o").exists()
@@ -349,7 +459,9 @@ def _register(uri: str, storage: Path, checkpoint: Path) -> None:
     journal = Journal(checkpoint.with_name("trials.jsonl"))
     tracker = Tracker(uri, storage, journal)
     data = TrackedData(name="photos", digest="0" * 16, source="photos", num_images={"train": 1})
-    tracker.start_sweep(study="study", sweep_name="one", tags={}, params={}, dataset=data, description="?")
+    tracker.start_sweep(
+        study="study", sweep_name="one", tags={}, params={}, dataset=data, description="?"
+    )
     run_id = tracker.sweep_run_id()
     assert run_id
     told = {"recipe": RECIPE.as_dict(), "classes": ("bee", "cat", "dog"), "move_alias": True}

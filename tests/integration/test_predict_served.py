@@ -38,7 +38,9 @@ def test_a_served_champion_answers_as_predict_does(tmp_path: Path, cache: str) -
         DVT_CACHE_DIR=cache,
     )
     assert done.code == 0, done.err
-    pixels = np.repeat((load_digits().images[5] * 15.9).astype(np.uint8)[..., None], 3, axis=2)  # [8, 8, 3]
+    pixels = np.repeat(
+        (load_digits().images[5] * 15.9).astype(np.uint8)[..., None], 3, axis=2
+    )  # [8, 8, 3]
     Image.fromarray(pixels).save(tmp_path / "five.png")
     answers = []
     for model in (("--sweep", "one"), ("--model", MODEL)):
@@ -50,14 +52,22 @@ def test_a_served_champion_answers_as_predict_does(tmp_path: Path, cache: str) -
         for same in (pixels[None], pixels, pixels[None] / 255, grey[None], (grey / 255).round(9)):
             code, answer = _asked(address, same.tolist())
             assert code == 200, answer
-            answers.append({"probabilities": dict(zip("56789", answer["predictions"][0], strict=True))})
+            answers.append(
+                {"probabilities": dict(zip("56789", answer["predictions"][0], strict=True))}
+            )
         assert _asked(address, [[[[0.2, 0.2, 0.2]]]])[0] == 200  # one pixel
         assert _asked(address, []) == (200, {"predictions": []})
-        scaled = {"normalization": pixels / 255 - 0.5, "0..255": pixels.astype(int) + 300, "fractions": pixels * 0.99}
+        scaled = {
+            "normalization": pixels / 255 - 0.5,
+            "0..255": pixels.astype(int) + 300,
+            "fractions": pixels * 0.99,
+        }
         for mend, wrong in scaled.items():
             code, answer = _asked(address, wrong[None].tolist())
             assert code == 400
-            assert answer["message"].startswith("Pixels must be whole numbers in 0..255 or fractions in 0..1, but got ")
+            assert answer["message"].startswith(
+                "Pixels must be whole numbers in 0..255 or fractions in 0..1, but got "
+            )
             assert mend in answer["message"]
             assert len(answer["message"]) < 200
         code, answer = _asked(address, pixels[None].transpose(0, 3, 1, 2).tolist())
@@ -66,7 +76,9 @@ def test_a_served_champion_answers_as_predict_does(tmp_path: Path, cache: str) -
     assert [name for name, _ in first] == list("56789")
     for other in others:
         assert [name for name, _ in other] == list("56789")
-        np.testing.assert_allclose([value for _, value in other], [value for _, value in first], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(
+            [value for _, value in other], [value for _, value in first], rtol=0, atol=1e-5
+        )
 
 
 def _asked(address: str, inputs: list[Any]) -> tuple[int, dict[str, Any]]:
@@ -110,7 +122,12 @@ def _served(folder: Path) -> Iterator[str]:
     }
     with (folder / "serve.log").open("w") as log:
         server = subprocess.Popen(
-            command, cwd=folder, env={**environment(), **more}, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=folder,
+            env={**environment(), **more},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         try:
             deadline = time.monotonic() + STARTS_WITHIN_S

@@ -73,7 +73,9 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
     monkeypatch.setattr(tune, "report", told.append)
     monkeypatch.setattr(ray, "get_gpu_ids", list)
-    monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "ab12"))
+    monkeypatch.setattr(
+        ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "ab12")
+    )
     return told
 
 
@@ -82,7 +84,9 @@ def ends_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let training do some epochs, with their checkpoints, and then raise."""
 
     def prepare_end(error: BaseException, epochs: int = 0) -> None:
-        def finetune(recipe: Recipe, data: Any, device: Any, report: Any, *, checkpoints: Path, **_: Any) -> None:
+        def finetune(
+            recipe: Recipe, data: Any, device: Any, report: Any, *, checkpoints: Path, **_: Any
+        ) -> None:
             for epoch in range(1, epochs + 1):
                 checkpoint.save_last(checkpoints, epoch, {"recipe": recipe.as_dict()})
                 report({"epoch": epoch, "score": epoch / 10, "val/accuracy": 0.5})
@@ -94,7 +98,9 @@ def ends_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return prepare_end
 
 
-def test_a_trial_reports_its_epochs_and_leaves_its_best_checkpoint_alone(config: Any, reports: list[dict[str, Any]]) -> None:
+def test_a_trial_reports_its_epochs_and_leaves_its_best_checkpoint_alone(
+    config: Any, reports: list[dict[str, Any]]
+) -> None:
     train(config)
     assert [report["epoch"] for report in reports] == [1, 2, 3]
     assert all(set(report) == {"epoch", "score", HISTORY} for report in reports)
@@ -128,7 +134,9 @@ def test_without_room_for_that_a_worker_trains_and_no_dead_process_is_named(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tune, "report", lambda report: reports.append(report | {"named": file.exists()}))
+    monkeypatch.setattr(
+        tune, "report", lambda report: reports.append(report | {"named": file.exists()})
+    )
     monkeypatch.setattr(Path, "write_text", full)
     train(config)
     assert [report["named"] for report in reports] == [False] * 3
@@ -142,19 +150,37 @@ def test_without_room_for_that_a_worker_trains_and_no_dead_process_is_named(
     [
         (ZeroDivisionError("division\n  by zero"), "error", "ZeroDivisionError: division by zero"),
         (RuntimeError("much\n" * 10_000), "error", "RuntimeError: much much"),
-        (OSError(errno.EIO, "Input/output error"), "error", "OSError: [Errno 5] Input/output error"),
+        (
+            OSError(errno.EIO, "Input/output error"),
+            "error",
+            "OSError: [Errno 5] Input/output error",
+        ),
         (StopIteration(), "error", "StopIteration:"),
-        (WeightsError("a.pt cannot be read: save it again."), "error", "a.pt cannot be read: save it again."),
+        (
+            WeightsError("a.pt cannot be read: save it again."),
+            "error",
+            "a.pt cannot be read: save it again.",
+        ),
         (DataError(["one.", "two."]), "error", "one. two."),
         (CheckpointError("of another run"), "error", "of another run"),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 MiB"), "gpu-memory", "--gpus-per-trial"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 MiB"),
+            "gpu-memory",
+            "--gpus-per-trial",
+        ),
         (OSError(errno.ENOSPC, "No space left on device"), "disk-full", "No space left on device"),
         (OSError(errno.EDQUOT, "Disk quota exceeded", "/a/b.pt"), "disk-full", "/a/b.pt"),
     ],
 )
 @pytest.mark.parametrize("epochs", [0, 2])
 def test_what_would_fail_again_is_a_report_with_its_kind_and_one_line(
-    epochs: int, error: Exception, kind: str, reason: str, config: Any, reports: list[Any], ends_with: Callable[..., None]
+    epochs: int,
+    error: Exception,
+    kind: str,
+    reason: str,
+    config: Any,
+    reports: list[Any],
+    ends_with: Callable[..., None],
 ) -> None:
     ends_with(error, epochs)
     train(config)
@@ -182,7 +208,12 @@ def test_a_trial_that_diverges_says_in_which_epoch(config: Any, reports: list[An
     train(config)
     *before, last = reports
     assert [report["epoch"] for report in before] == [1]
-    assert last == {"epoch": 2, "score": 0.0, "outcome": "diverged", "reason": "the loss is not finite in epoch 2"}
+    assert last == {
+        "epoch": 2,
+        "score": 0.0,
+        "outcome": "diverged",
+        "reason": "the loss is not finite in epoch 2",
+    }
     folder = Path(config["checkpoints"])
     assert list(folder.iterdir()) == [checkpoint.best(folder)]
 
@@ -207,7 +238,12 @@ def test_after_a_full_disk_a_trial_goes_on_where_it_was(
         train(config)
     first, last = reports
     assert _without_clock(first) == whole[0]
-    assert (last["outcome"], last["kind"], last["epoch"], last["score"]) == ("failed", "disk-full", 1, whole[0]["score"])
+    assert (last["outcome"], last["kind"], last["epoch"], last["score"]) == (
+        "failed",
+        "disk-full",
+        1,
+        whole[0]["score"],
+    )
     assert sorted(path.name[:11] for path in folder.iterdir()) == ["best-000001", "last-000001"]
     del reports[:]
     train(config)
@@ -223,7 +259,9 @@ def test_after_a_full_disk_a_trial_goes_on_where_it_was(
     [
         MemoryError(),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8"
+        ),
         RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"),
         torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
         KeyboardInterrupt(),
@@ -247,7 +285,14 @@ def test_what_a_new_process_may_mend_or_ends_this_one_passes(
 
 
 @pytest.mark.parametrize(
-    "error", [SystemExit(0), StopIteration(), RuntimeError("Ray's"), OSError(errno.ENOSPC, "Ray's"), ValueError("Ray's")]
+    "error",
+    [
+        SystemExit(0),
+        StopIteration(),
+        RuntimeError("Ray's"),
+        OSError(errno.ENOSPC, "Ray's"),
+        ValueError("Ray's"),
+    ],
 )
 def test_what_tune_raises_in_a_report_is_never_a_failure_of_the_trial(
     error: BaseException, config: Any, reports: list[Any], monkeypatch: pytest.MonkeyPatch
@@ -263,7 +308,10 @@ def test_what_tune_raises_in_a_report_is_never_a_failure_of_the_trial(
     with pytest.raises(type(error)) as caught:
         train(config)
     assert caught.value is error
-    assert [(metrics["epoch"], metrics.get("outcome")) for metrics in reports] == [(1, None), (2, None)]
+    assert [(metrics["epoch"], metrics.get("outcome")) for metrics in reports] == [
+        (1, None),
+        (2, None),
+    ]
     folder = Path(config["checkpoints"])
     assert checkpoint.unfinished(folder)
     assert not (folder / "worker.json").exists()
@@ -271,7 +319,11 @@ def test_what_tune_raises_in_a_report_is_never_a_failure_of_the_trial(
 
 @pytest.mark.parametrize("training_error", [ValueError("a bug"), DivergedError(2)])
 def test_a_trial_may_be_stopped_while_it_says_that_it_failed(
-    training_error: Exception, config: Any, reports: list[Any], ends_with: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    training_error: Exception,
+    config: Any,
+    reports: list[Any],
+    ends_with: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def stop(metrics: dict[str, Any]) -> None:
         reports.append(metrics)
@@ -284,7 +336,10 @@ def test_a_trial_may_be_stopped_while_it_says_that_it_failed(
         train(config)
     outcome = "diverged" if "finite" in str(training_error) else "failed"
     assert [metrics.get("outcome") for metrics in reports] == [None, outcome]
-    assert not list(Path(config["checkpoints"]).iterdir()) or (Path(config["checkpoints"]) / "error.txt").exists()
+    assert (
+        not list(Path(config["checkpoints"]).iterdir())
+        or (Path(config["checkpoints"]) / "error.txt").exists()
+    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="torch sees a GPU here")
@@ -297,4 +352,6 @@ def test_a_trial_does_not_train_on_the_cpu_in_silence(config: Any, reports: list
 
 def _without_clock(report: dict[str, Any]) -> dict[str, Any]:
     clocks = (EPOCH_SECONDS, IMAGES_PER_SECOND)
-    return report | {HISTORY: [{k: v for k, v in epoch.items() if k not in clocks} for epoch in report[HISTORY]]}
+    return report | {
+        HISTORY: [{k: v for k, v in epoch.items() if k not in clocks} for epoch in report[HISTORY]]
+    }

@@ -18,7 +18,9 @@ pytestmark = pytest.mark.timeout(1100)
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
-    line.split("#")[0].strip() for block in re.findall(r"```bash\n(.*?)```", README, re.S) for line in block.splitlines()
+    line.split("#")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", README, re.S)
+    for line in block.splitlines()
 ]
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
 TARGETS = {"make demo", "make test", "make ui"}
@@ -33,7 +35,9 @@ def test_the_readme_shows_the_two_commands_and_the_result_first() -> None:
 @pytest.mark.parametrize("command", sorted(TARGETS))
 def test_make_knows_the_readmes_targets(command: str) -> None:
     assert command in COMMANDS
-    done = subprocess.run(["make", "-n", command.split()[1]], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["make", "-n", command.split()[1]], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -42,17 +46,26 @@ def test_a_command_of_the_readme_runs(command: str, tmp_path: Path) -> None:
     words = shlex.split(command)
     if words[0] == "dvt":
         done = dvt(tmp_path, *words[1:])
-        assert done.code in ((0, 1) if words[1] == "doctor" else (0,)), done.err  # 1: the imagenet weights are not here
+        assert done.code in ((0, 1) if words[1] == "doctor" else (0,)), (
+            done.err
+        )  # 1: the imagenet weights are not here
         assert "Traceback" not in done.out + done.err
         return
     assert words[0] == "python", f"{command}: add how to test it"
     assert (ROOT / words[1]).is_file()
     photos(tmp_path / "photos")
     photos(tmp_path / "dogs")
-    done = run(tmp_path, *words[2:], *([] if "--dry-run" in words else ["--dry-run"]), study=ROOT / words[1])
+    done = run(
+        tmp_path,
+        *words[2:],
+        *([] if "--dry-run" in words else ["--dry-run"]),
+        study=ROOT / words[1],
+    )
     assert done.code == 0, done.err
     assert "nothing is trained, nothing is written" in done.out
-    assert {path.name for path in tmp_path.iterdir()} == {"photos", "dogs"}, "a dry run leaves no trace"
+    assert {path.name for path in tmp_path.iterdir()} == {"photos", "dogs"}, (
+        "a dry run leaves no trace"
+    )
 
 
 def test_the_readmes_own_study_runs(tmp_path: Path) -> None:
@@ -68,7 +81,12 @@ def test_the_readmes_own_study_runs(tmp_path: Path) -> None:
 def test_the_readmes_lines_load_the_champion(demo: Ran) -> None:
     (code,) = [block for block in PYTHON if "load_model" in block]
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=demo.cwd, env=environment(), capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        cwd=demo.cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "['5', '6', '7', '8', '9']" in done.stdout

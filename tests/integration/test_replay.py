@@ -51,15 +51,24 @@ class Driver:
             assert isinstance(config, dict)
             name = config["trial_id"]
             trial = self.journal.setdefault(
-                name, PastTrial(name, config["arm"], config["number"], config["sample"], config["recipe"])
+                name,
+                PastTrial(
+                    name, config["arm"], config["number"], config["sample"], config["recipe"]
+                ),
             )
-            self.scheduler.on_trial_add(None, running := Trial(ray_id, {**config, "done": list(trial.epochs)}))
+            self.scheduler.on_trial_add(
+                None, running := Trial(ray_id, {**config, "done": list(trial.epochs)})
+            )
             if self._train(ray_id, running, trial, until):
                 return
 
-    def _train(self, ray_id: str, running: Trial, trial: PastTrial, until: tuple[int, int] | None) -> bool:
+    def _train(
+        self, ray_id: str, running: Trial, trial: PastTrial, until: tuple[int, int] | None
+    ) -> bool:
         rate, layers = trial.recipe["stage2_lr"], trial.recipe["trainable_layers"]
-        for epoch in range(max(1, len(trial.epochs)), EPOCHS + 1):  # the last epoch that was done is reported once more
+        for epoch in range(
+            max(1, len(trial.epochs)), EPOCHS + 1
+        ):  # the last epoch that was done is reported once more
             if rate > 3e-2:
                 result = {EPOCH: epoch, SCORE: 0.0, "outcome": "diverged"}
                 trial.end = {"outcome": "diverged"}
@@ -81,7 +90,10 @@ class Driver:
         return False
 
     def table(self) -> list[tuple[Any, ...]]:
-        return [(t.trial_id, t.sample, [e[SCORE] for e in t.epochs], t.outcome) for t in self.journal.values()]
+        return [
+            (t.trial_id, t.sample, [e[SCORE] for e in t.epochs], t.outcome)
+            for t in self.journal.values()
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +105,9 @@ def whole() -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("until", [(1, 1), (1, 4), (2, 2), (7, 1), (9, 3), (13, 4), (24, 2)])
-def test_a_search_that_stops_anywhere_goes_on_to_the_same_table(until: tuple[int, int], whole: list[tuple[Any, ...]]) -> None:
+def test_a_search_that_stops_anywhere_goes_on_to_the_same_table(
+    until: tuple[int, int], whole: list[tuple[Any, ...]]
+) -> None:
     first = Driver()
     first.run(until=until)
     second = Driver(tuple(first.journal.values()))
@@ -101,7 +115,9 @@ def test_a_search_that_stops_anywhere_goes_on_to_the_same_table(until: tuple[int
     assert second.table() == whole
 
 
-def test_a_search_that_stops_five_times_goes_on_to_the_same_table(whole: list[tuple[Any, ...]]) -> None:
+def test_a_search_that_stops_five_times_goes_on_to_the_same_table(
+    whole: list[tuple[Any, ...]],
+) -> None:
     driver = Driver()
     driver.run(until=(3, 2))
     for until in ((1, 3), (4, 1), (2, 2), (5, 4)):

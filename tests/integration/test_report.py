@@ -17,7 +17,10 @@ import pytest
 from benchmarks.synthetic_sweep import make
 from tests.integration.conftest import ROOT, environment
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 # Around the report as it is on a phone: tells its width, and when its text was first painted.
@@ -44,7 +47,13 @@ def dvt(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     root = str(Path(__file__).parents[2])
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(
-        command, cwd=cwd, env=environment(PYTHONPATH=root), capture_output=True, text=True, timeout=120, check=False
+        command,
+        cwd=cwd,
+        env=environment(PYTHONPATH=root),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
@@ -53,13 +62,25 @@ def browse(page: Path, profile: Path, *flags: str) -> tuple[str, str]:
     assert CHROMIUM
     command = [
         CHROMIUM,
-        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={profile}"),
-        *("--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--virtual-time-budget=60000"),
+        *(
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            f"--user-data-dir={profile}",
+        ),
+        *(
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            "--enable-logging=stderr",
+            "--virtual-time-budget=60000",
+        ),
         *flags,
         "--dump-dom",
         page.as_uri(),
     ]
-    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=110, check=True)
+    done = subprocess.run(
+        command, env=os.environ, capture_output=True, text=True, timeout=110, check=True
+    )
     return done.stdout, "\n".join(line for line in done.stderr.splitlines() if ":CONSOLE" in line)
 
 
@@ -101,12 +122,17 @@ def test_the_command_says_the_answer_and_where_the_page_is(report: Path) -> None
 def test_an_unknown_sweep_is_refused_with_the_known_ones(report: Path) -> None:
     done = dvt(report.parents[2], "report", "tow", "--storage", ".")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: 'tow' is no sweep in {report.parents[2]}. Did you mean 'two'? Known: one, two.\n"
+    assert (
+        done.stderr
+        == f"error: 'tow' is no sweep in {report.parents[2]}. Did you mean 'two'? Known: one, two.\n"
+    )
 
 
 @needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_figure_is_drawn_without_network_and_without_a_complaint(report: Path, tmp_path: Path, scheme: str) -> None:
+def test_every_figure_is_drawn_without_network_and_without_a_complaint(
+    report: Path, tmp_path: Path, scheme: str
+) -> None:
     flags = ["--force-dark-mode"] if scheme == "dark" else []
     dom, console = browse(report, tmp_path, *flags)
     assert console == ""
@@ -140,7 +166,9 @@ def test_two_sweeps_are_compared_on_a_page_that_draws(report: Path, tmp_path: Pa
 
 def measured(*arguments: str, **changes: str) -> dict[str, Any]:
     command = [sys.executable, str(ROOT / "benchmarks" / "report.py"), "--json", *arguments]
-    done = subprocess.run(command, env=environment(**changes), capture_output=True, text=True, timeout=110, check=True)
+    done = subprocess.run(
+        command, env=environment(**changes), capture_output=True, text=True, timeout=110, check=True
+    )
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -155,4 +183,7 @@ def test_the_page_of_more_than_200_trials_is_small_enough_to_send_and_is_painted
 
 def test_without_a_browser_the_first_paint_is_left_out_and_it_is_said_why(tmp_path: Path) -> None:
     found = measured("--trials", "2", "--seeds", "1", PATH=str(tmp_path))
-    assert (found["first_paint_s"], found["skipped"]) == (None, "first paint: no Chromium is installed")
+    assert (found["first_paint_s"], found["skipped"]) == (
+        None,
+        "first paint: no Chromium is installed",
+    )

@@ -31,10 +31,20 @@ MOST_GROWTH = 150 * 2**20  # bytes
 
 
 @pytest.mark.timeout(300)
-def test_a_worker_that_is_used_again_gives_the_same_numbers_and_holds_no_more_memory(tmp_path: Path) -> None:
+def test_a_worker_that_is_used_again_gives_the_same_numbers_and_holds_no_more_memory(
+    tmp_path: Path,
+) -> None:
     command = [sys.executable, "-m", "tests.integration.test_reused_worker", str(tmp_path)]
     root = str(Path(__file__).parents[2])
-    done = subprocess.run(command, cwd=root, env=environment(), capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(
+        command,
+        cwd=root,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     trials = json.loads(done.stdout.splitlines()[-1])
     assert len(trials) == len(RECIPES) == 10
@@ -43,8 +53,12 @@ def test_a_worker_that_is_used_again_gives_the_same_numbers_and_holds_no_more_me
     assert trials[0]["epochs"] == trials[-1]["epochs"]
     assert [epoch["epoch"] for epoch in trials[0]["epochs"]] == [1, 2]
     assert trials[0]["epochs"] != trials[1]["epochs"]
-    assert trials[-1]["rss"] - trials[1]["rss"] <= MOST_GROWTH, [trial["rss"] // 2**20 for trial in trials]
-    assert not list(tmp_path.glob("checkpoints/*/last-*")), "nothing to continue from is left of a trial that is over"
+    assert trials[-1]["rss"] - trials[1]["rss"] <= MOST_GROWTH, [
+        trial["rss"] // 2**20 for trial in trials
+    ]
+    assert not list(tmp_path.glob("checkpoints/*/last-*")), (
+        "nothing to continue from is left of a trial that is over"
+    )
     assert len(list(tmp_path.glob("checkpoints/*/best-*"))) == 9, "the one that diverges has none"
 
 
@@ -58,7 +72,9 @@ def sweep(folder: Path) -> list[dict[str, Any]]:
     from trainables.data.dataset import Caps, prepare
     from trainables.ray_trial import train
 
-    data = prepare("digits", image_size=32, caps=Caps(train=20, val=20, test=5), seed=0, cache=folder / "cache")
+    data = prepare(
+        "digits", image_size=32, caps=Caps(train=20, val=20, test=5), seed=0, cache=folder / "cache"
+    )
     shared = {"folder": str(folder / "prefix"), "sweep": "one", "share": 0.3, "cuts": ("layer3",)}
     shared |= {"views": True}
     trials: list[dict[str, Any]] = []
@@ -135,7 +151,11 @@ def sweep(folder: Path) -> list[dict[str, Any]]:
 
 
 def _without_clock(epoch: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in epoch.items() if name not in (EPOCH_SECONDS, IMAGES_PER_SECOND)}
+    return {
+        name: value
+        for name, value in epoch.items()
+        if name not in (EPOCH_SECONDS, IMAGES_PER_SECOND)
+    }
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ class Endless(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any]:
         return {"name": trial_id}
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
         pass
 
 
@@ -35,7 +37,14 @@ class Cluster:
         self.asked: list[set[str]] = []
         self.ready = True
         wanted = sum(of_node for _, of_node in nodes) if gpus is None else gpus
-        self.room = Room(cluster_slots(nodes, wanted, 1.0), gpus, lambda: self.nodes, self.nodes, self._fit, self.said.append)
+        self.room = Room(
+            cluster_slots(nodes, wanted, 1.0),
+            gpus,
+            lambda: self.nodes,
+            self.nodes,
+            self._fit,
+            self.said.append,
+        )
         self.searcher = self.room.limit(Endless())
         self._number = 0
 
@@ -96,7 +105,10 @@ def test_where_nodes_are_lost_trials_wait_for_others_since_that_makes_a_cluster_
     assert cluster.given() == 1
     cluster.nodes.clear()
     cluster.room.look()
-    assert cluster.said == ["The cluster has changed: 1 slot, 2 before.", "The cluster has changed: 0 slots, 1 before."]
+    assert cluster.said == [
+        "The cluster has changed: 1 slot, 2 before.",
+        "The cluster has changed: 0 slots, 1 before.",
+    ]
 
 
 def test_a_sweep_that_may_use_two_gpus_uses_two_however_many_are_added() -> None:

@@ -14,7 +14,9 @@ CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
 LR = Float(low=1e-4, high=1e-2, log=True, default=1e-3)
 PLAIN = Variant(tuned={"stage2_lr": LR})
 TWO_STAGES = Variant(fixed={"stage1_epochs": 4}, tuned={"stage2_lr": LR})
-ARMS = SearchSpace(arms={"recipe": {"plain": PLAIN, "tricks": TWO_STAGES}}, fixed={"epochs": 16}).grid()
+ARMS = SearchSpace(
+    arms={"recipe": {"plain": PLAIN, "tricks": TWO_STAGES}}, fixed={"epochs": 16}
+).grid()
 EPOCHS = 16
 
 
@@ -37,10 +39,14 @@ def _add(scheduler: ArmScheduler, number: int, arm: str = "plain") -> Trial:
 
 
 def _report(scheduler: ArmScheduler, trial: Trial, epoch: int, score: float, **more: Any) -> str:
-    return scheduler.on_trial_result(None, trial, {EPOCH: epoch, SCORE: score, "training_iteration": 99, **more})
+    return scheduler.on_trial_result(
+        None, trial, {EPOCH: epoch, SCORE: score, "training_iteration": 99, **more}
+    )
 
 
-def _peers(scheduler: ArmScheduler, scores: list[float], epoch: int = 4, arm: str = "plain", first: int = 1) -> list[str]:
+def _peers(
+    scheduler: ArmScheduler, scores: list[float], epoch: int = 4, arm: str = "plain", first: int = 1
+) -> list[str]:
     """New trials that train up to an epoch, one after another."""
     decisions = []
     for number, score in enumerate(scores, first):
@@ -51,7 +57,14 @@ def _peers(scheduler: ArmScheduler, scores: list[float], epoch: int = 4, arm: st
 
 
 def test_the_worse_half_of_an_arm_stops_at_the_first_rung() -> None:
-    assert _peers(_scheduler(), [0.5, 0.6, 0.7, 0.1, 0.9, 0.65]) == [CONTINUE, CONTINUE, CONTINUE, STOP, CONTINUE, CONTINUE]
+    assert _peers(_scheduler(), [0.5, 0.6, 0.7, 0.1, 0.9, 0.65]) == [
+        CONTINUE,
+        CONTINUE,
+        CONTINUE,
+        STOP,
+        CONTINUE,
+        CONTINUE,
+    ]
 
 
 def test_the_order_of_a_result_is_larger_is_better_and_an_equal_score_goes_on() -> None:
@@ -85,9 +98,13 @@ def test_arms_do_not_rank_each_other() -> None:
         (0, {"stage1_epochs": Choice(options=(0, 3, 1), default=1)}, 16, 7),
     ],
 )
-def test_the_first_rung_comes_a_quarter_after_the_longest_stage_1(stage1: int, tuned: dict, epochs: int, rung: int) -> None:
+def test_the_first_rung_comes_a_quarter_after_the_longest_stage_1(
+    stage1: int, tuned: dict, epochs: int, rung: int
+) -> None:
     fixed = {} if tuned else {"stage1_epochs": stage1}
-    (arm,) = SearchSpace(arms={"backbone": ("resnet18",)}, fixed={"epochs": epochs, **fixed}, tuned=tuned).grid()
+    (arm,) = SearchSpace(
+        arms={"backbone": ("resnet18",)}, fixed={"epochs": epochs, **fixed}, tuned=tuned
+    ).grid()
     assert first_rung(arm, epochs) == rung
     assert ArmScheduler([arm], epochs).by_arm  # ASHA takes it
 
@@ -106,7 +123,11 @@ def test_the_default_is_ranked_but_never_stopped() -> None:
     ranked = _scheduler()
     trial = _add(ranked, 0)
     assert _report(ranked, trial, 4, 0.9) == CONTINUE
-    assert _peers(ranked, [0.8, 0.85, 0.82]) == [CONTINUE, CONTINUE, STOP]  # the median of .9, .8 and .85 is .85
+    assert _peers(ranked, [0.8, 0.85, 0.82]) == [
+        CONTINUE,
+        CONTINUE,
+        STOP,
+    ]  # the median of .9, .8 and .85 is .85
 
 
 def test_a_diverged_trial_ends_by_itself_and_ranks_nobody() -> None:
@@ -116,7 +137,9 @@ def test_a_diverged_trial_ends_by_itself_and_ranks_nobody() -> None:
         last = {"outcome": "diverged"}
         assert _report(scheduler, trial, 4, 0.0, **last) == CONTINUE
         scheduler.on_trial_complete(None, trial, {EPOCH: 4, SCORE: 0.0, **last})
-    assert _peers(scheduler, [0.9, 0.5, 0.4], first=6) == [CONTINUE] * 3, "diverged trials are no peers either"
+    assert _peers(scheduler, [0.9, 0.5, 0.4], first=6) == [CONTINUE] * 3, (
+        "diverged trials are no peers either"
+    )
     assert _peers(scheduler, [0.3], first=9) == [STOP]
 
 
@@ -127,7 +150,9 @@ def test_a_trial_at_its_last_epoch_is_not_stopped(epochs: int) -> None:
     for epoch in range(1, epochs):
         for trial in trials:
             _report(scheduler, trial, epoch, 0.9)  # all are equal, so none stops
-    decisions = [_report(scheduler, trial, epochs, 0.9 - index / 10) for index, trial in enumerate(trials)]
+    decisions = [
+        _report(scheduler, trial, epochs, 0.9 - index / 10) for index, trial in enumerate(trials)
+    ]
     assert decisions == [CONTINUE] * 6
     for trial in trials:
         scheduler.on_trial_complete(None, trial, {EPOCH: epochs, SCORE: 0.5})
@@ -167,7 +192,9 @@ def test_a_report_of_several_epochs_is_ranked_epoch_by_epoch() -> None:
     scheduler = _scheduler()
     _peers(scheduler, [0.5, 0.6, 0.7])
     late = _add(scheduler, 4)
-    assert bulk(scheduler, late, [0.1] * 4 + [0.9] * 3) == STOP, "its 4 epochs are held against the others' 4"
+    assert bulk(scheduler, late, [0.1] * 4 + [0.9] * 3) == STOP, (
+        "its 4 epochs are held against the others' 4"
+    )
     early = _add(scheduler, 5)
     assert bulk(scheduler, early, [0.9] * 4 + [0.1] * 3) == CONTINUE
     over = _add(scheduler, 6)

@@ -42,7 +42,9 @@ def _config(trial_id: str, arm: Arm, number: int, recipe: Recipe) -> dict[str, A
     return {"trial_id": trial_id, "arm": arm.name, "number": number, "recipe": recipe}
 
 
-def _searcher(trials: int = 4, seed: int = 1, arms: tuple[Arm, ...] = ARMS, **stop: Any) -> ArmSearcher:
+def _searcher(
+    trials: int = 4, seed: int = 1, arms: tuple[Arm, ...] = ARMS, **stop: Any
+) -> ArmSearcher:
     return ArmSearcher(arms, trials, seed, _config, **stop)
 
 
@@ -68,7 +70,9 @@ def _score(recipe: Recipe) -> float:
 def test_arms_take_turns_and_get_equal_numbers() -> None:
     searcher = _searcher(3)
     configs = [searcher.suggest(str(n)) for n in range(6)]
-    assert [config["trial_id"] for config in configs] == [f"{arm}/{n:03d}" for n in range(3) for arm in (FIRST, SECOND)]
+    assert [config["trial_id"] for config in configs] == [
+        f"{arm}/{n:03d}" for n in range(3) for arm in (FIRST, SECOND)
+    ]
     assert [config["number"] for config in configs] == [0, 0, 1, 1, 2, 2]
     assert all(config["recipe"].backbone == config["arm"] for config in configs)
     assert searcher.suggest("6") == searcher.suggest("7") == Searcher.FINISHED
@@ -176,7 +180,9 @@ def test_infrastructure_failures_are_told_as_such() -> None:
     searcher.on_trial_complete("b", result=None)
     searcher.on_trial_complete("c", {"done": True})
     searcher.on_trial_complete("d", _result(3, 0.5), error=True)
-    assert {trial.state for arm in (FIRST, SECOND) for trial in _told(searcher, arm)} == {State.FAIL}
+    assert {trial.state for arm in (FIRST, SECOND) for trial in _told(searcher, arm)} == {
+        State.FAIL
+    }
 
 
 def test_a_retried_trial_that_reports_epochs_again_makes_no_noise() -> None:
@@ -215,7 +221,9 @@ def test_a_report_of_several_epochs_tells_each_of_them() -> None:
         searcher.suggest(ray_id)
     history = [_result(epoch, epoch / 10) for epoch in (1, 2, 3)]
     searcher.on_trial_result("a", {**history[-1], "history": history})
-    searcher.on_trial_complete("a", {**_result(5, 0.5), "history": [_result(4, 0.4), _result(5, 0.5)]})
+    searcher.on_trial_complete(
+        "a", {**_result(5, 0.5), "history": [_result(4, 0.4), _result(5, 0.5)]}
+    )
     (trial,) = _told(searcher)
     assert trial.intermediate_values == {epoch: epoch / 10 for epoch in range(1, 6)}
     assert trial.state is State.PRUNED
@@ -233,13 +241,30 @@ def test_what_was_not_tuned_yet_is_replayed_as_the_recipe_had_it() -> None:
     )
     (arm,) = space.grid()
     past = []
-    had = ["none", "none", "balanced", "none", "balanced", "balanced"]  # by the fixed part of the study
+    had = [
+        "none",
+        "none",
+        "balanced",
+        "none",
+        "balanced",
+        "balanced",
+    ]  # by the fixed part of the study
     for number, value in enumerate(had):
         sample = {"stage2_lr": 1e-3 * (1 + number)}
         recipe = arm.recipe({**sample, "class_weights": value}).as_dict()
         epochs = [{EPOCH: EPOCHS, SCORE: 0.5 + number / 100}]
         end = {"outcome": "completed"}
         name = f"{arm.name}/{number:03}"
-        past.append(PastTrial(trial_id=name, arm=arm.name, number=number, sample=sample, recipe=recipe, epochs=epochs, end=end))
+        past.append(
+            PastTrial(
+                trial_id=name,
+                arm=arm.name,
+                number=number,
+                sample=sample,
+                recipe=recipe,
+                epochs=epochs,
+                end=end,
+            )
+        )
     searcher = ArmSearcher((arm,), 12, 0, _config, past=past)
     assert [trial.params["class_weights"] for trial in _told(searcher, arm.name)] == had

@@ -60,12 +60,20 @@ def test_all_of_it_listens_on_the_loopback_and_status_lists_all_of_it(dvt: Servi
     assert {dvt.state.dashboard_port, dvt.state.mlflow_port} < {listener.port for listener in found}
     assert [listener for listener in found if not listener.local] == []
     status = dvt("service", "status").stdout
-    assert [f"{listener.host}:{listener.port}" for listener in found if f"{listener.host}:{listener.port}" not in status] == []
+    assert [
+        f"{listener.host}:{listener.port}"
+        for listener in found
+        if f"{listener.host}:{listener.port}" not in status
+    ] == []
 
 
 def test_only_health_and_metrics_answer_without_the_token(dvt: Service) -> None:
     state = dvt.state
-    for url in (f"{state.dashboard}/api/jobs/", f"{state.dashboard}/api/version", f"{state.tracking}/"):
+    for url in (
+        f"{state.dashboard}/api/jobs/",
+        f"{state.dashboard}/api/version",
+        f"{state.tracking}/",
+    ):
         assert answer(url) == 401, url
         assert answer(url, "0" * 64) in (401, 403), url
         assert answer(url, dvt.token) == 200, url
@@ -75,25 +83,43 @@ def test_only_health_and_metrics_answer_without_the_token(dvt: Service) -> None:
     for listener in listeners(processes(state)):
         if listener.port not in (state.dashboard_port, state.mlflow_port):
             assert told_without_token(listener.port) == [], listener
-    assert call(int(gcs_address(state).rpartition(":")[2]), GCS_METHOD) is grpc.StatusCode.UNAUTHENTICATED
+    assert (
+        call(int(gcs_address(state).rpartition(":")[2]), GCS_METHOD)
+        is grpc.StatusCode.UNAUTHENTICATED
+    )
 
 
 def test_a_submitted_sweep_is_followed_to_its_end_and_in_mlflow(dvt: Service) -> None:
-    done = dvt("submit", "sweeps/depth_vs_tricks.py", "--follow", "--", *SMALL, "--trials", "2", "--name", "followed")
+    done = dvt(
+        "submit",
+        "sweeps/depth_vs_tricks.py",
+        "--follow",
+        "--",
+        *SMALL,
+        "--trials",
+        "2",
+        "--name",
+        "followed",
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Sweep followed" in done.stdout
     assert "models:/depth_vs_tricks-digits@champion" in done.stdout
     assert {status for _, status, _ in dvt.records("followed")} == {"FINISHED"}
     job = done.stdout.split()[1]
     lines = [line.split() for line in dvt("jobs").stdout.splitlines()]
-    assert [line[:4] for line in lines if line[0] == job] == [[job, "sweeps/depth_vs_tricks.py", "succeeded", "0"]]
+    assert [line[:4] for line in lines if line[0] == job] == [
+        [job, "sweeps/depth_vs_tricks.py", "succeeded", "0"]
+    ]
     assert dvt("logs", job).stdout in done.stdout
 
 
 def test_what_a_sweep_refuses_on_the_cluster_is_the_commands_exit_status(dvt: Service) -> None:
     done = dvt("submit", "depth_vs_tricks", "--follow", "--", *SMALL, "--gpus", "7")
     assert done.returncode == 2
-    assert "error: --gpus must be at most the GPUs of the cluster, but 7 are asked for and 0 found" in done.stdout
+    assert (
+        "error: --gpus must be at most the GPUs of the cluster, but 7 are asked for and 0 found"
+        in done.stdout
+    )
 
 
 def test_a_stopped_sweep_is_saved_and_told_to_mlflow_and_resumed(dvt: Service) -> None:
@@ -115,7 +141,9 @@ def test_a_stopped_sweep_is_saved_and_told_to_mlflow_and_resumed(dvt: Service) -
 
 
 @pytest.mark.parametrize("name", [DASHBOARD, MLFLOW])
-def test_a_dead_part_is_named_and_started_again_while_a_job_goes_on(dvt: Service, name: str) -> None:
+def test_a_dead_part_is_named_and_started_again_while_a_job_goes_on(
+    dvt: Service, name: str
+) -> None:
     job = dvt.submit(*SMALL, "--trials", "1")
     wait(lambda: dvt.events(job, "epochs"), f"epochs of {job}", dvt)
     members = dvt.state.ray.members | dvt.state.mlflow.members
@@ -148,11 +176,20 @@ def test_the_token_is_in_its_file_and_nowhere_else(dvt: Service) -> None:
     wait(lambda: dvt.events(job, "epochs"), f"epochs of {job}", dvt)
     assert (dvt.home / "token").stat().st_mode & 0o777 == 0o600
     shown = [path for path in PROC.glob("[0-9]*/cmdline") if holds(path, token)]
-    given = [path for one in processes(state) if holds(path := PROC / str(one.pid) / "environ", token)]
+    given = [
+        path for one in processes(state) if holds(path := PROC / str(one.pid) / "environ", token)
+    ]
     places = [dvt.storage, dvt.home, Path(state.temporary)]
-    kept = [path for place in places for path in place.rglob("*") if path.is_file() and holds(path, token)]
+    kept = [
+        path
+        for place in places
+        for path in place.rglob("*")
+        if path.is_file() and holds(path, token)
+    ]
     assert (shown, given, kept) == ([], [], [dvt.home / "token"])
-    request = urllib.request.Request(f"{state.dashboard}/api/jobs/", headers={"Authorization": f"Bearer {dvt.token}"})
+    request = urllib.request.Request(
+        f"{state.dashboard}/api/jobs/", headers={"Authorization": f"Bearer {dvt.token}"}
+    )
     with urllib.request.urlopen(request, timeout=10) as answered:
         assert token not in answered.read()
     assert dvt("stop", job).returncode == 0
@@ -167,7 +204,9 @@ def test_down_stops_the_jobs_and_leaves_nothing(dvt: Service) -> None:
     assert done.returncode == 0, done.stderr
     assert ("downed", "KILLED", "interrupted") in dvt.records("downed")
     assert [one for one in before if one.alive()] == []
-    assert [path for path in PROC.glob("[0-9]*/environ") if any(holds(path, mark) for mark in marks)] == []
+    assert [
+        path for path in PROC.glob("[0-9]*/environ") if any(holds(path, mark) for mark in marks)
+    ] == []
     assert not Path(state.temporary).exists()
     assert not (dvt.home / "token").exists()
     for port in (state.dashboard_port, state.mlflow_port):
@@ -182,7 +221,9 @@ def test_down_stops_the_jobs_and_leaves_nothing(dvt: Service) -> None:
 def answer(url: str, token: str = "", method: str = "GET") -> int:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers, method=method), timeout=10) as answered:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers, method=method), timeout=10
+        ) as answered:
             return int(answered.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -197,7 +238,11 @@ def told_without_token(port: int) -> list[str]:
             told += [] if text.startswith("# HELP") else [text]
     except (OSError, http.client.HTTPException):  # refused, or it does not speak HTTP/1
         pass
-    methods = (GCS_METHOD, "/ray.rpc.InternalKVGcsService/InternalKVKeys", "/ray.rpc.NodeManagerService/GetNodeStats")
+    methods = (
+        GCS_METHOD,
+        "/ray.rpc.InternalKVGcsService/InternalKVKeys",
+        "/ray.rpc.NodeManagerService/GetNodeStats",
+    )
     return told + [method for method in methods if call(port, method) is grpc.StatusCode.OK]
 
 

@@ -20,18 +20,30 @@ DEMOS = {  # arms of each
     "two_stage": ["one", "two"],
     "depth_on_dogs": ["resnet18", "resnet34"],
     "backbone_comparison": ["resnet18", "resnet34"],
-    "augmentation_and_schedulers": ["crop_flip/constant", "crop_flip/cosine", "none/constant", "none/cosine"],
+    "augmentation_and_schedulers": [
+        "crop_flip/constant",
+        "crop_flip/cosine",
+        "none/constant",
+        "none/cosine",
+    ],
     "find_best": ["tuned"],
 }
 SLOW = list(DEMOS)[1:]  # the flagship's demo and one more run with every change
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in DEMOS])
-def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cache: str) -> tuple[str, Ran]:
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in DEMOS],
+)
+def demo(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cache: str
+) -> tuple[str, Ran]:
     """A study, and what its demo did in a folder of its own."""
     study = ROOT / "sweeps" / f"{request.param}.py"
     cwd = tmp_path_factory.mktemp(request.param)
-    return request.param, run(cwd, "--preset", "demo", "--name", "first", study=study, timeout=800, DVT_CACHE_DIR=cache)
+    return request.param, run(
+        cwd, "--preset", "demo", "--name", "first", study=study, timeout=800, DVT_CACHE_DIR=cache
+    )
 
 
 def folder(ran: Ran) -> Path:
@@ -51,7 +63,11 @@ def finalists_of_mlflow(ran: Ran, study: str) -> pd.DataFrame:
     assert experiment
     runs = client.search_runs([experiment.experiment_id], "tags.`sweep.role` = 'finalist'")
     rows = [
-        [*(run.data.tags[f"sweep.{name}"] for name in TABLE[:3]), run.data.metrics[SCORE], run.data.metrics[TEST_ACCURACY]]
+        [
+            *(run.data.tags[f"sweep.{name}"] for name in TABLE[:3]),
+            run.data.metrics[SCORE],
+            run.data.metrics[TEST_ACCURACY],
+        ]
         for run in runs
     ]
     return pd.DataFrame(rows, columns=TABLE).sort_values("trial_id", ignore_index=True)
@@ -61,7 +77,9 @@ def test_it_ends_well_and_leaves_table_report_and_champion(demo: tuple[str, Ran]
     _, ran = demo
     assert ran.code == 0, ran.err
     assert ran.err == ""
-    assert {"results.csv", "report.html", "sweep.json", "champion"} <= {path.name for path in folder(ran).iterdir()}
+    assert {"results.csv", "report.html", "sweep.json", "champion"} <= {
+        path.name for path in folder(ran).iterdir()
+    }
 
 
 def test_each_arm_has_its_default_and_best_recipe_over_all_seeds(demo: tuple[str, Ran]) -> None:
@@ -80,11 +98,16 @@ def test_the_table_recomputed_from_mlflow_is_that_of_results_csv(demo: tuple[str
     table, recomputed = finalists(ran), finalists_of_mlflow(ran, name)
     assert len(recomputed)
     pd.testing.assert_frame_equal(recomputed, table, check_exact=False, rtol=1e-9)
-    means = [frame.groupby(["arm", "group"])[["score", "test_accuracy"]].mean() for frame in (table, recomputed)]
+    means = [
+        frame.groupby(["arm", "group"])[["score", "test_accuracy"]].mean()
+        for frame in (table, recomputed)
+    ]
     pd.testing.assert_frame_equal(*means, rtol=1e-9)
 
 
-def test_what_the_study_states_stands_in_the_sweeps_record_and_on_its_page(demo: tuple[str, Ran]) -> None:
+def test_what_the_study_states_stands_in_the_sweeps_record_and_on_its_page(
+    demo: tuple[str, Ran],
+) -> None:
     _, ran = demo
     described = json.loads((folder(ran) / "sweep.json").read_text())
     page = (folder(ran) / "report.html").read_text()

@@ -27,7 +27,9 @@ def killed(store: tuple[str, Path]) -> Path:
     (folder / "sweep.json").write_text(json.dumps({"options": {"tracking_uri": None}}))
     tracker = _driver(store, folder)
     for trial_id in (ONE, TWO, THREE):
-        tracker.trial_started(trial_id, "resnet18/plain", int(trial_id[-3:]), Recipe().as_dict(), sample={})
+        tracker.trial_started(
+            trial_id, "resnet18/plain", int(trial_id[-3:]), Recipe().as_dict(), sample={}
+        )
     tracker.trial_reported(ONE, [_epoch(1)])
     tracker.trial_ended(ONE, "completed", score=0.5)
     tracker.trial_reported(TWO, [_epoch(1)])
@@ -41,10 +43,15 @@ def test_what_a_killed_driver_left_open_is_closed_as_interrupted(
 ) -> None:
     last = read(killed / "trials.jsonl")[-1]["time"]
     assert sync.main(["s1", "--storage", str(store[1])]) == 0
-    assert "s1 is being run by nobody: what is open of it is closed as interrupted." in capsys.readouterr().out
+    assert (
+        "s1 is being run by nobody: what is open of it is closed as interrupted."
+        in capsys.readouterr().out
+    )
     assert _statuses(store) == {"s1": "KILLED", ONE: "FINISHED", TWO: "KILLED", THREE: "KILLED"}
     runs = _runs(store)
-    assert {run.data.tags["sweep.outcome"] for name, run in runs.items() if name != ONE} == {"interrupted"}
+    assert {run.data.tags["sweep.outcome"] for name, run in runs.items() if name != ONE} == {
+        "interrupted"
+    }
     assert {run.info.end_time for name, run in runs.items() if name != ONE} == {last}
     before = (killed / "trials.jsonl").read_bytes()
     assert sync.main(["s1", "--storage", str(store[1])]) == 0
@@ -65,7 +72,10 @@ def test_a_resume_opens_again_what_a_sync_closed(store: tuple[str, Path], killed
     tracker.finish_sweep("completed")
     assert tracker.close() is None
     client, run = MlflowClient(store[0]), _runs(store)[TWO]
-    assert [point.step for point in client.get_metric_history(run.info.run_id, "val/accuracy")] == [1, 2]
+    assert [point.step for point in client.get_metric_history(run.info.run_id, "val/accuracy")] == [
+        1,
+        2,
+    ]
     assert _statuses(store) == {"s1": "FINISHED", ONE: "FINISHED", TWO: "FINISHED", THREE: "KILLED"}
     assert sync.main(["s1", "--storage", str(store[1])]) == 0
     assert _statuses(store)["s1"] == "FINISHED"
@@ -89,16 +99,22 @@ def test_the_end_of_a_sweep_whose_last_line_was_torn_is_entered_after_the_whole_
     assert _statuses(store)["s1"] == "KILLED"
 
 
-def test_a_masked_uri_is_asked_for(store: tuple[str, Path], killed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_masked_uri_is_asked_for(
+    store: tuple[str, Path], killed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for uri in ("http://anna:***@host", "https://***@host", "postgresql://host/db?password=***"):
         (killed / "sweep.json").write_text(json.dumps({"options": {"tracking_uri": uri}}))
         assert sync.main(["s1", "--storage", str(store[1])]) == 2
-        assert capsys.readouterr().err == (f"error: --tracking-uri must be given, since its password is not stored: {uri}.\n")
+        assert capsys.readouterr().err == (
+            f"error: --tracking-uri must be given, since its password is not stored: {uri}.\n"
+        )
 
 
 def _driver(store: tuple[str, Path], folder: Path) -> Tracker:
     tracker = Tracker(*store, Journal(folder / "trials.jsonl"))
-    tracker.start_sweep(study="study", sweep_name="s1", tags={}, params={}, dataset=DATA, description="Why?")
+    tracker.start_sweep(
+        study="study", sweep_name="s1", tags={}, params={}, dataset=DATA, description="Why?"
+    )
     return tracker
 
 

@@ -16,7 +16,10 @@ from trainables.recipe import Recipe
 STUDY = "depth_vs_tricks"
 QUESTION = "Does depth still pay once the tricks are on?"
 DATA = TrackedData(
-    name="digits", digest="5f3a" * 16, source="sklearn.datasets.load_digits", num_images={"train": 500, "val": 200}
+    name="digits",
+    digest="5f3a" * 16,
+    source="sklearn.datasets.load_digits",
+    num_images={"train": 500, "val": 200},
 )
 RECIPE = Recipe().as_dict()
 TRIAL = "resnet18/tricks/000"
@@ -35,11 +38,15 @@ def test_the_default_store_is_made_in_the_storage_folder_without_a_word(
 def test_a_sweep_is_one_run_with_its_trials_under_it(store: tuple[str, Path]) -> None:
     tracker = _started(store)
     _trial(tracker, TRIAL, epochs=3)
-    tracker.trial_ended(TRIAL, "completed", wall_seconds=12.5, device_seconds=11.0, score=0.83, best_epoch=2)
+    tracker.trial_ended(
+        TRIAL, "completed", wall_seconds=12.5, device_seconds=11.0, score=0.83, best_epoch=2
+    )
     report = store[1] / "report.html"
     report.write_text("<h1>Result</h1>")
     tracker.finish_sweep(
-        "completed", artifacts={"report.html": report, "tables/best.html": report}, metrics={"test/accuracy": 0.81}
+        "completed",
+        artifacts={"report.html": report, "tables/best.html": report},
+        metrics={"test/accuracy": 0.81},
     )
     assert tracker.close() is None
 
@@ -54,11 +61,17 @@ def test_a_sweep_is_one_run_with_its_trials_under_it(store: tuple[str, Path]) ->
     assert sweep.data.params == {"trials_per_arm": "16"}
     assert sweep.data.metrics == {"test/accuracy": 0.81}
     assert sweep.info.status == "FINISHED"
-    assert sorted(entry.path for entry in _client(store).list_artifacts(sweep.info.run_id)) == ["report.html", "tables"]
-    assert (store[1] / "artifacts" / STUDY / sweep.info.run_id / "artifacts" / "tables" / "best.html").is_file()
+    assert sorted(entry.path for entry in _client(store).list_artifacts(sweep.info.run_id)) == [
+        "report.html",
+        "tables",
+    ]
+    assert (
+        store[1] / "artifacts" / STUDY / sweep.info.run_id / "artifacts" / "tables" / "best.html"
+    ).is_file()
     assert trial.data.tags["mlflow.parentRunId"] == sweep.info.run_id
     assert {
-        name: trial.data.tags[name] for name in ("sweep.name", "sweep.study", "sweep.role", "sweep.trial_id", "sweep.arm")
+        name: trial.data.tags[name]
+        for name in ("sweep.name", "sweep.study", "sweep.role", "sweep.trial_id", "sweep.arm")
     } == {
         "sweep.name": "s1",
         "sweep.study": STUDY,
@@ -67,7 +80,10 @@ def test_a_sweep_is_one_run_with_its_trials_under_it(store: tuple[str, Path]) ->
         "sweep.arm": "resnet18/tricks",
     }
     assert trial.data.params == {name: str(value) for name, value in RECIPE.items()}
-    assert {name: trial.data.metrics[name] for name in ("score", "best_epoch", "wall_seconds", "device_seconds")} == {
+    assert {
+        name: trial.data.metrics[name]
+        for name in ("score", "best_epoch", "wall_seconds", "device_seconds")
+    } == {
         "score": 0.83,
         "best_epoch": 2,
         "wall_seconds": 12.5,
@@ -91,7 +107,9 @@ def test_a_sweep_is_one_run_with_its_trials_under_it(store: tuple[str, Path]) ->
         ("interrupted", "KILLED"),
     ],
 )
-def test_an_outcome_is_a_status_and_a_tag(store: tuple[str, Path], outcome: Any, status: str) -> None:
+def test_an_outcome_is_a_status_and_a_tag(
+    store: tuple[str, Path], outcome: Any, status: str
+) -> None:
     tracker = _started(store)
     _trial(tracker, TRIAL, epochs=1)
     tracker.trial_ended(TRIAL, outcome, "what happened")
@@ -103,7 +121,9 @@ def test_an_outcome_is_a_status_and_a_tag(store: tuple[str, Path], outcome: Any,
     assert _runs(store)[TRIAL].data.tags["sweep.reason"] == "what happened"
 
 
-def test_a_resumed_sweep_continues_its_runs_and_logs_each_epoch_once(store: tuple[str, Path]) -> None:
+def test_a_resumed_sweep_continues_its_runs_and_logs_each_epoch_once(
+    store: tuple[str, Path],
+) -> None:
     first = _started(store)
     _trial(first, TRIAL, epochs=3)
     first.trial_ended(TRIAL, "interrupted", "Ctrl-C")
@@ -137,17 +157,28 @@ def test_a_resumed_sweep_continues_its_runs_and_logs_each_epoch_once(store: tupl
 
 def test_a_finalists_seed_is_a_run_of_its_own(store: tuple[str, Path]) -> None:
     tracker = _started(store)
-    tracker.trial_started(f"{TRIAL}/seed-1", "resnet18/tricks", 0, RECIPE | {"seed": 1}, sample={}, role="finalist")
+    tracker.trial_started(
+        f"{TRIAL}/seed-1", "resnet18/tricks", 0, RECIPE | {"seed": 1}, sample={}, role="finalist"
+    )
     tracker.finish_sweep("completed")
     assert tracker.close() is None
     assert _runs(store)[f"{TRIAL}/seed-1"].data.tags["sweep.role"] == "finalist"
 
 
-def test_what_is_told_together_is_sent_together(store: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_told_together_is_sent_together(
+    store: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls: list[int] = []
     log_batch = MlflowClient.log_batch
 
-    def counted(self: MlflowClient, run_id: str, metrics: Any = (), params: Any = (), tags: Any = (), **more: Any) -> Any:
+    def counted(
+        self: MlflowClient,
+        run_id: str,
+        metrics: Any = (),
+        params: Any = (),
+        tags: Any = (),
+        **more: Any,
+    ) -> Any:
         calls.append(len(metrics))
         return log_batch(self, run_id, metrics, params, tags, **more)
 
@@ -169,7 +200,10 @@ def test_a_sweep_without_a_run_is_said_to_have_none(store: tuple[str, Path]) -> 
     tracker.trial_started(TRIAL, "resnet18/tricks", 0, RECIPE, sample={})
     with pytest.raises(TrackingError, match="must have the sweep's run"):
         tracker.sweep_run_id()
-    assert tracker.close() == "MLflow refused 1 event: A journal must begin with its sweep, but it begins with 'trial'."
+    assert (
+        tracker.close()
+        == "MLflow refused 1 event: A journal must begin with its sweep, but it begins with 'trial'."
+    )
 
 
 def test_sweeps_at_the_same_time_share_the_experiment(store: tuple[str, Path]) -> None:
@@ -181,10 +215,17 @@ def test_sweeps_at_the_same_time_share_the_experiment(store: tuple[str, Path]) -
     runs = _client(store).search_runs(_experiments(store))
     assert len(_experiments(store)) == 1
     assert len(runs) == 8
-    parents = {run.info.run_id: run.data.tags["sweep.name"] for run in runs if run.data.tags["sweep.role"] == "sweep"}
+    parents = {
+        run.info.run_id: run.data.tags["sweep.name"]
+        for run in runs
+        if run.data.tags["sweep.role"] == "sweep"
+    }
     children = [run for run in runs if run.data.tags["sweep.role"] == "trial"]
     assert sorted(parents.values()) == ["s0", "s1", "s2", "s3"]
-    assert all(parents[run.data.tags["mlflow.parentRunId"]] == run.data.tags["sweep.name"] for run in children)
+    assert all(
+        parents[run.data.tags["mlflow.parentRunId"]] == run.data.tags["sweep.name"]
+        for run in children
+    )
 
 
 def _tracker(store: tuple[str, Path], name: str = "s1") -> Tracker:
@@ -207,9 +248,17 @@ def _started(store: tuple[str, Path], name: str = "s1") -> Tracker:
 
 
 def _trial(tracker: Tracker, trial_id: str, *, epochs: int) -> None:
-    tracker.trial_started(trial_id, "resnet18/tricks", int(trial_id[-3:]), RECIPE, sample={"lr": 0.1})
+    tracker.trial_started(
+        trial_id, "resnet18/tricks", int(trial_id[-3:]), RECIPE, sample={"lr": 0.1}
+    )
     for epoch in range(1, epochs + 1):
-        reported = {"epoch": epoch, "score": 0.5, "val/accuracy": epoch / 10, "val/loss": 1 / epoch, "micro_batch": 16}
+        reported = {
+            "epoch": epoch,
+            "score": 0.5,
+            "val/accuracy": epoch / 10,
+            "val/loss": 1 / epoch,
+            "micro_batch": 16,
+        }
         tracker.trial_reported(trial_id, [reported])
 
 
@@ -218,7 +267,10 @@ def _client(store: tuple[str, Path]) -> MlflowClient:
 
 
 def _experiments(store: tuple[str, Path]) -> list[str]:
-    return [experiment.experiment_id for experiment in _client(store).search_experiments(filter_string=f"name = '{STUDY}'")]
+    return [
+        experiment.experiment_id
+        for experiment in _client(store).search_experiments(filter_string=f"name = '{STUDY}'")
+    ]
 
 
 def _runs(store: tuple[str, Path]) -> dict[str, Run]:
@@ -226,4 +278,6 @@ def _runs(store: tuple[str, Path]) -> dict[str, Run]:
 
 
 def _steps(store: tuple[str, Path], run: Run) -> list[int]:
-    return [point.step for point in _client(store).get_metric_history(run.info.run_id, "val/accuracy")]
+    return [
+        point.step for point in _client(store).get_metric_history(run.info.run_id, "val/accuracy")
+    ]

@@ -16,5 +16,7 @@ def test_real_faults_of_files_are_named(config: Any, reports: list[Any], tmp_pat
     train(config | {"data": DATA | {"path": str(tmp_path / "gone")}})
     train(config | {"recipe": config["recipe"] | {"epochs": 0}})
     assert [report["kind"] for report in reports] == ["error"] * 3
-    for report, word in zip(reports, ("weights.pt", "'gone' is no data name", "ValueError: epochs must be"), strict=True):
+    for report, word in zip(
+        reports, ("weights.pt", "'gone' is no data name", "ValueError: epochs must be"), strict=True
+    ):
         assert word in report["reason"]

@@ -19,7 +19,9 @@ HOPELESS = 0.4  # change from which covered pixels are not looked for: a small t
 OUTLIER = 3.0  # times the 60th percentile of what is left, where a pixel counts as covered (a text, a logo)
 OPEN = 0.85  # share of the pixels that is not covered
 SHOWN = 0.5  # share of the contrast that the pixels keep that are not covered
-COVERED = 0.3  # share of the bound that holds for them, because leaving out the worst pixels flatters
+COVERED = (
+    0.3  # share of the bound that holds for them, because leaving out the worst pixels flatters
+)
 
 
 def one_picture(ones: Floats, others: Floats, bounds: Floats) -> npt.NDArray[np.bool_]:
@@ -33,7 +35,9 @@ def one_picture(ones: Floats, others: Floats, bounds: Floats) -> npt.NDArray[np.
     # the same without the pixels that fit worst
     rest = np.flatnonzero(~same & (change <= HOPELESS))
     ones, others, left, bounds = ones[rest], others[rest], left[rest], bounds[rest]
-    spread = np.partition(np.abs(left).reshape(-1, SIDE * SIDE), PERCENTILE_60, axis=1)[:, PERCENTILE_60]
+    spread = np.partition(np.abs(left).reshape(-1, SIDE * SIDE), PERCENTILE_60, axis=1)[
+        :, PERCENTILE_60
+    ]
     weights = (np.abs(left) <= OUTLIER * spread[:, None, None] + 0.02).astype(np.float32)
     left = _left(ones, others, weights) * weights
     shown = np.minimum(_contrast(ones, weights), _contrast(others, weights))

@@ -22,7 +22,9 @@ class Arrays:
     @property
     def sizes(self) -> Rows:
         """The shorter and the longer side of each image, [M, 2]."""
-        return np.concatenate([np.full((len(part), 2), sorted(part.shape[1:3]), np.int64) for part in self.parts])
+        return np.concatenate(
+            [np.full((len(part), 2), sorted(part.shape[1:3]), np.int64) for part in self.parts]
+        )
 
     def squares(self, rows: Rows, side: int) -> tuple[Images, list[str]]:
         """The centre squares of some images, uint8 [N, side, side, 3]; arrays are never damaged."""
@@ -40,7 +42,10 @@ class Arrays:
         starts = np.cumsum([0, *(len(part) for part in self.parts)])
         parts = np.searchsorted(starts, rows, side="right") - 1
         numbers = rows - starts[parts]
-        return [f"{self.places[part]}[{number}]" for part, number in zip(parts.tolist(), numbers.tolist(), strict=True)]
+        return [
+            f"{self.places[part]}[{number}]"
+            for part, number in zip(parts.tolist(), numbers.tolist(), strict=True)
+        ]
 
 
 def _squares(images: Images, side: int) -> Images:

@@ -27,7 +27,9 @@ STD = (0.229, 0.224, 0.225)
 
 STORED_SCALE = 1.25  # stored squares are at most this times image_size, as an enlarged image is before its crop
 MIN_AREA = 0.64  # of the square that a crop keeps: 0.8 of its side, the size of the view
-MAX_ASPECT = 4 / 3  # and its inverse: Szegedy et al. 2015 (Inception), torchvision's RandomResizedCrop
+MAX_ASPECT = (
+    4 / 3
+)  # and its inverse: Szegedy et al. 2015 (Inception), torchvision's RandomResizedCrop
 JITTER = 0.4  # brightness, contrast and saturation factors lie in 1 +- this: MoCo v2 (Chen et al. 2020), SimSiam
 HUE_JITTER = 0.1  # turns, likewise
 NOISE_SIGMA = 0.02  # 5 of 255 levels, half of CIFAR-10-C's mildest Gaussian noise (0.04, Hendrycks and Dietterich 2019)
@@ -39,7 +41,9 @@ _AREA, _ASPECT, _LEFT, _TOP, _FLIP, _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = 
 _DRAWS = 9
 
 
-def view(images: Tensor, samples: Tensor, *, augmentation: str, image_size: int, seed: int, epoch: int) -> Tensor:
+def view(
+    images: Tensor, samples: Tensor, *, augmentation: str, image_size: int, seed: int, epoch: int
+) -> Tensor:
     """The view of each image in this epoch.
 
     `none` is `plain_view`. `crop_flip` cuts a square of 0.64 to 1 of the area, flips half of the images left to right and adds
@@ -69,7 +73,12 @@ def view(images: Tensor, samples: Tensor, *, augmentation: str, image_size: int,
             f"but got {images.shape[1]}: store them smaller."
         )
     make = _VIEWS[augmentation]
-    return torch.cat([make(x, s, image_size, seed, epoch) for x, s in zip(_chunks(images), _chunks(samples), strict=True)])
+    return torch.cat(
+        [
+            make(x, s, image_size, seed, epoch)
+            for x, s in zip(_chunks(images), _chunks(samples), strict=True)
+        ]
+    )
 
 
 def plain_view(images: Tensor, image_size: int) -> Tensor:
@@ -86,7 +95,15 @@ def normalise(views: Tensor) -> Tensor:
     return (views - mean).div_(std)
 
 
-def resample(images: Tensor, left: Tensor, top: Tensor, width: Tensor, height: Tensor, flip: Tensor, image_size: int) -> Tensor:
+def resample(
+    images: Tensor,
+    left: Tensor,
+    top: Tensor,
+    width: Tensor,
+    height: Tensor,
+    flip: Tensor,
+    image_size: int,
+) -> Tensor:
     """Cut a box out of each image, mirror it where `flip` says so, and resize it, in one bilinear sampling.
 
     Enlarging to 1.25 x `image_size`, cropping and resizing equals sampling the box of the stored square once. Antialiasing
@@ -111,14 +128,18 @@ def resample(images: Tensor, left: Tensor, top: Tensor, width: Tensor, height: T
     y = (top[:, None] + height[:, None] * centres) * 2 - 1
     shape = (len(images), image_size, image_size)
     grid = torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], -1)
-    pixels = F.grid_sample(_float(images), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    pixels = F.grid_sample(
+        _float(images), grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
     return pixels.div_(255).clamp_(0, 1)
 
 
 def _plain(images: Tensor, image_size: int) -> Tensor:
     pixels = _float(images)
     if images.shape[1] != image_size:
-        pixels = F.interpolate(pixels, size=(image_size, image_size), mode="bilinear", antialias=True)
+        pixels = F.interpolate(
+            pixels, size=(image_size, image_size), mode="bilinear", antialias=True
+        )
     return pixels.div_(255).clamp_(0, 1)
 
 
@@ -133,11 +154,15 @@ def _crop_flip(images: Tensor, samples: Tensor, image_size: int, seed: int, epoc
     return _add_noise(views, samples, seed, epoch)
 
 
-def _crop_flip_color(images: Tensor, samples: Tensor, image_size: int, seed: int, epoch: int) -> Tensor:
+def _crop_flip_color(
+    images: Tensor, samples: Tensor, image_size: int, seed: int, epoch: int
+) -> Tensor:
     draws = uniform(seed, epoch, samples, _DRAWS, "augmentation")
     side, ratio = _side(draws), _root_aspect(draws)
     # A box that would be wider or higher than the square is cut to it: area and aspect stay within their bounds.
-    views = _cut(images, draws, (side * ratio).clamp_max(1), (side / ratio).clamp_max(1), image_size)
+    views = _cut(
+        images, draws, (side * ratio).clamp_max(1), (side / ratio).clamp_max(1), image_size
+    )
     views = color.brightness(views, 1 + JITTER * _signed(draws[:, _BRIGHTNESS]))
     views = color.contrast(views, 1 + JITTER * _signed(draws[:, _CONTRAST]))
     views = color.saturation(views, 1 + JITTER * _signed(draws[:, _SATURATION]))
@@ -197,4 +222,6 @@ def _chunks(batch: Tensor) -> Iterable[Tensor]:
 
 @lru_cache(maxsize=8)
 def _moments(device: torch.device) -> tuple[Tensor, Tensor]:
-    return torch.tensor(MEAN, device=device)[:, None, None], torch.tensor(STD, device=device)[:, None, None]
+    return torch.tensor(MEAN, device=device)[:, None, None], torch.tensor(STD, device=device)[
+        :, None, None
+    ]

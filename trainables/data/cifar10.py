@@ -38,7 +38,9 @@ def cifar10_folder(path: Path) -> Source | None:
     folder = path if path.resolve().name == FOLDER else path / FOLDER
     if not folder.is_dir():
         return None
-    files = sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in folder.iterdir())
+    files = sorted(
+        (file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in folder.iterdir()
+    )
     root = folder.resolve().parent
     return Source(
         name="cifar10",
@@ -64,7 +66,12 @@ def _known(root: Path, files: set[str] | None = None) -> Listing:
 def _downloaded(root: Path, lock: Path) -> tuple[Listing, Arrays]:
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock), _removed_on_failure(root), socket_timeout(), redirect_stdout(sys.stderr):  # torchvision prints
+        with (
+            FileLock(lock),
+            _removed_on_failure(root),
+            socket_timeout(),
+            redirect_stdout(sys.stderr),
+        ):  # torchvision prints
             return _read(root, download=True)
     except (OSError, RuntimeError, HTTPException, tarfile.TarError, EOFError) as error:
         raise DataError(
@@ -94,7 +101,13 @@ def _at(root: Path) -> tuple[Listing, Arrays]:
     try:
         return _read(root, download=False)
     except (OSError, RuntimeError) as error:
-        raise DataError([_refusal(root, f"has files that are missing or have another checksum ({reason(error)})")]) from error
+        raise DataError(
+            [
+                _refusal(
+                    root, f"has files that are missing or have another checksum ({reason(error)})"
+                )
+            ]
+        ) from error
 
 
 def _read(root: Path, *, download: bool) -> tuple[Listing, Arrays]:
@@ -104,7 +117,10 @@ def _read(root: Path, *, download: bool) -> tuple[Listing, Arrays]:
     test = CIFAR10(root, train=False)
     listing = Listing(
         classes=tuple(train.classes),
-        labels={"train": np.array(train.targets, np.int64), "test": np.array(test.targets, np.int64)},
+        labels={
+            "train": np.array(train.targets, np.int64),
+            "test": np.array(test.targets, np.int64),
+        },
         places=_places(root),
         layout="CIFAR-10 as published, its train and test images",
     )

@@ -21,7 +21,12 @@ def is_class_first(level: Level) -> bool:
     for child in level.children:
         inner = child.with_images
         meant = splits_of(folder.name for folder in inner)
-        if child.images or len(inner) != len(meant) or "train" not in meant.values() or len(meant) < 2:
+        if (
+            child.images
+            or len(inner) != len(meant)
+            or "train" not in meant.values()
+            or len(meant) < 2
+        ):
             return False
         if any(class_level(folder) for folder in inner):
             return False  # each is a set of its own
@@ -35,14 +40,22 @@ def class_first(level: Level, passed: PassedOver) -> Layout:
     for child in level.children:
         meant = splits_of(inner.name for inner in child.with_images)
         if "train" not in meant.values():
-            problems.append(f"{child.path} must hold a train folder as the other classes do, but does not: add it.")
+            problems.append(
+                f"{child.path} must hold a train folder as the other classes do, but does not: add it."
+            )
         for inner in child.with_images:
             split = meant.get(inner.name)
             if split is None:
                 example = shown(next(inner.all_images()), level.folder)
                 passed.add(f"in {inner.name}/, which is no split", example, inner.count)
             elif child.name in parts.setdefault(split, {}):
-                problems.append(twice(child, split, [sub for sub in child.with_images if meant.get(sub.name) == split]))
+                problems.append(
+                    twice(
+                        child,
+                        split,
+                        [sub for sub in child.with_images if meant.get(sub.name) == split],
+                    )
+                )
             else:
                 parts[split][child.name] = tuple(inner.all_images())
         for image in child.images:

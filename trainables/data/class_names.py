@@ -14,7 +14,9 @@ Item = TypeVar("Item")
 
 def alike(name: str) -> str:
     """What two spellings of one name share: Unicode's compatible form, without case, outer spaces and what takes no room."""
-    seen = "".join(character for character in name if unicodedata.category(character) != "Cf")  # a zero-width space
+    seen = "".join(
+        character for character in name if unicodedata.category(character) != "Cf"
+    )  # a zero-width space
     return unicodedata.normalize("NFKC", " ".join(seen.split())).casefold()
 
 

@@ -42,8 +42,12 @@ def hue(images: Tensor, shift: Tensor) -> Tensor:
     chroma = value - images.amin(1)
     scale = chroma.clamp_min(1e-8)
     sixths = torch.where(value == green, (blue - red) / scale + 2, (red - green) / scale + 4)
-    sixths = torch.where(value == red, (green - blue) / scale, sixths).add_(6 * shift[:, None, None])
-    return torch.stack([value - chroma * _trapezoid(sixths + offset) for offset in (5, 3, 1)], 1).clamp_(0, 1)
+    sixths = torch.where(value == red, (green - blue) / scale, sixths).add_(
+        6 * shift[:, None, None]
+    )
+    return torch.stack(
+        [value - chroma * _trapezoid(sixths + offset) for offset in (5, 3, 1)], 1
+    ).clamp_(0, 1)
 
 
 def grey(images: Tensor) -> Tensor:

@@ -23,7 +23,9 @@ def labelled_by_table(
     """
     images = list(folder.all_images())
     for place in (folder, beside):
-        tables = tables_in([path.name for path in place.others], [path.name for path in place.images])
+        tables = tables_in(
+            [path.name for path in place.others], [path.name for path in place.images]
+        )
         files = [below(image, place.path) for image in images]
         index = Files(files)
         for name in tables:

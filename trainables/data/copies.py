@@ -102,7 +102,9 @@ def _verified(prints: Prints, pairs: Rows, mirrored: Flags, bounds: Floats) -> F
     colors[mirrored] = colors[mirrored, :, ::-1]
     near = _colors_agree(colors, prints.colors[others])
     rest = np.flatnonzero(near)
-    near[rest] = one_picture(greys[rest], prints.greys[others[rest]].astype(np.float32), bounds[rest])
+    near[rest] = one_picture(
+        greys[rest], prints.greys[others[rest]].astype(np.float32), bounds[rest]
+    )
     return near
 
 

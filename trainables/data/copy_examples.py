@@ -78,7 +78,9 @@ class CopyExamples:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `as_json`, once that is parsed."""
         examples = [
-            CopiedPicture(**{**example, "images": tuple(CopiedImage(**image) for image in example["images"])})
+            CopiedPicture(
+                **{**example, "images": tuple(CopiedImage(**image) for image in example["images"])}
+            )
             for example in values["examples"]
         ]
         return cls(groups=values["groups"], images=values["images"], examples=tuple(examples))
@@ -108,7 +110,9 @@ def copy_examples(found: Found, listing: Listing, choice: Choice, pool: Pool) ->
     numbers = np.unique(group)
     order = np.lexsort((-sizes[numbers], ~mixed[numbers], ~torn[numbers]))
     given = [split for split in SPLITS if split in listing.labels]
-    used = {row: split for split in SPLITS for row in rows[np.isin(rows, choice.rows[split])].tolist()}
+    used = {
+        row: split for split in SPLITS for row in rows[np.isin(rows, choice.rows[split])].tolist()
+    }
 
     examples = []
     for number in numbers[order[:GROUPS]].tolist():
@@ -126,7 +130,11 @@ def copy_examples(found: Found, listing: Listing, choice: Choice, pool: Pool) ->
             for name, at in zip(names, shown.tolist(), strict=True)
         ]
         exact = found.exact[several][inside]
-        examples.append(CopiedPicture(number=len(inside), equal=len(np.unique(exact)) == 1, images=tuple(images)))
+        examples.append(
+            CopiedPicture(
+                number=len(inside), equal=len(np.unique(exact)) == 1, images=tuple(images)
+            )
+        )
     return CopyExamples(groups=len(numbers), images=len(rows), examples=tuple(examples))
 
 

@@ -40,7 +40,9 @@ def uniform(seed: int, epoch: int, samples: Tensor, draws: int, role: str) -> Te
     Returns:
         float32 [B, draws].
     """
-    streams = _mix(samples * _GAMMA + named_seed(seed, role, epoch))  # [B], a state of splitmix64 a sample
+    streams = _mix(
+        samples * _GAMMA + named_seed(seed, role, epoch)
+    )  # [B], a state of splitmix64 a sample
     steps = torch.arange(1, draws + 1, device=samples.device) * _GAMMA
     bits = _mix(streams[:, None] + steps)  # [B, draws]
     return _shift(bits, 40).to(torch.float32) * 2.0**-24
@@ -76,5 +78,7 @@ def _shift(x: Tensor, bits: int) -> Tensor:
 @lru_cache(maxsize=8)
 def _normal_table(device: torch.device) -> Tensor:
     # Made by NumPy on the CPU, so that each device, and each number of threads, reads the same values.
-    table = np.random.default_rng(named_seed(0, "normal table")).standard_normal(_TABLE_SIZE, dtype=np.float32)
+    table = np.random.default_rng(named_seed(0, "normal table")).standard_normal(
+        _TABLE_SIZE, dtype=np.float32
+    )
     return torch.from_numpy(table).to(device)

@@ -105,10 +105,14 @@ class Dataset:
             TestSplitShutError: Test is asked for by what may not see it: recipes are chosen without it.
         """
         if name == "test" and not self.test_is_open:
-            raise TestSplitShutError("the test split answers once, to finalists: read the data with test=True.")
+            raise TestSplitShutError(
+                "the test split answers once, to finalists: read the data with test=True."
+            )
         labels = np.load(self.path / f"{name}_labels.npy", allow_pickle=False)
         labels.flags.writeable = False
-        return Split(np.load(self.path / f"{name}_images.npy", mmap_mode="r", allow_pickle=False), labels)
+        return Split(
+            np.load(self.path / f"{name}_images.npy", mmap_mode="r", allow_pickle=False), labels
+        )
 
     def names(self, split: Literal["train", "val", "test"]) -> tuple[str, ...]:
         """What the user calls the images of a split, in its order; empty where an older version decoded them."""
@@ -137,21 +141,31 @@ def prepare(
     """
     cache = cache.absolute()
     source = find(data, cache, how)
-    key = json.dumps([CODE_VERSION, source.identity, image_size, asdict(caps), seed, how.keep_copies])
+    key = json.dumps(
+        [CODE_VERSION, source.identity, image_size, asdict(caps), seed, how.keep_copies]
+    )
     entry = cache / "data" / hashlib.sha256(key.encode()).hexdigest()[:24]
     if meta := entry_meta(entry):
         return _dataset(entry, meta, data)
     try:
-        from trainables.data.decoding import decoded  # SciPy takes a fifth of a second, which workers, who only read, need not
+        from trainables.data.decoding import (
+            decoded,
+        )  # SciPy takes a fifth of a second, which workers, who only read, need not
 
-        return _dataset(entry, decoded(entry, data, source, image_size, caps, seed, how, progress), data)
+        return _dataset(
+            entry, decoded(entry, data, source, image_size, caps, seed, how, progress), data
+        )
     except OSError as error:
         raise DataError(
-            [f"The cache {cache} must be writable, but {reason(error)}: make room, or choose another place with DVT_CACHE_DIR."]
+            [
+                f"The cache {cache} must be writable, but {reason(error)}: make room, or choose another place with DVT_CACHE_DIR."
+            ]
         ) from error
 
 
-def inspect(data: str, *, caps: Caps, seed: int, cache: Path, how: ReadOptions = AS_IT_IS) -> Summary:
+def inspect(
+    data: str, *, caps: Caps, seed: int, cache: Path, how: ReadOptions = AS_IT_IS
+) -> Summary:
     """Check a data set as `prepare` does, headers of image files included, but decode, download and write nothing.
 
     Copies of images are not known before they are decoded.
@@ -192,7 +206,9 @@ def read(path: Path, *, test: bool = False) -> Dataset:
     """
     meta = entry_meta(path)
     if meta is None:
-        raise DataError([f"{path} must hold decoded data, but is missing or damaged: prepare it again."])
+        raise DataError(
+            [f"{path} must hold decoded data, but is missing or damaged: prepare it again."]
+        )
     return replace(_dataset(path, meta, meta["source"]), test_is_open=test)
 
 

@@ -26,7 +26,18 @@ from trainables.data.png_chunks import without_extras
 from trainables.data.problems import reason
 from trainables.data.rgb import PixelsError, grey_bits, to_rgb
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000", "ICO")  # some others start programs (EPS)
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "BMP",
+    "GIF",
+    "TIFF",
+    "PPM",
+    "AVIF",
+    "JPEG2000",
+    "ICO",
+)  # some others start programs (EPS)
 LOOKED_AT = 16  # files of a set whose pixels are looked at before all are decoded
 LOOK_SIDE = 32  # pixels
 MOST_AT_A_TIME = 16  # files that a thread takes from the waiting ones
@@ -42,7 +53,9 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }  # what undoes each EXIF orientation
 
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # or Python prints what Pillow logs of odd TIFFs
+logging.getLogger("PIL").addHandler(
+    logging.NullHandler()
+)  # or Python prints what Pillow logs of odd TIFFs
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -69,13 +82,17 @@ class Files:
     def _headers(self) -> tuple[Rows, list[str]]:
         results = _in_threads(_size, self.paths)
         sizes = [(0, 0) if isinstance(size, str) else size for size in results]
-        return np.array(sizes, np.int64).reshape(-1, 2), [line for line in results if isinstance(line, str)]
+        return np.array(sizes, np.int64).reshape(-1, 2), [
+            line for line in results if isinstance(line, str)
+        ]
 
     def squares(self, rows: Rows, side: int) -> tuple[Images, list[str]]:
         """Decode some files: uint8 [N, side, side, 3], and a problem for each that is damaged (its square is black)."""
         images = np.zeros((len(rows), side, side, 3), np.uint8)
         problems = []
-        for place, result in enumerate(_in_threads(lambda row: _decoded(self.paths[row], side), rows.tolist())):
+        for place, result in enumerate(
+            _in_threads(lambda row: _decoded(self.paths[row], side), rows.tolist())
+        ):
             if isinstance(result, str):
                 problems.append(result)
             else:
@@ -94,7 +111,9 @@ def square(image: Image.Image, side: int) -> Images:
     edge = min(width, height)
     left, top = (width - edge) // 2, (height - edge) // 2
     box = (left, top, left + edge, top + edge)
-    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0))
+    return np.asarray(
+        image.resize((side, side), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
+    )
 
 
 def cautions(paths: Sequence[Path]) -> list[str]:
@@ -104,7 +123,9 @@ def cautions(paths: Sequence[Path]) -> list[str]:
     """
     rows = np.unique(np.linspace(0, len(paths) - 1, min(LOOKED_AT, len(paths))).astype(int))
     some = [paths[row] for row in rows]
-    looked = [(path, *look) for path, look in zip(some, _in_threads(_look, some), strict=True) if look]
+    looked = [
+        (path, *look) for path, look in zip(some, _in_threads(_look, some), strict=True) if look
+    ]
     peaks = {path: peak for path, peak, _ in looked}
     most = DIM if max(peaks.values(), default=255) <= DIM else DARK
     dark = [path for path, peak in peaks.items() if peak <= most]
@@ -161,7 +182,9 @@ def _read(path: Path, use: Callable[[Image.Image], R]) -> R:
             return use(image)
     except (Image.DecompressionBombError, PixelsError):
         raise
-    except Exception:  # Pillow raises almost anything; the other way may do, or this is raised again
+    except (
+        Exception
+    ):  # Pillow raises almost anything; the other way may do, or this is raised again
         other = _other_way(path)
         if other is None:
             raise
@@ -196,7 +219,9 @@ def _check_bands(image: Image.Image) -> None:
 
 
 def _pixels(image: Image.Image, side: int) -> Images:
-    image.draft(None, (2 * side, 2 * side))  # large JPEGs are decoded at 1/2 to 1/8, still twice what is kept
+    image.draft(
+        None, (2 * side, 2 * side)
+    )  # large JPEGs are decoded at 1/2 to 1/8, still twice what is kept
     if isinstance(image, TiffImageFile):
         tiff_bands.decode_as_meant(image)
     bits = grey_bits(image)

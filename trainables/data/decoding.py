@@ -63,7 +63,10 @@ def decoded(
                 "classes": listing.classes,
                 "counts": choice.counts,
                 "notes": choice.notes,
-                "cautions": [*listing.cautions, *cautions(found, listing, pixels.names, kept=how.keep_copies)],
+                "cautions": [
+                    *listing.cautions,
+                    *cautions(found, listing, pixels.names, kept=how.keep_copies),
+                ],
                 "layout": listing.layout,
                 "origins": origins(listing),
                 "passed_over": listing.passed_over,
@@ -88,7 +91,9 @@ def _without_leaks(
         try:
             choice = choose(listing, caps=caps, seed=seed, groups=together)
         except DataError as error:  # which copies they are
-            raise DataError([*error.problems, *cautions(found, listing, pool.pixels.names, kept=False)]) from error
+            raise DataError(
+                [*error.problems, *cautions(found, listing, pool.pixels.names, kept=False)]
+            ) from error
         if not pool.add(np.concatenate([choice.rows[split] for split in SPLITS])):
             return choice, found
 

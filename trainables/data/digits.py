@@ -11,7 +11,9 @@ from trainables.data.listing import Listing, Source
 def digits(name: str) -> Source:
     """The digits 5 to 9, the task to learn, or 0 to 4, on which its source model is trained: 8x8, some 180 a class."""
     first = 5 if name == "digits" else 0
-    return Source(name=name, identity=[name], preview=lambda: _load(first)[0], load=lambda: _load(first))
+    return Source(
+        name=name, identity=[name], preview=lambda: _load(first)[0], load=lambda: _load(first)
+    )
 
 
 def _load(first: int) -> tuple[Listing, Arrays]:
@@ -19,7 +21,9 @@ def _load(first: int) -> tuple[Listing, Arrays]:
 
     scans = load_digits()
     chosen = (scans.target >= first) & (scans.target < first + 5)
-    images = np.rint(scans.images[chosen] * (255 / 16)).astype(np.uint8)  # [N, 8, 8], greys 0 to 16 to 0 to 255
+    images = np.rint(scans.images[chosen] * (255 / 16)).astype(
+        np.uint8
+    )  # [N, 8, 8], greys 0 to 16 to 0 to 255
     listing = Listing(
         classes=tuple(str(digit) for digit in range(first, first + 5)),
         labels={"train": scans.target[chosen].astype(np.int64) - first},

@@ -30,7 +30,9 @@ OTHER_SUFFIXES = _suffixes(
     "bak old orig tmp part partial crdownload download lnk url exe dll so",
 )
 
-READ = frozenset({"JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIC", "JPEG 2000", "ICO"})
+READ = frozenset(
+    {"JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIC", "JPEG 2000", "ICO"}
+)
 FIRST_BYTES = 64  # enough to know an image
 HEAD = 4096  # enough to know all else
 
@@ -54,7 +56,12 @@ IMAGES = (
     (b"\xff\x0a", "JPEG XL"),
 )
 OTHERS = (  # place, bytes there, what it is, what to do
-    (0, b"version https://git-lfs.github.com/spec/", "a git LFS pointer in place of the image", "run git lfs pull"),
+    (
+        0,
+        b"version https://git-lfs.github.com/spec/",
+        "a git LFS pointer in place of the image",
+        "run git lfs pull",
+    ),
     (0, b"%PDF-", "a PDF document", CONVERT),
     (0, b"%!PS", "a PostScript file", CONVERT),
     (0, b"PK\3\4", "a zip archive", "unpack it, then remove it"),
@@ -81,7 +88,9 @@ OTHERS = (  # place, bytes there, what it is, what to do
     (0, b"\0\5\x16\0", "a Mac's side file of an image (AppleSingle)", REMOVE),
     (0, b"L\0\0\0\1\x14\2\0", "a Windows shortcut", "copy the image itself, or remove it"),
 )
-HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
+HEIC_BRANDS = frozenset(
+    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +114,9 @@ def is_image(path: Path) -> bool:
     if suffix in OTHER_SUFFIXES or name.endswith("~"):
         return False
     try:
-        return path.is_file() and image_format(_first(path, FIRST_BYTES)) in READ  # a pipe would never end
+        return (
+            path.is_file() and image_format(_first(path, FIRST_BYTES)) in READ
+        )  # a pipe would never end
     except OSError:
         return False
 
@@ -148,7 +159,9 @@ def _first(path: Path, count: int) -> bytes:
 def _is_avif(head: bytes) -> bool:
     """An MP4 box of brands, of which the first or, after a general one, another is AVIF's."""
     size = min(int.from_bytes(head[:4]), len(head))
-    general = head[8:12] in (b"mif1", b"msf1") and (b"avif" in head[16:size] or b"avis" in head[16:size])
+    general = head[8:12] in (b"mif1", b"msf1") and (
+        b"avif" in head[16:size] or b"avis" in head[16:size]
+    )
     return head[4:8] == b"ftyp" and (head[8:12] in (b"avif", b"avis") or general)
 
 
@@ -158,19 +171,38 @@ def _is_heic(head: bytes) -> bool:
 
 def _is_ppm(head: bytes) -> bool:
     """`P1` to `P6`, white space, then a number or a comment: a sentence seldom begins so."""
-    return head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace() and head[3:4] in b"#0123456789"
+    return (
+        head[:1] == b"P"
+        and head[1:2] in b"123456"
+        and head[2:3].isspace()
+        and head[3:4] in b"#0123456789"
+    )
 
 
 def _is_bmp(head: bytes) -> bool:
     """`BM` begins many a word: the length of the second header must be one of those in use."""
-    return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in (12, 16, 40, 52, 56, 64, 108, 124)
+    return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in (
+        12,
+        16,
+        40,
+        52,
+        56,
+        64,
+        108,
+        124,
+    )
 
 
 def _is_ico(head: bytes) -> bool:
     """An icon's directory: its count, and a first entry that lies behind it."""
     count = int.from_bytes(head[4:6], "little")
     first = int.from_bytes(head[18:22], "little")
-    return head[:4] == b"\0\0\1\0" and 0 < count < 256 and head[9:10] == b"\0" and first >= 6 + 16 * count
+    return (
+        head[:4] == b"\0\0\1\0"
+        and 0 < count < 256
+        and head[9:10] == b"\0"
+        and first >= 6 + 16 * count
+    )
 
 
 def _by_start(head: bytes) -> Kind | None:
@@ -193,7 +225,10 @@ def _image_kind(head: bytes) -> Kind | None:
     if name not in READ:
         return Kind(what=f"a {name} image, which is not read", mend=CONVERT)
     article = "an" if name in ("AVIF", "ICO") else "a"
-    return Kind(what=f"{article} {name} file that is damaged, cut off or of a rare kind", mend="convert, replace or remove it")
+    return Kind(
+        what=f"{article} {name} file that is damaged, cut off or of a rare kind",
+        mend="convert, replace or remove it",
+    )
 
 
 def _container(head: bytes) -> Kind | None:
@@ -208,7 +243,9 @@ def _text(head: bytes) -> Kind | None:
     """A page or a message that was downloaded in place of an image, in UTF-8 or UTF-16."""
     encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        text = codecs.getincrementaldecoder(encoding)().decode(head).strip()  # the last character may be cut
+        text = (
+            codecs.getincrementaldecoder(encoding)().decode(head).strip()
+        )  # the last character may be cut
     except UnicodeDecodeError:
         return None
     if not all(character.isprintable() or character.isspace() for character in text):

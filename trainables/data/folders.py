@@ -12,7 +12,16 @@ import numpy as np
 
 from trainables.data.class_names import twins, unified
 from trainables.data.decode import Files, cautions
-from trainables.data.listing import SPLITS, Listing, Pixels, Rows, Source, SplitName, below, plain_name
+from trainables.data.listing import (
+    SPLITS,
+    Listing,
+    Pixels,
+    Rows,
+    Source,
+    SplitName,
+    below,
+    plain_name,
+)
 from trainables.data.problems import DataError, once_per_cause, shortened
 from trainables.data.reading import ReadOptions
 from trainables.data.recognized import Layout
@@ -38,7 +47,11 @@ def image_folder(root: Path, how: ReadOptions) -> Source:
 
 def _source(root: Path, layout: Layout, passed: PassedOver, how: ReadOptions) -> Source:
     """The source of what was recognized: known by each file's path, size and time of change."""
-    alike = [line for part, by_class in layout.parts.items() for line in twins(by_class, layout.places[part])]
+    alike = [
+        line
+        for part, by_class in layout.parts.items()
+        for line in twins(by_class, layout.places[part])
+    ]
     parts, renamed = unified(layout.parts)
     classes = tuple(sorted({name for by_class in parts.values() for name in by_class}))
     order = [part for part in SPLITS if part in parts]
@@ -59,12 +72,17 @@ def _source(root: Path, layout: Layout, passed: PassedOver, how: ReadOptions) ->
     files = Files(paths, root)
 
     def load() -> tuple[Listing, Pixels]:
-        problems = (*listing.problems, *shortened(once_per_cause(files.problems), "files are no readable images"))
+        problems = (
+            *listing.problems,
+            *shortened(once_per_cause(files.problems), "files are no readable images"),
+        )
         looked = () if problems else cautions(paths)
         return replace(listing, problems=problems, cautions=tuple(looked)), files
 
     stats = [(below(path, root), *stamp[2:]) for path, stamp in zip(paths, stamps, strict=True)]
-    sizes = [np.bincount(labels[part], minlength=len(classes)).tolist() for part in order]  # with the order, all labels
+    sizes = [
+        np.bincount(labels[part], minlength=len(classes)).tolist() for part in order
+    ]  # with the order, all labels
     number = [] if groups is None else groups.tolist()
     return Source(
         name=plain_name(root.resolve().name),
@@ -78,7 +96,9 @@ def _labels(classes: Sequence[str], by_class: Mapping[str, Sequence[Path]]) -> R
     return np.repeat(np.arange(len(classes)), [len(by_class.get(name, ())) for name in classes])
 
 
-def _groups(root: Path, paths: Sequence[Path], layout: Layout, pattern: str | None) -> tuple[Rows | None, list[str]]:
+def _groups(
+    root: Path, paths: Sequence[Path], layout: Layout, pattern: str | None
+) -> tuple[Rows | None, list[str]]:
     """A number per image: by the table's column, or by what the pattern finds in its path; a line where it finds nothing."""
     if pattern is None:
         return None, []
@@ -87,7 +107,9 @@ def _groups(root: Path, paths: Sequence[Path], layout: Layout, pattern: str | No
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        return None, [f"--group must be a column of the table or a regular expression, but {pattern!r} is none ({error})."]
+        return None, [
+            f"--group must be a column of the table or a regular expression, but {pattern!r} is none ({error})."
+        ]
     names: list[str] = []
     missing: list[str] = []
     for path in paths:
@@ -100,16 +122,26 @@ def _groups(root: Path, paths: Sequence[Path], layout: Layout, pattern: str | No
     if missing:
         rule = f"--group {pattern!r} must be a column of the table or be found in each image's path"
         if len(missing) == len(paths):
-            columns = f"; columns are {', '.join(map(repr, layout.header))}" if layout.header else ""
-            return None, [f"{rule}, but in none of {len(paths):,}, such as {missing[0]!r}{columns}: correct it."]
-        return None, [f"{rule}, but {len(missing):,} have no match, such as {missing[0]!r}: widen the expression."]
+            columns = (
+                f"; columns are {', '.join(map(repr, layout.header))}" if layout.header else ""
+            )
+            return None, [
+                f"{rule}, but in none of {len(paths):,}, such as {missing[0]!r}{columns}: correct it."
+            ]
+        return None, [
+            f"{rule}, but {len(missing):,} have no match, such as {missing[0]!r}: widen the expression."
+        ]
     if len(set(names)) < 3:
         found = " and ".join(map(repr, sorted(set(names))))
-        return None, [f"--group {pattern!r} must find 3 groups or more, but finds {len(set(names))}, {found}: narrow it."]
+        return None, [
+            f"--group {pattern!r} must find 3 groups or more, but finds {len(set(names))}, {found}: narrow it."
+        ]
     return _numbers(names), []
 
 
-def _said_of_groups(groups: Rows | None, labels: Mapping[SplitName, Rows], name: str | None) -> list[str]:
+def _said_of_groups(
+    groups: Rows | None, labels: Mapping[SplitName, Rows], name: str | None
+) -> list[str]:
     """How many groups there are, and how many images given splits lose to them."""
     if groups is None:
         return []
@@ -120,20 +152,28 @@ def _said_of_groups(groups: Rows | None, labels: Mapping[SplitName, Rows], name:
         if lower in parts and higher in parts:
             lost = int(np.isin(parts[lower], parts[higher]).sum())
             if lost:
-                said.append(f"{lost:,} {lower} images are left out, since others of their group are in {higher}")
+                said.append(
+                    f"{lost:,} {lower} images are left out, since others of their group are in {higher}"
+                )
     return said
 
 
-def _same_files(labels: Mapping[SplitName, Rows], stamps: Sequence[Stamp], layout: Layout) -> list[str]:
+def _same_files(
+    labels: Mapping[SplitName, Rows], stamps: Sequence[Stamp], layout: Layout
+) -> list[str]:
     """A line for a split whose files are all those of train, by a link."""
     ends = np.cumsum([len(of_part) for of_part in labels.values()]).tolist()
-    parts = {part: stamps[end - len(labels[part]) : end] for part, end in zip(labels, ends, strict=True)}
+    parts = {
+        part: stamps[end - len(labels[part]) : end] for part, end in zip(labels, ends, strict=True)
+    }
     train = {stamp[:2] for stamp in parts.get("train", ()) if any(stamp)}
     return [
         f"{layout.places[part]} must hold other images than train, but its files are those of {layout.places['train']}: "
         "take it away, or give other images."
         for part in ("val", "test")
-        if part in parts and parts[part] and all(any(stamp) and stamp[:2] in train for stamp in parts[part])
+        if part in parts
+        and parts[part]
+        and all(any(stamp) and stamp[:2] in train for stamp in parts[part])
     ]
 
 

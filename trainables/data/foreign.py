@@ -24,35 +24,63 @@ def _unpack(command: str) -> str:
 
 _KINDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     ((".zip",), "an archive", _unpack("unzip -q {path} -d {new}")),
-    ((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".txz", ".tar.zst"), "an archive", _unpack("tar -xf {path} -C {new}")),
+    (
+        (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".txz", ".tar.zst"),
+        "an archive",
+        _unpack("tar -xf {path} -C {new}"),
+    ),
     ((".7z",), "an archive", _unpack("7z x {path} -o{new}")),
     ((".rar",), "an archive", _unpack("unrar x {path} {new}/")),
     ((".parquet", ".arrow", ".feather"), "a table of a data set hub", _WRITE),
     ((".tfrecord", ".tfrecords", ".tfrec", ".record"), "TensorFlow's records", _WRITE),
     ((".mdb", ".lmdb"), "a database of images", _WRITE),
     ((".h5", ".hdf5", ".hdf", ".nc"), "an HDF5 file", _SAVE),
-    ((".mat",), "a MATLAB file", "write a table labels.csv (image,label) of what it says, or " + _SAVE),
+    (
+        (".mat",),
+        "a MATLAB file",
+        "write a table labels.csv (image,label) of what it says, or " + _SAVE,
+    ),
     ((".npy",), "a single array", _SAVE),
     ((".pkl", ".pickle", ".pt", ".pth", ".joblib"), "a pickle, which may run code", _SAVE),
     ((".csv", ".tsv"), "a table", "give the folder that holds it beside the images"),
-    ((".xlsx", ".xls", ".ods"), "a workbook", "save it as labels.csv beside the images, and give their folder"),
+    (
+        (".xlsx", ".xls", ".ods"),
+        "a workbook",
+        "save it as labels.csv beside the images, and give their folder",
+    ),
     ((".json", ".jsonl", ".yaml", ".yml", ".xml", ".txt", ".md", ".names"), "text", _BESIDE),
-    ((".dcm", ".dicom", ".nii", ".nii.gz", ".mha"), "DICOM or another medical form", "convert it to PNG, in class folders"),
-    ((".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg"), "a video", "write its frames as images into class folders"),
+    (
+        (".dcm", ".dicom", ".nii", ".nii.gz", ".mha"),
+        "DICOM or another medical form",
+        "convert it to PNG, in class folders",
+    ),
+    (
+        (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg"),
+        "a video",
+        "write its frames as images into class folders",
+    ),
     ((".pdf", ".pptx", ".docx"), "a document", "save its pictures as images into class folders"),
     ((".bin", ".idx", ".ubyte", ".raw", ".dat"), "raw numbers", _SAVE),
     ((".cr2", ".nef", ".arw", ".dng"), "a raw photograph", "convert it to JPEG or PNG"),
-    ((".gz", ".bz2", ".xz", ".zst"), "a packed file", "unpack it, and give the folder of its images"),
+    (
+        (".gz", ".bz2", ".xz", ".zst"),
+        "a packed file",
+        "unpack it, and give the folder of its images",
+    ),
 )
 """How names end, what such a file is, and what to do with it."""
 
-_TEXTS = frozenset((".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml", ".xml", ".txt", ".md", ".names"))
+_TEXTS = frozenset(
+    (".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml", ".xml", ".txt", ".md", ".names")
+)
 
 
 def of_file(data: str, path: Path) -> str:
     """The line for a file that is no data set."""
     if path.stat().st_size == 0:
-        return f"--data {data} must be a folder or an .npz, but is an empty file: give another path."
+        return (
+            f"--data {data} must be a folder or an .npz, but is an empty file: give another path."
+        )
     if is_image(path):
         folder = shlex.quote(str(path.parent.parent))
         return f"--data must be a folder of images, but {data} is one image: give the folder of class folders, maybe {folder}."
@@ -64,7 +92,11 @@ def of_name(data: str) -> str:
     """The line for what is neither a known name nor a path."""
     scheme = re.match(r"([a-z][a-z0-9+.-]*):/{1,3}", data, re.IGNORECASE)
     if scheme:
-        mend = "give the path without the scheme" if scheme[1] == "file" else "download and unpack it, and give the folder"
+        mend = (
+            "give the path without the scheme"
+            if scheme[1] == "file"
+            else "download and unpack it, and give the folder"
+        )
         return f"--data must be a name or a path on this machine, but {data} is an address ({scheme[1]}:): {mend}."
     line = f"{unknown_name(data, NAMES, 'data name or existing path')} {FORMS}"
     if re.fullmatch(r"[\w.-]+/[\w.-]+", data):
@@ -117,7 +149,9 @@ def _known(path: Path) -> bool:
 
 def _matches(path: Path, endings: tuple[str, ...]) -> bool:
     name = path.name.lower()
-    inside = (".tfrecord" in name and ".tfrecord" in endings) or ("-ubyte" in name and ".ubyte" in endings)
+    inside = (".tfrecord" in name and ".tfrecord" in endings) or (
+        "-ubyte" in name and ".ubyte" in endings
+    )
     return name.endswith(endings) or inside
 
 

@@ -61,7 +61,12 @@ class Grouped:
             owned[rows] = np.isin(group[rows], taken)
             taken = np.union1d(taken, group[rows])
         kept = [{part: rows[~owned[rows]] for part, rows in pool.items()} for pool in pools]
-        return cls(group=group, together=together, split=_handed_out(group, together, kept, seed), owned=owned)
+        return cls(
+            group=group,
+            together=together,
+            split=_handed_out(group, together, kept, seed),
+            owned=owned,
+        )
 
     def without_owned(self, pool: Mapping[SplitName, Rows]) -> Mapping[SplitName, Rows]:
         """The rows of each part that it keeps."""
@@ -73,7 +78,9 @@ class Grouped:
         """The rows of a class that a split takes, its own groups and then singles, and the rest, both in their order."""
         if not len(self.group):
             return rows[:number], rows[number:]
-        mine = np.array([self.split.get(group) == split for group in self.group[rows].tolist()], np.bool_)
+        mine = np.array(
+            [self.split.get(group) == split for group in self.group[rows].tolist()], np.bool_
+        )
         single = np.flatnonzero(~self.together[rows])
         mine[single[: max(0, number - int(mine.sum()))]] = True
         return rows[mine], rows[~mine]
@@ -83,7 +90,9 @@ class Grouped:
         return rows[~self.together[rows]] if len(self.group) else rows
 
 
-def _handed_out(group: Rows, together: Flags, pools: Sequence[Mapping[SplitName, Rows]], seed: int) -> dict[int, SplitName]:
+def _handed_out(
+    group: Rows, together: Flags, pools: Sequence[Mapping[SplitName, Rows]], seed: int
+) -> dict[int, SplitName]:
     """The split of each group of train, so that every class comes near its shares (after Sechidis et al. 2011).
 
     The largest groups come first, and each goes where it brings the splits nearest to the numbers that they want.
@@ -150,7 +159,9 @@ def _fill_up(
     sizes = np.array([[members[name][label] for label in labels] for name in names], np.int64)
     places = np.array([splits.index(found[name]) for name in names])
     # Each step leaves less lacking, and so they end.
-    while _lacking(has) > 0 and (step := _best_move(has, sizes, places) or _best_swap(has, sizes, places)):
+    while _lacking(has) > 0 and (
+        step := _best_move(has, sizes, places) or _best_swap(has, sizes, places)
+    ):
         for at, place in step:
             has[places[at]] -= sizes[at]
             has[place] += sizes[at]
@@ -196,11 +207,18 @@ def _best_swap(has: Rows, sizes: Rows, places: Rows) -> list[tuple[int, int]]:
 def _wanted(sizes: Sequence[int], made: Sequence[SplitName]) -> dict[SplitName, list[float]]:
     """Images of each class that each split wants."""
     one_in = FLAT if "test" in made else CARVED
-    wanted: dict[SplitName, list[float]] = {split: [float(held(size, one_in)) for size in sizes] for split in made}
-    wanted["train"] = [max(1.0, float(size - (len(made) - 1) * held(size, one_in))) for size in sizes]
+    wanted: dict[SplitName, list[float]] = {
+        split: [float(held(size, one_in)) for size in sizes] for split in made
+    }
+    wanted["train"] = [
+        max(1.0, float(size - (len(made) - 1) * held(size, one_in))) for size in sizes
+    ]
     return wanted
 
 
 def _gain(has: Mapping[int, int], missing: Sequence[float], wanted: Sequence[float]) -> float:
     """How much nearer a split comes to what it wants, in squares relative to that."""
-    return sum((missing[label] ** 2 - (missing[label] - number) ** 2) / wanted[label] for label, number in has.items())
+    return sum(
+        (missing[label] ** 2 - (missing[label] - number) ** 2) / wanted[label]
+        for label, number in has.items()
+    )

@@ -82,11 +82,28 @@ def _recognized(level: Level, passed: PassedOver) -> Layout:
             raise DataError([*lines, *([f"{folder.path} also holds {beside}"] if beside else [])])
         if len(level.splits) > 1 and "train" in level.splits:
             names = " and ".join(found[0].name for found in level.splits.values())
-            raise DataError([two_readings(level, f"{names} without class folders beside {level.others[0].name}")])
-        flat = [child.name for split, found in level.splits.items() if split != "train" for child in found]
+            raise DataError(
+                [
+                    two_readings(
+                        level, f"{names} without class folders beside {level.others[0].name}"
+                    )
+                ]
+            )
+        flat = [
+            child.name
+            for split, found in level.splits.items()
+            if split != "train"
+            for child in found
+        ]
         if flat and len(level.others) > 1:  # nobody's class is called validation_images
             names = " and ".join(flat)
-            raise DataError([two_readings(level, f"{names} without class folders beside {level.others[0].name}")])
+            raise DataError(
+                [
+                    two_readings(
+                        level, f"{names} without class folders beside {level.others[0].name}"
+                    )
+                ]
+            )
         return _flat(level, passed)  # classes called train, plane and car
     if "train" in level.splits:
         return _splits(level, passed)
@@ -95,7 +112,9 @@ def _recognized(level: Level, passed: PassedOver) -> Layout:
     names = " and ".join(child.name for found in level.splits.values() for child in found)
     if level.others:
         rename = f"rename {level.others[0].name} to train where it is that"
-        raise DataError([two_readings(level, f"{names} beside {level.others[0].name}", mend=rename)])
+        raise DataError(
+            [two_readings(level, f"{names} beside {level.others[0].name}", mend=rename)]
+        )
     alone = [child.path for found in level.splits.values() for child in found]
     mend = f", or give --data {typed(alone[0])} to read that alone" if len(alone) == 1 else ""
     raise DataError([f"{folder.path} must hold train beside {names}, but does not: add it{mend}."])
@@ -105,7 +124,11 @@ def _flat(level: Level, passed: PassedOver) -> Layout:
     """Each folder is a class, with all images below it."""
     folder = level.folder
     if 2 * len(folder.images) > folder.count:
-        raise DataError([f"{no_classes(folder).partition(': ')[0]} beside them: move them into class folders, or away."])
+        raise DataError(
+            [
+                f"{no_classes(folder).partition(': ')[0]} beside them: move them into class folders, or away."
+            ]
+        )
     if len(level.children) == 1:
         raise DataError([one_class(level)])
     for image in folder.images:
@@ -129,7 +152,9 @@ def _leaves(level: Level, passed: PassedOver) -> Layout:
     places: dict[SplitName, str] = {}
     halves: dict[SplitName, Folder] = {"train": level.folder}
     if any(class_level(child) for found in level.splits.values() for child in found):
-        if problems := _not_splits(level, passed):  # else images of test would be among those of train
+        if problems := _not_splits(
+            level, passed
+        ):  # else images of test would be among those of train
             raise DataError(problems)
         halves = {split: found[0] for split, found in level.splits.items()}
     for split, half in halves.items():
@@ -173,12 +198,18 @@ def _splits(level: Level, passed: PassedOver) -> Layout:
             continue
         if split != "train" and not labelled(folder, classes):
             example = next(folder.all_images(), folder.path)
-            passed.add(f"without labels in {folder.name}/", shown(example, level.folder), folder.count)
-            notes.append(f"{folder.path} has no class folders: it is left out of the {split} split, and is for `dvt predict`")
+            passed.add(
+                f"without labels in {folder.name}/", shown(example, level.folder), folder.count
+            )
+            notes.append(
+                f"{folder.path} has no class folders: it is left out of the {split} split, and is for `dvt predict`"
+            )
             continue
         for image in inside.images:
             passed.add("images beside class folders", shown(image, level.folder))
-        held = without_second_set(inside, [child for child in inside.folders if is_class(child)], passed, notes)
+        held = without_second_set(
+            inside, [child for child in inside.folders if is_class(child)], passed, notes
+        )
         parts[split] = {child.name: tuple(child.all_images()) for child in held}
         places[split] = str(inside.path)
     if note := superclasses(train.folders):
@@ -196,9 +227,17 @@ def _splits(level: Level, passed: PassedOver) -> Layout:
 
 def _companions(level: Level, passed: PassedOver) -> Layout:
     """Class folders, and beside them a test or val folder with the same classes."""
-    if problems := [twice(level.folder, split, found) for split, found in level.splits.items() if len(found) > 1]:
+    if problems := [
+        twice(level.folder, split, found) for split, found in level.splits.items() if len(found) > 1
+    ]:
         raise DataError(problems)
-    flat = Level(folder=level.folder, children=level.others, splits={}, others=level.others, notes=level.notes)
+    flat = Level(
+        folder=level.folder,
+        children=level.others,
+        splits={},
+        others=level.others,
+        notes=level.notes,
+    )
     train = _flat(flat, passed)
     parts = dict(train.parts)
     places = dict(train.places)
@@ -207,10 +246,14 @@ def _companions(level: Level, passed: PassedOver) -> Layout:
         if not class_level(folder):
             example = shown(next(folder.all_images(), folder.path), level.folder)
             passed.add(f"without labels in {folder.name}/", example, folder.count)
-            notes.append(f"{folder.path} has no class folders: it is left out of the {split} split, and is for `dvt predict`")
+            notes.append(
+                f"{folder.path} has no class folders: it is left out of the {split} split, and is for `dvt predict`"
+            )
             continue
         inside = holder_of(folder)
-        parts[split] = {child.name: tuple(child.all_images()) for child in inside.folders if is_class(child)}
+        parts[split] = {
+            child.name: tuple(child.all_images()) for child in inside.folders if is_class(child)
+        }
         places[split] = str(inside.path)
     beside = " and ".join(f"{level.splits[split][0].name}/" for split in places if split != "train")
     note = f"the class folders of {level.folder.path} are the training images, {beside} in it is a split of its own"
@@ -225,9 +268,13 @@ def _companions(level: Level, passed: PassedOver) -> Layout:
 
 def _not_splits(level: Level, passed: PassedOver) -> list[str]:
     """The lines for folders that are not train and its companions."""
-    problems = [twice(level.folder, split, found) for split, found in level.splits.items() if len(found) > 1]
+    problems = [
+        twice(level.folder, split, found) for split, found in level.splits.items() if len(found) > 1
+    ]
     if "train" not in level.splits:
-        problems.append(f"{level.folder.path} must hold a folder for train, but does not: add it, or give another --layout.")
+        problems.append(
+            f"{level.folder.path} must hold a folder for train, but does not: add it, or give another --layout."
+        )
     return problems + _strangers(level, passed)
 
 
@@ -237,13 +284,26 @@ def _strangers(level: Level, passed: PassedOver) -> list[str]:
     certain = len(level.splits) > 1  # no two classes are called train and test
     for child in level.others:
         if (certain or means_unlabelled(child.name)) and not class_level(child):
-            passed.add(f"without labels in {child.name}/", shown(next(child.all_images()), level.folder), child.count)
-            level.notes.append(f"{child.path} has no class folders: it is left out, and is for `dvt predict`")
+            passed.add(
+                f"without labels in {child.name}/",
+                shown(next(child.all_images()), level.folder),
+                child.count,
+            )
+            level.notes.append(
+                f"{child.path} has no class folders: it is left out, and is for `dvt predict`"
+            )
         elif ANNOTATIONS.fullmatch(child.name):
-            passed.add(f"in {child.name}/", shown(next(child.all_images()), level.folder), child.count)
+            passed.add(
+                f"in {child.name}/", shown(next(child.all_images()), level.folder), child.count
+            )
         elif child.any_image():
             strange.append(child.name)
     if not strange:
         return []
     found = ", ".join(map(repr, strange[:3]))
-    return [two_readings(level, f"{found} beside {level.splits['train'][0].name}" if "train" in level.splits else found)]
+    return [
+        two_readings(
+            level,
+            f"{found} beside {level.splits['train'][0].name}" if "train" in level.splits else found,
+        )
+    ]

@@ -37,7 +37,9 @@ class Found:
     def of(cls, rows: Rows, copies: Copies, listing: Listing) -> Found:
         """Groups from pairs, whose numbers are places in `rows`; mirror images of two classes (left, right) are no copies."""
         labels = np.concatenate(list(listing.labels.values()))[rows]
-        left_and_right = copies.mirrored & (labels[copies.pairs[:, 0]] != labels[copies.pairs[:, 1]])
+        left_and_right = copies.mirrored & (
+            labels[copies.pairs[:, 0]] != labels[copies.pairs[:, 1]]
+        )
         pairs, exact = copies.pairs[~left_and_right], copies.exact[~left_and_right]
         return cls(rows=rows, near=groups(pairs, len(rows)), exact=groups(pairs[exact], len(rows)))
 
@@ -52,7 +54,10 @@ class Found:
         if given is None:
             given = np.arange(number, dtype=np.int64)
         first = _first_of_each(self.near)
-        pairs = [np.stack([self.rows, self.rows[first]], axis=1), np.stack([np.arange(number), _first_of_each(given)], axis=1)]
+        pairs = [
+            np.stack([self.rows, self.rows[first]], axis=1),
+            np.stack([np.arange(number), _first_of_each(given)], axis=1),
+        ]
         return groups(np.concatenate(pairs).astype(np.int64), number)
 
 
@@ -76,7 +81,9 @@ def same_set(found: Found, listing: Listing) -> list[str]:
     return lines
 
 
-def cautions(found: Found, listing: Listing, names: Callable[[Rows], list[str]], *, kept: bool) -> list[str]:
+def cautions(
+    found: Found, listing: Listing, names: Callable[[Rows], list[str]], *, kept: bool
+) -> list[str]:
     """A line for each way in which copies cross what they should not.
 
     Args:
@@ -88,7 +95,11 @@ def cautions(found: Found, listing: Listing, names: Callable[[Rows], list[str]],
     if not found.any():
         return []
     told = _Told(found, listing, names)
-    lines = [line for a, b in combinations(reversed(_given(listing)), 2) for line in told.across(b, a, kept)]
+    lines = [
+        line
+        for a, b in combinations(reversed(_given(listing)), 2)
+        for line in told.across(b, a, kept)
+    ]
     lines += told.classes()
     if len(listing.labels) == 1 or not lines:
         lines += told.within(len(listing.labels) == 1, kept)
@@ -100,7 +111,11 @@ class _Told:
 
     def __init__(self, found: Found, listing: Listing, names: Callable[[Rows], list[str]]) -> None:
         several = np.bincount(found.near)[found.near] > 1
-        self._rows, self._near, self._exact = found.rows[several], found.near[several], found.exact[several]
+        self._rows, self._near, self._exact = (
+            found.rows[several],
+            found.near[several],
+            found.exact[several],
+        )
         self._listing, self._names = listing, names
         ends = np.cumsum([len(listing.labels[part]) for part in _given(listing)])
         self._part = np.searchsorted(ends, self._rows, side="right")
@@ -118,7 +133,11 @@ class _Told:
         same = int((here & np.isin(self._exact, self._exact[there])).sum())
         count = int(both.sum())
         example = self._pair(both, there)
-        what = "kept, as --keep-copies says, so that scores may be too good" if kept else f"left out of {lower}"
+        what = (
+            "kept, as --keep-copies says, so that scores may be too good"
+            if kept
+            else f"left out of {lower}"
+        )
         kinds = f"{same:,} equal, {count - same:,} nearly" if same < count else "equal to the pixel"
         yield f"{lower} images that are copies of {higher} images: {count:,} ({kinds}), such as {example}; {what}"
 
@@ -142,14 +161,20 @@ class _Told:
 
     def within(self, flat: bool, kept: bool) -> Iterator[str]:
         """Images that have copies in their own part."""
-        done = "splits part them, as --keep-copies says, so that scores may be too good" if kept else ONE_SIDE
+        done = (
+            "splits part them, as --keep-copies says, so that scores may be too good"
+            if kept
+            else ONE_SIDE
+        )
         extra = len(self._near) - len(np.unique(np.stack([self._near, self._part]), axis=1).T)
         if extra:
             number = Counter(self._near.tolist()).most_common(1)[0][0]
             names = self._names(self._rows[self._near == number][:2])
             side = f"; {done}" if flat else ""
             same = len(self._exact) - len(np.unique(np.stack([self._exact, self._part]), axis=1).T)
-            kinds = f"{same:,} equal, {extra - same:,} nearly" if same < extra else "equal to the pixel"
+            kinds = (
+                f"{same:,} equal, {extra - same:,} nearly" if same < extra else "equal to the pixel"
+            )
             yield f"images that are copies of another: {extra:,} ({kinds}), such as {' and '.join(names)}{side}"
 
     def _whole_classes(self, torn: set[int]) -> list[str]:
@@ -166,7 +191,9 @@ class _Told:
         for (label, other), number in sorted(shared.items()):
             if number >= WHOLE * sizes[label] and (label > other or number < WHOLE * sizes[other]):
                 name, twin = self._listing.classes[label], self._listing.classes[other]
-                lines.append(f"class {name!r} is a copy of {twin!r}: {number:,} of its {sizes[label]:,} images are in both")
+                lines.append(
+                    f"class {name!r} is a copy of {twin!r}: {number:,} of its {sizes[label]:,} images are in both"
+                )
         return shortened(lines, "pairs of classes are copies")
 
     def _pair(self, ones: Rows, others: Rows) -> str:

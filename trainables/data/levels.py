@@ -31,9 +31,14 @@ class Level:
 
 def level_of(folder: Folder, notes: list[str], passed: PassedOver) -> Level:
     """Look at a folder's own folders."""
-    children = without_second_set(folder, [child for child in folder.folders if is_class(child)], passed, notes)
+    children = without_second_set(
+        folder, [child for child in folder.folders if is_class(child)], passed, notes
+    )
     meant = splits_of(child.name for child in children)
-    splits = {split: tuple(child for child in children if meant.get(child.name) == split) for split in SPLITS}
+    splits = {
+        split: tuple(child for child in children if meant.get(child.name) == split)
+        for split in SPLITS
+    }
     return Level(
         folder=folder,
         children=tuple(children),
@@ -70,7 +75,9 @@ def _without_annotations(folder: Folder) -> tuple[Folder, ...]:
     return tuple(child for child in holding if not (pictures and ANNOTATIONS.fullmatch(child.name)))
 
 
-def without_second_set(folder: Folder, children: list[Folder], passed: PassedOver, notes: list[str]) -> list[Folder]:
+def without_second_set(
+    folder: Folder, children: list[Folder], passed: PassedOver, notes: list[str]
+) -> list[Folder]:
     """The folders but for one that holds the same set again: a folder for each of its siblings, with the same files."""
     for child in children:
         if len(children) < 3 or len(child.folders) < len(children) - 1:
@@ -82,12 +89,18 @@ def without_second_set(folder: Folder, children: list[Folder], passed: PassedOve
         if splits_of([child.name]) and not splits_of([folder.name]):
             continue  # a split beside the class folders
         if _files_of(inner, beside) <= _files_of(beside, beside):
-            passed.add(f"in a second copy of the set, {child.name}/", shown(next(child.all_images()), folder), child.count)
+            passed.add(
+                f"in a second copy of the set, {child.name}/",
+                shown(next(child.all_images()), folder),
+                child.count,
+            )
             notes.append(f"{child.path} holds the same set again and is passed over")
             return [other for other in children if other is not child]
         rest = sum(other.count for other in beside.values())
         mend = (
-            f"give {typed(child.path)}, or move it away" if child.count >= rest else f"move {child.name} away, or merge the two"
+            f"give {typed(child.path)}, or move it away"
+            if child.count >= rest
+            else f"move {child.name} away, or merge the two"
         )
         raise DataError(
             [
@@ -120,7 +133,9 @@ def class_level(folder: Folder) -> bool:
     """Whether a split's folder holds class folders, apart from a few strays beside them."""
     inside = holder_of(folder)
     held = inside.with_images
-    if len(held) == 1 and (PICTURES.fullmatch(held[0].name) or alike(held[0].name) == alike(folder.name)):
+    if len(held) == 1 and (
+        PICTURES.fullmatch(held[0].name) or alike(held[0].name) == alike(folder.name)
+    ):
         return False  # all its images, in one folder more
     return bool(held) and len(inside.images) <= STRAY * inside.count
 
@@ -173,5 +188,8 @@ def superclasses(classes: Sequence[Folder]) -> str:
 def same_classes(level: Level) -> bool:
     """Whether splits beside class folders have classes that these have."""
     names = {alike(child.name) for child in level.others}
-    found = [{alike(inner.name) for inner in holder_of(folder).with_images} for (folder, *_) in level.splits.values()]
+    found = [
+        {alike(inner.name) for inner in holder_of(folder).with_images}
+        for (folder, *_) in level.splits.values()
+    ]
     return len(names) > 1 and all(inner <= names for inner in found)

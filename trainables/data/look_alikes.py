@@ -19,7 +19,9 @@ from trainables.data.prints import Floats, Greys, frequencies, spectra
 
 LOW = 6  # DCT frequencies 0 to 5 in each direction
 ALIKE = 0.15  # 1 - cosine of two images that look alike
-APART = 0.2  # the same of the farthest candidates: 95% of pairs with a 5% crop are nearer, on CIFAR-10
+APART = (
+    0.2  # the same of the farthest candidates: 95% of pairs with a 5% crop are nearer, on CIFAR-10
+)
 BUCKET = 64  # images per bucket that are aimed at
 MAX_BITS = 14
 FLIPS = 2  # signs that may differ
@@ -65,7 +67,9 @@ def look_alikes(greys: Greys) -> LookAlikes:
             for start in range(edges[bucket], edges[bucket + 1], BLOCK):
                 members = order[start : min(start + BLOCK, edges[bucket + 1])]
                 few = asked[others[asked] <= MOST]
-                cosines = np.matmul(queries[few], vectors[members].T, dtype=np.float32)  # [few, members]
+                cosines = np.matmul(
+                    queries[few], vectors[members].T, dtype=np.float32
+                )  # [few, members]
                 one, other, distance = _alike(few, members, cosines, others)
                 keys.append(_key(one, other, len(vectors), mirrored))
                 distances.append(distance)
@@ -103,14 +107,18 @@ def _mirror() -> Floats:
 
 def _bucket(heads: Floats) -> npt.NDArray[np.int16]:
     powers = 1 << np.arange(heads.shape[1])
-    return ((heads > 0) @ powers).astype(np.int16)  # numpy's stable sort takes linear time for 16 bits
+    return ((heads > 0) @ powers).astype(
+        np.int16
+    )  # numpy's stable sort takes linear time for 16 bits
 
 
 def _probes(heads: Floats) -> Iterator[tuple[Rows, int]]:
     """Yield images, ascending, and the number of a bucket that they are to be compared with."""
     bits = range(heads.shape[1])
     subsets = [subset for size in range(FLIPS + 1) for subset in combinations(bits, size)]
-    flips = np.array([[bit in subset for bit in bits] for subset in subsets], np.float32)  # [F, bits]
+    flips = np.array(
+        [[bit in subset for bit in bits] for subset in subsets], np.float32
+    )  # [F, bits]
     for start in range(0, len(heads), QUERIES):
         part = heads[start : start + QUERIES]
         query, flip = np.nonzero(part**2 @ flips.T <= PROBE)

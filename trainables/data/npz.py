@@ -40,7 +40,9 @@ def _load(path: Path) -> tuple[Listing, Arrays]:
     listing = _listing(path, headers, others)
     arrays = _arrays(path, headers, [f"x_{part}" for part in listing.labels])
     names = [headers[key].member.filename.removesuffix(".npy") for key in arrays]
-    return replace(listing, cautions=tuple(_dark(arrays.values()))), Arrays(list(arrays.values()), names)
+    return replace(listing, cautions=tuple(_dark(arrays.values()))), Arrays(
+        list(arrays.values()), names
+    )
 
 
 def _dark(arrays: Iterable[npt.NDArray[np.uint8]]) -> Iterator[str]:
@@ -53,17 +55,24 @@ def _dark(arrays: Iterable[npt.NDArray[np.uint8]]) -> Iterator[str]:
         )
 
 
-def _arrays(path: Path, headers: Mapping[str, Header], keys: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+def _arrays(
+    path: Path, headers: Mapping[str, Header], keys: Iterable[str]
+) -> dict[str, npt.NDArray[Any]]:
     """Read arrays from where their headers were checked; `numpy.load` may take another member, or the file for none of its own.
 
     Raises:
         DataError: They are damaged, hold no text where they should, or are larger than the memory.
     """
     try:
-        with zipfile.ZipFile(path) as archive, warnings.catch_warnings(action="ignore", category=UserWarning):
+        with (
+            zipfile.ZipFile(path) as archive,
+            warnings.catch_warnings(action="ignore", category=UserWarning),
+        ):
             return {key: _array(archive, headers[key]) for key in keys}
     except Exception as error:  # what damaged bytes lead to: zlib.error, LZMAError, MemoryError …
-        raise DataError([f"{path} must be an undamaged .npz, but {reason(error)}: write it again."]) from error
+        raise DataError(
+            [f"{path} must be an undamaged .npz, but {reason(error)}: write it again."]
+        ) from error
 
 
 def _array(archive: zipfile.ZipFile, header: Header) -> npt.NDArray[Any]:
@@ -78,7 +87,9 @@ def _array(archive: zipfile.ZipFile, header: Header) -> npt.NDArray[Any]:
 
 
 def _listing(path: Path, headers: Mapping[str, Header], others: Sequence[str]) -> Listing:
-    parts = [part for part in SPLITS if part == "train" or {f"x_{part}", f"y_{part}"} & headers.keys()]
+    parts = [
+        part for part in SPLITS if part == "train" or {f"x_{part}", f"y_{part}"} & headers.keys()
+    ]
     if problems := [line for part in parts for line in part_problems(path, part, headers, others)]:
         raise DataError(problems)
     wanted = [f"y_{part}" for part in parts] + [key for key in ("classes",) if key in headers]
@@ -92,7 +103,14 @@ def _listing(path: Path, headers: Mapping[str, Header], others: Sequence[str]) -
         labels=dict(zip(parts, labels, strict=True)),
         places={part: f"{path}: y_{part}" for part in parts},
         layout=f"arrays in {path}",
-        notes=(*_renamed(headers), *((f"arrays of other names are left out of {path}: {listed(others)}",) if others else ())),
+        notes=(
+            *_renamed(headers),
+            *(
+                (f"arrays of other names are left out of {path}: {listed(others)}",)
+                if others
+                else ()
+            ),
+        ),
         problems=tuple(twins(classes, str(path))),
     )
 
@@ -100,16 +118,21 @@ def _listing(path: Path, headers: Mapping[str, Header], others: Sequence[str]) -
 def _renamed(headers: Mapping[str, Header]) -> list[str]:
     """A note for each array that is called otherwise here."""
     names = {key: header.member.filename.removesuffix(".npy") for key, header in headers.items()}
-    return [f"array {one_line(name)} is read as {key}" for key, name in names.items() if name != key]
+    return [
+        f"array {one_line(name)} is read as {key}" for key, name in names.items() if name != key
+    ]
 
 
-def _same_arrays(path: Path, headers: Mapping[str, Header], parts: Sequence[SplitName]) -> list[str]:
+def _same_arrays(
+    path: Path, headers: Mapping[str, Header], parts: Sequence[SplitName]
+) -> list[str]:
     """A line for images of val or test that are those of train, by their checksums."""
     first = headers["x_train"].member
     return [
         f"{path}: x_{part} must hold other images than x_train, but is equal to it: save the {part} images, or leave it out."
         for part in parts[1:]
-        if (headers[f"x_{part}"].member.CRC, headers[f"x_{part}"].member.file_size) == (first.CRC, first.file_size)
+        if (headers[f"x_{part}"].member.CRC, headers[f"x_{part}"].member.file_size)
+        == (first.CRC, first.file_size)
     ]
 
 
@@ -121,7 +144,9 @@ def _unnamed(values: Mapping[str, npt.NDArray[Any]]) -> tuple[tuple[str, ...], l
     return tuple(map(str, found)), [_index(labels, found) for labels in parts]
 
 
-def _named(path: Path, values: Mapping[str, npt.NDArray[Any]], names: npt.NDArray[Any]) -> tuple[tuple[str, ...], list[Rows]]:
+def _named(
+    path: Path, values: Mapping[str, npt.NDArray[Any]], names: npt.NDArray[Any]
+) -> tuple[tuple[str, ...], list[Rows]]:
     """Labels as numbers into `names`, or as some of them."""
     classes, problems = tuple(map(str, names.tolist())), []
     if len(set(classes)) < len(classes):

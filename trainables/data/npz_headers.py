@@ -53,8 +53,12 @@ def headers_of(path: Path) -> tuple[dict[str, Header], list[str]]:
                         raise ValueError("is there twice")
                     headers[key] = _header(archive, member)
                 except Exception as error:  # noqa: BLE001 - what odd bytes lead zipfile and numpy to: TokenError, LZMAError …
-                    problems.append(f"{path}: {key} must be a plain array, but {reason(error)}: save it again.")
-    except Exception as error:  # NotImplementedError, UnicodeDecodeError and others of a damaged table of contents
+                    problems.append(
+                        f"{path}: {key} must be a plain array, but {reason(error)}: save it again."
+                    )
+    except (
+        Exception
+    ) as error:  # NotImplementedError, UnicodeDecodeError and others of a damaged table of contents
         raise DataError([_no_npz(path, error)]) from error
     if problems:
         raise DataError(problems)
@@ -64,21 +68,34 @@ def headers_of(path: Path) -> tuple[dict[str, Header], list[str]]:
 def _no_npz(path: Path, error: Exception) -> str:
     kind = what_is(path)
     if isinstance(error, zipfile.BadZipFile) and kind.what and "zip" not in kind.what.lower():
-        return f"{path} must be an .npz as numpy.savez writes it, but it is {kind.what}: {kind.mend}."
+        return (
+            f"{path} must be an .npz as numpy.savez writes it, but it is {kind.what}: {kind.mend}."
+        )
     return f"{path} must be an .npz as numpy.savez writes it, but {reason(error)}: write it again."
 
 
 def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
-    with archive.open(member) as packed, warnings.catch_warnings(action="ignore", category=UserWarning):  # of Python 2's files
+    with (
+        archive.open(member) as packed,
+        warnings.catch_warnings(action="ignore", category=UserWarning),
+    ):  # of Python 2's files
         file = io.BytesIO(_head(packed))
         version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
         shape, _, dtype = read(file)
         if dtype.hasobject:
-            raise ValueError("is a pickled object array, which is never opened (give strings as dtype='U')")
+            raise ValueError(
+                "is a pickled object array, which is never opened (give strings as dtype='U')"
+            )
         if dtype.itemsize == 0:  # else a forged shape without data takes all memory
             raise ValueError(f"has items without bytes ({dtype})")
-        if member.file_size - file.tell() != math.prod(shape) * dtype.itemsize:  # else a forged shape takes all memory
+        if (
+            member.file_size - file.tell() != math.prod(shape) * dtype.itemsize
+        ):  # else a forged shape takes all memory
             raise ValueError(f"its {member.file_size} bytes do not hold {dtype}{list(shape)}")
     return Header(member, shape, dtype)
 
@@ -100,23 +117,34 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(map(one_line, names[:LISTED])) + more
 
 
-def part_problems(path: Path, part: SplitName, headers: Mapping[str, Header], others: Sequence[str]) -> Iterator[str]:
+def part_problems(
+    path: Path, part: SplitName, headers: Mapping[str, Header], others: Sequence[str]
+) -> Iterator[str]:
     """Everything that the headers alone show to be wrong with one part, and with `classes`."""
     x, y = headers.get(f"x_{part}"), headers.get(f"y_{part}")
     if x is None or y is None:
         found = listed([*headers, *others]) or "nothing"
-        lacking = " and ".join(key for key, header in ((f"x_{part}", x), (f"y_{part}", y)) if header is None)
+        lacking = " and ".join(
+            key for key, header in ((f"x_{part}", x), (f"y_{part}", y)) if header is None
+        )
         yield f"{path} must have x_{part} and y_{part}, but lacks {lacking} (found: {found}): add it."
     if x is not None:
         yield from _image_problems(f"{path}: x_{part}", x)
     if y is not None:
         if len(y.shape) != 1 and not raveled(y):
             one_hot = len(y.shape) == 2 and y.dtype.kind in "iufb"
-            mend = "save y.argmax(1) if it is one-hot" if one_hot else "give one label for each image"
+            mend = (
+                "save y.argmax(1) if it is one-hot" if one_hot else "give one label for each image"
+            )
             yield f"{path}: y_{part} must be [N], but has shape {list(y.shape)}: {mend}."
         if y.dtype.kind not in "iuUS" and (len(y.shape) == 1 or raveled(y)):
             yield f"{path}: y_{part} must hold whole numbers or names, but is {y.dtype}: save astype(int) or astype(str)."
-    if x is not None and y is not None and (len(y.shape) == 1 or raveled(y)) and x.shape[:1] != y.shape[:1]:
+    if (
+        x is not None
+        and y is not None
+        and (len(y.shape) == 1 or raveled(y))
+        and x.shape[:1] != y.shape[:1]
+    ):
         images = x.shape[0] if x.shape else 0
         yield f"{path}: x_{part} and y_{part} must be of one length, but have {images} and {y.shape[0]}: write them again."
     if (
@@ -136,7 +164,9 @@ def raveled(y: Header) -> bool:
 def _image_problems(key: str, x: Header) -> Iterator[str]:
     if x.dtype != np.uint8:
         mend = (
-            "(255 * x).round().astype('uint8') if it is 0 to 1" if x.dtype.kind == "f" else "astype('uint8') if it is 0 to 255"
+            "(255 * x).round().astype('uint8') if it is 0 to 1"
+            if x.dtype.kind == "f"
+            else "astype('uint8') if it is 0 to 255"
         )
         yield f"{key} must be uint8, but is {x.dtype}: save {mend}."
     if len(x.shape) not in (3, 4) or (len(x.shape) == 4 and x.shape[3] != 3):

@@ -21,7 +21,9 @@ Colors = npt.NDArray[np.int8]  # [N, 4, 4, 2], Cb and Cr around 0
 
 SIDE = 16  # of a grey thumbnail
 COLOR_SIDE = 4
-YCBCR = np.array([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]], np.float32)  # as in JPEG
+YCBCR = np.array(
+    [[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]], np.float32
+)  # as in JPEG
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,9 @@ def spectra(greys: Floats, count: int, weight: float) -> Floats:
         count: Frequencies in each direction, the mean included, which is left out of the vectors.
         weight: Each coefficient is multiplied by its frequency to this power; 1 whitens natural images (Field 1987).
     """
-    basis = np.cos(np.pi * np.arange(count)[:, None] * (np.arange(SIDE) + 0.5) / SIDE).astype(np.float32)
+    basis = np.cos(np.pi * np.arange(count)[:, None] * (np.arange(SIDE) + 0.5) / SIDE).astype(
+        np.float32
+    )
     basis[0] /= np.sqrt(2)
     weights = frequencies(count) ** weight
     vectors: Floats = (basis @ greys @ basis.T).reshape(-1, count * count)[:, 1:] * weights

@@ -52,7 +52,9 @@ def at_most(count: int, lines: Sequence[str], what: str) -> list[str]:
 
 def one_line(text: str) -> str:
     """Text whose line breaks, and all else that does not print, are escapes: names of files and classes may hold any."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in text
+    )
 
 
 def reason(error: BaseException) -> str:

@@ -10,7 +10,11 @@ from PIL import Image
 
 from trainables.data import png_chunks, tiff_bands
 
-BACKGROUND = (255, 255, 255)  # under transparent pixels: white, as on the pages that such images are made for
+BACKGROUND = (
+    255,
+    255,
+    255,
+)  # under transparent pixels: white, as on the pages that such images are made for
 
 
 class PixelsError(ValueError):
@@ -48,7 +52,9 @@ def to_rgb(image: Image.Image, bits: int = 16) -> Image.Image:
         image = image.convert("LA")
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, (*BACKGROUND, 255)), image).convert("RGB")
+        return Image.alpha_composite(
+            Image.new("RGBA", image.size, (*BACKGROUND, 255)), image
+        ).convert("RGB")
     return image.convert("RGB")
 
 
@@ -66,13 +72,21 @@ def _white(values: npt.NDArray[Any], bits: int, image: Image.Image) -> int:
     low, high = values.min(), values.max()
     if image.mode == "F":
         if not np.isfinite(values).all():
-            raise PixelsError("must have pixels of floats from 0 to 1, but has NaN or infinite ones: replace these by numbers.")
+            raise PixelsError(
+                "must have pixels of floats from 0 to 1, but has NaN or infinite ones: replace these by numbers."
+            )
         if low >= 0 and (1 / 255 < high <= 1 or high == 0):
             return 1
-        raise PixelsError(_range("floats from 0 to 1", "floats", f"{low:.6g}", f"{high:.6g}", "0 to 1"))
+        raise PixelsError(
+            _range("floats from 0 to 1", "floats", f"{low:.6g}", f"{high:.6g}", "0 to 1")
+        )
     if image.mode == "I":
         if low < 0 or high > 65535:
-            raise PixelsError(_range("integers from 0 to 65535", "32-bit integers", str(low), str(high), "0 to 255"))
+            raise PixelsError(
+                _range(
+                    "integers from 0 to 65535", "32-bit integers", str(low), str(high), "0 to 255"
+                )
+            )
         return 65535
     white = 2**bits - 1
     if high > white:  # the file says something untrue

@@ -27,7 +27,11 @@ def find(data: str, cache: Path, how: ReadOptions) -> Source:
     try:
         return _at(data, Path(data).expanduser(), how)
     except (OSError, RuntimeError) as error:  # RuntimeError: the home of a user that is none
-        raise DataError([f"{data} must be readable, but {reason(error)}: mend its permissions or choose another."]) from error
+        raise DataError(
+            [
+                f"{data} must be readable, but {reason(error)}: mend its permissions or choose another."
+            ]
+        ) from error
 
 
 def _at(data: str, path: Path, how: ReadOptions) -> Source:
@@ -47,8 +51,16 @@ def _as_it_is(source: Source, data: str, how: ReadOptions) -> Source:
     Raises:
         DataError: It is to be read in one.
     """
-    asked = {"--layout": how.layout != "auto", "--columns": how.columns is not None, "--group": how.group is not None}
+    asked = {
+        "--layout": how.layout != "auto",
+        "--columns": how.columns is not None,
+        "--group": how.group is not None,
+    }
     if flags := [flag for flag, given in asked.items() if given]:
         says = "say" if len(flags) > 1 else "says"
-        raise DataError([f"{' and '.join(flags)} {says} how to read a folder of images, but {data} is none: leave it out."])
+        raise DataError(
+            [
+                f"{' and '.join(flags)} {says} how to read a folder of images, but {data} is none: leave it out."
+            ]
+        )
     return source

@@ -13,10 +13,35 @@ _ROLE = re.compile(
     r"(?:set|data|images|imgs|imagery|folder|split|pics|photos|samples)?(?P<year>\d*)"
 )
 _FILLERS = frozenset(
-    {"set", "data", "dataset", "images", "image", "imgs", "img", "folder", "split", "pics", "photos", "samples", "the"}
+    {
+        "set",
+        "data",
+        "dataset",
+        "images",
+        "image",
+        "imgs",
+        "img",
+        "folder",
+        "split",
+        "pics",
+        "photos",
+        "samples",
+        "the",
+    }
 )
 _UNLABELLED = frozenset(
-    {"pred", "prediction", "predictions", "predict", "unlabeled", "unlabelled", "unlabel", "unsup", "unsupervised", "unknown"}
+    {
+        "pred",
+        "prediction",
+        "predictions",
+        "predict",
+        "unlabeled",
+        "unlabelled",
+        "unlabel",
+        "unsup",
+        "unsupervised",
+        "unknown",
+    }
     | {"extra", "inference", "submission", "holdout"}
 )
 
@@ -46,7 +71,9 @@ def in_each_name(names: Iterable[str]) -> bool:
     for role in found:
         if role is not None:
             splits.setdefault(role[1], set()).add(role[0])
-    return len(splits) > 1 and all("train" in of_rest and len(of_rest) > 1 for of_rest in splits.values())
+    return len(splits) > 1 and all(
+        "train" in of_rest and len(of_rest) > 1 for of_rest in splits.values()
+    )
 
 
 def means_unlabelled(name: str) -> bool:
@@ -61,7 +88,9 @@ def _role(name: str) -> tuple[SplitName, tuple[str, ...]] | None:
     if len(matches) != 1:
         return None
     match = matches[0]
-    rest = [word for word in words if word != match[0] and word not in _FILLERS and not _is_order(word)]
+    rest = [
+        word for word in words if word != match[0] and word not in _FILLERS and not _is_order(word)
+    ]
     if match["year"] and not _is_order(match["year"]):
         rest.append(match["year"])
     splits: tuple[SplitName, ...] = ("train", "val", "test")

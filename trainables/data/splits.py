@@ -31,9 +31,14 @@ class Caps:
 
     def __post_init__(self) -> None:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        if wrong := {name: value for name, value in values.items() if type(value) is not int or value < 1}:
+        if wrong := {
+            name: value for name, value in values.items() if type(value) is not int or value < 1
+        }:
             raise ValueError(
-                "\n".join(f"caps: {k} must be a whole number of at least 1, but got {v!r}." for k, v in wrong.items())
+                "\n".join(
+                    f"caps: {k} must be a whole number of at least 1, but got {v!r}."
+                    for k, v in wrong.items()
+                )
             )
 
     def of(self, split: SplitName) -> int:
@@ -74,8 +79,12 @@ def choose(listing: Listing, *, caps: Caps, seed: int, groups: Rows | None = Non
     by_class = {part: _rows_by_class(listing, part) for part in listing.labels}
     pools: list[dict[SplitName, Rows]] = []
     for label, name in enumerate(listing.classes):
-        shuffle = {part: np.random.default_rng(named_seed(seed, "split", name)) for part in by_class}
-        pools.append({part: shuffle[part].permutation(rows[label]) for part, rows in by_class.items()})
+        shuffle = {
+            part: np.random.default_rng(named_seed(seed, "split", name)) for part in by_class
+        }
+        pools.append(
+            {part: shuffle[part].permutation(rows[label]) for part, rows in by_class.items()}
+        )
     kept = Grouped.of(groups, pools, seed) if groups is not None else Grouped()
     picked: dict[SplitName, list[Rows]] = {split: [] for split in SPLITS}
     for pool in pools:
@@ -84,11 +93,19 @@ def choose(listing: Listing, *, caps: Caps, seed: int, groups: Rows | None = Non
     counts: dict[str, dict[str, int]] = {
         split: dict(zip(listing.classes, map(len, picked[split]), strict=True)) for split in SPLITS
     }
-    if problems := _parted_too_small(counts, caps, listing.groups is not None) if groups is not None else []:
+    if (
+        problems := _parted_too_small(counts, caps, listing.groups is not None)
+        if groups is not None
+        else []
+    ):
         raise DataError(problems)
-    order = np.random.default_rng(named_seed(seed, "stored order")).permutation(sum(map(len, picked["train"])))
+    order = np.random.default_rng(named_seed(seed, "stored order")).permutation(
+        sum(map(len, picked["train"]))
+    )
     rows_of: dict[SplitName, Rows] = {split: np.concatenate(picked[split]) for split in SPLITS}
-    rows_of["train"] = rows_of["train"][order]  # classes interleaved, so that any slice is a fair batch
+    rows_of["train"] = rows_of["train"][
+        order
+    ]  # classes interleaved, so that any slice is a fair batch
     labels = np.concatenate(list(listing.labels.values()))
     return Choice(
         rows=rows_of,
@@ -98,7 +115,9 @@ def choose(listing: Listing, *, caps: Caps, seed: int, groups: Rows | None = Non
     )
 
 
-def _parted_too_small(counts: Mapping[str, Mapping[str, int]], caps: Caps, asked: bool) -> list[str]:
+def _parted_too_small(
+    counts: Mapping[str, Mapping[str, int]], caps: Caps, asked: bool
+) -> list[str]:
     """A line for each class that groups, kept together, leave without images in a split."""
     short = {
         (name, split): counts[split][name]
@@ -108,9 +127,15 @@ def _parted_too_small(counts: Mapping[str, Mapping[str, int]], caps: Caps, asked
     }
     if not short:
         return []
-    named = ", ".join(f"{name!r} has {found} in {split}" for (name, split), found in list(short.items())[:NAMED])
+    named = ", ".join(
+        f"{name!r} has {found} in {split}" for (name, split), found in list(short.items())[:NAMED]
+    )
     more = f" and {len(short) - NAMED} more like it" if len(short) > NAMED else ""
-    mend = "use --group with smaller groups, or leave it out" if asked else "pass --keep-copies where they are no copies"
+    mend = (
+        "use --group with smaller groups, or leave it out"
+        if asked
+        else "pass --keep-copies where they are no copies"
+    )
     kept = "groups" if asked else "copies"
     rule = f"A class needs {MINIMUM} images in each split, but once {kept} are kept on one side"
     return [f"{rule} {named}{more}: add other images, or {mend}."]
@@ -128,7 +153,10 @@ def _problems(listing: Listing) -> Iterator[str]:
         yield f"There must be at least 2 classes, but {place} has {names} alone: part its images into more classes."
     odd = [name for name in listing.classes if not _is_text(name)]
     yield from shortened(
-        [f"A class must have a name in UTF-8, but {listing.places['train']} has {name!r}: rename it." for name in odd],
+        [
+            f"A class must have a name in UTF-8, but {listing.places['train']} has {name!r}: rename it."
+            for name in odd
+        ],
         "classes have such names",
     )
     for part, need in _needed(listing.labels).items():
@@ -141,13 +169,19 @@ def _too_few(listing: Listing, part: SplitName, need: int) -> Iterator[str]:
     short = np.flatnonzero(found < need)
     if not len(short):
         return
-    made = {3: "", 6: " to be split into train and val", 9: " to be split into train, val and test"}[need]
+    made = {
+        3: "",
+        6: " to be split into train and val",
+        9: " to be split into train, val and test",
+    }[need]
     rule = f"A class needs at least {need} images in {listing.places[part]}{made}"
     if len(short) <= NAMED:
         names = ", ".join(f"{listing.classes[label]!r} has {found[label]}" for label in short)
         yield f"{rule}, but {names}: give it more, or leave it out."
     else:
-        names = ", ".join(f"{listing.classes[label]!r} with {found[label]}" for label in short[:NAMED])
+        names = ", ".join(
+            f"{listing.classes[label]!r} with {found[label]}" for label in short[:NAMED]
+        )
         some = f"{len(short):,} of {len(listing.classes):,} classes have fewer, such as {names}"
         yield f"{rule}, but {some}: leave these folders out, or join classes."
 
@@ -181,7 +215,9 @@ def _split(pools: Mapping[SplitName, Rows], most_val: int, kept: Grouped) -> dic
         (test,) = (pool for part, pool in pools.items() if part != "train")
         rest = train
     val, rest = kept.taken(rest, "val", held(len(train), FLAT if len(pools) == 1 else CARVED))
-    unused = kept.alone(val[most_val:])[::-1]  # val takes from the other end, so that train keeps its images when val grows
+    unused = kept.alone(val[most_val:])[
+        ::-1
+    ]  # val takes from the other end, so that train keeps its images when val grows
     return {"test": test, "val": val, "train": np.concatenate([rest, unused])}
 
 

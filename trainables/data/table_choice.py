@@ -18,8 +18,29 @@ MOST_TABLES = 20  # files of a folder that are read to find its table, the likel
 _SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
 _LIKELY = frozenset(
     (
-        *("label", "labels", "train", "training", "annotation", "annotations", "metadata", "truth", "groundtruth"),
-        *("target", "targets", "val", "valid", "validation", "trainval", "test", "testing", "list", "images"),
+        *(
+            "label",
+            "labels",
+            "train",
+            "training",
+            "annotation",
+            "annotations",
+            "metadata",
+            "truth",
+            "groundtruth",
+        ),
+        *(
+            "target",
+            "targets",
+            "val",
+            "valid",
+            "validation",
+            "trainval",
+            "test",
+            "testing",
+            "list",
+            "images",
+        ),
     )
 )
 _OTHER_KINDS = {  # by the end of the name: what it is, and how it becomes a table
@@ -52,8 +73,16 @@ def tables_in(names: Iterable[str], images: Iterable[str] = ()) -> tuple[str, ..
         images: Names of images beside them: a .txt called like one (a caption, boxes) is of that image alone.
     """
     stems = {PurePosixPath(image).stem for image in images}
-    found = [name for name in names if is_table(name) and not (name.lower().endswith(".txt") and name[:-4] in stems)]
-    return tuple(sorted(found, key=lambda name: (not _is_meant(name), not _is_likely(name), name))[:MOST_TABLES])
+    found = [
+        name
+        for name in names
+        if is_table(name) and not (name.lower().endswith(".txt") and name[:-4] in stems)
+    ]
+    return tuple(
+        sorted(found, key=lambda name: (not _is_meant(name), not _is_likely(name), name))[
+            :MOST_TABLES
+        ]
+    )
 
 
 def find_table(
@@ -82,24 +111,35 @@ def find_table(
     index = Files(files)
     if _is_meant(candidates[0]):
         return read_table(folder / candidates[0], columns=columns, group=group, files=index)
-    tables = {name: read_table(folder / name, columns=columns, group=group, files=index) for name in candidates}
+    tables = {
+        name: read_table(folder / name, columns=columns, group=group, files=index)
+        for name in candidates
+    }
     usable = [name for name, table in tables.items() if not table.problems and _is_of(table, index)]
     if not usable:
         return _nearly(tables) or _other_kind(folder, names)
     others = [name for name in candidates if name not in usable]
     notes = (f"tables that are not used: {', '.join(map(repr, others[:5]))}",) if others else ()
-    chosen = tables[usable[0]] if len(usable) == 1 else _joined(folder, {name: tables[name] for name in usable})
+    chosen = (
+        tables[usable[0]]
+        if len(usable) == 1
+        else _joined(folder, {name: tables[name] for name in usable})
+    )
     return replace(chosen, notes=(*chosen.notes, *notes))
 
 
 def _words(name: str) -> list[str]:
     """`ISIC_2019_Training_GroundTruth.csv` as isic, 2019, training, ground, truth."""
     stem = PurePosixPath(name).stem
-    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^\W\d_]+", stem)]
+    return [
+        word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^\W\d_]+", stem)
+    ]
 
 
 def _is_meant(name: str) -> bool:
-    return PurePosixPath(name).stem.lower() == MEANT and PurePosixPath(name).suffix.lower() != ".txt"
+    return (
+        PurePosixPath(name).stem.lower() == MEANT and PurePosixPath(name).suffix.lower() != ".txt"
+    )
 
 
 def _is_likely(name: str) -> bool:
@@ -123,7 +163,9 @@ def _other_kind(folder: Path, names: Sequence[str]) -> Table | None:
     """A file with a table's name that is no text of columns, refused for what it is."""
     for name in sorted(names):
         for end, (kind, mend) in _OTHER_KINDS.items():
-            if name.lower().endswith(end) and _is_likely(name.removesuffix(".zip").removesuffix(".gz")):
+            if name.lower().endswith(end) and _is_likely(
+                name.removesuffix(".zip").removesuffix(".gz")
+            ):
                 stem = name[: -len(end)]
                 line = f"{folder / name} must be a table of labels in CSV, but is {kind}: {mend.format(name=stem)}."
                 return Table(path=folder / name, columns={}, problems=(line,))
@@ -139,9 +181,15 @@ def _joined(folder: Path, tables: Mapping[str, Table]) -> Table:
     splits = {name: _split(name) for name in tables}
     rests = {tuple(word for word in _words(name) if not split_of(word)) for name in tables}
     # a test table of one label only is filled with it
-    splits = {name: split for name, split in splits.items() if split == "train" or len(set(tables[name].labels)) > 1}
+    splits = {
+        name: split
+        for name, split in splits.items()
+        if split == "train" or len(set(tables[name].labels)) > 1
+    }
     names = sorted(splits, key=lambda name: ("train", "val", "test", None).index(splits[name]))
-    family = len(rests) == 1 and "train" in splits.values() and len(set(splits.values())) == len(splits)
+    family = (
+        len(rests) == 1 and "train" in splits.values() and len(set(splits.values())) == len(splits)
+    )
     if not family or any(table.splits for table in tables.values()):
         return _refused(folder, tables)
     if len(names) == 1:
@@ -164,6 +212,8 @@ def _joined(folder: Path, tables: Mapping[str, Table]) -> Table:
 
 def _refused(folder: Path, tables: Mapping[str, Table]) -> Table:
     names = list(tables)
-    shown = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    shown = ", ".join(map(repr, names[:5])) + (
+        f" and {len(names) - 5} more" if len(names) > 5 else ""
+    )
     line = f"{folder} must have one table of labels, but {shown} could be it: rename the one that is meant to labels.csv."
     return Table(path=folder / names[0], columns={}, problems=(line,))

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from trainables.data.table_ids import Files, bare, parts
-from trainables.data.table_names import names_box, names_image, names_label, names_split, names_tags, plain, split_of
+from trainables.data.table_names import (
+    names_box,
+    names_image,
+    names_label,
+    names_split,
+    names_tags,
+    plain,
+    split_of,
+)
 
 SHOWN = 8  # names of columns in one line
 SAMPLE = 500  # rows whose cells are looked up among the files
@@ -60,27 +68,41 @@ def find_columns(
         asked: Names (or numbers from 1) of the columns of images and labels, from the user.
         group: The name of a column of groups; a name that the table lacks is no problem here.
     """
-    grouped = _position(names, group) if group and re.fullmatch(r"[^\W\d][\w -]*", group) else None  # else a pattern
+    grouped = (
+        _position(names, group) if group and re.fullmatch(r"[^\W\d][\w -]*", group) else None
+    )  # else a pattern
     if asked:
         return _asked(names, rows, title, asked, grouped)
     notes: list[str] = []
     problems: list[str] = []
-    free = [c for c in range(len(names)) if not _counts(names[c], [row[c] for row in rows]) and c != grouped]
+    free = [
+        c
+        for c in range(len(names))
+        if not _counts(names[c], [row[c] for row in rows]) and c != grouped
+    ]
     split = _split(names, rows, free, title, notes, problems)
     free = [c for c in free if c != split]
     images = _images(names, rows, free if grouped is None else sorted({*free, grouped}), files)
-    images = [c for c in images if c != grouped] or images  # names of images may tell their groups, too
+    images = [
+        c for c in images if c != grouped
+    ] or images  # names of images may tell their groups, too
     image = images[0] if len(images) == 1 else None
     labels: list[int] = []
     if image is None:
         problems.append(_not_certain("names of images", names, images, free, title))
     else:
-        others = [c for c in free if c != image and names[c].strip() and not plain(names[c]).startswith("unnamed")]
+        others = [
+            c
+            for c in free
+            if c != image and names[c].strip() and not plain(names[c]).startswith("unnamed")
+        ]
         named = _named_labels(names, rows, others, notes)
         labels = named or _unnamed_labels(names, rows, others)
         if grouped is not None and names_label(names[grouped]) and not named:
             rule = f"--group must name another column of {title} than that of labels"
-            problems.append(f"{rule}, but names {names[grouped]!r}: name that of patients or videos, or leave it out.")
+            problems.append(
+                f"{rule}, but names {names[grouped]!r}: name that of patients or videos, or leave it out."
+            )
         elif not labels or len(named) > 1:
             problems.append(_not_certain("labels", names, named, others, title, image))
             labels = []
@@ -94,7 +116,9 @@ def find_columns(
     )
 
 
-def _asked(names: Sequence[str], rows: Body, title: str, asked: tuple[str, str], group: int | None) -> Columns:
+def _asked(
+    names: Sequence[str], rows: Body, title: str, asked: tuple[str, str], group: int | None
+) -> Columns:
     """The columns that the user names."""
     notes: list[str] = []
     problems: list[str] = []
@@ -105,10 +129,14 @@ def _asked(names: Sequence[str], rows: Body, title: str, asked: tuple[str, str],
         if position is None:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f" did you mean {near[0]!r}?" if near else ""
-            problems.append(f"unknown column {name!r} in {title}:{hint} it has {listed(names, range(len(names)))}.")
+            problems.append(
+                f"unknown column {name!r} in {title}:{hint} it has {listed(names, range(len(names)))}."
+            )
     image, label = found
     if image is not None and image == label:
-        problems.append(f"--columns must name two columns of {title}, but names {asked[0]!r} twice: give IMAGE,LABEL.")
+        problems.append(
+            f"--columns must name two columns of {title}, but names {asked[0]!r} twice: give IMAGE,LABEL."
+        )
         label = None
     free = [c for c in range(len(names)) if c not in (image, label, group)]
     return Columns(
@@ -168,10 +196,14 @@ def _split(
             rule = f"column {names[column]!r} of {title} must be train, val or test in each row"
             problems.append(f"{rule}, but has {some}: write these, or rename the column.")
         elif all(word.isdecimal() for word in strange):
-            notes.append(f"column {names[column]!r} ({some}) is no split, as it does not say train, val or test")
+            notes.append(
+                f"column {names[column]!r} ({some}) is no split, as it does not say train, val or test"
+            )
     if any(len({split_of(row[c], names[c]) for c in found}) > 1 for row in rows):
         both = " and ".join(repr(names[c]) for c in found)
-        problems.append(f"{title} must have one column of splits, but has {both}, which differ: rename all but one.")
+        problems.append(
+            f"{title} must have one column of splits, but has {both}, which differ: rename all but one."
+        )
     return found[0] if found else None
 
 
@@ -203,7 +235,9 @@ def _key(cell: str) -> str:
     return bare((parts(cell) or [cell])[-1])
 
 
-def _named_labels(names: Sequence[str], rows: Body, others: Sequence[int], notes: list[str]) -> list[int]:
+def _named_labels(
+    names: Sequence[str], rows: Body, others: Sequence[int], notes: list[str]
+) -> list[int]:
     """The column with a label's name, or the several of different meaning."""
     boxes = any(plain(names[c]) in ("x", "x1", "xmin") for c in others)  # beside x, a y is no label
     named = [c for c in others if names_label(names[c]) and not (boxes and names_box(names[c]))]
@@ -218,9 +252,17 @@ def _named_labels(names: Sequence[str], rows: Body, others: Sequence[int], notes
 
 def _unnamed_labels(names: Sequence[str], rows: Body, others: Sequence[int]) -> list[int]:
     """The columns of a one-hot table, or the only one beside the images."""
-    never = (names_box, names_tags, names_split)  # 0, 1 and 2 of a column `partition` are no classes
+    never = (
+        names_box,
+        names_tags,
+        names_split,
+    )  # 0, 1 and 2 of a column `partition` are no classes
     plausible = [c for c in others if not any(names_so(names[c]) for names_so in never)]
-    hot = [c for c in plausible if all(_is_flag(row[c]) for row in rows) and any(row[c] for row in rows)]
+    hot = [
+        c
+        for c in plausible
+        if all(_is_flag(row[c]) for row in rows) and any(row[c] for row in rows)
+    ]
     headed = any(name != str(number) for number, name in enumerate(names, 1))
     if len(hot) > 1 and headed:
         return hot
@@ -251,7 +293,9 @@ def _not_certain(
     image: int | None = None,
 ) -> str:
     """One line: which columns could be meant, and what to type."""
-    found = f"{listed(names, candidates)} could be it" if candidates else f"has {listed(names, free)}"
+    found = (
+        f"{listed(names, candidates)} could be it" if candidates else f"has {listed(names, free)}"
+    )
     mend = "say which with --columns IMAGE,LABEL"
     plausible = [c for c in candidates or free if not names_box(names[c])]
     if image is not None and plausible:

@@ -63,7 +63,9 @@ def match(table: Table, files: Sequence[str]) -> Matched:
     notes += _assumed(table, files, found, rows_of)
     rest = len(files) - len({file for files_of in chosen for file in files_of})
     if rest:
-        notes.append(f"{rest} {'files' if rest > 1 else 'file'} without a label {'are' if rest > 1 else 'is'} left out")
+        notes.append(
+            f"{rest} {'files' if rest > 1 else 'file'} without a label {'are' if rest > 1 else 'is'} left out"
+        )
     pairs = sorted((rows[0], file) for file, rows in rows_of.items())
     return Matched(
         rows=tuple(row for row, _ in pairs),
@@ -80,7 +82,9 @@ def _of_known_folders(found: Sequence[Found | None]) -> list[Found | None]:
     return list(found)
 
 
-def _in_split_folders(table: Table, index: Files, found: Sequence[Found | None], notes: list[str]) -> list[tuple[int, ...]]:
+def _in_split_folders(
+    table: Table, index: Files, found: Sequence[Found | None], notes: list[str]
+) -> list[tuple[int, ...]]:
     """The files of each row: of equally named ones those in the folder of the row's split, without splits in train."""
     chosen = []
     used: dict[str, int] = {}
@@ -94,7 +98,9 @@ def _in_split_folders(table: Table, index: Files, found: Sequence[Found | None],
                 used[split] = used.get(split, 0) + 1
         chosen.append(files)
     for split, count in used.items():
-        notes.append(f"{table.path.name}: names that several folders have are of the {split} folder: {count}")
+        notes.append(
+            f"{table.path.name}: names that several folders have are of the {split} folder: {count}"
+        )
     return chosen
 
 
@@ -104,7 +110,9 @@ def _lacking(table: Table, files: Sequence[str], rows: Sequence[int]) -> list[st
         return []
     some = ", ".join(repr(table.ids[row]) for row in rows[:EXAMPLES])
     first = table.ids[rows[0]]
-    near = difflib.get_close_matches((parts(first) or [first])[-1], [file.rpartition("/")[2] for file in files[:SEARCHED]], n=1)
+    near = difflib.get_close_matches(
+        (parts(first) or [first])[-1], [file.rpartition("/")[2] for file in files[:SEARCHED]], n=1
+    )
     if near:
         there = f"the nearest file is {near[0]!r}"
     elif files:
@@ -117,7 +125,9 @@ def _lacking(table: Table, files: Sequence[str], rows: Sequence[int]) -> list[st
     ]
 
 
-def _unclear(table: Table, files: Sequence[str], chosen: Sequence[tuple[int, ...]], rows: Sequence[int]) -> list[str]:
+def _unclear(
+    table: Table, files: Sequence[str], chosen: Sequence[tuple[int, ...]], rows: Sequence[int]
+) -> list[str]:
     """One line for all ids that may be of several images."""
     if not rows:
         return []
@@ -130,22 +140,33 @@ def _unclear(table: Table, files: Sequence[str], chosen: Sequence[tuple[int, ...
     ]
 
 
-def _contradictions(table: Table, files: Sequence[str], several: Mapping[int, Sequence[int]]) -> list[str]:
+def _contradictions(
+    table: Table, files: Sequence[str], several: Mapping[int, Sequence[int]]
+) -> list[str]:
     """A line per cause for images that several rows are of, unless the rows say the same."""
     causes: dict[str, list[str]] = {"id": [], "label": [], "split": [], "group": []}
     for file, rows in several.items():
         where = " and ".join(table.lines[row] for row in rows[:EXAMPLES])
-        for what, values in (("id", table.ids), ("label", table.labels), ("split", table.splits), ("group", table.groups)):
+        for what, values in (
+            ("id", table.ids),
+            ("label", table.labels),
+            ("split", table.splits),
+            ("group", table.groups),
+        ):
             different = sorted({values[row] for row in rows}) if values else ()
             if len(different) > 1:
                 said = " and ".join(map(repr, different[:EXAMPLES]))
-                causes[what].append(f"{files[file].rpartition('/')[2]!r} has {said} (lines {where})")
+                causes[what].append(
+                    f"{files[file].rpartition('/')[2]!r} has {said} (lines {where})"
+                )
                 break
     problems = []
     for what, lines in causes.items():
         if lines:
             count = f" ({len(lines)} such images)" if len(lines) > 1 else ""
-            problems.append(f"An image must have one {what} in {table.path}, but {lines[0]}{count}: remove all lines but one.")
+            problems.append(
+                f"An image must have one {what} in {table.path}, but {lines[0]}{count}: remove all lines but one."
+            )
     return problems
 
 
@@ -167,4 +188,6 @@ def _assumed(
                 first.setdefault(said, said.format(**example))
                 count[said] = count.get(said, 0) + 1
     total = len(table.ids)
-    return [f"{table.path.name}: {text} ({count[said]} of {total} ids)" for said, text in first.items()]
+    return [
+        f"{table.path.name}: {text} ({count[said]} of {total} ids)" for said, text in first.items()
+    ]

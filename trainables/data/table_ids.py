@@ -81,14 +81,20 @@ RULES = (
     Rule("ids have another suffix than the files: {id!r} is {file!r}", bare, bare),
     Rule("ids differ from the files in case or Unicode form: {id!r} is {file!r}", folded, folded),
     Rule(
-        "ids differ from the files in suffix, case or Unicode form: {id!r} is {file!r}", folded, lambda name: folded(bare(name))
+        "ids differ from the files in suffix, case or Unicode form: {id!r} is {file!r}",
+        folded,
+        lambda name: folded(bare(name)),
     ),
     Rule(
         "ids differ from the files in suffix, case or Unicode form: {id!r} is {file!r}",
         lambda name: folded(bare(name)),
         lambda name: folded(bare(name)),
     ),
-    Rule("ids are numbers, written in another way than in the files: {id!r} is {file!r}", number, number),
+    Rule(
+        "ids are numbers, written in another way than in the files: {id!r} is {file!r}",
+        number,
+        number,
+    ),
 )
 
 

@@ -11,7 +11,9 @@ from trainables.data.table_columns import Body, Columns, listed
 
 EXAMPLES = 3  # labels named in one line
 
-_MISSING = frozenset(("", "?", "NaN", "nan", "NAN", "<NA>", "NA", "N/A", "n/a", "#N/A", "null", "NULL"))
+_MISSING = frozenset(
+    ("", "?", "NaN", "nan", "NAN", "<NA>", "NA", "N/A", "n/a", "#N/A", "null", "NULL")
+)
 _ON = frozenset(("1", "1.0", "true"))
 
 
@@ -32,7 +34,9 @@ class Labels:
     problems: list[str]
 
 
-def read_labels(path: Path, names: Sequence[str], rows: Body, lines: Sequence[int], found: Columns) -> Labels:
+def read_labels(
+    path: Path, names: Sequence[str], rows: Body, lines: Sequence[int], found: Columns
+) -> Labels:
     """Read the labels; rows without one are left out with a note, as they are a competition's test images."""
     problems: list[str] = []
     labels = _one_per_row(path, names, rows, lines, found, problems)
@@ -70,7 +74,9 @@ def _one_per_row(
     if none or several:
         counts = f"several in {len(several)} and none in {len(none)}, such as line {lines[(several or none)[0]]}"
         mend = "an image has one label here; remove such rows, or name the column of labels with --columns IMAGE,LABEL"
-        problems.append(f"{path} must have a single 1 per row in {listed(names, found.label)}, but has {counts}: {mend}.")
+        problems.append(
+            f"{path} must have a single 1 per row in {listed(names, found.label)}, but has {counts}: {mend}."
+        )
     return labels
 
 
@@ -86,13 +92,17 @@ def _whole_numbers(labels: Sequence[str]) -> list[str]:
     return [plainly[label] for label in labels]
 
 
-def _unlabelled(path: Path, rows: Body, lines: Sequence[int], kept: Sequence[int], found: Columns) -> list[str]:
+def _unlabelled(
+    path: Path, rows: Body, lines: Sequence[int], kept: Sequence[int], found: Columns
+) -> list[str]:
     """A note on rows that have no label, as a competition's test images."""
     lacking = sorted(set(range(len(rows))) - set(kept))
     if not lacking or not kept or len(found.label) > 1:
         return []
     cells = ", ".join(sorted({repr(rows[n][found.label[0]]) for n in lacking}))
-    return [f"{path.name}: rows without a label ({cells}) are left out: {len(lacking)}, such as line {lines[lacking[0]]}"]
+    return [
+        f"{path.name}: rows without a label ({cells}) are left out: {len(lacking)}, such as line {lines[lacking[0]]}"
+    ]
 
 
 def _row_problems(
@@ -108,12 +118,16 @@ def _row_problems(
     problems = []
     if 2 * len(kept) < len(rows):
         unlabelled = len(rows) - len(kept)
-        problems.append(f"{path} must have labels, but {unlabelled} of {len(rows)} rows have none: fill or remove these rows.")
+        problems.append(
+            f"{path} must have labels, but {unlabelled} of {len(rows)} rows have none: fill or remove these rows."
+        )
     for what, column in (("an image", found.image), ("a group", found.group)):
         lacking = [] if column is None else [n for n in kept if not rows[n][column]]
         if lacking:
             count = f"{len(lacking)} rows have none, such as" if len(lacking) > 1 else "none is in"
-            problems.append(f"{path} must name {what} in each row, but {count} line {lines[lacking[0]]}: fill or remove it.")
+            problems.append(
+                f"{path} must name {what} in each row, but {count} line {lines[lacking[0]]}: fill or remove it."
+            )
     if len(labels) > EXAMPLES and len(set(labels)) == len(labels) and len(found.label) == 1:
         some = ", ".join(map(reprlib.repr, labels[:EXAMPLES]))
         problems.append(

@@ -38,14 +38,18 @@ def read_tree(root: Folder, how: ReadOptions, passed: PassedOver) -> Layout:
     if how.columns and how.layout not in ("auto", "table"):
         columns = shlex.quote(",".join(how.columns))
         raise DataError(
-            [f"--columns must go with --layout table, but is {columns} beside --layout {how.layout}: leave one of them out."]
+            [
+                f"--columns must go with --layout table, but is {columns} beside --layout {how.layout}: leave one of them out."
+            ]
         )
     folder = set_folder(root, PassedOver(), [])
     where, table = _where(root, folder, how) if how.layout in ("auto", "table") else (root, None)
     if table is None:
         if how.layout == "table" or how.columns:
             raise DataError(
-                [f"{root.path} must hold a table of labels, but has none: add labels.csv with the columns image,label."]
+                [
+                    f"{root.path} must hold a table of labels, but has none: add labels.csv with the columns image,label."
+                ]
             )
         return read_layout(root, how.layout, passed)
     asked = how.layout == "table" or how.columns is not None
@@ -72,7 +76,11 @@ def _where(root: Folder, folder: Folder, how: ReadOptions) -> tuple[Folder, Tabl
     """The folder that has a table of labels: the given one, the one that holds the set, or its train folder."""
     places = [root, folder] if folder is not root else [root]
     meant = splits_of(child.name for child in folder.with_images)
-    places += [child for child in folder.with_images if meant.get(child.name) == "train" and not child.with_images]
+    places += [
+        child
+        for child in folder.with_images
+        if meant.get(child.name) == "train" and not child.with_images
+    ]
     for place in places:
         table = _table_of(place, how)
         if table is not None and (table.ids or place in (root, folder)):
@@ -88,7 +96,9 @@ def _table_of(folder: Folder, how: ReadOptions) -> Table | None:
     return find_table(folder.path, names, columns=how.columns, group=how.group, files=files)
 
 
-def _layout(folder: Folder, table: Table, matched: Matched, images: Sequence[Path], files: Sequence[str]) -> Layout:
+def _layout(
+    folder: Folder, table: Table, matched: Matched, images: Sequence[Path], files: Sequence[str]
+) -> Layout:
     """What the table says."""
     notes_on_rest = _unlabelled(folder, {images[file] for file in matched.files})
     splits = _splits(table, matched, files)
@@ -102,7 +112,9 @@ def _layout(folder: Folder, table: Table, matched: Matched, images: Sequence[Pat
     found = [split for split in SPLITS if split in parts] or ["train"]
     problems = [*table.problems, *matched.problems]
     if "train" not in found:
-        problems.append(f"{table.path} must have images of train among its splits, but has {' and '.join(found)}: add them.")
+        problems.append(
+            f"{table.path} must have images of train among its splits, but has {' and '.join(found)}: add them."
+        )
     classes = sorted({label for by_class in parts.values() for label in by_class})
     if len(classes) == 1 and not problems:
         problems.append(
@@ -114,7 +126,10 @@ def _layout(folder: Folder, table: Table, matched: Matched, images: Sequence[Pat
         said=f"{said}, with images in {folder.path}",
         flag="table",
         parts={split: parts.get(split, {}) for split in found},
-        places={split: f"{table.path}" if len(found) == 1 else f"{table.path} ({split})" for split in found},
+        places={
+            split: f"{table.path}" if len(found) == 1 else f"{table.path} ({split})"
+            for split in found
+        },
         groups=groups if table.groups else None,
         tables=(table.path, *table.more),
         header=table.header,
@@ -141,7 +156,11 @@ def _with_companions(layout: Layout, folder: Folder, train: Folder, passed: Pass
                 notes=(*layout.notes, f"the labels of {child.path} are those of {table}"),
             )
         else:
-            passed.add(f"without labels in {child.name}/", shown(next(child.all_images()), folder), child.count)
+            passed.add(
+                f"without labels in {child.name}/",
+                shown(next(child.all_images()), folder),
+                child.count,
+            )
             note = f"{child.path} has no labels of the same classes: it is left out, and is for `dvt predict`"
             layout = replace(layout, notes=(*layout.notes, note))
     return layout
@@ -150,15 +169,26 @@ def _with_companions(layout: Layout, folder: Folder, train: Folder, passed: Pass
 def _unlabelled(folder: Folder, labelled: set[Path]) -> list[str]:
     """A note for each folder of a split's name without a labelled image."""
     meant = splits_of(child.name for child in folder.with_images)
-    rest = [child for child in folder.with_images if child.name in meant and labelled.isdisjoint(child.all_images())]
-    return [f"{child.path} has no labels: it is left out, and is for `dvt predict`" for child in rest]
+    rest = [
+        child
+        for child in folder.with_images
+        if child.name in meant and labelled.isdisjoint(child.all_images())
+    ]
+    return [
+        f"{child.path} has no labels: it is left out, and is for `dvt predict`" for child in rest
+    ]
 
 
 def _splits(table: Table, matched: Matched, files: Sequence[str]) -> Mapping[int, SplitName]:
     """The split of each row: by the table, or by the folders that the files are in, where all are in one of several."""
     if table.splits is not None:
-        return {row: split for row in matched.rows for split in SPLITS if table.splits[row] == split}
-    tops = {row: files[file].partition("/")[0] for row, file in zip(matched.rows, matched.files, strict=True)}
+        return {
+            row: split for row in matched.rows for split in SPLITS if table.splits[row] == split
+        }
+    tops = {
+        row: files[file].partition("/")[0]
+        for row, file in zip(matched.rows, matched.files, strict=True)
+    }
     meant = splits_of(set(tops.values()))
     if len(meant) < 2 or "train" not in meant.values() or set(tops.values()) != meant.keys():
         return {}
@@ -174,13 +204,19 @@ def _settled(root: Folder, table: Table, by_table: Layout, by_folders: Layout) -
         return by_folders
     if by_table.problems or not any(by_table.parts.values()):
         why = by_table.problems[0].partition(": ")[0] if by_table.problems else "it names no image"
-        return replace(by_folders, notes=(*by_folders.notes, f"{name} is not used beside class folders ({why})"))
+        return replace(
+            by_folders,
+            notes=(*by_folders.notes, f"{name} is not used beside class folders ({why})"),
+        )
     if not _say_the_same(by_table, by_folders):
         if _are_parts(by_folders):
             return by_table
         raise DataError([_two_readings(root, table, by_table, by_folders)])
     if table.splits is None and table.groups is None:
-        return replace(by_folders, notes=(*by_folders.notes, f"{name} says of the classes what the folders say"))
+        return replace(
+            by_folders,
+            notes=(*by_folders.notes, f"{name} says of the classes what the folders say"),
+        )
     return by_table  # which knows splits or groups, too
 
 
@@ -194,7 +230,9 @@ def _say_the_same(by_table: Layout, by_folders: Layout) -> bool:
     if same >= AGREE * len(pairs):
         return True
     found = set(pairs)
-    return len(found) == len({label for label, _ in found}) == len({folder for _, folder in found}) > 1
+    return (
+        len(found) == len({label for label, _ in found}) == len({folder for _, folder in found}) > 1
+    )
 
 
 def _classes(layout: Layout) -> Iterator[tuple[Path, str]]:
@@ -216,7 +254,11 @@ def _two_readings(root: Folder, table: Table, by_table: Layout, by_folders: Layo
         for layout in (by_table, by_folders)
     )
     path = shlex.quote(str(set_folder(root, PassedOver(), []).path))
-    folders = f"--data {path} --layout {by_folders.flag}" if by_folders.flag else f"move {table.path.name} away"
+    folders = (
+        f"--data {path} --layout {by_folders.flag}"
+        if by_folders.flag
+        else f"move {table.path.name} away"
+    )
     return (
         f"{root.path} has two readings, classes by {table.path.name} ({one}, …) and by folders ({other}, …): give "
         f"--data {path} --layout table, or {folders}."

@@ -21,7 +21,9 @@ _LABEL = _words(
     "diagnosis dx level grade y disease finding findinglabel groundtruth gt truth annotation type variety cultivar "
     "emotion expression"
 )
-_SPLIT = _words("split splitname dataset datasplit datasplits set subset fold partition usage phase")
+_SPLIT = _words(
+    "split splitname dataset datasplit datasplits set subset fold partition usage phase"
+)
 _FLAGS = {  # columns of yes and no: the split of yes, the split of no
     "istrain": ("train", "test"),
     "istraining": ("train", "test"),
@@ -38,7 +40,9 @@ _BOX = _words(
 )
 _SPLITS = {
     "train": _words("train training trainset trainingset trainimages imagestrain"),
-    "val": _words("val valid validation validate dev development valset validset validationset valimages imagesval"),
+    "val": _words(
+        "val valid validation validate dev development valset validset validationset valimages imagesval"
+    ),
     "test": _words("test testing testset testingset testimages imagestest"),
 }
 _SPLIT_OF = {word: split for split, words in _SPLITS.items() for word in words}

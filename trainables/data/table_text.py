@@ -13,7 +13,13 @@ from pathlib import Path
 
 from trainables.data.problems import DataError, reason
 
-SEPARATORS = ("\t", ",", ";", "|", " ")  # the first of those that fit equally well is taken, spaces only after all others
+SEPARATORS = (
+    "\t",
+    ",",
+    ";",
+    "|",
+    " ",
+)  # the first of those that fit equally well is taken, spaces only after all others
 SAMPLE = 300  # records that show which separator is meant
 
 _BOMS = (
@@ -74,15 +80,23 @@ def read_cells(path: Path, known: Callable[[str], bool]) -> Cells:
     except csv.Error as error:
         line = numbers[-1] + 1 if numbers else first + 1
         rule = f"{path} must have cells without quotes or within closed ones"
-        raise DataError([f"{rule}, but from line {line} on has not ({reason(error)}): close or remove the quote."]) from error
+        raise DataError(
+            [
+                f"{rule}, but from line {line} on has not ({reason(error)}): close or remove the quote."
+            ]
+        ) from error
     if not rows:
-        raise DataError([f"{path} must have lines of id and label below its header, but has none: add them."])
+        raise DataError(
+            [f"{path} must have lines of id and label below its header, but has none: add them."]
+        )
     width = len(rows[0])
     hidden = _hidden_header(remark, separator, width, known)
     if hidden and not any(map(known, rows[0])):
         rows.insert(0, hidden)
         numbers.insert(0, first)
-    kept = [n for n, row in enumerate(rows) if n == 0 or len(row) == width or not row[0].startswith("#")]
+    kept = [
+        n for n, row in enumerate(rows) if n == 0 or len(row) == width or not row[0].startswith("#")
+    ]
     return Cells(rows=tuple(rows[n] for n in kept), lines=tuple(numbers[n] for n in kept))
 
 
@@ -104,11 +118,15 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
-            [f"{rule}, but line {line} has the byte {content[error.start]:#04x}: save it as UTF-8 (Excel: CSV UTF-8)."]
+            [
+                f"{rule}, but line {line} has the byte {content[error.start]:#04x}: save it as UTF-8 (Excel: CSV UTF-8)."
+            ]
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError([f"{rule}, but line {line} has a byte 0: save it as UTF-8 (Excel: CSV UTF-8)."])
+        raise DataError(
+            [f"{rule}, but line {line} has a byte 0: save it as UTF-8 (Excel: CSV UTF-8)."]
+        )
     return text
 
 
@@ -116,7 +134,9 @@ def _start(lines: Sequence[str]) -> tuple[int, str, str | None]:
     """Where the table begins, the last comment before it, and the separator that Excel's `sep=;` names."""
     if lines and (excel := re.fullmatch(r'"?sep=([,;|\t])"?', lines[0].strip("\r\n "))):
         return 1, "", excel[1]
-    content = [n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")]
+    content = [
+        n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")
+    ]
     if not content:
         return 0, "", None
     remarks = [line for line in lines[: content[0]] if line.strip()]
@@ -132,7 +152,11 @@ def _separator(lines: Sequence[str], known: Callable[[str], bool]) -> str:
         if width < 2 or (separator == " " and _is_prose(rows)):
             return False, 0, 0.0
         names = sum(map(known, rows[0]))
-        return separator != " ", min(names, 2), sum(_width(row) == width for row in rows) / len(rows)
+        return (
+            separator != " ",
+            min(names, 2),
+            sum(_width(row) == width for row in rows) / len(rows),
+        )
 
     return max(SEPARATORS, key=fit)  # of equals the first
 
@@ -174,7 +198,9 @@ def _records(lines: Sequence[str], separator: str) -> Iterator[tuple[int, tuple[
         number = reader.line_num + 1
 
 
-def _hidden_header(remark: str, separator: str, width: int, known: Callable[[str], bool]) -> tuple[str, ...]:
+def _hidden_header(
+    remark: str, separator: str, width: int, known: Callable[[str], bool]
+) -> tuple[str, ...]:
     """The names of a header that was written as a comment (numpy.savetxt does); empty where there is none."""
     rows = _sample([remark.lstrip().lstrip("#")], separator)
     names = rows[0] if rows else ()

@@ -84,7 +84,9 @@ def read_table(
 
 def _has_header(first: Sequence[str], files: Files, columns: tuple[str, str] | None) -> bool:
     """Whether the first row names columns, and no image."""
-    if columns and all(not name.isdecimal() and plain(name) in map(plain, first) for name in columns):
+    if columns and all(
+        not name.isdecimal() and plain(name) in map(plain, first) for name in columns
+    ):
         return True
     if any(cell in files.places for cell in first):
         return False
@@ -110,12 +112,17 @@ def _body(cells: Cells, headed: bool) -> tuple[tuple[str, ...], list[tuple[str, 
     return names, rows, list(cells.lines[1:])
 
 
-def _ragged(path: Path, names: Sequence[str], rows: Body, lines: Sequence[int], found: Columns) -> str:
+def _ragged(
+    path: Path, names: Sequence[str], rows: Body, lines: Sequence[int], found: Columns
+) -> str:
     """One line for rows that lack a cell of a column in use, or have more than the header; empty ones do not count."""
     if len(names) < 2:
         rule = f"{path} must have columns, separated by , ; | or tabs"
         return f"{rule}, but line {lines[0]} is {reprlib.repr(list(rows[0]))}: add them."
-    needed = max((c for c in (found.image, *found.label, found.split, found.group) if c is not None), default=-1)
+    needed = max(
+        (c for c in (found.image, *found.label, found.split, found.group) if c is not None),
+        default=-1,
+    )
     wrong = [n for n, row in enumerate(rows) if len(row) <= needed or any(row[len(names) :])]
     if not wrong:
         return ""
@@ -137,7 +144,10 @@ def _table(
 ) -> Table:
     """The rows that have a label, by the columns that were found."""
     problems = list(found.problems)
-    notes = [_understood(path, names, found, headed), *(f"{path.name}: {note}" for note in found.notes)]
+    notes = [
+        _understood(path, names, found, headed),
+        *(f"{path.name}: {note}" for note in found.notes),
+    ]
     kept: list[int] = []
     labels: list[str] = []
     if found.image is not None and found.label:
@@ -192,7 +202,9 @@ def _understood(path: Path, names: Sequence[str], found: Columns, headed: bool) 
     return f"{start}: {', '.join(said) or 'not understood'}{left}"
 
 
-def _splits(names: Sequence[str], rows: Body, kept: Sequence[int], found: Columns) -> tuple[str, ...] | None:
+def _splits(
+    names: Sequence[str], rows: Body, kept: Sequence[int], found: Columns
+) -> tuple[str, ...] | None:
     if found.split is None:
         return None
     return tuple(split_of(rows[n][found.split], names[found.split]) or "" for n in kept)

@@ -12,7 +12,13 @@ Tags = Mapping[int, Any]
 BITS, COMPRESSION, PHOTOMETRIC, BANDS, LARGEST, PLANAR = 258, 259, 262, 277, 281, 284
 EXTRA, FORMAT, LARGEST_SIGNED = 338, 339, 341
 UNSIGNED, SIGNED = 1, 2
-FORMATS = {UNSIGNED: "unsigned integers", SIGNED: "signed integers", 3: "floats", 5: "complex integers", 6: "complex floats"}
+FORMATS = {
+    UNSIGNED: "unsigned integers",
+    SIGNED: "signed integers",
+    3: "floats",
+    5: "complex integers",
+    6: "complex floats",
+}
 GREYS = (0, 1)  # of PHOTOMETRIC: zero is white, zero is black
 ALPHAS = ((1,), (2,))  # of EXTRA: one more band, and that of transparency
 COLORS = tuple("RGBACMYK")  # the ways to unpack one band of 8 bits
@@ -28,7 +34,11 @@ def misread(tags: Tags) -> str | None:
     """
     bands, bits, form = _layout(tags)
     signed = form == SIGNED and bits <= 16
-    unnamed = bands > 1 and tags.get(PHOTOMETRIC) in GREYS and not (bands == 2 and tuple(tags.get(EXTRA, ())) in ALPHAS)
+    unnamed = (
+        bands > 1
+        and tags.get(PHOTOMETRIC) in GREYS
+        and not (bands == 2 and tuple(tags.get(EXTRA, ())) in ALPHAS)
+    )
     return _refusal(tags) if signed or unnamed else None
 
 
@@ -106,6 +116,10 @@ def _refusal(tags: Tags) -> str:
     if bands > 4 or (plain and bands == 4):
         return f"{RULE}, {has}: save three of them as RGB."
     if not plain:
-        return f"{RULE}, {has}: scale its values to 0 to 255 and save them as 8-bit unsigned integers."
-    odd = f"compression {tags.get(COMPRESSION, 1)}, photometric {tags.get(PHOTOMETRIC, 'not given')}"
+        return (
+            f"{RULE}, {has}: scale its values to 0 to 255 and save them as 8-bit unsigned integers."
+        )
+    odd = (
+        f"compression {tags.get(COMPRESSION, 1)}, photometric {tags.get(PHOTOMETRIC, 'not given')}"
+    )
     return f"must be a TIFF of a common form, {has} in another ({odd}): save it again as PNG."

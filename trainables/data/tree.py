@@ -25,10 +25,15 @@ LITTER = re.compile(
 THUMBNAILS = re.compile(r"_?thumb(s|nails?)?", re.IGNORECASE)
 """A folder of this name is passed over where each image in it has its larger self in the folder above."""
 
-MASK = re.compile(r"(.+?)[ _-](mask|seg|segmentation|label|annotation|gt)([ _-]?\d+)?", re.IGNORECASE)
+MASK = re.compile(
+    r"(.+?)[ _-](mask|seg|segmentation|label|annotation|gt)([ _-]?\d+)?", re.IGNORECASE
+)
 """A file's stem that says "the mask of another file", which counts where that file is beside it."""
 
-PICTURES = re.compile(r"(jpeg|jpg|png|raw|all)?[ _-]?(images?|imgs?|pictures|photos|pics|frames|inputs?)", re.IGNORECASE)
+PICTURES = re.compile(
+    r"(jpeg|jpg|png|raw|all)?[ _-]?(images?|imgs?|pictures|photos|pics|frames|inputs?)",
+    re.IGNORECASE,
+)
 ANNOTATIONS = re.compile(
     r"ann(ot(ations?)?)?|labels?(txt)?|masks?|segmentation\w*|bbox(es)?|bounding[ _-]?boxes|xmls?|ground[ _-]?truths?|gts?"
     r"|imagesets|trimaps|instances?|polygons?|keypoints?|depths?|targets?|jsons?|maps?",
@@ -120,7 +125,10 @@ class PassedOver:
 
     def lines(self) -> Mapping[str, str]:
         """By reason, in the order in which they were met: `24, such as a/@eaDir/1.jpg`."""
-        return {reason: f"{number:,}, such as {self.examples[reason]}" for reason, number in self.counts.items()}
+        return {
+            reason: f"{number:,}, such as {self.examples[reason]}"
+            for reason, number in self.counts.items()
+        }
 
 
 def walk(root: Path, closed: list[OSError] | None = None) -> tuple[Folder, PassedOver]:
@@ -185,7 +193,9 @@ def _folder(
     )
 
 
-def _read_before(identity: Identity, above: frozenset[Identity], followed: set[Identity] | None) -> str:
+def _read_before(
+    identity: Identity, above: frozenset[Identity], followed: set[Identity] | None
+) -> str:
     """Why a link is not followed; empty where it is, which is remembered."""
     if identity in above:
         return "links back to a folder above"
@@ -241,13 +251,17 @@ def _without_masks(root: Path, images: list[Path], passed: PassedOver) -> list[P
     return kept
 
 
-def _without_thumbnails(root: Path, folders: list[Folder], images: list[Path], passed: PassedOver) -> list[Folder]:
+def _without_thumbnails(
+    root: Path, folders: list[Folder], images: list[Path], passed: PassedOver
+) -> list[Folder]:
     stems = {image.stem for image in images}
     kept = []
     for folder in folders:
         small = [image.stem for image in folder.images]
         if THUMBNAILS.fullmatch(folder.name) and small and stems.issuperset(small):
-            passed.add("thumbnails of the images above them", below(folder.images[0], root), len(small))
+            passed.add(
+                "thumbnails of the images above them", below(folder.images[0], root), len(small)
+            )
         else:
             kept.append(folder)
     return kept
@@ -255,12 +269,21 @@ def _without_thumbnails(root: Path, folders: list[Folder], images: list[Path], p
 
 def _without_mask_folders(root: Path, folders: list[Folder], passed: PassedOver) -> list[Folder]:
     """The folders but for masks and their like beside a folder of pictures, where both hold images of the same names."""
-    pictures = {image.stem for folder in folders if PICTURES.fullmatch(folder.name) for image in folder.images}
+    pictures = {
+        image.stem
+        for folder in folders
+        if PICTURES.fullmatch(folder.name)
+        for image in folder.images
+    }
     kept = []
     for folder in folders:
         stems = [image.stem for image in folder.images]
         if ANNOTATIONS.fullmatch(folder.name) and stems and pictures.issuperset(stems):
-            passed.add(f"in {folder.name}/, beside the images that they belong to", below(folder.images[0], root), len(stems))
+            passed.add(
+                f"in {folder.name}/, beside the images that they belong to",
+                below(folder.images[0], root),
+                len(stems),
+            )
         else:
             kept.append(folder)
     return kept

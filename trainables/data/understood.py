@@ -57,7 +57,9 @@ def lines(data: Understood, *, every_class: bool = False) -> tuple[str, ...]:
         reasons = [f"{reason} ({number})" for reason, number in data.passed_over.items()]
         rest = len(reasons) - SHOWN
         more = [f"and for {rest} more reasons"] if rest > 0 and not every_class else []
-        said.append(f"Passed over: {'; '.join([*reasons[: None if every_class else SHOWN], *more])}")
+        said.append(
+            f"Passed over: {'; '.join([*reasons[: None if every_class else SHOWN], *more])}"
+        )
     return tuple(map(one_line, said))
 
 

@@ -21,7 +21,9 @@ def class_weights(labels: Tensor, num_classes: int) -> Tensor:
         float32 `[classes]`: images over the number of classes that have some, over the class's own. A class without images
         weighs 0. Where all classes have as many images, each weighs 1, which does nothing.
     """
-    counts = torch.zeros(num_classes, dtype=torch.int64, device=labels.device).scatter_add_(0, labels, torch.ones_like(labels))
+    counts = torch.zeros(num_classes, dtype=torch.int64, device=labels.device).scatter_add_(
+        0, labels, torch.ones_like(labels)
+    )
     present = counts > 0
     weights = len(labels) / (present.sum() * counts.clamp(min=1)).double()
     return torch.where(present, weights, 0.0).float()

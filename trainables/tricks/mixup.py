@@ -9,7 +9,9 @@ from torch import Tensor
 from trainables.randomness import named_seed
 
 
-def mixup(images: Tensor, targets: Tensor, *, alpha: float, seed: int, epoch: int, batch: int) -> tuple[Tensor, Tensor]:
+def mixup(
+    images: Tensor, targets: Tensor, *, alpha: float, seed: int, epoch: int, batch: int
+) -> tuple[Tensor, Tensor]:
     """Mix each image and its target with another one of the batch.
 
     Args:

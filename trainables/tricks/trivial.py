@@ -54,11 +54,15 @@ def apply(images: Tensor, operation: Tensor, strength_bin: Tensor, negative: Ten
     rows = torch.split(operation.argsort(stable=True), counts)
     warped = torch.cat(rows[_GEOMETRIC])
     if len(warped):
-        inverse = inverses[operation[warped] - _GEOMETRIC.start, negative[warped], strength_bin[warped]]
+        inverse = inverses[
+            operation[warped] - _GEOMETRIC.start, negative[warped], strength_bin[warped]
+        ]
         result.index_copy_(0, warped, _warp(images.index_select(0, warped), inverse))
     for name, chosen in zip(OPERATIONS, rows, strict=True):
         if name in _COLOR and len(chosen):
-            result.index_copy_(0, chosen, _COLOR[name](images.index_select(0, chosen), strength[chosen]))
+            result.index_copy_(
+                0, chosen, _COLOR[name](images.index_select(0, chosen), strength[chosen])
+            )
     return result
 
 
@@ -95,7 +99,9 @@ def _solarize(images: Tensor, threshold: Tensor) -> Tensor:
 def _autocontrast(images: Tensor, _strength: Tensor) -> Tensor:
     low, high = images.amin((2, 3), keepdim=True), images.amax((2, 3), keepdim=True)
     flat = low == high  # a channel of one value stays
-    return torch.where(flat, images, (images - low) / torch.where(flat, 1.0, high - low)).clamp_(0, 1)
+    return torch.where(flat, images, (images - low) / torch.where(flat, 1.0, high - low)).clamp_(
+        0, 1
+    )
 
 
 def _equalize(images: Tensor, _strength: Tensor) -> Tensor:
@@ -123,7 +129,9 @@ _COLOR = {
 @lru_cache(maxsize=8)
 def _tables(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Strengths [14, 2, 31] and inverse maps of the geometric operations [5, 2, 31, 6], made once: no trigonometry a batch."""
-    strengths = [[[_strength(name, sign, i) for i in range(BINS)] for sign in (1, -1)] for name in OPERATIONS]
+    strengths = [
+        [[_strength(name, sign, i) for i in range(BINS)] for sign in (1, -1)] for name in OPERATIONS
+    ]
     inverses = [[[_inverse(name, strength, size) for strength in row] for row in rows]
                 for name, rows in zip(OPERATIONS[_GEOMETRIC], strengths[_GEOMETRIC], strict=True)]  # fmt: skip
     return torch.tensor(strengths, device=device), torch.tensor(inverses, device=device)

@@ -39,7 +39,15 @@ def serve() -> Iterator[Serve]:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 given = self.headers.get("Authorization")
-                code = 401 if not given else 403 if given != f"Bearer {TOKEN}" else 200 if self.path in known else 404
+                code = (
+                    401
+                    if not given
+                    else 403
+                    if given != f"Bearer {TOKEN}"
+                    else 200
+                    if self.path in known
+                    else 404
+                )
                 body = json.dumps(known[self.path]) if code == 200 else "why"
                 self.send_response(code)
                 self.end_headers()
@@ -85,10 +93,14 @@ def test_no_scheme_and_a_slash_at_the_end_are_no_matter(serve: Serve) -> None:
     assert find(address.removeprefix("http://") + "/").address == address
 
 
-def test_a_missing_token_and_a_wrong_one_are_told_apart(serve: Serve, token: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_token_and_a_wrong_one_are_told_apart(
+    serve: Serve, token: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     address = serve(GOOD)
     token.write_text("wr0ng")
-    with pytest.raises(Refused, match=r"does not know the token in .*token: name the right file") as wrong:
+    with pytest.raises(
+        Refused, match=r"does not know the token in .*token: name the right file"
+    ) as wrong:
         find(address).check_versions()
     assert "wr0ng" not in str(wrong.value)
     monkeypatch.delenv("RAY_AUTH_TOKEN_PATH")
@@ -129,7 +141,8 @@ def test_an_unknown_job_is_refused_by_its_name(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["ray://h:10001", "http://user:pass@h:1", "http://", "http://h?token=1", "file:///etc/passwd"]
+    "address",
+    ["ray://h:10001", "http://user:pass@h:1", "http://", "http://h?token=1", "file:///etc/passwd"],
 )
 def test_only_addresses_of_web_servers_without_a_login_are_taken(address: str) -> None:
     with pytest.raises(Refused, match="must be that of a cluster's dashboard") as refused:

@@ -9,7 +9,9 @@ from cluster.listeners import Listener, listeners
 from cluster.processes import process
 
 
-@pytest.mark.parametrize(("host", "shown", "local"), [("127.0.0.1", "127.0.0.1", True), ("127.0.0.2", "127.0.0.2", True)])
+@pytest.mark.parametrize(
+    ("host", "shown", "local"), [("127.0.0.1", "127.0.0.1", True), ("127.0.0.2", "127.0.0.2", True)]
+)
 def test_a_socket_is_listed_with_its_address_and_owner(host: str, shown: str, local: bool) -> None:
     own = process(os.getpid())
     assert own
@@ -23,7 +25,10 @@ def test_a_socket_is_listed_with_its_address_and_owner(host: str, shown: str, lo
 def test_one_that_only_connects_is_not_listed() -> None:
     own = process(os.getpid())
     assert own
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+    ):
         ports = {listener.port for listener in listeners([own])}
         assert server.getsockname()[1] in ports
         assert client.getsockname()[1] not in ports

@@ -59,7 +59,9 @@ def test_the_exit_status_is_the_drivers(end: dict[str, Any], code: int) -> None:
     assert logs.follow(Server(JOB, JOB, JOB | end, text="abcdef"), "s") == code  # type: ignore[arg-type]
 
 
-def test_each_character_is_shown_once_though_the_connection_ends_early(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_character_is_shown_once_though_the_connection_ends_early(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     ended = JOB | {"status": "SUCCEEDED", "driver_exit_code": 0}
     logs.follow(Server(JOB, JOB, JOB, ended, text="one\ntwo\nthree\nfour\n"), "s")  # type: ignore[arg-type]
     assert capsys.readouterr().out == "one\ntwo\nthree\nfour\n"
@@ -88,4 +90,11 @@ def test_a_row_of_the_table() -> None:
     ended = JOB | {"status": "FAILED", "driver_exit_code": 2, "end_time": 3_785_000}
     assert row(ended)[:4] == ("s", "sweeps/x.py", "failed", "2")
     assert row(ended)[5] == "1h02m"
-    assert row({"submission_id": "raw", "status": "PENDING"}) == ("raw", "-", "pending", "-", "-", "-")
+    assert row({"submission_id": "raw", "status": "PENDING"}) == (
+        "raw",
+        "-",
+        "pending",
+        "-",
+        "-",
+        "-",
+    )

@@ -28,7 +28,9 @@ ROOT = Path(__file__).parents[3]
 CLUSTER = ROOT / "cluster"
 MANIFESTS = ("Dockerfile", "aws.yaml", "kuberay/rayjob.yaml", "slurm.sbatch")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PINS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+PINS = dict(
+    line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
+)
 IMAGE = f"registry.example.com/depth-vs-tricks:{PROJECT['version']}"
 AWS = yaml.safe_load((CLUSTER / "aws.yaml").read_text())
 JOB = yaml.safe_load((CLUSTER / "kuberay" / "rayjob.yaml").read_text())
@@ -45,7 +47,9 @@ def _options(line: str) -> Options:
 def test_each_manifest_says_that_it_was_parsed_only_and_has_a_readme_of_five_lines() -> None:
     readme = (CLUSTER / "README.md").read_text()
     for name in MANIFESTS:
-        (section,) = re.findall(rf"^## {re.escape(name)} \(parsed, not run here\)\n\n((?:.+\n)+)", readme, re.MULTILINE)
+        (section,) = re.findall(
+            rf"^## {re.escape(name)} \(parsed, not run here\)\n\n((?:.+\n)+)", readme, re.MULTILINE
+        )
         assert len(section.splitlines()) <= 5
         if not name.endswith("Dockerfile"):
             assert re.search(r"(?i)parsed.* not run", (CLUSTER / name).read_text())
@@ -55,7 +59,11 @@ def test_each_manifest_says_that_it_was_parsed_only_and_has_a_readme_of_five_lin
 def test_versions_have_one_source(name: str) -> None:
     """Whatever looks like a version in a manifest is this project's, or constraints.txt's."""
     text = re.sub(r"\b\d+\.\d+\.\d+\.\d+\b", "", (CLUSTER / name).read_text())  # addresses
-    known = {PROJECT["version"], PINS["ray"], "1.5.1"}  # the last: KubeRay's, which pip does not install
+    known = {
+        PROJECT["version"],
+        PINS["ray"],
+        "1.5.1",
+    }  # the last: KubeRay's, which pip does not install
     assert set(re.findall(r"\b\d+\.\d+\.\d+\b", text)) <= known
     assert set(re.findall(r"registry\.example\.com/\S+[^.,\s]", text)) <= {IMAGE}
 
@@ -74,9 +82,13 @@ def test_rays_own_schema_and_checks_take_aws_yaml() -> None:
     validate_config(config)
     assert config["available_node_types"]["head"]["max_workers"] == 0
     left = AWS.keys() ^ RAY_SCHEMA["properties"].keys()
-    assert left <= {"cluster_synced_files", "file_mounts_sync_continuously", "rsync_exclude", "rsync_filter", "no_restart"}, (
-        "what is left out comes from Ray's example, which installs another Ray"
-    )
+    assert left <= {
+        "cluster_synced_files",
+        "file_mounts_sync_continuously",
+        "rsync_exclude",
+        "rsync_filter",
+        "no_restart",
+    }, "what is left out comes from Ray's example, which installs another Ray"
 
 
 @pytest.mark.parametrize(
@@ -98,8 +110,12 @@ def test_ec2_takes_each_machine_and_the_workers_are_spot() -> None:
     for kind, node in AWS["available_node_types"].items():
         machine = node["node_config"] | {"MinCount": 1, "MaxCount": 1}
         assert not ParamValidator().validate(machine, shape).has_errors()
-        assert ParamValidator().validate(machine | {"ImageID": "x"}, shape).has_errors(), "an unknown parameter is seen"
-        assert (node["node_config"].get("InstanceMarketOptions") == {"MarketType": "spot"}) == (kind != AWS["head_node_type"])
+        assert ParamValidator().validate(machine | {"ImageID": "x"}, shape).has_errors(), (
+            "an unknown parameter is seen"
+        )
+        assert (node["node_config"].get("InstanceMarketOptions") == {"MarketType": "spot"}) == (
+            kind != AWS["head_node_type"]
+        )
 
 
 def test_aws_grows_from_0_to_what_the_sweep_asks_for() -> None:
@@ -108,7 +124,10 @@ def test_aws_grows_from_0_to_what_the_sweep_asks_for() -> None:
     assert (gpu["min_workers"], gpu["max_workers"]) == (0, AWS["max_workers"])
     options = _options(AWS["metadata"]["command"])
     assert options.gpus == gpu["max_workers"] * gpu["resources"]["GPU"]
-    assert re.findall(r"cluster\.nodes (\d+)", AWS["metadata"]["command"]) == [str(options.gpus), "0"]
+    assert re.findall(r"cluster\.nodes (\d+)", AWS["metadata"]["command"]) == [
+        str(options.gpus),
+        "0",
+    ]
     assert (options.address, options.tracking_uri) == ("auto", TRACKED)
 
 
@@ -118,7 +137,9 @@ def test_aws_shares_the_storage_keeps_the_cache_local_and_the_token_in_a_closed_
     assert "--volume /shared:/shared" in run
     assert storage.is_relative_to("/shared")
     assert "nfs4" in start
-    environment = dict(option.removeprefix("--env ").split("=") for option in run if option.startswith("--env "))
+    environment = dict(
+        option.removeprefix("--env ").split("=") for option in run if option.startswith("--env ")
+    )
     assert environment["RAY_AUTH_MODE"] == "token"
     assert not environment["DVT_CACHE_DIR"].startswith("/shared")
     (mounted,) = AWS["file_mounts"]
@@ -129,7 +150,11 @@ def test_aws_shares_the_storage_keeps_the_cache_local_and_the_token_in_a_closed_
 def test_mlflow_listens_on_loopback_only_and_one_process_opens_its_database() -> None:
     (server,) = [line for line in AWS["head_start_ray_commands"] if "mlflow" in line]
     (sidecar,) = [box for box in _pods()["head"]["containers"] if box["name"] == "mlflow"]
-    for words in (server.split(), sidecar["command"] + sidecar["args"], (CLUSTER / "slurm.sbatch").read_text().split()):
+    for words in (
+        server.split(),
+        sidecar["command"] + sidecar["args"],
+        (CLUSTER / "slurm.sbatch").read_text().split(),
+    ):
         assert [words[at + 1] for at, word in enumerate(words) if word == "--host"] == ["127.0.0.1"]
         assert [words[at + 1] for at, word in enumerate(words) if word == "--workers"] == ["1"]
 
@@ -137,7 +162,11 @@ def test_mlflow_listens_on_loopback_only_and_one_process_opens_its_database() ->
 def test_the_rayjob_has_only_keys_that_kuberay_knows() -> None:
     validator = jsonschema.Draft202012Validator(RAYJOB)
     validator.validate(JOB)
-    for path in (("spec",), ("spec", "rayClusterSpec"), ("spec", "rayClusterSpec", "headGroupSpec")):
+    for path in (
+        ("spec",),
+        ("spec", "rayClusterSpec"),
+        ("spec", "rayClusterSpec", "headGroupSpec"),
+    ):
         broken = inner = copy.deepcopy(JOB)
         for key in path:
             inner = inner[key]
@@ -163,11 +192,17 @@ def test_the_pods_are_confined_share_the_storage_and_keep_the_cache_local() -> N
         assert "emptyDir" in volumes["cache"]
         for box in spec["containers"]:
             assert box["image"] == IMAGE
-            assert box["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+            assert box["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+            }
             mounts = {mount["name"]: mount["mountPath"] for mount in box["volumeMounts"]}
             assert mounts.keys() <= volumes.keys()
             assert mounts["shared"] == "/shared"
-            assert mounts.get("cache", "/home/dvt/cache") == re.findall(r"DVT_CACHE_DIR=(\S+)", _dockerfile())[0]
+            assert (
+                mounts.get("cache", "/home/dvt/cache")
+                == re.findall(r"DVT_CACHE_DIR=(\S+)", _dockerfile())[0]
+            )
 
 
 def test_the_rayjob_asks_for_the_gpus_that_it_has() -> None:
@@ -177,7 +212,11 @@ def test_the_rayjob_asks_for_the_gpus_that_it_has() -> None:
     assert cluster["authOptions"] == {"mode": "token"}
     (worker,) = group["template"]["spec"]["containers"]
     assert options.gpus == group["replicas"] * int(worker["resources"]["limits"]["nvidia.com/gpu"])
-    assert (options.address, options.tracking_uri, options.storage) == ("auto", TRACKED, Path("/shared/mlruns"))
+    assert (options.address, options.tracking_uri, options.storage) == (
+        "auto",
+        TRACKED,
+        Path("/shared/mlruns"),
+    )
 
 
 def test_hadolint_takes_the_dockerfile(tmp_path: Path) -> None:
@@ -190,19 +229,32 @@ def test_hadolint_takes_the_dockerfile(tmp_path: Path) -> None:
 
 
 def test_the_image_installs_what_constraints_txt_says_as_a_user_who_is_not_root() -> None:
-    steps = [step.replace("\\\n", " ") for step in re.split(r"\n(?=[A-Z])", re.sub(r"(?m)^\s*#.*\n|^\n", "", _dockerfile()))]
+    steps = [
+        step.replace("\\\n", " ")
+        for step in re.split(r"\n(?=[A-Z])", re.sub(r"(?m)^\s*#.*\n|^\n", "", _dockerfile()))
+    ]
     oldest = PROJECT["requires-python"].removeprefix(">=")
     assert steps[0] == f"FROM python:{oldest}-slim"
     for step in steps:
         if "pip install" in step:
             assert "--constraint constraints.txt" in step or "--no-deps" in step
     assert [step for step in steps if step.startswith("USER")] == ["USER 1000"]
-    assert not [step for step in steps if step.startswith("ADD") or re.search(r"(?i)token=|secret", step)]
+    assert not [
+        step for step in steps if step.startswith("ADD") or re.search(r"(?i)token=|secret", step)
+    ]
 
 
 def test_all_that_is_copied_exists_and_is_in_the_context() -> None:
-    allowed = {line[1:] for line in (CLUSTER / "Dockerfile.dockerignore").read_text().splitlines() if line.startswith("!")}
-    copied = {name.rstrip("/") for line in re.findall(r"(?m)^COPY (.*) \S+$", _dockerfile()) for name in line.split()}
+    allowed = {
+        line[1:]
+        for line in (CLUSTER / "Dockerfile.dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    copied = {
+        name.rstrip("/")
+        for line in re.findall(r"(?m)^COPY (.*) \S+$", _dockerfile())
+        for name in line.split()
+    }
     assert copied == allowed
     assert all((ROOT / name).exists() for name in copied)
 
@@ -210,13 +262,19 @@ def test_all_that_is_copied_exists_and_is_in_the_context() -> None:
 def test_what_the_image_adds_is_pinned_too() -> None:
     pinned = {canonicalize_name(name) for name in PINS}
     lines = (*PROJECT["optional-dependencies"]["aws"], *(requires("ray") or ()))
-    wanted = [wish for wish in map(Requirement, lines) if not wish.marker or wish.marker.evaluate({"extra": "default"})]
+    wanted = [
+        wish
+        for wish in map(Requirement, lines)
+        if not wish.marker or wish.marker.evaluate({"extra": "default"})
+    ]
     assert {canonicalize_name(wish.name) for wish in wanted} <= pinned
 
 
 def _pods() -> dict[str, dict[str, Any]]:
     cluster = JOB["spec"]["rayClusterSpec"]
-    workers = {group["groupName"]: group["template"]["spec"] for group in cluster["workerGroupSpecs"]}
+    workers = {
+        group["groupName"]: group["template"]["spec"] for group in cluster["workerGroupSpecs"]
+    }
     return {"head": cluster["headGroupSpec"]["template"]["spec"]} | workers
 
 

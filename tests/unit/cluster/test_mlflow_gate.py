@@ -28,12 +28,19 @@ def status(path: str = "/", *headers: bytes, method: str = "GET", kind: str = "h
     async def receive() -> Any:
         return {}
 
-    scope = {"type": kind, "path": path, "method": method, "headers": [(b"authorization", header) for header in headers]}
+    scope = {
+        "type": kind,
+        "path": path,
+        "method": method,
+        "headers": [(b"authorization", header) for header in headers],
+    }
     asyncio.run(gate(mlflow, TOKEN)(scope, receive, send))
     return sent[0].get("status") or sent[0]["type"]
 
 
-@pytest.mark.parametrize("header", [b"Bearer 5ecre7", b"bearer  5ecre7 ", basic(f"anybody:{TOKEN}"), basic(f":{TOKEN}")])
+@pytest.mark.parametrize(
+    "header", [b"Bearer 5ecre7", b"bearer  5ecre7 ", basic(f"anybody:{TOKEN}"), basic(f":{TOKEN}")]
+)
 def test_the_token_opens_it_from_a_program_and_from_a_browser(header: bytes) -> None:
     assert status("/api/2.0/mlflow/runs/create", header, method="POST") == "passed"
 
@@ -66,16 +73,25 @@ def test_a_browser_is_told_to_ask_for_it() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(gate(None, TOKEN)({"type": "http", "path": "/", "method": "GET", "headers": []}, None, send))  # type: ignore[arg-type]
+    asyncio.run(
+        gate(None, TOKEN)({"type": "http", "path": "/", "method": "GET", "headers": []}, None, send)
+    )  # type: ignore[arg-type]
     assert dict(sent[0]["headers"])[b"www-authenticate"].startswith(b"Basic ")
     assert TOKEN.encode() not in sent[1]["body"]
 
 
 @pytest.mark.parametrize(
     ("path", "method", "expected"),
-    [("/health", "GET", "passed"), ("/health", "POST", 401), ("/healthy", "GET", 401), ("/version", "HEAD", "passed")],
+    [
+        ("/health", "GET", "passed"),
+        ("/health", "POST", 401),
+        ("/healthy", "GET", 401),
+        ("/version", "HEAD", "passed"),
+    ],
 )
-def test_only_whether_it_is_there_may_be_asked_by_all(path: str, method: str, expected: object) -> None:
+def test_only_whether_it_is_there_may_be_asked_by_all(
+    path: str, method: str, expected: object
+) -> None:
     assert status(path, method=method) == expected
 
 

@@ -47,7 +47,9 @@ def test_a_login_of_the_users_own_stays(monkeypatch: pytest.MonkeyPatch) -> None
     assert os.environ[CHOSEN] == "kubernetes"
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:50001/api", "http://127.0.0.1:5000.evil/", "http://elsewhere/api"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:50001/api", "http://127.0.0.1:5000.evil/", "http://elsewhere/api"]
+)
 def test_a_request_elsewhere_is_left_alone(url: str) -> None:
     request = SimpleNamespace(url=url, headers={})
     assert Login().get_auth()(request).headers == {}
@@ -56,11 +58,15 @@ def test_a_request_elsewhere_is_left_alone(url: str) -> None:
 def test_a_request_to_it_has_the_token_of_now(place: Path) -> None:
     for token in ("first", "second"):
         (place / "token").write_text(token)
-        request = SimpleNamespace(url="http://127.0.0.1:5000/api/2.0/mlflow/runs/create", headers={})
+        request = SimpleNamespace(
+            url="http://127.0.0.1:5000/api/2.0/mlflow/runs/create", headers={}
+        )
         assert mlflow_login.sign(request).headers == {"Authorization": f"Bearer {token}"}
 
 
 def test_mlflow_finds_both_ends() -> None:
-    assert [entry.load() for entry in entry_points(group="mlflow.app", name=mlflow_gate.NAME)] == [mlflow_gate.create_app]
+    assert [entry.load() for entry in entry_points(group="mlflow.app", name=mlflow_gate.NAME)] == [
+        mlflow_gate.create_app
+    ]
     found = entry_points(group="mlflow.request_auth_provider", name=Login().get_name())
     assert [entry.load() for entry in found] == [Login]

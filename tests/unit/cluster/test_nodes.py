@@ -23,12 +23,18 @@ class Clock:
 def _wait(wanted: int, found: list[int], timeout: float) -> tuple[bool, list[str], float]:
     clock, said = Clock(), []
     counts = iter(found)
-    came = nodes.wait_for(wanted, lambda: next(counts), timeout, clock=clock, sleep=clock.sleep, say=said.append)
+    came = nodes.wait_for(
+        wanted, lambda: next(counts), timeout, clock=clock, sleep=clock.sleep, say=said.append
+    )
     return came, said, clock.now
 
 
 def test_it_waits_until_all_are_there_and_says_what_changes() -> None:
-    assert _wait(4, [0, 0, 2, 2, 4], 60) == (True, [f"{n} of 4 GPUs are there." for n in (0, 2, 4)], 20)
+    assert _wait(4, [0, 0, 2, 2, 4], 60) == (
+        True,
+        [f"{n} of 4 GPUs are there." for n in (0, 2, 4)],
+        20,
+    )
 
 
 def test_it_gives_up_when_the_time_is_over() -> None:
@@ -47,7 +53,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def test_the_command_asks_and_says_whether_they_came(asked: list[int], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_asks_and_says_whether_they_came(
+    asked: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert nodes.main(["2"]) == 0
     assert nodes.main(["4", "--timeout", "0"]) == 1
     assert asked == [2, 4]
@@ -57,7 +65,9 @@ def test_the_command_asks_and_says_whether_they_came(asked: list[int], capsys: p
     )
 
 
-def test_a_head_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_head_that_is_not_there_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     @contextlib.contextmanager
     def away(address: str, **resources: int) -> Iterator[Nodes]:
         raise SessionError("Ray must start or answer at --address 'auto', but does not.")
@@ -65,4 +75,7 @@ def test_a_head_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch, c
 
     monkeypatch.setattr(nodes, "session", away)
     assert nodes.main(["1", "--timeout", "0"]) == 2
-    assert capsys.readouterr().err == "error: Ray must start or answer at --address 'auto', but does not.\n"
+    assert (
+        capsys.readouterr().err
+        == "error: Ray must start or answer at --address 'auto', but does not.\n"
+    )

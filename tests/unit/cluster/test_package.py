@@ -47,14 +47,18 @@ def test_a_storage_that_git_does_not_ignore_stays(project: Path) -> None:
     assert "out/token" not in names(project, project / "out")
 
 
-def test_without_git_only_the_packages_are_shipped(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_only_the_packages_are_shipped(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (project / "photos").mkdir()
     (project / "photos" / "a.py").write_text("")
     monkeypatch.setenv("PATH", str(project))
     assert names(project) == ["sweeps/naïve new.py", "sweeps/tracked.py"]
 
 
-def test_equal_files_give_equal_archives_whenever_they_were_written(project: Path, tmp_path: Path) -> None:
+def test_equal_files_give_equal_archives_whenever_they_were_written(
+    project: Path, tmp_path: Path
+) -> None:
     first, second = tmp_path / "1.zip", tmp_path / "2.zip"
     package.pack(project, package.files(project), first)
     (project / "sweeps" / "tracked.py").touch()
@@ -65,7 +69,9 @@ def test_equal_files_give_equal_archives_whenever_they_were_written(project: Pat
         assert (packed.getinfo("sweeps/tracked.py").external_attr >> 16) & 0o777 == 0o644
 
 
-def test_too_much_is_refused_with_the_five_largest(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_much_is_refused_with_the_five_largest(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(package, "MOST_BYTES", 2**20)
     for number in range(7):
         (project / f"{number}.bin").write_bytes(bytes((number + 1) * 2**18))
@@ -73,9 +79,13 @@ def test_too_much_is_refused_with_the_five_largest(project: Path, monkeypatch: p
         package.pack(project, package.files(project), project / "x.zip")
     (problem,) = refused.value.problems
     assert "at most 1.0 MB, but has 7.0 MB" in problem
-    assert problem.endswith("The largest: 6.bin (1.8 MB), 5.bin (1.5 MB), 4.bin (1.2 MB), 3.bin (1.0 MB), 2.bin (0.8 MB).")
+    assert problem.endswith(
+        "The largest: 6.bin (1.8 MB), 5.bin (1.5 MB), 4.bin (1.2 MB), 3.bin (1.0 MB), 2.bin (0.8 MB)."
+    )
 
 
 def test_this_project_fits() -> None:
     root = Path(__file__).parents[3]
-    assert sum((root / name).stat().st_size for name in package.files(root)) < package.MOST_BYTES / 5
+    assert (
+        sum((root / name).stat().st_size for name in package.files(root)) < package.MOST_BYTES / 5
+    )

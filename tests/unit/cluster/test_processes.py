@@ -26,7 +26,11 @@ def start() -> Iterator[Start]:
 
     def started(*command: str, mark: str) -> subprocess.Popen[bytes]:
         environment = {**os.environ, MARK: mark}
-        sessions.append(subprocess.Popen(command, env=environment, start_new_session=True, stdout=subprocess.PIPE))
+        sessions.append(
+            subprocess.Popen(
+                command, env=environment, start_new_session=True, stdout=subprocess.PIPE
+            )
+        )
         return sessions[-1]
 
     yield started
@@ -51,7 +55,9 @@ def test_a_family_has_children_and_orphans_but_not_those_of_another_mark(start: 
     assert other.pid not in {one.pid for one in found}
 
 
-def test_one_that_lost_its_mark_is_found_by_its_parent_and_when_that_is_gone_by_what_was_known(start: Start) -> None:
+def test_one_that_lost_its_mark_is_found_by_its_parent_and_when_that_is_gone_by_what_was_known(
+    start: Start,
+) -> None:
     parent = start("sh", "-c", f'{sys.executable} -c "{RENAMED}" & wait', mark="mine")
     found = settled("mine", 2)
     while not any(one.arguments() == ["sleep", "60"] for one in found):
@@ -94,7 +100,9 @@ def test_the_first_one_ends_before_the_others_are_asked(start: Start) -> None:
     order: list[int] = []
 
     def look(signal_number: int, frame: object) -> None:
-        order.extend(one.pid for one in (first, other) if one.poll() is not None and one.pid not in order)
+        order.extend(
+            one.pid for one in (first, other) if one.poll() is not None and one.pid not in order
+        )
 
     signal.signal(signal.SIGALRM, look)
     signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)

@@ -17,7 +17,9 @@ def test_cpu_slots_share_no_core_and_idle_few(cpus: int) -> None:
     assert (slots.gpus, slots.device, slots.whole_gpus) == (0.0, "cpu", 0)
 
 
-@pytest.mark.parametrize(("cpus", "count", "each"), [(1, 1, 1), (2, 2, 1), (8, 8, 1), (12, 6, 2), (16, 8, 2), (20, 5, 4)])
+@pytest.mark.parametrize(
+    ("cpus", "count", "each"), [(1, 1, 1), (2, 2, 1), (8, 8, 1), (12, 6, 2), (16, 8, 2), (20, 5, 4)]
+)
 def test_a_core_is_a_slot_until_there_are_many(cpus: int, count: int, each: int) -> None:
     assert (cpu_slots(cpus).count, cpu_slots(cpus).cpus) == (count, each)
 
@@ -39,7 +41,9 @@ def test_fractions_never_exceed_a_gpu_and_all_slots_find_one(gpus: int, fraction
 
 
 @pytest.mark.parametrize(
-    ("fraction", "count"), [(0.25, 8), (0.3, 6), (1 / 3, 6), (0.5, 4), (0.1, 20), (0.51, 2), (1, 2)], ids=str
+    ("fraction", "count"),
+    [(0.25, 8), (0.3, 6), (1 / 3, 6), (0.5, 4), (0.1, 20), (0.51, 2), (1, 2)],
+    ids=str,
 )
 def test_two_gpus_hold_this_many_trials(fraction: float, count: int) -> None:
     assert gpu_slots(16, 2, fraction).count == count
@@ -54,8 +58,16 @@ def test_a_trial_on_a_gpu_gets_its_share_of_the_cpus_and_at_least_one() -> None:
 
 def test_cost_and_words() -> None:
     cpu, gpu = cpu_slots(12), gpu_slots(8, 2, 0.5)
-    assert (cpu.devices_per_trial, cpu.unit, cpu.describe()) == (2.0, "core-hours", "6 slots of 2 CPU")
-    assert (gpu.devices_per_trial, gpu.unit, gpu.describe()) == (0.5, "GPU-hours", "4 slots of 0.5 GPU and 2 CPU")
+    assert (cpu.devices_per_trial, cpu.unit, cpu.describe()) == (
+        2.0,
+        "core-hours",
+        "6 slots of 2 CPU",
+    )
+    assert (gpu.devices_per_trial, gpu.unit, gpu.describe()) == (
+        0.5,
+        "GPU-hours",
+        "4 slots of 0.5 GPU and 2 CPU",
+    )
     assert Slots(count=1, cpus=1, gpus=0, device="cpu").describe() == "1 slot of 1 CPU"
 
 
@@ -68,14 +80,20 @@ def test_cost_and_words() -> None:
         (((4, 0), (2, 0)), 0, 1.0, 6, 1),
     ],
 )
-def test_a_trial_fits_on_one_node(nodes: tuple[tuple[int, int], ...], gpus: int, share: float, count: int, cpus: int) -> None:
+def test_a_trial_fits_on_one_node(
+    nodes: tuple[tuple[int, int], ...], gpus: int, share: float, count: int, cpus: int
+) -> None:
     slots = cluster_slots(nodes, gpus, share)
     assert (slots.count, slots.cpus) == (count, cpus)
 
 
-@pytest.mark.parametrize("nodes", [((4, 0),), ((2, 0), (6, 0)), ((8, 2), (3, 1)), ((16, 4), (16, 4), (5, 0))], ids=str)
+@pytest.mark.parametrize(
+    "nodes", [((4, 0),), ((2, 0), (6, 0)), ((8, 2), (3, 1)), ((16, 4), (16, 4), (5, 0))], ids=str
+)
 @pytest.mark.parametrize("fraction", [1.0, 0.5])
-def test_where_no_node_came_or_went_as_many_slots_fit_as_were_cut(nodes: tuple[tuple[int, int], ...], fraction: float) -> None:
+def test_where_no_node_came_or_went_as_many_slots_fit_as_were_cut(
+    nodes: tuple[tuple[int, int], ...], fraction: float
+) -> None:
     gpus = sum(of_node for _, of_node in nodes)
     slots = cluster_slots(nodes, gpus, fraction)
     assert fitting(nodes, slots, None) == fitting(nodes, slots, gpus) == slots.count

@@ -39,7 +39,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[State, str]]:
     return seen
 
 
-def test_without_flags_it_is_for_this_machine_only_and_for_the_sweeps_that_are_here(place: Path) -> None:
+def test_without_flags_it_is_for_this_machine_only_and_for_the_sweeps_that_are_here(
+    place: Path,
+) -> None:
     state = _wanted(NOTHING, "", None)
     assert (state.host, state.storage) == ("127.0.0.1", str(place / "mlruns"))
     assert state.backend == f"sqlite:///{place}/mlruns/mlflow.db"
@@ -53,8 +55,17 @@ def test_what_is_left_out_is_as_it_was() -> None:
 
 def test_all_bad_flags_are_said_at_once() -> None:
     with pytest.raises(Refused) as refused:
-        _wanted(NOTHING | {"cpus": "0", "mlflow_port": "80", "gpus": "-1", "host": "192.0.2.77"}, "", None)
-    assert [problem.split()[0] for problem in refused.value.problems] == ["--mlflow-port", "--cpus", "--gpus", "--host"]
+        _wanted(
+            NOTHING | {"cpus": "0", "mlflow_port": "80", "gpus": "-1", "host": "192.0.2.77"},
+            "",
+            None,
+        )
+    assert [problem.split()[0] for problem in refused.value.problems] == [
+        "--mlflow-port",
+        "--cpus",
+        "--gpus",
+        "--host",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -75,8 +86,12 @@ def test_a_databases_password_is_passed_on_and_not_written_down(
     assert "5ecre7" not in repr(state)
 
 
-@pytest.mark.parametrize("uri", ["mlruns", "gopher://team:5ecre7@db/x", "sqlite:///", "postgresql://", "5ecre7"])
-def test_a_database_must_be_one_that_mlflow_writes_to(uri: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "uri", ["mlruns", "gopher://team:5ecre7@db/x", "sqlite:///", "postgresql://", "5ecre7"]
+)
+def test_a_database_must_be_one_that_mlflow_writes_to(
+    uri: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["up", "--backend-store-uri", uri]) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: --backend-store-uri must name a database, but got ")
@@ -117,7 +132,9 @@ def test_what_has_not_started_is_one_line_and_exit_status_1(
     assert capsys.readouterr().err == "error: MLflow did not start: why\n"
 
 
-def test_where_nothing_is_up_status_fails_and_down_does_not(capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_nothing_is_up_status_fails_and_down_does_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["status"]) == 1
     assert main(["down"]) == 0
     assert capsys.readouterr().out == "The service is not up.\n" * 2
@@ -141,15 +158,22 @@ def test_an_unknown_command_or_flag_is_one_line(capsys: pytest.CaptureFixture[st
     assert main([]) == 0
 
 
-@pytest.mark.parametrize(("host", "local", "everywhere"), [("127.0.0.1", True, False), ("0.0.0.0", False, True)])
+@pytest.mark.parametrize(
+    ("host", "local", "everywhere"), [("127.0.0.1", True, False), ("0.0.0.0", False, True)]
+)
 def test_hosts_are_told_apart(host: str, local: bool, everywhere: bool) -> None:
     assert (parts.is_local(host), parts.is_any(host)) == (local, everywhere)
 
 
-def test_a_parts_environment_names_the_token_and_holds_no_secret(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+def test_a_parts_environment_names_the_token_and_holds_no_secret(
+    monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
     for name in ("RAY_AUTH_TOKEN", "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD"):
         monkeypatch.setenv(name, "5ecre7")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     environment = parts._environment(Part(mark="m").mark)
     assert "5ecre7" not in environment.values()
-    assert (environment["RAY_AUTH_MODE"], environment["RAY_AUTH_TOKEN_PATH"]) == ("token", str(place / "service" / "token"))
+    assert (environment["RAY_AUTH_MODE"], environment["RAY_AUTH_TOKEN_PATH"]) == (
+        "token",
+        str(place / "service" / "token"),
+    )

@@ -12,7 +12,9 @@ from cluster import session
 from cluster.session import SessionError
 
 PATIENCE_S = 0.3
-SETTINGS = bytes([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100])  # a frame as gRPC's servers begin with
+SETTINGS = bytes(
+    [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100]
+)  # a frame as gRPC's servers begin with
 
 Answer = Callable[[socket.socket], object]
 Listen = Callable[[Answer], str]
@@ -56,17 +58,31 @@ def _drip(connection: socket.socket) -> None:
     [
         lambda connection: time.sleep(4 * PATIENCE_S),
         lambda connection: connection.recv(4),
-        lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"),
+        lambda connection: connection.sendall(
+            b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
+        ),
         lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n"),
         lambda connection: connection.sendall(SETTINGS[:8]),
         lambda connection: connection.sendall(bytes([0, 0, 8, 7, *bytes(13)])),
         _drip,
     ],
-    ids=["silence", "an end", "HTTP/1.1", "SSH", "half a frame", "another frame of HTTP/2", "a byte now and then"],
+    ids=[
+        "silence",
+        "an end",
+        "HTTP/1.1",
+        "SSH",
+        "half a frame",
+        "another frame of HTTP/2",
+        "a byte now and then",
+    ],
 )
-def test_what_does_not_speak_grpc_is_refused_in_one_line_and_in_time(listen: Listen, answer: Answer) -> None:
+def test_what_does_not_speak_grpc_is_refused_in_one_line_and_in_time(
+    listen: Listen, answer: Answer
+) -> None:
     address, started = listen(answer), time.monotonic()
-    with pytest.raises(SessionError, match=f"--address must be where a Ray's head node listens, but {address!r}") as refused:
+    with pytest.raises(
+        SessionError, match=f"--address must be where a Ray's head node listens, but {address!r}"
+    ) as refused:
         session.check_address(address)
     assert time.monotonic() - started < 4 * PATIENCE_S
     assert "\n" not in str(refused.value)
@@ -83,7 +99,9 @@ def test_what_speaks_grpc_passes_and_is_greeted_as_http2_wants_it(listen: Listen
     assert heard.get(timeout=30).startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 
 
-def test_under_tls_it_is_enough_that_something_listens(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_under_tls_it_is_enough_that_something_listens(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RAY_USE_TLS", "1")
     session.check_address(listen(lambda connection: connection.recv(1)))
 

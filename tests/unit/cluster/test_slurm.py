@@ -40,7 +40,9 @@ esac"""
 def test_shellcheck_takes_the_script() -> None:
     shellcheck = str(Path(sys.executable).with_name("shellcheck"))
     done = subprocess.run(
-        [shellcheck, "--enable=all", "--exclude=SC2250", "--severity=style", SCRIPT], capture_output=True, text=True
+        [shellcheck, "--enable=all", "--exclude=SC2250", "--severity=style", SCRIPT],
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stdout) == (0, "")
 
@@ -51,28 +53,50 @@ def test_sbatch_knows_every_option_and_none_comes_after_the_first_command() -> N
     assert len(options) == text.count("\n#SBATCH")
     assert set(options) <= set(SBATCH.split())
     assert len(set(options)) == len(options)
-    assert text.rindex("#SBATCH") < text.index("\nset -euo pipefail"), "sbatch reads none behind a command"
+    assert text.rindex("#SBATCH") < text.index("\nset -euo pipefail"), (
+        "sbatch reads none behind a command"
+    )
 
 
-def test_head_workers_and_sweep_share_one_closed_token_that_goes_with_the_job(tmp_path: Path) -> None:
+def test_head_workers_and_sweep_share_one_closed_token_that_goes_with_the_job(
+    tmp_path: Path,
+) -> None:
     job = _start(tmp_path, sweep="sleep 0.2; exit 0")
     assert job.wait(30) == 0
     calls = _calls(tmp_path)
-    (head,), (workers,) = ([call for call in calls if f"ray start --{mark}" in call] for mark in ("head", "address"))
+    (head,), (workers,) = (
+        [call for call in calls if f"ray start --{mark}" in call] for mark in ("head", "address")
+    )
     assert "--nodelist=n1 " in head
-    assert "ray start --head --port=6379 --include-dashboard=false --num-cpus=8 --num-gpus=1 --block" in head
+    assert (
+        "ray start --head --port=6379 --include-dashboard=false --num-cpus=8 --num-gpus=1 --block"
+        in head
+    )
     assert "--nodes=3 --exclude=n1 " in workers
-    assert "--cpus-per-task=8 --gpus-per-node=1 ray start --address=n1:6379 --num-cpus=8 --num-gpus=1 --block" in workers
+    assert (
+        "--cpus-per-task=8 --gpus-per-node=1 ray start --address=n1:6379 --num-cpus=8 --num-gpus=1 --block"
+        in workers
+    )
     token = tmp_path / "shared" / "jobs" / "77" / "auth_token"
-    seen = [call.split(" | ")[1] for call in calls if " | " in call and not call.startswith(("python -c", "scontrol"))]
+    seen = [
+        call.split(" | ")[1]
+        for call in calls
+        if " | " in call and not call.startswith(("python -c", "scontrol"))
+    ]
     assert len(seen) == 5, "head, workers, MLflow, the wait for GPUs and the sweep"
     assert set(seen) == {f"token {token} 600"}
     assert not token.parent.exists()
-    assert sorted(call for call in calls if call.endswith(" ended")) == ["mlflow ended", "srun ended", "srun ended"]
+    assert sorted(call for call in calls if call.endswith(" ended")) == [
+        "mlflow ended",
+        "srun ended",
+        "srun ended",
+    ]
 
 
 def test_the_study_understands_its_command_and_gets_the_users_flags(tmp_path: Path) -> None:
-    assert _start(tmp_path, "--resume", "yesterday", sweep="exit 3").wait(30) == 3, "the job ends as the sweep does"
+    assert _start(tmp_path, "--resume", "yesterday", sweep="exit 3").wait(30) == 3, (
+        "the job ends as the sweep does"
+    )
     calls = _calls(tmp_path)
     (sweep,) = [call.split(" | ")[0] for call in calls if "depth_vs_tricks" in call]
     options = parse(command("depth_vs_tricks", ""), sweep.split()[2:])
@@ -97,7 +121,9 @@ def test_a_job_whose_time_is_up_lets_the_sweep_stop_in_order(tmp_path: Path) -> 
     job.send_signal(signal.SIGTERM)
     assert job.wait(30) == 130
     calls = _calls(tmp_path)
-    assert calls.index("saved") < min(calls.index(call) for call in calls if call.endswith(" ended"))
+    assert calls.index("saved") < min(
+        calls.index(call) for call in calls if call.endswith(" ended")
+    )
 
 
 def test_two_jobs_do_not_open_one_database(tmp_path: Path) -> None:
@@ -106,7 +132,9 @@ def test_two_jobs_do_not_open_one_database(tmp_path: Path) -> None:
         time.sleep(0.02)
     second = _start(tmp_path, sweep="exit 0", job="78")
     assert second.wait(30) == 2
-    assert "but another has it: wait, or set another DVT_SHARED" in (tmp_path / "78.log").read_text()
+    assert (
+        "but another has it: wait, or set another DVT_SHARED" in (tmp_path / "78.log").read_text()
+    )
     assert first.wait(30) == 0
 
 
@@ -116,7 +144,9 @@ def test_what_is_missing_is_said(tmp_path: Path, name: str) -> None:
     assert f"{name}: must be" in (tmp_path / "77.log").read_text()
 
 
-def _start(tmp_path: Path, *flags: str, sweep: str, job: str = "77", without: str = "") -> "subprocess.Popen[bytes]":
+def _start(
+    tmp_path: Path, *flags: str, sweep: str, job: str = "77", without: str = ""
+) -> "subprocess.Popen[bytes]":
     tools = tmp_path / "bin"
     tools.mkdir(exist_ok=True)
     programs = {
@@ -128,9 +158,19 @@ def _start(tmp_path: Path, *flags: str, sweep: str, job: str = "77", without: st
     for name, then in programs.items():
         (tools / name).write_text(STAND_IN.format(name=name, then=then))
         (tools / name).chmod(0o755)
-    slurm = {"JOB_ID": job, "NNODES": "4", "CPUS_PER_TASK": "8", "GPUS_ON_NODE": "1", "JOB_NODELIST": "n[1-4]"}
+    slurm = {
+        "JOB_ID": job,
+        "NNODES": "4",
+        "CPUS_PER_TASK": "8",
+        "GPUS_ON_NODE": "1",
+        "JOB_NODELIST": "n[1-4]",
+    }
     environment = {f"SLURM_{name}": value for name, value in slurm.items()}
-    environment |= {"SLURM_SUBMIT_DIR": str(tmp_path), "DVT_SHARED": str(tmp_path / "shared"), "CALLS": str(tmp_path / "calls")}
+    environment |= {
+        "SLURM_SUBMIT_DIR": str(tmp_path),
+        "DVT_SHARED": str(tmp_path / "shared"),
+        "CALLS": str(tmp_path / "calls"),
+    }
     environment |= {"PATH": f"{tools}:{os.environ['PATH']}", "USER": "somebody"}
     environment.pop(without, None)
     (tmp_path / "shared").mkdir(exist_ok=True)

@@ -21,7 +21,12 @@ STATE = State(
     temporary="/tmp/dvt-ray-x",
     started="2026-11-22T05:42:00+01:00",
     boot="another",
-    ray=Part(mark="a", members={"Ray's node": Process(7, 70)}, known=(Process(7, 70), Process(8, 80)), arguments={"x": ["y"]}),
+    ray=Part(
+        mark="a",
+        members={"Ray's node": Process(7, 70)},
+        known=(Process(7, 70), Process(8, 80)),
+        arguments={"x": ["y"]},
+    ),
     mlflow=Part(mark="b"),
 )
 
@@ -49,7 +54,9 @@ def test_only_its_user_can_read_it(place: Path) -> None:
     service.make_folder()
     service.make_token()
     service.save(STATE)
-    assert [path.stat().st_mode & 0o777 for path in (place, place / "token", place / "state.json")] == [0o700, 0o600, 0o600]
+    assert [
+        path.stat().st_mode & 0o777 for path in (place, place / "token", place / "state.json")
+    ] == [0o700, 0o600, 0o600]
 
 
 def test_a_token_stays_until_it_is_forgotten_and_is_new_then() -> None:
@@ -77,7 +84,9 @@ def test_what_cannot_be_read_is_refused_by_its_path(place: Path, text: str) -> N
         service.load()
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_made_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv(service.FOLDER, str(tmp_path / "file" / "service"))
     with pytest.raises(Refused, match="must be a folder that can be written to"):
@@ -91,7 +100,9 @@ def test_one_command_at_a_time_changes_it() -> None:
         pass
 
 
-@pytest.mark.parametrize(("host", "reached"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]")])
+@pytest.mark.parametrize(
+    ("host", "reached"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]")]
+)
 def test_addresses_can_be_used_on_this_machine(host: str, reached: str) -> None:
     state = replace(STATE, host=host)
     assert (state.dashboard, state.tracking) == (f"http://{reached}:8265", f"http://{reached}:5000")

@@ -30,10 +30,21 @@ def test_storage_mlflow_and_name_are_the_services_where_they_are_left_out() -> N
     assert given(flags, "--address") == ["auto"]
 
 
-def test_what_is_given_stays_and_paths_of_this_machine_are_made_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_given_stays_and_paths_of_this_machine_are_made_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
-    flags = ["--data=photos", "--weights", "imagenet", "--storage", "here", "--tracking-uri", "http://else", "--address=auto"]
+    flags = [
+        "--data=photos",
+        "--weights",
+        "imagenet",
+        "--storage",
+        "here",
+        "--tracking-uri",
+        "http://else",
+        "--address=auto",
+    ]
     flags = submit._arguments(OWN, [*flags, "--resume", "sweep-1"], "sweep-1")
     assert given(flags, "--data") == [str(tmp_path / "photos")]
     assert given(flags, "--weights") == ["imagenet"]
@@ -59,20 +70,31 @@ def test_a_sweep_can_have_several_jobs() -> None:
     name, sweep = submit._names("stages", [])
     assert name == sweep
     assert sweep.startswith("stages-")
-    jobs = {submit._names("stages", flags)[0] for flags in (["--name=a"], ["--resume", "a"], ["--resume", "a"])}
+    jobs = {
+        submit._names("stages", flags)[0]
+        for flags in (["--name=a"], ["--resume", "a"], ["--resume", "a"])
+    }
     assert len(jobs) == 3
     assert all(job.startswith("a.") for job in jobs)
 
 
 @pytest.mark.parametrize(
     ("flags", "value"),
-    [([], None), (["--name", "a"], "a"), (["--name=a"], "a"), (["--name=a", "--name", "b"], "b"), (["--names", "a"], None)],
+    [
+        ([], None),
+        (["--name", "a"], "a"),
+        (["--name=a"], "a"),
+        (["--name=a", "--name", "b"], "b"),
+        (["--names", "a"], None),
+    ],
 )
 def test_a_flags_value_is_found_in_both_forms(flags: list[str], value: str | None) -> None:
     assert submit.value_of("--name", flags) == value
 
 
-def test_a_job_is_on_record_without_the_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_job_is_on_record_without_the_token(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv(service.FOLDER, str(tmp_path))
     monkeypatch.setenv("DVT_CACHE_DIR", "/cache")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
@@ -80,18 +102,29 @@ def test_a_job_is_on_record_without_the_token(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(JobServer, "submit", lambda self, **record: sent.update(record))
     flags = submit._arguments(OWN, ["--arms", "resnet18/*"], "s")
     submit._send(OWN, tmp_path / "x.zip", "s", Path("sweeps/x.py"), flags, "dvt submit …")
-    assert sent["entrypoint"] == f"exec python sweeps/x.py --arms 'resnet18/*' {' '.join(flags[2:])}"
-    assert sent["variables"] == {"RAY_JOB_STOP_WAIT_TIME_S": "180", "DVT_RESUME": "dvt submit …", "DVT_CACHE_DIR": "/cache"}
+    assert (
+        sent["entrypoint"] == f"exec python sweeps/x.py --arms 'resnet18/*' {' '.join(flags[2:])}"
+    )
+    assert sent["variables"] == {
+        "RAY_JOB_STOP_WAIT_TIME_S": "180",
+        "DVT_RESUME": "dvt submit …",
+        "DVT_CACHE_DIR": "/cache",
+    }
     assert "5ecre7" not in repr(sent)
 
 
-def test_a_job_says_what_goes_on_with_its_sweep_from_where_it_was_submitted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_says_what_goes_on_with_its_sweep_from_where_it_was_submitted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     script = Path("sweeps/x.py")
     line = submit._resume_command(None, script, ["--preset", "demo"], "a sweep")
     assert line == "dvt submit sweeps/x.py -- --resume 'a sweep'"
     flags = ["--storage=/shared", "--gpus", "4"]
     line = submit._resume_command("http://there:8265", script, flags, "s")
-    assert line == "dvt submit --address http://there:8265 sweeps/x.py -- --resume s --gpus 4 --storage /shared"
+    assert (
+        line
+        == "dvt submit --address http://there:8265 sweeps/x.py -- --resume s --gpus 4 --storage /shared"
+    )
     monkeypatch.setenv(RESUME, line)
     assert resume_command(None) == line  # type: ignore[arg-type]
     assert logs.resume_command({"metadata": {"resume": line}}) == line
@@ -102,7 +135,10 @@ def test_a_study_that_is_not_there_or_elsewhere_is_refused(
 ) -> None:
     monkeypatch.setenv(service.FOLDER, str(tmp_path))
     assert answer(submit.command, ["sweeps/none.py"]) == 2
-    assert "there is no sweeps/none.py; those of the project: sweeps/augmentation" in capsys.readouterr().err
+    assert (
+        "there is no sweeps/none.py; those of the project: sweeps/augmentation"
+        in capsys.readouterr().err
+    )
     (tmp_path / "mine.py").touch()
     assert answer(submit.command, [str(tmp_path / "mine.py")]) == 2
     assert "copy it to sweeps/" in capsys.readouterr().err

@@ -49,7 +49,9 @@ def test_a_token_is_its_users_alone_and_goes_at_the_end(place: Path) -> None:
     assert not list(place.iterdir())
 
 
-def test_what_a_killed_process_left_goes_at_the_next_start(place: Path, other: tuple[subprocess.Popen[str], Path]) -> None:
+def test_what_a_killed_process_left_goes_at_the_next_start(
+    place: Path, other: tuple[subprocess.Popen[str], Path]
+) -> None:
     process, left = other
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -58,7 +60,9 @@ def test_what_a_killed_process_left_goes_at_the_next_start(place: Path, other: t
         assert list(place.iterdir()) == [path.parent]
 
 
-def test_what_a_live_process_holds_stays(place: Path, other: tuple[subprocess.Popen[str], Path]) -> None:
+def test_what_a_live_process_holds_stays(
+    place: Path, other: tuple[subprocess.Popen[str], Path]
+) -> None:
     _, held = other
     with token_file() as one, token_file() as two:
         assert len({held.read_text(), one.read_text(), two.read_text()}) == 3
@@ -75,7 +79,12 @@ def test_what_only_looks_like_one_stays(place: Path) -> None:
     (place / f"{PREFIX}full" / "thesis.txt").write_text("mine")
     with token_file():
         pass
-    assert {path.name for path in place.rglob("*")} >= {"thesis.txt", f"{PREFIX}file", f"{PREFIX}link", "token"}
+    assert {path.name for path in place.rglob("*")} >= {
+        "thesis.txt",
+        f"{PREFIX}file",
+        f"{PREFIX}link",
+        "token",
+    }
 
 
 def test_many_that_start_at_once_leave_each_other_alone(place: Path) -> None:

@@ -10,15 +10,24 @@ from trainables.recipe import Recipe
 
 def test_the_only_arm_tunes_all_that_the_flagship_compares_or_tunes() -> None:
     (arm,) = SPACE.grid()
-    elsewhere = {"backbone", "stage1_epochs", *(name for other in FLAGSHIP.grid() for name in other.tuned)}
+    elsewhere = {
+        "backbone",
+        "stage1_epochs",
+        *(name for other in FLAGSHIP.grid() for name in other.tuned),
+    }
     assert set(arm.tuned) == elsewhere | {"mixup", "class_weights"}
     for name in elsewhere - {"trainable_layers"}:
-        assert {v for other in FLAGSHIP.grid() for v in other.possible(name)} <= {0, *arm.possible(name)}, name
+        assert {v for other in FLAGSHIP.grid() for v in other.possible(name)} <= {
+            0,
+            *arm.possible(name),
+        }, name
 
 
 def test_the_default_is_the_flagships_recipe_with_tricks() -> None:
     tricks = FLAGSHIP.matching("resnet18/tricks")[0].default_recipe()
-    assert SPACE.grid()[0].default_recipe() == Recipe.from_sample({**tricks.as_dict(), "batch_size": 64})
+    assert SPACE.grid()[0].default_recipe() == Recipe.from_sample(
+        {**tricks.as_dict(), "batch_size": 64}
+    )
 
 
 @pytest.mark.parametrize("name", SWEEP.presets)

@@ -14,16 +14,34 @@ DECAY = Float(low=0.0, high=0.1, default=0.01)
 
 
 def test_a_valid_space_names_its_arms_with_the_first_dimension_varying_slowest() -> None:
-    space = SearchSpace(arms={**DEPTHS, "recipe": {"plain": Variant(), "tricks": Variant(tuned={"weight_decay": DECAY})}})
-    assert [arm.name for arm in space.grid()] == ["resnet18/plain", "resnet18/tricks", "resnet34/plain", "resnet34/tricks"]
+    space = SearchSpace(
+        arms={
+            **DEPTHS,
+            "recipe": {"plain": Variant(), "tricks": Variant(tuned={"weight_decay": DECAY})},
+        }
+    )
+    assert [arm.name for arm in space.grid()] == [
+        "resnet18/plain",
+        "resnet18/tricks",
+        "resnet34/plain",
+        "resnet34/tricks",
+    ]
     assert [list(arm.tuned) for arm in space.grid()] == [[], ["weight_decay"]] * 2
-    assert [arm.default_recipe().backbone for arm in space.grid()] == ["resnet18", "resnet18", "resnet34", "resnet34"]
+    assert [arm.default_recipe().backbone for arm in space.grid()] == [
+        "resnet18",
+        "resnet18",
+        "resnet34",
+        "resnet34",
+    ]
 
 
 @pytest.mark.parametrize(
     ("parts", "line"),
     [
-        ({"fixed": {"epoch": 5}}, "'epoch' is no recipe field, so it cannot be fixed. Did you mean 'epochs'?"),
+        (
+            {"fixed": {"epoch": 5}},
+            "'epoch' is no recipe field, so it cannot be fixed. Did you mean 'epochs'?",
+        ),
         (
             {"tuned": {"weight_decays": DECAY}},
             "'weight_decays' is no recipe field, so it cannot be tuned. Did you mean 'weight",
@@ -32,14 +50,35 @@ def test_a_valid_space_names_its_arms_with_the_first_dimension_varying_slowest()
             {"arms": {"backbones": ("a", "b")}},
             "'backbones' is no recipe field, so it cannot be an arm. Did you mean 'backbone'?",
         ),
-        ({"arms": {"r": {"plain": Variant(fixed={"heads": "mlp"})}}}, "so plain cannot fix it. Did you mean 'head'?"),
-        ({"arms": {"r": {"plain": Variant(tuned={"mixups": DECAY})}}}, "cannot be tuned. Did you mean 'mixup'?"),
+        (
+            {"arms": {"r": {"plain": Variant(fixed={"heads": "mlp"})}}},
+            "so plain cannot fix it. Did you mean 'head'?",
+        ),
+        (
+            {"arms": {"r": {"plain": Variant(tuned={"mixups": DECAY})}}},
+            "cannot be tuned. Did you mean 'mixup'?",
+        ),
         ({"arms": {}}, "a space needs at least one arm dimension, each with at least one value"),
-        ({"arms": {"backbone": ()}}, "a space needs at least one arm dimension, each with at least one value"),
-        ({"arms": {"r": {}}}, "a space needs at least one arm dimension, each with at least one value"),
-        ({"arms": {"backbone": ("a", "b", "a")}}, "the values of an arm dimension must differ, but got backbone = a, b, a."),
-        ({"arms": {"r": {"a/b": Variant()}}}, "a variant's name must hold no '/' and not be empty, but got 'a/b'."),
-        ({"arms": {"r": {"": Variant()}}}, "a variant's name must hold no '/' and not be empty, but got ''."),
+        (
+            {"arms": {"backbone": ()}},
+            "a space needs at least one arm dimension, each with at least one value",
+        ),
+        (
+            {"arms": {"r": {}}},
+            "a space needs at least one arm dimension, each with at least one value",
+        ),
+        (
+            {"arms": {"backbone": ("a", "b", "a")}},
+            "the values of an arm dimension must differ, but got backbone = a, b, a.",
+        ),
+        (
+            {"arms": {"r": {"a/b": Variant()}}},
+            "a variant's name must hold no '/' and not be empty, but got 'a/b'.",
+        ),
+        (
+            {"arms": {"r": {"": Variant()}}},
+            "a variant's name must hold no '/' and not be empty, but got ''.",
+        ),
     ],
 )
 def test_unknown_names_and_bad_arms_are_named_with_the_rule(parts: dict, line: str) -> None:
@@ -52,15 +91,24 @@ def test_unknown_names_and_bad_arms_are_named_with_the_rule(parts: dict, line: s
 @pytest.mark.parametrize(
     ("parts", "line"),
     [
-        ({"fixed": {"weight_decay": 0.1}, "tuned": {"weight_decay": DECAY}}, "'weight_decay' is fixed and tuned."),
-        ({"tuned": {"backbone": Choice(options=("resnet18",), default="resnet18")}}, "'backbone' is an arm and tuned."),
+        (
+            {"fixed": {"weight_decay": 0.1}, "tuned": {"weight_decay": DECAY}},
+            "'weight_decay' is fixed and tuned.",
+        ),
+        (
+            {"tuned": {"backbone": Choice(options=("resnet18",), default="resnet18")}},
+            "'backbone' is an arm and tuned.",
+        ),
         ({"fixed": {"backbone": "resnet18"}}, "'backbone' is an arm and fixed."),
         (
             {"arms": {"r": {"a": Variant(fixed={"mixup": 0.1}, tuned={"mixup": DECAY})}}},
             "'mixup' is fixed and tuned in a.",
         ),
         (
-            {"arms": {"r": {"a": Variant(fixed={"weight_decay": 0.1})}}, "tuned": {"weight_decay": DECAY}},
+            {
+                "arms": {"r": {"a": Variant(fixed={"weight_decay": 0.1})}},
+                "tuned": {"weight_decay": DECAY},
+            },
             "'weight_decay' is fixed and tuned in a.",
         ),
         (
@@ -68,7 +116,12 @@ def test_unknown_names_and_bad_arms_are_named_with_the_rule(parts: dict, line: s
             "'backbone' is varied by backbone and by r.",
         ),
         (
-            {"arms": {"r": {"a": Variant(fixed={"mixup": 0.1})}, "s": {"b": Variant(tuned={"mixup": DECAY})}}},
+            {
+                "arms": {
+                    "r": {"a": Variant(fixed={"mixup": 0.1})},
+                    "s": {"b": Variant(tuned={"mixup": DECAY})},
+                }
+            },
             "'mixup' is varied by r and by s.",
         ),
     ],
@@ -88,8 +141,16 @@ def test_a_name_has_one_role(parts: dict, line: str) -> None:
             "low <= default <= high must hold, but weight_decay has 1.0, 0.5",
         ),
         ("weight_decay", Float(low=0.0, high=0.1, default=0.2), "low <= default <= high must hold"),
-        ("weight_decay", Float(low=0.0, high=math.inf, default=0.2), "low <= default <= high must hold"),
-        ("weight_decay", Float(low=0.0, high=0.1, default=math.nan), "low <= default <= high must hold"),
+        (
+            "weight_decay",
+            Float(low=0.0, high=math.inf, default=0.2),
+            "low <= default <= high must hold",
+        ),
+        (
+            "weight_decay",
+            Float(low=0.0, high=0.1, default=math.nan),
+            "low <= default <= high must hold",
+        ),
         (
             "weight_decay",
             Float(low=0.0, high=0.1, default=0.1, log=True),
@@ -106,12 +167,25 @@ def test_a_name_has_one_role(parts: dict, line: str) -> None:
             "the default must be an option, but scheduler has 'cosine' and",
         ),
         ("scheduler", Choice(options=(), default="cosine"), "the default must be an option"),
-        ("mixup", Float(low=0, high=1, default=0, when={"scheduler": ("step",)}), "must name a dimension above it, but mixup"),
-        ("mixup", Float(low=0, high=1, default=0, when={"mixup": (0,)}), "mixup depends on 'mixup'."),
+        (
+            "mixup",
+            Float(low=0, high=1, default=0, when={"scheduler": ("step",)}),
+            "must name a dimension above it, but mixup",
+        ),
+        (
+            "mixup",
+            Float(low=0, high=1, default=0, when={"mixup": (0,)}),
+            "mixup depends on 'mixup'.",
+        ),
     ],
 )
-def test_bounds_defaults_and_conditions_follow_their_rules(name: str, dim: Float | Int | Choice, line: str) -> None:
-    for parts in ({"arms": DEPTHS, "tuned": {name: dim}}, {"arms": {"r": {"a": Variant(tuned={name: dim})}}}):
+def test_bounds_defaults_and_conditions_follow_their_rules(
+    name: str, dim: Float | Int | Choice, line: str
+) -> None:
+    for parts in (
+        {"arms": DEPTHS, "tuned": {name: dim}},
+        {"arms": {"r": {"a": Variant(tuned={name: dim})}}},
+    ):
         with pytest.raises(ValueError) as refused:
             SearchSpace(**parts)
         assert line in str(refused.value)
@@ -121,22 +195,41 @@ def test_bounds_defaults_and_conditions_follow_their_rules(name: str, dim: Float
 @pytest.mark.parametrize(
     ("name", "dim", "line"),
     [
-        ("trainable_layers", Int(low=1, high=9, default=3), "trainable_layers must be a whole number from 1 to 6, but got 9."),
-        ("stage2_lr", Float(low=0.0, high=1.0, default=0.1), "stage2_lr must be over 0 and finite, but got 0.0."),
+        (
+            "trainable_layers",
+            Int(low=1, high=9, default=3),
+            "trainable_layers must be a whole number from 1 to 6, but got 9.",
+        ),
+        (
+            "stage2_lr",
+            Float(low=0.0, high=1.0, default=0.1),
+            "stage2_lr must be over 0 and finite, but got 0.0.",
+        ),
         ("epochs", Float(low=1.0, high=2.0, default=2.0), "epochs must be a whole number"),
         ("scheduler", Choice(options=("step", "cosin"), default="step"), "Did you mean 'cosine'?"),
-        ("stage1_epochs", Int(low=0, high=20, default=5), "stage1_epochs < epochs must hold, but got 20 and 20."),
+        (
+            "stage1_epochs",
+            Int(low=0, high=20, default=5),
+            "stage1_epochs < epochs must hold, but got 20 and 20.",
+        ),
     ],
 )
-def test_what_the_recipe_would_refuse_in_the_middle_of_a_sweep_is_refused_now(name: str, dim: Float | Int, line: str) -> None:
+def test_what_the_recipe_would_refuse_in_the_middle_of_a_sweep_is_refused_now(
+    name: str, dim: Float | Int, line: str
+) -> None:
     with pytest.raises(ValueError) as refused:
         SearchSpace(arms=DEPTHS, tuned={name: dim})
     assert line in str(refused.value)
 
 
 def test_bounds_that_break_a_rule_only_together_are_refused() -> None:
-    lengths = {"stage1_epochs": Int(low=0, high=12, default=5), "warmup_epochs": Int(low=0, high=12, default=0)}
-    with pytest.raises(ValueError, match="resnet18: warmup_epochs must be shorter than the last stage"):
+    lengths = {
+        "stage1_epochs": Int(low=0, high=12, default=5),
+        "warmup_epochs": Int(low=0, high=12, default=0),
+    }
+    with pytest.raises(
+        ValueError, match="resnet18: warmup_epochs must be shorter than the last stage"
+    ):
         SearchSpace(arms=DEPTHS, tuned=lengths)
 
 
@@ -151,14 +244,18 @@ def test_all_problems_come_at_once_and_each_once() -> None:
 
 
 def test_matching_takes_patterns_with_commas_and_keeps_the_grids_order() -> None:
-    space = SearchSpace(arms={"backbone": ("resnet18", "resnet34", "resnet50"), "head": ("linear", "mlp")})
+    space = SearchSpace(
+        arms={"backbone": ("resnet18", "resnet34", "resnet50"), "head": ("linear", "mlp")}
+    )
     names = [arm.name for arm in space.matching("resnet50/mlp, resnet18/*")]
     assert names == ["resnet18/linear", "resnet18/mlp", "resnet50/mlp"]
     assert space.matching("*") == space.grid()
     assert [arm.name for arm in space.matching("*34/l*")] == ["resnet34/linear"]
 
 
-@pytest.mark.parametrize("pattern", ["resnet99/*", "resnet18", "RESNET18/*", "", "resnet18/*,resnet99/*", "resnet18/*,"])
+@pytest.mark.parametrize(
+    "pattern", ["resnet99/*", "resnet18", "RESNET18/*", "", "resnet18/*,resnet99/*", "resnet18/*,"]
+)
 def test_a_pattern_that_matches_no_arm_lists_them(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"Known: resnet18/linear, resnet18/mlp\.$"):
         SearchSpace(arms={"backbone": ("resnet18",), "head": ("linear", "mlp")}).matching(pattern)
@@ -166,7 +263,10 @@ def test_a_pattern_that_matches_no_arm_lists_them(pattern: str) -> None:
 
 def test_a_dimension_is_left_out_while_its_condition_does_not_hold() -> None:
     warmup = Int(low=1, high=3, default=2, when={"scheduler": ("cosine", "step")})
-    tuned = {"scheduler": Choice(options=("constant", "cosine"), default="constant"), "warmup_epochs": warmup}
+    tuned = {
+        "scheduler": Choice(options=("constant", "cosine"), default="constant"),
+        "warmup_epochs": warmup,
+    }
     (arm,) = SearchSpace(arms={"backbone": ("resnet18",)}, tuned=tuned).grid()
     assert arm.default_sample() == {"scheduler": "constant"}
     assert arm.default_recipe().warmup_epochs == Recipe().warmup_epochs
@@ -178,8 +278,13 @@ def test_a_dimension_is_left_out_while_its_condition_does_not_hold() -> None:
 
 def test_an_inactive_dimension_falls_back_to_the_fixed_value() -> None:
     warmup = Int(low=2, high=3, default=2, when={"scheduler": ("cosine",)})
-    tuned = {"scheduler": Choice(options=("constant", "cosine"), default="constant"), "warmup_epochs": warmup}
-    (arm,) = SearchSpace(arms={"recipe": {"a": Variant(tuned=tuned)}}, fixed={"warmup_epochs": 1}).grid()
+    tuned = {
+        "scheduler": Choice(options=("constant", "cosine"), default="constant"),
+        "warmup_epochs": warmup,
+    }
+    (arm,) = SearchSpace(
+        arms={"recipe": {"a": Variant(tuned=tuned)}}, fixed={"warmup_epochs": 1}
+    ).grid()
     assert arm.default_recipe().warmup_epochs == 1
     assert arm.recipe(arm.sample_with({"scheduler": "cosine"})).warmup_epochs == 2
 
@@ -188,14 +293,25 @@ def test_a_condition_may_name_an_arm_a_fixed_value_or_what_every_arm_tunes() -> 
     nesterov = Choice(options=(False, True), default=False, when={"optimizer": ("sgd",)})
     space = SearchSpace(arms={"optimizer": ("sgd", "adamw")}, tuned={"nesterov": nesterov})
     assert [arm.default_sample() for arm in space.grid()] == [{"nesterov": False}, {}]
-    inner = Variant(tuned={"weight_decay": Float(low=0, high=1, default=0, when={"mixup": (0.0,), "head": ("linear",)})})
+    inner = Variant(
+        tuned={
+            "weight_decay": Float(
+                low=0, high=1, default=0, when={"mixup": (0.0,), "head": ("linear",)}
+            )
+        }
+    )
     common = {"mixup": Choice(options=(0.0, 0.2), default=0.0)}
     (arm,) = SearchSpace(arms={"r": {"a": inner}}, tuned=common, fixed={"head": "linear"}).grid()
     assert arm.default_sample() == {"mixup": 0.0, "weight_decay": 0}
 
 
-@pytest.mark.parametrize(("epochs", "stage1", "warmup"), [(20, 5, 2), (40, 10, 4), (10, 2, 1), (8, 2, 1), (4, 1, 1), (3, 1, 1)])
-def test_stages_and_warmup_keep_their_share_of_the_epochs(epochs: int, stage1: int, warmup: int) -> None:
+@pytest.mark.parametrize(
+    ("epochs", "stage1", "warmup"),
+    [(20, 5, 2), (40, 10, 4), (10, 2, 1), (8, 2, 1), (4, 1, 1), (3, 1, 1)],
+)
+def test_stages_and_warmup_keep_their_share_of_the_epochs(
+    epochs: int, stage1: int, warmup: int
+) -> None:
     recipe = {"a": Variant(fixed={"stage1_epochs": 5})}
     space = SearchSpace(arms={"recipe": recipe}, fixed={"epochs": 20, "warmup_epochs": 2})
     (arm,) = space.with_fixed(epochs=epochs).grid()
@@ -206,7 +322,9 @@ def test_stages_and_warmup_keep_their_share_of_the_epochs(epochs: int, stage1: i
 def test_tuned_lengths_are_scaled_with_their_options_defaults_and_conditions() -> None:
     tuned = {
         "stage1_epochs": Choice(options=(0, 5, 6, 10), default=5),
-        "stage1_lr": Float(low=1e-4, high=1e-2, default=1e-3, log=True, when={"stage1_epochs": (5, 10)}),
+        "stage1_lr": Float(
+            low=1e-4, high=1e-2, default=1e-3, log=True, when={"stage1_epochs": (5, 10)}
+        ),
         "warmup_epochs": Int(low=0, high=4, default=1),
     }
     (arm,) = SearchSpace(arms={"backbone": ("resnet18",)}, tuned=tuned).with_fixed(epochs=8).grid()
@@ -225,7 +343,10 @@ def test_a_scaled_stage_1_stays_shorter_than_the_whole() -> None:
 
 def test_swept_names_are_never_overwritten() -> None:
     space = SearchSpace(
-        arms={"image_size": (64, 96), "recipe": {"a": Variant(fixed={"epochs": 30, "stage1_epochs": 6})}},
+        arms={
+            "image_size": (64, 96),
+            "recipe": {"a": Variant(fixed={"epochs": 30, "stage1_epochs": 6})},
+        },
         tuned={"batch_size": Choice(options=(32, 64), default=32)},
         fixed={"head": "mlp"},
     )
@@ -233,15 +354,24 @@ def test_swept_names_are_never_overwritten() -> None:
     arms = space.with_fixed(image_size=224, epochs=10, batch_size=256, head="linear", seed=3).grid()
     recipes = [arm.default_recipe() for arm in arms]
     assert [r.image_size for r in recipes] == [64, 96]
-    assert {(r.epochs, r.stage1_epochs, r.batch_size, r.head, r.seed) for r in recipes} == {(30, 6, 32, "linear", 3)}
+    assert {(r.epochs, r.stage1_epochs, r.batch_size, r.head, r.seed) for r in recipes} == {
+        (30, 6, 32, "linear", 3)
+    }
 
 
 def test_possible_values_are_those_that_a_field_can_take_in_an_arm() -> None:
-    tuned = {"stage1_epochs": Int(low=1, high=7, default=2), "head": Choice(options=("linear", "mlp"), default="mlp")}
+    tuned = {
+        "stage1_epochs": Int(low=1, high=7, default=2),
+        "head": Choice(options=("linear", "mlp"), default="mlp"),
+    }
     (arm,) = SearchSpace(arms={"backbone": ("resnet18",)}, tuned=tuned, fixed={"mixup": 0.1}).grid()
     assert arm.possible("stage1_epochs") == (1, 7)
     assert arm.possible("head") == ("linear", "mlp")
-    assert (arm.possible("mixup"), arm.possible("backbone"), arm.possible("epochs")) == ((0.1,), ("resnet18",), (20,))
+    assert (arm.possible("mixup"), arm.possible("backbone"), arm.possible("epochs")) == (
+        (0.1,),
+        ("resnet18",),
+        (20,),
+    )
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -249,7 +379,9 @@ def test_every_sample_of_a_random_space_is_a_valid_recipe(seed: int) -> None:
     rng = random.Random(seed)
     space = _random_space(rng)
     for epochs in (None, 6, 10, rng.randint(7, 60)):
-        scaled = space if epochs is None else space.with_fixed(epochs=epochs, image_size=32, seed=seed)
+        scaled = (
+            space if epochs is None else space.with_fixed(epochs=epochs, image_size=32, seed=seed)
+        )
         for arm in scaled.grid():
             arm.default_recipe()
             for _ in range(10):
@@ -263,10 +395,16 @@ def _random_space(rng: random.Random) -> SearchSpace:
     longest = rng.randint(2, 12)
     pool = {
         "trainable_layers": Int(low=1, high=rng.randint(1, 6), default=1),
-        "stage1_epochs": rng.choice((Int(low=0, high=longest, default=1), Choice(options=(0, 3, longest), default=longest))),
+        "stage1_epochs": rng.choice(
+            (Int(low=0, high=longest, default=1), Choice(options=(0, 3, longest), default=longest))
+        ),
         "stage1_lr": Float(low=1e-5, high=1e-1, default=1e-3, log=True),
-        "scheduler": Choice(options=("constant", "step", "cosine"), default=rng.choice(("constant", "cosine"))),
-        "warmup_epochs": Int(low=1, high=rng.randint(1, 3), default=1, when={"scheduler": ("cosine",)}),
+        "scheduler": Choice(
+            options=("constant", "step", "cosine"), default=rng.choice(("constant", "cosine"))
+        ),
+        "warmup_epochs": Int(
+            low=1, high=rng.randint(1, 3), default=1, when={"scheduler": ("cosine",)}
+        ),
         "optimizer": Choice(options=("sgd", "adamw"), default="sgd"),
         "nesterov": Choice(options=(False, True), default=True, when={"optimizer": ("sgd",)}),
         "label_smoothing": Float(low=0.0, high=rng.random() * 0.9, default=0.0),
@@ -277,7 +415,9 @@ def _random_space(rng: random.Random) -> SearchSpace:
     common = {name: pool[name] for name in names if name not in need and name not in need.values()}
     inside = {name: pool[name] for name in names if name not in common}
     variants = {"plain": Variant(fixed={"scheduler": "step"}), "tricks": Variant(tuned=inside)}
-    return SearchSpace(arms={"backbone": ("resnet18", "resnet50"), "recipe": variants}, tuned=common)
+    return SearchSpace(
+        arms={"backbone": ("resnet18", "resnet50"), "recipe": variants}, tuned=common
+    )
 
 
 def _draw(arm: Arm, rng: random.Random) -> Mapping[str, Value]:
@@ -288,5 +428,9 @@ def _draw(arm: Arm, rng: random.Random) -> Mapping[str, Value]:
         if isinstance(dim, Choice):
             sample[name] = rng.choice(dim.options)
         else:
-            sample[name] = rng.randint(dim.low, dim.high) if isinstance(dim, Int) else rng.uniform(dim.low, dim.high)
+            sample[name] = (
+                rng.randint(dim.low, dim.high)
+                if isinstance(dim, Int)
+                else rng.uniform(dim.low, dim.high)
+            )
     return sample

@@ -12,7 +12,9 @@ CONDITIONAL = SearchSpace(
     tuned={
         "optimizer": Choice(options=("sgd", "adamw"), default="adamw"),
         "nesterov": Choice(options=(False, True), default=True, when={"optimizer": ("sgd",)}),
-        "weight_decay": Float(low=1e-7, high=0.1, default=1e-3 / 3, log=True, when={"optimizer": ("adamw",)}),
+        "weight_decay": Float(
+            low=1e-7, high=0.1, default=1e-3 / 3, log=True, when={"optimizer": ("adamw",)}
+        ),
         "batch_size": Int(low=8, high=512, default=100, log=True),
         "trainable_layers": Int(low=2, high=5, default=3),
     },
@@ -26,7 +28,9 @@ def _quiet() -> None:
 
 
 def _study(seed: int = 0) -> optuna.Study:
-    return optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=seed))
+    return optuna.create_study(
+        direction="maximize", sampler=optuna.samplers.RandomSampler(seed=seed)
+    )
 
 
 @pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS)
@@ -52,6 +56,8 @@ def test_an_enqueued_default_comes_back_exactly(arm: Arm, recwarn: pytest.Warnin
     study.enqueue_trial(arm.default_sample())
     sample = suggest(arm, study.ask())
     assert sample == arm.default_sample()
-    assert {name: type(value) for name, value in sample.items()} == {n: type(v) for n, v in arm.default_sample().items()}
+    assert {name: type(value) for name, value in sample.items()} == {
+        n: type(v) for n, v in arm.default_sample().items()
+    }
     assert arm.recipe(sample) == arm.default_recipe()
     assert not recwarn.list

@@ -6,7 +6,13 @@ from search_spaces.two_stage import SPACE
 from sweeps.two_stage import SWEEP
 from trainables.recipe import Recipe
 
-SHARED = {"backbone": "resnet18", "trainable_layers": 3, "epochs": 20, "batch_size": 256, "optimizer": "adamw"}
+SHARED = {
+    "backbone": "resnet18",
+    "trainable_layers": 3,
+    "epochs": 20,
+    "batch_size": 256,
+    "optimizer": "adamw",
+}
 
 
 def test_default_recipes_are_the_articles() -> None:

@@ -17,17 +17,23 @@ from trainables.recipe import TEST_ACCURACY, TEST_LOSS, VAL_ACCURACY
 
 ROOT = Path(__file__).parents[3]
 NAMES = sorted(path.stem for path in (ROOT / "sweeps").glob("*.py") if path.stem != "__init__")
-STUDIES: dict[str, Sweep] = {name: importlib.import_module(f"sweeps.{name}").SWEEP for name in NAMES}
+STUDIES: dict[str, Sweep] = {
+    name: importlib.import_module(f"sweeps.{name}").SWEEP for name in NAMES
+}
 OWN_DATA = ("depth_on_dogs", "find_best")
 
 
 def arms(study: Sweep, preset_name: str, tmp_path: Path) -> tuple[Arm, ...]:
     data = "digits" if study.presets[preset_name].data == "" else None
-    return make_plan(study, Options(preset=preset_name, storage=tmp_path, data=data, dry_run=True)).arms
+    return make_plan(
+        study, Options(preset=preset_name, storage=tmp_path, data=data, dry_run=True)
+    ).arms
 
 
 def test_the_published_studies_are_here() -> None:
-    assert {"backbone_comparison", "two_stage", "augmentation_and_schedulers", *OWN_DATA} <= set(NAMES)
+    assert {"backbone_comparison", "two_stage", "augmentation_and_schedulers", *OWN_DATA} <= set(
+        NAMES
+    )
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=NAMES)
@@ -44,7 +50,9 @@ def test_published_numbers_belong_to_arms_and_are_shares_or_losses(study: Sweep)
     names = [arm.name for arm in study.space.grid()]
     for number in study.published:
         assert number.arm in names
-        assert number.metric == TEST_LOSS or (number.metric in (TEST_ACCURACY, VAL_ACCURACY) and 0.5 < number.value < 1)
+        assert number.metric == TEST_LOSS or (
+            number.metric in (TEST_ACCURACY, VAL_ACCURACY) and 0.5 < number.value < 1
+        )
     if study.published:
         assert study.assumptions, "a source text always leaves something open"
 
@@ -62,7 +70,9 @@ def test_the_full_preset_has_the_sizes_of_the_space(study: Sweep, tmp_path: Path
     for arm in arms(study, "full", tmp_path):
         recipe = arm.default_recipe()
         for name in ("epochs", "batch_size", "image_size"):
-            assert getattr(recipe, name) == study.space.fixed.get(name, getattr(study.presets["full"], name))
+            assert getattr(recipe, name) == study.space.fixed.get(
+                name, getattr(study.presets["full"], name)
+            )
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=NAMES)
@@ -81,16 +91,23 @@ def test_the_demo_downloads_nothing_and_is_small(study: Sweep, tmp_path: Path) -
 def test_a_contrast_of_the_demo_is_whole_or_left_out(study: Sweep, tmp_path: Path) -> None:
     """A demo of some arms still answers one contrast of the study, if the study has any."""
     names = [arm.name for arm in arms(study, "demo", tmp_path)]
-    whole = [c for c in study.contrasts if all(fnmatch.filter(names, pattern) for pattern in c.weights)]
+    whole = [
+        c for c in study.contrasts if all(fnmatch.filter(names, pattern) for pattern in c.weights)
+    ]
     assert whole or not study.contrasts
 
 
 @pytest.mark.parametrize("preset_name", ["laptop", "full"])
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("depth_on_dogs", "the Kaggle folder of dog-breed-identification"), ("find_best", "a folder of class folders")],
+    [
+        ("depth_on_dogs", "the Kaggle folder of dog-breed-identification"),
+        ("find_best", "a folder of class folders"),
+    ],
 )
-def test_a_study_of_the_users_own_data_says_what_data_must_name(name: str, said: str, preset_name: str, tmp_path: Path) -> None:
+def test_a_study_of_the_users_own_data_says_what_data_must_name(
+    name: str, said: str, preset_name: str, tmp_path: Path
+) -> None:
     with pytest.raises(Refused) as refused:
         make_plan(STUDIES[name], Options(preset=preset_name, storage=tmp_path))
     (line,) = refused.value.problems
@@ -112,7 +129,11 @@ def test_the_full_preset_takes_every_image_of_the_users_set(name: str) -> None:
 
 def test_augmentation_and_schedulers_trains_on_all_of_cifar10() -> None:
     full = STUDIES["augmentation_and_schedulers"].presets["full"]
-    assert (full.data, full.train_per_class + full.val_per_class, full.test_per_class) == ("cifar10", 5000, 1000)
+    assert (full.data, full.train_per_class + full.val_per_class, full.test_per_class) == (
+        "cifar10",
+        5000,
+        1000,
+    )
     assert full.val_per_class == 500
 
 

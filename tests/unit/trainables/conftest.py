@@ -68,7 +68,15 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Recipe:
     """A recipe of the backbone `tiny`, which is registered for the test: 4 batches an epoch of the data below."""
     spec = replace(BACKBONES["resnet18"], build=TinyResNet, num_features=WIDTH)
     monkeypatch.setitem(BACKBONES, "tiny", spec)
-    return Recipe(backbone="tiny", weights="none", image_size=32, batch_size=8, epochs=2, stage2_lr=1e-2, stage1_lr=1e-2)
+    return Recipe(
+        backbone="tiny",
+        weights="none",
+        image_size=32,
+        batch_size=8,
+        epochs=2,
+        stage2_lr=1e-2,
+        stage1_lr=1e-2,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -116,10 +124,24 @@ def run(data: MemoryData) -> Callable[..., list[dict[str, Any]]]:
         def report(metrics: dict[str, Any]) -> None:
             if metrics["epoch"] == stop_after:
                 raise KeyboardInterrupt
-            reports.append({name: value for name, value in metrics.items() if name not in (EPOCH_SECONDS, IMAGES_PER_SECOND)})
+            reports.append(
+                {
+                    name: value
+                    for name, value in metrics.items()
+                    if name not in (EPOCH_SECONDS, IMAGES_PER_SECOND)
+                }
+            )
 
         try:
-            finetune(recipe, on, torch.device("cpu"), report, weights=weights, checkpoints=checkpoints, **options)
+            finetune(
+                recipe,
+                on,
+                torch.device("cpu"),
+                report,
+                weights=weights,
+                checkpoints=checkpoints,
+                **options,
+            )
         except KeyboardInterrupt:
             assert stop_after
         return reports
@@ -147,7 +169,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
     taken: list[Step] = []
     train_batch, alive = loop.train_batch, []
 
-    def spy(network: Any, optimizer: torch.optim.Optimizer, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def spy(
+        network: Any, optimizer: torch.optim.Optimizer, images: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
         alive.append(optimizer)
         held = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
         assert len(held) == len(set(held))
@@ -157,7 +181,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
                 lr=optimizer.param_groups[0]["lr"],
                 state_entries=len(optimizer.state),
                 parameters=frozenset(held),
-                trainable=frozenset(id(parameter) for parameter in network.parameters() if parameter.requires_grad),
+                trainable=frozenset(
+                    id(parameter) for parameter in network.parameters() if parameter.requires_grad
+                ),
                 images=images.clone(),
                 targets=targets.clone(),
                 network=network,

@@ -28,10 +28,16 @@ def torchvision_groups(name: str) -> dict[str, frozenset[str]]:
     with torch.device("meta"):
         model = torchvision.models.get_model(name, weights=None, num_classes=5)
         if name != "mobilenet_v2":
-            group_of = {"conv1": "stem", "bn1": "stem", "fc": "fc"} | {layer: layer for layer in STRIDES}
+            group_of = {"conv1": "stem", "bn1": "stem", "fc": "fc"} | {
+                layer: layer for layer in STRIDES
+            }
             parts = {key: group_of[key.partition(".")[0]] for key, _ in model.named_parameters()}
         else:
-            images, parts, by_stride = torch.zeros(1, 3, 224, 224), {}, {stride: layer for layer, stride in STRIDES.items()}
+            images, parts, by_stride = (
+                torch.zeros(1, 3, 224, 224),
+                {},
+                {stride: layer for layer, stride in STRIDES.items()},
+            )
             for i, block in enumerate(model.features):
                 images = block(images)
                 group = by_stride.get(224 // images.shape[-1], "stem")
@@ -43,7 +49,9 @@ def torchvision_groups(name: str) -> dict[str, frozenset[str]]:
 
 def trained_names(network: Network) -> Iterator[str]:
     theirs = dict(zip(network.state_dict(), network.torchvision_state_dict(), strict=True))
-    return (theirs[name] for name, parameter in network.named_parameters() if parameter.requires_grad)
+    return (
+        theirs[name] for name, parameter in network.named_parameters() if parameter.requires_grad
+    )
 
 
 def test_the_registry_holds_the_backbones_of_the_study() -> None:
@@ -55,13 +63,17 @@ def test_the_registry_holds_the_backbones_of_the_study() -> None:
 def test_the_last_k_groups_train_and_nothing_else(name: str, k: int) -> None:
     network, groups = on_meta(name), torchvision_groups(name)
     network.freeze_all_but(k)
-    assert set(trained_names(network)) == set.union(*(set(groups[group]) for group in LAYER_GROUPS[-k:]))
+    assert set(trained_names(network)) == set.union(
+        *(set(groups[group]) for group in LAYER_GROUPS[-k:])
+    )
     network.freeze_all_but(6)
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
 @pytest.mark.parametrize("name", TORCHVISION)
-def test_every_group_holds_parameters_so_that_each_k_trains_more_than_the_one_before(name: str) -> None:
+def test_every_group_holds_parameters_so_that_each_k_trains_more_than_the_one_before(
+    name: str,
+) -> None:
     network = on_meta(name)
     assert [group for group, _ in network.named_children()] == list(LAYER_GROUPS)
     for group in network.children():
@@ -70,7 +82,9 @@ def test_every_group_holds_parameters_so_that_each_k_trains_more_than_the_one_be
 
 @pytest.mark.parametrize("k", range(1, 7))
 @pytest.mark.parametrize("batch_stats", [False, True])
-def test_frozen_groups_are_in_eval_mode_unless_every_batchnorm_shall_train(k: int, batch_stats: bool) -> None:
+def test_frozen_groups_are_in_eval_mode_unless_every_batchnorm_shall_train(
+    k: int, batch_stats: bool
+) -> None:
     network = on_meta("mobilenet_v2")
     network.eval()
     network.train_groups(k, batch_stats=batch_stats)
@@ -82,7 +96,9 @@ def test_frozen_groups_are_in_eval_mode_unless_every_batchnorm_shall_train(k: in
 @pytest.mark.parametrize("name", TORCHVISION)
 @pytest.mark.timeout(20)
 @torch.inference_mode()
-def test_a_network_computes_bit_for_bit_what_torchvisions_model_computes_with_the_same_state_dict(name: str) -> None:
+def test_a_network_computes_bit_for_bit_what_torchvisions_model_computes_with_the_same_state_dict(
+    name: str,
+) -> None:
     network = build(Recipe(backbone=name, weights="none"), 5).eval()
     generator = torch.Generator().manual_seed(0)
     for module in network.modules():
@@ -103,19 +119,30 @@ def test_a_network_computes_bit_for_bit_what_torchvisions_model_computes_with_th
 
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_an_mlp_head_stands_where_torchvisions_classifier_stands(name: str) -> None:
-    names = set(on_meta(name, head="mlp").torchvision_state_dict()) - set(on_meta(name).torchvision_state_dict())
+    names = set(on_meta(name, head="mlp").torchvision_state_dict()) - set(
+        on_meta(name).torchvision_state_dict()
+    )
     place = "classifier.1" if name == "mobilenet_v2" else "fc"
     assert names == {f"{place}.{i}.{what}" for i in (0, 2) for what in ("weight", "bias")}
     head = on_meta(name, head="mlp").fc.head
     assert [type(layer) for layer in head] == [nn.Linear, nn.ReLU, nn.Linear]
-    assert (head[0].in_features, head[0].out_features, head[2].out_features) == (BACKBONES[name].num_features, MLP_WIDTH, 5)
+    assert (head[0].in_features, head[0].out_features, head[2].out_features) == (
+        BACKBONES[name].num_features,
+        MLP_WIDTH,
+        5,
+    )
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v2"])
 def test_a_cifar_stem_has_a_3x3_convolution_with_stride_1_and_no_max_pool(name: str) -> None:
     network, usual = on_meta(name, stem="cifar").eval(), on_meta(name).eval()
     first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
-    assert (first.kernel_size, first.stride, first.padding, first.bias) == ((3, 3), (1, 1), (1, 1), None)
+    assert (first.kernel_size, first.stride, first.padding, first.bias) == (
+        (3, 3),
+        (1, 1),
+        (1, 1),
+        None,
+    )
     assert not any(isinstance(module, nn.MaxPool2d) for module in network.modules())
     gain = 2 if name == "mobilenet_v2" else 4  # a MobileNetV2 has no max-pool to leave out
     images = torch.zeros(1, 3, 64, 64, device="meta")
@@ -128,7 +155,9 @@ def test_a_cifar_stem_has_a_3x3_convolution_with_stride_1_and_no_max_pool(name: 
 def test_the_initial_head_and_backbone_depend_on_their_own_names_only() -> None:
     plain = build(Recipe(backbone="resnet18", weights="none"), 5).state_dict()
     torch.rand(100)
-    again = build(Recipe(backbone="resnet18", weights="none", epochs=3, stage2_lr=1.0), 5).state_dict()
+    again = build(
+        Recipe(backbone="resnet18", weights="none", epochs=3, stage2_lr=1.0), 5
+    ).state_dict()
     assert all(torch.equal(plain[key], again[key]) for key in plain)
     mlp = build(Recipe(backbone="resnet18", weights="none", head="mlp"), 7).state_dict()
     assert all(torch.equal(plain[key], mlp[key]) for key in plain if not key.startswith("fc."))
@@ -139,7 +168,8 @@ def test_the_initial_head_and_backbone_depend_on_their_own_names_only() -> None:
 
 def test_two_backbones_of_one_width_start_with_the_same_head() -> None:
     heads = [
-        build(Recipe(backbone=name, weights="none"), 5).state_dict()["fc.head.weight"] for name in ("resnet18", "resnet34")
+        build(Recipe(backbone=name, weights="none"), 5).state_dict()["fc.head.weight"]
+        for name in ("resnet18", "resnet34")
     ]
     assert torch.equal(*heads)
 
@@ -152,7 +182,8 @@ def test_building_leaves_the_global_generator_where_it_was() -> None:
 
 def test_an_unknown_backbone_names_the_nearest_and_all_known_ones() -> None:
     with pytest.raises(
-        ValueError, match=r"'resnet81' is no backbone\. Did you mean 'resnet18'\? Known: .*mobilenet_v2"
+        ValueError,
+        match=r"'resnet81' is no backbone\. Did you mean 'resnet18'\? Known: .*mobilenet_v2",
     ) as refusal:
         backbone("resnet81")
     assert all(name in str(refusal.value) for name in TORCHVISION)

@@ -30,7 +30,9 @@ def test_the_best_checkpoint_loads_into_torchvisions_own_class_and_answers_the_s
     if head == "mlp":
         place = "fc" if name == "resnet18" else "classifier.1"
         width = model.get_submodule(place).in_features
-        model.set_submodule(place, nn.Sequential(nn.Linear(width, MLP_WIDTH), nn.ReLU(), nn.Linear(MLP_WIDTH, 3)))
+        model.set_submodule(
+            place, nn.Sequential(nn.Linear(width, MLP_WIDTH), nn.ReLU(), nn.Linear(MLP_WIDTH, 3))
+        )
     model.load_state_dict(saved["state_dict"], strict=True)
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     expected = network(images)
@@ -41,14 +43,19 @@ def test_the_best_checkpoint_loads_into_torchvisions_own_class_and_answers_the_s
     assert (loaded_recipe, classes) == (recipe, CLASSES)
 
 
-def test_the_best_checkpoint_says_how_images_are_prepared_in_plain_values(tiny: Recipe, tmp_path: Path) -> None:
+def test_the_best_checkpoint_says_how_images_are_prepared_in_plain_values(
+    tiny: Recipe, tmp_path: Path
+) -> None:
     checkpoint.save_best(tmp_path / "new/folder", build(tiny, 3), tiny, CLASSES, epoch=4, score=0.5)
     saved = torch.load(_best(tmp_path / "new/folder"), weights_only=True)
     assert Recipe.from_sample(saved["recipe"]) == tiny
     assert saved["classes"] == list(CLASSES)
     assert (saved["epoch"], saved["score"]) == (4, 0.5)
     assert saved["preprocessing"]["image_size"] == tiny.image_size
-    assert (saved["preprocessing"]["mean"], saved["preprocessing"]["std"]) == (list(MEAN), list(STD))
+    assert (saved["preprocessing"]["mean"], saved["preprocessing"]["std"]) == (
+        list(MEAN),
+        list(STD),
+    )
 
 
 def test_a_trial_without_a_checkpoint_has_nothing_to_continue(tmp_path: Path) -> None:
@@ -66,11 +73,18 @@ def test_a_checkpoint_is_not_changed_by_training_on(tiny: Recipe, tmp_path: Path
         for parameter in network.parameters():
             parameter.zero_()
     loaded, *_ = checkpoint.load_best(_best(tmp_path))
-    assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), build(tiny, 3).parameters(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(loaded.parameters(), build(tiny, 3).parameters(), strict=True)
+    )
 
 
-def test_a_checkpoint_whose_recipe_is_not_of_this_version_is_refused(tiny: Recipe, tmp_path: Path) -> None:
-    checkpoint.save_best(tmp_path, build(tiny, 3), replace(tiny, epochs=9), CLASSES, epoch=1, score=0.25)
+def test_a_checkpoint_whose_recipe_is_not_of_this_version_is_refused(
+    tiny: Recipe, tmp_path: Path
+) -> None:
+    checkpoint.save_best(
+        tmp_path, build(tiny, 3), replace(tiny, epochs=9), CLASSES, epoch=1, score=0.25
+    )
     saved = torch.load(_best(tmp_path), weights_only=True)
     saved["recipe"]["dropout"] = 0.5
     torch.save(saved, tmp_path / "best.pt")
@@ -87,16 +101,21 @@ def test_the_last_checkpoint_is_refused_where_another_recipe_or_other_weights_ar
         assert checkpoint.load_last(tmp_path, recipe=tiny, weights=weights) == state
     before = _content(tmp_path)
     with pytest.raises(
-        checkpoint.CheckpointError, match=r"its epochs is 2 and not 9, its seed is 0 and not 1: .* another folder"
+        checkpoint.CheckpointError,
+        match=r"its epochs is 2 and not 9, its seed is 0 and not 1: .* another folder",
     ):
         checkpoint.load_last(tmp_path, recipe=replace(tiny, epochs=9, seed=1), weights="feedbeef")
-    with pytest.raises(checkpoint.CheckpointError, match="its weights have the digest feedbeef and not deadbeef"):
+    with pytest.raises(
+        checkpoint.CheckpointError, match="its weights have the digest feedbeef and not deadbeef"
+    ):
         checkpoint.load_last(tmp_path, recipe=tiny, weights="deadbeef")
     assert issubclass(checkpoint.CheckpointError, ValueError)
     assert _content(tmp_path) == before
 
 
-def test_a_checkpoint_that_names_no_recipe_or_another_field_is_refused(tiny: Recipe, tmp_path: Path) -> None:
+def test_a_checkpoint_that_names_no_recipe_or_another_field_is_refused(
+    tiny: Recipe, tmp_path: Path
+) -> None:
     checkpoint.save_last(tmp_path, 1, {"progress": [1]})
     assert checkpoint.load_last(tmp_path) == {"progress": [1]}
     with pytest.raises(checkpoint.CheckpointError, match="it names no recipe"):
@@ -106,11 +125,15 @@ def test_a_checkpoint_that_names_no_recipe_or_another_field_is_refused(tiny: Rec
         checkpoint.load_last(tmp_path, recipe=tiny)
 
 
-def test_a_checkpoint_of_a_version_without_class_weights_goes_on_without_them(tiny: Recipe, tmp_path: Path) -> None:
+def test_a_checkpoint_of_a_version_without_class_weights_goes_on_without_them(
+    tiny: Recipe, tmp_path: Path
+) -> None:
     old = {name: value for name, value in tiny.as_dict().items() if name != "class_weights"}
     checkpoint.save_last(tmp_path, 1, {"recipe": old, "progress": [1]})
     assert checkpoint.load_last(tmp_path, recipe=tiny)
-    with pytest.raises(checkpoint.CheckpointError, match="its class_weights is 'none' and not 'balanced'"):
+    with pytest.raises(
+        checkpoint.CheckpointError, match="its class_weights is 'none' and not 'balanced'"
+    ):
         checkpoint.load_last(tmp_path, recipe=replace(tiny, class_weights="balanced"))
 
 
@@ -120,7 +143,11 @@ def test_the_newest_two_of_last_stay_and_the_newest_best(tiny: Recipe, tmp_path:
     for epoch in (1, 2, 9, 10, 11):
         checkpoint.save_last(tmp_path, epoch, {"progress": [epoch]})
         checkpoint.save_best(tmp_path, build(tiny, 3), tiny, CLASSES, epoch=epoch, score=0.5)
-    names = sorted(path.name.rpartition("-")[0] for path in tmp_path.iterdir() if path.read_bytes() != b"of somebody")
+    names = sorted(
+        path.name.rpartition("-")[0]
+        for path in tmp_path.iterdir()
+        if path.read_bytes() != b"of somebody"
+    )
     assert names == ["best-000011", "last-000010", "last-000011"]
     assert checkpoint.unfinished(tmp_path)
     assert _best(tmp_path).name.startswith("best-000011-")
@@ -129,7 +156,11 @@ def test_the_newest_two_of_last_stay_and_the_newest_best(tiny: Recipe, tmp_path:
     (tmp_path / "checkpoint.tmp").touch()
     checkpoint.drop_last(tmp_path)
     assert not checkpoint.unfinished(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"last-of-all.pt", "best.pt", _best(tmp_path).name}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "last-of-all.pt",
+        "best.pt",
+        _best(tmp_path).name,
+    }
 
 
 def _best(folder: Path) -> Path:

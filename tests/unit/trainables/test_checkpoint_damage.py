@@ -53,7 +53,9 @@ DAMAGES: list[Damage] = [truncated, flipped, emptied, replaced, renamed, moved, 
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_newest_checkpoint_is_put_aside_and_the_one_before_taken(damage: Damage, tmp_path: Path) -> None:
+def test_a_damaged_newest_checkpoint_is_put_aside_and_the_one_before_taken(
+    damage: Damage, tmp_path: Path
+) -> None:
     for epoch in (1, 2, 3):
         checkpoint.save_last(tmp_path, epoch, _state(epoch))
     damage(_last(tmp_path)[0])
@@ -133,7 +135,9 @@ def test_a_run_whose_newest_checkpoint_is_damaged_repeats_an_epoch_bit_for_bit(
 
 
 @pytest.mark.parametrize("damage", [flipped, Path.unlink])
-def test_a_run_whose_checkpoints_are_both_damaged_begins_anew(damage: Damage, tiny: Recipe, run: Run, tmp_path: Path) -> None:
+def test_a_run_whose_checkpoints_are_both_damaged_begins_anew(
+    damage: Damage, tiny: Recipe, run: Run, tmp_path: Path
+) -> None:
     recipe = replace(tiny, **RECIPE)
     whole = run(recipe, checkpoints=tmp_path / "whole")
     run(recipe, checkpoints=tmp_path / "hurt", stop_after=3)
@@ -155,7 +159,9 @@ def test_a_run_whose_best_checkpoint_is_damaged_begins_anew_so_that_its_score_is
     assert path
     damage(path)
     if earlier:  # a crash left the one before
-        checkpoint.save_best(tmp_path / "before", build(recipe, 3), recipe, CLASSES, epoch=1, score=0.5)
+        checkpoint.save_best(
+            tmp_path / "before", build(recipe, 3), recipe, CLASSES, epoch=1, score=0.5
+        )
         found = checkpoint.best(tmp_path / "before")
         assert found
         found.replace(tmp_path / "hurt" / found.name)
@@ -167,7 +173,12 @@ def test_a_run_of_another_recipe_or_from_other_weights_is_refused_and_left_as_it
     tiny: Recipe, run: Run, tmp_path: Path
 ) -> None:
     store = PrefixStore(tmp_path / "prefix", sweep="first")
-    run(tiny, checkpoints=tmp_path / "run", shared=Shared(store=store, weights="feedbeef", cuts=()), stop_after=2)
+    run(
+        tiny,
+        checkpoints=tmp_path / "run",
+        shared=Shared(store=store, weights="feedbeef", cuts=()),
+        stop_after=2,
+    )
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     with pytest.raises(checkpoint.CheckpointError, match=r"its seed is 0 and not 1"):
         run(replace(tiny, seed=1), checkpoints=tmp_path / "run")
@@ -179,11 +190,16 @@ def test_a_run_of_another_recipe_or_from_other_weights_is_refused_and_left_as_it
 def _assert_same(folder: Path) -> None:
     """The whole run and the one that was hurt have left the same."""
     for kind in ("best", "last"):
-        ours, theirs = (torch.load(max((folder / name).glob(f"{kind}-*.pt"))) for name in ("hurt", "whole"))
+        ours, theirs = (
+            torch.load(max((folder / name).glob(f"{kind}-*.pt"))) for name in ("hurt", "whole")
+        )
         assert [path.name[:11] for path in sorted((folder / "hurt").glob(f"{kind}-*.pt"))] == [
             path.name[:11] for path in sorted((folder / "whole").glob(f"{kind}-*.pt"))
         ]
-        assert all(torch.equal(value, ours["state_dict"][key]) for key, value in theirs["state_dict"].items())
+        assert all(
+            torch.equal(value, ours["state_dict"][key])
+            for key, value in theirs["state_dict"].items()
+        )
 
 
 def _state(epoch: int) -> dict[str, Any]:

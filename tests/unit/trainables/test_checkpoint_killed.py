@@ -35,7 +35,9 @@ def kill_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], list[st
                 def call(*args: Any, **kwargs: Any) -> Any:
                     if "killed" in done:
                         raise Killed
-                    if name == "write" and (written := next(writes)) & (written - 1):  # of hundreds the 1st, 2nd, 4th, 8th, …
+                    if name == "write" and (written := next(writes)) & (
+                        written - 1
+                    ):  # of hundreds the 1st, 2nd, 4th, 8th, …
                         return operation(*args)
                     if len(done) == number:
                         if name == "write":
@@ -88,13 +90,17 @@ def test_a_process_may_be_killed_at_any_moment_of_a_save(
         assert not list(folder.glob("damaged-*"))
         _save(folder, networks[4], tiny, 4)
         names = sorted(path.name.rpartition("-")[0] for path in folder.iterdir())
-        assert names == ["best-000004", "last-000003", "last-000004"], "what a crash leaves goes with the next save"
+        assert names == ["best-000004", "last-000003", "last-000004"], (
+            "what a crash leaves goes with the next save"
+        )
         number += 1
     assert set(done) == {"write", "fsync", "replace", "unlink"}
     assert number > 20
 
 
-def test_a_process_may_be_killed_while_it_puts_a_damaged_checkpoint_aside(tmp_path: Path, kill_at: Any) -> None:
+def test_a_process_may_be_killed_while_it_puts_a_damaged_checkpoint_aside(
+    tmp_path: Path, kill_at: Any
+) -> None:
     number = 0
     while True:
         folder = tmp_path / str(number)
@@ -123,7 +129,12 @@ def test_a_process_may_be_killed_while_it_puts_a_damaged_checkpoint_aside(tmp_pa
 @pytest.mark.parametrize("room", [0, 1000, 20_000])
 @pytest.mark.parametrize("where", ["write", "fsync"])
 def test_a_full_disk_is_an_error_and_leaves_what_was_there(
-    where: str, room: int, number: int, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: str,
+    room: int,
+    number: int,
+    tiny: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     network = build(tiny, 3)
     for epoch in (1, 2):
@@ -155,7 +166,9 @@ def test_a_full_disk_is_an_error_and_leaves_what_was_there(
     _assert_state(checkpoint.load_last(tmp_path), 2)
 
 
-def test_a_folder_that_cannot_be_synced_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_synced_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fsync = os.fsync
 
     def files_alone(descriptor: int) -> None:

@@ -12,7 +12,16 @@ from torch import Tensor, nn
 
 import trainables.convolution as convolution
 from trainables.compute import best_precision
-from trainables.convolution import Choices, Convolution, Pass, eligible, install, measure, offered, shape_key
+from trainables.convolution import (
+    Choices,
+    Convolution,
+    Pass,
+    eligible,
+    install,
+    measure,
+    offered,
+    shape_key,
+)
 
 PASSES: tuple[Pass, ...] = ("forward", "input", "weight")
 bf16 = partial(torch.autocast, "cpu", dtype=torch.bfloat16)
@@ -20,7 +29,9 @@ BF16_IS_USED = best_precision(torch.device("cpu")) == "bf16"
 SUBSETS = list(chain.from_iterable(combinations(PASSES, n) for n in range(4)))
 
 
-def conv2d(kernel: int, stride: int = 1, *, channels_last: bool = True, padding: int | None = None) -> nn.Conv2d:
+def conv2d(
+    kernel: int, stride: int = 1, *, channels_last: bool = True, padding: int | None = None
+) -> nn.Conv2d:
     torch.manual_seed(kernel + 10 * stride)
     conv = nn.Conv2d(8, 12, kernel, stride, kernel // 2 if padding is None else padding, bias=False)
     return conv.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
@@ -54,7 +65,9 @@ def reference(conv: nn.Conv2d, x: Tensor) -> dict[str, Tensor]:
     """In float64, from what is left of the values in bf16."""
     x, w = (tensor.detach().bfloat16().double().requires_grad_() for tensor in (x, conv.weight))
     y = F.conv2d(x, w, None, conv.stride, conv.padding)
-    return dict(zip(PASSES, (y.detach(), *torch.autograd.grad(y, (x, w), gradient_like(y))), strict=True))
+    return dict(
+        zip(PASSES, (y.detach(), *torch.autograd.grad(y, (x, w), gradient_like(y))), strict=True)
+    )
 
 
 def assert_correctly_rounded(
@@ -62,14 +75,18 @@ def assert_correctly_rounded(
 ) -> None:
     """That the error is hardly more than that of the exact values in bf16, which torch's can't undercut."""
     for name in passes:
-        error, least = ((got.double() - exact[name]).norm() for got in (ours[name], exact[name].bfloat16()))
+        error, least = (
+            (got.double() - exact[name]).norm() for got in (ours[name], exact[name].bfloat16())
+        )
         assert ours[name].shape == exact[name].shape, f"{name}, {where}"
         assert error <= 1.1 * least + 1e-5 * exact[name].norm(), f"{name}, {where}"
 
 
 @pytest.mark.parametrize(("kernel", "stride", "batch"), list(product((1, 3, 7), (1, 2), (1, 5))))
 @pytest.mark.parametrize("channels_last", [True, False])
-def test_output_and_gradients_are_as_exact_as_bf16_allows(kernel: int, stride: int, batch: int, channels_last: bool) -> None:
+def test_output_and_gradients_are_as_exact_as_bf16_allows(
+    kernel: int, stride: int, batch: int, channels_last: bool
+) -> None:
     conv = conv2d(kernel, stride, channels_last=channels_last)
     for size in ((1, 1), (2, 2), (3, 3), (5, 5), (6, 6), (7, 7), (2, 5), (6, 1)):
         x = images(batch, *size)
@@ -79,7 +96,9 @@ def test_output_and_gradients_are_as_exact_as_bf16_allows(kernel: int, stride: i
                 continue  # oneDNN leaves the gradient of a tap that meets padding alone uninitialised
             ours = results(choosing(conv, passes, *size), x)
             # Without instructions for bf16, torch's own passes are less exact; the product computes in fp32 there.
-            asked = PASSES if BF16_IS_USED else tuple(name for name in offered(conv) if name in passes)
+            asked = (
+                PASSES if BF16_IS_USED else tuple(name for name in offered(conv) if name in passes)
+            )
             assert_correctly_rounded(ours, exact, f"{passes} at {size}", asked)
             assert ours["weight"].dtype == torch.float32
             assert ours["weight"].stride() == conv.weight.stride() or not passes
@@ -89,16 +108,24 @@ def test_output_and_gradients_are_as_exact_as_bf16_allows(kernel: int, stride: i
 
 @pytest.mark.parametrize(("kernel", "padding"), [(2, 0), (2, 1), (3, 0), (3, 1), (3, 2), (5, 4)])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_whole_numbers_come_out_exactly_with_any_padding(kernel: int, padding: int, stride: int) -> None:
+def test_whole_numbers_come_out_exactly_with_any_padding(
+    kernel: int, padding: int, stride: int
+) -> None:
     conv, x = conv2d(kernel, stride, padding=padding), images(2, 5, 4).sign()
     conv.weight.data.sign_()
-    exact = reference(conv, x)  # no sum of its is rounded but at its end, which could hide a tap in the wrong place
+    exact = reference(
+        conv, x
+    )  # no sum of its is rounded but at its end, which could hide a tap in the wrong place
     for name, got in results(choosing(conv, PASSES, 5, 4), x).items():
         assert torch.equal(got.bfloat16(), exact[name].bfloat16()), name
 
 
-def test_a_part_of_a_larger_tensor_and_other_layouts_and_dtypes_are_read_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convolution, "_CHUNK", 2 * 8 * 9 * 9)  # pieces of few samples, and a smaller last one
+def test_a_part_of_a_larger_tensor_and_other_layouts_and_dtypes_are_read_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        convolution, "_CHUNK", 2 * 8 * 9 * 9
+    )  # pieces of few samples, and a smaller last one
     conv, whole = conv2d(3), images(9, 3, 3)
     ours = choosing(conv, PASSES, 3, 3)
     expected = results(ours, whole[2:].clone())
@@ -111,14 +138,22 @@ def test_a_part_of_a_larger_tensor_and_other_layouts_and_dtypes_are_read_right(m
 
 
 @pytest.mark.parametrize("passes", SUBSETS)
-def test_only_needed_gradients_are_made_and_what_they_need_is_kept(passes: tuple[Pass, ...]) -> None:
+def test_only_needed_gradients_are_made_and_what_they_need_is_kept(
+    passes: tuple[Pass, ...],
+) -> None:
     for frozen in ("input", "weight", None):
-        ours, x = choosing(conv2d(3), passes, 3, 3), images(2, 3, 3).requires_grad_(frozen != "input")
+        ours, x = (
+            choosing(conv2d(3), passes, 3, 3),
+            images(2, 3, 3).requires_grad_(frozen != "input"),
+        )
         ours.weight.requires_grad_(frozen != "weight")
         with bf16():
             y = ours(x)
         if frozen and y.grad_fn.name() == "_ProductBackward":
-            assert [saved is None for saved in y.grad_fn.saved_tensors] == [frozen == "weight", frozen == "input"]
+            assert [saved is None for saved in y.grad_fn.saved_tensors] == [
+                frozen == "weight",
+                frozen == "input",
+            ]
         y.backward(gradient_like(y))
         assert (x.grad is None, ours.weight.grad is None) == (frozen == "input", frozen == "weight")
         both = results(choosing(conv2d(3), passes, 3, 3), images(2, 3, 3))
@@ -141,11 +176,19 @@ def test_nothing_changes_to_the_last_bit_in_fp32_and_at_shapes_without_a_choice(
     ours, x = choosing(conv, PASSES, 3, 3), images(2, 3, 3).float()
     y = ours(x)
     assert torch.equal(y, conv(x))
-    assert torch.equal(*(torch.autograd.grad(layer(x), conv.weight, torch.ones_like(y))[0] for layer in (ours, conv)))
+    assert torch.equal(
+        *(
+            torch.autograd.grad(layer(x), conv.weight, torch.ones_like(y))[0]
+            for layer in (ours, conv)
+        )
+    )
     with torch.autocast("cpu", dtype=torch.float16):
         assert ours(x).dtype == torch.float16
     elsewhere = images(2, 4, 3)
-    assert all(torch.equal(got, results(conv, elsewhere)[name]) for name, got in results(ours, elsewhere).items())
+    assert all(
+        torch.equal(got, results(conv, elsewhere)[name])
+        for name, got in results(ours, elsewhere).items()
+    )
 
 
 def test_the_same_input_gives_the_same_bits_again_and_the_output_may_be_changed_in_place() -> None:
@@ -158,18 +201,38 @@ def test_the_same_input_gives_the_same_bits_again_and_the_output_may_be_changed_
 
 def tiny() -> nn.Sequential:
     torch.manual_seed(0)
-    body = [nn.Conv2d(3, 8, 3, 1, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.Dropout(0.5)]
-    head = [nn.Conv2d(8, 8, 3, 2, 1, bias=False), nn.Conv2d(8, 8, 1, 2, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    return nn.Sequential(nn.Sequential(*body), *head, nn.Linear(8, 4)).to(memory_format=torch.channels_last)
+    body = [
+        nn.Conv2d(3, 8, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.5),
+    ]
+    head = [
+        nn.Conv2d(8, 8, 3, 2, 1, bias=False),
+        nn.Conv2d(8, 8, 1, 2, bias=False),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ]
+    return nn.Sequential(nn.Sequential(*body), *head, nn.Linear(8, 4)).to(
+        memory_format=torch.channels_last
+    )
 
 
-TINY: Choices = {"3>8 3x3/1 at 6x6": PASSES, "8>8 3x3/2 at 6x6": ("weight", "forward"), "8>8 1x1/2 at 3x3": PASSES}
+TINY: Choices = {
+    "3>8 3x3/1 at 6x6": PASSES,
+    "8>8 3x3/2 at 6x6": ("weight", "forward"),
+    "8>8 1x1/2 at 3x3": PASSES,
+}
 
 
 def test_install_keeps_parameters_state_dict_and_modes() -> None:
     network = tiny()
     network[0].eval()
-    keys, parameters, random = list(network.state_dict()), dict(network.named_parameters()), torch.get_rng_state()
+    keys, parameters, random = (
+        list(network.state_dict()),
+        dict(network.named_parameters()),
+        torch.get_rng_state(),
+    )
     install(network, TINY)
     replaced = [network[0][0], network[1], network[2]]
     assert [type(module) for module in replaced] == [Convolution] * 3
@@ -194,20 +257,37 @@ def test_an_empty_table_and_convolutions_of_other_kinds_are_left_alone() -> None
     before = list(network.modules())
     install(network, {})
     assert all(a is b for a, b in zip(before, network.modules(), strict=True))
-    other = {"bias": True, "groups": 4, "dilation": 2, "padding": "same", "padding_mode": "reflect", "stride": (1, 2)}
+    other = {
+        "bias": True,
+        "groups": 4,
+        "dilation": 2,
+        "padding": "same",
+        "padding_mode": "reflect",
+        "stride": (1, 2),
+    }
     usual = {"kernel_size": 3, "padding": 1, "bias": False}
-    others = nn.Sequential(*(nn.Conv2d(4, 4, **{**usual, name: value}) for name, value in other.items()))
+    others = nn.Sequential(
+        *(nn.Conv2d(4, 4, **{**usual, name: value}) for name, value in other.items())
+    )
     others.append(nn.Conv2d(4, 4, (1, 3), padding=(0, 1), bias=False))
     install(others, TINY)
     assert not any(eligible(module) or isinstance(module, Convolution) for module in others)
 
 
 def test_training_goes_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, labels = torch.randn(16, 3, 6, 6, generator=torch.Generator().manual_seed(1)), torch.arange(16) % 4
+    x, labels = (
+        torch.randn(16, 3, 6, 6, generator=torch.Generator().manual_seed(1)),
+        torch.arange(16) % 4,
+    )
     products, correlate = [], convolution._correlate
-    monkeypatch.setattr(convolution, "_correlate", lambda *args: (products.append(1), correlate(*args))[1])
+    monkeypatch.setattr(
+        convolution, "_correlate", lambda *args: (products.append(1), correlate(*args))[1]
+    )
     losses: list[list[float]] = []
-    for choices, count in (({}, 0), (TINY, 20 * 4)):  # three outputs and the gradient of one input a step
+    for choices, count in (
+        ({}, 0),
+        (TINY, 20 * 4),
+    ):  # three outputs and the gradient of one input a step
         network = tiny()
         install(network, choices)
         optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
@@ -230,7 +310,9 @@ def test_measure_leaves_the_network_as_it_was_and_offers_no_other_passes() -> No
     network[1].eval()
     network[2].weight.grad = torch.ones_like(network[2].weight)
     state, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
-    choices = measure(network, torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(0)), rounds=1)
+    choices = measure(
+        network, torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(0)), rounds=1
+    )
     assert list(choices) == list(TINY)
     for conv, passes in zip((network[0][0], network[1], network[2]), choices.values(), strict=True):
         assert set(passes) <= set(offered(conv))
@@ -238,7 +320,9 @@ def test_measure_leaves_the_network_as_it_was_and_offers_no_other_passes() -> No
     assert offered(network[1]) == ("forward", "weight")
     assert [module.training for module in network[:3]] == [True, False, True]
     assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
-    assert [name for name, parameter in network.named_parameters() if parameter.grad is not None] == ["2.weight"]
+    assert [
+        name for name, parameter in network.named_parameters() if parameter.grad is not None
+    ] == ["2.weight"]
     assert torch.equal(torch.get_rng_state(), random)
 
 
@@ -248,7 +332,15 @@ def test_measure_chooses_what_is_clearly_faster_and_times_no_known_shape(
 ) -> None:
     seconds = cycle([10.0, 10.0 * ratio])  # torch's and ours
     monkeypatch.setattr(convolution, "timeit", lambda run, number: (run(), next(seconds))[1])
-    choices = measure(tiny(), torch.zeros(2, 3, 6, 6), known={"3>8 3x3/1 at 6x6": ("input",), "elsewhere": ("forward",)})
+    choices = measure(
+        tiny(),
+        torch.zeros(2, 3, 6, 6),
+        known={"3>8 3x3/1 at 6x6": ("input",), "elsewhere": ("forward",)},
+    )
     both, all_three = (["forward", "weight"], list(PASSES)) if faster else ([], [])
-    assert choices == {"3>8 3x3/1 at 6x6": ["input"], "8>8 3x3/2 at 6x6": both, "8>8 1x1/2 at 3x3": all_three}
+    assert choices == {
+        "3>8 3x3/1 at 6x6": ["input"],
+        "8>8 3x3/2 at 6x6": both,
+        "8>8 1x1/2 at 3x3": all_three,
+    }
     assert json.loads(json.dumps(choices)) == choices

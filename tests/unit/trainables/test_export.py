@@ -13,7 +13,17 @@ from trainables.recipe import Recipe
 
 CLASSES = ("bee", "cat", "dog")
 RECIPE = Recipe(weights="none", image_size=32)
-SIZES = [(2, 32, 32), (1, 32, 32), (3, 40, 50), (1, 50, 40), (1, 9, 8), (2, 8, 9), (1, 2, 3), (1, 200, 100), (1, 31, 200)]
+SIZES = [
+    (2, 32, 32),
+    (1, 32, 32),
+    (3, 40, 50),
+    (1, 50, 40),
+    (1, 9, 8),
+    (2, 8, 9),
+    (1, 2, 3),
+    (1, 200, 100),
+    (1, 31, 200),
+]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +38,9 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
 @pytest.fixture(scope="module")
 def exported(classifier: Classifier) -> torch.nn.Module:
     example = torch.zeros(2, 48, 64, 3, dtype=torch.uint8)
-    program = torch.export.export(classifier, (example,), dynamic_shapes=[{0: Dim.DYNAMIC, 1: Dim.DYNAMIC, 2: Dim.DYNAMIC}])
+    program = torch.export.export(
+        classifier, (example,), dynamic_shapes=[{0: Dim.DYNAMIC, 1: Dim.DYNAMIC, 2: Dim.DYNAMIC}]
+    )
     return program.module()
 
 

@@ -28,7 +28,9 @@ CAPS = Caps(train=6, val=8, test=9)
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return dataset.prepare("digits", image_size=32, caps=CAPS, seed=0, cache=tmp_path_factory.mktemp("cache"))
+    return dataset.prepare(
+        "digits", image_size=32, caps=CAPS, seed=0, cache=tmp_path_factory.mktemp("cache")
+    )
 
 
 class Opened:
@@ -98,7 +100,11 @@ def test_a_finalists_answers_give_its_score_and_what_a_plain_evaluation_gives(
 
 
 def test_answers_are_written_whole_or_not_at_all(
-    tiny: Recipe, run: Callable[..., Any], make_data: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Recipe,
+    run: Callable[..., Any],
+    make_data: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     data = Opened(make_data)
     run(tiny, on=data, checkpoints=tmp_path)

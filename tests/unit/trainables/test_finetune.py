@@ -30,12 +30,22 @@ Run = Callable[..., list[dict[str, Any]]]
 def test_the_optimiser_holds_exactly_the_trainable_parameters_of_its_stage(
     k: int, stage1_epochs: int, optimizer: str, tiny: Recipe, run: Run, steps: list[Any]
 ) -> None:
-    recipe = replace(tiny, trainable_layers=k, stage1_epochs=stage1_epochs, epochs=stage1_epochs + 1, optimizer=optimizer)
+    recipe = replace(
+        tiny,
+        trainable_layers=k,
+        stage1_epochs=stage1_epochs,
+        epochs=stage1_epochs + 1,
+        optimizer=optimizer,
+    )
     run(recipe)
     assert len(steps) == 4 * recipe.epochs
     for number, step in enumerate(steps):
         groups = min(2, k) if number < 4 * stage1_epochs else k
-        expected = {id(p) for group in LAYER_GROUPS[-groups:] for p in step.network.get_submodule(group).parameters()}
+        expected = {
+            id(p)
+            for group in LAYER_GROUPS[-groups:]
+            for p in step.network.get_submodule(group).parameters()
+        }
         assert step.parameters == step.trainable == expected
 
 
@@ -46,7 +56,12 @@ def test_frozen_groups_stay_bit_equal_and_trainable_ones_move(
 ) -> None:
     """Parameters and BatchNorm's buffers, after each epoch of both stages."""
     recipe = replace(
-        tiny, trainable_layers=k, stage1_epochs=stage1_epochs, epochs=stage1_epochs + 2, batchnorm=batchnorm, weight_decay=0.1
+        tiny,
+        trainable_layers=k,
+        stage1_epochs=stage1_epochs,
+        epochs=stage1_epochs + 2,
+        batchnorm=batchnorm,
+        weight_decay=0.1,
     )
     before = _state(recipe)
     for epoch in range(1, recipe.epochs + 1):
@@ -55,13 +70,19 @@ def test_frozen_groups_stay_bit_equal_and_trainable_ones_move(
         groups = min(2, k) if epoch <= stage1_epochs else k
         for key, value in after.items():
             statistics = "running" in key or "num_batches" in key
-            moves = key.partition(".")[0] in LAYER_GROUPS[-groups:] or (statistics and batchnorm == "batch_stats")
+            moves = key.partition(".")[0] in LAYER_GROUPS[-groups:] or (
+                statistics and batchnorm == "batch_stats"
+            )
             assert torch.equal(value, before[key]) != moves, (epoch, key)
         before = after
 
 
-def test_the_same_holds_for_a_resnet18(run: Run, make_data: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = Recipe(weights="none", image_size=32, batch_size=8, trainable_layers=2, stage1_epochs=0, epochs=1)
+def test_the_same_holds_for_a_resnet18(
+    run: Run, make_data: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe(
+        weights="none", image_size=32, batch_size=8, trainable_layers=2, stage1_epochs=0, epochs=1
+    )
     networks = []
     monkeypatch.setattr(loop, "build", lambda *args: networks.append(build(*args)) or networks[0])
     run(recipe, on=make_data(train=9, val=5))
@@ -73,8 +94,12 @@ def test_the_same_holds_for_a_resnet18(run: Run, make_data: Callable[..., Any], 
 # Stages and rates
 
 
-def test_each_stage_has_its_own_fresh_optimiser_and_rate(tiny: Recipe, run: Run, steps: list[Any]) -> None:
-    recipe = replace(tiny, stage1_epochs=2, epochs=5, stage1_lr=0.003, stage2_lr=0.07, scheduler="cosine")
+def test_each_stage_has_its_own_fresh_optimiser_and_rate(
+    tiny: Recipe, run: Run, steps: list[Any]
+) -> None:
+    recipe = replace(
+        tiny, stage1_epochs=2, epochs=5, stage1_lr=0.003, stage2_lr=0.07, scheduler="cosine"
+    )
     reports = run(recipe)
     assert [report["stage"] for report in reports] == [1, 1, 2, 2, 2]
     assert [report["epoch"] for report in reports] == [1, 2, 3, 4, 5]
@@ -88,31 +113,57 @@ def test_each_stage_has_its_own_fresh_optimiser_and_rate(tiny: Recipe, run: Run,
 
 
 @pytest.mark.parametrize("scheduler", ["constant", "step", "cosine"])
-@pytest.mark.parametrize(("stage1_epochs", "epochs", "warmup_epochs"), [(0, 3, 0), (0, 4, 1), (1, 5, 0), (2, 5, 1)])
+@pytest.mark.parametrize(
+    ("stage1_epochs", "epochs", "warmup_epochs"), [(0, 3, 0), (0, 4, 1), (1, 5, 0), (2, 5, 1)]
+)
 def test_the_rates_that_are_used_follow_pytorchs_schedule_of_the_last_stage(
-    scheduler: str, stage1_epochs: int, epochs: int, warmup_epochs: int, tiny: Recipe, run: Run, steps: list[Any]
+    scheduler: str,
+    stage1_epochs: int,
+    epochs: int,
+    warmup_epochs: int,
+    tiny: Recipe,
+    run: Run,
+    steps: list[Any],
 ) -> None:
     recipe = replace(
-        tiny, stage1_epochs=stage1_epochs, epochs=epochs, warmup_epochs=warmup_epochs, scheduler=scheduler, stage2_lr=0.02
+        tiny,
+        stage1_epochs=stage1_epochs,
+        epochs=epochs,
+        warmup_epochs=warmup_epochs,
+        scheduler=scheduler,
+        stage2_lr=0.02,
     )
     reports = run(recipe)
     warmup, length = 4 * warmup_epochs, 4 * (epochs - stage1_epochs - warmup_epochs)
     expected = [recipe.stage1_lr] * 4 * stage1_epochs
-    expected += [0.02 * (step + 1) / (warmup + 1) for step in range(warmup)] + _pytorchs_rates(scheduler, length)
+    expected += [0.02 * (step + 1) / (warmup + 1) for step in range(warmup)] + _pytorchs_rates(
+        scheduler, length
+    )
     used = [step.lr for step in steps]
     assert used == pytest.approx(expected, rel=1e-6)
     assert [report["lr"] for report in reports] == used[::4]  # that of the epoch's first step
 
 
 @pytest.mark.parametrize(
-    ("k", "stage1_epochs", "epochs"), [(1, 0, 1), (1, 3, 4), (2, 1, 5), (3, 1, 2), (6, 19, 20), (6, 0, 20)]
+    ("k", "stage1_epochs", "epochs"),
+    [(1, 0, 1), (1, 3, 4), (2, 1, 5), (3, 1, 2), (6, 19, 20), (6, 0, 20)],
 )
-def test_stages_follow_each_other_and_their_epochs_add_up(k: int, stage1_epochs: int, epochs: int) -> None:
+def test_stages_follow_each_other_and_their_epochs_add_up(
+    k: int, stage1_epochs: int, epochs: int
+) -> None:
     stages = loop.stages(
-        Recipe(trainable_layers=k, stage1_epochs=stage1_epochs, epochs=epochs, stage1_lr=0.5, scheduler="step")
+        Recipe(
+            trainable_layers=k,
+            stage1_epochs=stage1_epochs,
+            epochs=epochs,
+            stage1_lr=0.5,
+            scheduler="step",
+        )
     )
     assert sum(stage.epochs for stage in stages) == epochs
-    assert [epoch for stage in stages for epoch in range(stage.first_epoch, stage.last_epoch + 1)] == list(range(1, epochs + 1))
+    assert [
+        epoch for stage in stages for epoch in range(stage.first_epoch, stage.last_epoch + 1)
+    ] == list(range(1, epochs + 1))
     assert (stages[-1].number, stages[-1].trainable_layers, stages[-1].scheduler) == (2, k, "step")
     if stage1_epochs:
         first = stages[0]
@@ -123,7 +174,9 @@ def test_stages_follow_each_other_and_their_epochs_add_up(k: int, stage1_epochs:
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
-def test_sgd_has_momentum_and_both_optimisers_the_recipes_weight_decay(nesterov: bool, tiny: Recipe) -> None:
+def test_sgd_has_momentum_and_both_optimisers_the_recipes_weight_decay(
+    nesterov: bool, tiny: Recipe
+) -> None:
     recipe = replace(tiny, optimizer="sgd", nesterov=nesterov, weight_decay=0.02)
     optimizer = loop.start_stage(recipe, build(recipe, 3), loop.stages(recipe)[0])
     group = optimizer.param_groups[0]
@@ -144,7 +197,11 @@ def test_pretrained_weights_are_where_training_starts_and_the_head_is_new(
     donor = build(replace(tiny, seed=77), 10).torchvision_state_dict()
     torch.save(donor, tmp_path / "donor.pt")
     starts = []
-    monkeypatch.setattr(loop, "train_batch", lambda network, *_: starts.append(network.torchvision_state_dict()) or 1 / 0)
+    monkeypatch.setattr(
+        loop,
+        "train_batch",
+        lambda network, *_: starts.append(network.torchvision_state_dict()) or 1 / 0,
+    )
     with pytest.raises(ZeroDivisionError):
         run(tiny, weights=tmp_path / "donor.pt")
     fresh = build(tiny, 3).torchvision_state_dict()
@@ -161,7 +218,13 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_epoch_and_reports_nothi
     optimizer: str, stage1_epochs: int, tiny: Recipe, data: Any, tmp_path: Path
 ) -> None:
     recipe = replace(
-        tiny, stage1_epochs=stage1_epochs, epochs=6, stage2_lr=1e30, optimizer=optimizer, weight_decay=0.1, trainable_layers=6
+        tiny,
+        stage1_epochs=stage1_epochs,
+        epochs=6,
+        stage2_lr=1e30,
+        optimizer=optimizer,
+        weight_decay=0.1,
+        trainable_layers=6,
     )
     reports: list[dict[str, Any]] = []
     with pytest.raises(loop.DivergedError, match="epoch") as diverged:
@@ -178,7 +241,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_epoch_and_reports_nothi
 def test_a_validation_loss_that_is_not_finite_is_divergence_too(
     value: float, tiny: Recipe, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "evaluate", lambda *_: {names.VAL_ACCURACY: 0.3, names.VAL_LOSS: value})
+    monkeypatch.setattr(
+        loop, "evaluate", lambda *_: {names.VAL_ACCURACY: 0.3, names.VAL_LOSS: value}
+    )
     with pytest.raises(loop.DivergedError):
         run(tiny)
 
@@ -200,7 +265,9 @@ def _pytorchs_rates(scheduler: str, total: int) -> list[float]:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.02)
     schedule = {
         "constant": lambda: MultiStepLR(optimizer, [], gamma=1),
-        "step": lambda: MultiStepLR(optimizer, [math.ceil(total / 3), math.ceil(2 * total / 3)], gamma=0.1),
+        "step": lambda: MultiStepLR(
+            optimizer, [math.ceil(total / 3), math.ceil(2 * total / 3)], gamma=0.1
+        ),
         "cosine": lambda: CosineAnnealingLR(optimizer, T_max=total),
     }[scheduler]()
     rates = []

@@ -29,7 +29,9 @@ TRICKS = {
 }  # fmt: skip
 
 
-def test_the_same_recipe_gives_the_same_numbers_to_the_last_bit_whatever_ran_before(tiny: Recipe, run: Run) -> None:
+def test_the_same_recipe_gives_the_same_numbers_to_the_last_bit_whatever_ran_before(
+    tiny: Recipe, run: Run
+) -> None:
     recipe = replace(tiny, **TRICKS)
     first = run(recipe)
     for seed in (torch.manual_seed, np.random.seed, random.seed):
@@ -55,21 +57,32 @@ def test_training_leaves_the_global_generators_where_they_were(tiny: Recipe, run
 def test_a_run_that_stops_after_any_epoch_continues_bit_for_bit(
     optimizer: str, stage1_epochs: int, tiny: Recipe, run: Run, tmp_path: Path
 ) -> None:
-    recipe = replace(tiny, **(TRICKS | {"optimizer": optimizer, "stage1_epochs": stage1_epochs, "warmup_epochs": 1}))
+    recipe = replace(
+        tiny,
+        **(TRICKS | {"optimizer": optimizer, "stage1_epochs": stage1_epochs, "warmup_epochs": 1}),
+    )
     whole = run(recipe, checkpoints=tmp_path / "whole")
     for stop in range(1, recipe.epochs + 1):
         folder = tmp_path / str(stop)
         assert run(recipe, checkpoints=folder, stop_after=stop) == whole[: stop - 1]
-        assert run(recipe, checkpoints=folder) == whole[stop - 1 :], "the report that was lost comes again"
+        assert run(recipe, checkpoints=folder) == whole[stop - 1 :], (
+            "the report that was lost comes again"
+        )
         _assert_equal(torch.load(best(folder)), torch.load(best(tmp_path / "whole")))
-        _assert_equal(_without_clock(load_last(folder)), _without_clock(load_last(tmp_path / "whole")))
+        _assert_equal(
+            _without_clock(load_last(folder)), _without_clock(load_last(tmp_path / "whole"))
+        )
 
 
-def test_a_run_that_stops_after_every_epoch_ends_as_the_whole_one(tiny: Recipe, run: Run, tmp_path: Path) -> None:
+def test_a_run_that_stops_after_every_epoch_ends_as_the_whole_one(
+    tiny: Recipe, run: Run, tmp_path: Path
+) -> None:
     recipe = replace(tiny, **TRICKS)
     whole = run(recipe, checkpoints=tmp_path / "whole")
     for stop in range(1, recipe.epochs + 1):
-        assert run(recipe, checkpoints=tmp_path, stop_after=stop) == whole[max(0, stop - 2) : stop - 1]
+        assert (
+            run(recipe, checkpoints=tmp_path, stop_after=stop) == whole[max(0, stop - 2) : stop - 1]
+        )
     _assert_equal(torch.load(best(tmp_path)), torch.load(best(tmp_path / "whole")))
 
 
@@ -92,7 +105,9 @@ def test_a_run_that_dies_within_an_epoch_repeats_that_epoch_bit_for_bit(
     assert run(recipe, checkpoints=tmp_path) == whole[max(0, (step - 1) // 4 - 1) :]
 
 
-def test_a_finished_run_is_not_trained_again(tiny: Recipe, run: Run, tmp_path: Path, steps: list[Any]) -> None:
+def test_a_finished_run_is_not_trained_again(
+    tiny: Recipe, run: Run, tmp_path: Path, steps: list[Any]
+) -> None:
     whole = run(tiny, checkpoints=tmp_path)
     before = len(steps)
     assert run(tiny, checkpoints=tmp_path) == whole[-1:]
@@ -104,7 +119,11 @@ def _state(recipe: Recipe) -> dict[str, Tensor]:
 
 
 def _without_clock(saved: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in saved["report"].items() if name not in (EPOCH_SECONDS, IMAGES_PER_SECOND)}
+    kept = {
+        name: value
+        for name, value in saved["report"].items()
+        if name not in (EPOCH_SECONDS, IMAGES_PER_SECOND)
+    }
     return saved | {"report": kept}
 
 

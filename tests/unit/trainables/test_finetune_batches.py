@@ -60,13 +60,17 @@ def test_the_order_depends_on_seed_and_epoch_and_on_nothing_that_ran_before() ->
     assert not torch.equal(first, torch.cat(loop.batches(100, 8, seed=1, epoch=1)))
 
 
-def test_one_image_more_than_a_batch_trains_at_32_pixels(run: Run, make_data: Callable[..., Any]) -> None:
+def test_one_image_more_than_a_batch_trains_at_32_pixels(
+    run: Run, make_data: Callable[..., Any]
+) -> None:
     """BatchNorm would raise on a batch of one at layer4's 1x1 positions."""
     recipe = Recipe(weights="none", image_size=32, batch_size=8, trainable_layers=2, epochs=1)
     assert len(run(recipe, on=make_data(train=9, val=3))) == 1
 
 
-def test_targets_are_smoothed_and_mixed_as_the_recipe_says(tiny: Recipe, run: Run, steps: list[Any], data: Any) -> None:
+def test_targets_are_smoothed_and_mixed_as_the_recipe_says(
+    tiny: Recipe, run: Run, steps: list[Any], data: Any
+) -> None:
     recipe = replace(tiny, label_smoothing=0.1, mixup=0.4, epochs=2)
     run(recipe)
     labels = torch.from_numpy(data.splits["train"].labels.copy())
@@ -75,18 +79,25 @@ def test_targets_are_smoothed_and_mixed_as_the_recipe_says(tiny: Recipe, run: Ru
         epoch, batch = number // 4 + 1, number % 4
         samples = loop.batches(29, 8, seed=0, epoch=epoch)[batch]
         smoothed = F.one_hot(labels[samples], 3) * 0.9 + 0.1 / 3
-        mixed, targets = mixup(images[samples], smoothed, alpha=0.4, seed=0, epoch=epoch, batch=batch)
+        mixed, targets = mixup(
+            images[samples], smoothed, alpha=0.4, seed=0, epoch=epoch, batch=batch
+        )
         torch.testing.assert_close(step.images, mixed)
         torch.testing.assert_close(step.targets, targets)
 
 
-def test_without_tricks_a_batch_is_its_images_and_one_hot_targets(tiny: Recipe, run: Run, steps: list[Any], data: Any) -> None:
+def test_without_tricks_a_batch_is_its_images_and_one_hot_targets(
+    tiny: Recipe, run: Run, steps: list[Any], data: Any
+) -> None:
     run(replace(tiny, epochs=1))
     order = loop.batches(29, 8, seed=0, epoch=1)
     for samples, step in zip(order, steps, strict=True):
         labels = torch.from_numpy(data.splits["train"].labels[samples])
         assert torch.equal(step.targets, F.one_hot(labels, 3).float())
-        assert torch.equal(step.images, torch.from_numpy(data.splits["train"].images[samples]).permute(0, 3, 1, 2) / 255)
+        assert torch.equal(
+            step.images,
+            torch.from_numpy(data.splits["train"].images[samples]).permute(0, 3, 1, 2) / 255,
+        )
 
 
 def test_train_metrics_are_those_of_the_steps_weighted_by_images(
@@ -104,7 +115,9 @@ def test_train_metrics_are_those_of_the_steps_weighted_by_images(
 
     monkeypatch.setattr(loop, "train_batch", spy)
     (report,) = run(replace(tiny, epochs=1))
-    assert report[names.TRAIN_LOSS] == pytest.approx(sum(n * loss for n, loss, _ in seen) / 29, rel=1e-6)
+    assert report[names.TRAIN_LOSS] == pytest.approx(
+        sum(n * loss for n, loss, _ in seen) / 29, rel=1e-6
+    )
     assert report[names.TRAIN_ACCURACY] == sum(correct for *_, correct in seen) / 29
 
 
@@ -114,7 +127,10 @@ def test_validation_metrics_are_those_of_a_plain_pass_whatever_the_batches(
     network = build(tiny, 3)
     network.train()
     val: Split = data.split("val")
-    mean, std = torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    mean, std = (
+        torch.tensor([0.485, 0.456, 0.406])[:, None, None],
+        torch.tensor([0.229, 0.224, 0.225])[:, None, None],
+    )
     images = (torch.from_numpy(val.images.copy()).permute(0, 3, 1, 2) / 255 - mean) / std
     state = {key: value.clone() for key, value in network.state_dict().items()}
     with torch.no_grad():
@@ -123,15 +139,21 @@ def test_validation_metrics_are_those_of_a_plain_pass_whatever_the_batches(
     for size in (256, 7):
         monkeypatch.setitem(EVAL_BATCH_SIZE, "cpu", size)
         metrics = loop.evaluate(network, val, 32, CPU)
-        assert metrics[names.VAL_LOSS] == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
-        assert metrics[names.VAL_ACCURACY] == (logits.argmax(1) == labels).sum().item() / len(labels)
+        assert metrics[names.VAL_LOSS] == pytest.approx(
+            F.cross_entropy(logits, labels).item(), rel=1e-5
+        )
+        assert metrics[names.VAL_ACCURACY] == (logits.argmax(1) == labels).sum().item() / len(
+            labels
+        )
     assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
 
 
 # What is read, reported and kept
 
 
-def test_the_test_split_is_never_asked_for(tiny: Recipe, run: Run, data: Any, tmp_path: Path) -> None:
+def test_the_test_split_is_never_asked_for(
+    tiny: Recipe, run: Run, data: Any, tmp_path: Path
+) -> None:
     asked = []
 
     class Watched:
@@ -177,7 +199,9 @@ def test_the_score_is_current_in_stage_1_and_then_the_best_since_the_last_stage_
     tmp_path: Path,
 ) -> None:  # fmt: skip
     values, kept, reported = iter(ACCURACIES), [], []
-    monkeypatch.setattr(loop, "evaluate", lambda *_: {names.VAL_ACCURACY: next(values), names.VAL_LOSS: 1.0})
+    monkeypatch.setattr(
+        loop, "evaluate", lambda *_: {names.VAL_ACCURACY: next(values), names.VAL_LOSS: 1.0}
+    )
 
     def report(metrics: dict[str, Any]) -> None:
         saved = torch.load(checkpoint.best(tmp_path), weights_only=True)
@@ -185,7 +209,13 @@ def test_the_score_is_current_in_stage_1_and_then_the_best_since_the_last_stage_
         reported.append(metrics["score"])
         assert saved["score"] == metrics["score"]
 
-    loop.finetune(replace(tiny, stage1_epochs=stage1_epochs, epochs=9), data, CPU, report, checkpoints=tmp_path)
+    loop.finetune(
+        replace(tiny, stage1_epochs=stage1_epochs, epochs=9),
+        data,
+        CPU,
+        report,
+        checkpoints=tmp_path,
+    )
     assert reported == scores
     assert kept == best
 
@@ -200,11 +230,15 @@ def test_what_is_named_as_the_score_decides_which_epoch_is_best(
 
     def evaluated(*_: Any) -> dict[str, float]:
         now = next(epochs)
-        return {name: 0.9 if at == now else 0.1 for name, at in best.items()} | {names.VAL_LOSS: 1.0}
+        return {name: 0.9 if at == now else 0.1 for name, at in best.items()} | {
+            names.VAL_LOSS: 1.0
+        }
 
     monkeypatch.setattr(loop, "evaluate", evaluated)
     reports: list[dict[str, Any]] = []
-    loop.finetune(replace(tiny, epochs=3), data, CPU, reports.append, checkpoints=tmp_path, score=score)
+    loop.finetune(
+        replace(tiny, epochs=3), data, CPU, reports.append, checkpoints=tmp_path, score=score
+    )
     assert reports[-1]["score"] == 0.9
     kept = torch.load(checkpoint.best(tmp_path), weights_only=True)
     assert kept["epoch"] == 1 + best[names.VAL_SCORES[score]]

@@ -22,7 +22,13 @@ CAPS = Caps(train=6, val=4, test=3)
 
 def told(data: Dataset, cache: Path) -> Any:
     sizes = {"image_size": 32, "caps": asdict(CAPS), "how": {}, "seed": 0}
-    return {"path": str(data.path), "digest": data.digest, "source": data.source, "cache": str(cache), **sizes}
+    return {
+        "path": str(data.path),
+        "digest": data.digest,
+        "source": data.source,
+        "cache": str(cache),
+        **sizes,
+    }
 
 
 @pytest.fixture
@@ -37,7 +43,9 @@ def ready(images: Path, cache: Path) -> Dataset:
     return prepare(str(images), image_size=32, caps=CAPS, seed=0, cache=cache)
 
 
-def test_what_is_there_is_read_as_it_is_and_its_test_split_is_shut(images: Path, tmp_path: Path) -> None:
+def test_what_is_there_is_read_as_it_is_and_its_test_split_is_shut(
+    images: Path, tmp_path: Path
+) -> None:
     data = ready(images, tmp_path / "cache")
     images.unlink()  # nothing asks for it
     found = node.data(told(data, tmp_path / "cache"))
@@ -65,11 +73,18 @@ def test_data_that_have_changed_meanwhile_are_refused(images: Path, tmp_path: Pa
         node.data(told(data, tmp_path / "cache"))
 
 
-def test_weights_that_a_node_lacks_are_found_there_again_and_others_are_refused(tmp_path: Path) -> None:
+def test_weights_that_a_node_lacks_are_found_there_again_and_others_are_refused(
+    tmp_path: Path,
+) -> None:
     state = build(Recipe(weights="none"), 2).torchvision_state_dict()
     file = tmp_path / "resnet18.pt"
     torch.save({name: value for name, value in state.items() if not name.startswith("fc")}, file)
-    told = {"path": str(tmp_path / "elsewhere.pt"), "digest": digest(file), "name": str(tmp_path), "backbone": "resnet18"}
+    told = {
+        "path": str(tmp_path / "elsewhere.pt"),
+        "digest": digest(file),
+        "name": str(tmp_path),
+        "backbone": "resnet18",
+    }
     config: Any = {**told, "cache": str(tmp_path)}
     assert node.weights(config) == file
     assert node.weights(config | {"path": None}) is None

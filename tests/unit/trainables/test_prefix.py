@@ -20,7 +20,9 @@ CUTS = ("layer3", "layer4", "fc")
 
 @pytest.fixture
 def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
-    monkeypatch.setattr(PrefixStore, "decide", lambda *_: None)  # by the clock, which decides nothing in a test
+    monkeypatch.setattr(
+        PrefixStore, "decide", lambda *_: None
+    )  # by the clock, which decides nothing in a test
     return Shared(store=PrefixStore(tmp_path / "prefix", sweep="first"), weights="none", cuts=CUTS)
 
 
@@ -43,14 +45,26 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 @pytest.mark.parametrize("augmentation", ["none", "crop_flip_color"])
 @pytest.mark.parametrize(("k", "stage1_epochs"), [(1, 0), (2, 1), (3, 0), (3, 1), (5, 1), (6, 0)])
 def test_with_and_without_the_store_a_trial_gives_the_same_numbers_to_the_last_bit(
-    k: int, stage1_epochs: int, augmentation: str, precision: Any, tiny: Recipe, run: Run, shared: Shared, tmp_path: Path
+    k: int,
+    stage1_epochs: int,
+    augmentation: str,
+    precision: Any,
+    tiny: Recipe,
+    run: Run,
+    shared: Shared,
+    tmp_path: Path,
 ) -> None:
-    recipe = replace(tiny, trainable_layers=k, stage1_epochs=stage1_epochs, augmentation=augmentation, epochs=3)
+    recipe = replace(
+        tiny, trainable_layers=k, stage1_epochs=stage1_epochs, augmentation=augmentation, epochs=3
+    )
     compute = Compute(precision=precision)
     alone = run(recipe, compute=compute, checkpoints=tmp_path / "alone")
     assert run(recipe, compute=compute, shared=shared, checkpoints=tmp_path / "first") == alone
     assert run(recipe, compute=compute, shared=shared, checkpoints=tmp_path / "second") == alone
-    states = [torch.load(max((tmp_path / name).glob("last-*.pt")))["state_dict"] for name in ("alone", "first", "second")]
+    states = [
+        torch.load(max((tmp_path / name).glob("last-*.pt")))["state_dict"]
+        for name in ("alone", "first", "second")
+    ]
     assert all(torch.equal(states[0][key], other[key]) for other in states[1:] for key in states[0])
 
 
@@ -101,7 +115,12 @@ def test_a_random_augmentation_has_a_view_an_epoch_that_other_trials_read(
     ],
 )
 def test_what_changes_frozen_activations_is_part_of_their_key(
-    other: dict[str, Any], tiny: Recipe, run: Run, shared: Shared, passes: list[Any], monkeypatch: pytest.MonkeyPatch
+    other: dict[str, Any],
+    tiny: Recipe,
+    run: Run,
+    shared: Shared,
+    passes: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from trainables.backbones import BACKBONES
 
@@ -113,7 +132,9 @@ def test_what_changes_frozen_activations_is_part_of_their_key(
     assert with_store == run(replace(tiny, **other))
 
 
-def test_seeds_share_the_plain_view_of_the_same_weights(tiny: Recipe, run: Run, shared: Shared, passes: list[Any]) -> None:
+def test_seeds_share_the_plain_view_of_the_same_weights(
+    tiny: Recipe, run: Run, shared: Shared, passes: list[Any]
+) -> None:
     pretrained = Shared(store=shared.store, weights="feedbeef", cuts=CUTS)
     run(tiny, shared=pretrained)
     del passes[:]
@@ -134,14 +155,24 @@ def test_with_batch_statistics_nothing_is_stored_and_with_mixup_val_alone(
     assert len(_entries(tmp_path)) == 1
 
 
-def test_a_damaged_entry_is_computed_again(tiny: Recipe, run: Run, shared: Shared, tmp_path: Path) -> None:
+def test_a_damaged_entry_is_computed_again(
+    tiny: Recipe, run: Run, shared: Shared, tmp_path: Path
+) -> None:
     first = run(tiny, shared=shared)
     for entry in _entries(tmp_path):
         damaged = bytearray(entry.read_bytes())
         damaged[-1] ^= 1
         entry.unlink()
         entry.write_bytes(damaged)
-    assert run(tiny, shared=Shared(store=PrefixStore(tmp_path / "prefix", sweep="next"), weights="none", cuts=CUTS)) == first
+    assert (
+        run(
+            tiny,
+            shared=Shared(
+                store=PrefixStore(tmp_path / "prefix", sweep="next"), weights="none", cuts=CUTS
+            ),
+        )
+        == first
+    )
 
 
 def test_where_nothing_fits_or_reading_does_not_pay_the_trial_computes_the_same(
@@ -158,7 +189,9 @@ def test_where_nothing_fits_or_reading_does_not_pay_the_trial_computes_the_same(
     assert len(_entries(tmp_path)) == 1
 
 
-def test_the_cache_may_be_deleted_between_epochs(tiny: Recipe, run: Run, shared: Shared, tmp_path: Path) -> None:
+def test_the_cache_may_be_deleted_between_epochs(
+    tiny: Recipe, run: Run, shared: Shared, tmp_path: Path
+) -> None:
     import shutil
 
     recipe = replace(tiny, augmentation="crop_flip", epochs=4, stage1_epochs=2)
@@ -170,9 +203,18 @@ def test_the_cache_may_be_deleted_between_epochs(tiny: Recipe, run: Run, shared:
 
 @pytest.mark.parametrize(
     ("k", "stage1_epochs", "cuts"),
-    [(1, 0, {"fc"}), (1, 2, {"fc"}), (3, 0, {"layer3"}), (3, 2, {"layer3", "layer4"}), (6, 0, set()), (6, 1, {"layer4"})],
+    [
+        (1, 0, {"fc"}),
+        (1, 2, {"fc"}),
+        (3, 0, {"layer3"}),
+        (3, 2, {"layer3", "layer4"}),
+        (6, 0, set()),
+        (6, 1, {"layer4"}),
+    ],
 )
-def test_the_cuts_of_a_recipe_are_where_its_stages_begin(k: int, stage1_epochs: int, cuts: set[str]) -> None:
+def test_the_cuts_of_a_recipe_are_where_its_stages_begin(
+    k: int, stage1_epochs: int, cuts: set[str]
+) -> None:
     assert cuts_of(k, stage1_epochs) == cuts
 
 
@@ -206,6 +248,11 @@ def test_whether_random_views_are_stored_is_measured_once_and_remembered(
 
     monkeypatch.setattr(PrefixStore, "decide", spy)
     store = PrefixStore(tmp_path / "prefix", sweep="first")
-    run(replace(tiny, augmentation="crop_flip", epochs=4), shared=Shared(store=store, weights="none", cuts=CUTS))
+    run(
+        replace(tiny, augmentation="crop_flip", epochs=4),
+        shared=Shared(store=store, weights="none", cuts=CUTS),
+    )
     assert decided == [keep]
-    assert len(_entries(tmp_path)) == 1 + (4 if keep else 1), "val, and the views up to the decision"
+    assert len(_entries(tmp_path)) == 1 + (4 if keep else 1), (
+        "val, and the views up to the decision"
+    )

@@ -27,7 +27,13 @@ SPECS = {
     "layer4": ArraySpec((SAMPLES, 4, 4, 4), "<f4"),
     "fc": ArraySpec((SAMPLES, 6), "<u2"),
 }
-VIEW: dict[str, Any] = {"data": "0123", "backbone": "resnet18", "split": "train", "augmentation": "crop_flip", "epoch": 3}
+VIEW: dict[str, Any] = {
+    "data": "0123",
+    "backbone": "resnet18",
+    "split": "train",
+    "augmentation": "crop_flip",
+    "epoch": 3,
+}
 
 Array = np.ndarray[Any, Any]
 
@@ -57,7 +63,9 @@ def store(tmp_path: Path) -> PrefixStore:
     return PrefixStore(tmp_path / "prefix", sweep="night")
 
 
-def filled(store: PrefixStore, view: Mapping[str, Any] = VIEW, specs: Mapping[str, ArraySpec] = SPECS) -> None:
+def filled(
+    store: PrefixStore, view: Mapping[str, Any] = VIEW, specs: Mapping[str, ArraySpec] = SPECS
+) -> None:
     assert store.fill(view, specs, Computation(), wait=True) == "filled"
 
 
@@ -69,11 +77,17 @@ def read(store: PrefixStore, cut: str) -> Array:
 
 def folders(store: PrefixStore) -> list[Path]:
     """Entries, and what is unfinished or being dropped."""
-    return sorted(path for path in store._folder.iterdir() if path.name not in ("locks", "decisions"))
+    return sorted(
+        path for path in store._folder.iterdir() if path.name not in ("locks", "decisions")
+    )
 
 
 def entry(store: PrefixStore, cut: str) -> Path:
-    return next(path for path in folders(store) if json.loads((path / "meta.json").read_text())["cut"] == cut)
+    return next(
+        path
+        for path in folders(store)
+        if json.loads((path / "meta.json").read_text())["cut"] == cut
+    )
 
 
 def test_arrays_come_back_as_they_were_written(store: PrefixStore) -> None:
@@ -105,7 +119,10 @@ def test_what_is_there_is_not_computed_again(store: PrefixStore) -> None:
 @pytest.mark.parametrize("part", VIEW)
 def test_each_part_of_a_view_makes_another_entry(store: PrefixStore, part: str) -> None:
     filled(store)
-    for other in (VIEW | {part: "other"}, {name: value for name, value in VIEW.items() if name != part}):
+    for other in (
+        VIEW | {part: "other"},
+        {name: value for name, value in VIEW.items() if name != part},
+    ):
         assert store.missing(other, SPECS) == list(SPECS)
     assert store.missing(dict(reversed(VIEW.items())), SPECS) == []
 
@@ -127,11 +144,19 @@ def test_a_sweep_must_be_a_file_name(tmp_path: Path, sweep: str) -> None:
         PrefixStore(tmp_path, sweep=sweep)
 
 
-def worker(folder: Path, barrier: Barrier | threading.Barrier, seen: SimpleQueue[tuple[str, int, bool]]) -> None:
+def worker(
+    folder: Path, barrier: Barrier | threading.Barrier, seen: SimpleQueue[tuple[str, int, bool]]
+) -> None:
     store, computation = PrefixStore(folder, sweep="night"), Computation(lambda: time.sleep(0.05))
     barrier.wait()
     outcome = store.fill(VIEW, SPECS, computation, wait=True)
-    seen.put((outcome, len(computation.asked), all((read(store, cut) == activations(cut)).all() for cut in SPECS)))
+    seen.put(
+        (
+            outcome,
+            len(computation.asked),
+            all((read(store, cut) == activations(cut)).all() for cut in SPECS),
+        )
+    )
 
 
 def test_of_processes_and_threads_that_ask_at_once_one_computes(tmp_path: Path) -> None:
@@ -167,13 +192,17 @@ def stuck(folder: Path, writing: Any) -> None:
     PrefixStore(folder, sweep="night").fill(VIEW, SPECS, Computation(hang), wait=True)
 
 
-def test_a_killed_writer_leaves_nothing_that_counts(store: PrefixStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_writer_leaves_nothing_that_counts(
+    store: PrefixStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writing = SPAWN.Event()
     process = SPAWN.Process(target=stuck, args=(store._folder, writing), daemon=True)
     process.start()
     assert writing.wait(30)
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000))  # it has reserved 52,064, written half
+        patch.setattr(
+            shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000)
+        )  # it has reserved 52,064, written half
         other = PrefixStore(store._folder, sweep="another", share=1)
         never = Computation(lambda: pytest.fail("it computed"))
         assert other.fill(VIEW | {"epoch": 4}, {"fc": SPECS["fc"]}, never, wait=False) == "full"
@@ -225,12 +254,16 @@ DAMAGES: dict[str, Callable[[Path, Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_entry_is_dropped_and_made_again(store: PrefixStore, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+def test_a_damaged_entry_is_dropped_and_made_again(
+    store: PrefixStore, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
     filled(store)
     read(store, "layer4")
     damaged, before = entry(store, "layer4"), len(folders(store))
     DAMAGES[damage](damaged / "activations.npy", damaged / "meta.json")
-    monkeypatch.setattr(trainables.prefix_store, "_checked", set())  # as in a process that has not read it yet
+    monkeypatch.setattr(
+        trainables.prefix_store, "_checked", set()
+    )  # as in a process that has not read it yet
     assert store.open(VIEW, "layer4") is None
     assert len(folders(store)) == before - 1
     computation = Computation()
@@ -248,10 +281,14 @@ def test_damage_that_shows_without_reading_is_repaired_without_opening(store: Pr
     assert len(folders(store)) == 3
 
 
-def test_a_checksum_is_computed_once_in_a_process(store: PrefixStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checksum_is_computed_once_in_a_process(
+    store: PrefixStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     filled(store)
     read(store, "fc")
-    monkeypatch.setattr(trainables.prefix_store.zlib, "crc32", lambda *_: pytest.fail("it read the data"))
+    monkeypatch.setattr(
+        trainables.prefix_store.zlib, "crc32", lambda *_: pytest.fail("it read the data")
+    )
     read(PrefixStore(store._folder, sweep="another"), "fc")
 
 

@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 
 import trainables.prefix_store
-from tests.unit.trainables.test_prefix_store import SPECS, VIEW, Computation, activations, filled, folders, read
+from tests.unit.trainables.test_prefix_store import (
+    SPECS,
+    VIEW,
+    Computation,
+    activations,
+    filled,
+    folders,
+    read,
+)
 from trainables.prefix_store import ArraySpec, PrefixStore
 
 DISK = 20_000  # bytes that the entries and free disk are together; half of it is the budget
@@ -21,7 +29,9 @@ DISK = 20_000  # bytes that the entries and free disk are together; half of it i
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def usage(path: Path) -> SimpleNamespace:
-        return SimpleNamespace(free=DISK - sum(file.stat().st_size for file in path.rglob("activations.npy")))
+        return SimpleNamespace(
+            free=DISK - sum(file.stat().st_size for file in path.rglob("activations.npy"))
+        )
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
     return tmp_path / "prefix"
@@ -36,7 +46,9 @@ def sized(**sizes: int) -> dict[str, ArraySpec]:
     return {cut: ArraySpec((1, size - 128), "|u1") for cut, size in sizes.items()}
 
 
-def fill(store: PrefixStore, epoch: int, before: Callable[[], object] = lambda: None, **sizes: int) -> str:
+def fill(
+    store: PrefixStore, epoch: int, before: Callable[[], object] = lambda: None, **sizes: int
+) -> str:
     arrays = sized(**sizes)
 
     def chunks(cuts: Sequence[str]) -> Iterator[Mapping[str, Any]]:
@@ -160,7 +172,9 @@ def test_a_reader_keeps_an_evicted_array(folder: Path) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("after", [0, 1, 4])
-def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, after: int) -> None:
+def test_a_disk_that_fills_up_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, after: int
+) -> None:
     writes: list[int] = []
     write = trainables.prefix_store._File.write
 
@@ -178,7 +192,9 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     filled(store)
 
 
-def test_a_disk_that_is_full_at_the_end_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_at_the_end_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -191,7 +207,9 @@ def test_a_disk_that_is_full_at_the_end_leaves_nothing(tmp_path: Path, monkeypat
     assert list((store._folder / "decisions").iterdir()) == []
 
 
-def test_another_failure_of_the_disk_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_failure_of_the_disk_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
@@ -205,9 +223,12 @@ def test_another_failure_of_the_disk_is_one(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    "failure", [RuntimeError("out of memory"), FileNotFoundError(2, "no image"), KeyboardInterrupt("Ctrl-C")]
+    "failure",
+    [RuntimeError("out of memory"), FileNotFoundError(2, "no image"), KeyboardInterrupt("Ctrl-C")],
 )
-def test_a_failed_computation_is_told_and_leaves_nothing(tmp_path: Path, failure: BaseException) -> None:
+def test_a_failed_computation_is_told_and_leaves_nothing(
+    tmp_path: Path, failure: BaseException
+) -> None:
     def fail() -> None:
         raise failure
 
@@ -220,7 +241,13 @@ def test_a_failed_computation_is_told_and_leaves_nothing(tmp_path: Path, failure
 
 
 @pytest.mark.parametrize(
-    "spec", [ArraySpec((41, 6), "<u2"), ArraySpec((39, 6), "<u2"), ArraySpec((40, 5), "<u2"), ArraySpec((40, 6), "<i2")]
+    "spec",
+    [
+        ArraySpec((41, 6), "<u2"),
+        ArraySpec((39, 6), "<u2"),
+        ArraySpec((40, 5), "<u2"),
+        ArraySpec((40, 6), "<i2"),
+    ],
 )
 def test_rows_must_be_those_announced(tmp_path: Path, spec: ArraySpec) -> None:
     store = PrefixStore(tmp_path / "prefix", sweep="night")
@@ -271,11 +298,19 @@ def test_two_that_write_one_view_after_its_lock_was_deleted_do_no_harm(tmp_path:
 
 
 def test_a_decision_is_remembered(tmp_path: Path) -> None:
-    store, family = PrefixStore(tmp_path / "prefix", sweep="night"), {"backbone": "resnet18", "size": 64}
+    store, family = (
+        PrefixStore(tmp_path / "prefix", sweep="night"),
+        {"backbone": "resnet18", "size": 64},
+    )
     assert store.decision(family) is None
     for keep in (True, False):
         store.decide(family, keep)
-        assert PrefixStore(tmp_path / "prefix", sweep="another").decision(dict(reversed(family.items()))) is keep
+        assert (
+            PrefixStore(tmp_path / "prefix", sweep="another").decision(
+                dict(reversed(family.items()))
+            )
+            is keep
+        )
     assert store.decision(family | {"size": 96}) is None
     (file,) = (store._folder / "decisions").iterdir()
     for damage in (b"", b"tru", b"1", b"\xff\xfe\xfd"):

@@ -7,7 +7,9 @@ import sys
 import pytest
 
 
-def test_the_garbage_collector_is_on_again_and_leaves_the_imports_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_garbage_collector_is_on_again_and_leaves_the_imports_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     frozen: list[bool] = []
     monkeypatch.setattr(gc, "freeze", lambda: frozen.append("trainables.ray_trial" in sys.modules))
     monkeypatch.delitem(sys.modules, "trainables.preload", raising=False)

@@ -12,14 +12,28 @@ def test_seeds_are_the_same_in_every_process_and_version() -> None:
     code = "from trainables.randomness import named_seed; print(named_seed(0, 'order', 1))"
     for hash_seed in ("0", "1"):
         answer = subprocess.run(
-            [sys.executable, "-c", code], env={"PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert int(answer.stdout) == named_seed(0, "order", 1)
 
 
 def test_every_other_name_gives_another_seed() -> None:
-    seeds = [named_seed(seed, role, epoch) for seed in range(5) for role in ("order", "head", "init") for epoch in range(50)]
-    seeds += [named_seed(0, "order"), named_seed(0, "ord", "er", 1), named_seed(0, "order", 1, 0), named_seed(0, 1, "order")]
+    seeds = [
+        named_seed(seed, role, epoch)
+        for seed in range(5)
+        for role in ("order", "head", "init")
+        for epoch in range(50)
+    ]
+    seeds += [
+        named_seed(0, "order"),
+        named_seed(0, "ord", "er", 1),
+        named_seed(0, "order", 1, 0),
+        named_seed(0, 1, "order"),
+    ]
     assert len(set(seeds)) == len(seeds)
 
 

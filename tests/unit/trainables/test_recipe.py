@@ -33,12 +33,19 @@ def problems(**fields: Any) -> list[str]:
 def test_a_count_outside_its_bounds_or_not_whole_is_refused_with_rule_and_value(
     field: str, low: int, high: int, value: Any
 ) -> None:
-    assert problems(**{field: value}) == [f"{field} must be a whole number from {low} to {high}, but got {value!r}."]
+    assert problems(**{field: value}) == [
+        f"{field} must be a whole number from {low} to {high}, but got {value!r}."
+    ]
 
 
 @pytest.mark.parametrize(
     ("field", "lowest", "highest"),
-    [("trainable_layers", 1, 6), ("batch_size", 2, 1_000_000), ("image_size", 8, 2048), ("seed", 0, 2**63 - 1)],
+    [
+        ("trainable_layers", 1, 6),
+        ("batch_size", 2, 1_000_000),
+        ("image_size", 8, 2048),
+        ("seed", 0, 2**63 - 1),
+    ],
 )
 def test_the_bounds_of_a_count_belong_to_it(field: str, lowest: int, highest: int) -> None:
     for value in (lowest, highest):
@@ -55,7 +62,9 @@ def test_the_bounds_of_a_count_belong_to_it(field: str, lowest: int, highest: in
         ("label_smoothing", "at least 0 and under 1", (-0.1, 1.0, 1, math.nan, math.inf)),
     ],
 )
-def test_a_number_outside_its_bounds_is_refused_with_rule_and_value(field: str, rule: str, values: tuple[Any, ...]) -> None:
+def test_a_number_outside_its_bounds_is_refused_with_rule_and_value(
+    field: str, rule: str, values: tuple[Any, ...]
+) -> None:
     for value in values:
         assert problems(**{field: value}) == [f"{field} must be {rule}, but got {value!r}."]
 
@@ -75,7 +84,9 @@ def test_zero_turns_a_trick_off_and_whole_numbers_do_for_real_ones() -> None:
         ("batchnorm", "batch_stat", "batch_stats", "frozen, batch_stats"),
     ],
 )
-def test_an_unknown_choice_names_the_nearest_and_all_known_ones(field: str, wrong: str, nearest: str, known: str) -> None:
+def test_an_unknown_choice_names_the_nearest_and_all_known_ones(
+    field: str, wrong: str, nearest: str, known: str
+) -> None:
     assert problems(**{field: wrong}) == [
         f"{wrong!r} is no value of {field}. Did you mean {nearest!r}? Known: {known}.",
     ]
@@ -86,18 +97,24 @@ def test_a_choice_of_another_type_is_refused() -> None:
         assert "is no value of head" in problems(head=value)[0]
 
 
-@pytest.mark.parametrize(("field", "value"), [("backbone", ""), ("backbone", None), ("weights", ""), ("weights", 3)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("backbone", ""), ("backbone", None), ("weights", ""), ("weights", 3)]
+)
 def test_names_must_be_words(field: str, value: Any) -> None:
     assert problems(**{field: value}) == [f"{field} must be a name, but got {value!r}."]
 
 
 @pytest.mark.parametrize("value", ["false", 1, None])
 def test_nesterov_must_be_a_truth_value(value: Any) -> None:
-    assert problems(nesterov=value, optimizer="sgd") == [f"nesterov must be true or false, but got {value!r}."]
+    assert problems(nesterov=value, optimizer="sgd") == [
+        f"nesterov must be true or false, but got {value!r}."
+    ]
 
 
 def test_nesterov_belongs_to_sgd() -> None:
-    assert problems(nesterov=True, optimizer="adamw") == ["nesterov belongs to sgd, but optimizer is 'adamw'."]
+    assert problems(nesterov=True, optimizer="adamw") == [
+        "nesterov belongs to sgd, but optimizer is 'adamw'."
+    ]
     assert Recipe(nesterov=True, optimizer="sgd").nesterov
 
 
@@ -122,11 +139,23 @@ def test_a_cifar_stem_does_not_take_imagenet_weights() -> None:
 
 
 def test_all_problems_are_named_at_once_and_unknown_fields_among_them() -> None:
-    sample = {"backbon": "resnet18", "trainable_layer": 3, "epochs": 0, "stage2_lr": -1.0, "head": "mpl"}
+    sample = {
+        "backbon": "resnet18",
+        "trainable_layer": 3,
+        "epochs": 0,
+        "stage2_lr": -1.0,
+        "head": "mpl",
+    }
     with pytest.raises(ValueError) as refusal:
         Recipe.from_sample(sample)
     lines = str(refusal.value).splitlines()
-    assert [line.partition(" ")[0] for line in lines] == ["'backbon'", "'trainable_layer'", "'mpl'", "epochs", "stage2_lr"]
+    assert [line.partition(" ")[0] for line in lines] == [
+        "'backbon'",
+        "'trainable_layer'",
+        "'mpl'",
+        "epochs",
+        "stage2_lr",
+    ]
     assert "Did you mean 'backbone'?" in lines[0]
     assert "Did you mean 'trainable_layers'?" in lines[1]
     for line in lines[:2]:
@@ -162,5 +191,7 @@ def test_a_recipe_cannot_be_changed() -> None:
 
 def test_a_recipe_needs_no_torch() -> None:
     code = "import sys, trainables.recipe as r; r.Recipe(); print('torch' in sys.modules, len(r.LAYER_GROUPS))"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert answer.stdout.split() == ["False", str(len(LAYER_GROUPS))]

@@ -23,7 +23,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record.time, "monotonic", lambda: next(now))
 
 
-def test_several_epochs_in_a_report_are_those_of_single_reports(tiny: Recipe, run: Run, tmp_path: Path) -> None:
+def test_several_epochs_in_a_report_are_those_of_single_reports(
+    tiny: Recipe, run: Run, tmp_path: Path
+) -> None:
     recipe = replace(tiny, **LONG)
     single = run(recipe, checkpoints=tmp_path / "single")
     (report,) = run(recipe, checkpoints=tmp_path / "bulk", report_every=1000.0)
@@ -31,7 +33,9 @@ def test_several_epochs_in_a_report_are_those_of_single_reports(tiny: Recipe, ru
     assert report == single[-1]
 
 
-@pytest.mark.parametrize("recipe", [{}, {"batchnorm": "batch_stats"}, {"trainable_layers": 1}, {"trainable_layers": 6}])
+@pytest.mark.parametrize(
+    "recipe", [{}, {"batchnorm": "batch_stats"}, {"trainable_layers": 1}, {"trainable_layers": 6}]
+)
 @pytest.mark.parametrize("every", [2.0, 3.0, 1000.0])
 def test_the_kept_checkpoints_are_the_same_however_seldom_they_are_written(
     every: float, recipe: dict[str, Any], tiny: Recipe, run: Run, tmp_path: Path, clock: None
@@ -42,11 +46,15 @@ def test_the_kept_checkpoints_are_the_same_however_seldom_they_are_written(
     reports = run(whole, checkpoints=tmp_path / "bulk", report_every=every)
     assert len(reports) < len(single)
     for kind in ("best", "last"):
-        one, other = (torch.load(max((tmp_path / way).glob(f"{kind}-*.pt"))) for way in ("single", "bulk"))
+        one, other = (
+            torch.load(max((tmp_path / way).glob(f"{kind}-*.pt"))) for way in ("single", "bulk")
+        )
         assert {k: v for k, v in one.items() if k not in ("report", "state_dict", "optimizer")} == {
             k: v for k, v in other.items() if k not in ("report", "state_dict", "optimizer")
         }
-        assert all(torch.equal(value, other["state_dict"][key]) for key, value in one["state_dict"].items())
+        assert all(
+            torch.equal(value, other["state_dict"][key]) for key, value in one["state_dict"].items()
+        )
 
 
 def test_a_run_that_dies_between_reports_repeats_the_last_one_and_loses_what_came_after(
@@ -56,7 +64,11 @@ def test_a_run_that_dies_between_reports_repeats_the_last_one_and_loses_what_cam
     whole = run(recipe)
     reports = run(recipe, checkpoints=tmp_path, report_every=2.0, stop_after=4)
     again = run(recipe, checkpoints=tmp_path)
-    epochs = [_without_clock(epoch) for report in [*reports, *again] for epoch in report.get(HISTORY, [report])]
+    epochs = [
+        _without_clock(epoch)
+        for report in [*reports, *again]
+        for epoch in report.get(HISTORY, [report])
+    ]
     assert [epoch["epoch"] for epoch in epochs] == sorted(epoch["epoch"] for epoch in epochs)
     assert {epoch["epoch"]: epoch for epoch in epochs} == {epoch["epoch"]: epoch for epoch in whole}
 
@@ -64,20 +76,30 @@ def test_a_run_that_dies_between_reports_repeats_the_last_one_and_loses_what_cam
 def test_a_run_that_diverges_reports_the_epochs_before_and_keeps_the_best_of_them(
     tiny: Recipe, data: Any, tmp_path: Path
 ) -> None:
-    recipe = replace(tiny, stage1_epochs=3, epochs=6, stage2_lr=1e30, weight_decay=0.1, trainable_layers=6)
+    recipe = replace(
+        tiny, stage1_epochs=3, epochs=6, stage2_lr=1e30, weight_decay=0.1, trainable_layers=6
+    )
     files = []
     for every in (0.0, 1000.0):
         reports: list[dict[str, Any]] = []
         with pytest.raises(loop.DivergedError) as diverged:
             loop.finetune(
-                recipe, data, torch.device("cpu"), reports.append, checkpoints=tmp_path / str(every), report_every=every
+                recipe,
+                data,
+                torch.device("cpu"),
+                reports.append,
+                checkpoints=tmp_path / str(every),
+                report_every=every,
             )
         assert diverged.value.epoch == 4
         files.append(torch.load(_best(tmp_path / str(every))))
     (report,) = reports
     assert [epoch["epoch"] for epoch in report[HISTORY]] == [1, 2, 3]
     assert files[0]["epoch"] == files[1]["epoch"] == 3
-    assert all(torch.equal(value, files[1]["state_dict"][key]) for key, value in files[0]["state_dict"].items())
+    assert all(
+        torch.equal(value, files[1]["state_dict"][key])
+        for key, value in files[0]["state_dict"].items()
+    )
 
 
 def test_a_run_that_fails_reports_the_epochs_before_and_keeps_the_best_of_them(
@@ -111,4 +133,8 @@ def _best(folder: Path) -> Path:
 
 
 def _without_clock(report: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in report.items() if name not in (EPOCH_SECONDS, IMAGES_PER_SECOND)}
+    return {
+        name: value
+        for name, value in report.items()
+        if name not in (EPOCH_SECONDS, IMAGES_PER_SECOND)
+    }

@@ -39,7 +39,13 @@ def saved(recipe: Recipe, tmp_path: Path) -> dict[str, Any]:
         "trial": "tiny/007",
         "score": 0.625,
         "recipe": recipe.as_dict(),
-        "data": {"source": "digits", "digest": data.digest, "image_size": 32, "caps": asdict(CAPS), "seed": 3},
+        "data": {
+            "source": "digits",
+            "digest": data.digest,
+            "image_size": 32,
+            "caps": asdict(CAPS),
+            "seed": 3,
+        },
         "weights_file": str(tmp_path / "tiny.pt"),
         "cache": str(tmp_path / "cache"),
         "device": "cpu",
@@ -55,7 +61,9 @@ def invoke(tmp_path: Path) -> Callable[..., Result]:
             file.write_bytes(content)
         else:
             file.write_text(json.dumps(content))
-        return CliRunner().invoke(command.main, [str(file), "--out", str(tmp_path / "out"), *options])
+        return CliRunner().invoke(
+            command.main, [str(file), "--out", str(tmp_path / "out"), *options]
+        )
 
     return call
 
@@ -73,7 +81,14 @@ def test_the_champion_is_trained_again_to_the_last_bit(
 ) -> None:
     reports: list[dict[str, Any]] = []
     data = prepare("digits", image_size=32, caps=CAPS, seed=3, cache=tmp_path / "cache")
-    finetune(recipe, data, torch.device("cpu"), reports.append, weights=tmp_path / "tiny.pt", checkpoints=tmp_path / "sweep")
+    finetune(
+        recipe,
+        data,
+        torch.device("cpu"),
+        reports.append,
+        weights=tmp_path / "tiny.pt",
+        checkpoints=tmp_path / "sweep",
+    )
     result = invoke(saved)
     assert result.exit_code == 0, result.output
     *epochs, last = result.output.splitlines()
@@ -84,9 +99,19 @@ def test_the_champion_is_trained_again_to_the_last_bit(
     assert str(tmp_path / "out/best.pt") in last
     assert "0.6250" in last
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"best.pt"}
-    ours, theirs = (torch.load(path, weights_only=True) for path in (tmp_path / "out/best.pt", best(tmp_path / "sweep")))
-    assert all(torch.equal(ours["state_dict"][key], theirs["state_dict"][key]) for key in theirs["state_dict"])
-    assert (ours["recipe"], ours["epoch"], ours["score"]) == (theirs["recipe"], theirs["epoch"], theirs["score"])
+    ours, theirs = (
+        torch.load(path, weights_only=True)
+        for path in (tmp_path / "out/best.pt", best(tmp_path / "sweep"))
+    )
+    assert all(
+        torch.equal(ours["state_dict"][key], theirs["state_dict"][key])
+        for key in theirs["state_dict"]
+    )
+    assert (ours["recipe"], ours["epoch"], ours["score"]) == (
+        theirs["recipe"],
+        theirs["epoch"],
+        theirs["score"],
+    )
 
 
 def test_the_best_epoch_is_chosen_by_the_metric_that_decided_in_the_sweep(
@@ -104,7 +129,9 @@ def test_random_weights_need_no_file(saved: dict[str, Any], invoke: Callable[...
     assert invoke(saved | {"weights_file": None}, "--device", "cpu").exit_code == 0
 
 
-def test_changed_data_are_refused_before_training(saved: dict[str, Any], invoke: Callable[..., Result], tmp_path: Path) -> None:
+def test_changed_data_are_refused_before_training(
+    saved: dict[str, Any], invoke: Callable[..., Result], tmp_path: Path
+) -> None:
     digest = saved["data"]["digest"]
     saved["data"]["digest"] = "0123456789abcdef"
     refused(invoke(saved), "the data have changed", digest, "0123456789abcdef")
@@ -125,15 +152,30 @@ def test_changed_data_are_refused_before_training(saved: dict[str, Any], invoke:
         (None, ""),
     ],
 )
-def test_a_file_that_is_no_champions_recipe_is_refused(content: Any, word: str, invoke: Callable[..., Result]) -> None:
+def test_a_file_that_is_no_champions_recipe_is_refused(
+    content: Any, word: str, invoke: Callable[..., Result]
+) -> None:
     refused(invoke(content), "recipe.json", word)
 
 
 @pytest.mark.parametrize(
     "field",
-    ["recipe", "data", "weights_file", "cache", "device", "threads", "score", "data.source", "data.digest", "data.seed"],
+    [
+        "recipe",
+        "data",
+        "weights_file",
+        "cache",
+        "device",
+        "threads",
+        "score",
+        "data.source",
+        "data.digest",
+        "data.seed",
+    ],
 )
-def test_a_missing_entry_is_named(field: str, saved: dict[str, Any], invoke: Callable[..., Result], tmp_path: Path) -> None:
+def test_a_missing_entry_is_named(
+    field: str, saved: dict[str, Any], invoke: Callable[..., Result], tmp_path: Path
+) -> None:
     *outer, name = field.split(".")
     del (saved[outer[0]] if outer else saved)[name]
     refused(invoke(saved), f"it lacks {name!r}")
@@ -158,14 +200,22 @@ def test_a_missing_entry_is_named(field: str, saved: dict[str, Any], invoke: Cal
     ],
 )
 def test_a_wrong_entry_is_refused_in_one_line(
-    where: str | None, name: str, value: Any, word: str, saved: dict[str, Any], invoke: Callable[..., Result], tmp_path: Path
+    where: str | None,
+    name: str,
+    value: Any,
+    word: str,
+    saved: dict[str, Any],
+    invoke: Callable[..., Result],
+    tmp_path: Path,
 ) -> None:
     (saved[where] if where else saved)[name] = value
     refused(invoke(saved), word)
     assert not (tmp_path / "out").exists()
 
 
-def test_weights_that_do_not_fit_are_refused(saved: dict[str, Any], invoke: Callable[..., Result], tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_are_refused(
+    saved: dict[str, Any], invoke: Callable[..., Result], tmp_path: Path
+) -> None:
     torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "tiny.pt")
     refused(invoke(saved), str(tmp_path / "tiny.pt"), "conv1.weight")
 
@@ -189,13 +239,18 @@ def test_an_unfinished_run_is_not_mixed_with_another(
 
 
 def test_the_best_of_an_earlier_run_stays_until_this_one_is_over(
-    saved: dict[str, Any], invoke: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    saved: dict[str, Any],
+    invoke: Callable[..., Result],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert invoke(saved).exit_code == 0
     before = (tmp_path / "out/best.pt").read_bytes()
     saved["recipe"] |= {"seed": 5}
     seen = []
-    monkeypatch.setattr(command, "_show", lambda _: seen.append((tmp_path / "out/best.pt").read_bytes()))
+    monkeypatch.setattr(
+        command, "_show", lambda _: seen.append((tmp_path / "out/best.pt").read_bytes())
+    )
     assert invoke(saved).exit_code == 0
     assert seen == [before] * 3
     assert (tmp_path / "out/best.pt").read_bytes() != before
@@ -203,7 +258,10 @@ def test_the_best_of_an_earlier_run_stays_until_this_one_is_over(
 
 
 def test_a_full_disk_or_a_damaged_best_is_one_line(
-    saved: dict[str, Any], invoke: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    saved: dict[str, Any],
+    invoke: Callable[..., Result],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(command.checkpoint, "best", lambda _: None)
@@ -221,7 +279,9 @@ def test_a_full_disk_or_a_damaged_best_is_one_line(
     assert "No space left on device" in result.output
 
 
-def test_a_run_that_diverges_says_so_without_a_traceback(saved: dict[str, Any], invoke: Callable[..., Result]) -> None:
+def test_a_run_that_diverges_says_so_without_a_traceback(
+    saved: dict[str, Any], invoke: Callable[..., Result]
+) -> None:
     saved["recipe"] |= {"stage2_lr": 1e30, "trainable_layers": 6, "weight_decay": 0.1}
     result = invoke(saved)
     assert result.exit_code == 1
@@ -229,12 +289,23 @@ def test_a_run_that_diverges_says_so_without_a_traceback(saved: dict[str, Any], 
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["no.json"], ["{file}", "--out", "{file}"], ["{file}", "--device", "gpu"], ["{file}", "--lr", "1"]]
+    "arguments",
+    [
+        [],
+        ["no.json"],
+        ["{file}", "--out", "{file}"],
+        ["{file}", "--device", "gpu"],
+        ["{file}", "--lr", "1"],
+    ],
 )
-def test_wrong_arguments_are_clicks_to_refuse(arguments: list[str], saved: dict[str, Any], tmp_path: Path) -> None:
+def test_wrong_arguments_are_clicks_to_refuse(
+    arguments: list[str], saved: dict[str, Any], tmp_path: Path
+) -> None:
     file = tmp_path / "recipe.json"
     file.write_text(json.dumps(saved))
-    result = CliRunner().invoke(command.main, [argument.format(file=file) for argument in arguments])
+    result = CliRunner().invoke(
+        command.main, [argument.format(file=file) for argument in arguments]
+    )
     assert result.exit_code == 2
     assert "Error:" in result.output
 

@@ -20,7 +20,9 @@ def trained(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
     """Recipes that were trained: the real data, but a run that only writes the checkpoints of a fresh network."""
     runs: list[Recipe] = []
 
-    def finetune(recipe: Recipe, data: Any, device: torch.device, report: Any, *, checkpoints: Path, **_: Any) -> None:
+    def finetune(
+        recipe: Recipe, data: Any, device: torch.device, report: Any, *, checkpoints: Path, **_: Any
+    ) -> None:
         runs.append(recipe)
         assert device.type == "cpu"
         assert data.classes == ("0", "1", "2", "3", "4")
@@ -34,10 +36,17 @@ def trained(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
 @pytest.mark.parametrize("name", list(BACKBONES))
 def test_the_source_recipe_is_valid_for_every_backbone_and_trains_everything(name: str) -> None:
     recipe = source_model.source_recipe(name)
-    assert (recipe.backbone, recipe.weights, recipe.trainable_layers, recipe.batchnorm) == (name, "none", 6, "batch_stats")
+    assert (recipe.backbone, recipe.weights, recipe.trainable_layers, recipe.batchnorm) == (
+        name,
+        "none",
+        6,
+        "batch_stats",
+    )
 
 
-def test_the_source_model_is_trained_once_and_then_read_from_the_cache(trained: list[Recipe], tmp_path: Path) -> None:
+def test_the_source_model_is_trained_once_and_then_read_from_the_cache(
+    trained: list[Recipe], tmp_path: Path
+) -> None:
     path = source_model.ensure("tiny", tmp_path)
     assert path == tmp_path / "digits-source/v1/tiny.pt"
     assert {entry.name for entry in path.parent.iterdir()} <= {"tiny.pt", "tiny.lock"}
@@ -56,7 +65,9 @@ def test_a_cached_file_is_reused_as_it_is(trained: list[Recipe], tmp_path: Path)
 
 
 def test_of_several_that_ask_at_once_one_trains(trained: list[Recipe], tmp_path: Path) -> None:
-    threads = [threading.Thread(target=source_model.ensure, args=("tiny", tmp_path)) for _ in range(4)]
+    threads = [
+        threading.Thread(target=source_model.ensure, args=("tiny", tmp_path)) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -86,11 +97,15 @@ def test_a_training_whose_checkpoint_is_damaged_is_done_again(
     assert len(trained) == 2
 
 
-def test_the_source_weights_fit_a_network_for_other_classes(trained: list[Recipe], tiny: Recipe, tmp_path: Path) -> None:
+def test_the_source_weights_fit_a_network_for_other_classes(
+    trained: list[Recipe], tiny: Recipe, tmp_path: Path
+) -> None:
     path = source_model.ensure("tiny", tmp_path)
     network = build(tiny, 3)
     load(network, path, "tiny")
     source = build(source_model.source_recipe("tiny"), 5).torchvision_state_dict()
-    assert torch.equal(network.torchvision_state_dict()["layer4.0.conv1.weight"], source["layer4.0.conv1.weight"])
+    assert torch.equal(
+        network.torchvision_state_dict()["layer4.0.conv1.weight"], source["layer4.0.conv1.weight"]
+    )
     shutil.rmtree(tmp_path / "data")  # the weights do not need the data they came from
     assert source_model.ensure("tiny", tmp_path) == path

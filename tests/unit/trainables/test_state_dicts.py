@@ -34,17 +34,46 @@ def prefixed(prefix: str, state: State = WHOLE) -> State:
 
 
 def is_the_backbone(state: State) -> bool:
-    return list(state) == list(BACKBONE) and all(torch.equal(state[name], BACKBONE[name]) for name in BACKBONE)
+    return list(state) == list(BACKBONE) and all(
+        torch.equal(state[name], BACKBONE[name]) for name in BACKBONE
+    )
 
 
 # One network
 
 
 PREFIXES = st.sampled_from(
-    ["module", "_orig_mod", "model", "backbone", "encoder", "net", "student", "fc", "layer1", "x-1", "é"]
+    [
+        "module",
+        "_orig_mod",
+        "model",
+        "backbone",
+        "encoder",
+        "net",
+        "student",
+        "fc",
+        "layer1",
+        "x-1",
+        "é",
+    ]
 )
-WRAPPERS = st.sampled_from(["state_dict", "model", "model_state_dict", "net", "model_ema", "state_dict_ema", "ema", "teacher"])
-BESIDE: dict[str, Any] = {"epoch": 3, "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}, "hyper_parameters": {"lr": 1.0}}
+WRAPPERS = st.sampled_from(
+    [
+        "state_dict",
+        "model",
+        "model_state_dict",
+        "net",
+        "model_ema",
+        "state_dict_ema",
+        "ema",
+        "teacher",
+    ]
+)
+BESIDE: dict[str, Any] = {
+    "epoch": 3,
+    "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}},
+    "hyper_parameters": {"lr": 1.0},
+}
 
 
 @settings(deadline=None, derandomize=True)
@@ -66,9 +95,17 @@ def test_any_prefix_and_any_nesting_of_wrappers_gives_the_same_state_dict(
 @pytest.mark.parametrize(
     ("content", "prefix", "passed_over"),
     [
-        ({**prefixed("model.backbone.", BACKBONE), **prefixed("model.", HEAD)}, "model.backbone.", ("model.fc",)),
+        (
+            {**prefixed("model.backbone.", BACKBONE), **prefixed("model.", HEAD)},
+            "model.backbone.",
+            ("model.fc",),
+        ),
         ({"criterion.weight": torch.ones(9), **prefixed("model.")}, "model.", ("criterion",)),
-        ({**WHOLE, "head.weight": torch.ones(9, 2), "criterion.weight": torch.ones(9)}, "", ("head", "criterion")),
+        (
+            {**WHOLE, "head.weight": torch.ones(9, 2), "criterion.weight": torch.ones(9)},
+            "",
+            ("head", "criterion"),
+        ),
         ({**BACKBONE, "classifier.weight": torch.ones(9, 2)}, "", ("classifier",)),
         ({**prefixed("module."), "n_averaged": torch.tensor(7)}, "module.", ("n_averaged",)),
         ({**WHOLE, "epoch": 3}, "", ()),
@@ -113,8 +150,13 @@ def test_a_deeper_network_and_other_shapes_do_not_fit() -> None:
         ("target_network", "online_network"),
     ],
 )
-def test_of_two_networks_the_one_is_taken_that_its_authors_evaluate(other: str, preferred: str) -> None:
-    for content in ({other: other_values(), preferred: WHOLE}, {preferred: WHOLE, other: other_values()}):
+def test_of_two_networks_the_one_is_taken_that_its_authors_evaluate(
+    other: str, preferred: str
+) -> None:
+    for content in (
+        {other: other_values(), preferred: WHOLE},
+        {preferred: WHOLE, other: other_values()},
+    ):
         found = find(flatten(content), BACKBONE, "fc")
         assert found.prefix == f"{preferred}."
         assert is_the_backbone(found.state)

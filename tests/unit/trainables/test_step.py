@@ -48,7 +48,9 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
 def test_the_step_in_micro_batches_is_that_of_the_whole_batch(
     batch: int, tiny: Recipe, memory: Callable[[int], list[int]]
 ) -> None:
-    recipe = replace(tiny, optimizer="sgd", trainable_layers=1)  # without BatchNorm in train mode, whose batch it is
+    recipe = replace(
+        tiny, optimizer="sgd", trainable_layers=1
+    )  # without BatchNorm in train mode, whose batch it is
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(batch, 3, 32, 32, generator=generator)
     targets = torch.rand(batch, 3, generator=generator).softmax(1)
@@ -80,7 +82,9 @@ def test_the_size_that_fits_is_kept_for_the_rest_of_the_trial_and_reported(
     assert MICRO_BATCH not in run(replace(tiny, batch_size=3))[0]
 
 
-def test_a_step_that_never_fits_fails_as_what_it_is(tiny: Recipe, run: Run, memory: Callable[[int], list[int]]) -> None:
+def test_a_step_that_never_fits_fails_as_what_it_is(
+    tiny: Recipe, run: Run, memory: Callable[[int], list[int]]
+) -> None:
     tried = memory(1)
     with pytest.raises(torch.OutOfMemoryError):
         run(tiny)
@@ -146,7 +150,8 @@ def test_validation_and_a_finalists_answer_in_smaller_batches_are_those_of_such_
 
 
 @pytest.mark.parametrize(
-    ("images", "most", "sizes"), [(300, 1000, [256, 44]), (300, 64, [64] * 4 + [44]), (3, 1, [1, 1, 1]), (0, 9, [])]
+    ("images", "most", "sizes"),
+    [(300, 1000, [256, 44]), (300, 64, [64] * 4 + [44]), (3, 1, [1, 1, 1]), (0, 9, [])],
 )
 def test_batches_hold_every_image_once_in_order_and_stay_as_small_as_they_had_to_become(
     images: int, most: int, sizes: list[int]

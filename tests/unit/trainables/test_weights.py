@@ -57,14 +57,19 @@ def test_a_file_is_taken_for_every_backbone_and_a_folder_by_the_backbones_name(
     assert locate(str(tmp_path), "resnet18") == tmp_path / "resnet18.pt"
     assert locate(str(tmp_path), "resnet34") == tmp_path / "resnet34.pt"
     monkeypatch.chdir(tmp_path)
-    assert locate("mine.pth", "resnet18") == tmp_path / "mine.pth"  # absolute: workers have another working folder
+    assert (
+        locate("mine.pth", "resnet18") == tmp_path / "mine.pth"
+    )  # absolute: workers have another working folder
     monkeypatch.setenv("HOME", str(tmp_path))
     assert locate("~/mine.pth", "resnet18") == tmp_path / "mine.pth"
 
 
 def test_a_file_that_is_not_there_is_named_with_what_may_be_passed(tmp_path: Path) -> None:
     for weights, missing in ((tmp_path / "no.pt", "no.pt"), (tmp_path, "resnet50.pt")):
-        with pytest.raises(WeightsError, match=f"there is no {tmp_path / missing}.*imagenet, none, a file, or a folder"):
+        with pytest.raises(
+            WeightsError,
+            match=f"there is no {tmp_path / missing}.*imagenet, none, a file, or a folder",
+        ):
             locate(str(weights), "resnet50")
 
 
@@ -79,9 +84,16 @@ def test_an_unknown_backbone_is_refused_before_anything_is_looked_for() -> None:
 @pytest.mark.parametrize("classes", [1000, 3, None])
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_head_in_the_file_is_passed_over_and_everything_else_is_loaded(
-    classes: int | None, wrapped: bool, network: Network, donor: State, save: Callable[[object], Path]
+    classes: int | None,
+    wrapped: bool,
+    network: Network,
+    donor: State,
+    save: Callable[[object], Path],
 ) -> None:
-    head = {"fc.weight": network.torchvision_state_dict()["fc.weight"].clone(), "fc.bias": torch.zeros(3)}
+    head = {
+        "fc.weight": network.torchvision_state_dict()["fc.weight"].clone(),
+        "fc.bias": torch.zeros(3),
+    }
     state = {key: value for key, value in donor.items() if not key.startswith("fc.")}
     if classes:
         state |= {"fc.weight": torch.ones(classes, 6), "fc.bias": torch.ones(classes)}
@@ -95,10 +107,16 @@ def test_any_head_is_passed_over_for_a_mobilenet_too(tmp_path: Path) -> None:
     recipe = Recipe(backbone="mobilenet_v2", weights="none")
     network, donor = build(recipe, 3), torchvision.models.mobilenet_v2().state_dict()
     bare = {key: value for key, value in donor.items() if not key.startswith("classifier.")}
-    for head in ({}, {"classifier.1.weight": torch.ones(9, 1280)}, {"classifier.weight": torch.ones(2)}):
+    for head in (
+        {},
+        {"classifier.1.weight": torch.ones(9, 1280)},
+        {"classifier.weight": torch.ones(2)},
+    ):
         torch.save(bare | head, tmp_path / "m.pt")
         load(network, tmp_path / "m.pt", "mobilenet_v2")
-    assert torch.equal(network.torchvision_state_dict()["features.18.0.weight"], donor["features.18.0.weight"])
+    assert torch.equal(
+        network.torchvision_state_dict()["features.18.0.weight"], donor["features.18.0.weight"]
+    )
 
 
 def test_torchvisions_own_state_dict_loads_and_half_precision_is_converted(tmp_path: Path) -> None:
@@ -111,8 +129,14 @@ def test_torchvisions_own_state_dict_loads_and_half_precision_is_converted(tmp_p
     assert {value.dtype for value in loaded.values()} == {torch.float32, torch.int64}
 
 
-def test_files_from_before_batches_were_counted_load(network: Network, donor: State, save: Callable[[object], Path]) -> None:
-    load(network, save({key: value for key, value in donor.items() if "num_batches" not in key}), "tiny")
+def test_files_from_before_batches_were_counted_load(
+    network: Network, donor: State, save: Callable[[object], Path]
+) -> None:
+    load(
+        network,
+        save({key: value for key, value in donor.items() if "num_batches" not in key}),
+        "tiny",
+    )
     assert torch.equal(network.torchvision_state_dict()["conv1.weight"], donor["conv1.weight"])
 
 
@@ -140,7 +164,9 @@ def test_missing_and_unexpected_keys_and_wrong_shapes_are_all_named_and_nothing_
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
-def test_another_backbones_weights_are_refused_in_few_words(network: Network, tmp_path: Path) -> None:
+def test_another_backbones_weights_are_refused_in_few_words(
+    network: Network, tmp_path: Path
+) -> None:
     torch.save(torchvision.models.mobilenet_v2().state_dict(), tmp_path / "m.pt")
     with pytest.raises(WeightsError, match=r"and \d+ more") as refusal:
         load(network, tmp_path / "m.pt", "tiny")
@@ -172,9 +198,14 @@ def test_code_in_a_file_does_not_run(legacy: bool, network: Network, tmp_path: P
     assert witness.exists()  # what a plain unpickler would have done
 
 
-def test_a_damaged_file_is_refused_with_its_name(donor: State, save: Callable[[object], Path], tmp_path: Path) -> None:
+def test_a_damaged_file_is_refused_with_its_name(
+    donor: State, save: Callable[[object], Path], tmp_path: Path
+) -> None:
     whole = save(donor).read_bytes()
-    header = b"\x10\x00\x00\x00\x00\x00\x00\x00" + b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
+    header = (
+        b"\x10\x00\x00\x00\x00\x00\x00\x00"
+        + b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
+    )
     contents = {
         "empty": b"",
         "half": whole[: len(whole) // 2],
@@ -204,7 +235,11 @@ def test_random_bytes_and_flipped_bits_never_escape_as_another_error(tmp_path: P
         flipped = bytearray(legacy)
         for _ in range(3):
             flipped[rng.randrange(len(flipped))] = rng.randrange(256)
-        for content in (rng.randbytes(rng.randrange(1, 99)), b"\x80\x02" + rng.randbytes(20), flipped):
+        for content in (
+            rng.randbytes(rng.randrange(1, 99)),
+            b"\x80\x02" + rng.randbytes(20),
+            flipped,
+        ):
             path.write_bytes(content)
             with suppress(WeightsError):  # a flipped bit may also leave a file that can be read
                 read(path)
@@ -222,7 +257,9 @@ def test_random_bytes_and_flipped_bits_never_escape_as_another_error(tmp_path: P
         ({3: torch.zeros(1)}, "holds a dict of 3"),
     ],
 )
-def test_a_file_without_a_state_dict_says_what_it_holds(content: object, word: str, save: Callable[[object], Path]) -> None:
+def test_a_file_without_a_state_dict_says_what_it_holds(
+    content: object, word: str, save: Callable[[object], Path]
+) -> None:
     with pytest.raises(WeightsError, match=word):
         read(save(content))
 

@@ -66,7 +66,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
 
 def _point_torchvision_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = SimpleNamespace(IMAGENET1K_V1=SimpleNamespace(url=url))
-    monkeypatch.setattr(torchvision.models, "get_model_weights", lambda name: {"resnet18": entry}[name])
+    monkeypatch.setattr(
+        torchvision.models, "get_model_weights", lambda name: {"resnet18": entry}[name]
+    )
 
 
 def _left(tmp_path: Path) -> list[str]:
@@ -106,26 +108,41 @@ def test_a_failed_download_says_what_to_do_and_leaves_nothing(
     message = str(refusal.value)
     assert "\n" not in message
     assert word in message
-    for part in ("imagenet weights for resnet18", f"into {tmp_path / 'torch/hub/checkpoints'}", "--weights", "resnet18.pt"):
+    for part in (
+        "imagenet weights for resnet18",
+        f"into {tmp_path / 'torch/hub/checkpoints'}",
+        "--weights",
+        "resnet18.pt",
+    ):
         assert part in message
     assert _left(tmp_path) == []
     assert host.requests == 1
     assert socket.getdefaulttimeout() == before
 
 
-def test_a_host_that_nobody_answers_at_is_refused_likewise(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_nobody_answers_at_is_refused_likewise(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        _point_torchvision_to(f"http://127.0.0.1:{unused.getsockname()[1]}/resnet18-0123abcd.pth", monkeypatch)
-        with pytest.raises(WeightsError, match=r"cannot be downloaded.*refused.*put resnet18-0123abcd\.pth into"):
+        _point_torchvision_to(
+            f"http://127.0.0.1:{unused.getsockname()[1]}/resnet18-0123abcd.pth", monkeypatch
+        )
+        with pytest.raises(
+            WeightsError, match=r"cannot be downloaded.*refused.*put resnet18-0123abcd\.pth into"
+        ):
             locate("imagenet", "resnet18")
     assert _left(tmp_path) == []
 
 
-def test_a_host_that_never_answers_is_given_up(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_never_answers_is_given_up(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("trainables.download.TIMEOUT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        _point_torchvision_to(f"http://127.0.0.1:{silent.getsockname()[1]}/resnet18-0123abcd.pth", monkeypatch)
+        _point_torchvision_to(
+            f"http://127.0.0.1:{silent.getsockname()[1]}/resnet18-0123abcd.pth", monkeypatch
+        )
         with pytest.raises(WeightsError, match="timed out"):
             locate("imagenet", "resnet18")
     assert _left(tmp_path) == []
@@ -154,7 +171,9 @@ def test_weights_that_lie_in_torchs_cache_need_no_network(host: Host, tmp_path: 
     assert host.requests == 0
 
 
-@pytest.mark.parametrize("content", [b"", b"tiny", b"other bytes"], ids=["empty", "cut off", "another file"])
+@pytest.mark.parametrize(
+    "content", [b"", b"tiny", b"other bytes"], ids=["empty", "cut off", "another file"]
+)
 def test_weights_in_torchs_cache_that_are_not_what_their_name_says_are_refused_until_deleted(
     content: bytes, host: Host, tmp_path: Path
 ) -> None:

@@ -21,7 +21,10 @@ from torch import nn
 
 from trainables.weights_file import WeightsError, check, read
 
-TENSORS = {"conv1.weight": torch.arange(6.0).reshape(2, 3), "bn1.num_batches_tracked": torch.tensor(7)}
+TENSORS = {
+    "conv1.weight": torch.arange(6.0).reshape(2, 3),
+    "bn1.num_batches_tracked": torch.tensor(7),
+}
 TORCHS_ADVICE = ("weights_only", "add_safe_globals", "trust", "allowlist", "mmap")
 
 
@@ -56,13 +59,21 @@ def saved(content: object) -> bytes:
 
 @pytest.mark.parametrize("name", ["a.safetensors", "a.pt", "a"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_a_file_of_safetensors_is_read_whatever_its_name(name: str, dtype: torch.dtype, tmp_path: Path) -> None:
-    tensors = {"conv1.weight": TENSORS["conv1.weight"].to(dtype), "bn1.num_batches_tracked": torch.tensor(7)}
+def test_a_file_of_safetensors_is_read_whatever_its_name(
+    name: str, dtype: torch.dtype, tmp_path: Path
+) -> None:
+    tensors = {
+        "conv1.weight": TENSORS["conv1.weight"].to(dtype),
+        "bn1.num_batches_tracked": torch.tensor(7),
+    }
     save_file(tensors, tmp_path / name, metadata={"format": "pt"})
     check(tmp_path / name)
     found = read(tmp_path / name)
     assert found.keys() == tensors.keys()
-    assert all(torch.equal(found[key], tensors[key]) and found[key].dtype == tensors[key].dtype for key in tensors)
+    assert all(
+        torch.equal(found[key], tensors[key]) and found[key].dtype == tensors[key].dtype
+        for key in tensors
+    )
 
 
 def test_a_file_of_torch_is_read_under_a_name_of_safetensors(tmp_path: Path) -> None:
@@ -97,8 +108,14 @@ class Options(dict[str, Any]):
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("legacy", [False, True])
-def test_objects_of_a_training_script_beside_the_weights_are_passed_over(beside: object, legacy: bool, tmp_path: Path) -> None:
-    torch.save({"args": beside, "model": TENSORS}, tmp_path / "a.pt", _use_new_zipfile_serialization=not legacy)
+def test_objects_of_a_training_script_beside_the_weights_are_passed_over(
+    beside: object, legacy: bool, tmp_path: Path
+) -> None:
+    torch.save(
+        {"args": beside, "model": TENSORS},
+        tmp_path / "a.pt",
+        _use_new_zipfile_serialization=not legacy,
+    )
     check(tmp_path / "a.pt")
     found = read(tmp_path / "a.pt")
     assert torch.equal(found["model.conv1.weight"], TENSORS["conv1.weight"])
@@ -127,7 +144,9 @@ def test_their_code_does_not_run(tmp_path: Path) -> None:
 
 
 def test_torch_trusts_the_same_classes_afterwards(tmp_path: Path) -> None:
-    torch.save({"args": argparse.Namespace(), "beside": Options(), "model": TENSORS}, tmp_path / "a.pt")
+    torch.save(
+        {"args": argparse.Namespace(), "beside": Options(), "model": TENSORS}, tmp_path / "a.pt"
+    )
     with torch.serialization.safe_globals([argparse.Namespace]):
         before = set(torch.serialization.get_safe_globals())
         read(tmp_path / "a.pt")
@@ -182,7 +201,11 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsiz
         (b"\x08\x07\x12\x07pytorch\x1a\x052.0.0", "an ONNX or TensorFlow model", "save"),
         (gzip.compress(b"weights"), "a gzip archive", "unpack it"),
         (tar(), "a tar archive", "unpack it"),
-        (zipped(weights__resnet18_DOT_pth=b"x"), "a zip that holds 'weights/resnet18.pth'", "unpack it"),
+        (
+            zipped(weights__resnet18_DOT_pth=b"x"),
+            "a zip that holds 'weights/resnet18.pth'",
+            "unpack it",
+        ),
         (zipped(readme=b"x"), "a zip of 'readme'", "save"),
         (zipped(config_DOT_json=b"{}", model_DOT_weights_DOT_h5=b"x"), "a model of Keras", "save"),
         (arrays(), "an .npz of NumPy's", "save"),
@@ -194,7 +217,9 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsiz
     ],
     ids=str,
 )
-def test_a_file_of_another_kind_is_named_for_what_it_is(content: bytes, found: str, mend: str, tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_named_for_what_it_is(
+    content: bytes, found: str, mend: str, tmp_path: Path
+) -> None:
     (tmp_path / "resnet18.pt").write_bytes(content)
     line = refusal(tmp_path / "resnet18.pt")
     assert "cannot be read as weights (" in line

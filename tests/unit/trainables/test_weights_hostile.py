@@ -23,7 +23,15 @@ def _hostile(path: Path, key: bytes) -> Path:
     """A state dict with another key than a name, as torch.save would put it into a file."""
     honest = io.BytesIO()
     torch.save({}, honest)
-    content = pickle.PROTO + b"\x02" + pickle.EMPTY_DICT + key + pickle.NONE + pickle.SETITEM + pickle.STOP
+    content = (
+        pickle.PROTO
+        + b"\x02"
+        + pickle.EMPTY_DICT
+        + key
+        + pickle.NONE
+        + pickle.SETITEM
+        + pickle.STOP
+    )
     with zipfile.ZipFile(honest) as source, zipfile.ZipFile(path, "w") as target:
         for name in source.namelist():
             target.writestr(name, content if name.endswith("data.pkl") else source.read(name))
@@ -38,7 +46,8 @@ def _hostile(path: Path, key: bytes) -> Path:
 def test_a_key_that_cannot_be_hashed_is_refused_in_one_line(tmp_path: Path, key: bytes) -> None:
     path = _hostile(tmp_path / "evil.pt", key)
     with pytest.raises(
-        WeightsError, match=r"evil\.pt cannot be read as weights .* save a state dict with torch\.save"
+        WeightsError,
+        match=r"evil\.pt cannot be read as weights .* save a state dict with torch\.save",
     ) as refused:
         weights.check(path)
     assert "\n" not in str(refused.value)

@@ -60,7 +60,10 @@ def saved(content: object, *, legacy: bool = False) -> bytes:
 
 @cache
 def whole(legacy: bool) -> bytes:
-    return saved({"conv1.weight": torch.ones(2, 3), "bn1.num_batches_tracked": torch.tensor(3)}, legacy=legacy)
+    return saved(
+        {"conv1.weight": torch.ones(2, 3), "bn1.num_batches_tracked": torch.tensor(3)},
+        legacy=legacy,
+    )
 
 
 @settings(derandomize=True, deadline=None, max_examples=300)
@@ -71,7 +74,9 @@ def whole(legacy: bool) -> bytes:
     st.binary(max_size=8),
 )
 @pytest.mark.filterwarnings("ignore")
-def test_a_damaged_file_is_read_or_refused(legacy: bool, changes: list[tuple[int, int]], end: int | None, more: bytes) -> None:
+def test_a_damaged_file_is_read_or_refused(
+    legacy: bool, changes: list[tuple[int, int]], end: int | None, more: bytes
+) -> None:
     content = bytearray(whole(legacy)[:end])
     for place, byte in changes:
         if content:
@@ -88,7 +93,10 @@ OPCODES = st.one_of(st.sampled_from([bytes([code]) for code in b"(.0125INRaXebcd
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(
     st.booleans(),
-    st.one_of(st.binary(max_size=60), st.lists(OPCODES, max_size=20).map(lambda ops: b"\x80\x02" + b"".join(ops))),
+    st.one_of(
+        st.binary(max_size=60),
+        st.lists(OPCODES, max_size=20).map(lambda ops: b"\x80\x02" + b"".join(ops)),
+    ),
 )
 def test_any_pickle_is_read_or_refused(zipped: bool, content: bytes) -> None:
     with TemporaryDirectory() as folder:
@@ -111,13 +119,26 @@ LEAVES = st.one_of(
     st.floats(),
     st.text(max_size=5),
     st.binary(max_size=5),
-    st.sampled_from([torch.float32, torch.Size([1]), torch.zeros(2), torch.zeros(0), nn.Parameter(torch.ones(1)), torch.float]),
+    st.sampled_from(
+        [
+            torch.float32,
+            torch.Size([1]),
+            torch.zeros(2),
+            torch.zeros(0),
+            nn.Parameter(torch.ones(1)),
+            torch.float,
+        ]
+    ),
 )
 KEYS = st.one_of(
-    st.text(max_size=9), st.sampled_from(["state_dict", "a\nb", "x" * 10_000, "{}", "conv1.weight"]), st.integers()
+    st.text(max_size=9),
+    st.sampled_from(["state_dict", "a\nb", "x" * 10_000, "{}", "conv1.weight"]),
+    st.integers(),
 )
 CONTENTS = st.recursive(
-    LEAVES, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=3)), max_leaves=6
+    LEAVES,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=3)),
+    max_leaves=6,
 )
 
 
@@ -144,7 +165,9 @@ def odd_tensors() -> dict[str, Tensor]:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["complex", "sparse", "meta", "quantized"])
-def test_a_tensor_that_is_no_plain_numbers_is_refused(kind: str, tiny: Recipe, tmp_path: Path) -> None:
+def test_a_tensor_that_is_no_plain_numbers_is_refused(
+    kind: str, tiny: Recipe, tmp_path: Path
+) -> None:
     network = build(tiny, 3)
     state = {**network.torchvision_state_dict(), "conv1.weight": odd_tensors()[kind]}
     (tmp_path / "a.pt").write_bytes(saved(state))
@@ -153,12 +176,18 @@ def test_a_tensor_that_is_no_plain_numbers_is_refused(kind: str, tiny: Recipe, t
     assert "a.pt" in line
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.int8, torch.bool])
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, torch.bfloat16, torch.float64, torch.int8, torch.bool]
+)
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1])
-def test_any_finite_real_numbers_load(dtype: torch.dtype, value: float, tiny: Recipe, tmp_path: Path) -> None:
+def test_any_finite_real_numbers_load(
+    dtype: torch.dtype, value: float, tiny: Recipe, tmp_path: Path
+) -> None:
     network = build(tiny, 3)
     weight = torch.full((6, 3, 7, 7), value).to(dtype)
-    (tmp_path / "a.pt").write_bytes(saved({**network.torchvision_state_dict(), "conv1.weight": nn.Parameter(weight, False)}))
+    (tmp_path / "a.pt").write_bytes(
+        saved({**network.torchvision_state_dict(), "conv1.weight": nn.Parameter(weight, False)})
+    )
     line = refusal(tmp_path / "a.pt", network)
     if weight.isfinite().all():
         assert line is None
@@ -192,7 +221,9 @@ def zipped(content: object, name: str) -> bytes:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("place", ["bare", "value", "key", "nested", "argument of a tensor"])
-def test_code_never_runs_wherever_it_is(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_never_runs_wherever_it_is(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     witness, path = tmp_path / "witness", tmp_path / "a.pt"
     calls = [
@@ -210,7 +241,11 @@ def test_code_never_runs_wherever_it_is(place: str, tmp_path: Path, monkeypatch:
             "value": {"conv1.weight": call},
             "key": {call: torch.zeros(1)},
             "nested": {"state_dict": OrderedDict(a=[call])},
-            "argument of a tensor": {"a": Call(torch._utils._rebuild_tensor_v2, call, 0, (1,), (1,), False, OrderedDict())},
+            "argument of a tensor": {
+                "a": Call(
+                    torch._utils._rebuild_tensor_v2, call, 0, (1,), (1,), False, OrderedDict()
+                )
+            },
         }[place]
         files = [pickle.dumps(content, protocol) for protocol in range(6)]
         files += [saved(content, legacy=legacy) for legacy in (False, True)]
@@ -234,7 +269,9 @@ def test_a_name_with_a_line_break_is_refused_on_one_line(tmp_path: Path) -> None
     assert "a\\nb.pt must hold" in str(refusal(path))
 
 
-@pytest.mark.parametrize("weights", ["x" * 5000, "~no-such-user-here/a.pt", "\ud800", "a\0b", "", "/dev/zero", "a\nb"])
+@pytest.mark.parametrize(
+    "weights", ["x" * 5000, "~no-such-user-here/a.pt", "\ud800", "a\0b", "", "/dev/zero", "a\nb"]
+)
 def test_a_path_that_is_none_is_refused_on_one_line(weights: str) -> None:
     with pytest.raises(WeightsError) as error:
         locate(weights, "resnet18")

@@ -36,7 +36,12 @@ def test_what_torch_writes_is_taken(tmp_path: Path, key: str) -> None:
 
 
 def test_notes_on_where_a_node_came_from_may_hold_anything(tmp_path: Path) -> None:
-    assert suspicious_text(archive(tmp_path, {"metadata": {"stack_trace": 'File "a.py", line 1: f(x)'}})) is None
+    assert (
+        suspicious_text(
+            archive(tmp_path, {"metadata": {"stack_trace": 'File "a.py", line 1: f(x)'}})
+        )
+        is None
+    )
     hidden = {"metadata": {"expr": {"expr_str": "f(1)"}}}
     assert suspicious_text(archive(tmp_path, hidden)) == "f(1)"
 

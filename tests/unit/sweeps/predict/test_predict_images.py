@@ -26,7 +26,11 @@ def grey_of_the_centre(pixels: Images) -> Probabilities:
 
 def model(image_size: int = 32, stored_side: int | None = None) -> Model:
     return Model(
-        name="m", classes=("white", "black"), image_size=image_size, stored_side=stored_side, probabilities=grey_of_the_centre
+        name="m",
+        classes=("white", "black"),
+        image_size=image_size,
+        stored_side=stored_side,
+        probabilities=grey_of_the_centre,
     )
 
 
@@ -37,7 +41,15 @@ def grey(path: Path, value: int, size: tuple[int, int] = (40, 50)) -> Path:
 
 
 def test_files_of_a_folder_are_sorted_and_each_is_there_once(tmp_path: Path) -> None:
-    names = ["b/2.png", "b/10.png", "a.jpg", "b/.hidden.png", ".cache/1.png", "notes.txt", "b/c/UPPER.PNG"]
+    names = [
+        "b/2.png",
+        "b/10.png",
+        "a.jpg",
+        "b/.hidden.png",
+        ".cache/1.png",
+        "notes.txt",
+        "b/c/UPPER.PNG",
+    ]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -84,7 +96,9 @@ def test_what_folders_hold_and_what_is_passed_over_is_one_note(tmp_path: Path) -
         f"3 images in {tmp_path}; passed over: 2 hidden {one}.git), 2 ending in .txt {one}a/notes.txt), "
         f"1 without a suffix {one}a/README), 1 ending in .svg {one}b/x.svg)."
     )
-    (both,) = images.find([str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "a/1.png")]).notes
+    (both,) = images.find(
+        [str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "a/1.png")]
+    ).notes
     assert both.startswith("3 images in 2 folders; passed over: 2 ending in .txt")
     (tmp_path / "c").mkdir()
     grey(tmp_path / "c" / "1.png", 0)
@@ -104,7 +118,10 @@ def test_a_note_names_the_most_frequent_reasons(tmp_path: Path) -> None:
 def test_a_folder_without_images_says_what_it_holds_instead(tmp_path: Path) -> None:
     (tmp_path / "1.svg").touch()
     (line,) = images.find([str(tmp_path)]).problems
-    assert f"holds none (passed over: 1 ending in .svg (such as {tmp_path}/1.svg)): give another folder." in line
+    assert (
+        f"holds none (passed over: 1 ending in .svg (such as {tmp_path}/1.svg)): give another folder."
+        in line
+    )
 
 
 def test_links_to_folders_are_followed_once_and_loops_end(tmp_path: Path) -> None:
@@ -113,11 +130,16 @@ def test_links_to_folders_are_followed_once_and_loops_end(tmp_path: Path) -> Non
     (tmp_path / "b").symlink_to(tmp_path / "a")
     other = grey(tmp_path / "elsewhere" / "2.png", 0)
     (tmp_path / "a" / "z").symlink_to(other.parent)
-    assert images.find([str(tmp_path / "a")]).paths == (file, tmp_path / "a" / "up" / "elsewhere" / "2.png")
+    assert images.find([str(tmp_path / "a")]).paths == (
+        file,
+        tmp_path / "a" / "up" / "elsewhere" / "2.png",
+    )
     assert images.find([str(tmp_path)]).paths == (file, tmp_path / "a" / "z" / "2.png")
 
 
-def test_a_closed_folder_is_named_and_the_others_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_folder_is_named_and_the_others_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file, hidden = grey(tmp_path / "a" / "1.png", 0), grey(tmp_path / "b" / "2.png", 0)
     scan = os.scandir
 
@@ -136,7 +158,9 @@ def test_a_closed_folder_is_named_and_the_others_are_read(tmp_path: Path, monkey
 
 
 def test_headers_are_checked_before_anything_is_decoded(tmp_path: Path) -> None:
-    whole, empty, text, pipe = (tmp_path / name for name in ("whole.png", "empty.png", "text.png", "pipe.png"))
+    whole, empty, text, pipe = (
+        tmp_path / name for name in ("whole.png", "empty.png", "text.png", "pipe.png")
+    )
     grey(whole, 0)
     empty.touch()
     text.write_text("no image")
@@ -153,10 +177,15 @@ def test_headers_are_checked_before_anything_is_decoded(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stored_side", [None, 40])
 def test_answers_come_in_order_whatever_the_sizes(tmp_path: Path, stored_side: int | None) -> None:
     rng = np.random.default_rng(0)
-    paths = [grey(tmp_path / f"{n}.png", n, (int(rng.integers(1, 60)), int(rng.integers(1, 60)))) for n in range(50)]
+    paths = [
+        grey(tmp_path / f"{n}.png", n, (int(rng.integers(1, 60)), int(rng.integers(1, 60))))
+        for n in range(50)
+    ]
     answered = list(images.answers(paths, model(stored_side=stored_side), untracked))
     assert [path for path, _ in answered] == paths
-    assert [round(255 * found[0]) for _, found in answered if not isinstance(found, str)] == list(range(50))
+    assert [round(255 * found[0]) for _, found in answered if not isinstance(found, str)] == list(
+        range(50)
+    )
 
 
 def test_a_damaged_file_has_a_line_and_the_others_an_answer(tmp_path: Path) -> None:
@@ -167,7 +196,12 @@ def test_a_damaged_file_has_a_line_and_the_others_an_answer(tmp_path: Path) -> N
     line = answered.pop(paths[2])
     assert isinstance(line, str)
     assert "undamaged" in line
-    assert [round(255 * found[0]) for found in answered.values() if not isinstance(found, str)] == [0, 1, 3, 4]
+    assert [round(255 * found[0]) for found in answered.values() if not isinstance(found, str)] == [
+        0,
+        1,
+        3,
+        4,
+    ]
 
 
 def test_where_all_are_damaged_the_model_is_not_asked(tmp_path: Path) -> None:

@@ -22,8 +22,15 @@ def folder_of(folder: Path, *names: str) -> Path:
 
 
 def test_numbers_are_in_the_order_of_numbers_and_names_of_names(tmp_path: Path) -> None:
-    test = folder_of(tmp_path / "test", "10.png", "9.png", "100.png", "1.png", ".DS_Store", "readme.txt")
-    assert [path.name for path in kaggle.images_of("cifar10", test)[0]] == ["1.png", "9.png", "10.png", "100.png"]
+    test = folder_of(
+        tmp_path / "test", "10.png", "9.png", "100.png", "1.png", ".DS_Store", "readme.txt"
+    )
+    assert [path.name for path in kaggle.images_of("cifar10", test)[0]] == [
+        "1.png",
+        "9.png",
+        "10.png",
+        "100.png",
+    ]
     assert [path.stem for path in kaggle.images_of("dogs", test)[0]] == ["1", "10", "100", "9"]
 
 
@@ -70,7 +77,13 @@ def test_a_submission_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "classes"), [("cifar10", CLASSES[:9]), ("cifar10", (*CLASSES[:9], "lorry")), ("dogs", CLASSES), ("dogs", ())]
+    ("name", "classes"),
+    [
+        ("cifar10", CLASSES[:9]),
+        ("cifar10", (*CLASSES[:9], "lorry")),
+        ("dogs", CLASSES),
+        ("dogs", ()),
+    ],
 )
 def test_a_model_of_other_classes_is_refused(name: str, classes: tuple[str, ...]) -> None:
     with pytest.raises(Refused, match=f"--kaggle {name} needs"):

@@ -20,7 +20,9 @@ def findings(storage: Path, **asked: Any) -> Findings:
     return find(read_run(make(storage, **{"trials": 5, "images": 80, **asked})))
 
 
-def test_the_first_sentence_has_the_champion_its_accuracy_and_what_the_best_other_arm_lacks(found: Findings) -> None:
+def test_the_first_sentence_has_the_champion_its_accuracy_and_what_the_best_other_arm_lacks(
+    found: Findings,
+) -> None:
     champion = found.champion
     assert champion is not None
     first, second = answer(found)
@@ -44,7 +46,9 @@ def test_under_three_seeds_there_are_values_without_intervals_and_no_test(tmp_pa
     assert "(mean of 2 seeds)" in first
     assert "interval" not in first
     assert "p " not in second.split(". ")[0]
-    assert second.endswith("With 2 seeds there are no intervals and nothing is tested: 3 or more are needed.")
+    assert second.endswith(
+        "With 2 seeds there are no intervals and nothing is tested: 3 or more are needed."
+    )
 
 
 def test_one_seed_is_no_mean_of_seeds(tmp_path: Path) -> None:
@@ -54,7 +58,9 @@ def test_one_seed_is_no_mean_of_seeds(tmp_path: Path) -> None:
 def test_one_arm_is_compared_with_its_own_other_recipe(tmp_path: Path) -> None:
     only = answer(findings(tmp_path, arms=TWO[:1], trials=6))
     assert len(only) == 1
-    assert only[0].endswith(("against the best recipe of the search.", "against the default recipe."))
+    assert only[0].endswith(
+        ("against the best recipe of the search.", "against the default recipe.")
+    )
 
 
 def test_a_sweep_without_finalists_says_the_best_so_far_and_warns(tmp_path: Path) -> None:
@@ -66,7 +72,9 @@ def test_a_sweep_without_finalists_says_the_best_so_far_and_warns(tmp_path: Path
 
 
 def test_a_sweep_in_which_nothing_completed_says_so(tmp_path: Path) -> None:
-    assert answer(find(read_run(tmp_path))) == ["No trial has completed: there is nothing to compare yet."]
+    assert answer(find(read_run(tmp_path))) == [
+        "No trial has completed: there is nothing to compare yet."
+    ]
 
 
 def test_where_predictions_are_gone_the_sentence_still_has_the_means(tmp_path: Path) -> None:
@@ -79,15 +87,24 @@ def test_trials_are_equal_or_it_says_which_are_not(tmp_path: Path, found: Findin
     assert equal_trials(found.run) == "Equal trials: 6 in each arm."
     folder = make(tmp_path, trials=4, arms=TWO, seeds=())
     lines = (folder / "trials.jsonl").read_text().splitlines(keepends=True)
-    (folder / "trials.jsonl").write_text("".join(line for line in lines if "resnet18/plain/003" not in line))
+    (folder / "trials.jsonl").write_text(
+        "".join(line for line in lines if "resnet18/plain/003" not in line)
+    )
     said = equal_trials(read_run(folder))
-    assert said == "Trials are not equal, so arms are not compared equally: resnet18/plain 3, resnet18/tricks 4."
+    assert (
+        said
+        == "Trials are not equal, so arms are not compared equally: resnet18/plain 3, resnet18/tricks 4."
+    )
 
 
-def test_the_winners_luck_is_the_best_score_less_the_mean_of_the_same_recipe(found: Findings) -> None:
+def test_the_winners_luck_is_the_best_score_less_the_mean_of_the_same_recipe(
+    found: Findings,
+) -> None:
     group = found.best["resnet34/tricks"]
     score = found.run.trials.set_index("trial_id").loc[group.name, "score"]
-    assert winners_luck(found, group) == pytest.approx(score - sum(seed.score for seed in group.seeds) / 5)
+    assert winners_luck(found, group) == pytest.approx(
+        score - sum(seed.score for seed in group.seeds) / 5
+    )
     assert "luckiest" in luck(found)
 
 

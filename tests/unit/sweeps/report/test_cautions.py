@@ -24,14 +24,18 @@ def test_a_whole_sweep_has_no_banner(found: Findings) -> None:
     assert banner(found.run) == []
 
 
-def test_an_interrupted_sweep_shows_how_far_it_came_and_the_command_that_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_sweep_shows_how_far_it_came_and_the_command_that_goes_on(
+    tmp_path: Path,
+) -> None:
     said, command = banner(read_run(made(tmp_path / "mlruns", finish=None, seeds=())))
     assert said == "This sweep was interrupted: 10 of 10 trials are over. To go on:"
     assert command == "python sweeps/depth_vs_tricks.py --resume one"
 
 
 def test_a_running_sweep_says_that_it_will_change(tmp_path: Path) -> None:
-    assert banner(read_run(made(tmp_path), "running"))[0].startswith("This sweep is running: 10 of 10 trials and ")
+    assert banner(read_run(made(tmp_path), "running"))[0].startswith(
+        "This sweep is running: 10 of 10 trials and "
+    )
 
 
 @pytest.mark.parametrize("state", ["failed", "damaged"])
@@ -45,9 +49,14 @@ def test_a_sweep_that_finished_with_trials_left_is_partial(tmp_path: Path) -> No
     assert "--resume one" in command
 
 
-def test_the_command_to_resume_names_another_storage_and_the_study_as_it_was_started(tmp_path: Path) -> None:
+def test_the_command_to_resume_names_another_storage_and_the_study_as_it_was_started(
+    tmp_path: Path,
+) -> None:
     folder = made(tmp_path / "my runs", described={"command": "python my/study.py --trials 3"})
-    assert resume_command(read_run(folder)) == f"python my/study.py --resume one --storage '{tmp_path}/my runs'"
+    assert (
+        resume_command(read_run(folder))
+        == f"python my/study.py --resume one --storage '{tmp_path}/my runs'"
+    )
 
 
 def test_what_was_lost_is_said(tmp_path: Path) -> None:
@@ -69,7 +78,10 @@ def test_a_best_value_at_the_end_of_its_range_is_said(tmp_path: Path) -> None:
     for arm in ARMS:
         described["definition"][arm]["tuned"]["trainable_layers"] |= {"low": 3, "high": 9}
     (folder / "sweep.json").write_text(json.dumps(described))
-    assert any("trainable_layers = 3 is at the low end" in line for line in cautions(find(read_run(folder))))
+    assert any(
+        "trainable_layers = 3 is at the low end" in line
+        for line in cautions(find(read_run(folder)))
+    )
 
 
 def test_many_lines_of_a_kind_are_cut_short(tmp_path: Path) -> None:

@@ -26,17 +26,25 @@ from trainables.recipe import EPOCH, SCORE, VAL_ACCURACY, Recipe
 EPOCHS, RUNNING, WAITING = 2, "running", "waiting"
 TUNED = Variant(tuned={"stage2_lr": Float(low=1e-5, high=1e-1, log=True, default=1e-3)})
 ARMS = SearchSpace(
-    arms={"arm": {"zebra": TUNED, "still": Variant(), "ant": TUNED}},  # in an order that no sorting by name gives
+    arms={
+        "arm": {"zebra": TUNED, "still": Variant(), "ant": TUNED}
+    },  # in an order that no sorting by name gives
     fixed={"weights": "none", "epochs": EPOCHS, "label_smoothing": 0.1},
 ).grid()
 NAMES = [arm.name for arm in ARMS]
 
 # How a run ended, and its score: of few values, so that many are equal, and some means of different seeds too.
 FATE = st.tuples(
-    st.sampled_from([*["completed"] * 6, "pruned", "diverged", "failed", "interrupted", RUNNING, WAITING]),
+    st.sampled_from(
+        [*["completed"] * 6, "pruned", "diverged", "failed", "interrupted", RUNNING, WAITING]
+    ),
     st.one_of(st.sampled_from([0.5, 0.6, 0.7]), st.floats(0, 1)),
 )
-SEARCH = st.lists(st.tuples(st.sampled_from([arm.name for arm in ARMS if arm.tuned]), FATE), min_size=2, max_size=6)
+SEARCH = st.lists(
+    st.tuples(st.sampled_from([arm.name for arm in ARMS if arm.tuned]), FATE),
+    min_size=2,
+    max_size=6,
+)
 Fate = tuple[str, float]
 
 # Reading a sweep takes 0.05 s: to shrink a failure to its least form would take minutes.
@@ -94,26 +102,54 @@ class Played:
             if name not in ended:
                 fate = next(self._fates, (WAITING, 0.0))
                 more = {"group": group.name, "without": group.without}
-                self._run(fate, name, group.arm, group.number, group.recipe, role="finalist", **more)
+                self._run(
+                    fate, name, group.arm, group.number, group.recipe, role="finalist", **more
+                )
 
-    def _run(self, fate: Fate, name: str, arm: str, number: int, recipe: Recipe, **more: str) -> None:
+    def _run(
+        self, fate: Fate, name: str, arm: str, number: int, recipe: Recipe, **more: str
+    ) -> None:
         (outcome, score), fields = fate, recipe.as_dict()
         if outcome == WAITING and more["role"] == "finalist":
             return
-        told = {"event": "trial", "trial_id": name, "arm": arm, "number": number, "sample": {}, "recipe": fields, **more}
-        untold = more["role"] == "trial" and outcome in (RUNNING, "interrupted") and score > 0.5  # it was killed at its end
+        told = {
+            "event": "trial",
+            "trial_id": name,
+            "arm": arm,
+            "number": number,
+            "sample": {},
+            "recipe": fields,
+            **more,
+        }
+        untold = (
+            more["role"] == "trial" and outcome in (RUNNING, "interrupted") and score > 0.5
+        )  # it was killed at its end
         done = {"completed": EPOCHS, WAITING: 0}.get(outcome, EPOCHS if untold else EPOCHS - 1)
         epochs = [{EPOCH: epoch, SCORE: score, VAL_ACCURACY: score} for epoch in range(1, done + 1)]
         self.events += [told, {"event": "epochs", "trial_id": name, "epochs": epochs}]
         if outcome not in (RUNNING, WAITING):
-            self.events.append({"event": "end", "trial_id": name, "outcome": outcome, "reason": None, "score": score})
+            self.events.append(
+                {
+                    "event": "end",
+                    "trial_id": name,
+                    "outcome": outcome,
+                    "reason": None,
+                    "score": score,
+                }
+            )
 
 
 def named(sweep: Played, folder: Path) -> Group | None:
     """The champion, as the report has it."""
-    described = {"arms": NAMES, "definition": definition(ARMS), "finalist_seeds": list(range(sweep.seeds))}
+    described = {
+        "arms": NAMES,
+        "definition": definition(ARMS),
+        "finalist_seeds": list(range(sweep.seeds)),
+    }
     (folder / "sweep.json").write_text(json.dumps(described))
-    (folder / "trials.jsonl").write_text("".join(json.dumps(event) + "\n" for event in sweep.events))
+    (folder / "trials.jsonl").write_text(
+        "".join(json.dumps(event) + "\n" for event in sweep.events)
+    )
     return champion_of(groups_of(read_run(folder), []))
 
 
@@ -121,7 +157,9 @@ def assert_same(sweep: Played, folder: Path) -> None:
     shipped, shown = sweep.shipped(), named(sweep, folder)
     assert (shown.name if shown else None) == (shipped[0].group if shipped else None)
     if shown:
-        assert sorted(seed.trial_id for seed in shown.seeds) == sorted(record.trial_id for record in shipped)
+        assert sorted(seed.trial_id for seed in shown.seeds) == sorted(
+            record.trial_id for record in shipped
+        )
         assert shown.score == runner.mean_score(shipped)
         assert max(seed.score for seed in shown.seeds) == shipped[0].score
 
@@ -132,9 +170,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @FEW
-@given(search=SEARCH, seeds=st.integers(1, 3), fates=st.lists(FATE, min_size=24, max_size=24), extended=SEARCH)
+@given(
+    search=SEARCH,
+    seeds=st.integers(1, 3),
+    fates=st.lists(FATE, min_size=24, max_size=24),
+    extended=SEARCH,
+)
 def test_the_report_names_the_champion_that_the_runner_ships(
-    folder: Path, search: list[tuple[str, Fate]], seeds: int, fates: list[Fate], extended: list[tuple[str, Fate]]
+    folder: Path,
+    search: list[tuple[str, Fate]],
+    seeds: int,
+    fates: list[Fate],
+    extended: list[tuple[str, Fate]],
 ) -> None:
     sweep = Played(seeds, fates)
     for trials in (search, extended):
@@ -154,7 +201,10 @@ def test_the_report_names_the_champion_that_the_runner_ships(
 def test_where_means_are_equal_both_name_the_first_arm_and_trial(
     folder: Path, searched: list[float], order: list[list[float]], worse: list[bool]
 ) -> None:
-    sweep = Played(4, [("completed", order[at][seed] - 0.05 * worse[at]) for seed in range(4) for at in range(5)])
+    sweep = Played(
+        4,
+        [("completed", order[at][seed] - 0.05 * worse[at]) for seed in range(4) for at in range(5)],
+    )
     sweep.search([(name, ("completed", score)) for score in searched for name in ("ant", "zebra")])
     sweep.finalists()
     assert_same(sweep, folder)
@@ -172,7 +222,9 @@ def test_seeds_that_are_no_longer_asked_for_do_not_count(folder: Path) -> None:
     assert_same(sweep, folder)
 
 
-def test_an_arm_that_the_study_no_longer_has_is_no_champion(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_arm_that_the_study_no_longer_has_is_no_champion(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sweep = Played(2, [("completed", score) for score in (0.5, 0.9, 0.6)] * 2)
     sweep.search([("ant", ("completed", 0.5)), ("zebra", ("completed", 0.5))])
     sweep.finalists()
@@ -184,7 +236,9 @@ def test_an_arm_that_the_study_no_longer_has_is_no_champion(folder: Path, monkey
     assert sweep.shipped()[0].arm != gone
     assert_same(sweep, folder)
     missed = [line for line in cautions(find(read_run(folder))) if "has no finalist" in line]
-    assert not [line for line in missed if gone in line], "nobody misses what is no longer asked for"
+    assert not [line for line in missed if gone in line], (
+        "nobody misses what is no longer asked for"
+    )
 
 
 def test_a_finalist_whose_recipe_was_changed_is_what_came_of_the_new_one(folder: Path) -> None:
@@ -192,9 +246,21 @@ def test_a_finalist_whose_recipe_was_changed_is_what_came_of_the_new_one(folder:
     sweep = Played(1, [])
     for rate, score in ((1e-3, 0.9), (1e-2, 0.7)):
         more = {"group": "still/000", "without": ""}
-        sweep._run(("completed", score), name, "still", 0, replace(recipe, stage2_lr=rate), role="finalist", **more)
+        sweep._run(
+            ("completed", score),
+            name,
+            "still",
+            0,
+            replace(recipe, stage2_lr=rate),
+            role="finalist",
+            **more,
+        )
     (past,) = sweep._past("finalist")
-    assert (past.recipe["stage2_lr"], [epoch[SCORE] for epoch in past.epochs], past.end["score"]) == (1e-2, [0.7, 0.7], 0.7)
+    assert (
+        past.recipe["stage2_lr"],
+        [epoch[SCORE] for epoch in past.epochs],
+        past.end["score"],
+    ) == (1e-2, [0.7, 0.7], 0.7)
     shown = named(sweep, folder)
     assert shown
     assert (shown.recipe["stage2_lr"], shown.score) == (1e-2, 0.7)

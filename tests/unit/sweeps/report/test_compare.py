@@ -10,7 +10,14 @@ import pytest
 from scipy import stats
 
 from benchmarks.synthetic_sweep import make
-from sweeps.report.compare import answer, arms_table, cautions, comparison_page, differences, write_comparison
+from sweeps.report.compare import (
+    answer,
+    arms_table,
+    cautions,
+    comparison_page,
+    differences,
+    write_comparison,
+)
 from sweeps.report.findings import Findings, find
 from sweeps.report.runs import read_run
 
@@ -18,7 +25,9 @@ ARMS = ("resnet18/plain", "resnet18/tricks")
 
 
 def findings(storage: Path, name: str, **asked: Any) -> Findings:
-    return find(read_run(make(storage, name, **{"arms": ARMS, "trials": 5, "images": 200, **asked})))
+    return find(
+        read_run(make(storage, name, **{"arms": ARMS, "trials": 5, "images": 200, **asked}))
+    )
 
 
 @pytest.fixture
@@ -32,7 +41,9 @@ def gaps(a: Findings, b: Findings) -> list[str]:
     return [row.cells[at] for row in table.rows]
 
 
-def test_of_the_same_data_and_seeds_differences_are_paired_image_by_image(first: Findings, tmp_path: Path) -> None:
+def test_of_the_same_data_and_seeds_differences_are_paired_image_by_image(
+    first: Findings, tmp_path: Path
+) -> None:
     second = findings(tmp_path, "second", shift=0.06)
     assert "paired by seed and image" in arms_table(first, second).caption
     assert cautions(first, second) == []
@@ -48,8 +59,12 @@ def test_a_sweep_and_itself_do_not_differ(first: Findings) -> None:
     assert answer(first, first)[0] == "No arm's test accuracy differs beyond its interval."
 
 
-def test_of_other_data_numbers_cannot_be_compared_and_it_says_so(first: Findings, tmp_path: Path) -> None:
-    second = findings(tmp_path, "second", described={"data": {"name": "mine", "digest": "ffff", "classes": ["a"]}})
+def test_of_other_data_numbers_cannot_be_compared_and_it_says_so(
+    first: Findings, tmp_path: Path
+) -> None:
+    second = findings(
+        tmp_path, "second", described={"data": {"name": "mine", "digest": "ffff", "classes": ["a"]}}
+    )
     said = cautions(first, second)
     assert "The data or their splits differ" in said[0]
     assert "cannot be compared" in said[0]
@@ -57,30 +72,43 @@ def test_of_other_data_numbers_cannot_be_compared_and_it_says_so(first: Findings
     assert "Welch" in arms_table(first, second).caption
 
 
-def test_with_other_seeds_differences_are_of_independent_means(first: Findings, tmp_path: Path) -> None:
+def test_with_other_seeds_differences_are_of_independent_means(
+    first: Findings, tmp_path: Path
+) -> None:
     second = findings(tmp_path, "second", seeds=(5, 6, 7, 8, 9), predictions=False)
     bare = findings(tmp_path, "bare", predictions=False)
     assert "seeds differ" in cautions(first, second)[0]
     values = [[s.accuracy for s in found.best[ARMS[1]].seeds] for found in (second, bare)]
     expected = stats.ttest_ind(*values, equal_var=False).confidence_interval()
-    assert gaps(bare, second)[1].endswith(f"({100 * expected.low:.1f} to {100 * expected.high:.1f})".replace("-", "−"))
+    assert gaps(bare, second)[1].endswith(
+        f"({100 * expected.low:.1f} to {100 * expected.high:.1f})".replace("-", "−")
+    )
 
 
-def test_an_arm_that_only_one_has_is_shown_without_a_difference(first: Findings, tmp_path: Path) -> None:
+def test_an_arm_that_only_one_has_is_shown_without_a_difference(
+    first: Findings, tmp_path: Path
+) -> None:
     second = findings(tmp_path, "second", arms=ARMS[:1])
     assert gaps(first, second)[1] == "–"
 
 
 def test_sweeps_without_finalists_have_nothing_to_compare(first: Findings, tmp_path: Path) -> None:
     second = findings(tmp_path, "second", seeds=())
-    assert answer(first, second) == ["No arm has finalists in both sweeps: there is nothing to compare on the test split."]
+    assert answer(first, second) == [
+        "No arm has finalists in both sweeps: there is nothing to compare on the test split."
+    ]
 
 
-def test_what_differs_between_the_two_is_listed_but_not_where_files_lie(first: Findings, tmp_path: Path) -> None:
+def test_what_differs_between_the_two_is_listed_but_not_where_files_lie(
+    first: Findings, tmp_path: Path
+) -> None:
     second = findings(tmp_path, "second", trials=6, described={"code": "other"})
     page = comparison_page(first, second)
     changes = page.sections[-1].blocks[0]
-    assert [row.cells for row in changes.rows] == [("trials_per_arm", "5", "6"), ("code", "fedcba9876543210", "other")]
+    assert [row.cells for row in changes.rows] == [
+        ("trials_per_arm", "5", "6"),
+        ("code", "fedcba9876543210", "other"),
+    ]
 
 
 def test_nested_differences_have_their_path() -> None:
@@ -89,7 +117,9 @@ def test_nested_differences_have_their_path() -> None:
     assert list(differences(one, other, "top")) == [("top a c", "1, 2", "1")]
 
 
-def test_the_page_is_written_beside_the_first_sweeps_report(first: Findings, tmp_path: Path) -> None:
+def test_the_page_is_written_beside_the_first_sweeps_report(
+    first: Findings, tmp_path: Path
+) -> None:
     path = write_comparison(first, findings(tmp_path, "second"))
     assert path == first.run.folder / "compare-second.html"
     assert "first against second" in path.read_text()

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from sweeps.report.confident_learning import confident_joint, suspects, thresholds
 
 
-def made(seed: int, images: int = 60, classes: int = 4) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def made(
+    seed: int, images: int = 60, classes: int = 4
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     rng = np.random.default_rng(seed)
     labels = rng.integers(classes, size=images)
     logits = rng.normal(0, 1.5, (images, classes))
@@ -35,10 +37,15 @@ def planted(
     return probabilities / probabilities.sum(axis=1, keepdims=True), labels, true
 
 
-def by_definition(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def by_definition(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """Equations 1 and 2 of the paper, image by image."""
     classes = range(probabilities.shape[1])
-    limits = [np.mean([p[c] for p, label in zip(probabilities, labels, strict=True) if label == c]) for c in classes]
+    limits = [
+        np.mean([p[c] for p, label in zip(probabilities, labels, strict=True) if label == c])
+        for c in classes
+    ]
     counts = np.zeros((len(classes), len(classes)))
     for p, label in zip(probabilities, labels, strict=True):
         reached = [c for c in classes if p[c] >= limits[c]]
@@ -50,7 +57,9 @@ def by_definition(probabilities: NDArray[np.float64], labels: NDArray[np.int64])
 @pytest.mark.parametrize("seed", range(5))
 def test_the_joint_is_that_of_the_papers_definition(seed: int) -> None:
     probabilities, labels = made(seed)
-    assert np.array_equal(confident_joint(probabilities, labels), by_definition(probabilities, labels))
+    assert np.array_equal(
+        confident_joint(probabilities, labels), by_definition(probabilities, labels)
+    )
 
 
 @given(seed=st.integers(0, 10**6))
@@ -61,15 +70,21 @@ def test_the_order_of_images_and_the_numbers_of_classes_do_not_matter(seed: int)
     expected = {(s.row, s.given, s.suggested) for s in suspects(probabilities, labels)}
     moved = suspects(probabilities[order][:, np.argsort(number)], number[labels[order]])
     back = np.argsort(number)
-    assert {(int(order[s.row]), int(back[s.given]), int(back[s.suggested])) for s in moved} == expected
+    assert {
+        (int(order[s.row]), int(back[s.given]), int(back[s.suggested])) for s in moved
+    } == expected
 
 
 @given(seed=st.integers(0, 10**6), classes=st.integers(2, 5), images=st.integers(1, 30))
-def test_a_suspect_has_a_likelier_class_and_suspicion_falls(seed: int, classes: int, images: int) -> None:
+def test_a_suspect_has_a_likelier_class_and_suspicion_falls(
+    seed: int, classes: int, images: int
+) -> None:
     probabilities, labels = made(seed, images, classes)
     found = suspects(probabilities, labels)
     assert len({suspect.row for suspect in found}) == len(found)
-    known = {int(label) for p, label in zip(probabilities, labels, strict=True) if p.argmax() == label}
+    known = {
+        int(label) for p, label in zip(probabilities, labels, strict=True) if p.argmax() == label
+    }
     order = [(suspect.given not in known, -suspect.score) for suspect in found]
     assert order == sorted(order)
     for suspect in found:
@@ -105,7 +120,9 @@ def test_images_of_a_class_that_no_model_recognizes_come_last() -> None:
 
 
 @pytest.mark.parametrize("wrong", [0.05, 0.07, 0.10])
-@pytest.mark.parametrize("images", [[60] * 5, [200, 100, 50, 20, 10]], ids=["equal classes", "1 to 20"])
+@pytest.mark.parametrize(
+    "images", [[60] * 5, [200, 100, 50, 20, 10]], ids=["equal classes", "1 to 20"]
+)
 def test_most_planted_wrong_labels_are_at_the_top(images: list[int], wrong: float) -> None:
     for seed in range(5):
         probabilities, labels, true = planted(np.array(images), wrong, seed)

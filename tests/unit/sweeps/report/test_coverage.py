@@ -31,7 +31,9 @@ def test_95_percent_intervals_hold_their_target_in_92_to_98_percent_of_worlds(wo
 
 @pytest.mark.parametrize("moved_by", ["seeds", "both", "images"])
 @pytest.mark.parametrize("kind", ["gaussian", "bernoulli"])
-def test_where_no_arm_is_better_at_most_7_percent_of_sweeps_find_something(moved_by: str, kind: str) -> None:
+def test_where_no_arm_is_better_at_most_7_percent_of_sweeps_find_something(
+    moved_by: str, kind: str
+) -> None:
     assert family_error(World(3, 300, kind, *SPREADS[moved_by]), REPETITIONS) <= 0.07
 
 
@@ -40,5 +42,8 @@ def test_an_effect_of_the_detectable_size_is_found_in_some_80_percent_of_sweeps(
     world, rng = World(5, 300, "gaussian", *SPREADS["both"]), np.random.default_rng(1)
     null = [world.arms(rng) for _ in range(REPETITIONS)]
     effect = np.median([planned(CONTRASTS[:1], arms)["detectable"] for arms in null])
-    moved = [{arm: array + effect * arm.endswith("tricks") for arm, array in arms.items()} for arms in null]
+    moved = [
+        {arm: array + effect * arm.endswith("tricks") for arm, array in arms.items()}
+        for arms in null
+    ]
     assert 0.72 <= np.mean([planned(CONTRASTS[:1], arms)["significant"] for arms in moved]) <= 0.92

@@ -48,12 +48,19 @@ def parts(found: DataFindings) -> dict[str, tuple[object, ...]]:
     return {section.name: tuple(section.blocks) for section in data_page(found, COMMAND).sections}
 
 
-def test_a_set_without_faults_has_no_cautions_and_no_sections_of_them(look: Look, pets: Path) -> None:
+def test_a_set_without_faults_has_no_cautions_and_no_sections_of_them(
+    look: Look, pets: Path
+) -> None:
     found = look(pets)
     page = data_page(found, COMMAND)
     assert page.cautions == []
     assert "Neither copies nor images that show nothing" in page.recipe
-    assert [section.name for section in page.sections] == ["understood", "classes", "pictures", "sizes"]
+    assert [section.name for section in page.sections] == [
+        "understood",
+        "classes",
+        "pictures",
+        "sizes",
+    ]
     assert page.answer[0] == "pets: 2 classes, 30 images."
 
 
@@ -73,7 +80,11 @@ def test_each_class_shows_some_images_of_each_split(look: Look, pets: Path) -> N
     assert [block.title for block in blocks if isinstance(block, Pictures)] == [HOUND, "cat"]
     for block in blocks:
         assert isinstance(block, Pictures)
-        assert [picture.lines[0] for picture in block.pictures] == [*["train"] * EACH, *["val"] * EACH, *["test"] * EACH]
+        assert [picture.lines[0] for picture in block.pictures] == [
+            *["train"] * EACH,
+            *["val"] * EACH,
+            *["test"] * EACH,
+        ]
         assert all(re.fullmatch(r"\d\d\.png", picture.lines[1]) for picture in block.pictures)
 
 
@@ -100,7 +111,11 @@ def test_images_of_one_color_are_shown_and_are_a_caution(look: Look, pets: Path)
     Image.new("RGB", (40, 40), (120, 120, 120)).save(pets / "cat" / "grey.png")
     found = look(pets)
     kinds = {image.name: image.kind for image in found.one_color}
-    assert kinds == {"cat/black.png": "nearly black", "cat/white.png": "nearly white", "cat/grey.png": "of one color"}
+    assert kinds == {
+        "cat/black.png": "nearly black",
+        "cat/white.png": "nearly white",
+        "cat/grey.png": "of one color",
+    }
     assert any(line.startswith("images that show nothing: 3, such as ") for line in found.cautions)
     (shown,) = parts(found)["blank"]
     assert isinstance(shown, Pictures)
@@ -110,7 +125,9 @@ def test_images_of_one_color_are_shown_and_are_a_caution(look: Look, pets: Path)
 def test_copies_stand_side_by_side_with_their_names(look: Look, pets: Path) -> None:
     shutil.copy(pets / "cat" / "03.png", pets / HOUND / "wrong.png")
     text, pair = parts(look(pets))["copies"]
-    assert getattr(text, "text", "").startswith("1 picture is there more than once, 2 images in all.")
+    assert getattr(text, "text", "").startswith(
+        "1 picture is there more than once, 2 images in all."
+    )
     assert isinstance(pair, Pictures)
     assert {(picture.lines[0], picture.lines[2]) for picture in pair.pictures} == {
         ("cat", "cat/03.png"),
@@ -132,7 +149,9 @@ def test_brightness_and_sizes_are_those_of_the_images(look: Look, tmp_path: Path
     assert found.sizes["longer to shorter side"] == Spread(least=1.5, median=1.5, most=1.5)
 
 
-def test_of_many_classes_the_largest_are_shown_and_the_table_is_folded(look: Look, tmp_path: Path) -> None:
+def test_of_many_classes_the_largest_are_shown_and_the_table_is_folded(
+    look: Look, tmp_path: Path
+) -> None:
     classes = 40
     labels = np.concatenate([np.repeat(np.arange(classes), 9), [7] * 3])
     images = np.random.default_rng(0).integers(0, 256, (len(labels), 64, 64, 3), np.uint8)
@@ -150,7 +169,9 @@ def test_of_many_classes_the_largest_are_shown_and_the_table_is_folded(look: Loo
     assert len(rendered(data_page(found, COMMAND))) < 2_000_000, "noise, which packs worst"
 
 
-def test_it_is_written_whole_into_a_folder_that_is_made(look: Look, pets: Path, tmp_path: Path) -> None:
+def test_it_is_written_whole_into_a_folder_that_is_made(
+    look: Look, pets: Path, tmp_path: Path
+) -> None:
     page = write_data_page(look(pets), COMMAND, tmp_path / "new" / "data")
     assert page == tmp_path / "new" / "data" / "pets.html"
     assert page.read_text().startswith("<!DOCTYPE html>")

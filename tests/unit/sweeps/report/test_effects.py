@@ -19,7 +19,9 @@ DEPTH = {"name": "depth", "weights": {"b50/*": 1, "b18/*": -1}}
 ABSENT = {"name": "absent", "weights": {"b18/*": 1, "b99/*": -1}}
 
 
-def _values(seeds: int = 5, images: int = 200, seed: int = 0, tricks: float = 0.0) -> dict[str, np.ndarray]:
+def _values(
+    seeds: int = 5, images: int = 200, seed: int = 0, tricks: float = 0.0
+) -> dict[str, np.ndarray]:
     """Three depths, plain and with tricks, and what the tricks add."""
     rng = np.random.default_rng(seed)
     hard = rng.standard_normal((1, images))
@@ -34,10 +36,15 @@ def _values(seeds: int = 5, images: int = 200, seed: int = 0, tricks: float = 0.
 
 def test_a_contrast_is_the_crossed_interval_of_the_weighted_sum_with_shared_weights() -> None:
     values = _values(tricks=1.0)
-    total = sum(values[f"{depth}/tricks"] - values[f"{depth}/plain"] for depth in ("b18", "b34", "b50")) / 3
+    total = (
+        sum(values[f"{depth}/tricks"] - values[f"{depth}/plain"] for depth in ("b18", "b34", "b50"))
+        / 3
+    )
     expected = crossed(total)
     row = planned([TRICKS], values).iloc[0]
-    assert (row["estimate"], row["low"], row["high"]) == pytest.approx((expected.mean, expected.low, expected.high))
+    assert (row["estimate"], row["low"], row["high"]) == pytest.approx(
+        (expected.mean, expected.low, expected.high)
+    )
     assert row["estimate"] == pytest.approx(1.0, abs=0.1)
     assert row["significant"]
     assert row["p"] == row["p_holm"] < 0.001
@@ -94,7 +101,9 @@ def test_a_contrasts_detectable_difference_is_at_holms_first_step() -> None:
 def test_arms_with_other_seeds_are_refused_with_their_shapes() -> None:
     values = {"a": np.ones((3, 4)), "b": np.ones((2, 4))}
     for found in (lambda: planned([TRICKS], values), lambda: pairs(values)):
-        with pytest.raises(ValueError, match=r"the same seeds and images, but got a \(3, 4\), b \(2, 4\)"):
+        with pytest.raises(
+            ValueError, match=r"the same seeds and images, but got a \(3, 4\), b \(2, 4\)"
+        ):
             found()
 
 
@@ -124,8 +133,13 @@ def test_holm_leaves_out_what_was_not_tested() -> None:
 @given(st.lists(P, min_size=1, max_size=8))
 def test_holm_is_between_p_and_bonferroni_and_keeps_the_order(p: list[float]) -> None:
     found = holm(p)
-    assert all(one <= adjusted <= min(1, one * len(p)) + 1e-12 for one, adjusted in zip(p, found, strict=True))
-    assert sorted(range(len(p)), key=lambda i: (p[i], i)) == sorted(range(len(p)), key=lambda i: (found[i], p[i], i))
+    assert all(
+        one <= adjusted <= min(1, one * len(p)) + 1e-12
+        for one, adjusted in zip(p, found, strict=True)
+    )
+    assert sorted(range(len(p)), key=lambda i: (p[i], i)) == sorted(
+        range(len(p)), key=lambda i: (found[i], p[i], i)
+    )
 
 
 def test_a_paired_t_test_finds_half_a_standard_deviation_with_34_pairs_and_not_with_33() -> None:
@@ -169,8 +183,15 @@ def test_superiority_is_the_share_of_wins_with_scipys_exact_interval(signs: list
 
 def test_swapping_two_arms_mirrors_the_row() -> None:
     values = _values(seeds=4)
-    one, other = (pairs({arm: values[f"{arm}/plain"] for arm in arms}).iloc[0] for arms in (("b18", "b50"), ("b50", "b18")))
-    for name, mirror in (("difference", -other.difference), ("low", -other.high), ("seeds_low", -other.seeds_high)):
+    one, other = (
+        pairs({arm: values[f"{arm}/plain"] for arm in arms}).iloc[0]
+        for arms in (("b18", "b50"), ("b50", "b18"))
+    )
+    for name, mirror in (
+        ("difference", -other.difference),
+        ("low", -other.high),
+        ("seeds_low", -other.seeds_high),
+    ):
         assert one[name] == pytest.approx(mirror)
     assert one.superiority_low == pytest.approx(1 - other.superiority_high)
     assert one.wins == 4 - other.wins
@@ -178,7 +199,15 @@ def test_swapping_two_arms_mirrors_the_row() -> None:
 
 def test_under_three_seeds_pairs_are_differences_without_intervals() -> None:
     row = pairs(dict(itertools.islice(_values(seeds=2).items(), 2))).iloc[0]
-    ends = ["low", "high", "seeds_low", "seeds_high", "superiority_low", "superiority_high", "detectable"]
+    ends = [
+        "low",
+        "high",
+        "seeds_low",
+        "seeds_high",
+        "superiority_low",
+        "superiority_high",
+        "detectable",
+    ]
     assert row[ends].isna().all()
     assert not math.isnan(row.difference)
 

@@ -18,7 +18,9 @@ ARMS = ("resnet18/plain", "resnet18/tricks")
 
 @pytest.fixture
 def groups(tmp_path: Path) -> Callable[..., tuple[list[Group], list[str], Path]]:
-    def made(change: Callable[[Path], None] = lambda folder: None, **asked: Any) -> tuple[list[Group], list[str], Path]:
+    def made(
+        change: Callable[[Path], None] = lambda folder: None, **asked: Any
+    ) -> tuple[list[Group], list[str], Path]:
         folder = make(tmp_path, **{"arms": ARMS, "trials": 5, "images": 60, **asked})
         change(folder)
         problems: list[str] = []
@@ -42,11 +44,16 @@ def test_the_best_trial_is_the_runners_best(sweep: Path) -> None:
     for arm in run.arms:
         rows = run.rows("trial", arm)
         completed = rows[rows["outcome"] == "completed"]
-        assert best_trial(run, arm) == max(completed.itertuples(), key=lambda row: (row.score, -row.number)).trial_id
+        assert (
+            best_trial(run, arm)
+            == max(completed.itertuples(), key=lambda row: (row.score, -row.number)).trial_id
+        )
 
 
 def test_an_arm_with_nothing_tuned_has_its_default_as_its_best(tmp_path: Path) -> None:
-    (tmp_path / "sweep.json").write_text('{"arms": ["one"], "definition": {"one": {"fixed": {}, "tuned": {}}}}')
+    (tmp_path / "sweep.json").write_text(
+        '{"arms": ["one"], "definition": {"one": {"fixed": {}, "tuned": {}}}}'
+    )
     assert best_trial(read_run(tmp_path), "one") == "one/000"
 
 
@@ -66,7 +73,9 @@ def test_the_champion_has_most_seeds_and_then_the_best_mean_on_val(groups: Any) 
     assert champion_of([]) is None
 
 
-def test_a_champion_that_lost_a_seed_gives_way_to_a_recipe_with_all(groups: Any, tmp_path: Path) -> None:
+def test_a_champion_that_lost_a_seed_gives_way_to_a_recipe_with_all(
+    groups: Any, tmp_path: Path
+) -> None:
     first = champion_of(groups()[0])
     assert first is not None
     again = make(tmp_path, "two", arms=ARMS, trials=5, images=60, lost=(f"{first.name}/s3",))
@@ -128,4 +137,6 @@ def test_pairs_have_the_seeds_that_all_have_in_the_same_rows(groups: Any) -> Non
         if not group.without:
             rows = [seed.right for seed in group.seeds if seed.seed != 1]
             assert np.array_equal(values[group.name], rows)
-    assert next(group.failed for group in found if group.name == "resnet18/plain/000") == ("resnet18/plain/000/s1",)
+    assert next(group.failed for group in found if group.name == "resnet18/plain/000") == (
+        "resnet18/plain/000/s1",
+    )

@@ -6,7 +6,18 @@ import math
 
 import pytest
 
-from sweeps.report.formats import MISSING, counted, fixed, in_words, listed, p_value, percent, points, span, with_span
+from sweeps.report.formats import (
+    MISSING,
+    counted,
+    fixed,
+    in_words,
+    listed,
+    p_value,
+    percent,
+    points,
+    span,
+    with_span,
+)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +58,13 @@ def test_a_recipe_in_words_leaves_out_what_another_value_switches_off() -> None:
         "optimizer": {"when": {}},
         "nesterov": {"when": {"optimizer": ["sgd"]}},
     }
-    recipe = {"trainable_layers": 3, "stage2_lr": 0.000316, "augmentation": "none", "optimizer": "adamw", "nesterov": False}
+    recipe = {
+        "trainable_layers": 3,
+        "stage2_lr": 0.000316,
+        "augmentation": "none",
+        "optimizer": "adamw",
+        "nesterov": False,
+    }
     assert in_words(recipe, tuned) == "layers 3, lr 0.00032, no augmentation, adamw"
     assert in_words({**recipe, "optimizer": "sgd"}, tuned).endswith("sgd, nesterov false")
     weights = {"class_weights": {"when": {}}}

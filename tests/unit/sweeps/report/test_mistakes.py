@@ -54,7 +54,13 @@ def test_the_matrix_is_the_share_of_each_true_class(found: Findings) -> None:
 
 def test_of_a_thousand_classes_the_matrix_shows_those_that_are_confused(tmp_path: Path) -> None:
     names = [f"class {at}" for at in range(1000)]
-    found = find(read_run(make(tmp_path, trials=2, arms=("resnet18/plain",), classes=names, images=500, seeds=(0,))))
+    found = find(
+        read_run(
+            make(
+                tmp_path, trials=2, arms=("resnet18/plain",), classes=names, images=500, seeds=(0,)
+            )
+        )
+    )
     plot = confusion(found)
     assert isinstance(plot, Plot)
     assert np.array(plot.figure["data"][0]["z"]).shape == (24, 24)
@@ -70,7 +76,11 @@ def test_confused_pairs_are_ordered_by_what_they_cost(found: Findings) -> None:
 
 
 def test_two_classes_work_and_have_no_table_of_pairs(tmp_path: Path) -> None:
-    found = find(read_run(make(tmp_path, trials=2, arms=("resnet18/plain",), classes=("no", "yes"), images=60)))
+    found = find(
+        read_run(
+            make(tmp_path, trials=2, arms=("resnet18/plain",), classes=("no", "yes"), images=60)
+        )
+    )
     assert isinstance(confusion(found), Plot)
     assert confused_pairs(found) is None
 
@@ -84,7 +94,11 @@ def test_without_names_classes_have_numbers(found: Findings) -> None:
 
 def test_the_pictures_are_the_test_images_of_highest_loss(tmp_path: Path) -> None:
     data = dataset.prepare(
-        "digits", image_size=32, caps=dataset.Caps(train=20, val=30, test=30), seed=0, cache=tmp_path / "cache"
+        "digits",
+        image_size=32,
+        caps=dataset.Caps(train=20, val=30, test=30),
+        seed=0,
+        cache=tmp_path / "cache",
     )
     test = dataset.read(data.path, test=True).split("test")
     described = {"data": {"classes": list(data.classes), "path": str(data.path)}}
@@ -108,10 +122,18 @@ def test_the_pictures_are_the_test_images_of_highest_loss(tmp_path: Path) -> Non
     assert 1 <= len(shown.pictures) <= 24
 
 
-def test_where_the_cache_is_gone_or_holds_other_images_a_sentence_says_so(found: Findings, tmp_path: Path) -> None:
+def test_where_the_cache_is_gone_or_holds_other_images_a_sentence_says_so(
+    found: Findings, tmp_path: Path
+) -> None:
     said = worst(found)
     assert isinstance(said, Text)
     assert "no longer in the cache" in said.text
-    data = dataset.prepare("digits", image_size=32, caps=dataset.Caps(train=20, val=30, test=30), seed=0, cache=tmp_path)
+    data = dataset.prepare(
+        "digits",
+        image_size=32,
+        caps=dataset.Caps(train=20, val=30, test=30),
+        seed=0,
+        cache=tmp_path,
+    )
     other = replace(found, run=replace(found.run, described={"data": {"path": str(data.path)}}))
     assert isinstance(worst(other), Text)

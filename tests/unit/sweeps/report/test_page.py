@@ -15,7 +15,9 @@ from benchmarks.synthetic_sweep import make
 from sweeps.report.findings import Findings
 from sweeps.report.page import rendered, safe_json, sweep_page, write
 
-NASTY = "</script><script>alert(1)</script>\"' & <img src=http://evil.example/x>\n${x} {{ 7*7 }} %{x} é"
+NASTY = (
+    "</script><script>alert(1)</script>\"' & <img src=http://evil.example/x>\n${x} {{ 7*7 }} %{x} é"
+)
 
 
 class Elements(HTMLParser):
@@ -52,12 +54,22 @@ def html(found: Findings) -> str:
 def test_nothing_is_loaded_from_anywhere(html: str) -> None:
     elements = Elements(html)
     loaded = [
-        attrs[name] for _, attrs in elements.found for name in ("src", "href", "srcset", "action", "data") if attrs.get(name)
+        attrs[name]
+        for _, attrs in elements.found
+        for name in ("src", "href", "srcset", "action", "data")
+        if attrs.get(name)
     ]
     assert all(str(value).startswith("data:") for value in loaded)
     assert not [tag for tag, _ in elements.found if tag in ("link", "iframe", "object", "base")]
-    policy = next(attrs["content"] for tag, attrs in elements.found if attrs.get("http-equiv") == "Content-Security-Policy")
-    assert policy == "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+    policy = next(
+        attrs["content"]
+        for tag, attrs in elements.found
+        if attrs.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert (
+        policy
+        == "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+    )
     style = html[html.index("<style>") : html.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style
@@ -82,7 +94,15 @@ def test_the_page_is_small_enough_to_send(html: str) -> None:
 def test_sections_come_in_order_and_have_captions(html: str) -> None:
     titles = re.findall(r"<h2>(.*?)</h2>", html)
     mistakes = ["What the champion gets wrong", "Suspected wrong labels"]
-    assert titles == ["Keep in mind", "Effects", "Finalists", *mistakes, "The search", "What it cost", "How it was made"]
+    assert titles == [
+        "Keep in mind",
+        "Effects",
+        "Finalists",
+        *mistakes,
+        "The search",
+        "What it cost",
+        "How it was made",
+    ]
     assert html.count("<figcaption>") >= 5
 
 
@@ -96,9 +116,19 @@ def test_names_may_hold_anything(tmp_path: Path) -> None:
         "versions": {NASTY: NASTY},
         "contrasts": [{"name": NASTY, "weights": {"*/tricks": 1, "*/plain": -1}}],
         "published": [{"arm": NASTY, "value": 0.5, "metric": NASTY, "source": NASTY}],
-        "data": {"name": NASTY, "source": NASTY, "classes": [NASTY, NASTY + "2", "x"], "path": NASTY},
+        "data": {
+            "name": NASTY,
+            "source": NASTY,
+            "classes": [NASTY, NASTY + "2", "x"],
+            "path": NASTY,
+        },
     }
-    asked = {"arms": ("resnet18/plain", "resnet18/tricks"), "trials": 5, "images": 60, "classes": ("a", "b", "c")}
+    asked = {
+        "arms": ("resnet18/plain", "resnet18/tricks"),
+        "trials": 5,
+        "images": 60,
+        "classes": ("a", "b", "c"),
+    }
     html = write(make(tmp_path, **asked, described=described)).page.read_text()
     elements = Elements(html)
     assert [attrs for tag, attrs in elements.found if tag == "script"] == [
@@ -114,10 +144,20 @@ def test_names_may_hold_anything(tmp_path: Path) -> None:
 
 
 def test_json_in_a_script_is_safe_and_has_null_for_what_is_no_number() -> None:
-    values = {"a": "</script><!-- & \u2028", "b": [float("nan"), float("inf"), 1.5], "c": np.float64(2), "d": range(2)}
+    values = {
+        "a": "</script><!-- & \u2028",
+        "b": [float("nan"), float("inf"), 1.5],
+        "c": np.float64(2),
+        "d": range(2),
+    }
     text = safe_json(values)
     assert not set("<>&\u2028") & set(text)
-    assert json.loads(text) == {"a": "</script><!-- & \u2028", "b": [None, None, 1.5], "c": 2, "d": [0, 1]}
+    assert json.loads(text) == {
+        "a": "</script><!-- & \u2028",
+        "b": [None, None, 1.5],
+        "c": 2,
+        "d": [0, 1],
+    }
 
 
 def test_a_sweep_without_figures_needs_no_script(tmp_path: Path) -> None:

@@ -18,8 +18,19 @@ from sweeps.report.findings import Findings, find
 from sweeps.report.page import safe_json
 from sweeps.report.runs import Run, read_run
 
-OF_RUN = [plots_search.isolation, plots_search.parallel, plots_search.schedulers, plots_search.more_trials]
-OF_FOUND = [plots_finalists.arms, plots_finalists.curves, plots_finalists.sizes, plots_finalists.cost, mistakes.confusion]
+OF_RUN = [
+    plots_search.isolation,
+    plots_search.parallel,
+    plots_search.schedulers,
+    plots_search.more_trials,
+]
+OF_FOUND = [
+    plots_finalists.arms,
+    plots_finalists.curves,
+    plots_finalists.sizes,
+    plots_finalists.cost,
+    mistakes.confusion,
+]
 
 
 def plots(block: Block) -> list[Plot]:
@@ -28,28 +39,38 @@ def plots(block: Block) -> list[Plot]:
 
 
 @pytest.mark.parametrize("make_block", OF_RUN, ids=lambda f: f.__name__)
-def test_figures_of_the_search_are_valid(found: Findings, make_block: Callable[[Run], Block]) -> None:
+def test_figures_of_the_search_are_valid(
+    found: Findings, make_block: Callable[[Run], Block]
+) -> None:
     for plot in plots(make_block(found.run)):
         go.Figure(json.loads(safe_json(plot.figure)))
 
 
 @pytest.mark.parametrize("make_block", OF_FOUND, ids=lambda f: f.__name__)
-def test_figures_of_the_finalists_are_valid(found: Findings, make_block: Callable[[Findings], Block]) -> None:
+def test_figures_of_the_finalists_are_valid(
+    found: Findings, make_block: Callable[[Findings], Block]
+) -> None:
     for plot in plots(make_block(found)):
         go.Figure(json.loads(safe_json(plot.figure)))
 
 
 @pytest.mark.parametrize("make_block", OF_RUN, ids=lambda f: f.__name__)
-def test_a_search_with_nothing_to_show_is_a_sentence(tmp_path: Path, make_block: Callable[[Run], Block]) -> None:
+def test_a_search_with_nothing_to_show_is_a_sentence(
+    tmp_path: Path, make_block: Callable[[Run], Block]
+) -> None:
     assert isinstance(make_block(read_run(tmp_path)), Text)
 
 
 @pytest.mark.parametrize("make_block", [*OF_FOUND, mistakes.worst], ids=lambda f: f.__name__)
-def test_finalists_with_nothing_to_show_are_a_sentence(tmp_path: Path, make_block: Callable[[Findings], Block]) -> None:
+def test_finalists_with_nothing_to_show_are_a_sentence(
+    tmp_path: Path, make_block: Callable[[Findings], Block]
+) -> None:
     assert isinstance(make_block(find(read_run(tmp_path))), Text)
 
 
-def test_isolation_has_a_figure_a_parameter_with_a_log_axis_where_it_was_searched_so(found: Findings) -> None:
+def test_isolation_has_a_figure_a_parameter_with_a_log_axis_where_it_was_searched_so(
+    found: Findings,
+) -> None:
     shown = {plot.title: plot.figure for plot in plots(plots_search.isolation(found.run))}
     assert list(shown)[:2] == ["trainable_layers", "stage2_lr"]
     assert shown["stage2_lr"]["layout"]["xaxis"]["type"] == "log"
@@ -61,12 +82,21 @@ def test_isolation_has_a_figure_a_parameter_with_a_log_axis_where_it_was_searche
 
 
 def test_stopped_trials_are_hollow_in_isolation(found: Findings) -> None:
-    shown = next(plot for plot in plots(plots_search.isolation(found.run)) if plot.title == "stage2_lr")
-    hollow = [symbol for trace in shown.figure["data"] for symbol in trace["marker"]["symbol"] if symbol.endswith("-open")]
+    shown = next(
+        plot for plot in plots(plots_search.isolation(found.run)) if plot.title == "stage2_lr"
+    )
+    hollow = [
+        symbol
+        for trace in shown.figure["data"]
+        for symbol in trace["marker"]["symbol"]
+        if symbol.endswith("-open")
+    ]
     assert len(hollow) == 6
 
 
-def test_parallel_coordinates_go_from_the_low_to_the_high_end_of_each_range(found: Findings) -> None:
+def test_parallel_coordinates_go_from_the_low_to_the_high_end_of_each_range(
+    found: Findings,
+) -> None:
     for plot in plots(plots_search.parallel(found.run)):
         heights = [y for trace in plot.figure["data"] for y in trace["y"] if y is not None]
         assert min(heights) >= 0
@@ -76,7 +106,9 @@ def test_parallel_coordinates_go_from_the_low_to_the_high_end_of_each_range(foun
 
 def test_what_another_value_switches_off_is_a_gap_in_parallel_coordinates() -> None:
     assert plots_search._height(float("nan"), {"low": 0.0, "high": 1.0, "log": False}) is None
-    assert plots_search._height(1e-3, {"low": 1e-5, "high": 1e-1, "log": True}) == pytest.approx(0.5)
+    assert plots_search._height(1e-3, {"low": 1e-5, "high": 1e-1, "log": True}) == pytest.approx(
+        0.5
+    )
     assert plots_search._height("step", {"options": ["constant", "step", "cosine"]}) == 0.5
     assert plots_search._height(0, {"low": 1e-5, "high": 1e-1, "log": True}) is None
 
@@ -107,7 +139,9 @@ def test_curves_name_the_overfitting_gap(found: Findings) -> None:
     block = plots_finalists.curves(found)
     assert isinstance(block, Plots)
     names = [seed.trial_id for seed in found.best["resnet18/plain"].seeds]
-    last = found.run.epochs[found.run.epochs["trial_id"].isin(names) & (found.run.epochs["epoch"] == 20)]
+    last = found.run.epochs[
+        found.run.epochs["trial_id"].isin(names) & (found.run.epochs["epoch"] == 20)
+    ]
     gap = 100 * (last["train/accuracy"].mean() - last["val/accuracy"].mean())
     assert f"resnet18/plain {gap:.1f}" in block.caption
 
@@ -121,7 +155,11 @@ def test_cost_adds_up_and_says_what_early_stopping_saved(found: Findings) -> Non
 
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("<b>a</b> & c", "&lt;b&gt;a&lt;/b&gt; &amp; c"), ("a\nb\t c", "a b c"), ("x" * 60, "x" * 39 + "…")],
+    [
+        ("<b>a</b> & c", "&lt;b&gt;a&lt;/b&gt; &amp; c"),
+        ("a\nb\t c", "a b c"),
+        ("x" * 60, "x" * 39 + "…"),
+    ],
 )
 def test_a_label_is_one_short_line_without_markup(name: str, shown: str) -> None:
     assert label(name) == shown

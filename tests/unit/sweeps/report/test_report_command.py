@@ -27,14 +27,18 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     return err.splitlines()
 
 
-def test_it_writes_both_files_and_prints_answer_table_and_path(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_writes_both_files_and_prints_answer_table_and_path(
+    storage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["one", "--storage", str(storage)]) == 0
     out = capsys.readouterr().out
     assert out.startswith("Ship resnet18/plain: ")
     assert "completed" in out
     assert "Equal trials: 5 in each arm." in out
     folder = storage / "sweeps" / "one"
-    assert out.splitlines()[-3:] == [f"{folder}/{name}" for name in ("suspects.csv", "results.csv", "report.html")]
+    assert out.splitlines()[-3:] == [
+        f"{folder}/{name}" for name in ("suspects.csv", "results.csv", "report.html")
+    ]
     assert (folder / "report.html").is_file()
 
 
@@ -51,12 +55,18 @@ def test_open_shows_the_page(storage: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert shown == [(storage / "sweeps" / "one" / "report.html").as_uri()]
 
 
-def test_an_unknown_name_lists_the_known_ones(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name_lists_the_known_ones(
+    storage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = refused(capsys, "onee", "--storage", str(storage))
-    assert said == [f"error: 'onee' is no sweep in {storage}. Did you mean 'one'? Known: one, other."]
+    assert said == [
+        f"error: 'onee' is no sweep in {storage}. Did you mean 'one'? Known: one, other."
+    ]
 
 
-def test_names_that_leave_the_folder_are_unknown(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_that_leave_the_folder_are_unknown(
+    storage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "is no sweep" in refused(capsys, "../sweeps/one", "--storage", str(storage))[0]
 
 
@@ -77,10 +87,14 @@ def test_a_wrong_number_of_names_is_refused(
 
 
 def test_an_empty_storage_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert refused(capsys, "one", "--storage", str(tmp_path)) == [f"error: {tmp_path} holds no sweep."]
+    assert refused(capsys, "one", "--storage", str(tmp_path)) == [
+        f"error: {tmp_path} holds no sweep."
+    ]
 
 
-def test_an_unknown_flag_lists_the_known_ones(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_flag_lists_the_known_ones(
+    storage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = refused(capsys, "one", "--jsno", "--storage", str(storage))
     assert "--jsno" in said[0]
     assert "--open" in said[0]
@@ -91,7 +105,9 @@ def test_help_explains(capsys: pytest.CaptureFixture[str]) -> None:
     assert "compare two sweeps" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_cannot_be_written_is_one_line(
+    storage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (storage / "sweeps" / "one" / ".results.csv.tmp").mkdir()
     said = refused(capsys, "one", "--storage", str(storage))
     assert len(said) == 1

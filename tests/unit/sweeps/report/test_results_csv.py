@@ -48,7 +48,11 @@ def test_the_documentation_has_the_same_columns_in_the_same_order_with_the_same_
 def test_the_documentations_example_gives_each_finalists_mean(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = find(read_run(make(tmp_path / "mlruns", "NAME", trials=4, images=50, lost=("resnet18/plain/000/s1",))))
+    found = find(
+        read_run(
+            make(tmp_path / "mlruns", "NAME", trials=4, images=50, lost=("resnet18/plain/000/s1",))
+        )
+    )
     write_results(found.run)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
     assert len([line for line in code.splitlines() if line]) == 3
@@ -57,7 +61,9 @@ def test_the_documentations_example_gives_each_finalists_mean(
     exec(code, names)
     means = names["runs"].groupby("group")["test_accuracy"].mean()
     finalists = [group for group in found.groups if not group.without]
-    assert dict(means) == pytest.approx({group.name: mean(group.test("accuracy")) for group in finalists})
+    assert dict(means) == pytest.approx(
+        {group.name: mean(group.test("accuracy")) for group in finalists}
+    )
     shown = capsys.readouterr().out
     assert all(group.name in shown for group in finalists)
 

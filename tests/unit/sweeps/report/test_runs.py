@@ -19,29 +19,52 @@ ARM = "resnet18/plain"
 def write(folder: Path, *events: dict[str, Any], **described: Any) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "sweep.json").write_text(json.dumps({"arms": [ARM], **described}))
-    (folder / "trials.jsonl").write_text("".join(json.dumps({"time": 0, **event}) + "\n" for event in events))
+    (folder / "trials.jsonl").write_text(
+        "".join(json.dumps({"time": 0, **event}) + "\n" for event in events)
+    )
     return folder
 
 
 def started(number: int = 0, **more: Any) -> dict[str, Any]:
-    plain = {"event": "trial", "trial_id": f"{ARM}/{number:03d}", "arm": ARM, "number": number, "recipe": Recipe().as_dict()}
+    plain = {
+        "event": "trial",
+        "trial_id": f"{ARM}/{number:03d}",
+        "arm": ARM,
+        "number": number,
+        "recipe": Recipe().as_dict(),
+    }
     return plain | more
 
 
 def reported(*epochs: int, number: int = 0) -> dict[str, Any]:
-    return {"event": "epochs", "trial_id": f"{ARM}/{number:03d}", "epochs": [{EPOCH: e, SCORE: e / 10} for e in epochs]}
+    return {
+        "event": "epochs",
+        "trial_id": f"{ARM}/{number:03d}",
+        "epochs": [{EPOCH: e, SCORE: e / 10} for e in epochs],
+    }
 
 
 def ended(outcome: str = "completed", number: int = 0, **more: Any) -> dict[str, Any]:
-    return {"event": "end", "trial_id": f"{ARM}/{number:03d}", "outcome": outcome, "score": 0.5, **more}
+    return {
+        "event": "end",
+        "trial_id": f"{ARM}/{number:03d}",
+        "outcome": outcome,
+        "score": 0.5,
+        **more,
+    }
 
 
-def test_every_training_run_is_a_row_search_first_then_finalists_then_ablations(sweep: Path) -> None:
+def test_every_training_run_is_a_row_search_first_then_finalists_then_ablations(
+    sweep: Path,
+) -> None:
     run = read_run(sweep)
     assert run.problems == ()
     assert len(run.rows("trial")) == 36
     assert run.trials["trial_id"].is_unique
-    kinds = [(row["role"] == "finalist") + (row["without"] != "") for row in run.trials.to_dict("records")]
+    kinds = [
+        (row["role"] == "finalist") + (row["without"] != "")
+        for row in run.trials.to_dict("records")
+    ]
     assert kinds == sorted(kinds)
     assert sorted(set(kinds)) == [0, 1, 2]
 
@@ -51,7 +74,14 @@ def test_columns_are_the_documented_ones_and_then_the_recipes(sweep: Path) -> No
 
 
 def test_of_a_run_that_was_resumed_the_last_end_counts_and_each_epoch_once(tmp_path: Path) -> None:
-    events = [started(), reported(1, 2), ended("interrupted", score=0.2), started(), reported(2, 3), ended(score=0.3)]
+    events = [
+        started(),
+        reported(1, 2),
+        ended("interrupted", score=0.2),
+        started(),
+        reported(2, 3),
+        ended(score=0.3),
+    ]
     run = read_run(write(tmp_path / "s", *events))
     assert list(run.epochs[EPOCH]) == [1, 2, 3]
     row = run.trials.iloc[0]
@@ -63,19 +93,27 @@ def test_a_running_trial_has_no_outcome_and_the_score_of_its_last_epoch(tmp_path
     assert (row["outcome"], row["score"]) == ("", 0.2)
 
 
-def test_a_trial_with_all_its_epochs_is_completed_though_its_end_was_not_written(tmp_path: Path) -> None:
+def test_a_trial_with_all_its_epochs_is_completed_though_its_end_was_not_written(
+    tmp_path: Path,
+) -> None:
     recipe = Recipe(epochs=2).as_dict()
     row = read_run(write(tmp_path / "s", started(recipe=recipe), reported(1, 2))).trials.iloc[0]
     assert row["outcome"] == "completed"
 
 
-def test_a_damaged_line_is_left_out_and_said_but_a_last_one_that_is_being_written_is_not(tmp_path: Path) -> None:
+def test_a_damaged_line_is_left_out_and_said_but_a_last_one_that_is_being_written_is_not(
+    tmp_path: Path,
+) -> None:
     folder = write(tmp_path / "s", started(), ended(), started(1))
     lines = (folder / "trials.jsonl").read_text().splitlines(keepends=True)
-    (folder / "trials.jsonl").write_text("".join([lines[0], '{"torn\n', *lines[1:], '{"event": "tri']))
+    (folder / "trials.jsonl").write_text(
+        "".join([lines[0], '{"torn\n', *lines[1:], '{"event": "tri'])
+    )
     run = read_run(folder)
     assert len(run.trials) == 2
-    assert run.problems == ("1 of 5 lines of trials.jsonl could not be understood and are left out.",)
+    assert run.problems == (
+        "1 of 5 lines of trials.jsonl could not be understood and are left out.",
+    )
 
 
 @pytest.mark.parametrize("name", ["sweep.json", "trials.jsonl"])
@@ -89,7 +127,9 @@ def test_a_file_that_is_gone_is_a_problem_and_not_an_error(tmp_path: Path, name:
 
 
 def test_an_older_version_without_roles_and_with_another_field_is_read(tmp_path: Path) -> None:
-    run = read_run(write(tmp_path / "s", started(recipe={"backbone": "vgg", "dropout": 0.5}), ended()))
+    run = read_run(
+        write(tmp_path / "s", started(recipe={"backbone": "vgg", "dropout": 0.5}), ended())
+    )
     row = run.trials.iloc[0]
     assert (row["role"], row["backbone"], row["dropout"]) == ("trial", "vgg", 0.5)
     assert run.trials["epochs"].isna().all()
@@ -104,7 +144,9 @@ def test_an_ablation_belongs_to_the_recipe_from_which_something_was_taken(tmp_pa
 
 @pytest.mark.parametrize("value", [None, "much", 1e400, -(10**400), [1]])
 def test_what_is_no_number_is_none(tmp_path: Path, value: Any) -> None:
-    run = read_run(write(tmp_path / "s", started(), ended(score=value, best_epoch=value, device_seconds=value)))
+    run = read_run(
+        write(tmp_path / "s", started(), ended(score=value, best_epoch=value, device_seconds=value))
+    )
     row = run.trials.iloc[0]
     assert math.isnan(row["score"])
     assert math.isnan(row["device_seconds"])
@@ -117,6 +159,12 @@ def test_the_driver_that_holds_the_lock_says_how_the_sweep_ended(sweep: Path) ->
 
 def test_dimensions_that_make_no_sense_are_left_out(tmp_path: Path) -> None:
     good = {"low": 1e-5, "high": 1e-2, "default": 1e-3, "log": True}
-    tuned = {"a": good, "b": {"low": 2, "high": 1}, "c": {"options": []}, "d": 3, "e": {"low": 0, "high": 1, "log": True}}
+    tuned = {
+        "a": good,
+        "b": {"low": 2, "high": 1},
+        "c": {"options": []},
+        "d": 3,
+        "e": {"low": 0, "high": 1, "log": True},
+    }
     run = read_run(write(tmp_path / "s", definition={ARM: {"fixed": {}, "tuned": tuned}}))
     assert run.tuned[ARM] == {"a": {"low": 1e-5, "high": 1e-2, "log": True, "when": {}}}

@@ -39,7 +39,13 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Made:
     def of(score: Score) -> Findings:
         if score not in made:
             storage = tmp_path_factory.mktemp(score)
-            made[score] = find(read_run(make(storage, score, arms=ARMS, trials=5, images=220, labels=UNEVEN, score=score)))
+            made[score] = find(
+                read_run(
+                    make(
+                        storage, score, arms=ARMS, trials=5, images=220, labels=UNEVEN, score=score
+                    )
+                )
+            )
         return made[score]
 
     return of
@@ -54,20 +60,27 @@ def test_the_answer_is_the_mean_balanced_accuracy_with_an_interval_of_its_own(sc
     assert whole.mean != pytest.approx(mean(found.champion.test("accuracy")), abs=1e-4)
     first = answer(found)[0]
     value, between = percent(whole.mean), span(whole.low, whole.high)
-    assert first.startswith(f"Ship {found.champion.arm}: {value}% balanced accuracy on the test images (95% interval {between}")
+    assert first.startswith(
+        f"Ship {found.champion.arm}: {value}% balanced accuracy on the test images (95% interval {between}"
+    )
 
 
 def test_contrasts_and_pairs_are_of_balanced_accuracy(scored: Made) -> None:
     found = scored("balanced_accuracy")
     means = {arm: mean(group.test("balanced_accuracy")) for arm, group in found.best.items()}
     planned = found.planned.iloc[0]
-    assert (planned["name"], planned["estimate"]) == ("tricks", pytest.approx(means[ARMS[1]] - means[ARMS[0]]))
+    assert (planned["name"], planned["estimate"]) == (
+        "tricks",
+        pytest.approx(means[ARMS[1]] - means[ARMS[0]]),
+    )
     row = found.pairs.iloc[0]
     assert row["difference"] == pytest.approx(means[row["a"]] - means[row["b"]])
 
 
 @pytest.mark.parametrize("score", ["balanced_accuracy", "macro_f1"])
-def test_intervals_of_macro_f1_are_those_over_seeds_and_others_are_wider(scored: Made, score: Score) -> None:
+def test_intervals_of_macro_f1_are_those_over_seeds_and_others_are_wider(
+    scored: Made, score: Score
+) -> None:
     found = scored(score)
     for group in found.best.values():
         whole, seeds = interval(group, score), over_seeds(group.test(score))
@@ -85,18 +98,27 @@ def test_intervals_of_macro_f1_are_those_over_seeds_and_others_are_wider(scored:
 
 def test_where_a_class_is_small_its_intervals_are_said_to_be_too_narrow(scored: Made) -> None:
     said = "The smallest class has 9 test images: intervals of balanced accuracy are too narrow for that."
-    assert [said in cautions(scored(score)) for score in ("balanced_accuracy", "accuracy")] == [True, False]
+    assert [said in cautions(scored(score)) for score in ("balanced_accuracy", "accuracy")] == [
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(
     ("score", "titles", "words"),
     [
         ("accuracy", ("best val %", "val %", "test %"), "of the test images are right"),
-        ("balanced_accuracy", ("best val balanced %", "val balanced %", "test balanced %"), "val balanced accuracy, %"),
+        (
+            "balanced_accuracy",
+            ("best val balanced %", "val balanced %", "test balanced %"),
+            "val balanced accuracy, %",
+        ),
         ("macro_f1", ("best val F1 %", "val F1 %", "test F1 %"), "val macro F1, %"),
     ],
 )
-def test_tables_and_figures_name_what_the_score_is(scored: Made, score: Score, titles: tuple[str, ...], words: str) -> None:
+def test_tables_and_figures_name_what_the_score_is(
+    scored: Made, score: Score, titles: tuple[str, ...], words: str
+) -> None:
     found = scored(score)
     columns = [column.title for column in tables.arms_table(found).columns]
     assert [title for title in columns if "%" in title] == list(titles)
@@ -113,7 +135,9 @@ def test_curves_of_accuracy_say_what_chose_the_epoch(scored: Made, score: Score)
 
 
 @pytest.mark.parametrize("column", ["val_accuracy", "val_balanced_accuracy", "val_macro_f1"])
-def test_a_published_number_on_val_stands_beside_ours_whatever_decides(scored: Made, column: str) -> None:
+def test_a_published_number_on_val_stands_beside_ours_whatever_decides(
+    scored: Made, column: str
+) -> None:
     found = scored("balanced_accuracy")
     entry = {"arm": ARMS[0], "value": 0.8, "metric": OF_EPOCH[column], "source": "a text"}
     run = replace(found.run, described={**found.run.described, "published": [entry]})
@@ -138,7 +162,9 @@ def test_results_csv_has_each_metric_of_the_best_epoch_and_of_the_test_split(sco
     rows = pd.read_csv(write_results(scored("balanced_accuracy").run))
     completed = rows[rows["outcome"] == "completed"]
     for name in ("val_accuracy", "val_balanced_accuracy", "val_macro_f1"):
-        assert completed[name].tolist() == pytest.approx(completed["score"].tolist()), "they are made the same"
+        assert completed[name].tolist() == pytest.approx(completed["score"].tolist()), (
+            "they are made the same"
+        )
     finalists = rows[rows["role"] == "finalist"]
     assert finalists[["test_balanced_accuracy", "test_macro_f1"]].notna().all(axis=None)
     assert rows[rows["role"] == "trial"]["test_macro_f1"].isna().all()
@@ -157,5 +183,7 @@ def test_sweeps_of_other_metrics_are_compared_by_accuracy_and_that_is_said(score
 
 
 def test_a_sweep_that_names_no_score_was_decided_by_accuracy(tmp_path: Path) -> None:
-    folder = make(tmp_path, arms=ARMS, trials=4, images=40, described={"options": {"preset": "full"}})
+    folder = make(
+        tmp_path, arms=ARMS, trials=4, images=40, described={"options": {"preset": "full"}}
+    )
     assert read_run(folder).score == "accuracy"

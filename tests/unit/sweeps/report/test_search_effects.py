@@ -33,7 +33,9 @@ def _tuned(**dims: Float | Int | Choice) -> Mapping[str, Any]:
 def test_the_expected_best_is_the_mean_of_the_best_over_all_subsets(scores: list[float]) -> None:
     found = expected_best(scores)
     for k in range(1, len(scores) + 1):
-        assert found[k - 1] == pytest.approx(np.mean([max(subset) for subset in itertools.combinations(scores, k)]))
+        assert found[k - 1] == pytest.approx(
+            np.mean([max(subset) for subset in itertools.combinations(scores, k)])
+        )
 
 
 def test_one_trial_expects_the_mean_all_trials_the_best_and_more_never_less() -> None:
@@ -47,11 +49,19 @@ def test_one_trial_expects_the_mean_all_trials_the_best_and_more_never_less() ->
 def test_the_expected_best_is_unbiased() -> None:
     """Of 4 of 12 uniform numbers it is 4/5; drawing with replacement from the 12, as Dodge et al. do, gives less."""
     rng = np.random.default_rng(0)
-    assert np.mean([expected_best(rng.random(12).tolist())[3] for _ in range(4000)]) == pytest.approx(0.8, abs=0.005)
+    assert np.mean(
+        [expected_best(rng.random(12).tolist())[3] for _ in range(4000)]
+    ) == pytest.approx(0.8, abs=0.005)
 
 
 def _started(number: int, arm: str = ARM, role: str = "trial") -> dict[str, Any]:
-    return {"event": "trial", "trial_id": f"{arm}/{number:03d}", "arm": arm, "number": number, "role": role}
+    return {
+        "event": "trial",
+        "trial_id": f"{arm}/{number:03d}",
+        "arm": arm,
+        "number": number,
+        "role": role,
+    }
 
 
 def _ended(number: int, outcome: str = "completed", arm: str = ARM) -> dict[str, Any]:
@@ -76,26 +86,44 @@ def test_side_by_side_more_trials_are_random_as_fewer_have_ended() -> None:
 
 def test_pruned_and_diverged_trials_count_as_ended_failed_and_interrupted_ones_do_not() -> None:
     def random_ones(outcome: str) -> int:
-        events = [event for number in range(12) for event in (_started(number), _ended(number, outcome))]
+        events = [
+            event for number in range(12) for event in (_started(number), _ended(number, outcome))
+        ]
         return len(start_up_trials(events)[ARM])
 
-    assert [random_ones(outcome) for outcome in ("pruned", "diverged", "failed", "interrupted")] == [4, 4, 11, 11]
+    assert [
+        random_ones(outcome) for outcome in ("pruned", "diverged", "failed", "interrupted")
+    ] == [4, 4, 11, 11]
 
 
 def test_a_trial_that_was_resumed_counts_from_its_first_start_and_ends_once() -> None:
     first = [event for number in range(4) for event in (_started(number), _ended(number))]
-    again = [_started(4), _ended(4, "interrupted"), _started(4), _ended(3), _started(5), _ended(4), _started(6)]
+    again = [
+        _started(4),
+        _ended(4, "interrupted"),
+        _started(4),
+        _ended(3),
+        _started(5),
+        _ended(4),
+        _started(6),
+    ]
     assert start_up_trials([*first, *again]) == _names(1, 2, 3, 4, 5)
 
 
 def test_arms_are_counted_each_alone_and_finalists_not_at_all() -> None:
     other = [_started(0, "b"), _started(1, "b"), _started(0, "b/s0", role="finalist")]
-    strange = [{"event": "sweep"}, {"event": "epochs", "trial_id": "b/000", "epochs": []}, _ended(0, arm="b/s0")]
+    strange = [
+        {"event": "sweep"},
+        {"event": "epochs", "trial_id": "b/000", "epochs": []},
+        _ended(0, arm="b/s0"),
+    ]
     mine = [event for number in range(7) for event in (_started(number), _ended(number))]
     assert start_up_trials([*mine, *other, *strange]) == _names(1, 2, 3, 4) | _names(1, arm="b")
 
 
-def _random_trials(number: int, tuned: Mapping[str, Any], seed: int = 0) -> Iterator[dict[str, Any]]:
+def _random_trials(
+    number: int, tuned: Mapping[str, Any], seed: int = 0
+) -> Iterator[dict[str, Any]]:
     rng = np.random.default_rng(seed)
     for _ in range(number):
         row = Recipe().as_dict()
@@ -106,7 +134,9 @@ def _random_trials(number: int, tuned: Mapping[str, Any], seed: int = 0) -> Iter
                 row[name] = int(rng.integers(dim["low"], dim["high"] + 1))
             else:
                 row[name] = (
-                    float(np.exp(rng.uniform(np.log(dim["low"]), np.log(dim["high"])))) if dim["log"] else rng.uniform(0, 0.2)
+                    float(np.exp(rng.uniform(np.log(dim["low"]), np.log(dim["high"]))))
+                    if dim["log"]
+                    else rng.uniform(0, 0.2)
                 )
         yield row
 
@@ -128,7 +158,11 @@ def test_the_parameter_that_decides_is_the_important_one() -> None:
 
 
 def test_whole_numbers_options_and_truth_values_as_a_csv_holds_them_are_read(tmp_path: Any) -> None:
-    tuned = _tuned(trainable_layers=LAYERS, nesterov=Choice(options=(False, True), default=False), mixup=SMOOTHING)
+    tuned = _tuned(
+        trainable_layers=LAYERS,
+        nesterov=Choice(options=(False, True), default=False),
+        mixup=SMOOTHING,
+    )
     rows = [row | {"optimizer": "sgd"} for row in _random_trials(120, tuned)]
     _table(rows, lambda row: row["trainable_layers"]).to_csv(tmp_path / "results.csv")
     found = importance(pd.read_csv(tmp_path / "results.csv"), json.loads(json.dumps(tuned)))
@@ -149,7 +183,10 @@ def test_under_fifty_completed_trials_there_is_no_importance() -> None:
 def test_trials_with_values_outside_the_range_do_not_count() -> None:
     tuned = _tuned(stage2_lr=RATE)
     table = _table(list(_random_trials(60, tuned)), lambda row: row["stage2_lr"])
-    assert importance(table.assign(stage2_lr=[1.0] * 11 + table["stage2_lr"].tolist()[11:]), tuned) is None
+    assert (
+        importance(table.assign(stage2_lr=[1.0] * 11 + table["stage2_lr"].tolist()[11:]), tuned)
+        is None
+    )
 
 
 def test_a_parameter_counts_only_in_trials_in_which_its_condition_holds() -> None:
@@ -158,8 +195,13 @@ def test_a_parameter_counts_only_in_trials_in_which_its_condition_holds() -> Non
         nesterov=Choice(options=(False, True), default=False, when={"optimizer": ("sgd",)}),
         stage2_lr=RATE,
     )
-    rows = [row | {"nesterov": row["nesterov"] and row["optimizer"] == "sgd"} for row in _random_trials(300, tuned)]
-    found = importance(_table(rows, lambda row: (row["optimizer"] == "sgd") + row["nesterov"]), tuned)
+    rows = [
+        row | {"nesterov": row["nesterov"] and row["optimizer"] == "sgd"}
+        for row in _random_trials(300, tuned)
+    ]
+    found = importance(
+        _table(rows, lambda row: (row["optimizer"] == "sgd") + row["nesterov"]), tuned
+    )
     assert found is not None
     assert found["nesterov"] > found["stage2_lr"]
     assert found["optimizer"] > found["stage2_lr"]
@@ -167,14 +209,25 @@ def test_a_parameter_counts_only_in_trials_in_which_its_condition_holds() -> Non
 
 @pytest.mark.filterwarnings("error")
 def test_a_condition_that_held_once_warns_of_nothing() -> None:
-    tuned = _tuned(stage1_epochs=Choice(options=(0, 5), default=0), stage1_lr=Float(**_RATE_IN_STAGE_1))
-    rows = [row | {"stage1_epochs": 5 if i == 0 else 0} for i, row in enumerate(_random_trials(60, tuned))]
+    tuned = _tuned(
+        stage1_epochs=Choice(options=(0, 5), default=0), stage1_lr=Float(**_RATE_IN_STAGE_1)
+    )
+    rows = [
+        row | {"stage1_epochs": 5 if i == 0 else 0}
+        for i, row in enumerate(_random_trials(60, tuned))
+    ]
     found = importance(_table(rows, lambda row: row["stage2_lr"]), tuned)
     assert found is not None
     assert found["stage1_lr"] == 0
 
 
-_RATE_IN_STAGE_1: dict[str, Any] = {"low": 1e-4, "high": 1e-2, "log": True, "default": 1e-3, "when": {"stage1_epochs": (5,)}}
+_RATE_IN_STAGE_1: dict[str, Any] = {
+    "low": 1e-4,
+    "high": 1e-2,
+    "log": True,
+    "default": 1e-3,
+    "when": {"stage1_epochs": (5,)},
+}
 
 
 def test_where_all_scores_are_equal_nothing_is_important() -> None:
@@ -185,25 +238,42 @@ def test_where_all_scores_are_equal_nothing_is_important() -> None:
     }
 
 
-@pytest.mark.parametrize(("value", "way"), [(9e-3, "upwards"), (1.2e-5, "downwards"), (5e-3, None), (2e-5, None)])
-def test_a_rate_within_5_percent_of_its_decades_is_at_the_edge(value: float, way: str | None) -> None:
+@pytest.mark.parametrize(
+    ("value", "way"), [(9e-3, "upwards"), (1.2e-5, "downwards"), (5e-3, None), (2e-5, None)]
+)
+def test_a_rate_within_5_percent_of_its_decades_is_at_the_edge(
+    value: float, way: str | None
+) -> None:
     lines = edges(Recipe(stage2_lr=value).as_dict(), _tuned(stage2_lr=RATE))
     assert len(lines) == (way is not None)
     if way:
-        assert f"stage2_lr = {value:.3g} is at the {'high' if way == 'upwards' else 'low'} end of 1e-05 to 0.01" in lines[0]
+        assert (
+            f"stage2_lr = {value:.3g} is at the {'high' if way == 'upwards' else 'low'} end of 1e-05 to 0.01"
+            in lines[0]
+        )
         assert lines[0].endswith(f"widen it {way}.")
 
 
 @pytest.mark.parametrize(("layers", "said"), [(1, 0), (2, 0), (3, 0), (4, 1)])
-def test_a_whole_number_is_at_an_edge_at_its_end_unless_the_recipe_ends_there(layers: int, said: int) -> None:
+def test_a_whole_number_is_at_an_edge_at_its_end_unless_the_recipe_ends_there(
+    layers: int, said: int
+) -> None:
     """There is no 0th layer group; there is a fifth."""
-    assert len(edges(Recipe(trainable_layers=layers).as_dict(), _tuned(trainable_layers=LAYERS))) == said
-    assert not edges(Recipe(trainable_layers=6).as_dict(), _tuned(trainable_layers=Int(low=1, high=6, default=3)))
+    assert (
+        len(edges(Recipe(trainable_layers=layers).as_dict(), _tuned(trainable_layers=LAYERS)))
+        == said
+    )
+    assert not edges(
+        Recipe(trainable_layers=6).as_dict(), _tuned(trainable_layers=Int(low=1, high=6, default=3))
+    )
 
 
 @pytest.mark.parametrize(("value", "said"), [(0.0, 0), (0.1, 0), (0.195, 1)])
 def test_no_smoothing_cannot_be_widened_but_much_of_it_can(value: float, said: int) -> None:
-    assert len(edges(Recipe(label_smoothing=value).as_dict(), _tuned(label_smoothing=SMOOTHING))) == said
+    assert (
+        len(edges(Recipe(label_smoothing=value).as_dict(), _tuned(label_smoothing=SMOOTHING)))
+        == said
+    )
 
 
 def test_a_length_that_the_recipe_bounds_by_another_one_says_nothing() -> None:
@@ -223,6 +293,10 @@ def test_choices_single_values_and_unmet_conditions_have_no_edge() -> None:
 
 
 def test_numbers_of_a_table_and_recipes_of_another_version_are_read() -> None:
-    row = pd.DataFrame([Recipe(trainable_layers=4).as_dict()]).iloc[0].to_dict() | {"trainable_layers": np.int64(4)}
+    row = pd.DataFrame([Recipe(trainable_layers=4).as_dict()]).iloc[0].to_dict() | {
+        "trainable_layers": np.int64(4)
+    }
     tuned = _tuned(trainable_layers=LAYERS)
-    assert edges(row, tuned) == edges(row | {"field_of_tomorrow": 1, "scheduler": "new"}, tuned) != []
+    assert (
+        edges(row, tuned) == edges(row | {"field_of_tomorrow": 1, "scheduler": "new"}, tuned) != []
+    )

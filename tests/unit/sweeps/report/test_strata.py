@@ -16,17 +16,26 @@ from sweeps.report.variance import crossed
 
 REPETITIONS = 400
 TEN_TO_ONE = (200, 120, 80, 40, 20), (0.95, 0.9, 0.85, 0.75, 0.6)
-SPREADS = {"seeds": (0.2, 0.5, 0.0), "both": (0.09, 1.0, 0.0), "seeds by class": (0.09, 0.5, 0.3), "nothing": (0.0, 0.0, 0.0)}
+SPREADS = {
+    "seeds": (0.2, 0.5, 0.0),
+    "both": (0.09, 1.0, 0.0),
+    "seeds by class": (0.09, 0.5, 0.3),
+    "nothing": (0.0, 0.0, 0.0),
+}
 """Of seeds, of images, and of what a seed makes of a class, in units of the noise."""
 
 
 @given(st.integers(1, 5), st.integers(1, 60), st.integers(0, 2**32 - 1))
-def test_the_mean_over_images_is_the_mean_of_the_classes_recalls(classes: int, images: int, seed: int) -> None:
+def test_the_mean_over_images_is_the_mean_of_the_classes_recalls(
+    classes: int, images: int, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     labels = rng.choice(classes, images, p=rng.dirichlet(np.full(classes, 0.5)))
     right = rng.random(images) < 0.7
     values = balanced(right, labels)
-    assert values.mean() == pytest.approx(np.mean([right[labels == at].mean() for at in np.unique(labels)]))
+    assert values.mean() == pytest.approx(
+        np.mean([right[labels == at].mean() for at in np.unique(labels)])
+    )
     assert values.shape == (images,)
 
 
@@ -46,14 +55,20 @@ def test_the_variance_is_the_mean_of_the_classes_own() -> None:
     assert balanced(right, labels).var(ddof=0) / 137 == pytest.approx(sum(own) / 9)
 
 
-def _world(rng: np.random.Generator, seeds: int, spread: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
+def _world(
+    rng: np.random.Generator, seeds: int, spread: tuple[float, float, float]
+) -> tuple[np.ndarray, np.ndarray]:
     """Right or wrong [seeds, images] and the labels, of classes that are the harder the smaller they are."""
     sizes, skills = TEN_TO_ONE
     of_seed, of_image, of_class = spread
     labels = np.repeat(np.arange(len(sizes)), sizes)
     scale = math.sqrt(1 + of_seed**2 + of_image**2 + of_class**2)
     total = scale * special.ndtri(np.array(skills))[labels]
-    total = total + of_image * rng.standard_normal(len(labels)) + of_seed * rng.standard_normal((seeds, 1))
+    total = (
+        total
+        + of_image * rng.standard_normal(len(labels))
+        + of_seed * rng.standard_normal((seeds, 1))
+    )
     total = total + of_class * rng.standard_normal((seeds, len(sizes)))[:, labels]
     return total + rng.standard_normal(total.shape) > 0, labels
 
@@ -77,7 +92,10 @@ def test_of_two_arms_of_one_skill_at_most_7_percent_of_intervals_exclude_0() -> 
     rng, wrong = np.random.default_rng(1), 0
     for _ in range(REPETITIONS):
         worlds = [_world(rng, 5, SPREADS["both"]) for _ in range(2)]
-        values = {str(at): np.stack([balanced(run, labels) for run in right]) for at, (right, labels) in enumerate(worlds)}
+        values = {
+            str(at): np.stack([balanced(run, labels) for run in right])
+            for at, (right, labels) in enumerate(worlds)
+        }
         row = pairs(values).iloc[0]
         wrong += row["low"] > 0 or row["high"] < 0
     assert wrong / REPETITIONS <= 0.07

@@ -27,7 +27,10 @@ from trainables.data.dataset import Dataset
 
 CLASSES = ("<b>cat", "dog & co", "=1+1")
 PER_CLASS = 30
-PLANTED = {"val": (1, 7), "test": (0, 3, 11)}  # rows whose images all finalists take for the next class
+PLANTED = {
+    "val": (1, 7),
+    "test": (0, 3, 11),
+}  # rows whose images all finalists take for the next class
 DOCS = (Path(__file__).parents[4] / "docs" / "results.md").read_text()
 
 
@@ -43,7 +46,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
             file = f'<img src=x onerror="alert(1)">, {image}\r.png'
             Image.fromarray(pixels).save(folder / name / file)
     caps = dataset.Caps(train=10**6, val=10**6, test=10**6)
-    prepared = dataset.prepare(str(folder), image_size=32, caps=caps, seed=0, cache=tmp_path_factory.mktemp("cache"))
+    prepared = dataset.prepare(
+        str(folder), image_size=32, caps=caps, seed=0, cache=tmp_path_factory.mktemp("cache")
+    )
     return dataset.read(prepared.path, test=True)
 
 
@@ -56,7 +61,13 @@ def planted(data: Dataset, storage: Path, wrong: dict[str, tuple[int, ...]] | No
     """A sweep whose finalists are sure of all images, but of those that are planted sure of the next class."""
     wrong = PLANTED if wrong is None else wrong
     described = {"data": {"classes": list(data.classes), "path": str(data.path)}}
-    asked = {"arms": ("resnet18/tricks",), "trials": 5, "seeds": (0, 1), "classes": data.classes, "described": described}
+    asked = {
+        "arms": ("resnet18/tricks",),
+        "trials": 5,
+        "seeds": (0, 1),
+        "classes": data.classes,
+        "described": described,
+    }
     folder = make(storage, images=len(data.split("test").labels), **asked)
     for at, file in enumerate(sorted((folder / "predictions").iterdir())):
         arrays = {}
@@ -68,12 +79,17 @@ def planted(data: Dataset, storage: Path, wrong: dict[str, tuple[int, ...]] | No
             noise = np.random.default_rng([at, len(split)]).uniform(0.9, 0.98, len(labels))
             told = np.full((len(labels), len(data.classes)), 0.01)
             told[np.arange(len(labels)), said] = noise
-            arrays |= {split: np.log(told / told.sum(axis=1, keepdims=True)).astype(np.float32), f"{split}_labels": labels}
+            arrays |= {
+                split: np.log(told / told.sum(axis=1, keepdims=True)).astype(np.float32),
+                f"{split}_labels": labels,
+            }
         np.savez(file, **arrays)
     return folder
 
 
-def rewritten(folder: Path, change: Callable[[dict[str, np.ndarray]], None], name: str = "*") -> None:
+def rewritten(
+    folder: Path, change: Callable[[dict[str, np.ndarray]], None], name: str = "*"
+) -> None:
     """Change arrays of some files of predictions."""
     for file in (folder / "predictions").glob(f"{name}.npz"):
         with np.load(file) as arrays:
@@ -86,14 +102,19 @@ def found_in(folder: Path) -> Findings:
     return find(read_run(folder))
 
 
-def test_the_planted_images_are_listed_with_names_and_both_classes(sweep: Path, data: Dataset) -> None:
+def test_the_planted_images_are_listed_with_names_and_both_classes(
+    sweep: Path, data: Dataset
+) -> None:
     images = found_in(sweep).suspected.images
     expected = {(split, row) for split, rows in PLANTED.items() for row in rows}
     assert {(image.split, image.row) for image in images} == expected
     assert [image.rank for image in images] == [1, 2, 3, 4, 5]
     for image in images:
         label = int(data.split(image.split).labels[image.row])
-        assert (image.given, image.suggested) == (data.classes[label], data.classes[(label + 1) % 3])
+        assert (image.given, image.suggested) == (
+            data.classes[label],
+            data.classes[(label + 1) % 3],
+        )
         assert image.file == data.names(image.split)[image.row]
         assert image.probability_given < 0.05 < 0.9 < image.probability_suggested
         assert image.score == pytest.approx(1 - image.probability_given)
@@ -119,7 +140,14 @@ def as_text(name: str) -> str:
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_name_is_a_formula_to_a_spreadsheet(tmp_path: Path, begin: str) -> None:
     name = f'{begin}HYPERLINK("http://x";"y")/1.jpg'
-    plain = {"rank": 1, "split": "val", "row": 0, "probability_given": 0.1, "probability_suggested": 0.9, "score": 0.9}
+    plain = {
+        "rank": 1,
+        "split": "val",
+        "row": 0,
+        "probability_given": 0.1,
+        "probability_suggested": 0.9,
+        "score": 0.9,
+    }
     write_suspects(tmp_path, [SuspectImage(file=name, given=name, suggested=name, **plain)])
     with (tmp_path / "suspects.csv").open(newline="", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
@@ -153,7 +181,9 @@ def test_the_mean_is_over_all_finalists_but_ablations(sweep: Path) -> None:
     assert (again.images, again.runs) == (expected.images, 4)
 
 
-def test_each_file_of_predictions_is_opened_once(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_file_of_predictions_is_opened_once(
+    sweep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, opened, problems = read_run(sweep), [], []
     groups = groups_of(run, problems)
     load = np.load
@@ -171,7 +201,9 @@ def test_each_file_of_predictions_is_opened_once(sweep: Path, monkeypatch: pytes
 
 def test_runs_that_learned_nothing_do_not_drown_the_others(sweep: Path) -> None:
     expected = found_in(sweep).suspected
-    finalists = sorted(file.stem for file in (sweep / "predictions").iterdir() if "without" not in file.stem)
+    finalists = sorted(
+        file.stem for file in (sweep / "predictions").iterdir() if "without" not in file.stem
+    )
     rng = np.random.default_rng(0)
 
     def noise(arrays: dict[str, np.ndarray]) -> None:
@@ -183,7 +215,9 @@ def test_runs_that_learned_nothing_do_not_drown_the_others(sweep: Path) -> None:
         rewritten(sweep, noise, name)
     found = found_in(sweep).suspected
     assert found.runs == expected.runs == 4
-    assert {(image.split, image.row) for image in found.images} == {(image.split, image.row) for image in expected.images}
+    assert {(image.split, image.row) for image in found.images} == {
+        (image.split, image.row) for image in expected.images
+    }
 
 
 def test_runs_whose_predictions_are_not_whole_are_left_out_and_named(sweep: Path) -> None:
@@ -195,9 +229,18 @@ def test_runs_whose_predictions_are_not_whole_are_left_out_and_named(sweep: Path
 
 
 def test_runs_that_saw_other_images_are_left_out(sweep: Path) -> None:
-    rewritten(sweep, lambda arrays: arrays.update(val_labels=arrays["val_labels"][::-1]), "resnet18-tricks-000-s1")
+    rewritten(
+        sweep,
+        lambda arrays: arrays.update(val_labels=arrays["val_labels"][::-1]),
+        "resnet18-tricks-000-s1",
+    )
     assert found_in(sweep).suspected.runs == 3
-    rewritten(sweep, lambda arrays: arrays.update(val=arrays["val"][:, :2] * 0 - 0.7, val_labels=arrays["val_labels"] * 0))
+    rewritten(
+        sweep,
+        lambda arrays: arrays.update(
+            val=arrays["val"][:, :2] * 0 - 0.7, val_labels=arrays["val_labels"] * 0
+        ),
+    )
     found = found_in(sweep)
     assert found.suspected.runs == 0
     assert "no predictions" in str(suspect_pictures(found))

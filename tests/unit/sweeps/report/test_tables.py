@@ -25,7 +25,9 @@ def test_the_arm_table_counts_trials_by_how_they_ended(found: Findings) -> None:
     table = tables.arms_table(found)
     assert column(table, "arm") == list(found.run.arms)
     assert column(table, "completed") == ["3"] * 6
-    assert column(table, "pruned") == column(table, "diverged") == column(table, "failed") == ["1"] * 6
+    assert (
+        column(table, "pruned") == column(table, "diverged") == column(table, "failed") == ["1"] * 6
+    )
     assert column(table, "tuned") == ["2", "7"] * 3
     assert column(table, "epochs") == ["72"] * 6
     assert found.champion is not None
@@ -78,7 +80,10 @@ def test_where_accuracy_and_log_loss_disagree_the_table_says_so(found: Findings)
     assert "leads by accuracy and by log loss" in table.caption
     assert "test log loss (lower is better)" in [column.title for column in table.columns]
     poor = next(arm for arm in found.run.arms if arm.endswith("plain"))
-    sure = replace(found.best[poor], seeds=tuple(replace(s, loss=0.01, losses=s.losses * 0) for s in found.best[poor].seeds))
+    sure = replace(
+        found.best[poor],
+        seeds=tuple(replace(s, loss=0.01, losses=s.losses * 0) for s in found.best[poor].seeds),
+    )
     other = tables.losses_table(replace(found, best={**found.best, poor: sure}))
     assert other is not None
     assert f"{poor} by log loss" in other.caption
@@ -91,7 +96,9 @@ def test_published_numbers_stand_beside_the_sweeps_own(found: Findings) -> None:
     assert column(table, "default here") == [f"{100 * found.default['resnet18/plain'].score:.1f}"]
 
 
-@pytest.mark.parametrize("published", [None, [None], [{"arm": 3}], [{"arm": "gone", "value": 0.5, "metric": "x"}]])
+@pytest.mark.parametrize(
+    "published", [None, [None], [{"arm": 3}], [{"arm": "gone", "value": 0.5, "metric": "x"}]]
+)
 def test_published_numbers_of_other_kinds_do_no_harm(tmp_path: Path, published: object) -> None:
     found = find(read_run(make(tmp_path, seeds=(), trials=1, described={"published": published})))
     table = tables.published_table(found)

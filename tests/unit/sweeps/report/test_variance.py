@@ -33,14 +33,19 @@ def _squares_by_hand(cells: np.ndarray) -> tuple[float, float, float]:
     mean = sum(cells.flat) / cells.size
     rows = [sum(row) / images for row in cells]
     columns = [sum(column) / seeds for column in cells.T]
-    left = sum((cells[s, i] - rows[s] - columns[i] + mean) ** 2 for s in range(seeds) for i in range(images))
+    left = sum(
+        (cells[s, i] - rows[s] - columns[i] + mean) ** 2
+        for s in range(seeds)
+        for i in range(images)
+    )
     by_seed = images * sum((row - mean) ** 2 for row in rows) / (seeds - 1)
     by_image = seeds * sum((column - mean) ** 2 for column in columns) / (images - 1)
     return by_seed, by_image, left / ((seeds - 1) * (images - 1))
 
 
 @given(
-    st.lists(SCORES, min_size=3, max_size=12).filter(lambda scores: np.std(scores) > 1e-6), st.sampled_from([0.8, 0.95, 0.99])
+    st.lists(SCORES, min_size=3, max_size=12).filter(lambda scores: np.std(scores) > 1e-6),
+    st.sampled_from([0.8, 0.95, 0.99]),
 )
 def test_over_seeds_is_scipys_t_interval(scores: list[float], confidence: float) -> None:
     found = over_seeds(scores, confidence)
@@ -72,7 +77,9 @@ def test_one_image_says_nothing_of_other_images() -> None:
 
 
 def test_what_is_no_table_of_seeds_and_images_is_refused_with_its_shape() -> None:
-    with pytest.raises(ValueError, match=r"must be \[seeds, images\] and not empty, but got shape \(5,\)"):
+    with pytest.raises(
+        ValueError, match=r"must be \[seeds, images\] and not empty, but got shape \(5,\)"
+    ):
         crossed(np.ones(5))
     with pytest.raises(ValueError, match=r"at least one, but got shape \(0,\)"):
         over_seeds([])
@@ -81,7 +88,9 @@ def test_what_is_no_table_of_seeds_and_images_is_refused_with_its_shape() -> Non
 
 
 @given(CELLS)
-def test_crossed_is_cochrans_interval_of_mean_squares_computed_cell_by_cell(cells: np.ndarray) -> None:
+def test_crossed_is_cochrans_interval_of_mean_squares_computed_cell_by_cell(
+    cells: np.ndarray,
+) -> None:
     by_seed, by_image, residual = _squares_by_hand(cells)
     seeds, images = cells.shape
     of_seeds, of_images = by_seed / cells.size, max(by_image - residual, 0) / cells.size
@@ -94,7 +103,9 @@ def test_crossed_is_cochrans_interval_of_mean_squares_computed_cell_by_cell(cell
 
 
 @given(CELLS)
-def test_new_images_never_make_the_error_smaller_and_df_is_between_that_of_seeds_and_that_of_images(cells: np.ndarray) -> None:
+def test_new_images_never_make_the_error_smaller_and_df_is_between_that_of_seeds_and_that_of_images(
+    cells: np.ndarray,
+) -> None:
     found, (fewer, more) = crossed(cells), sorted(cells.shape)
     assert found.se >= over_seeds(cells.mean(axis=1).tolist()).se - 1e-12
     assert fewer - 1 - 1e-6 <= found.df <= more - 1 + 1e-6
@@ -102,22 +113,34 @@ def test_new_images_never_make_the_error_smaller_and_df_is_between_that_of_seeds
 
 @given(arrays(np.float64, st.integers(3, 10), elements=SCORES), st.integers(2, 30))
 def test_without_variance_of_images_crossed_is_over_seeds(scores: np.ndarray, images: int) -> None:
-    found, expected = crossed(np.repeat(scores[:, None], images, axis=1)), over_seeds(scores.tolist())
-    assert (found.mean, found.low, found.high) == pytest.approx((expected.mean, expected.low, expected.high), abs=1e-6)
+    found, expected = (
+        crossed(np.repeat(scores[:, None], images, axis=1)),
+        over_seeds(scores.tolist()),
+    )
+    assert (found.mean, found.low, found.high) == pytest.approx(
+        (expected.mean, expected.low, expected.high), abs=1e-6
+    )
 
 
 @given(arrays(np.float64, st.integers(2, 40), elements=SCORES), st.integers(3, 6))
-def test_without_variance_of_seeds_crossed_is_the_t_interval_of_the_images(scores: np.ndarray, seeds: int) -> None:
+def test_without_variance_of_seeds_crossed_is_the_t_interval_of_the_images(
+    scores: np.ndarray, seeds: int
+) -> None:
     found, expected = crossed(np.repeat(scores[None, :], seeds, axis=0)), stats.sem(scores)
     assert found.se == pytest.approx(expected, abs=1e-6)
     half = stats.t.ppf(0.975, len(scores) - 1) * expected
-    assert (found.low, found.high) == pytest.approx((scores.mean() - half, scores.mean() + half), abs=1e-5)
+    assert (found.low, found.high) == pytest.approx(
+        (scores.mean() - half, scores.mean() + half), abs=1e-5
+    )
 
 
 def test_the_squared_error_is_on_average_the_variance_of_the_mean_for_right_and_wrong_too() -> None:
     """In closed form: each image has its own difficulty, each seed its own skill, and no normal distribution anywhere."""
     rng, seeds, images = np.random.default_rng(0), 3, 8
-    skill, ease = rng.choice([0.6, 1.0], (4000, seeds, 1)), rng.choice([0.3, 0.9], (4000, 1, images))
+    skill, ease = (
+        rng.choice([0.6, 1.0], (4000, seeds, 1)),
+        rng.choice([0.3, 0.9], (4000, 1, images)),
+    )
     worlds = (rng.random((4000, seeds, images)) < skill * ease).astype(float)
     squares = np.array([_fast_squares(world) for world in worlds])
     unbiased = (squares[:, 0] + squares[:, 1] - squares[:, 2]).mean() / (seeds * images)
@@ -136,12 +159,16 @@ def _fast_squares(cells: np.ndarray) -> tuple[float, float, float]:
 
 def test_more_seeds_and_more_images_each_narrow_the_interval() -> None:
     world = _world(3, seeds=20, images=2000)
-    widths = [crossed(world[:seeds, :images]).se for seeds, images in ((5, 200), (5, 2000), (20, 2000))]
+    widths = [
+        crossed(world[:seeds, :images]).se for seeds, images in ((5, 200), (5, 2000), (20, 2000))
+    ]
     assert all(wide > narrow for wide, narrow in pairwise(widths))
 
 
 @given(CELLS, st.sampled_from([0.5, 0.9, 0.95, 0.999]))
-def test_p_is_under_alpha_exactly_where_the_interval_leaves_out_0(cells: np.ndarray, confidence: float) -> None:
+def test_p_is_under_alpha_exactly_where_the_interval_leaves_out_0(
+    cells: np.ndarray, confidence: float
+) -> None:
     found, p = crossed(cells, confidence), p_value(cells)
     if min(abs(found.low), abs(found.high)) > 1e-6 * (1 + found.se):
         assert (p < 1 - confidence) == (found.low > 0 or found.high < 0)
@@ -149,7 +176,9 @@ def test_p_is_under_alpha_exactly_where_the_interval_leaves_out_0(cells: np.ndar
 
 def test_p_without_variance_of_images_is_scipys_t_test_of_the_seeds() -> None:
     scores = np.array([0.1, 0.3, 0.25, 0.4])
-    assert p_value(np.repeat(scores[:, None], 50, axis=1)) == pytest.approx(stats.ttest_1samp(scores, 0).pvalue)
+    assert p_value(np.repeat(scores[:, None], 50, axis=1)) == pytest.approx(
+        stats.ttest_1samp(scores, 0).pvalue
+    )
 
 
 @pytest.mark.parametrize(("value", "p"), [(0.0, 1.0), (0.5, 0.0)])
@@ -174,12 +203,16 @@ def test_components_are_the_ones_by_hand_from_the_mean_squares() -> None:
         residual=math.sqrt(residual / images),
     )
     found = components(cells)
-    assert (found.seed, found.images, found.residual) == pytest.approx((expected.seed, expected.images, expected.residual))
+    assert (found.seed, found.images, found.residual) == pytest.approx(
+        (expected.seed, expected.images, expected.residual)
+    )
 
 
 def test_components_are_found_as_they_were_planted() -> None:
     found = components(_world(5, seeds=400, images=500))
-    assert (found.seed, found.images, found.residual) == pytest.approx((0.3, 0.8 / 500**0.5, 1 / 500**0.5), rel=0.1)
+    assert (found.seed, found.images, found.residual) == pytest.approx(
+        (0.3, 0.8 / 500**0.5, 1 / 500**0.5), rel=0.1
+    )
 
 
 @given(CELLS)

@@ -6,7 +6,10 @@ from sweeps.runner.checking import main, problems
 
 
 def test_good_flags_have_no_problems() -> None:
-    assert problems("x", ["--gpus", "4", "--address", "auto", "--tracking-uri", "http://there:5000"]) == ()
+    assert (
+        problems("x", ["--gpus", "4", "--address", "auto", "--tracking-uri", "http://there:5000"])
+        == ()
+    )
 
 
 def test_all_that_a_study_would_refuse_is_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,7 +18,10 @@ def test_all_that_a_study_would_refuse_is_said_at_once(capsys: pytest.CaptureFix
     assert [line.split()[0] for line in lines] == ["error:", "error:"]
 
 
-@pytest.mark.parametrize("uri", ["http://user:5ecre7@there:5000", "postgresql://a:5ecre7@b/c", "http://there/?token=5ecre7"])
+@pytest.mark.parametrize(
+    "uri",
+    ["http://user:5ecre7@there:5000", "postgresql://a:5ecre7@b/c", "http://there/?token=5ecre7"],
+)
 def test_a_password_would_be_on_record_and_is_refused_without_saying_it(uri: str) -> None:
     (problem,) = problems("x", ["--tracking-uri", uri])
     assert "must hold no password" in problem

@@ -18,7 +18,9 @@ Clean = Callable[..., str]
 
 
 @pytest.fixture
-def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Clean:
+def clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Clean:
     """Run the command on the storage; what it says on both streams."""
     monkeypatch.delenv("DVT_CACHE_DIR", raising=False)
 
@@ -40,7 +42,9 @@ def ended(storage: Path, name: str = "one", outcome: str = "completed") -> Path:
         (folder / "checkpoints" / f"resnet18-{trial}" / "best.pt").write_bytes(bytes(1000))
     (folder / "champion").mkdir()
     (folder / "champion" / "best.pt").write_bytes(bytes(1000))
-    (folder / "champion" / "recipe.json").write_text('{"trial": "resnet18/plain/001", "score": 0.5}')
+    (folder / "champion" / "recipe.json").write_text(
+        '{"trial": "resnet18/plain/001", "score": 0.5}'
+    )
     return folder
 
 
@@ -61,11 +65,21 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_without_a_word_it_shows_what_occupies_what_and_removes_nothing(clean: Clean, tmp_path: Path) -> None:
+def test_without_a_word_it_shows_what_occupies_what_and_removes_nothing(
+    clean: Clean, tmp_path: Path
+) -> None:
     folder, cache = ended(tmp_path), cached(tmp_path / "cache", aa=["one"])
     before = sorted(tmp_path.rglob("*"))
     said = clean(yes=False)
-    for part in ("decoded data", "activations of frozen layers", "source models", "3.0 kB", "7.0 kB", "1.0 kB", "finished"):
+    for part in (
+        "decoded data",
+        "activations of frozen layers",
+        "source models",
+        "3.0 kB",
+        "7.0 kB",
+        "1.0 kB",
+        "finished",
+    ):
         assert part in said, said
     assert str(cache) in said
     assert folder.name in said
@@ -95,7 +109,9 @@ def test_a_part_of_the_cache_goes_alone(part: str, clean: Clean, tmp_path: Path)
     assert names(cache) == before - {part}
 
 
-def test_the_cache_may_be_elsewhere(clean: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_may_be_elsewhere(
+    clean: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache, other = cached(tmp_path / "elsewhere", aa=["one"]), cached(tmp_path / "cache")
     monkeypatch.setenv("DVT_CACHE_DIR", str(cache))
     assert "another storage" in clean("cache")
@@ -103,7 +119,9 @@ def test_the_cache_may_be_elsewhere(clean: Clean, tmp_path: Path, monkeypatch: p
     assert (other / "data" / "abc" / "file").exists()
 
 
-def test_a_running_sweep_keeps_the_cache_but_for_activations_of_others(clean: Clean, tmp_path: Path) -> None:
+def test_a_running_sweep_keeps_the_cache_but_for_activations_of_others(
+    clean: Clean, tmp_path: Path
+) -> None:
     running = ended(tmp_path, "running")
     cache = cached(tmp_path / "cache", aa=["one@s1"], bb=["one", "running"], cc=["running@s0"])
     (cache / "prefix" / ".half.tmp").mkdir()
@@ -118,8 +136,12 @@ def test_a_running_sweep_keeps_the_cache_but_for_activations_of_others(clean: Cl
     assert names(cache / "prefix") == {"bb", "cc", ".half.tmp", "locks"}
 
 
-def test_checkpoints_of_finished_sweeps_go_and_the_champions_stay(clean: Clean, tmp_path: Path) -> None:
-    one, two, broken, running = (ended(tmp_path, name) for name in ("one", "two", "broken", "running"))
+def test_checkpoints_of_finished_sweeps_go_and_the_champions_stay(
+    clean: Clean, tmp_path: Path
+) -> None:
+    one, two, broken, running = (
+        ended(tmp_path, name) for name in ("one", "two", "broken", "running")
+    )
     stopped = ended(tmp_path, "stopped", "interrupted")
     (two / "champion" / "recipe.json").unlink()
     (broken / "sweep.json").unlink()
@@ -128,9 +150,18 @@ def test_checkpoints_of_finished_sweeps_go_and_the_champions_stay(clean: Clean, 
     assert "2.0 kB" in said
     assert names(one / "checkpoints") == {"resnet18-plain-001"}
     assert names(one / "champion") == {"best.pt", "recipe.json"}
-    for folder, why in ((two, "recipe.json"), (broken, "damaged"), (running, "runs"), (stopped, "--resume")):
+    for folder, why in (
+        (two, "recipe.json"),
+        (broken, "damaged"),
+        (running, "runs"),
+        (stopped, "--resume"),
+    ):
         assert len(names(folder / "checkpoints")) == 3
-        assert any(why in line for line in said.splitlines() if line.startswith(f"Checkpoints of {folder.name} stay (3.0 kB)"))
+        assert any(
+            why in line
+            for line in said.splitlines()
+            if line.startswith(f"Checkpoints of {folder.name} stay (3.0 kB)")
+        )
 
 
 def test_sweeps_go_by_name_or_pattern_and_mlflow_stays(clean: Clean, tmp_path: Path) -> None:
@@ -157,7 +188,9 @@ def test_a_running_sweep_is_left(clean: Clean, tmp_path: Path) -> None:
     assert (folder / "champion" / "best.pt").exists()
 
 
-def test_a_sweep_that_starts_after_the_question_is_left(clean: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_that_starts_after_the_question_is_left(
+    clean: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = ended(tmp_path)
     lock = FileLock(folder / "driver.lock")
     monkeypatch.setattr(sys, "stdin", _Terminal())
@@ -172,7 +205,9 @@ class _Terminal:
         return True
 
 
-def test_it_asks_and_takes_no_for_an_answer(clean: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_asks_and_takes_no_for_an_answer(
+    clean: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = ended(tmp_path)
     questions: list[str] = []
     monkeypatch.setattr(sys, "stdin", _Terminal())
@@ -199,7 +234,9 @@ def test_without_a_terminal_it_needs_yes(clean: Clean, tmp_path: Path) -> None:
         ([], "--yes needs"),
     ],
 )
-def test_what_is_not_known_is_refused_and_nothing_goes(words: list[str], said: str, clean: Clean, tmp_path: Path) -> None:
+def test_what_is_not_known_is_refused_and_nothing_goes(
+    words: list[str], said: str, clean: Clean, tmp_path: Path
+) -> None:
     folder = ended(tmp_path)
     cached(tmp_path / "cache")
     found = clean(*words, *["cache"] * bool(words), code=2)

@@ -24,7 +24,9 @@ DEFAULTS = {"keep_copies": False, "open": False, "as_json": False, "verbose": Fa
     ],
 )
 def test_it_is_parsed_back_to_the_flags_that_were_given(given: dict[str, Any]) -> None:
-    python, study, *words = shlex.split(train_command({"path": ("my photos & <more>",), **DEFAULTS, **given}))
+    python, study, *words = shlex.split(
+        train_command({"path": ("my photos & <more>",), **DEFAULTS, **given})
+    )
     assert (python, study) == ("python", "sweeps/find_best.py")
     options = parse(command("find_best", ""), words)
     assert options.data == "my photos & <more>"
@@ -33,4 +35,7 @@ def test_it_is_parsed_back_to_the_flags_that_were_given(given: dict[str, Any]) -
 
 
 def test_flags_at_their_defaults_are_not_repeated() -> None:
-    assert train_command({"path": ("photos",), **DEFAULTS}) == "python sweeps/find_best.py --data photos"
+    assert (
+        train_command({"path": ("photos",), **DEFAULTS})
+        == "python sweeps/find_best.py --data photos"
+    )

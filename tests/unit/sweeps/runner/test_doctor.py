@@ -22,7 +22,11 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("flags", "state"), [([], "failed"), (["--layout", "classes"], "ok")])
 def test_data_is_read_as_the_flags_say(
-    data: Path, flags: list[str], state: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data: Path,
+    flags: list[str],
+    state: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(doctor, "CHECKS", {"data": doctor.CHECKS["data"]})
     doctor.main(["--preset", "demo", "--data", str(data), "--storage", str(data.parent), *flags])

@@ -29,24 +29,38 @@ def searched(**scores: list[float | None]) -> Results:
         for number, score in enumerate(scores[arm.name.partition("/")[2]]):
             recipe = replace(arm.default_recipe(), stage2_lr=1e-3 * (number + 1))
             record = results.start(trial_name(arm.name, number), arm.name, number, recipe)
-            record.outcome, record.score = (Outcome.FAILED if score is None else Outcome.COMPLETED), score
+            record.outcome, record.score = (
+                (Outcome.FAILED if score is None else Outcome.COMPLETED),
+                score,
+            )
     return results
 
 
-def test_the_best_and_the_default_of_each_arm_are_trained_again_and_once_where_they_are_the_same() -> None:
+def test_the_best_and_the_default_of_each_arm_are_trained_again_and_once_where_they_are_the_same() -> (
+    None
+):
     found = chosen(ARMS, searched(plain=[0.5, 0.7, 0.6], tricks=[0.9, 0.7, 0.6]))
-    assert [group.name for group in found] == ["resnet18/plain/001", "resnet18/plain/000", "resnet18/tricks/000"]
+    assert [group.name for group in found] == [
+        "resnet18/plain/001",
+        "resnet18/plain/000",
+        "resnet18/tricks/000",
+    ]
     assert [group.recipe.stage2_lr for group in found] == [2e-3, 1e-3, 1e-3]
 
 
 def test_an_arm_whose_default_failed_sends_its_best_alone_and_one_without_a_score_nothing() -> None:
-    assert [group.name for group in chosen(ARMS, searched(plain=[None, 0.2], tricks=[None]))] == ["resnet18/plain/001"]
+    assert [group.name for group in chosen(ARMS, searched(plain=[None, 0.2], tricks=[None]))] == [
+        "resnet18/plain/001"
+    ]
 
 
 def test_an_arm_with_nothing_to_tune_goes_straight_to_the_finalists() -> None:
     arms = SearchSpace(arms={"stage2_lr": (0.1, 0.2)}, fixed={"weights": "none"}).grid()
     found = chosen(arms, Results({arm.name: 0 for arm in arms}))
-    assert [(group.name, group.recipe.stage2_lr) for group in found] == [("0.1/000", 0.1), ("0.2/000", 0.2)]
+    assert [(group.name, group.recipe.stage2_lr) for group in found] == [
+        ("0.1/000", 0.1),
+        ("0.2/000", 0.2),
+    ]
 
 
 def test_each_trick_is_taken_away_in_turn_and_nothing_else_changes() -> None:
@@ -57,7 +71,11 @@ def test_each_trick_is_taken_away_in_turn_and_nothing_else_changes() -> None:
         "stage1_epochs", "scheduler", "augmentation", "label_smoothing", "weight_decay",
     ]  # fmt: skip
     for group in found:
-        changed = {name: value for name, value in group.recipe.as_dict().items() if value != recipe.as_dict()[name]}
+        changed = {
+            name: value
+            for name, value in group.recipe.as_dict().items()
+            if value != recipe.as_dict()[name]
+        }
         assert changed == {group.without: NEUTRAL[group.without]}
         assert group.name == f"g/without-{group.without}"
 
@@ -77,7 +95,10 @@ def finals(**groups: list[float | None]) -> Results:
         for index, score in enumerate(scores):
             without = "scheduler" if name == "ablated" else ""
             record = results.start(f"{name}/s{index}", "a", 0, Recipe(), name, without)
-            record.outcome, record.score = (Outcome.FAILED if score is None else Outcome.COMPLETED), score
+            record.outcome, record.score = (
+                (Outcome.FAILED if score is None else Outcome.COMPLETED),
+                score,
+            )
     return results
 
 
@@ -114,7 +135,9 @@ def test_activations_of_a_seed_are_kept_for_all_groups_of_that_seed_and_for_no_o
 ) -> None:
     sent: dict[str, Any] = {}
 
-    def run_trials(run: Any, finals: Results, progress: Any, queue: Any, *rest: Any, **more: Any) -> Outcome:
+    def run_trials(
+        run: Any, finals: Results, progress: Any, queue: Any, *rest: Any, **more: Any
+    ) -> Outcome:
         while isinstance(config := queue.suggest(""), dict):
             sent[config["trial_id"]] = config
         return Outcome.COMPLETED
@@ -126,10 +149,20 @@ def test_activations_of_a_seed_are_kept_for_all_groups_of_that_seed_and_for_no_o
     monkeypatch.setattr(finalists, "trial_config", trial_config)
     monkeypatch.setattr(finalists, "Progress", MagicMock())
     study, options = SimpleNamespace(log_epochs=False), SimpleNamespace(ablate=False)
-    plan = SimpleNamespace(arms=ARMS, finalist_seeds=(7, 8), name="night", folder=tmp_path, study=study, options=options)
+    plan = SimpleNamespace(
+        arms=ARMS,
+        finalist_seeds=(7, 8),
+        name="night",
+        folder=tmp_path,
+        study=study,
+        options=options,
+    )
     run: Any = MagicMock(plan=plan, earlier=lambda role: (), over=lambda: False)
     finalists.finalists(run, searched(plain=[0.5, 0.7], tricks=[0.9]))
-    assert [(name, config["shared"]["sweep"], config["shared"]["views"]) for name, config in sent.items()] == [
+    assert [
+        (name, config["shared"]["sweep"], config["shared"]["views"])
+        for name, config in sent.items()
+    ] == [
         ("resnet18/plain/001/s0", "night@s0", True),
         ("resnet18/plain/000/s0", "night@s0", True),
         ("resnet18/tricks/000/s0", "night@s0", False),

@@ -16,7 +16,11 @@ from sweeps.runner.journal import Journal, JournalError, events_from, read, size
 EVENTS = [
     {"event": "sweep", "study": "depth_vs_tricks", "sweep_name": "s1"},
     {"event": "trial", "trial_id": "resnet18/tricks/000", "recipe": {"lr": 0.1, "weights": None}},
-    {"event": "epochs", "trial_id": "resnet18/tricks/000", "epochs": [{"epoch": 1, "score": 0.5, "val/loss": float("inf")}]},
+    {
+        "event": "epochs",
+        "trial_id": "resnet18/tricks/000",
+        "epochs": [{"epoch": 1, "score": 0.5, "val/loss": float("inf")}],
+    },
 ]
 
 
@@ -29,7 +33,9 @@ def test_what_is_appended_is_read_with_its_time(path: Path) -> None:
     offsets = _write(path)
     found = read(path)
     assert [_untimed(event) for event in found] == EVENTS
-    assert all(isinstance(event["time"], int) and event["time"] > 1_600_000_000_000 for event in found)
+    assert all(
+        isinstance(event["time"], int) and event["time"] > 1_600_000_000_000 for event in found
+    )
     assert [offset for _, offset in events_from(path, 0)] == offsets
     assert offsets[-1] == size(path)
 
@@ -43,7 +49,9 @@ def test_a_time_that_is_given_is_kept(path: Path) -> None:
 def test_reading_goes_on_from_an_offset_and_stops_at_one(path: Path) -> None:
     offsets = _write(path)
     assert [_untimed(event) for event, _ in events_from(path, offsets[0])] == EVENTS[1:]
-    assert [_untimed(event) for event, _ in events_from(path, offsets[0], offsets[1])] == EVENTS[1:2]
+    assert [_untimed(event) for event, _ in events_from(path, offsets[0], offsets[1])] == EVENTS[
+        1:2
+    ]
     assert list(events_from(path, offsets[-1])) == []
 
 
@@ -60,7 +68,9 @@ def test_a_last_line_that_was_torn_at_any_byte_is_dropped_and_cut_off(path: Path
         assert [event["event"] for event in read(path)] == ["sweep", "trial", "finish"]
 
 
-@pytest.mark.parametrize("last", [b"\0" * 40, b"\0" * 40 + b"\n", b"[1]\n", b"\n", b'{"time": 1}\n', b"\xff\n"])
+@pytest.mark.parametrize(
+    "last", [b"\0" * 40, b"\0" * 40 + b"\n", b"[1]\n", b"\n", b'{"time": 1}\n', b"\xff\n"]
+)
 def test_a_last_line_that_is_no_event_is_dropped_and_cut_off(path: Path, last: bytes) -> None:
     offsets = _write(path)
     with path.open("ab") as file:
@@ -74,7 +84,9 @@ def test_a_damaged_line_elsewhere_is_named(path: Path, damage: bytes) -> None:
     _write(path)
     lines = path.read_bytes().splitlines()
     path.write_bytes(b"\n".join([lines[0], damage, lines[2], b""]))
-    with pytest.raises(JournalError, match=r"must hold one event in JSON, but line 2 does not: delete that line") as error:
+    with pytest.raises(
+        JournalError, match=r"must hold one event in JSON, but line 2 does not: delete that line"
+    ) as error:
         read(path)
     assert str(path) in str(error.value)
     after_first = len(lines[0]) + 1
@@ -88,7 +100,9 @@ def test_a_missing_journal_is_no_empty_one(path: Path) -> None:
 
 
 @pytest.mark.parametrize("written", [0, 1, 30])
-def test_a_full_disk_leaves_no_half_line(path: Path, monkeypatch: pytest.MonkeyPatch, written: int) -> None:
+def test_a_full_disk_leaves_no_half_line(
+    path: Path, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
     journal = Journal(path)
     end = journal.append(EVENTS[0])
     write, budget = os.write, written
@@ -110,7 +124,9 @@ def test_a_full_disk_leaves_no_half_line(path: Path, monkeypatch: pytest.MonkeyP
     assert [event["event"] for event in read(path)] == ["sweep", "epochs"]
 
 
-def test_a_disk_that_fails_to_sync_took_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fails_to_sync_took_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     journal = Journal(path)
     journal.append(EVENTS[0])
 
@@ -129,7 +145,9 @@ def test_threads_that_append_at_once_do_not_mix_their_lines(path: Path) -> None:
 
     def tell(thread: int) -> None:
         for number in range(100):
-            journal.append({"event": "epochs", "thread": thread, "number": number, "filling": "x" * 500})
+            journal.append(
+                {"event": "epochs", "thread": thread, "number": number, "filling": "x" * 500}
+            )
 
     threads = [threading.Thread(target=tell, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -150,11 +168,15 @@ def test_what_was_appended_outlives_a_kill(path: Path) -> None:
         "for number in range(50): journal.append({'event': 'epochs', 'number': number})\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(path)], check=False, cwd=Path(__file__).parents[4])
+    subprocess.run(
+        [sys.executable, "-c", code, str(path)], check=False, cwd=Path(__file__).parents[4]
+    )
     assert [event["number"] for event in read(path)] == list(range(50))
 
 
-def test_frequent_events_are_not_each_forced_to_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frequent_events_are_not_each_forced_to_the_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     synced: list[int] = []
     monkeypatch.setattr(os, "fdatasync", synced.append)
     journal = Journal(path)

@@ -27,14 +27,23 @@ with filelock.FileLock(sys.argv[1]):
 """
 
 
-def sweep(storage: Path, name: str = "one", events: list[dict[str, Any]] | None = None, **described: Any) -> Path:
+def sweep(
+    storage: Path, name: str = "one", events: list[dict[str, Any]] | None = None, **described: Any
+) -> Path:
     """A sweep's folder of two arms with two trials each, as a driver leaves it."""
     folder = storage / "sweeps" / name
     folder.mkdir(parents=True)
-    values = {"study": "depth_vs_tricks", "started": "2025-11-22T01:26:00+00:00", "arms": ARMS, "trials_per_arm": 2}
+    values = {
+        "study": "depth_vs_tricks",
+        "started": "2025-11-22T01:26:00+00:00",
+        "arms": ARMS,
+        "trials_per_arm": 2,
+    }
     (folder / "sweep.json").write_text(json.dumps(values | described))
     (folder / "driver.lock").touch()
-    lines = [json.dumps({"time": 0, **event}) + "\n" for event in [{"event": "sweep"}, *(events or [])]]
+    lines = [
+        json.dumps({"time": 0, **event}) + "\n" for event in [{"event": "sweep"}, *(events or [])]
+    ]
     (folder / "trials.jsonl").write_text("".join(lines))
     deliver(folder)
     return folder
@@ -44,10 +53,14 @@ def deliver(folder: Path, *, but: int = 0) -> None:
     """Note that MLflow has all events but the last few."""
     lines = (folder / "trials.jsonl").read_bytes().splitlines(keepends=True)
     offset = sum(map(len, lines[: len(lines) - but]))
-    (folder / "mlflow.offset").write_text(json.dumps({"uri": "sqlite:///mlflow.db", "offset": offset}))
+    (folder / "mlflow.offset").write_text(
+        json.dumps({"uri": "sqlite:///mlflow.db", "offset": offset})
+    )
 
 
-def trial(arm: int, number: int, outcome: str = "completed", score: float | None = 0.5) -> list[dict[str, Any]]:
+def trial(
+    arm: int, number: int, outcome: str = "completed", score: float | None = 0.5
+) -> list[dict[str, Any]]:
     name = f"{ARMS[arm]}/{number:03d}"
     return [
         {"event": "trial", "trial_id": name, "arm": ARMS[arm], "number": number},
@@ -64,14 +77,21 @@ def resumed(trials: int) -> dict[str, Any]:
     return {"event": "resumed", "trials_per_arm": trials, "changes": []}
 
 
-ALL = [event for arm in (0, 1) for number in (0, 1) for event in trial(arm, number, score=(arm + number) / 4)]
+ALL = [
+    event
+    for arm in (0, 1)
+    for number in (0, 1)
+    for event in trial(arm, number, score=(arm + number) / 4)
+]
 
 
 @contextmanager
 def driver(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the sweep's lock."""
     command = [sys.executable, "-c", HOLD, str(folder / "driver.lock")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout
         assert process.stdout.readline() == "held\n"
         yield process
@@ -88,13 +108,28 @@ def driver(folder: Path) -> Iterator[subprocess.Popen[str]]:
         ([*ALL[:3], *finish("failed")], "failed", 1, 3),
         ([*ALL[:3], *trial(1, 0, "interrupted"), *finish("interrupted")], "interrupted", 1, 3),
         (
-            [*trial(0, 0, "interrupted"), *finish("interrupted"), {"event": "resumed", "trials_per_arm": 2}, *ALL],
+            [
+                *trial(0, 0, "interrupted"),
+                *finish("interrupted"),
+                {"event": "resumed", "trials_per_arm": 2},
+                *ALL,
+            ],
             "interrupted",
             4,
             0,
         ),
         ([*ALL, *finish(), {"event": "resumed", "trials_per_arm": 5}], "interrupted", 4, 6),
-        ([*trial(0, 0, "pruned"), *trial(0, 1, "diverged", None), *trial(1, 0, "failed", None), ALL[9]], "interrupted", 3, 1),
+        (
+            [
+                *trial(0, 0, "pruned"),
+                *trial(0, 1, "diverged", None),
+                *trial(1, 0, "failed", None),
+                ALL[9],
+            ],
+            "interrupted",
+            3,
+            1,
+        ),
     ],
 )
 def test_the_last_events_tell_how_a_sweep_stands(
@@ -123,8 +158,18 @@ def wanted(*names: str) -> dict[str, Any]:
         ([*ALL, wanted("000/s0", "001/s0")], "interrupted", 4, 2),
         ([*ALL, wanted("000/s0", "001/s0"), *FINAL], "interrupted", 5, 1),
         ([*ALL, wanted("000/s0"), wanted("000/without-mixup/s0"), *FINAL], "interrupted", 5, 1),
-        ([*ALL, wanted("000/s0", "001/s0"), *FINAL, resumed(2), wanted("000/s0"), *finish()], "finished", 5, 0),
-        ([*ALL, wanted("000/s0"), {**finish()[0], "tags": {"sweep.partial": "true"}}], "interrupted", 4, 1),
+        (
+            [*ALL, wanted("000/s0", "001/s0"), *FINAL, resumed(2), wanted("000/s0"), *finish()],
+            "finished",
+            5,
+            0,
+        ),
+        (
+            [*ALL, wanted("000/s0"), {**finish()[0], "tags": {"sweep.partial": "true"}}],
+            "interrupted",
+            4,
+            1,
+        ),
     ],
 )
 def test_finalists_count_once_they_are_chosen_and_a_partial_sweep_is_left_to_do(
@@ -135,7 +180,10 @@ def test_finalists_count_once_they_are_chosen_and_a_partial_sweep_is_left_to_do(
 
 
 def test_arms_with_nothing_to_tune_have_no_trials_to_do(tmp_path: Path) -> None:
-    definition = {ARMS[0]: {"fixed": {}, "tuned": {}}, ARMS[1]: {"fixed": {}, "tuned": {"stage2_lr": {}}}}
+    definition = {
+        ARMS[0]: {"fixed": {}, "tuned": {}},
+        ARMS[1]: {"fixed": {}, "tuned": {"stage2_lr": {}}},
+    }
     assert state_of(sweep(tmp_path, definition=definition)).left == 2
 
 
@@ -174,7 +222,9 @@ def test_the_champion_or_else_the_best_score_is_shown(tmp_path: Path) -> None:
     folder = sweep(tmp_path, events=[*ALL, *trial(0, 2, "pruned", 0.9)])
     assert (state_of(folder).score, state_of(folder).champion) == (0.5, "")
     (folder / "champion").mkdir()
-    (folder / "champion" / "recipe.json").write_text(json.dumps({"trial": "resnet18/tricks/001", "score": 0.51}))
+    (folder / "champion" / "recipe.json").write_text(
+        json.dumps({"trial": "resnet18/tricks/001", "score": 0.51})
+    )
     assert (state_of(folder).score, state_of(folder).champion) == (0.51, "resnet18/tricks/001")
 
 
@@ -213,8 +263,12 @@ DAMAGE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("file", "text"), [(file, text) for file, texts in DAMAGE.items() for text in texts])
-def test_a_damaged_file_is_a_damaged_sweep_with_a_reason(file: str, text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "text"), [(file, text) for file, texts in DAMAGE.items() for text in texts]
+)
+def test_a_damaged_file_is_a_damaged_sweep_with_a_reason(
+    file: str, text: str, tmp_path: Path
+) -> None:
     folder = sweep(tmp_path)
     (folder / file).write_bytes(text.encode("latin-1"))
     found = state_of(folder)
@@ -230,7 +284,9 @@ def test_a_torn_last_line_is_no_damage(tmp_path: Path) -> None:
     assert (state_of(folder).state, state_of(folder).done) == ("interrupted", 4)
 
 
-def test_all_are_listed_newest_first_with_the_command_that_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_are_listed_newest_first_with_the_command_that_resumes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     sweep(tmp_path, "old", ALL, started="2025-01-01T00:00:00+00:00")
     sweep(tmp_path, "newest", [*ALL, *finish()], started="2025-12-01T00:00:00+01:00")
     deliver(sweep(tmp_path, "newer", ALL[:3], started="2025-11-30T23:30:00+00:00"), but=1)
@@ -269,7 +325,9 @@ def test_the_default_storage_needs_no_flag(
         (["--storage", __file__], "cannot"),
     ],
 )
-def test_a_bad_flag_is_refused_in_a_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_flag_is_refused_in_a_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines
@@ -288,6 +346,8 @@ def test_it_needs_nothing_heavy_and_answers_within_a_second(tmp_path: Path) -> N
     code = f"from sweeps.runner.listing import main; main(['--storage', {str(tmp_path)!r}]); import sys; "
     code += "print([name for name in ('torch', 'ray', 'mlflow', 'optuna') if name in sys.modules])"
     started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert time.perf_counter() - started < 3, "a second, and what a busy machine adds"
     assert done.stdout.endswith("[]\n")

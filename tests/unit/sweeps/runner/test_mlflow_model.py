@@ -61,8 +61,24 @@ class Brightness:
         (GREY[:1] // 200 * 1.0, IN_COLOR[:1] // 200 * 255),
     ],
     ids=[
-        *("uint8", "one image", "reversed axes", "grey", "grey with its channel", "one grey image", "one with its channel"),
-        *("lists", "a list of arrays", "int64", "other byte order", "whole floats", "float64 in 0..1", "float32 in 0..1"),
+        *(
+            "uint8",
+            "one image",
+            "reversed axes",
+            "grey",
+            "grey with its channel",
+            "one grey image",
+            "one with its channel",
+        ),
+        *(
+            "lists",
+            "a list of arrays",
+            "int64",
+            "other byte order",
+            "whole floats",
+            "float64 in 0..1",
+            "float32 in 0..1",
+        ),
         *("lists of floats", "booleans", "only 0.0 and 1.0"),
     ],
 )
@@ -97,7 +113,9 @@ def test_read_only_arrays_are_copied_and_others_are_not() -> None:
     closed = COLOR.copy()
     closed.flags.writeable = False
     assert rgb(closed).flags.writeable
-    np.testing.assert_array_equal(RegisteredModel(Brightness()).predict(closed), COLOR.astype(np.float32).mean((1, 2)))
+    np.testing.assert_array_equal(
+        RegisteredModel(Brightness()).predict(closed), COLOR.astype(np.float32).mean((1, 2))
+    )
     assert rgb(COLOR) is COLOR
 
 
@@ -149,13 +167,20 @@ def test_what_cannot_be_read_is_refused_in_one_line(given: object, rule: str, me
 def test_each_mend_in_code_is_one() -> None:
     np.testing.assert_array_equal(rgb(COLOR.transpose(0, 3, 1, 2).transpose(0, 2, 3, 1)), COLOR)
     np.testing.assert_array_equal(rgb(COLOR[0].transpose(2, 0, 1).transpose(1, 2, 0)), COLOR[:1])
-    np.testing.assert_array_equal(rgb(GREY[:1].repeat(3, axis=0)[..., None]), IN_COLOR[:1].repeat(3, axis=0))
+    np.testing.assert_array_equal(
+        rgb(GREY[:1].repeat(3, axis=0)[..., None]), IN_COLOR[:1].repeat(3, axis=0)
+    )
 
 
 def test_the_file_runs_where_this_project_is_not() -> None:
     tree = ast.parse(Path(mlflow_model.__file__).read_text())
     froms = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    names = [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    ]
     needed = {name.partition(".")[0] for name in (*froms, *names)}
     assert needed - set(sys.stdlib_module_names) == {"numpy", "mlflow"}
 
@@ -166,13 +191,23 @@ def test_mlflow_still_has_the_private_names_that_a_registered_model_needs() -> N
 
     assert isinstance(ModelSignature._is_signature_from_type_hint, property)
     assert ModelSignature._is_signature_from_type_hint.fset is not None
-    assert list(inspect.signature(mlflow.pytorch._load_pyfunc).parameters)[:2] == ["path", "model_config"]
+    assert list(inspect.signature(mlflow.pytorch._load_pyfunc).parameters)[:2] == [
+        "path",
+        "model_config",
+    ]
 
 
-@pytest.mark.parametrize("written", ["", "is_signature_from_type_hint: false\n", "signature:\n  inputs: '[]'\n"])
+@pytest.mark.parametrize(
+    "written", ["", "is_signature_from_type_hint: false\n", "signature:\n  inputs: '[]'\n"]
+)
 def test_a_model_whose_input_mlflow_would_change_is_not_stored(written: str) -> None:
     from sweeps.runner.champion import check_sent_as_is
 
-    check_sent_as_is(f"flavors:\n{written.replace('false', 'true')}is_signature_from_type_hint: true\n")
-    with pytest.raises(TrackingError, match=r"must say is_signature_from_type_hint: true, but MLflow \d.* leaves it out"):
+    check_sent_as_is(
+        f"flavors:\n{written.replace('false', 'true')}is_signature_from_type_hint: true\n"
+    )
+    with pytest.raises(
+        TrackingError,
+        match=r"must say is_signature_from_type_hint: true, but MLflow \d.* leaves it out",
+    ):
         check_sent_as_is(f"flavors:\n{written}")

@@ -8,29 +8,68 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.runner.mlflow_store import TrackingError, check_uri, is_masked, one_line, without_password
+from sweeps.runner.mlflow_store import (
+    TrackingError,
+    check_uri,
+    is_masked,
+    one_line,
+    without_password,
+)
 
 MARK = "S3CR3T"
 TEXT = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=12)
 PLAIN = st.text(string.ascii_letters + string.digits + "-_.", min_size=1, max_size=12)
-SERVER, DATABASE = st.sampled_from(["http", "https"]), st.sampled_from(["postgresql", "mysql+pymysql", "mssql+pyodbc"])
-SECRET = st.sampled_from(["password", "token", "access_token", "PWD", "pass%77ord", "api_key", "client_secret", "odbc_connect"])
+SERVER, DATABASE = (
+    st.sampled_from(["http", "https"]),
+    st.sampled_from(["postgresql", "mysql+pymysql", "mssql+pyodbc"]),
+)
+SECRET = st.sampled_from(
+    [
+        "password",
+        "token",
+        "access_token",
+        "PWD",
+        "pass%77ord",
+        "api_key",
+        "client_secret",
+        "odbc_connect",
+    ]
+)
 
 
-@given(scheme=SERVER | DATABASE, user=PLAIN | st.just(""), before=TEXT, after=TEXT, host=PLAIN, path=PLAIN)
-def test_a_password_is_masked_whatever_is_in_it(scheme: str, user: str, before: str, after: str, host: str, path: str) -> None:
+@given(
+    scheme=SERVER | DATABASE,
+    user=PLAIN | st.just(""),
+    before=TEXT,
+    after=TEXT,
+    host=PLAIN,
+    path=PLAIN,
+)
+def test_a_password_is_masked_whatever_is_in_it(
+    scheme: str, user: str, before: str, after: str, host: str, path: str
+) -> None:
     for shown in _shown(f"{scheme}://{user}:{before}{MARK}{after}@{host}:5000/{path}"):
         assert f"{user}:***@{host}:5000/{path}" in shown
 
 
 @given(scheme=SERVER, token=PLAIN, colon=st.sampled_from(["", ":"]), host=PLAIN)
-def test_a_token_as_the_login_of_a_server_is_masked(scheme: str, token: str, colon: str, host: str) -> None:
+def test_a_token_as_the_login_of_a_server_is_masked(
+    scheme: str, token: str, colon: str, host: str
+) -> None:
     for shown in _shown(f"{scheme}://{token}{MARK}{colon}@{host}/api"):
         assert f"{scheme}://***@{host}/api" in shown
 
 
-@given(scheme=SERVER | DATABASE, name=SECRET, value=TEXT, first=st.sampled_from(["", "sslmode=require&"]), host=PLAIN)
-def test_a_secret_in_a_query_is_masked(scheme: str, name: str, value: str, first: str, host: str) -> None:
+@given(
+    scheme=SERVER | DATABASE,
+    name=SECRET,
+    value=TEXT,
+    first=st.sampled_from(["", "sslmode=require&"]),
+    host=PLAIN,
+)
+def test_a_secret_in_a_query_is_masked(
+    scheme: str, name: str, value: str, first: str, host: str
+) -> None:
     quoted = urllib.parse.quote(value, safe="/:@?")
     for shown in _shown(f"{scheme}://{host}/db?{first}{name}={quoted}{MARK}&timeout=5#x"):
         assert f"{name}=***&timeout=5#x" in shown or "@" in value
@@ -38,7 +77,11 @@ def test_a_secret_in_a_query_is_masked(scheme: str, name: str, value: str, first
 
 def _shown(uri: str) -> tuple[str, ...]:
     """A URI as each message shows it; none may hold the secret."""
-    shown = (without_password(uri), without_password(f"--tracking-uri={uri}"), one_line(ValueError(f"cannot reach {uri} now")))
+    shown = (
+        without_password(uri),
+        without_password(f"--tracking-uri={uri}"),
+        one_line(ValueError(f"cannot reach {uri} now")),
+    )
     for text in shown:
         assert MARK not in text
         assert is_masked(text)
@@ -72,12 +115,20 @@ def test_a_query_without_its_uri_is_masked_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/proc/none/mlflow.db", "/dev/null/mlflow.db", "{here}/file/mlflow.db", "{here}/" + "x" * 300 + "/mlflow.db"]
+    "path",
+    [
+        "/proc/none/mlflow.db",
+        "/dev/null/mlflow.db",
+        "{here}/file/mlflow.db",
+        "{here}/" + "x" * 300 + "/mlflow.db",
+    ],
 )
 def test_a_database_where_none_can_be_is_refused_without_mlflow(path: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     path = path.format(here=tmp_path)
-    with pytest.raises(TrackingError, match="must be in a folder that can be written, but ") as refused:
+    with pytest.raises(
+        TrackingError, match="must be in a folder that can be written, but "
+    ) as refused:
         check_uri(f"sqlite:///{path}")
     assert str(Path(path).parent) in str(refused.value)
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]

@@ -18,7 +18,24 @@ FLAGS = {  # frozen: a hyperparameter is a field of the recipe and a line in a s
     "--verbose",
 }  # fmt: skip
 
-WHOLE = ("", " ", "-1", "1.5", "nan", "inf", "1e3", "one", "9" * 40, "1\n", "1_000", "٣", "0x1", "None", "True", "--seed")
+WHOLE = (
+    "",
+    " ",
+    "-1",
+    "1.5",
+    "nan",
+    "inf",
+    "1e3",
+    "one",
+    "9" * 40,
+    "1\n",
+    "1_000",
+    "٣",
+    "0x1",
+    "None",
+    "True",
+    "--seed",
+)
 SHARE = ("nan", "inf", "-inf", "0.5\n", " 0.5", "0.2_5", "0.٣")
 TEXT = ("", "   ", "a\nb", "a\n", "\t", "a\x00b", "a\u2028b", "a\x85b")
 BAD = {
@@ -40,18 +57,39 @@ BAD = {
     "--seed": (*WHOLE, "-0x", str(2**31)),
     "--resume": ("", "..", "-a", "a/b", "a b", "../x"),
     "--stuck-after": ("", "0", "-1m", "5", "never"),
-    "--time-limit": ("", "0", "0s", "-1h", "2", "2 h", "h", "1.5h", "inf", "nan", "30m1h", "2h\n", "9" * 30 + "h", "1d"),
+    "--time-limit": (
+        "",
+        "0",
+        "0s",
+        "-1h",
+        "2",
+        "2 h",
+        "h",
+        "1.5h",
+        "inf",
+        "nan",
+        "30m1h",
+        "2h\n",
+        "9" * 30 + "h",
+        "1d",
+    ),
 }
 RULES = {
     "--gpus": "a whole number from 0 to 100000",
-    "--gpus-per-trial": ("over 0 and at most 1, since a trial trains on one GPU or a share of one", "at least 0.01"),
+    "--gpus-per-trial": (
+        "over 0 and at most 1, since a trial trains on one GPU or a share of one",
+        "at least 0.01",
+    ),
     "--trials": "a whole number from 1 to 10000",
     "--preset": "one of demo, laptop, full",
     "--columns": (
         "a value without line breaks, not an empty one",
         "the names of two columns of the table, such as image,label",
     ),
-    "--group": ("a value without line breaks, not an empty one", "a column of the table or a regular expression"),
+    "--group": (
+        "a value without line breaks, not an empty one",
+        "a column of the table or a regular expression",
+    ),
     "--layout": "one of auto, classes, leaves, splits, class-first, table",
     "--score": "one of auto, accuracy, balanced_accuracy, macro_f1",
     "--name": "at most 80 letters, digits",
@@ -70,18 +108,31 @@ def _problems(*arguments: str) -> tuple[str, ...]:
 
 
 def test_the_list_of_flags_does_not_grow() -> None:
-    assert {flag for param in STUDY.params for flag in (*param.opts, *param.secondary_opts)} == FLAGS
-    assert set(Options.__dataclass_fields__) == {flag[2:].replace("-", "_") for flag in FLAGS - {"-v"}}
+    assert {
+        flag for param in STUDY.params for flag in (*param.opts, *param.secondary_opts)
+    } == FLAGS
+    assert set(Options.__dataclass_fields__) == {
+        flag[2:].replace("-", "_") for flag in FLAGS - {"-v"}
+    }
 
 
-@pytest.mark.parametrize(("flag", "value"), [(flag, value) for flag, values in BAD.items() for value in values])
+@pytest.mark.parametrize(
+    ("flag", "value"), [(flag, value) for flag, values in BAD.items() for value in values]
+)
 def test_a_bad_value_is_one_line_with_flag_rule_and_value(flag: str, value: str) -> None:
     for arguments in ((flag, value), (f"{flag}={value}",)):
         (problem,) = _problems(*arguments)
         rules = RULES.get(
-            flag, ("a value without line breaks, not an empty one", "a path of a user who has a home, where it begins with '~'")
+            flag,
+            (
+                "a value without line breaks, not an empty one",
+                "a path of a user who has a home, where it begins with '~'",
+            ),
         )
-        assert any(problem.startswith(f"{flag} must be {rule}") for rule in ((rules,) if isinstance(rules, str) else rules))
+        assert any(
+            problem.startswith(f"{flag} must be {rule}")
+            for rule in ((rules,) if isinstance(rules, str) else rules)
+        )
         assert problem.endswith(f", but got {value!r}.")
         assert len(problem.splitlines()) == 1
 
@@ -95,7 +146,20 @@ def test_a_flag_without_its_value_is_refused(flag: str) -> None:
 
 def test_all_problems_come_at_once_contradictions_too() -> None:
     problems = _problems(
-        *("--trials", "0", "--seed", "x", "--trails", "3", "--preset", "demo", "--data", "cifar10", "--gpus", "0"),
+        *(
+            "--trials",
+            "0",
+            "--seed",
+            "x",
+            "--trails",
+            "3",
+            "--preset",
+            "demo",
+            "--data",
+            "cifar10",
+            "--gpus",
+            "0",
+        ),
         *("--gpus-per-trial", "0.5", "--lr", "0.1"),
     )
     assert [problem.split()[0] for problem in problems] == [
@@ -105,11 +169,18 @@ def test_all_problems_come_at_once_contradictions_too() -> None:
 
 @pytest.mark.parametrize(
     ("given", "nearest"),
-    [("--trails", "--trials"), ("--gpu", "--gpus"), ("--dry-runs=1", "--dry-run"), ("--tracking_uri", "--tracking-uri")],
+    [
+        ("--trails", "--trials"),
+        ("--gpu", "--gpus"),
+        ("--dry-runs=1", "--dry-run"),
+        ("--tracking_uri", "--tracking-uri"),
+    ],
 )
 def test_an_unknown_flag_names_the_nearest(given: str, nearest: str) -> None:
     (problem,) = _problems(given, "3")
-    assert problem.startswith(f"{given.partition('=')[0]!r} is no flag of a study. Did you mean {nearest!r}? Known: ")
+    assert problem.startswith(
+        f"{given.partition('=')[0]!r} is no flag of a study. Did you mean {nearest!r}? Known: "
+    )
     assert all(flag in problem for flag in FLAGS)
 
 
@@ -119,7 +190,9 @@ def test_a_hyperparameter_is_no_flag(given: str) -> None:
 
 
 def test_stray_words_are_refused() -> None:
-    assert [problem.split(maxsplit=1)[0] for problem in _problems("resnet18", "--trials", "2", "34")] == ["'resnet18'", "'34'"]
+    assert [
+        problem.split(maxsplit=1)[0] for problem in _problems("resnet18", "--trials", "2", "34")
+    ] == ["'resnet18'", "'34'"]
 
 
 def test_contradictions_say_the_mend() -> None:
@@ -139,14 +212,65 @@ def test_a_bad_value_is_no_contradiction_as_well() -> None:
 
 def test_good_values_become_options() -> None:
     given = (
-        *("--gpus", "4", "--gpus-per-trial", "2.5e-1", "--trials=12", "--arms", "resnet18/*,*/plain", "--data", "my data.npz"),
-        *("--weights", "none", "--preset", "laptop", "--name", "a.b-C_9", "--storage", "/tmp/x", "--tracking-uri", "http://h"),
-        *("--address", "auto", "--seed", "7", "--time-limit", "1h30m", "--score", "macro_f1", "--dry-run", "-v"),
+        *(
+            "--gpus",
+            "4",
+            "--gpus-per-trial",
+            "2.5e-1",
+            "--trials=12",
+            "--arms",
+            "resnet18/*,*/plain",
+            "--data",
+            "my data.npz",
+        ),
+        *(
+            "--weights",
+            "none",
+            "--preset",
+            "laptop",
+            "--name",
+            "a.b-C_9",
+            "--storage",
+            "/tmp/x",
+            "--tracking-uri",
+            "http://h",
+        ),
+        *(
+            "--address",
+            "auto",
+            "--seed",
+            "7",
+            "--time-limit",
+            "1h30m",
+            "--score",
+            "macro_f1",
+            "--dry-run",
+            "-v",
+        ),
     )
     assert parse(STUDY, given) == Options(
-        **{"gpus": 4, "gpus_per_trial": 0.25, "trials": 12, "arms": "resnet18/*,*/plain", "data": "my data.npz"},
-        **{"weights": "none", "preset": "laptop", "name": "a.b-C_9", "storage": Path("/tmp/x"), "tracking_uri": "http://h"},
-        **{"address": "auto", "seed": 7, "time_limit": 5400.0, "score": "macro_f1", "dry_run": True, "verbose": True},
+        **{
+            "gpus": 4,
+            "gpus_per_trial": 0.25,
+            "trials": 12,
+            "arms": "resnet18/*,*/plain",
+            "data": "my data.npz",
+        },
+        **{
+            "weights": "none",
+            "preset": "laptop",
+            "name": "a.b-C_9",
+            "storage": Path("/tmp/x"),
+            "tracking_uri": "http://h",
+        },
+        **{
+            "address": "auto",
+            "seed": 7,
+            "time_limit": 5400.0,
+            "score": "macro_f1",
+            "dry_run": True,
+            "verbose": True,
+        },
     )
 
 
@@ -156,7 +280,8 @@ def test_without_flags_the_defaults_hold_and_given_twice_the_last_counts() -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("45m", 2700), ("2h", 7200), ("1h30m", 5400), ("1h1m1s", 3661), ("0h5s", 5)]
+    ("text", "seconds"),
+    [("90s", 90), ("45m", 2700), ("2h", 7200), ("1h30m", 5400), ("1h1m1s", 3661), ("0h5s", 5)],
 )
 def test_durations(text: str, seconds: float) -> None:
     assert parse(STUDY, ["--time-limit", text]).time_limit == seconds
@@ -168,7 +293,9 @@ def test_a_storage_with_a_tilde_is_made_absolute(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_help_shows_the_question_and_every_flag(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_the_question_and_every_flag(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(click.exceptions.Exit) as stop:
         parse(STUDY, [flag])
     assert stop.value.exit_code == 0
@@ -177,7 +304,9 @@ def test_help_shows_the_question_and_every_flag(flag: str, capsys: pytest.Captur
     assert all(known in shown for known in FLAGS)
 
 
-@pytest.mark.parametrize("module", ["sweeps.runner.options", "sweeps.runner", "sweeps.depth_vs_tricks"])
+@pytest.mark.parametrize(
+    "module", ["sweeps.runner.options", "sweeps.runner", "sweeps.depth_vs_tricks"]
+)
 def test_flags_are_checked_before_heavy_imports(module: str) -> None:
     heavy = "{'torch', 'torchvision', 'ray', 'optuna', 'mlflow', 'pandas', 'numpy', 'sklearn'}"
     code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
@@ -195,8 +324,15 @@ def test_what_a_sweep_keeps_cannot_be_given_again_when_it_is_resumed() -> None:
         "--seed": "0",
         "--name": "x",
     }
-    problems = _problems("--resume", "night", "--dry-run", *(word for pair in flags.items() for word in pair))
+    problems = _problems(
+        "--resume", "night", "--dry-run", *(word for pair in flags.items() for word in pair)
+    )
     assert {problem.split()[0] for problem in problems} == {*flags, "--dry-run"}
-    assert parse(STUDY, ["--resume", "night", "--gpus", "2", "--trials", "9", "--accept-changes"]).resume == "night"
+    assert (
+        parse(
+            STUDY, ["--resume", "night", "--gpus", "2", "--trials", "9", "--accept-changes"]
+        ).resume
+        == "night"
+    )
     (problem,) = _problems("--accept-changes")
     assert "--resume" in problem

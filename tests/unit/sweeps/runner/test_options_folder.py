@@ -24,18 +24,26 @@ def test_a_folder_whose_name_is_no_utf8_is_refused_before_anything_else(
     assert refused.value.problems[0].isascii()
 
 
-def test_a_folder_that_was_deleted_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_was_deleted_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    with pytest.raises(Refused, match="The working folder must exist, but it was deleted: change to another one"):
+    with pytest.raises(
+        Refused, match="The working folder must exist, but it was deleted: change to another one"
+    ):
         parse(STUDY, ["--preset", "demo"])
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--tracking-uri", "http://anna:secret@host/\n"], ["http://anna:secret@host"], ["--trackinguri=http://a:secret@h"]],
+    [
+        ["--tracking-uri", "http://anna:secret@host/\n"],
+        ["http://anna:secret@host"],
+        ["--trackinguri=http://a:secret@h"],
+    ],
 )
 def test_a_refused_uri_is_shown_without_its_password(arguments: list[str]) -> None:
     with pytest.raises(Refused) as refused:

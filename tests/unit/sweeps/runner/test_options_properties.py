@@ -30,7 +30,9 @@ CONTROLS = st.text(st.characters(categories=("Cc", "Zl", "Zp", "Cf")), min_size=
 NUMBERS = st.one_of(
     st.integers().map(str),
     st.floats().map(str),
-    st.sampled_from(["nan", "-inf", "1e400", "9" * 5000, "0x10", "1_0", "٣", "-0", "+1", "1e-2", " 1", "1 "]),
+    st.sampled_from(
+        ["nan", "-inf", "1e400", "9" * 5000, "0x10", "1_0", "٣", "-0", "+1", "1e-2", " 1", "1 "]
+    ),
 )
 WORDS = st.sampled_from(
     [
@@ -52,10 +54,20 @@ WORDS = st.sampled_from(
         "../x",
     ]
 )
-VALUES = st.one_of(NUMBERS, WORDS, st.text(max_size=20), SURROGATES, CONTROLS, st.just("x" * 100_000), st.sampled_from(FLAGS))
+VALUES = st.one_of(
+    NUMBERS,
+    WORDS,
+    st.text(max_size=20),
+    SURROGATES,
+    CONTROLS,
+    st.just("x" * 100_000),
+    st.sampled_from(FLAGS),
+)
 FLAG = st.sampled_from(FLAGS)
 NEARLY = st.one_of(
-    st.builds(lambda flag, length: flag[:length], FLAG, st.integers(1, 12)),  # abbreviations are no flags
+    st.builds(
+        lambda flag, length: flag[:length], FLAG, st.integers(1, 12)
+    ),  # abbreviations are no flags
     st.builds(lambda flag, more: flag + more, FLAG, st.text(min_size=1, max_size=3)),
     st.builds(str.upper, FLAG),
     st.text(max_size=8).map(lambda text: f"--{text}"),
@@ -69,7 +81,9 @@ PIECES = st.one_of(
     st.tuples(NEARLY, VALUES),
     st.tuples(VALUES),
 )
-COMMAND_LINES = st.lists(PIECES, max_size=8).map(lambda pieces: [word for piece in pieces for word in piece])
+COMMAND_LINES = st.lists(PIECES, max_size=8).map(
+    lambda pieces: [word for piece in pieces for word in piece]
+)
 
 BAD = {
     "--gpus": ["-1", "nan", "9" * 50, ""],
@@ -93,18 +107,32 @@ BAD = {
 def keeps_its_rules(options: Options) -> None:
     assert options.gpus is None or (type(options.gpus) is int and 0 <= options.gpus <= 100_000)
     assert options.gpus_per_trial is None or 0.01 <= options.gpus_per_trial <= 1
-    assert options.trials is None or (type(options.trials) is int and 1 <= options.trials <= MOST_TRIALS)
+    assert options.trials is None or (
+        type(options.trials) is int and 1 <= options.trials <= MOST_TRIALS
+    )
     assert options.preset is None or options.preset in PRESETS
     assert type(options.seed) is int
     assert 0 <= options.seed < 2**31
     for name in (options.name, options.resume):
         assert name is None or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name)
-    for text in (options.arms, options.data, options.weights, options.tracking_uri, options.address, str(options.storage)):
+    for text in (
+        options.arms,
+        options.data,
+        options.weights,
+        options.tracking_uri,
+        options.address,
+        str(options.storage),
+    ):
         assert text is None or (text.strip() and text.splitlines() == [text] and text.encode())
     assert options.storage == Path("mlruns") or options.storage.is_absolute()
     for seconds in (options.time_limit, options.stuck_after):
         assert seconds is None or (seconds >= 1 and math.isfinite(seconds))
-    assert {type(options.dry_run), type(options.verbose), type(options.accept_changes), type(options.ablate)} == {bool}
+    assert {
+        type(options.dry_run),
+        type(options.verbose),
+        type(options.accept_changes),
+        type(options.ablate),
+    } == {bool}
 
 
 def are_lines(problems: Sequence[str]) -> None:
@@ -155,8 +183,15 @@ def test_any_words_are_options_or_lines_of_what_is_wrong(arguments: list[str]) -
 def test_every_bad_flag_is_named_whatever_else_is_wrong(
     chosen: dict[str, int], valued: list[str], unknown: list[str], bare: str | None, random: object
 ) -> None:
-    pieces = [(flag, BAD[flag][number % len(BAD[flag])]) for flag, number in chosen.items() if flag != bare]
-    pieces = [(f"{flag}={value}",) if number % 2 else (flag, value) for number, (flag, value) in enumerate(pieces)]
+    pieces = [
+        (flag, BAD[flag][number % len(BAD[flag])])
+        for flag, number in chosen.items()
+        if flag != bare
+    ]
+    pieces = [
+        (f"{flag}={value}",) if number % 2 else (flag, value)
+        for number, (flag, value) in enumerate(pieces)
+    ]
     pieces += [(word,) for word in (*valued, *unknown)]
     random.shuffle(pieces)  # type: ignore[attr-defined]
     problems = refused([*(word for piece in pieces for word in piece), *([bare] if bare else [])])
@@ -177,7 +212,9 @@ def test_every_bad_flag_is_named_whatever_else_is_wrong(
             "seed": st.integers(0, 2**31 - 1),
             "name": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", fullmatch=True),
             "address": st.sampled_from(["local", "auto", "[::1]:6379", "head:6379"]),
-            "weights": st.text(st.characters(categories=("L", "N", "P")), min_size=1).filter(lambda text: text[0] not in "-~"),
+            "weights": st.text(st.characters(categories=("L", "N", "P")), min_size=1).filter(
+                lambda text: text[0] not in "-~"
+            ),
             "preset": st.sampled_from(sorted(PRESETS)),
             "dry_run": st.booleans(),
         },
@@ -192,9 +229,16 @@ def test_good_values_arrive_as_they_were_written(fields: dict[str, object]) -> N
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)
-@given(COMMAND_LINES.map(lambda words: [word for word in words if word not in (*HELP, "-v", "--verbose")]))
+@given(
+    COMMAND_LINES.map(
+        lambda words: [word for word in words if word not in (*HELP, "-v", "--verbose")]
+    )
+)
 def test_a_refused_command_is_status_2_and_a_line_for_each_problem(arguments: list[str]) -> None:
-    arguments = ["--no-such-flag", *(word for word in arguments if not re.match(r"-[^-]*h", word))]  # -xh is -h, too
+    arguments = [
+        "--no-such-flag",
+        *(word for word in arguments if not re.match(r"-[^-]*h", word)),
+    ]  # -xh is -h, too
     with redirect_stderr(io.StringIO()) as said, redirect_stdout(io.StringIO()) as shown:
         status = cli.run(SWEEP, arguments)
     assert status == cli.REFUSED
@@ -218,4 +262,9 @@ def test_bytes_that_are_no_text_are_refused_and_shown_as_escapes() -> None:
 
 def test_a_switch_with_a_value_and_a_flag_without_one_hide_nothing_else() -> None:
     problems = refused(["--dry-run=1", "--seed", "x", "--lr", "--dry-run=2", "--trials"])
-    assert [problem.split()[0].strip("'") for problem in problems] == ["--dry-run", "--trials", "--seed", "--lr"]
+    assert [problem.split()[0].strip("'") for problem in problems] == [
+        "--dry-run",
+        "--trials",
+        "--seed",
+        "--lr",
+    ]

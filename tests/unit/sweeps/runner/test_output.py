@@ -28,7 +28,9 @@ def streams(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Streams
     """Let stdout and stderr be files of these names."""
     with ExitStack() as opened:
 
-        def use(out: str | Path, encoding: str = "utf-8", err: str | Path = tmp_path / "err") -> None:
+        def use(
+            out: str | Path, encoding: str = "utf-8", err: str | Path = tmp_path / "err"
+        ) -> None:
             for stream, path in (("stdout", out), ("stderr", err)):
                 file = opened.enter_context(Path(path).open("w", encoding=encoding))
                 monkeypatch.setattr(sys, stream, file)
@@ -55,17 +57,23 @@ def by_rich() -> int:
 
 
 @pytest.mark.parametrize("say", [by_click, by_rich])
-def test_an_ascii_terminal_is_shown_escapes(tmp_path: Path, streams: Streams, say: Callable[[], int]) -> None:
+def test_an_ascii_terminal_is_shown_escapes(
+    tmp_path: Path, streams: Streams, say: Callable[[], int]
+) -> None:
     streams(tmp_path / "out", encoding="ascii")
     assert printed(say) == 0
     sys.stderr.flush()
     assert ESCAPED in (tmp_path / "out").read_text("ascii")
     assert ESCAPED in (tmp_path / "err").read_text("ascii")
-    assert r"\u2" not in (tmp_path / "out").read_text("ascii")  # a table's lines are drawn in ASCII, not escaped
+    assert r"\u2" not in (tmp_path / "out").read_text(
+        "ascii"
+    )  # a table's lines are drawn in ASCII, not escaped
 
 
 @pytest.mark.parametrize("say", [by_click, by_rich])
-@pytest.mark.parametrize(("encoding", "shown"), [("utf-8", NAME), ("latin-1", "caf\u00e9 \\U0001f41d.png")])
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("utf-8", NAME), ("latin-1", "caf\u00e9 \\U0001f41d.png")]
+)
 def test_other_terminals_are_shown_what_they_can(
     tmp_path: Path, streams: Streams, say: Callable[[], int], encoding: str, shown: str
 ) -> None:
@@ -81,14 +89,18 @@ def test_a_name_that_is_no_utf_8_is_escaped(tmp_path: Path, streams: Streams) ->
 
 
 @pytest.mark.parametrize("say", [by_click, by_rich])
-def test_a_full_disk_is_one_line_and_ends_the_command(tmp_path: Path, streams: Streams, say: Callable[[], int]) -> None:
+def test_a_full_disk_is_one_line_and_ends_the_command(
+    tmp_path: Path, streams: Streams, say: Callable[[], int]
+) -> None:
     streams("/dev/full")
     later: list[str] = []
     assert printed(lambda: say() + len(later.append("reached") or later)) == UNWRITTEN
     assert later == []
     sys.stderr.flush()
     (line,) = (tmp_path / "err").read_text().splitlines()
-    assert line.startswith("error: The output must be written whole, but cannot be (No space left on device)")
+    assert line.startswith(
+        "error: The output must be written whole, but cannot be (No space left on device)"
+    )
 
 
 @pytest.mark.parametrize("say", [by_click, by_rich])
@@ -124,13 +136,17 @@ def test_where_stderr_is_full_too_the_status_still_tells(streams: Streams) -> No
     assert printed(by_click) == UNWRITTEN
 
 
-def test_a_stdout_that_was_closed_before_the_start_is_a_line_once_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stdout_that_was_closed_before_the_start_is_a_line_once_it_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setattr(sys, "stdout", None)
     assert printed(lambda: 0) == 0
     assert printed(by_click) == UNWRITTEN
     assert sys.stderr.getvalue().count("\n") == 1
-    assert sys.stderr.getvalue().startswith("error: The output must be written whole, but cannot be (Bad file descriptor)")
+    assert sys.stderr.getvalue().startswith(
+        "error: The output must be written whole, but cannot be (Bad file descriptor)"
+    )
 
 
 def test_streams_that_are_no_files_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +155,9 @@ def test_streams_that_are_no_files_are_left_alone(monkeypatch: pytest.MonkeyPatc
     assert printed(lambda: click.echo("a") or 3) == 3
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # Python itself says nothing
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning"
+)  # Python itself says nothing
 def test_what_a_thread_could_not_write_is_lost_too(tmp_path: Path, streams: Streams) -> None:
     streams("/dev/full")
 
@@ -154,7 +172,9 @@ def test_what_a_thread_could_not_write_is_lost_too(tmp_path: Path, streams: Stre
     assert (tmp_path / "err").read_text().count("error: The output must be written whole") == 1
 
 
-@pytest.mark.parametrize(("code", "status", "said"), [(None, 0, ""), (0, 0, ""), (3, 3, ""), ("why", 1, "why\n")])
+@pytest.mark.parametrize(
+    ("code", "status", "said"), [(None, 0, ""), (0, 0, ""), (3, 3, ""), ("why", 1, "why\n")]
+)
 def test_an_exit_is_what_python_makes_of_it(
     tmp_path: Path, streams: Streams, code: int | str | None, status: int, said: str
 ) -> None:

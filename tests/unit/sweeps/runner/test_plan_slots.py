@@ -30,14 +30,18 @@ def test_on_this_machine(options: Options, slots: object) -> None:
 
 
 def test_more_gpus_than_there_are_is_refused_with_the_mend_or_noted_in_a_dry_run() -> None:
-    with pytest.raises(ValueError, match=r"but 3 are asked for and 2 found: pass --gpus 2, or --address"):
+    with pytest.raises(
+        ValueError, match=r"but 3 are asked for and 2 found: pass --gpus 2, or --address"
+    ):
         local_slots(Options(gpus=3))
     slots, (note,) = local_slots(Options(gpus=3, dry_run=True))
     assert slots == gpu_slots(4, 3, 1.0)
     assert "2 of the 3 GPUs" in note
 
 
-def test_training_on_the_cpu_because_no_gpu_is_there_is_one_visible_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_on_the_cpu_because_no_gpu_is_there_is_one_visible_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(plan, "count_gpus", lambda: 0)
     assert local_slots(Options()) == (cpu_slots(4), ("No GPU found: training on the CPU.",))
     assert local_slots(Options(gpus=0)) == (cpu_slots(4), ())
@@ -50,11 +54,18 @@ def test_on_a_cluster() -> None:
         return slots_on(SimpleNamespace(options=options), ((cpus, gpus),))
 
     assert slots(Options(), 16, 4) == gpu_slots(16, 4, 1.0)
-    assert slots(Options(gpus=2, gpus_per_trial=0.25), 64, 4) == replace(gpu_slots(64, 2, 0.25), cpus=4)
+    assert slots(Options(gpus=2, gpus_per_trial=0.25), 64, 4) == replace(
+        gpu_slots(64, 2, 0.25), cpus=4
+    )
     assert slots(Options(gpus=0), 16, 4) == slots(Options(), 16, 0) == cpu_slots(16)
     for options, cpus, gpus, line in [
         (Options(gpus=5), 16, 4, "5 are asked for and 4 found"),
-        (Options(gpus_per_trial=0.5), 16, 0, "--gpus-per-trial needs a GPU, but the cluster has none"),
+        (
+            Options(gpus_per_trial=0.5),
+            16,
+            0,
+            "--gpus-per-trial needs a GPU, but the cluster has none",
+        ),
         (Options(), 0, 0, "the cluster has none: add nodes"),
         (Options(gpus_per_trial=0.25), 8, 4, "a node has fewer CPUs than trials"),
     ]:

@@ -16,17 +16,28 @@ from trainables.recipe import Recipe
 @pytest.mark.parametrize("arms", [True, False], ids=["with arms", "without arms"])
 @pytest.mark.parametrize("chosen", ["x" * 300, "/tmp/" + "y" * 300, "/".join(["z" * 200] * 30)])
 def test_a_path_that_is_too_long_is_one_line(chosen: str, arms: bool) -> None:
-    space = SPACE.with_fixed(weights=chosen, image_size=32, epochs=6, batch_size=32, seed=0).matching("*") if arms else ()
+    space = (
+        SPACE.with_fixed(weights=chosen, image_size=32, epochs=6, batch_size=32, seed=0).matching(
+            "*"
+        )
+        if arms
+        else ()
+    )
     with pytest.raises(Refused) as refused:
         check_weights(chosen, space)
     (line,) = refused.value.problems
     assert line.startswith("--weights must be a path that can be read, but '")
-    assert "…' cannot (File name too long): pass imagenet, none, a file, or a folder of <backbone>.pt." in line
+    assert (
+        "…' cannot (File name too long): pass imagenet, none, a file, or a folder of <backbone>.pt."
+        in line
+    )
     assert len(line) < 250
 
 
 def test_a_path_that_is_not_there_is_shown() -> None:
-    with pytest.raises(Refused, match=r"--weights must be .* or an existing path, but got 'gone\.pt'"):
+    with pytest.raises(
+        Refused, match=r"--weights must be .* or an existing path, but got 'gone\.pt'"
+    ):
         check_weights("gone.pt", ())
 
 
@@ -37,10 +48,15 @@ def _arms(weights: str, backbone: str = "resnet18") -> tuple[Arm, ...]:
 
 def test_what_was_unwrapped_is_one_note_per_file(tmp_path: Path) -> None:
     state = build(Recipe(backbone="resnet18", weights="none"), 2).torchvision_state_dict()
-    torch.save({"state_dict": {f"module.{name}": value for name, value in state.items()}, "epoch": 3}, tmp_path / "a.ckpt")
+    torch.save(
+        {"state_dict": {f"module.{name}": value for name, value in state.items()}, "epoch": 3},
+        tmp_path / "a.ckpt",
+    )
     torch.save(state, tmp_path / "bare.pt")
     wrapped, bare = str(tmp_path / "a.ckpt"), str(tmp_path / "bare.pt")
-    assert check_weights(wrapped, _arms(wrapped)) == (f"Weights for resnet18: {wrapped}, those under 'state_dict.module.'.",)
+    assert check_weights(wrapped, _arms(wrapped)) == (
+        f"Weights for resnet18: {wrapped}, those under 'state_dict.module.'.",
+    )
     assert check_weights(bare, _arms(bare)) == ()
 
 

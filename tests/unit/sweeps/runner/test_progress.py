@@ -94,7 +94,9 @@ def test_before_the_first_trial_ends_epochs_tell_the_time(results: Results, cloc
 
 def test_after_the_first_trial_their_mean_tells_the_time(results: Results, clock: Clock) -> None:
     shown = _progress(results)
-    for arm, outcome, score in zip(ARMS, (Outcome.COMPLETED, Outcome.PRUNED), (0.814, 0.9), strict=True):
+    for arm, outcome, score in zip(
+        ARMS, (Outcome.COMPLETED, Outcome.PRUNED), (0.814, 0.9), strict=True
+    ):
         trial = _start(results, clock, arm, 0)
         clock.now += 60
         _report(results, trial, 5, score)
@@ -102,7 +104,9 @@ def test_after_the_first_trial_their_mean_tells_the_time(results: Results, clock
     _start(results, clock, ARMS[0], 1)
     clock.now += 30
     # 30 s are left of one, and three wait: 30 + 180 in 2 slots.
-    assert shown.line() == "[2m30s] 2/6 trials done, 1 running, best 81.4% (resnet18/plain), ETA 1m45s"
+    assert (
+        shown.line() == "[2m30s] 2/6 trials done, 1 running, best 81.4% (resnet18/plain), ETA 1m45s"
+    )
 
 
 def test_where_the_score_is_not_accuracy_the_line_names_it(clock: Clock) -> None:
@@ -137,7 +141,9 @@ def test_elsewhere_than_on_a_terminal_plain_lines_come_and_no_escape_codes(
     assert set(lines) == {"[0s] 0/6 trials done, 0 running, none completed yet, ETA unknown yet"}
 
 
-def test_plain_lines_wait_half_a_minute_and_the_end_does_not_wait_for_them(results: Results) -> None:
+def test_plain_lines_wait_half_a_minute_and_the_end_does_not_wait_for_them(
+    results: Results,
+) -> None:
     began = time.monotonic()
     with (shown := _progress(results)):
         pass
@@ -145,7 +151,9 @@ def test_plain_lines_wait_half_a_minute_and_the_end_does_not_wait_for_them(resul
     assert time.monotonic() - began < 1
 
 
-def test_on_a_terminal_the_live_view_shows_arms_and_running_trials_and_goes_away(results: Results, clock: Clock) -> None:
+def test_on_a_terminal_the_live_view_shows_arms_and_running_trials_and_goes_away(
+    results: Results, clock: Clock
+) -> None:
     shown = _progress(results, terminal=True)
     done = _start(results, clock, ARMS[0], 0)
     _report(results, done, 10, 0.75)
@@ -166,8 +174,12 @@ def test_on_a_terminal_the_live_view_shows_arms_and_running_trials_and_goes_away
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-def test_only_trials_that_ended_badly_get_a_line_of_their_own(results: Results, outcome: Outcome) -> None:
+def test_only_trials_that_ended_badly_get_a_line_of_their_own(
+    results: Results, outcome: Outcome
+) -> None:
     shown = _progress(results)
     shown.say(SimpleNamespace(trial_id="a/000", outcome=outcome, reason="[loss] is nan"))
     bad = outcome in (Outcome.DIVERGED, Outcome.FAILED)
-    assert shown._console.file.getvalue() == (f"a/000 {outcome.value}: [loss] is nan\n" if bad else "")
+    assert shown._console.file.getvalue() == (
+        f"a/000 {outcome.value}: [loss] is nan\n" if bad else ""
+    )

@@ -2,13 +2,23 @@
 
 import pytest
 
-from sweeps.runner.results import Outcome, Results, TrialRecord, best, default, outcome_of, trial_name
+from sweeps.runner.results import (
+    Outcome,
+    Results,
+    TrialRecord,
+    best,
+    default,
+    outcome_of,
+    trial_name,
+)
 from trainables.recipe import EPOCH, SCORE, VAL_ACCURACY, Recipe
 
 ARM = "resnet18/plain"
 
 
-def _record(number: int, score: float | None, outcome: Outcome | None = Outcome.COMPLETED) -> TrialRecord:
+def _record(
+    number: int, score: float | None, outcome: Outcome | None = Outcome.COMPLETED
+) -> TrialRecord:
     return TrialRecord(trial_name(ARM, number), ARM, number, Recipe(), outcome=outcome, score=score)
 
 
@@ -25,7 +35,12 @@ def _train(recipe: Recipe, accuracies: list[float]) -> TrialRecord:
 
 def test_best_is_the_completed_trial_with_the_highest_score() -> None:
     others = [outcome for outcome in (*Outcome, None) if outcome is not Outcome.COMPLETED]
-    records = [_record(0, 0.5), _record(1, 0.7), _record(2, 0.6), *(_record(3 + i, 0.9, o) for i, o in enumerate(others))]
+    records = [
+        _record(0, 0.5),
+        _record(1, 0.7),
+        _record(2, 0.6),
+        *(_record(3 + i, 0.9, o) for i, o in enumerate(others)),
+    ]
     assert len(others) == 5
     assert best(records) is records[1]
     assert best(records[3:]) is None

@@ -13,14 +13,25 @@ from sweeps.runner.options import Options, Refused
 from sweeps.runner.results import Outcome
 from sweeps.runner.resume import changes, code_digest, definition, past, restored, trials_of
 
-TRIAL = {"event": "trial", "arm": "a", "number": 0, "sample": {"stage2_lr": 0.1}, "recipe": {"epochs": 9}, "trial_id": "a/000"}
+TRIAL = {
+    "event": "trial",
+    "arm": "a",
+    "number": 0,
+    "sample": {"stage2_lr": 0.1},
+    "recipe": {"epochs": 9},
+    "trial_id": "a/000",
+}
 
 
 WHOLE = {"event": "finish", "outcome": "completed", "tags": {"sweep.partial": "false"}}
 
 
 def epochs(*numbers: int, trial_id: str = "a/000") -> dict[str, Any]:
-    return {"event": "epochs", "trial_id": trial_id, "epochs": [{"epoch": number, "score": number / 10} for number in numbers]}
+    return {
+        "event": "epochs",
+        "trial_id": trial_id,
+        "epochs": [{"epoch": number, "score": number / 10} for number in numbers],
+    }
 
 
 def end(outcome: str, trial_id: str = "a/000") -> dict[str, Any]:
@@ -42,13 +53,22 @@ def test_an_interrupted_trial_is_left_to_do_until_it_ends_otherwise() -> None:
 
 def test_trials_keep_the_order_in_which_they_were_handed_out() -> None:
     other = TRIAL | {"trial_id": "b/000", "arm": "b"}
-    found = trials_of([other, TRIAL, epochs(1), other, epochs(1, trial_id="b/000"), end("failed", "b/000")])
+    found = trials_of(
+        [other, TRIAL, epochs(1), other, epochs(1, trial_id="b/000"), end("failed", "b/000")]
+    )
     assert [trial.trial_id for trial in found] == ["b/000", "a/000"]
     assert [trial.outcome for trial in found] == [Outcome.FAILED, None]
 
 
 def described(**other: Any) -> dict[str, Any]:
-    options = {"arms": None, "data": None, "weights": None, "preset": "demo", "seed": 3, "tracking_uri": None}
+    options = {
+        "arms": None,
+        "data": None,
+        "weights": None,
+        "preset": "demo",
+        "seed": 3,
+        "tracking_uri": None,
+    }
     whole = {
         "study": "depth_vs_tricks",
         "trials_per_arm": 4,
@@ -95,7 +115,9 @@ def test_a_line_that_was_not_written_to_its_end_is_left_out(tmp_path: Path) -> N
     assert (trial.outcome, len(trial.epochs)) == (None, 1)
 
 
-def test_a_sweep_that_was_killed_before_its_first_event_is_resumed_from_nothing(tmp_path: Path) -> None:
+def test_a_sweep_that_was_killed_before_its_first_event_is_resumed_from_nothing(
+    tmp_path: Path,
+) -> None:
     sweep(tmp_path, [])
     (tmp_path / "sweeps/night/trials.jsonl").unlink()
     found = past(tmp_path, "night", "depth_vs_tricks")
@@ -122,7 +144,10 @@ def test_what_cannot_be_resumed_is_refused_in_one_line(tmp_path: Path) -> None:
     sweep(tmp_path, [TRIAL])
     with pytest.raises(Refused, match=r"'nigth' is no sweep in .* Did you mean 'night'"):
         past(tmp_path, "nigth", "depth_vs_tricks")
-    with pytest.raises(Refused, match=r"is a sweep of depth_vs_tricks, not of other: run python sweeps/depth_vs_tricks\.py"):
+    with pytest.raises(
+        Refused,
+        match=r"is a sweep of depth_vs_tricks, not of other: run python sweeps/depth_vs_tricks\.py",
+    ):
         past(tmp_path, "night", "other")
     for content in ("", "{", "[]", "{}"):
         (tmp_path / "sweeps/night/sweep.json").write_text(content)
@@ -135,16 +160,31 @@ def test_the_first_commands_options_are_kept_and_trials_may_only_be_raised(tmp_p
     sweep(tmp_path, [TRIAL])
     earlier = past(tmp_path, "night", "depth_vs_tricks")
     again = restored(Options(resume="night", gpus=2), earlier)
-    assert (again.preset, again.seed, again.trials, again.name, again.gpus) == ("demo", 3, 4, "night", 2)
+    assert (again.preset, again.seed, again.trials, again.name, again.gpus) == (
+        "demo",
+        3,
+        4,
+        "night",
+        2,
+    )
     assert restored(Options(resume="night", trials=9), earlier).trials == 9
-    with pytest.raises(Refused, match="--trials must be at least the 4 that the sweep has, but got 3"):
+    with pytest.raises(
+        Refused, match="--trials must be at least the 4 that the sweep has, but got 3"
+    ):
         restored(Options(resume="night", trials=3), earlier)
 
 
-def test_the_score_that_decided_is_kept_and_was_accuracy_before_there_was_another(tmp_path: Path) -> None:
+def test_the_score_that_decided_is_kept_and_was_accuracy_before_there_was_another(
+    tmp_path: Path,
+) -> None:
     sweep(tmp_path / "old", [TRIAL])
-    sweep(tmp_path / "new", [TRIAL], options=described()["options"] | {"score": "balanced_accuracy"})
-    kept = [restored(Options(resume="night"), past(tmp_path / name, "night", "depth_vs_tricks")) for name in ("old", "new")]
+    sweep(
+        tmp_path / "new", [TRIAL], options=described()["options"] | {"score": "balanced_accuracy"}
+    )
+    kept = [
+        restored(Options(resume="night"), past(tmp_path / name, "night", "depth_vs_tricks"))
+        for name in ("old", "new")
+    ]
     assert [options.score for options in kept] == ["accuracy", "balanced_accuracy"]
 
 
@@ -152,7 +192,9 @@ def test_a_recipe_of_a_version_without_class_weights_is_the_same_recipe_without_
     """A finalist that such a version trained is not trained again."""
     finalist = TRIAL | {"role": "finalist", "trial_id": "a/000/s0"}
     now = finalist | {"recipe": {**TRIAL["recipe"], "class_weights": "none"}}
-    (trial,) = trials_of([finalist, epochs(1, trial_id="a/000/s0"), now, end("completed", "a/000/s0")])
+    (trial,) = trials_of(
+        [finalist, epochs(1, trial_id="a/000/s0"), now, end("completed", "a/000/s0")]
+    )
     assert [epoch["epoch"] for epoch in trial.epochs] == [1]
     assert trial.recipe == now["recipe"]
 
@@ -163,7 +205,12 @@ def test_a_password_is_asked_for_again(tmp_path: Path) -> None:
     earlier = past(tmp_path, "night", "depth_vs_tricks")
     with pytest.raises(Refused, match="--tracking-uri must be given again"):
         restored(Options(resume="night"), earlier)
-    assert restored(Options(resume="night", tracking_uri="http://me:secret@host"), earlier).tracking_uri is not None
+    assert (
+        restored(
+            Options(resume="night", tracking_uri="http://me:secret@host"), earlier
+        ).tracking_uri
+        is not None
+    )
 
 
 def test_everything_that_has_changed_is_named() -> None:

@@ -14,11 +14,31 @@ from trainables.recipe import TEST_SCORES, VAL_SCORES
         ([30, 30, 30], "accuracy", "Score: accuracy, since val has 30 images per class."),
         ([35, 37, 36], "accuracy", "Score: accuracy, since val has 35 to 37 images per class."),
         ([100, 120], "accuracy", "Score: accuracy, since val has 100 to 120 images per class."),
-        ([100, 121], "balanced_accuracy", "Score: balanced accuracy, since val has 100 to 121 images per class."),
-        ([20, 400, 60], "balanced_accuracy", "Score: balanced accuracy, since val has 20 to 400 images per class."),
-        ([2, 3, 2], "accuracy", "Score: accuracy, since val has 2 to 3 images per class."),  # what rounding leaves
-        ([1, 3], "balanced_accuracy", "Score: balanced accuracy, since val has 1 to 3 images per class."),
-        ([1000, 12000], "balanced_accuracy", "Score: balanced accuracy, since val has 1,000 to 12,000 images per class."),
+        (
+            [100, 121],
+            "balanced_accuracy",
+            "Score: balanced accuracy, since val has 100 to 121 images per class.",
+        ),
+        (
+            [20, 400, 60],
+            "balanced_accuracy",
+            "Score: balanced accuracy, since val has 20 to 400 images per class.",
+        ),
+        (
+            [2, 3, 2],
+            "accuracy",
+            "Score: accuracy, since val has 2 to 3 images per class.",
+        ),  # what rounding leaves
+        (
+            [1, 3],
+            "balanced_accuracy",
+            "Score: balanced accuracy, since val has 1 to 3 images per class.",
+        ),
+        (
+            [1000, 12000],
+            "balanced_accuracy",
+            "Score: balanced accuracy, since val has 1,000 to 12,000 images per class.",
+        ),
     ],
 )
 def test_the_images_of_val_decide_and_are_said(images: list[int], score: str, line: str) -> None:
@@ -27,10 +47,17 @@ def test_the_images_of_val_decide_and_are_said(images: list[int], score: str, li
 
 
 @given(st.integers(5, 2000), st.integers(2, 20), st.floats(0, 0.1))
-def test_a_split_of_classes_of_about_one_size_keeps_accuracy(size: int, classes: int, less: float) -> None:
+def test_a_split_of_classes_of_about_one_size_keeps_accuracy(
+    size: int, classes: int, less: float
+) -> None:
     """60/20/20 of each class, of which up to a tenth is left out."""
     sizes = [round(size * (1 - less * at / classes)) for at in range(classes)]
-    assert decide(None, "auto", {str(at): max(1, round(0.2 * size)) for at, size in enumerate(sizes)}).score == "accuracy"
+    assert (
+        decide(
+            None, "auto", {str(at): max(1, round(0.2 * size)) for at, size in enumerate(sizes)}
+        ).score
+        == "accuracy"
+    )
     assert EVEN == 1.2
 
 

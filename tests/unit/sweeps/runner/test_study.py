@@ -21,7 +21,10 @@ def test_three_parts_in_floating_point_sum_to_0() -> None:
 
 
 def test_a_study_fixes_its_score_by_a_known_name() -> None:
-    assert Sweep(name="s", question="?", space=SPACE, trials_per_arm=1, score="macro_f1").score == "macro_f1"
+    assert (
+        Sweep(name="s", question="?", space=SPACE, trials_per_arm=1, score="macro_f1").score
+        == "macro_f1"
+    )
     with pytest.raises(ValueError, match="'balanced' is no score"):
         Sweep(name="s", question="?", space=SPACE, trials_per_arm=1, score="balanced")  # type: ignore[arg-type]
 
@@ -30,7 +33,14 @@ def test_contrasts_and_published_numbers_name_arms_of_the_study_and_all_are_told
     contrast = Contrast(name="tricks", weights={"*/trick": 1.0, "*/plain": -1.0})
     published = Published(arm="resnet81/plain", value=81.0, source="an article")
     with pytest.raises(ValueError, match=r"\*/trick") as raised:
-        Sweep(name="s", question="?", space=SPACE, trials_per_arm=1, contrasts=(contrast,), published=(published,))
+        Sweep(
+            name="s",
+            question="?",
+            space=SPACE,
+            trials_per_arm=1,
+            contrasts=(contrast,),
+            published=(published,),
+        )
     problems = str(raised.value).splitlines()
     assert len(problems) == 2
     assert "resnet81/plain" in problems[1]

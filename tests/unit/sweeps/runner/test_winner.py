@@ -25,7 +25,11 @@ RECIPE = Recipe(weights="none", image_size=32)
 def plan(tmp_path: Path) -> Any:
     slots = SimpleNamespace(device="cpu", cpus=1)
     return SimpleNamespace(
-        folder=tmp_path, cache=tmp_path / "cache", slots=slots, score="macro_f1", origin=lambda data: {"digest": "d"}
+        folder=tmp_path,
+        cache=tmp_path / "cache",
+        slots=slots,
+        score="macro_f1",
+        origin=lambda data: {"digest": "d"},
     )
 
 
@@ -36,8 +40,19 @@ def materials() -> Any:
     return SimpleNamespace(data=data, weights={("none", "resnet18"): None}, compute=Compute())
 
 
-def record(name: str, score: float, outcome: Outcome = Outcome.COMPLETED, without: str = "") -> TrialRecord:
-    return TrialRecord(name, "a", 0, RECIPE, outcome=outcome, score=score, group=name.rpartition("/")[0], without=without)
+def record(
+    name: str, score: float, outcome: Outcome = Outcome.COMPLETED, without: str = ""
+) -> TrialRecord:
+    return TrialRecord(
+        name,
+        "a",
+        0,
+        RECIPE,
+        outcome=outcome,
+        score=score,
+        group=name.rpartition("/")[0],
+        without=without,
+    )
 
 
 def train(plan: Any, trial: TrialRecord, *, last: bool = False) -> None:
@@ -48,7 +63,9 @@ def train(plan: Any, trial: TrialRecord, *, last: bool = False) -> None:
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_of_equal_seeds_the_one_that_is_shipped_has_kept_its_checkpoint(plan: Any, order: int) -> None:
+def test_of_equal_seeds_the_one_that_is_shipped_has_kept_its_checkpoint(
+    plan: Any, order: int
+) -> None:
     results, ended = Results({"a": 2}), []
     for index in (0, 1):
         made = results.start(f"a/000/s{index}", "a", 0, RECIPE, "a/000")
@@ -58,16 +75,25 @@ def test_of_equal_seeds_the_one_that_is_shipped_has_kept_its_checkpoint(plan: An
         ended.append(trial)
         winner.tidy(plan, ended, trial)
     top = champion(results)[0]
-    kept = [trial.trial_id for trial in ended if best(winner.checkpoint_folder(plan, trial.trial_id))]
+    kept = [
+        trial.trial_id for trial in ended if best(winner.checkpoint_folder(plan, trial.trial_id))
+    ]
     assert kept == [top.trial_id]
 
 
 def test_an_end_deletes_what_nobody_continues_from_and_nothing_else(plan: Any) -> None:
-    first, waits, ended = record("a/001", 0.5), record("a/002", 0.9, Outcome.INTERRUPTED), record("a/003", 0.7)
+    first, waits, ended = (
+        record("a/001", 0.5),
+        record("a/002", 0.9, Outcome.INTERRUPTED),
+        record("a/003", 0.7),
+    )
     for trial in (first, waits, ended):
         train(plan, trial, last=True)
     winner.tidy(plan, [first, waits], ended)
-    folders = {trial.trial_id: winner.checkpoint_folder(plan, trial.trial_id) for trial in (first, waits, ended)}
+    folders = {
+        trial.trial_id: winner.checkpoint_folder(plan, trial.trial_id)
+        for trial in (first, waits, ended)
+    }
     assert {name: (bool(best(folder)), unfinished(folder)) for name, folder in folders.items()} == {
         "a/001": (False, False),
         "a/002": (True, True),
@@ -76,13 +102,20 @@ def test_an_end_deletes_what_nobody_continues_from_and_nothing_else(plan: Any) -
 
 
 def test_what_a_killed_driver_left_goes_at_the_next_start(plan: Any) -> None:
-    ended = [record("a/001", 0.5), record("a/002", 0.9), record("a/003", 0.7), record("a/004", 0.0, Outcome.INTERRUPTED)]
+    ended = [
+        record("a/001", 0.5),
+        record("a/002", 0.9),
+        record("a/003", 0.7),
+        record("a/004", 0.0, Outcome.INTERRUPTED),
+    ]
     for trial in ended:
         train(plan, trial, last=True)
     winner.tidy_left(plan, ended, lambda trial: ended)
     folders = [winner.checkpoint_folder(plan, trial.trial_id) for trial in ended]
     assert [bool(best(folder)) for folder in folders] == [False, True, False, True]
-    assert [unfinished(folder) for folder in folders] == [False, False, False, True], "an interrupted trial goes on"
+    assert [unfinished(folder) for folder in folders] == [False, False, False, True], (
+        "an interrupted trial goes on"
+    )
 
 
 def test_nobody_ships_an_ablation(plan: Any) -> None:
@@ -92,11 +125,15 @@ def test_nobody_ships_an_ablation(plan: Any) -> None:
     assert best(winner.checkpoint_folder(plan, trial.trial_id)) is None
 
 
-def test_the_weights_of_another_champion_are_never_shipped_under_this_ones_name(plan: Any, materials: Any) -> None:
+def test_the_weights_of_another_champion_are_never_shipped_under_this_ones_name(
+    plan: Any, materials: Any
+) -> None:
     old, new = record("a/001", 0.5), record("a/002", 0.7)
     train(plan, old)
     assert set(winner.keep(plan, materials, old)) == {"champion/recipe.json", "champion/best.pt"}
-    assert set(winner.keep(plan, materials, new)) == {"champion/recipe.json"}, "its checkpoint is gone"
+    assert set(winner.keep(plan, materials, new)) == {"champion/recipe.json"}, (
+        "its checkpoint is gone"
+    )
     kept = json.loads((plan.folder / "champion/recipe.json").read_text())
     assert (kept["trial"], kept["score"], kept["metric"]) == ("a/002", 0.7, "macro_f1")
     assert not (plan.folder / "champion" / BEST).exists()
@@ -106,10 +143,15 @@ def test_the_weights_of_another_champion_are_never_shipped_under_this_ones_name(
     ("score", "said"),
     [
         ("accuracy", "best of 2 seeds with 80.0% on val and 70.0% on test in the mean"),
-        ("balanced_accuracy", "best of 2 seeds with a balanced accuracy of 80.0% on val and 60.0% on test in the mean"),
+        (
+            "balanced_accuracy",
+            "best of 2 seeds with a balanced accuracy of 80.0% on val and 60.0% on test in the mean",
+        ),
     ],
 )
-def test_the_registered_model_says_which_metric_chose_it(plan: Any, materials: Any, score: str, said: str) -> None:
+def test_the_registered_model_says_which_metric_chose_it(
+    plan: Any, materials: Any, score: str, said: str
+) -> None:
     plan.score, plan.name, plan.study = score, "night", SimpleNamespace(name="study")
     materials.data.name, materials.data.classes = "photos", ("x", "y")
     (plan.folder / "champion").mkdir()
@@ -123,7 +165,9 @@ def test_the_registered_model_says_which_metric_chose_it(plan: Any, materials: A
     assert told["description"] == f"a/000/s1 of sweep night: {said}."
 
 
-def test_a_champion_that_is_kept_again_keeps_its_weights_though_its_checkpoint_is_gone(plan: Any, materials: Any) -> None:
+def test_a_champion_that_is_kept_again_keeps_its_weights_though_its_checkpoint_is_gone(
+    plan: Any, materials: Any
+) -> None:
     trial = record("a/001", 0.5)
     train(plan, trial)
     winner.keep(plan, materials, trial)
@@ -131,4 +175,7 @@ def test_a_champion_that_is_kept_again_keeps_its_weights_though_its_checkpoint_i
         path.unlink()
     assert set(winner.keep(plan, materials, trial)) == {"champion/recipe.json", "champion/best.pt"}
     assert load_best(plan.folder / "champion" / BEST)[1] == RECIPE
-    assert sorted(path.name for path in (plan.folder / "champion").iterdir()) == ["best.pt", "recipe.json"]
+    assert sorted(path.name for path in (plan.folder / "champion").iterdir()) == [
+        "best.pt",
+        "recipe.json",
+    ]

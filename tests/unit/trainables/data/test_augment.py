@@ -22,7 +22,9 @@ def stored(count=40, size=40, seed=0):
 
 
 def show(images, samples, augmentation="crop_flip_color", image_size=32, seed=0, epoch=0):
-    return view(images, samples, augmentation=augmentation, image_size=image_size, seed=seed, epoch=epoch)
+    return view(
+        images, samples, augmentation=augmentation, image_size=image_size, seed=seed, epoch=epoch
+    )
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS)
@@ -35,7 +37,9 @@ def test_views_are_equal_to_the_bit_in_any_batch_and_order(augmentation, size, i
                  for i in range(0, 40, batch_size)]  # fmt: skip
         assert torch.equal(torch.cat(parts), expected)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(show(images[order], samples[order], augmentation, image_size, epoch=2), expected[order])
+    assert torch.equal(
+        show(images[order], samples[order], augmentation, image_size, epoch=2), expected[order]
+    )
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS)
@@ -71,10 +75,16 @@ def test_views_do_not_depend_on_what_ran_before(augmentation):
 def test_another_epoch_sample_or_seed_gives_another_view(augmentation):
     images, samples = stored(1).expand(24, -1, -1, -1), torch.arange(24)
     views = show(images, samples, augmentation)
-    others = [show(images, samples, augmentation, epoch=1), show(images, samples, augmentation, seed=1), views.roll(1, 0)]
+    others = [
+        show(images, samples, augmentation, epoch=1),
+        show(images, samples, augmentation, seed=1),
+        views.roll(1, 0),
+    ]
     for other in others:
         same = (views == other).flatten(1).all(1).float().mean()
-        assert same <= (0.25 if augmentation == "trivial" else 0)  # Identity and weak strengths may meet
+        assert same <= (
+            0.25 if augmentation == "trivial" else 0
+        )  # Identity and weak strengths may meet
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS)
@@ -110,10 +120,21 @@ def box(*values):
     return (torch.tensor([value]) for value in values)
 
 
-@pytest.mark.parametrize(("top", "left", "height", "width"), [(0, 0, 40, 40), (3, 5, 32, 32), (8, 8, 32, 32), (2, 0, 34, 39)])
+@pytest.mark.parametrize(
+    ("top", "left", "height", "width"),
+    [(0, 0, 40, 40), (3, 5, 32, 32), (8, 8, 32, 32), (2, 0, 34, 39)],
+)
 def test_a_crop_is_torchvisions_resized_crop(top, left, height, width):
     images = stored(1)
-    expected = TF.resized_crop(images.permute(0, 3, 1, 2).float() / 255, top, left, height, width, [32, 32], antialias=False)
+    expected = TF.resized_crop(
+        images.permute(0, 3, 1, 2).float() / 255,
+        top,
+        left,
+        height,
+        width,
+        [32, 32],
+        antialias=False,
+    )
     boxes = box(left / 40, top / 40, width / 40, height / 40)
     views = resample(images, *boxes, torch.tensor([False]), 32)
     # The outermost pixels read over the box's edge here; positions in float32 are good to 1e-5 of a pixel.
@@ -122,7 +143,10 @@ def test_a_crop_is_torchvisions_resized_crop(top, left, height, width):
 
 def test_a_flip_mirrors_to_the_bit():
     images = stored(1)
-    flipped, straight = (resample(images, *box(0.1, 0.2, 0.8, 0.7), torch.tensor([flip]), 32) for flip in (True, False))
+    flipped, straight = (
+        resample(images, *box(0.1, 0.2, 0.8, 0.7), torch.tensor([flip]), 32)
+        for flip in (True, False)
+    )
     assert torch.equal(flipped, straight.flip(-1))
     assert not torch.equal(flipped, straight)
 
@@ -147,7 +171,9 @@ def test_boxes_keep_064_to_1_of_the_area_and_lie_inside(augmentation, monkeypatc
     if augmentation == "crop_flip":
         assert torch.equal(width, height)
         quantiles = torch.quantile(area, torch.tensor([0.1, 0.5, 0.9]))
-        torch.testing.assert_close(quantiles, torch.tensor([0.676, 0.82, 0.964]), atol=0.01, rtol=0)  # uniform
+        torch.testing.assert_close(
+            quantiles, torch.tensor([0.676, 0.82, 0.964]), atol=0.01, rtol=0
+        )  # uniform
     else:
         assert aspect.min() >= 3 / 4 - 1e-6
         assert aspect.max() <= 4 / 3 + 1e-6
@@ -177,11 +203,16 @@ def test_colours_are_torchvisions_for_each_image_its_own_strength(ours, referenc
 
 def test_normalise_is_torchvisions_with_imagenets_moments():
     views = plain_view(stored(3), 32)
-    torch.testing.assert_close(normalise(views), TF.normalize(views, list(augment.MEAN), list(augment.STD)))
+    torch.testing.assert_close(
+        normalise(views), TF.normalize(views, list(augment.MEAN), list(augment.STD))
+    )
 
 
 def test_an_unknown_augmentation_is_refused_with_the_known_names():
-    with pytest.raises(ValueError, match=r"Did you mean 'crop_flip'.*Known: none, crop_flip, crop_flip_color, trivial"):
+    with pytest.raises(
+        ValueError,
+        match=r"Did you mean 'crop_flip'.*Known: none, crop_flip, crop_flip_color, trivial",
+    ):
         show(stored(1), torch.arange(1), "cropflip")
 
 

@@ -35,7 +35,9 @@ def photos(number: int, seed: int = 0, side: int = 80) -> list[Image.Image]:
 
 
 def stored(images: list[Image.Image], side: int = SIDE) -> Images:
-    return np.stack([np.asarray(image.resize((side, side), Image.Resampling.BILINEAR)) for image in images])
+    return np.stack(
+        [np.asarray(image.resize((side, side), Image.Resampling.BILINEAR)) for image in images]
+    )
 
 
 def jpeg(image: Image.Image, quality: int) -> Image.Image:
@@ -56,7 +58,9 @@ EDITS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "doubled": lambda image: jpeg(image.resize((160, 160)), 75),
     "brighter": lambda image: jpeg(ImageEnhance.Brightness(image).enhance(1.15), 75),
     "less contrast": lambda image: jpeg(ImageEnhance.Contrast(image).enhance(0.85), 75),
-    "gamma": lambda image: jpeg(image.point([round(255 * (value / 255) ** 1.15) for value in range(256)] * 3), 75),
+    "gamma": lambda image: jpeg(
+        image.point([round(255 * (value / 255) ** 1.15) for value in range(256)] * 3), 75
+    ),
     "stamped": lambda image: jpeg(stamped(image), 75),
     "cropped": lambda image: jpeg(image.crop((3, 0, 80, 78)), 75),
     "greyscale": lambda image: jpeg(image.convert("L").convert("RGB"), 75),
@@ -134,7 +138,9 @@ def test_of_a_fixed_cameras_frames_no_copy_is_named() -> None:
 
 def test_the_order_of_images_does_not_matter() -> None:
     originals = photos(80, seed=5)
-    images = np.concatenate([stored(originals), stored([EDITS["cropped"](image) for image in originals[:40]])])
+    images = np.concatenate(
+        [stored(originals), stored([EDITS["cropped"](image) for image in originals[:40]])]
+    )
     images = np.concatenate([images, images[:10]])
     order = np.random.default_rng(0).permutation(len(images))
     group = groups(copies(Prints.of(images)).pairs, len(images))
@@ -156,13 +162,18 @@ def test_prints_of_chunks_join_to_the_prints_of_all() -> None:
 def test_thumbnails_are_those_of_pillow(side: int) -> None:
     image = photos(1, seed=7)[0].resize((side, side))
     of_ours = Prints.of(np.asarray(image)[None]).greys[0].astype(int)
-    of_pillow = np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR).convert("L")).astype(int)
+    of_pillow = np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR).convert("L")).astype(
+        int
+    )
     assert abs(of_ours - of_pillow).max() <= 2
 
 
 def test_no_pair_is_named_twice_and_each_ascends() -> None:
     originals = photos(20, seed=8)
-    symmetric = [Image.fromarray(np.concatenate([half := np.asarray(image)[:, :40], half[:, ::-1]], 1)) for image in originals]
+    symmetric = [
+        Image.fromarray(np.concatenate([half := np.asarray(image)[:, :40], half[:, ::-1]], 1))
+        for image in originals
+    ]
     images = np.concatenate([stored(symmetric), stored([jpeg(image, 60) for image in symmetric])])
     found = copies(Prints.of(images))
     assert (found.pairs[:, 0] < found.pairs[:, 1]).all()
@@ -171,10 +182,14 @@ def test_no_pair_is_named_twice_and_each_ascends() -> None:
     assert sorted(found.pairs.tolist()) == found.pairs.tolist()
 
 
-def test_the_search_finds_what_comparing_all_with_all_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_finds_what_comparing_all_with_all_finds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(search, "BUCKET", 4)  # 7 bits for 480 images
     originals = photos(160, seed=9)
-    images = stored([*originals, *map(EDITS["cropped"], originals), *map(EDITS["mirrored"], originals)])
+    images = stored(
+        [*originals, *map(EDITS["cropped"], originals), *map(EDITS["mirrored"], originals)]
+    )
     greys = Prints.of(images).greys
     found = search.look_alikes(greys)
 
@@ -185,11 +200,17 @@ def test_the_search_finds_what_comparing_all_with_all_finds(monkeypatch: pytest.
         apart = 1 - vectors[mirrored] @ vectors[0].T
         np.fill_diagonal(apart, 2)
         others += (apart < search.ALIKE).sum(1)
-        expected |= {(one, other, mirrored, apart[one, other]) for one, other in np.argwhere(apart < search.APART)}
+        expected |= {
+            (one, other, mirrored, apart[one, other])
+            for one, other in np.argwhere(apart < search.APART)
+        }
     reaches = search.APART * search.reach(others)
     brute = {(one, other, mirrored) for one, other, mirrored, apart in expected
              if one < other and apart <= min(reaches[one], reaches[other])}  # fmt: skip
-    ours = {(*pair, mirrored) for pair, mirrored in zip(found.pairs.tolist(), found.mirrored.tolist(), strict=True)}
+    ours = {
+        (*pair, mirrored)
+        for pair, mirrored in zip(found.pairs.tolist(), found.mirrored.tolist(), strict=True)
+    }
     assert len(brute) > 250  # at most 8 per image
     assert ours <= brute
     assert len(ours) >= 0.98 * len(brute)
@@ -198,14 +219,18 @@ def test_the_search_finds_what_comparing_all_with_all_finds(monkeypatch: pytest.
 def test_alignment_does_not_ask_which_image_is_the_original() -> None:
     originals = photos(100, seed=10)
     ones = Prints.of(stored(originals)).greys.astype(np.float32)
-    others = Prints.of(stored([EDITS["stamped"](EDITS["cropped"](image)) for image in originals])).greys.astype(np.float32)
+    others = Prints.of(
+        stored([EDITS["stamped"](EDITS["cropped"](image)) for image in originals])
+    ).greys.astype(np.float32)
     bounds = np.full(100, CHANGE, np.float32)
     assert (one_picture(ones, others, bounds) == one_picture(others, ones, bounds)).all()
 
 
 def test_many_images_with_the_same_pixels_are_one_chain() -> None:
     one = Prints.of(stored(photos(1)))
-    many = Prints(one.exact.repeat(10_000, 0), one.greys.repeat(10_000, 0), one.colors.repeat(10_000, 0))
+    many = Prints(
+        one.exact.repeat(10_000, 0), one.greys.repeat(10_000, 0), one.colors.repeat(10_000, 0)
+    )
     found = copies(many)
     assert (found.pairs == np.stack([np.arange(9_999), np.arange(1, 10_000)], 1)).all()
     assert len(np.unique(groups(found.pairs, 10_000))) == 1

@@ -29,13 +29,17 @@ def folder(tmp_path: Path) -> Path:
     for part, number in (("train", 12), ("test", 4)):
         for name in ("cat", "dog"):
             for at in range(number):
-                save(tmp_path / "pets" / part / name / f"{at:02d}.png", picture(f"{part} {name}", at))
+                save(
+                    tmp_path / "pets" / part / name / f"{at:02d}.png", picture(f"{part} {name}", at)
+                )
     return tmp_path / "pets"
 
 
 def ready(folder: Path, **how: bool) -> Dataset:
     cache = folder.parent / "cache"
-    return prepare(str(folder), image_size=32, caps=ALL, seed=0, cache=cache, how=ReadOptions(**how))
+    return prepare(
+        str(folder), image_size=32, caps=ALL, seed=0, cache=cache, how=ReadOptions(**how)
+    )
 
 
 def copy(folder: Path, origin: str, to: str) -> None:
@@ -103,7 +107,9 @@ def test_brightness_is_the_darkest_the_mean_and_the_brightest_value_of_each_imag
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (300, 200, 3), (1, 1, 3)])
-def test_a_data_uri_is_a_picture_that_is_small_enough_for_a_page(shape: tuple[int, int, int]) -> None:
+def test_a_data_uri_is_a_picture_that_is_small_enough_for_a_page(
+    shape: tuple[int, int, int],
+) -> None:
     image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     head, _, text = data_uri(image).partition(",")
     assert head in ("data:image/png;base64", "data:image/jpeg;base64")

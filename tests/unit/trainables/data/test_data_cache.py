@@ -26,11 +26,15 @@ def folder(tmp_path: Path) -> Path:
     for label, name in enumerate(("blue", "red")):
         (root / name).mkdir(parents=True)
         for number in range(15):
-            Image.new("RGB", (30 + number, 24), (label * 200, number, 0)).save(root / name / f"{number}.png")
+            Image.new("RGB", (30 + number, 24), (label * 200, number, 0)).save(
+                root / name / f"{number}.png"
+            )
     return root
 
 
-def ready(data: Path | str, cache: Path, image_size: int = 16, caps: Caps = CAPS, seed: int = 0) -> Dataset:
+def ready(
+    data: Path | str, cache: Path, image_size: int = 16, caps: Caps = CAPS, seed: int = 0
+) -> Dataset:
     return prepare(str(data), image_size=image_size, caps=caps, seed=seed, cache=cache)
 
 
@@ -39,13 +43,19 @@ def opened(data: Dataset) -> Dataset:
 
 
 def entries(cache: Path) -> list[str]:
-    return sorted(path.name for path in (cache / "data").iterdir()) if (cache / "data").exists() else []
+    return (
+        sorted(path.name for path in (cache / "data").iterdir())
+        if (cache / "data").exists()
+        else []
+    )
 
 
 def test_a_data_set_is_what_was_asked_for(folder: Path, tmp_path: Path) -> None:
     data = ready(folder, tmp_path / "cache")
     assert (data.name, data.source, data.classes) == ("beads", str(folder), ("blue", "red"))
-    assert data.counts == {split: {"blue": cap, "red": cap} for split, cap in (("train", 6), ("val", 3), ("test", 3))}
+    assert data.counts == {
+        split: {"blue": cap, "red": cap} for split, cap in (("train", 6), ("val", 3), ("test", 3))
+    }
     assert len(data.digest) == 16
     for name, count in (("train", 12), ("val", 6), ("test", 6)):
         split = opened(data).split(name)  # type: ignore[arg-type]
@@ -60,7 +70,9 @@ def test_a_data_set_is_what_was_asked_for(folder: Path, tmp_path: Path) -> None:
 def test_an_image_is_in_one_split_only(folder: Path, tmp_path: Path) -> None:
     for seed in range(4):
         data = ready(folder, tmp_path / "cache", seed=seed, caps=Caps(train=99, val=99, test=99))
-        seen = np.concatenate([opened(data).split(name).images[:, 0, 0] for name in ("train", "val", "test")])
+        seen = np.concatenate(
+            [opened(data).split(name).images[:, 0, 0] for name in ("train", "val", "test")]
+        )
         assert len(np.unique(seen, axis=0)) == len(seen) == 30
 
 
@@ -71,7 +83,9 @@ def test_the_stored_side_has_room_for_crops_but_no_more_than_the_images(
     assert ready(folder, tmp_path / "cache", image_size).split("val").images.shape[1] == side
 
 
-def test_a_second_prepare_decodes_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_prepare_decodes_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = ready(folder, tmp_path / "cache")
     monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("it opened an image"))
     assert ready(folder, tmp_path / "cache") == first
@@ -79,11 +93,16 @@ def test_a_second_prepare_decodes_nothing(folder: Path, tmp_path: Path, monkeypa
     assert pickle.loads(pickle.dumps(first)) == first
 
 
-def test_the_same_content_has_the_same_digest_and_any_change_another(folder: Path, tmp_path: Path) -> None:
+def test_the_same_content_has_the_same_digest_and_any_change_another(
+    folder: Path, tmp_path: Path
+) -> None:
     shutil.copytree(folder, tmp_path / "copy")
     digest = ready(folder, tmp_path / "cache").digest
     assert ready(tmp_path / "copy", tmp_path / "elsewhere").digest == digest
-    others = [ready(folder, tmp_path / "cache", image_size=12), ready(folder, tmp_path / "cache", seed=1)]
+    others = [
+        ready(folder, tmp_path / "cache", image_size=12),
+        ready(folder, tmp_path / "cache", seed=1),
+    ]
     (folder / "red").rename(folder / "ruby")
     others.append(ready(folder, tmp_path / "cache"))
     assert len({digest, *(data.digest for data in others)}) == 4
@@ -127,7 +146,9 @@ def test_the_rest_of_a_killed_writer_is_dropped(folder: Path, tmp_path: Path) ->
     assert entries(tmp_path / "cache") == [data.path.name]
 
 
-def test_an_interrupted_writer_leaves_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_writer_leaves_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -144,12 +165,17 @@ def test_damaged_images_are_all_named_and_nothing_is_left(folder: Path, tmp_path
     with pytest.raises(DataError) as refused:
         ready(folder, tmp_path / "cache", caps=Caps(train=99, val=99, test=99))
     assert len(refused.value.problems) == 3
-    assert all(any(name in line for line in refused.value.problems) for name in ("blue/3.png", "blue/4.png", "red/0.png"))
+    assert all(
+        any(name in line for line in refused.value.problems)
+        for name in ("blue/3.png", "blue/4.png", "red/0.png")
+    )
     assert entries(tmp_path / "cache") == []
     assert pickle.loads(pickle.dumps(refused.value)).problems == refused.value.problems
 
 
-def test_a_cache_that_cannot_be_written_is_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_is_one_line(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(DataError, match="must be writable") as refused:
         ready(folder, tmp_path / "file" / "cache")
@@ -164,7 +190,9 @@ def test_a_cache_that_cannot_be_written_is_one_line(folder: Path, tmp_path: Path
     assert entries(tmp_path / "cache") == []
 
 
-def test_threads_that_ask_at_once_decode_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_that_ask_at_once_decode_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls: list[int] = []
     squares = Files.squares
 
@@ -187,7 +215,9 @@ def test_processes_that_ask_at_once_get_one_entry(folder: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("name", "classes"), [("digits", "56789"), ("digits-source", "01234")])
-def test_the_bundled_digits_are_stored_as_small_as_they_are(tmp_path: Path, name: str, classes: str) -> None:
+def test_the_bundled_digits_are_stored_as_small_as_they_are(
+    tmp_path: Path, name: str, classes: str
+) -> None:
     caps = Caps(train=20, val=30, test=30)
     data = ready(name, tmp_path / "cache", image_size=32, caps=caps)
     assert (data.name, data.classes) == (name, tuple(classes))
@@ -198,7 +228,9 @@ def test_the_bundled_digits_are_stored_as_small_as_they_are(tmp_path: Path, name
     assert inspect(name, caps=caps, seed=0, cache=tmp_path).counts == data.counts
 
 
-def test_a_relative_cache_is_found_from_anywhere(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_cache_is_found_from_anywhere(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     data = ready("beads", Path("cache"))
     monkeypatch.chdir("/")
@@ -210,7 +242,9 @@ def test_meta_tells_what_is_there(folder: Path, tmp_path: Path) -> None:
     data = ready(folder, tmp_path / "cache")
     meta = json.loads((data.path / "meta.json").read_text())
     assert meta["digest"] == data.digest
-    assert sorted(meta["files"]) == sorted(path.name for path in data.path.iterdir() if path.name != "meta.json")
+    assert sorted(meta["files"]) == sorted(
+        path.name for path in data.path.iterdir() if path.name != "meta.json"
+    )
 
 
 def test_arrays_of_the_right_size_are_copied_and_others_cut_and_resized() -> None:

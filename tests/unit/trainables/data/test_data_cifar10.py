@@ -56,9 +56,15 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             archive.addfile(member, io.BytesIO(content))
     (folder / "cifar-10-python.tar.gz").write_bytes(packed.getvalue())
     with HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz")
+        monkeypatch.setattr(
+            CIFAR10, "url", f"http://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz"
+        )
         monkeypatch.setattr(CIFAR10, "tgz_md5", md5(packed.getvalue()))
-        monkeypatch.setattr(CIFAR10, "train_list", [[name, md5(files[name])] for name in ("data_batch_1", "data_batch_2")])
+        monkeypatch.setattr(
+            CIFAR10,
+            "train_list",
+            [[name, md5(files[name])] for name in ("data_batch_1", "data_batch_2")],
+        )
         monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", md5(files["test_batch"])]])
         monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": md5(files["batches.meta"])})
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
@@ -72,14 +78,21 @@ def files_below(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
-def test_it_is_downloaded_once_and_its_test_part_is_the_test_split(site: Path, tmp_path: Path) -> None:
+def test_it_is_downloaded_once_and_its_test_part_is_the_test_split(
+    site: Path, tmp_path: Path
+) -> None:
     cache = tmp_path / "cache"
     data = prepare("cifar10", image_size=32, caps=CAPS, seed=0, cache=cache)
     (site / "cifar-10-python.tar.gz").unlink()
-    again = prepare("cifar10", image_size=32, caps=Caps(train=2, val=1, test=1), seed=0, cache=cache)
+    again = prepare(
+        "cifar10", image_size=32, caps=Caps(train=2, val=1, test=1), seed=0, cache=cache
+    )
     assert (data.name, again.counts["train"]["cat"]) == ("cifar10", 2)
     assert (cache / "datasets" / "cifar-10-batches-py").is_dir()
-    assert data.counts == {split: dict.fromkeys(data.classes, cap) for split, cap in (("train", 4), ("val", 3), ("test", 3))}
+    assert data.counts == {
+        split: dict.fromkeys(data.classes, cap)
+        for split, cap in (("train", 4), ("val", 3), ("test", 3))
+    }
     test = read(data.path, test=True).split("test")
     assert test.images.shape == (30, 32, 32, 3)
     assert (test.images[:, 0, 0, 0] == test.labels).all()
@@ -88,10 +101,14 @@ def test_it_is_downloaded_once_and_its_test_part_is_the_test_split(site: Path, t
 
 
 @pytest.mark.parametrize("place", [".", "cifar-10-batches-py"])
-def test_a_folder_that_is_or_holds_the_batches_works_too(site: Path, tmp_path: Path, place: str) -> None:
+def test_a_folder_that_is_or_holds_the_batches_works_too(
+    site: Path, tmp_path: Path, place: str
+) -> None:
     with tarfile.open(site / "cifar-10-python.tar.gz") as archive:
         archive.extractall(tmp_path / "mine", filter="data")
-    data = prepare(str(tmp_path / "mine" / place), image_size=32, caps=CAPS, seed=0, cache=tmp_path / "cache")
+    data = prepare(
+        str(tmp_path / "mine" / place), image_size=32, caps=CAPS, seed=0, cache=tmp_path / "cache"
+    )
     assert data.name == "cifar10"
     assert not (tmp_path / "cache" / "datasets").exists()
 
@@ -127,26 +144,39 @@ def test_a_damaged_archive_is_refused(site: Path, tmp_path: Path) -> None:
     assert "corrupted" in refused(tmp_path / "cache")
 
 
-def test_an_archive_that_the_user_put_there_is_used_and_never_removed(site: Path, tmp_path: Path) -> None:
+def test_an_archive_that_the_user_put_there_is_used_and_never_removed(
+    site: Path, tmp_path: Path
+) -> None:
     archive = tmp_path / "cache" / "datasets" / "cifar-10-python.tar.gz"
     archive.parent.mkdir(parents=True)
     (site / archive.name).rename(archive)
-    assert prepare("cifar10", image_size=32, caps=CAPS, seed=0, cache=tmp_path / "cache").name == "cifar10"
+    assert (
+        prepare("cifar10", image_size=32, caps=CAPS, seed=0, cache=tmp_path / "cache").name
+        == "cifar10"
+    )
     assert archive.is_file()
 
 
-def test_a_server_that_says_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_says_nothing_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from torchvision.datasets import CIFAR10
 
     monkeypatch.setattr("trainables.download.TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/cifar-10-python.tar.gz")
+        monkeypatch.setattr(
+            CIFAR10, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/cifar-10-python.tar.gz"
+        )
         assert "timed out" in refused(tmp_path / "cache")
 
 
-def test_its_classes_and_counts_are_known_without_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_classes_and_counts_are_known_without_a_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(socket, "socket", lambda *_: pytest.fail("it used the network"))
-    summary = inspect("cifar10", caps=Caps(train=4000, val=10**6, test=100), seed=0, cache=tmp_path / "cache")
+    summary = inspect(
+        "cifar10", caps=Caps(train=4000, val=10**6, test=100), seed=0, cache=tmp_path / "cache"
+    )
     assert summary.classes == trainables.data.cifar10.CLASSES
     assert [summary.counts[split]["dog"] for split in ("train", "val", "test")] == [3750, 1250, 100]
     assert not (tmp_path / "cache").exists()

@@ -64,7 +64,9 @@ def test_an_upright_photo_is_turned_before_its_centre_is_cut(tmp_path: Path) -> 
 
 
 def test_broken_exif_does_not_cost_the_image(tmp_path: Path) -> None:
-    Image.new("RGB", (20, 20), RED).save(tmp_path / "a.jpg", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\x7fgarbage")
+    Image.new("RGB", (20, 20), RED).save(
+        tmp_path / "a.jpg", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\x7fgarbage"
+    )
     assert close(decoded(tmp_path / "a.jpg")[4, 4], RED)
 
 
@@ -89,7 +91,9 @@ def test_broken_exif_does_not_cost_the_image(tmp_path: Path) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_every_mode_becomes_rgb(tmp_path: Path, name: str, image: Image.Image, expected: tuple[int, int, int]) -> None:
+def test_every_mode_becomes_rgb(
+    tmp_path: Path, name: str, image: Image.Image, expected: tuple[int, int, int]
+) -> None:
     image.save(tmp_path / name)
     assert close(decoded(tmp_path / name)[4, 4], expected)
 
@@ -143,9 +147,13 @@ def test_shrinking_is_antialiased(tmp_path: Path) -> None:
 
 def test_a_large_jpeg_decoded_small_looks_as_if_it_were_decoded_whole(tmp_path: Path) -> None:
     rows, columns = np.mgrid[0:1200, 0:1600]
-    photo = np.stack([columns * 255 // 1600, rows * 255 // 1200, (rows + columns) % 256 // 2], -1).astype(np.uint8)
+    photo = np.stack(
+        [columns * 255 // 1600, rows * 255 // 1200, (rows + columns) % 256 // 2], -1
+    ).astype(np.uint8)
     Image.fromarray(photo).save(tmp_path / "a.jpg", quality=95)
-    whole = Image.open(tmp_path / "a.jpg").resize((64, 64), Image.Resampling.BILINEAR, box=(200, 0, 1400, 1200))
+    whole = Image.open(tmp_path / "a.jpg").resize(
+        (64, 64), Image.Resampling.BILINEAR, box=(200, 0, 1400, 1200)
+    )
     assert abs(decoded(tmp_path / "a.jpg", 64).astype(int) - np.asarray(whole)).mean() < 1.5
 
 
@@ -154,7 +162,12 @@ def test_headers_show_sides_and_name_what_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    files = Files([tmp_path / name for name in ("good.png", "empty.jpg", "text.jpg", "script.png", "gone.jpg")])
+    files = Files(
+        [
+            tmp_path / name
+            for name in ("good.png", "empty.jpg", "text.jpg", "script.png", "gone.jpg")
+        ]
+    )
     assert files.sizes.tolist() == [[20, 30], *[[0, 0]] * 4]
     assert "empty.jpg must be an image, but it is empty" in files.problems[0]
     for name, line in zip(("text.jpg", "script.png", "gone.jpg"), files.problems[1:], strict=True):
@@ -174,7 +187,9 @@ def test_truncated_and_broken_files_are_named_and_the_others_decoded(tmp_path: P
     files = Files([tmp_path / name for name in ("cut.jpg", "cut.png", "good.png", "crc.png")])
     assert files.problems == []
     images, problems = files.squares(np.arange(4), 64)
-    assert [name for name in ("cut.jpg", "cut.png", "crc.png") if any(name in line for line in problems)] == [
+    assert [
+        name for name in ("cut.jpg", "cut.png", "crc.png") if any(name in line for line in problems)
+    ] == [
         "cut.jpg",
         "cut.png",
         "crc.png",
@@ -198,7 +213,9 @@ def test_to_rgb_leaves_rgb_alone() -> None:
     assert to_rgb(Image.new("RGB", (2, 2), RED)).getpixel((0, 0)) == RED
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "MPO", "JPEG2000", "ICO", "AVIF"])
+@pytest.mark.parametrize(
+    "format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "MPO", "JPEG2000", "ICO", "AVIF"]
+)
 def test_files_are_read_by_their_content_whatever_their_name(tmp_path: Path, format: str) -> None:
     if format == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow has no AVIF")
@@ -209,7 +226,9 @@ def test_files_are_read_by_their_content_whatever_their_name(tmp_path: Path, for
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3000, 1), (2, 1)])
-def test_a_side_of_one_pixel_is_enlarged(tmp_path: Path, size: tuple[int, int], format: str) -> None:
+def test_a_side_of_one_pixel_is_enlarged(
+    tmp_path: Path, size: tuple[int, int], format: str
+) -> None:
     Image.new("RGB", size, RED).save(tmp_path / "a", format)
     assert Files([tmp_path / "a"]).sizes.tolist() == [sorted(size)]
     assert (abs(decoded(tmp_path / "a", 32).astype(int) - RED) <= 6).all()
@@ -219,9 +238,15 @@ def test_a_side_of_one_pixel_is_enlarged(tmp_path: Path, size: tuple[int, int], 
     ("data", "line"),
     [
         (b"<html>404", "must be an image, but it is an HTML page: download it again or remove it."),
-        (b"version https://git-lfs.github.com/spec/v1", "it is a git LFS pointer in place of the image: run git lfs pull."),
+        (
+            b"version https://git-lfs.github.com/spec/v1",
+            "it is a git LFS pointer in place of the image: run git lfs pull.",
+        ),
         (b"%PDF-1.4", "it is a PDF document: convert it to JPEG or PNG, or remove it."),
-        (b"\xff\xd8\xff\xe0", "it is a JPEG file that is damaged, cut off or of a rare kind: convert, replace or remove it."),
+        (
+            b"\xff\xd8\xff\xe0",
+            "it is a JPEG file that is damaged, cut off or of a rare kind: convert, replace or remove it.",
+        ),
     ],
 )
 def test_what_is_no_image_is_named_with_its_mend(tmp_path: Path, data: bytes, line: str) -> None:
@@ -282,16 +307,22 @@ def test_heic_is_read_and_turned_once_where_pillow_heif_is_installed(tmp_path: P
 def test_images_that_are_nearly_black_are_told_of_with_an_example(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for number in range(40):
-        Image.fromarray(rng.integers(0, 256, (20, 20), np.uint8)).save(tmp_path / f"{number:02}.png")
+        Image.fromarray(rng.integers(0, 256, (20, 20), np.uint8)).save(
+            tmp_path / f"{number:02}.png"
+        )
     paths = sorted(tmp_path.iterdir())
     assert decode.cautions(paths) == []
     Image.fromarray(rng.integers(0, 2, (20, 20), np.uint8)).save(paths[0])
     (line,) = decode.cautions(paths)
-    assert line.startswith(f"1 of 16 images looked at are nearly black, such as {paths[0]}, whose brightest value is 1 of 255")
+    assert line.startswith(
+        f"1 of 16 images looked at are nearly black, such as {paths[0]}, whose brightest value is 1 of 255"
+    )
 
 
 @pytest.mark.parametrize(("bits", "brightest"), [(10, 4), (12, 16), (14, 64)])
-def test_fewer_bits_in_16_without_a_word_are_told_of(tmp_path: Path, bits: int, brightest: int) -> None:
+def test_fewer_bits_in_16_without_a_word_are_told_of(
+    tmp_path: Path, bits: int, brightest: int
+) -> None:
     for number in range(20):
         values = np.full((20, 20), 2**bits - 1 - number, np.uint16)
         Image.fromarray(values).save(tmp_path / f"{number:02}.png")

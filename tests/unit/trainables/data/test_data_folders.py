@@ -38,9 +38,16 @@ def one_problem(data: Path) -> str:
     return line
 
 
-def test_a_flat_folder_has_sorted_classes_and_hidden_and_other_files_do_not_count(tmp_path: Path) -> None:
+def test_a_flat_folder_has_sorted_classes_and_hidden_and_other_files_do_not_count(
+    tmp_path: Path,
+) -> None:
     root = tmp_path / "my: flowers"
-    for name, extension in (("tulip", ".JPG"), ("aster", ".png"), ("rose", ".tiff"), (".git", ".png")):
+    for name, extension in (
+        ("tulip", ".JPG"),
+        ("aster", ".png"),
+        ("rose", ".tiff"),
+        (".git", ".png"),
+    ):
         fill(root / name, 10, extension)
     fill(root / "rose" / "wild" / "deep", 5, ".bmp")
     fill(root / "rose" / ".thumbs", 5)
@@ -51,7 +58,10 @@ def test_a_flat_folder_has_sorted_classes_and_hidden_and_other_files_do_not_coun
     assert summary.name == "my-flowers"
     assert summary.source == str(root)
     assert summary.classes == ("aster", "rose", "tulip")
-    assert {name: sum(summary.counts[split][name] for split in summary.counts) for name in summary.classes} == {
+    assert {
+        name: sum(summary.counts[split][name] for split in summary.counts)
+        for name in summary.classes
+    } == {
         "aster": 10,
         "rose": 15,
         "tulip": 10,
@@ -82,7 +92,9 @@ def test_train_may_be_the_name_of_a_class(tmp_path: Path) -> None:
 
 def test_a_path_without_class_folders_is_refused(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
-    assert f"{tmp_path / 'set'} must hold a folder for each class, but holds none" in one_problem(tmp_path / "set")
+    assert f"{tmp_path / 'set'} must hold a folder for each class, but holds none" in one_problem(
+        tmp_path / "set"
+    )
     fill(tmp_path / "set", 4)
     assert "holds 4 images directly" in one_problem(tmp_path / "set")
 
@@ -91,7 +103,10 @@ def test_split_folders_without_class_folders_are_refused(tmp_path: Path) -> None
     fill(tmp_path / "set" / "train", 4)
     fill(tmp_path / "set" / "test", 5)
     lines = problems(tmp_path / "set")
-    assert [str(tmp_path / "set" / part) in line for part, line in zip(("train", "test"), lines, strict=True)] == [True, True]
+    assert [
+        str(tmp_path / "set" / part) in line
+        for part, line in zip(("train", "test"), lines, strict=True)
+    ] == [True, True]
 
 
 def test_val_and_test_without_train_are_refused(tmp_path: Path) -> None:
@@ -140,7 +155,9 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "set" / "a" / "001.png").write_text("text")
     lines = problems(tmp_path / "set")
     assert len(lines) == 3
-    assert all(any(words in line for line in lines) for words in ("a/000.png", "a/001.png", "'b' has 4"))
+    assert all(
+        any(words in line for line in lines) for words in ("a/000.png", "a/001.png", "'b' has 4")
+    )
 
 
 def test_of_many_broken_files_each_cause_is_told_once(tmp_path: Path) -> None:
@@ -191,26 +208,41 @@ def lines_of(count: int) -> str:
 
 
 @pytest.mark.parametrize("table", ["labels.csv", "trainLabels.csv"])
-def test_a_kaggle_folder_is_flat_and_files_without_a_label_are_a_note(tmp_path: Path, table: str) -> None:
+def test_a_kaggle_folder_is_flat_and_files_without_a_label_are_a_note(
+    tmp_path: Path, table: str
+) -> None:
     root = breeds(tmp_path / "dogs", "\ufeffid,breed\n" + lines_of(18), 21, table)
     fill(root / "test", 3)
     summary = look(root)
     assert summary.name == "dogs"
     assert summary.classes == ("cat", "dog")
     assert summary.counts["train"] == {"cat": 3, "dog": 3}
-    assert any("3 files without a label are left out" in note or "6 files" in note for note in summary.notes)
+    assert any(
+        "3 files without a label are left out" in note or "6 files" in note
+        for note in summary.notes
+    )
 
 
 def test_a_kaggle_table_may_write_extensions_and_repeat_a_line(tmp_path: Path) -> None:
-    text = "file,label,more\n" + lines_of(18).replace(",", ".jpg,").replace("\n", ",1\n") + "003.jpg,cat,1\n\n"
+    text = (
+        "file,label,more\n"
+        + lines_of(18).replace(",", ".jpg,").replace("\n", ",1\n")
+        + "003.jpg,cat,1\n\n"
+    )
     assert look(breeds(tmp_path / "dogs", text)).counts["val"] == {"cat": 3, "dog": 3}
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("id,breed\n" + lines_of(23), ["5 have none, such as '018', '019', '020'", "files there are such as 'train/000.jpg'"]),
-        ("id,breed\n" + lines_of(18) + "003,dog\n", ["'003.jpg' has 'cat' and 'dog' (lines 5 and 20)", "labels.csv"]),
+        (
+            "id,breed\n" + lines_of(23),
+            ["5 have none, such as '018', '019', '020'", "files there are such as 'train/000.jpg'"],
+        ),
+        (
+            "id,breed\n" + lines_of(18) + "003,dog\n",
+            ["'003.jpg' has 'cat' and 'dog' (lines 5 and 20)", "labels.csv"],
+        ),
         ("id,breed\n" + lines_of(18) + "003\n", ["line 20 is ['003']", "labels.csv"]),
         ("id,breed\n", ["has none", "labels.csv"]),
         ("", ["has none", "labels.csv"]),
@@ -249,7 +281,9 @@ def test_a_kaggle_id_leads_nowhere_but_into_train(tmp_path: Path) -> None:
     rows = "".join(f"{number:03},{number % 2}\n" for number in range(20))
     for odd in ("../../000", f"{tmp_path}/000", "../train/000", ".", ".."):
         (tmp_path / "k" / "labels.csv").write_text(f"id,label\n{rows}{odd},1\n")
-        assert odd in one_problem(tmp_path / "k")  # named like an image inside, it is one more id of that image
+        assert odd in one_problem(
+            tmp_path / "k"
+        )  # named like an image inside, it is one more id of that image
 
 
 def test_a_long_line_of_a_table_is_cut(tmp_path: Path) -> None:
@@ -279,7 +313,9 @@ def test_links_to_images_outside_are_followed(tmp_path: Path) -> None:
     for name, numbers in (("cat", range(9)), ("dog", range(9, 18))):
         (tmp_path / "p" / name).mkdir(parents=True)
         for number in numbers:
-            (tmp_path / "p" / name / f"{number}.png").symlink_to(tmp_path / "store" / f"{number:03}.png")
+            (tmp_path / "p" / name / f"{number}.png").symlink_to(
+                tmp_path / "store" / f"{number:03}.png"
+            )
     assert sum(look(tmp_path / "p").counts["train"].values()) == 6
 
 

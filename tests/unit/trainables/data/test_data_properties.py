@@ -70,7 +70,9 @@ class Intruder:
 def whole_npz(compressed: bool = False) -> bytes:
     images = np.random.default_rng(0).integers(0, 256, (24, 6, 6, 3), np.uint8)
     file = io.BytesIO()
-    (np.savez_compressed if compressed else np.savez)(file, x_train=images, y_train=np.arange(24) % 2, classes=["a", "b"])
+    (np.savez_compressed if compressed else np.savez)(
+        file, x_train=images, y_train=np.arange(24) % 2, classes=["a", "b"]
+    )
     return file.getvalue()
 
 
@@ -83,7 +85,9 @@ def damaged(whole: bytes) -> st.SearchStrategy[bytes]:
             content[place % max(1, len(content)) : place % max(1, len(content)) + 1] = bytes([byte])
         return before + bytes(content) + after
 
-    places = st.one_of(st.integers(0, len(whole) - 1), st.integers(max(0, len(whole) - 300), len(whole) - 1))
+    places = st.one_of(
+        st.integers(0, len(whole) - 1), st.integers(max(0, len(whole) - 300), len(whole) - 1)
+    )
     return st.builds(
         damage,
         st.lists(st.tuples(places, st.integers(0, 255)), max_size=4),
@@ -102,9 +106,13 @@ def test_any_bytes_may_be_an_npz(content: bytes) -> None:
         answer(path)
 
 
-DTYPES = st.one_of(hnp.scalar_dtypes(), hnp.byte_string_dtypes(max_len=3), hnp.unicode_string_dtypes(max_len=3))
+DTYPES = st.one_of(
+    hnp.scalar_dtypes(), hnp.byte_string_dtypes(max_len=3), hnp.unicode_string_dtypes(max_len=3)
+)
 ARRAYS = st.one_of(
-    hnp.arrays(np.uint8, st.sampled_from([(24, 5, 4, 3), (24, 5, 4), (24, 3, 5, 4), (0, 4, 4), (24,)])),
+    hnp.arrays(
+        np.uint8, st.sampled_from([(24, 5, 4, 3), (24, 5, 4), (24, 3, 5, 4), (0, 4, 4), (24,)])
+    ),
     hnp.arrays(np.int64, 24, elements=st.integers(0, 1)),
     hnp.arrays(np.uint64, 24, elements=st.sampled_from([0, 2**64 - 1])),
     st.just(np.array(["cat", "a\nb"] * 12)),
@@ -116,16 +124,27 @@ ARRAYS = st.one_of(
 
 @tried(max_examples=60)
 @given(
-    st.dictionaries(st.one_of(st.sampled_from(KEYS), st.text(max_size=4).map(lambda text: f"/{text}")), ARRAYS),
-    st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]),
+    st.dictionaries(
+        st.one_of(st.sampled_from(KEYS), st.text(max_size=4).map(lambda text: f"/{text}")), ARRAYS
+    ),
+    st.sampled_from(
+        [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+    ),
 )
-def test_any_arrays_may_be_in_an_npz_and_code_never_runs(arrays: dict[str, Any], compression: int) -> None:
+def test_any_arrays_may_be_in_an_npz_and_code_never_runs(
+    arrays: dict[str, Any], compression: int
+) -> None:
     with TemporaryDirectory() as folder:
         path, witness = Path(folder) / "a.npz", Path(folder) / "witness"
         with zipfile.ZipFile(path, "w", compression) as archive:
             for name, values in arrays.items():
                 member = io.BytesIO()
-                np.save(member, np.array([Intruder(witness)] * 24, object) if isinstance(values, str) else values)
+                np.save(
+                    member,
+                    np.array([Intruder(witness)] * 24, object)
+                    if isinstance(values, str)
+                    else values,
+                )
                 archive.writestr(f"{name}.npy", member.getvalue())
         problems = answer(path)
         assert not witness.exists()
@@ -137,14 +156,37 @@ HEADERS = st.one_of(
     st.builds(
         "{{'descr': {}, 'fortran_order': {}, 'shape': {}, }}\n".format,
         st.sampled_from(
-            ["'|u1'", "'<U0'", "'<U3'", "'|O'", "'(1(,)f'", "[('a', '<i8')]", "('|u1', (3,))", "'f0'", "None", "5", "'<M8[ns]'"]
+            [
+                "'|u1'",
+                "'<U0'",
+                "'<U3'",
+                "'|O'",
+                "'(1(,)f'",
+                "[('a', '<i8')]",
+                "('|u1', (3,))",
+                "'f0'",
+                "None",
+                "5",
+                "'<M8[ns]'",
+            ]
         ),
         st.sampled_from(["False", "True", "0", "(", "1L"]),
         st.sampled_from(
-            ["(24, 4, 4, 3)", "(24,)", "()", "(-24, -4, 4, 3)", "(10**9,)", "(999999999999,)", "(True,)", "(24L,)"]
+            [
+                "(24, 4, 4, 3)",
+                "(24,)",
+                "()",
+                "(-24, -4, 4, 3)",
+                "(10**9,)",
+                "(999999999999,)",
+                "(True,)",
+                "(24L,)",
+            ]
         ),
     ).map(str.encode),
-    st.sampled_from([b"-" * 9000 + b"1", b"(" * 9000, b"[" * 150 + b"]" * 150, b"{'a': (", b"\\\n", b"'" * 3]),
+    st.sampled_from(
+        [b"-" * 9000 + b"1", b"(" * 9000, b"[" * 150 + b"]" * 150, b"{'a': (", b"\\\n", b"'" * 3]
+    ),
 )
 
 
@@ -161,12 +203,17 @@ def test_any_header_may_be_in_an_npz(
 ) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "a.npz"
-        with zipfile.ZipFile(io.BytesIO(whole_npz())) as whole, zipfile.ZipFile(path, "w") as archive:
+        with (
+            zipfile.ZipFile(io.BytesIO(whole_npz())) as whole,
+            zipfile.ZipFile(path, "w") as archive,
+        ):
             for name in whole.namelist():
                 if name != f"{key}.npy":
                     archive.writestr(name, whole.read(name))
             size = len(header) if length is None else length
-            field = struct.pack("<H", size % 2**16) if version == (1, 0) else struct.pack("<I", size)
+            field = (
+                struct.pack("<H", size % 2**16) if version == (1, 0) else struct.pack("<I", size)
+            )
             archive.writestr(f"{key}.npy", b"\x93NUMPY" + bytes(version) + field + header + rest)
         answer(path)
 
@@ -185,15 +232,24 @@ def specimens() -> dict[str, bytes]:
     """Files by name."""
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8))
     jpeg, png = _saved(noise, "JPEG"), _saved(noise, "PNG")
-    bomb = png[:16] + struct.pack(">II", 50_000, 50_000) + png[24:29]  # another size, and its checksum
+    bomb = (
+        png[:16] + struct.pack(">II", 50_000, 50_000) + png[24:29]
+    )  # another size, and its checksum
     return {
         "rgb.png": png,
         "photo.JPG": jpeg,
         "cmyk.jpg": _saved(noise.convert("CMYK"), "JPEG"),
-        "deep.png": _saved(Image.fromarray(np.arange(120, dtype=np.uint16).reshape(12, 10) * 500), "PNG"),
+        "deep.png": _saved(
+            Image.fromarray(np.arange(120, dtype=np.uint16).reshape(12, 10) * 500), "PNG"
+        ),
         "palette.png": _saved(noise.convert("P"), "PNG", transparency=bytes(range(256))),
         "alpha.webp": _saved(noise.convert("RGBA"), "WEBP"),
-        "moving.gif": _saved(noise.convert("P"), "GIF", save_all=True, append_images=[noise.convert("L").convert("P")]),
+        "moving.gif": _saved(
+            noise.convert("P"),
+            "GIF",
+            save_all=True,
+            append_images=[noise.convert("L").convert("P")],
+        ),
         "one.tif": _saved(noise.convert("1"), "TIFF", compression="group4"),
         "thin.bmp": _saved(noise.resize((90, 1)), "BMP"),
         "wrong name.png": jpeg,
@@ -208,13 +264,44 @@ def specimens() -> dict[str, bytes]:
     }
 
 
-BAD = {"floats.tiff", "empty.jpg", "cut.jpg", "cut.png", "text.jpg", "script.png", "nothing.ppm", "bomb.png"}
+BAD = {
+    "floats.tiff",
+    "empty.jpg",
+    "cut.jpg",
+    "cut.png",
+    "text.jpg",
+    "script.png",
+    "nothing.ppm",
+    "bomb.png",
+}
 GOOD = sorted(specimens().keys() - BAD)
-LINKS = {"dead.png": "nowhere", "loop.png": "loop.png", "zero.png": "/dev/zero", "shared.png": "../../photo.png", "up": ".."}
-ODD = ["cat", "a\nb", "..cat", ".hidden", "é", "-x", " ", "train", "val", "x" * 255, "[/red]", "\x1b[31m", "\u202ex"]
+LINKS = {
+    "dead.png": "nowhere",
+    "loop.png": "loop.png",
+    "zero.png": "/dev/zero",
+    "shared.png": "../../photo.png",
+    "up": "..",
+}
+ODD = [
+    "cat",
+    "a\nb",
+    "..cat",
+    ".hidden",
+    "é",
+    "-x",
+    " ",
+    "train",
+    "val",
+    "x" * 255,
+    "[/red]",
+    "\x1b[31m",
+    "\u202ex",
+]
 NAMES = st.one_of(
     st.sampled_from(ODD),
-    st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=20),
+    st.text(
+        st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=20
+    ),
     st.binary(min_size=1, max_size=8).map(lambda name: os.fsdecode(name.translate(None, b"/\0"))),
 ).filter(lambda name: name not in ("", ".", "..") and len(os.fsencode(name)) < 256)
 EXTRA = st.sampled_from([*specimens(), *LINKS, "pipe.png", "folder.jpg"])
@@ -234,7 +321,10 @@ def add(place: Path, name: str) -> None:
 
 
 @tried(max_examples=60)
-@given(st.dictionaries(NAMES, st.lists(EXTRA, unique=True, max_size=3), min_size=1, max_size=3), st.sampled_from([0, 2, 9]))
+@given(
+    st.dictionaries(NAMES, st.lists(EXTRA, unique=True, max_size=3), min_size=1, max_size=3),
+    st.sampled_from([0, 2, 9]),
+)
 def test_any_folder_may_hold_classes(classes: dict[str, list[str]], images: int) -> None:
     with TemporaryDirectory() as folder:
         root = Path(folder) / "photos"
@@ -247,13 +337,23 @@ def test_any_folder_may_hold_classes(classes: dict[str, list[str]], images: int)
                 add(root / label, more)
         problems = "\n".join(answer(root))
         shown = {label: extra for label, extra in classes.items() if not label.startswith(".")}
-        bad = {one for extra in shown.values() for one in extra} & {*BAD, "dead.png", "loop.png", "zero.png", "pipe.png"}
+        bad = {one for extra in shown.values() for one in extra} & {
+            *BAD,
+            "dead.png",
+            "loop.png",
+            "zero.png",
+            "pipe.png",
+        }
         if images == 9 and len(shown) > 1 and not {"train", "val"} & shown.keys():
-            assert bool(problems) == bool(bad or any("\udc80" <= letter <= "\udcff" for letter in "".join(shown)))
+            assert bool(problems) == bool(
+                bad or any("\udc80" <= letter <= "\udcff" for letter in "".join(shown))
+            )
 
 
 @tried(max_examples=50)
-@given(st.sampled_from(GOOD).flatmap(lambda name: st.tuples(st.just(name), damaged(specimens()[name]))))
+@given(
+    st.sampled_from(GOOD).flatmap(lambda name: st.tuples(st.just(name), damaged(specimens()[name])))
+)
 def test_any_bytes_may_be_an_image(image: tuple[str, bytes]) -> None:
     with TemporaryDirectory() as folder:
         root = Path(folder) / "photos"
@@ -271,9 +371,26 @@ def test_any_bytes_may_be_an_image(image: tuple[str, bytes]) -> None:
 
 
 IDS = st.sampled_from(
-    ["a", "b", "c", "a.png", "../a", "../../etc/passwd", "/etc/passwd", "..", "", "A", "a\nb", "pipe", '"', "é"]
+    [
+        "a",
+        "b",
+        "c",
+        "a.png",
+        "../a",
+        "../../etc/passwd",
+        "/etc/passwd",
+        "..",
+        "",
+        "A",
+        "a\nb",
+        "pipe",
+        '"',
+        "é",
+    ]
 )
-LINES = st.lists(st.tuples(IDS, st.sampled_from(["cat", "dog", "", " ", "a\nb", "x" * 999])), max_size=30)
+LINES = st.lists(
+    st.tuples(IDS, st.sampled_from(["cat", "dog", "", " ", "a\nb", "x" * 999])), max_size=30
+)
 HEADS = st.sampled_from(["id,label", "", "a", "\ufeffid,x"])
 TABLES = st.one_of(
     st.text(max_size=60).map(str.encode),
@@ -284,17 +401,27 @@ TABLES = st.one_of(
 
 
 @tried(max_examples=50)
-@given(TABLES, st.sets(st.sampled_from(["a.png", "b.png", "c.jpg", "a.jpg", "a.png.gif", "pipe.png", "n0.png"])), st.booleans())
+@given(
+    TABLES,
+    st.sets(
+        st.sampled_from(["a.png", "b.png", "c.jpg", "a.jpg", "a.png.gif", "pipe.png", "n0.png"])
+    ),
+    st.booleans(),
+)
 def test_any_table_may_be_kaggles(table: bytes, files: set[str], whole: bool) -> None:
     with TemporaryDirectory() as folder:
         root = Path(folder) / "dogs"
         (root / "train").mkdir(parents=True)
         (root / "a.png").write_bytes(b"outside of train")
         for name in files:
-            add(root / "train", name) if name == "pipe.png" else (root / "train" / name).write_bytes(specimens()["rgb.png"])
+            add(root / "train", name) if name == "pipe.png" else (
+                root / "train" / name
+            ).write_bytes(specimens()["rgb.png"])
         if whole:  # two classes that would do, and then the rest
             for number in range(20):
                 (root / "train" / f"n{number}.png").write_bytes(specimens()["rgb.png"])
-            table = b"".join(b"n%d,k%d\n" % (number, number % 2) for number in range(-1, 20)) + table
+            table = (
+                b"".join(b"n%d,k%d\n" % (number, number % 2) for number in range(-1, 20)) + table
+            )
         (root / "labels.csv").write_bytes(table)
         answer(root)

@@ -17,7 +17,10 @@ ALL = Caps(train=10**6, val=10**6, test=10**6)
 
 def listing(**counts: list[int]) -> Listing:
     """Classes a, b, c ... with so many images in each part, mixed."""
-    labels = {part: np.random.default_rng(7).permutation(np.repeat(np.arange(len(n)), n)) for part, n in counts.items()}
+    labels = {
+        part: np.random.default_rng(7).permutation(np.repeat(np.arange(len(n)), n))
+        for part, n in counts.items()
+    }
     classes = tuple("abcdefgh"[: len(counts["train"])])
     return Listing(classes=classes, labels=labels, places={part: f"set/{part}" for part in counts})  # type: ignore[arg-type, misc]
 
@@ -34,7 +37,11 @@ def test_a_flat_class_is_split_60_20_20_and_val_and_test_get_at_least_3() -> Non
 @pytest.mark.parametrize("other", ["val", "test"])
 def test_with_one_other_part_that_is_test_and_val_is_split_from_train(other: str) -> None:
     choice = choose(listing(**{"train": [100, 6], other: [10, 3]}), caps=ALL, seed=0)
-    assert choice.counts == {"train": {"a": 75, "b": 3}, "val": {"a": 25, "b": 3}, "test": {"a": 10, "b": 3}}
+    assert choice.counts == {
+        "train": {"a": 75, "b": 3},
+        "val": {"a": 25, "b": 3},
+        "test": {"a": 10, "b": 3},
+    }
     assert set(choice.rows["test"]) == set(range(106, 119))
 
 
@@ -56,7 +63,9 @@ PARTS = [
 
 
 @pytest.mark.parametrize("parts", PARTS)
-def test_splits_never_share_an_image_and_labels_belong_to_their_rows(parts: dict[str, list[int]]) -> None:
+def test_splits_never_share_an_image_and_labels_belong_to_their_rows(
+    parts: dict[str, list[int]],
+) -> None:
     source = listing(**parts)
     labels = np.concatenate(list(source.labels.values()))
     for seed, cap in itertools.product(range(20), (1, 4, 10**6)):
@@ -65,7 +74,9 @@ def test_splits_never_share_an_image_and_labels_belong_to_their_rows(parts: dict
         assert len(set(rows.tolist())) == len(rows)
         for split, chosen in choice.rows.items():
             assert (choice.labels[split] == labels[chosen]).all()
-            assert choice.counts[split] == dict(zip("ab", np.bincount(labels[chosen], minlength=2).tolist(), strict=True))
+            assert choice.counts[split] == dict(
+                zip("ab", np.bincount(labels[chosen], minlength=2).tolist(), strict=True)
+            )
 
 
 @pytest.mark.parametrize("parts", PARTS)
@@ -75,7 +86,9 @@ def test_a_higher_cap_only_adds_images(parts: dict[str, list[int]]) -> None:
         for cap in (1, 2, 5, 30):
             choice = choose(listing(**parts), caps=Caps(train=cap, val=cap, test=cap), seed=seed)
             if before is not None:
-                assert all(set(before.rows[split]) <= set(choice.rows[split]) for split in choice.rows)
+                assert all(
+                    set(before.rows[split]) <= set(choice.rows[split]) for split in choice.rows
+                )
             before = choice
 
 
@@ -111,8 +124,13 @@ def test_until_train_needs_them_what_is_kept_back_for_val_changes_nothing(
 ) -> None:
     """The order of train's rows decides the data's digest: it is as if all that is kept back were val's."""
     source = listing(**{part: [size, size] for part in parts})
-    caps = replace(caps, train=min(caps.train, size - held(parts, size) * (2 if len(parts) == 1 else 1)))
-    one, whole = choose(source, caps=caps, seed=seed), choose(source, caps=replace(caps, val=10**6), seed=seed)
+    caps = replace(
+        caps, train=min(caps.train, size - held(parts, size) * (2 if len(parts) == 1 else 1))
+    )
+    one, whole = (
+        choose(source, caps=caps, seed=seed),
+        choose(source, caps=replace(caps, val=10**6), seed=seed),
+    )
     assert (one.rows["train"] == whole.rows["train"]).all()
     assert (one.rows["test"] == whole.rows["test"]).all()
 
@@ -136,7 +154,11 @@ def test_a_higher_cap_of_one_split_only_adds_to_it_and_vals_takes_none_from_trai
 def test_all_of_cifar10_gives_4500_train_and_500_val_a_class() -> None:
     source = listing(train=[5000, 5000], test=[1000, 1000])
     choice = choose(source, caps=Caps(train=4500, val=500, test=1000), seed=0)
-    assert choice.counts == {"train": {"a": 4500, "b": 4500}, "val": {"a": 500, "b": 500}, "test": {"a": 1000, "b": 1000}}
+    assert choice.counts == {
+        "train": {"a": 4500, "b": 4500},
+        "val": {"a": 500, "b": 500},
+        "test": {"a": 1000, "b": 1000},
+    }
     assert choice.notes == ()
 
 
@@ -144,7 +166,9 @@ def test_a_split_depends_on_the_seed_and_on_the_class_name_alone() -> None:
     one, same, other = (choose(listing(train=[40, 40]), caps=ALL, seed=seed) for seed in (1, 1, 2))
     assert all((one.rows[split] == same.rows[split]).all() for split in one.rows)
     assert set(one.rows["test"]) != set(other.rows["test"])
-    more = choose(listing(train=[40, 40, 40]), caps=ALL, seed=1)  # the rows differ, the choice within a class does not
+    more = choose(
+        listing(train=[40, 40, 40]), caps=ALL, seed=1
+    )  # the rows differ, the choice within a class does not
     ranks = [np.searchsorted(np.flatnonzero(np.asarray(source.labels["train"]) == 0), choice.rows["test"][:8])
              for source, choice in ((listing(train=[40, 40]), one), (listing(train=[40, 40, 40]), more))]  # fmt: skip
     assert (ranks[0] == ranks[1]).all()
@@ -158,13 +182,24 @@ def test_train_is_stored_with_its_classes_interleaved() -> None:
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ({"train": [20, 8]}, ["at least 9 images in set/train to be split into train, val and test, but 'b' has 8"]),
-        ({"train": [5, 20], "val": [3, 2]}, ["at least 6 images in set/train", "at least 3 images in set/val, but 'b' has 2"]),
-        ({"train": [3, 3], "val": [3, 0], "test": [3, 3]}, ["at least 3 images in set/val, but 'b' has 0"]),
+        (
+            {"train": [20, 8]},
+            ["at least 9 images in set/train to be split into train, val and test, but 'b' has 8"],
+        ),
+        (
+            {"train": [5, 20], "val": [3, 2]},
+            ["at least 6 images in set/train", "at least 3 images in set/val, but 'b' has 2"],
+        ),
+        (
+            {"train": [3, 3], "val": [3, 0], "test": [3, 3]},
+            ["at least 3 images in set/val, but 'b' has 0"],
+        ),
         ({"train": [30]}, ["at least 2 classes, but set/train has 'a'"]),
     ],
 )
-def test_a_class_with_too_few_images_is_refused(parts: dict[str, list[int]], said: list[str]) -> None:
+def test_a_class_with_too_few_images_is_refused(
+    parts: dict[str, list[int]], said: list[str]
+) -> None:
     with pytest.raises(DataError) as refused:
         choose(listing(**parts), caps=ALL, seed=0)
     assert len(refused.value.problems) == len(said)
@@ -175,12 +210,19 @@ def test_classes_short_of_the_cap_are_one_line_a_split() -> None:
     one = choose(listing(train=[95, 200]), caps=Caps(train=100, val=19, test=10), seed=0)
     assert one.notes == ("class 'a' has 57 train images, fewer than the 100 asked for",)
     many = choose(listing(train=[95, 90, 500]), caps=Caps(train=100, val=18, test=18), seed=0)
-    assert many.notes == ("2 of 3 classes have fewer train images than the 100 asked for: 54 to 58",)
+    assert many.notes == (
+        "2 of 3 classes have fewer train images than the 100 asked for: 54 to 58",
+    )
 
 
 def test_no_class_is_short_of_a_cap_that_asks_for_every_image() -> None:
-    assert choose(listing(train=[95, 200]), caps=Caps(train=EVERY, val=10, test=EVERY), seed=0).notes == ()
-    (note,) = choose(listing(train=[95, 200]), caps=Caps(train=EVERY - 1, val=10, test=EVERY), seed=0).notes
+    assert (
+        choose(listing(train=[95, 200]), caps=Caps(train=EVERY, val=10, test=EVERY), seed=0).notes
+        == ()
+    )
+    (note,) = choose(
+        listing(train=[95, 200]), caps=Caps(train=EVERY - 1, val=10, test=EVERY), seed=0
+    ).notes
     assert note.startswith("2 of 2 classes have fewer train images")
 
 

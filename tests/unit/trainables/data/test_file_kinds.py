@@ -24,7 +24,9 @@ FORMATS = {
     "ICO": "ICO",
 }
 IMAGES = "a.jpg A.JPG a.Jpeg a.jfif a.jpe a.png a.webp a.tiff a.pbm a.avif a.HEIC a.heif a.jp2 a.ico a.jxl a.b.gif"
-OTHERS = "a.txt a.JSON a.csv a.py a.zip a.npy a.mp4 a.svg a.CR2 a.dng a.psd a.jpg~ a.jpg.bak .a.jpg .a"
+OTHERS = (
+    "a.txt a.JSON a.csv a.py a.zip a.npy a.mp4 a.svg a.CR2 a.dng a.psd a.jpg~ a.jpg.bak .a.jpg .a"
+)
 AVIF = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 
 
@@ -45,12 +47,17 @@ def test_a_suffix_of_images_is_believed_unopened(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS.split())
-def test_a_suffix_of_other_things_is_believed_too_and_so_is_a_hidden_name(tmp_path: Path, name: str) -> None:
+def test_a_suffix_of_other_things_is_believed_too_and_so_is_a_hidden_name(
+    tmp_path: Path, name: str
+) -> None:
     (tmp_path / name).write_bytes(saved("JPEG"))
     assert not is_image(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["a.jpeg?x=1", "plain", "a.jpg_large", "2021.05.03 a cat", "a.dat", "image.0", "a.jpg:large"])
+@pytest.mark.parametrize(
+    "name",
+    ["a.jpeg?x=1", "plain", "a.jpg_large", "2021.05.03 a cat", "a.dat", "image.0", "a.jpg:large"],
+)
 def test_where_a_suffix_says_nothing_the_first_bytes_do(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(saved("JPEG"))
     assert is_image(tmp_path / name)
@@ -58,8 +65,12 @@ def test_where_a_suffix_says_nothing_the_first_bytes_do(tmp_path: Path, name: st
     assert not is_image(tmp_path / name)
 
 
-@pytest.mark.parametrize(("format", "name"), [*FORMATS.items(), pytest.param("AVIF", "AVIF", marks=AVIF)])
-def test_every_format_that_is_read_is_known_by_its_first_bytes(tmp_path: Path, format: str, name: str | None) -> None:
+@pytest.mark.parametrize(
+    ("format", "name"), [*FORMATS.items(), pytest.param("AVIF", "AVIF", marks=AVIF)]
+)
+def test_every_format_that_is_read_is_known_by_its_first_bytes(
+    tmp_path: Path, format: str, name: str | None
+) -> None:
     (tmp_path / "file").write_bytes(saved(format))
     assert image_format(saved(format)[:FIRST_BYTES]) == name
     assert is_image(tmp_path / "file") == (name in READ)
@@ -67,7 +78,14 @@ def test_every_format_that_is_read_is_known_by_its_first_bytes(tmp_path: Path, f
 
 @pytest.mark.parametrize(
     "text",
-    ["BMW is a make of cars, and not a bitmap", "P1 is a rank, P2 another", "GIF is a format", "II is two", "", "\0\0\1\0"],
+    [
+        "BMW is a make of cars, and not a bitmap",
+        "P1 is a rank, P2 another",
+        "GIF is a format",
+        "II is two",
+        "",
+        "\0\0\1\0",
+    ],
 )
 def test_text_is_no_image_however_it_begins(tmp_path: Path, text: str) -> None:
     (tmp_path / "README").write_text(text)
@@ -86,13 +104,29 @@ def test_what_is_no_file_is_no_image_and_a_pipe_is_not_waited_for(tmp_path: Path
     [
         (b"", "empty", "download it again"),
         (bytes(500), "zero bytes", "copy it again"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "a git LFS pointer", "run git lfs pull"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+            "a git LFS pointer",
+            "run git lfs pull",
+        ),
         (b"\r\n<!DOCTYPE html><html><body>404", "an HTML page", "download it again"),
         ("\ufeff<html>".encode(), "an HTML page", "download it again"),
-        (b'<?xml version="1.0"?>\n<!-- -->\n<svg xmlns="http://www.w3.org/2000/svg">', "an SVG drawing", "convert it"),
+        (
+            b'<?xml version="1.0"?>\n<!-- -->\n<svg xmlns="http://www.w3.org/2000/svg">',
+            "an SVG drawing",
+            "convert it",
+        ),
         (b"<Svg>", "an SVG drawing", "convert it"),
-        (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code>', "an XML document", "download it again"),
-        (b'{"message": "rate limit"}', 'text that begins with \'{"message": "rate limit"\'', "download it again"),
+        (
+            b'<?xml version="1.0"?><Error><Code>AccessDenied</Code>',
+            "an XML document",
+            "download it again",
+        ),
+        (
+            b'{"message": "rate limit"}',
+            'text that begins with \'{"message": "rate limit"\'',
+            "download it again",
+        ),
         ("Zugriff verweigert: ä".encode()[:-1], "text that begins with", "download it again"),
         ("nicht da".encode("utf-16"), "text that begins with 'nicht da'", "download it again"),
         (b"%PDF-1.7\n", "a PDF document", "convert it"),
@@ -120,7 +154,9 @@ def test_what_is_no_file_is_no_image_and_a_pipe_is_not_waited_for(tmp_path: Path
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else "",
 )
-def test_what_is_no_image_is_named_with_what_can_be_done(tmp_path: Path, data: bytes, what: str, mend: str) -> None:
+def test_what_is_no_image_is_named_with_what_can_be_done(
+    tmp_path: Path, data: bytes, what: str, mend: str
+) -> None:
     (tmp_path / "a.jpg").write_bytes(data)
     kind = what_is(tmp_path / "a.jpg")
     assert what in kind.what

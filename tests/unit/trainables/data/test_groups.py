@@ -39,7 +39,9 @@ def shared(choice: Choice, groups: np.ndarray) -> list[int]:
     ],
 )
 @pytest.mark.parametrize("caps", [ALL, Caps(train=5, val=3, test=3)])
-def test_where_each_image_is_alone_groups_change_nothing(parts: dict[str, list[int]], caps: Caps) -> None:
+def test_where_each_image_is_alone_groups_change_nothing(
+    parts: dict[str, list[int]], caps: Caps
+) -> None:
     data = listing(**parts)
     alone = np.arange(sum(map(sum, parts.values())))
     plain, grouped = (choose(data, caps=caps, seed=3, groups=groups) for groups in (None, alone))
@@ -81,7 +83,12 @@ def test_a_giant_group_goes_to_train_and_a_class_of_two_groups_is_refused() -> N
     assert 0 in giant[choice.rows["train"]]
     assert min(choice.counts[split]["a"] for split in SPLITS) >= 3
     with pytest.raises(DataError, match="once copies are kept on one side 'a' has 0 in val"):
-        choose(data, caps=ALL, seed=1, groups=np.where(np.arange(120) < 60, np.arange(120) // 30, np.arange(120)))
+        choose(
+            data,
+            caps=ALL,
+            seed=1,
+            groups=np.where(np.arange(120) < 60, np.arange(120) // 30, np.arange(120)),
+        )
 
 
 def test_of_given_parts_test_keeps_its_images_and_the_others_lose_those_of_its_groups() -> None:
@@ -98,7 +105,9 @@ def test_of_given_parts_test_keeps_its_images_and_the_others_lose_those_of_its_g
 
 @pytest.mark.parametrize(("patients", "shots"), [(9, 2), (18, 2), (5, 3), (6, 5), (12, 1)])
 @pytest.mark.parametrize("given_parts", [1, 2])
-def test_a_class_that_has_groups_enough_for_all_splits_is_not_refused(patients: int, shots: int, given_parts: int) -> None:
+def test_a_class_that_has_groups_enough_for_all_splits_is_not_refused(
+    patients: int, shots: int, given_parts: int
+) -> None:
     sizes = {"train": [patients * shots, patients * shots], "test": [6, 6]}
     data = listing(**{part: sizes[part] for part in list(sizes)[:given_parts]})
     groups = np.arange(sum(map(len, data.labels.values()))) // shots

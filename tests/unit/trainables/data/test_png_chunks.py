@@ -49,7 +49,8 @@ BROKEN = {
     "text, checksum": chunk(b"tEXt", b"Comment\0hello", right=False),
     "text, huge": chunk(b"zTXt", b"Comment\0\0" + BOMB),
     "text, international and huge": chunk(b"iTXt", b"Comment\0\1\0\0\0" + BOMB),
-    "texts, many": 66 * chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(PngImagePlugin.MAX_TEXT_CHUNK - 1))),
+    "texts, many": 66
+    * chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(PngImagePlugin.MAX_TEXT_CHUNK - 1))),
     "EXIF, checksum": chunk(b"eXIf", EXIF_UPRIGHT, right=False),
     "EXIF, content": chunk(b"eXIf", b"II*\0\xff\xff\xff\x7f"),
     "resolution, short": chunk(b"pHYs", b"\0"),
@@ -59,7 +60,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("extra", BROKEN.values(), ids=BROKEN.keys())
-def test_what_is_broken_beside_whole_pixels_does_not_cost_the_image(tmp_path: Path, extra: bytes) -> None:
+def test_what_is_broken_beside_whole_pixels_does_not_cost_the_image(
+    tmp_path: Path, extra: bytes
+) -> None:
     assert (shown(tmp_path / "before.png", png(before=extra)) == PIXELS).all()
     assert (shown(tmp_path / "after.png", png(after=extra)) == PIXELS).all()
 
@@ -71,14 +74,22 @@ def test_whole_exif_beside_a_broken_text_still_says_which_side_is_up(tmp_path: P
 
 def test_transparency_is_no_extra(tmp_path: Path) -> None:
     clear = chunk(b"tRNS", struct.pack(">3H", *PIXELS[5, 5]))
-    assert (shown(tmp_path / "a.png", png(before=clear + BROKEN["text, checksum"]))[5, 5] == 255).all()
+    assert (
+        shown(tmp_path / "a.png", png(before=clear + BROKEN["text, checksum"]))[5, 5] == 255
+    ).all()
     (tmp_path / "b.png").write_bytes(png(before=chunk(b"tRNS", bytes(6), right=False)))
     assert len(Files([tmp_path / "b.png"]).problems) == 1
 
 
 def test_damaged_pixels_are_refused_without_extras_too(tmp_path: Path) -> None:
-    whole = png(np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8), before=BROKEN["text, huge"])
-    for name, data in {"cut": whole[:-3000], "changed": whole[:-3000] + bytes(40) + whole[-2960:]}.items():
+    whole = png(
+        np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8),
+        before=BROKEN["text, huge"],
+    )
+    for name, data in {
+        "cut": whole[:-3000],
+        "changed": whole[:-3000] + bytes(40) + whole[-2960:],
+    }.items():
         (tmp_path / f"{name}.png").write_bytes(data)
         _, problems = Files([tmp_path / f"{name}.png"]).squares(np.array([0]), 8)
         assert len(problems) == 1
@@ -91,17 +102,26 @@ def test_without_extras_nothing_changes_where_there_is_nothing_to_leave_out() ->
 
 
 def sixteen(values: np.ndarray, bits: int | None = None) -> bytes:
-    return png(values.astype(np.uint16), before=b"" if bits is None else chunk(b"sBIT", bytes([bits])))
+    return png(
+        values.astype(np.uint16), before=b"" if bits is None else chunk(b"sBIT", bytes([bits]))
+    )
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14])
-def test_significant_bits_leave_white_at_65535_as_the_specification_has_it(tmp_path: Path, bits: int) -> None:
+def test_significant_bits_leave_white_at_65535_as_the_specification_has_it(
+    tmp_path: Path, bits: int
+) -> None:
     raw = np.random.default_rng(0).integers(0, 2**bits, (12, 12))
     scaled = np.round(raw * 65535 / (2**bits - 1))
     expected = np.round(scaled / 257).astype(np.uint8)[..., None]
     assert (shown(tmp_path / "a.png", sixteen(scaled, bits)) == expected).all()
-    dim = np.round(raw // 2 ** (bits - 4) * 65535 / (2**bits - 1))  # below 16 of all: its values look like raw ones
-    assert (shown(tmp_path / "b.png", sixteen(dim, bits)) == np.round(dim / 257).astype(np.uint8)[..., None]).all()
+    dim = np.round(
+        raw // 2 ** (bits - 4) * 65535 / (2**bits - 1)
+    )  # below 16 of all: its values look like raw ones
+    assert (
+        shown(tmp_path / "b.png", sixteen(dim, bits))
+        == np.round(dim / 257).astype(np.uint8)[..., None]
+    ).all()
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14])
@@ -113,7 +133,9 @@ def test_raw_values_with_significant_bits_are_scaled_by_them(tmp_path: Path, bit
 
 def test_16_bits_without_a_word_are_all_used(tmp_path: Path) -> None:
     raw = np.random.default_rng(0).integers(0, 4096, (12, 12))
-    assert (shown(tmp_path / "a.png", sixteen(raw)) == np.round(raw / 257).astype(np.uint8)[..., None]).all()
+    assert (
+        shown(tmp_path / "a.png", sixteen(raw)) == np.round(raw / 257).astype(np.uint8)[..., None]
+    ).all()
 
 
 def test_significant_bits_leave_the_file_at_its_place() -> None:

@@ -7,7 +7,10 @@ from trainables.data.problems import ALIKE, LISTED, MOST, DataError, once_per_ca
 
 def test_of_many_lines_the_first_are_kept_and_the_rest_is_counted() -> None:
     lines = [f"line {number}" for number in range(40)]
-    assert shortened(lines, "files are damaged") == [*lines[:LISTED], "and 35 more files are damaged."]
+    assert shortened(lines, "files are damaged") == [
+        *lines[:LISTED],
+        "and 35 more files are damaged.",
+    ]
 
 
 def test_a_rest_of_one_line_is_shown_and_not_counted() -> None:
@@ -17,7 +20,9 @@ def test_a_rest_of_one_line_is_shown_and_not_counted() -> None:
 
 
 def test_a_refusal_has_eight_lines_at_most_and_its_causes_come_first() -> None:
-    causes = [shortened([f"{cause} {number}" for number in range(40)], f"of {cause}") for cause in "abc"]
+    causes = [
+        shortened([f"{cause} {number}" for number in range(40)], f"of {cause}") for cause in "abc"
+    ]
     error = DataError(line for lines in causes for line in lines)
     assert len(error.problems) == len(str(error).splitlines()) == MOST
     assert error.problems[LISTED:] == ("and 35 more of a.", "b 0", "and 11 more problems.")

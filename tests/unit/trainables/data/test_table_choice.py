@@ -18,7 +18,12 @@ LABELS = "id,label\n" + "".join(f"{number},{'ab'[number % 2]}\n" for number in r
 IDS = "id\n" + "".join(f"{number}\n" for number in range(8))
 
 
-def choose(folder: Path, tables: Mapping[str, str], files: list[str], columns: tuple[str, str] | None = None) -> Table | None:
+def choose(
+    folder: Path,
+    tables: Mapping[str, str],
+    files: list[str],
+    columns: tuple[str, str] | None = None,
+) -> Table | None:
     for name, text in tables.items():
         (folder / name).write_text(text)
     return find_table(folder, sorted(tables), files=files, columns=columns)
@@ -75,7 +80,11 @@ def _counted(call: Callable[..., None], calls: list[int]) -> Callable[..., None]
 
 
 def test_a_competition_has_its_labels_in_train(tmp_path: Path) -> None:
-    table = choose(tmp_path, {"train.csv": LABELS, "test.csv": IDS, "sample_submission.csv": LABELS}, TRAIN + TEST)
+    table = choose(
+        tmp_path,
+        {"train.csv": LABELS, "test.csv": IDS, "sample_submission.csv": LABELS},
+        TRAIN + TEST,
+    )
     assert table is not None
     assert table.path == tmp_path / "train.csv"
     assert table.notes[-1] == "tables that are not used: 'test.csv'"
@@ -84,13 +93,19 @@ def test_a_competition_has_its_labels_in_train(tmp_path: Path) -> None:
 
 
 def test_a_test_table_filled_with_one_label_is_no_test_split(tmp_path: Path) -> None:
-    table = choose(tmp_path, {"train.csv": LABELS, "test.csv": LABELS.replace(",b", ",a")}, TRAIN + TEST)
+    table = choose(
+        tmp_path, {"train.csv": LABELS, "test.csv": LABELS.replace(",b", ",a")}, TRAIN + TEST
+    )
     assert table is not None
     assert (table.path.name, table.splits) == ("train.csv", None)
 
 
-@pytest.mark.parametrize(("train", "test"), [("train.csv", "test.csv"), ("Train_labels.csv", "Test_labels.csv")])
-def test_tables_of_train_and_test_are_one_with_splits(tmp_path: Path, train: str, test: str) -> None:
+@pytest.mark.parametrize(
+    ("train", "test"), [("train.csv", "test.csv"), ("Train_labels.csv", "Test_labels.csv")]
+)
+def test_tables_of_train_and_test_are_one_with_splits(
+    tmp_path: Path, train: str, test: str
+) -> None:
     table = choose(tmp_path, {train: LABELS, test: LABELS}, TRAIN + TEST)
     assert table is not None
     assert table.problems == ()
@@ -112,7 +127,9 @@ def test_tables_of_other_things_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_table_called_labels_wins(tmp_path: Path) -> None:
-    table = choose(tmp_path, {"labels.csv": LABELS, "metadata.csv": LABELS.replace(",b", ",c")}, TRAIN)
+    table = choose(
+        tmp_path, {"labels.csv": LABELS, "metadata.csv": LABELS.replace(",b", ",c")}, TRAIN
+    )
     assert table is not None
     assert set(table.labels) == {"a", "b"}
 
@@ -122,7 +139,10 @@ def test_two_tables_that_could_be_meant_are_refused_and_the_mend_works(tmp_path:
     refused = choose(tmp_path, tables, TRAIN)
     assert refused is not None
     (line,) = refused.problems
-    assert "'annotations.csv', 'metadata.csv' could be it: rename the one that is meant to labels.csv" in line
+    assert (
+        "'annotations.csv', 'metadata.csv' could be it: rename the one that is meant to labels.csv"
+        in line
+    )
     (tmp_path / "metadata.csv").rename(tmp_path / "labels.csv")
     table = find_table(tmp_path, ["labels.csv", "annotations.csv"], files=TRAIN)
     assert table is not None
@@ -137,7 +157,11 @@ def test_columns_tell_which_table_is_meant(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_the_only_likely_table_is_said(tmp_path: Path) -> None:
-    table = choose(tmp_path, {"train.csv": LABELS.replace("label", "a,b").replace("\n", ",1.5\n"), "test.csv": IDS}, TRAIN)
+    table = choose(
+        tmp_path,
+        {"train.csv": LABELS.replace("label", "a,b").replace("\n", ",1.5\n"), "test.csv": IDS},
+        TRAIN,
+    )
     assert table is not None
     assert table.path.name == "train.csv"
     assert table.problems
@@ -152,7 +176,9 @@ def test_what_is_wrong_with_the_only_likely_table_is_said(tmp_path: Path) -> Non
         ("labels.csv.zip", "is packed: unpack it with unzip"),
     ],
 )
-def test_a_table_in_another_format_is_named_for_what_it_is(tmp_path: Path, name: str, said: str) -> None:
+def test_a_table_in_another_format_is_named_for_what_it_is(
+    tmp_path: Path, name: str, said: str
+) -> None:
     table = choose(tmp_path, {name: "", "notes.json": "", "model.parquet": ""}, TRAIN)
     assert table is not None
     assert said in table.problems[0]

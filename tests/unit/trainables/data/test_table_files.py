@@ -81,7 +81,9 @@ def test_an_id_names_a_file(written: str, files: list[str], right: str, said: st
     assert said is None or said in notes[0]
 
 
-@pytest.mark.parametrize("written", ["b", "", ".", "..", "/", "a.png/", "aa", "1.5", "-1", "a*", "\0", "a.png\n"])
+@pytest.mark.parametrize(
+    "written", ["b", "", ".", "..", "/", "a.png/", "aa", "1.5", "-1", "a*", "\0", "a.png\n"]
+)
 def test_other_ids_name_none(written: str) -> None:
     if written == "a.png/":
         assert match(table([written]), ["a.png", "1.png"]).files == (0,)
@@ -90,12 +92,19 @@ def test_other_ids_name_none(written: str) -> None:
 
 
 def test_ids_without_an_image_are_one_line_with_what_nearly_fits() -> None:
-    line = one_problem(match(table([f"img-{number}.jpg" for number in range(60)]), [f"img_{n}.jpg" for n in range(99)]))
+    line = one_problem(
+        match(
+            table([f"img-{number}.jpg" for number in range(60)]),
+            [f"img_{n}.jpg" for n in range(99)],
+        )
+    )
     assert line == (
         "Each id of /data/dogs/labels.csv must have an image in /data/dogs, but 60 have none, such as 'img-0.jpg', "
         "'img-1.jpg', 'img-2.jpg' (line 2; 60 ids in all); the nearest file is 'img_0.jpg': add the files or remove the lines."
     )
-    assert "files there are such as 'x.png'" in one_problem(match(table(["0000", "0001"]), ["x.png"]))
+    assert "files there are such as 'x.png'" in one_problem(
+        match(table(["0000", "0001"]), ["x.png"])
+    )
     assert "there is no image at all" in one_problem(match(table(["0000", "0001"]), []))
 
 
@@ -141,7 +150,13 @@ def test_lines_that_repeat_are_left_out_with_a_note() -> None:
             None,
             "one label in /data/dogs/labels.csv, but '3.png' has 'cat' and 'dog' (lines 2 and 3)",
         ),
-        (["3", "3.png"], ["cat", "cat"], None, None, "one id in /data/dogs/labels.csv, but '3.png' has '3' and '3.png'"),
+        (
+            ["3", "3.png"],
+            ["cat", "cat"],
+            None,
+            None,
+            "one id in /data/dogs/labels.csv, but '3.png' has '3' and '3.png'",
+        ),
         (["3", "x/3.png"], ["cat", "dog"], None, None, "one id in"),
         (["3", "3"], ["cat", "cat"], ["train", "test"], None, "one split in"),
         (["3", "3"], ["cat", "cat"], None, ["p", "q"], "one group in"),
@@ -155,12 +170,16 @@ def test_rows_that_contradict_each_other_are_refused(
 
 def test_many_contradictions_are_one_line() -> None:
     ids = [str(number) for number in range(500)] * 2
-    line = one_problem(match(table(ids, ["cat"] * 500 + ["dog"] * 500), [f"{number}.png" for number in range(500)]))
+    line = one_problem(
+        match(table(ids, ["cat"] * 500 + ["dog"] * 500), [f"{number}.png" for number in range(500)])
+    )
     assert "(500 such images)" in line
 
 
 PLAIN = st.text("abcdefgh", min_size=1, max_size=5)
-PATHS = st.builds("/".join, st.tuples(st.sampled_from(["train", "test", "x/y"]), PLAIN)).map("{}.png".format)
+PATHS = st.builds("/".join, st.tuples(st.sampled_from(["train", "test", "x/y"]), PLAIN)).map(
+    "{}.png".format
+)
 CHANGES = {
     "none": str,
     "suffix": lambda path: path.removesuffix(".png"),
@@ -174,8 +193,14 @@ CHANGES = {
 
 
 @settings(max_examples=150, derandomize=True, deadline=None)
-@given(st.lists(PATHS, min_size=1, max_size=12, unique_by=str.upper), st.sampled_from(sorted(CHANGES)), st.randoms())
-def test_any_change_of_writing_is_undone(files: list[str], change: str, random: st.DataObject) -> None:
+@given(
+    st.lists(PATHS, min_size=1, max_size=12, unique_by=str.upper),
+    st.sampled_from(sorted(CHANGES)),
+    st.randoms(),
+)
+def test_any_change_of_writing_is_undone(
+    files: list[str], change: str, random: st.DataObject
+) -> None:
     order = list(range(len(files)))
     random.shuffle(order)  # type: ignore[attr-defined]
     matched = match(table([CHANGES[change](files[file]) for file in order]), files)

@@ -20,7 +20,11 @@ PUGS = {"a.jpg": "pug", "b.jpg": "lab", "c.jpg": "pug", "d.jpg": "lab"}
 ZEROS = {"0.png": "x", "1.png": "y", "2.png": "x", "3.png": "y"}
 
 SHAPES: dict[str, Shape] = {
-    "Kaggle dog breeds": ("id,breed\na,pug\nb,lab\nc,pug\nd,lab\n", [f"train/{name}" for name in ABC], PUGS),
+    "Kaggle dog breeds": (
+        "id,breed\na,pug\nb,lab\nc,pug\nd,lab\n",
+        [f"train/{name}" for name in ABC],
+        PUGS,
+    ),
     "CIFAR-10 at Kaggle": (
         "id,label\n1,frog\n2,truck\n3,frog\n",
         ["test/1.png", "test/2.png", "test/3.png", "train/1.png", "train/2.png", "train/3.png"],
@@ -28,7 +32,11 @@ SHAPES: dict[str, Shape] = {
     ),
     "APTOS 2019": (
         "id_code,diagnosis\n000c1434d8d7,2\n001639a390f0,4\n0024cdab0c1e,2\n",
-        ["train_images/000c1434d8d7.png", "train_images/001639a390f0.png", "train_images/0024cdab0c1e.png"],
+        [
+            "train_images/000c1434d8d7.png",
+            "train_images/001639a390f0.png",
+            "train_images/0024cdab0c1e.png",
+        ],
         {"000c1434d8d7.png": "2", "001639a390f0.png": "4", "0024cdab0c1e.png": "2"},
     ),
     "Diabetic retinopathy": (
@@ -61,11 +69,20 @@ SHAPES: dict[str, Shape] = {
     "Plant Pathology 2021, words in a cell": (
         "image,labels\na.jpg,healthy\nb.jpg,scab frog_eye_leaf_spot\nc.jpg,healthy\nd.jpg,scab frog_eye_leaf_spot\n",
         ABC,
-        {"a.jpg": "healthy", "b.jpg": "scab frog_eye_leaf_spot", "c.jpg": "healthy", "d.jpg": "scab frog_eye_leaf_spot"},
+        {
+            "a.jpg": "healthy",
+            "b.jpg": "scab frog_eye_leaf_spot",
+            "c.jpg": "healthy",
+            "d.jpg": "scab frog_eye_leaf_spot",
+        },
     ),
     "cassava": (
         "image_id,label\n1000015157.jpg,0\n1000201771.jpg,3\n100042118.jpg,0\n",
-        ["train_images/1000015157.jpg", "train_images/1000201771.jpg", "train_images/100042118.jpg"],
+        [
+            "train_images/1000015157.jpg",
+            "train_images/1000201771.jpg",
+            "train_images/100042118.jpg",
+        ],
         {"1000015157.jpg": "0", "1000201771.jpg": "3", "100042118.jpg": "0"},
     ),
     "GTSRB, semicolons": (
@@ -90,7 +107,11 @@ SHAPES: dict[str, Shape] = {
         "0,train/air hockey/001.jpg,air hockey,ace,train\n0,train/air hockey/002.jpg,air hockey,ace,train\n"
         "1,valid/polo/001.jpg,polo,ace,valid\n",
         ["train/air hockey/001.jpg", "train/air hockey/002.jpg", "valid/polo/001.jpg"],
-        {"air hockey/001.jpg": "air hockey", "air hockey/002.jpg": "air hockey", "polo/001.jpg": "polo"},
+        {
+            "air hockey/001.jpg": "air hockey",
+            "air hockey/002.jpg": "air hockey",
+            "polo/001.jpg": "polo",
+        },
     ),
     "NIH chest": (
         "Image Index,Finding Labels,Follow-up #,Patient ID\n"
@@ -103,8 +124,16 @@ SHAPES: dict[str, Shape] = {
         ABC,
         {"a.jpg": "Normal", "b.jpg": "Pnemonia", "c.jpg": "Normal"},
     ),
-    "The Simpsons list without a header": ("a.jpg,pug\nb.jpg,lab\nc.jpg,pug\nd.jpg,lab\n", ABC, PUGS),
-    "Caffe's list": ("a.jpg 0\nb.jpg 1\nc.jpg 0\n", ABC, {"a.jpg": "0", "b.jpg": "1", "c.jpg": "0"}),
+    "The Simpsons list without a header": (
+        "a.jpg,pug\nb.jpg,lab\nc.jpg,pug\nd.jpg,lab\n",
+        ABC,
+        PUGS,
+    ),
+    "Caffe's list": (
+        "a.jpg 0\nb.jpg 1\nc.jpg 0\n",
+        ABC,
+        {"a.jpg": "0", "b.jpg": "1", "c.jpg": "0"},
+    ),
     "RVL-CDIP's list": (
         "imagesq/q/o/c/qoc54c00/80035521.tif 15\nimagese/e/j/2035.tif 1\nimagesk/k/h/0000.tif 15\n",
         ["imagesq/q/o/c/qoc54c00/80035521.tif", "imagese/e/j/2035.tif", "imagesk/k/h/0000.tif"],
@@ -123,25 +152,49 @@ SHAPES: dict[str, Shape] = {
     ),
     "pandas' shuffled index": (",id,breed\n3,a,pug\n1,b,lab\n0,c,pug\n2,d,lab\n", ABC, PUGS),
     "pandas' index of ids": (",breed\na,pug\nb,lab\nc,pug\nd,lab\n", ABC, PUGS),
-    "pandas' floats": ("id,label\n0.0,1.0\n1.0,0.0\n2.0,1.0\n", NUMBERS, {"0.png": "1", "1.png": "0", "2.png": "1"}),
+    "pandas' floats": (
+        "id,label\n0.0,1.0\n1.0,0.0\n2.0,1.0\n",
+        NUMBERS,
+        {"0.png": "1", "1.png": "0", "2.png": "1"},
+    ),
     "R's write.csv": (
         '"","id","breed"\n"1","a","pug"\n"2","b","lab"\n"3","c","pug"\n"4","d","lab"\n',
         ABC,
         PUGS,
     ),
-    "R's write.table": ('"id" "breed"\n"1" "a" "pug"\n"2" "b" "lab"\n"3" "c" "pug"\n"4" "d" "lab"\n', ABC, PUGS),
+    "R's write.table": (
+        '"id" "breed"\n"1" "a" "pug"\n"2" "b" "lab"\n"3" "c" "pug"\n"4" "d" "lab"\n',
+        ABC,
+        PUGS,
+    ),
     "Excel in German": ("\ufeffid;breed\r\na;pug\r\nb;lab\r\nc;pug\r\nd;lab\r\n", ABC, PUGS),
     "Excel's sep=": ("sep=;\r\nid;breed\r\na;pug\r\nb;lab\r\nc;pug\r\nd;lab\r\n", ABC, PUGS),
-    "Excel's empty cells": ("id,breed,,\na,pug,,\nb,lab,,\nc,pug,,\nd,lab,,\n,,,\n,,,\n", ABC, PUGS),
+    "Excel's empty cells": (
+        "id,breed,,\na,pug,,\nb,lab,,\nc,pug,,\nd,lab,,\n,,,\n,,,\n",
+        ABC,
+        PUGS,
+    ),
     "tabs": ("id\tbreed\na\tpug\nb\tlab\nc\tpug\nd\tlab\n", ABC, PUGS),
     "bars": ("id|breed\na|pug\nb|lab\nc|pug\nd|lab\n", ABC, PUGS),
     "an old Mac": ("id,breed\ra,pug\rb,lab\rc,pug\rd,lab\r", ABC, PUGS),
     "spaces around cells": ('id, breed\na, pug\nb, "lab"\n c ,pug \nd,lab\n', ABC, PUGS),
     "columns the other way around": ("breed,id\npug,a\nlab,b\npug,c\nlab,d\n", ABC, PUGS),
-    "boxes before the label": ("id,xmin,ymin,breed\na,1,2,pug\nb,3,4,lab\nc,1,2,pug\nd,3,4,lab\n", ABC, PUGS),
-    "a point and a class": ("id,x,y,class\na,1,2,pug\nb,3,4,lab\nc,1,2,pug\nd,3,4,lab\n", ABC, PUGS),
+    "boxes before the label": (
+        "id,xmin,ymin,breed\na,1,2,pug\nb,3,4,lab\nc,1,2,pug\nd,3,4,lab\n",
+        ABC,
+        PUGS,
+    ),
+    "a point and a class": (
+        "id,x,y,class\na,1,2,pug\nb,3,4,lab\nc,1,2,pug\nd,3,4,lab\n",
+        ABC,
+        PUGS,
+    ),
     "a target called y": ("file,y\na,pug\nb,lab\nc,pug\nd,lab\n", ABC, PUGS),
-    "comments": ("# by hand, 2019\n\n# CC-BY\nid,breed\na,pug\n# second half\nb,lab\n\nc,pug\nd,lab\n", ABC, PUGS),
+    "comments": (
+        "# by hand, 2019\n\n# CC-BY\nid,breed\na,pug\n# second half\nb,lab\n\nc,pug\nd,lab\n",
+        ABC,
+        PUGS,
+    ),
     "numpy.savetxt": ("# id,breed\na,pug\nb,lab\nc,pug\nd,lab\n", ABC, PUGS),
     "ids without zeros": (
         "id,label\n1,x\n2,y\n10,x\n",
@@ -152,7 +205,11 @@ SHAPES: dict[str, Shape] = {
     "another suffix": ("id,label\n0.jpg,x\n1.jpg,y\n2.jpg,x\n3.jpg,y\n", NUMBERS, ZEROS),
     "a suffix in capitals": ("id,label\n0.PNG,x\n1.PNG,y\n2.PNG,x\n3.PNG,y\n", NUMBERS, ZEROS),
     "DICOM's suffix": ("patientId,Target\n0.dcm,x\n1.dcm,y\n2.dcm,x\n3.dcm,y\n", NUMBERS, ZEROS),
-    "paths from above": ("id,label\ntrain/0.png,x\ntrain/1.png,y\ntrain/2.png,x\ntrain/3.png,y\n", NUMBERS, ZEROS),
+    "paths from above": (
+        "id,label\ntrain/0.png,x\ntrain/1.png,y\ntrain/2.png,x\ntrain/3.png,y\n",
+        NUMBERS,
+        ZEROS,
+    ),
     "paths of a notebook": (
         "path,label\n../input/x/train/0.png,x\n../input/x/train/1.png,y\n../input/x/train/2.png,x\n../input/x/train/3.png,y\n",
         [*(f"train/{name}" for name in NUMBERS), *(f"test/{name}" for name in NUMBERS)],
@@ -163,7 +220,11 @@ SHAPES: dict[str, Shape] = {
         [f"images/{name}" for name in NUMBERS],
         ZEROS,
     ),
-    "paths of Windows": ("path;label\nC:\\x\\0.png;x\nC:\\x\\1.png;y\nC:\\x\\2.png;x\nC:\\x\\3.png;y\n", NUMBERS, ZEROS),
+    "paths of Windows": (
+        "path;label\nC:\\x\\0.png;x\nC:\\x\\1.png;y\nC:\\x\\2.png;x\nC:\\x\\3.png;y\n",
+        NUMBERS,
+        ZEROS,
+    ),
     "paths from here": ("path,label\n./0.png,x\n./1.png,y\n./2.png,x\n./3.png,y\n", NUMBERS, ZEROS),
     "addresses": (
         "image_url,label\nhttps://x.org/a/0.png?s=1,x\nhttps://x.org/a/1.png,y\nhttps://x.org/b/2.png,x\n",
@@ -175,13 +236,21 @@ SHAPES: dict[str, Shape] = {
         ["cat/0.png", "dog/0.png"],
         {"cat/0.png": "cat", "dog/0.png": "dog"},
     ),
-    "another case": ("Image_Name,Class Name\nA.JPG,pug\nB.JPG,lab\nC.JPG,pug\nD.JPG,lab\n", ABC, PUGS),
+    "another case": (
+        "Image_Name,Class Name\nA.JPG,pug\nB.JPG,lab\nC.JPG,pug\nD.JPG,lab\n",
+        ABC,
+        PUGS,
+    ),
     "another Unicode form": (
         "id,label\ncafe\u0301,x\nthe\u0301,y\n",
         ["café.png", "thé.png"],
         {"café.png": "x", "thé.png": "y"},
     ),
-    "a harmless third column": ("id,breed,source\na,pug,web\nb,lab,web\nc,pug,own\nd,lab,own\n", ABC, PUGS),
+    "a harmless third column": (
+        "id,breed,source\na,pug,web\nb,lab,web\nc,pug,own\nd,lab,own\n",
+        ABC,
+        PUGS,
+    ),
     "ids beside file names": (
         "id,filename,label\n1,0.png,x\n2,1.png,y\n3,2.png,x\n4,3.png,y\n",
         NUMBERS,
@@ -192,8 +261,16 @@ SHAPES: dict[str, Shape] = {
         ["00.png", "01.png", "02.png", "03.png"],
         {"00.png": "x", "01.png": "y", "02.png": "x", "03.png": "y"},
     ),
-    "labels that are names of files too": ("a,b\n0.png,0\n1.png,1\n2.png,0\n3.png,1\n", NUMBERS, {"0.png": "0", "1.png": "1"}),
-    "numbers for both, without a header": ("0,1\n1,0\n2,1\n3,0\n", NUMBERS, {"0.png": "1", "1.png": "0"}),
+    "labels that are names of files too": (
+        "a,b\n0.png,0\n1.png,1\n2.png,0\n3.png,1\n",
+        NUMBERS,
+        {"0.png": "0", "1.png": "1"},
+    ),
+    "numbers for both, without a header": (
+        "0,1\n1,0\n2,1\n3,0\n",
+        NUMBERS,
+        {"0.png": "1", "1.png": "0"},
+    ),
     "two classes, one-hot": ("id,pug,lab\na,1,0\nb,0,1\nc,1,0\nd,0,1\n", ABC, PUGS),
     "rows of a competition's test": (
         "id,breed\na,pug\nb,lab\nc,pug\nd,\n",
@@ -212,7 +289,10 @@ def test_tables_of_real_data_sets_are_read(tmp_path: Path, shape: Shape) -> None
     assert table.problems == ()
     matched = match(table, files)
     assert matched.problems == ()
-    found = {files[file]: table.labels[row] for row, file in zip(matched.rows, matched.files, strict=True)}
+    found = {
+        files[file]: table.labels[row]
+        for row, file in zip(matched.rows, matched.files, strict=True)
+    }
     for name, label in labels.items():
         assert [found[file] for file in found if f"/{file}".endswith(f"/{name}")] == [label], name
     assert all(len(line) < 400 and line.isprintable() for line in (*table.notes, *matched.notes))
@@ -231,10 +311,19 @@ REFUSED: dict[str, tuple[str, list[str], list[str]]] = {
     ),
     "CUB's images.txt": (
         "1 001.Albatross/a.jpg\n2 001.Albatross/b.jpg\n3 002.Albatross/c.jpg\n4 002.Albatross/d.jpg\n",
-        ["001.Albatross/a.jpg", "001.Albatross/b.jpg", "002.Albatross/c.jpg", "002.Albatross/d.jpg"],
+        [
+            "001.Albatross/a.jpg",
+            "001.Albatross/b.jpg",
+            "002.Albatross/c.jpg",
+            "002.Albatross/d.jpg",
+        ],
         ["all 4 are different"],
     ),
-    "CUB's image_class_labels.txt": ("1 1\n2 1\n3 2\n4 2\n", ["001.Albatross/a_0046_18.jpg"], ["--columns"]),
+    "CUB's image_class_labels.txt": (
+        "1 1\n2 1\n3 2\n4 2\n",
+        ["001.Albatross/a_0046_18.jpg"],
+        ["--columns"],
+    ),
     "Stanford cars, boxes without a header": (
         "00001.jpg,39,116,569,375,14\n00002.jpg,36,116,868,587,3\n",
         ["00001.jpg", "00002.jpg"],
@@ -250,7 +339,11 @@ REFUSED: dict[str, tuple[str, list[str], list[str]]] = {
         ["Abyssinian_100.jpg", "Abyssinian_101.jpg"],
         ["one column of labels, but has '2', '3', '4'", "--columns 1,2"],
     ),
-    "Galaxy Zoo's shares": ("GalaxyID,Class1.1,Class1.2\na,0.3,0.7\nb,0.1,0.9\n", ABC, ["one column of labels", "'Class1.1'"]),
+    "Galaxy Zoo's shares": (
+        "GalaxyID,Class1.1,Class1.2\na,0.3,0.7\nb,0.1,0.9\n",
+        ABC,
+        ["one column of labels", "'Class1.1'"],
+    ),
     "Planet's tags": (
         "image_name,tags\na,haze primary\nb,clear\nc,haze primary\n",
         ABC,
@@ -258,13 +351,21 @@ REFUSED: dict[str, tuple[str, list[str], list[str]]] = {
     ),
     "boxes only": ("id,xmin,ymin\na,1,2\nb,1,2\n", ABC, ["one column of labels", "'xmin', 'ymin'"]),
     "a width only": ("id,width\na,1\nb,2\n", ABC, ["one column of labels", "'width'"]),
-    "no column of images": ("breed,size\npug,1\nlab,2\n", ABC, ["one column of names of images", "'breed', 'size'"]),
+    "no column of images": (
+        "breed,size\npug,1\nlab,2\n",
+        ABC,
+        ["one column of names of images", "'breed', 'size'"],
+    ),
     "a list of ids": ("id\na\nb\n", ABC, ["must have columns, separated by", "line 2 is ['a']"]),
     "no labels": ("id,breed\na,\nb,NaN\n", ABC, ["2 of 2 rows have none"]),
     "no rows": ("id,breed\n", ABC, ["has none: add them"]),
     "nothing": ("", ABC, ["has none: add them"]),
     "an open quote": ('id,breed\na,"pug\nb,lab\n', ABC, ["within closed ones", "from line 2"]),
-    "text after a quote": ('id,breed\na,"pug" x\nb,lab\n', ABC, ["within closed ones", "from line 2"]),
+    "text after a quote": (
+        'id,breed\na,"pug" x\nb,lab\n',
+        ABC,
+        ["within closed ones", "from line 2"],
+    ),
     "a comma in a label": (
         "id,breed\na,pug\nb,lab, black\nc,pug\n",
         ABC,
@@ -276,18 +377,28 @@ REFUSED: dict[str, tuple[str, list[str], list[str]]] = {
         ABC,
         ["'split'", "train, val or test in each row, but has 'hold'"],
     ),
-    "a split of numbers": ("id,breed,split\na,pug,0\nb,lab,1\n", ABC, ["'split'", "but has '0', '1'"]),
+    "a split of numbers": (
+        "id,breed,split\na,pug,0\nb,lab,1\n",
+        ABC,
+        ["'split'", "but has '0', '1'"],
+    ),
     "two splits": (
         "id,breed,split,subset\na,pug,train,train\nb,lab,train,test\n",
         ABC,
         ["one column of splits, but has 'split' and 'subset'"],
     ),
-    "an empty name": ("id,breed\na,pug\n,lab\nc,pug\n", ABC, ["name an image in each row", "line 3"]),
+    "an empty name": (
+        "id,breed\na,pug\n,lab\nc,pug\n",
+        ABC,
+        ["name an image in each row", "line 3"],
+    ),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED.keys())
-def test_other_tables_are_refused_in_one_line(tmp_path: Path, case: tuple[str, list[str], list[str]]) -> None:
+def test_other_tables_are_refused_in_one_line(
+    tmp_path: Path, case: tuple[str, list[str], list[str]]
+) -> None:
     text, files, said = case
     (tmp_path / "labels.csv").write_text(text, encoding="utf-8", newline="")
     (line,) = read_table(tmp_path / "labels.csv", files=Files(files)).problems

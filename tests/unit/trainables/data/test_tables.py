@@ -21,7 +21,12 @@ FILES = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
 TEXT = "id,breed\na,pug\nb,lab\nc,pug\nd,lab\n"
 
 
-def read(folder: Path, text: str | bytes, columns: tuple[str, str] | None = None, group: str | None = None) -> Table:
+def read(
+    folder: Path,
+    text: str | bytes,
+    columns: tuple[str, str] | None = None,
+    group: str | None = None,
+) -> Table:
     path = folder / "labels.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return read_table(path, columns=columns, group=group, files=Files(FILES))
@@ -39,7 +44,9 @@ def one_problem(table: Table) -> str:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_marks_of_encodings_and_ends_of_lines_do_not_matter(tmp_path: Path, encoding: str, end: str) -> None:
+def test_marks_of_encodings_and_ends_of_lines_do_not_matter(
+    tmp_path: Path, encoding: str, end: str
+) -> None:
     table = read(tmp_path, TEXT.replace("pug", "Köter").replace("\n", end).encode(encoding))
     assert table.problems == ()
     assert table.ids == ("a", "b", "c", "d")
@@ -54,11 +61,16 @@ def test_marks_of_encodings_and_ends_of_lines_do_not_matter(tmp_path: Path, enco
         (TEXT.encode("utf-16-le"), ["line 1 has a byte 0", "save it as UTF-8"]),
         (b"PK\x03\x04\x14\x00", ["Excel workbook", "save the table as CSV"]),
         (b"\x1f\x8b\x08", ["gzip", "gunzip"]),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", ["Git LFS", "git lfs pull"]),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
+            ["Git LFS", "git lfs pull"],
+        ),
         (b"<!DOCTYPE html>\n<html>", ["web page", "download"]),
     ],
 )
-def test_other_kinds_of_files_are_named_for_what_they_are(tmp_path: Path, content: bytes, said: list[str]) -> None:
+def test_other_kinds_of_files_are_named_for_what_they_are(
+    tmp_path: Path, content: bytes, said: list[str]
+) -> None:
     line = one_problem(read(tmp_path, content))
     assert all(words in line for words in [*said, str(tmp_path / "labels.csv")])
 
@@ -78,7 +90,9 @@ def test_a_long_line_is_cut_in_its_message(tmp_path: Path) -> None:
     assert len(one_problem(read(tmp_path, TEXT + "," * 100_000 + "x\n"))) < 500
 
 
-def test_a_line_that_begins_with_the_comment_mark_is_a_row_where_it_has_all_cells(tmp_path: Path) -> None:
+def test_a_line_that_begins_with_the_comment_mark_is_a_row_where_it_has_all_cells(
+    tmp_path: Path,
+) -> None:
     table = read(tmp_path, "id,breed\n#1,pug\na,lab\n# the rest is older\nb,pug\n")
     assert table.ids == ("#1", "a", "b")
     assert table.lines == ("2", "3", "5")
@@ -94,8 +108,17 @@ def test_a_cell_may_hold_the_separator_quotes_and_line_ends(tmp_path: Path) -> N
 
 
 def test_what_was_understood_is_said(tmp_path: Path) -> None:
-    table = read(tmp_path, "xmin,filename,breed,split,patient\n1,a,pug,train,p\n2,b,lab,Test,q\n", group="Patient")
-    assert table.columns == {"image": "filename", "label": "breed", "split": "split", "group": "patient"}
+    table = read(
+        tmp_path,
+        "xmin,filename,breed,split,patient\n1,a,pug,train,p\n2,b,lab,Test,q\n",
+        group="Patient",
+    )
+    assert table.columns == {
+        "image": "filename",
+        "label": "breed",
+        "split": "split",
+        "group": "patient",
+    }
     assert table.header == ("xmin", "filename", "breed", "split", "patient")
     assert table.splits == ("train", "test")
     assert table.groups == ("p", "q")
@@ -106,12 +129,19 @@ def test_what_was_understood_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("asked", [("id", "xmin"), ("ID", "X_min"), ("1", "2"), ("id", "2")])
-def test_columns_may_be_asked_for_by_name_and_number(tmp_path: Path, asked: tuple[str, str]) -> None:
+def test_columns_may_be_asked_for_by_name_and_number(
+    tmp_path: Path, asked: tuple[str, str]
+) -> None:
     assert read(tmp_path, "id,xmin,breed\na,1,pug\nb,2,lab\n", columns=asked).labels == ("1", "2")
 
 
-def test_a_column_whose_name_is_a_number_comes_before_the_column_of_that_number(tmp_path: Path) -> None:
-    assert read(tmp_path, "id,3,breed\na,x,pug\nb,y,lab\n", columns=("id", "3")).labels == ("x", "y")
+def test_a_column_whose_name_is_a_number_comes_before_the_column_of_that_number(
+    tmp_path: Path,
+) -> None:
+    assert read(tmp_path, "id,3,breed\na,x,pug\nb,y,lab\n", columns=("id", "3")).labels == (
+        "x",
+        "y",
+    )
 
 
 def test_columns_of_a_table_without_a_header_are_asked_for_by_number(tmp_path: Path) -> None:
@@ -131,8 +161,12 @@ def test_one_column_twice_is_refused(tmp_path: Path) -> None:
     assert "must name two columns" in one_problem(read(tmp_path, TEXT, columns=("id", "id")))
 
 
-@pytest.mark.parametrize("header", ["id,label,class", 'id,"label,",class', "a b,label,label", "'id',label,class"])
-def test_the_columns_that_a_refusal_suggests_are_read_when_typed(tmp_path: Path, header: str) -> None:
+@pytest.mark.parametrize(
+    "header", ["id,label,class", 'id,"label,",class', "a b,label,label", "'id',label,class"]
+)
+def test_the_columns_that_a_refusal_suggests_are_read_when_typed(
+    tmp_path: Path, header: str
+) -> None:
     text = f"{header}\na,x,1\nb,x,2\nc,y,1\nd,y,3\n"
     line = one_problem(read(tmp_path, text))
     (words,) = shlex.split(line.rpartition("--columns ")[2].rstrip("."))
@@ -143,7 +177,10 @@ def test_the_columns_that_a_refusal_suggests_are_read_when_typed(tmp_path: Path,
 def test_columns_that_give_the_same_classes_are_no_question(tmp_path: Path) -> None:
     table = read(tmp_path, "id,class_id,class_name\na,0,pug\nb,1,lab\nc,0,pug\nd,1,lab\n")
     assert table.labels == ("pug", "lab", "pug", "lab")
-    assert table.notes[1] == "labels.csv: column 'class_name' gives the labels; 'class_id' would give the same classes"
+    assert (
+        table.notes[1]
+        == "labels.csv: column 'class_name' gives the labels; 'class_id' would give the same classes"
+    )
 
 
 def test_a_first_line_that_names_a_file_is_no_header(tmp_path: Path) -> None:
@@ -154,7 +191,11 @@ def test_a_first_line_that_names_a_file_is_no_header(tmp_path: Path) -> None:
 
 
 def test_a_first_line_whose_image_is_missing_is_no_header_either(tmp_path: Path) -> None:
-    assert read(tmp_path, "gone.jpg,pug\nb.jpg,lab\nc.jpg,pug\n").ids == ("gone.jpg", "b.jpg", "c.jpg")
+    assert read(tmp_path, "gone.jpg,pug\nb.jpg,lab\nc.jpg,pug\n").ids == (
+        "gone.jpg",
+        "b.jpg",
+        "c.jpg",
+    )
 
 
 def test_without_files_names_decide(tmp_path: Path) -> None:
@@ -169,13 +210,19 @@ def test_without_files_names_decide(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "words", "splits"),
     [
-        ("Split", "TRAIN training val valid validation dev test Testing", "train train val val val val test test"),
+        (
+            "Split",
+            "TRAIN training val valid validation dev test Testing",
+            "train train val val val val test test",
+        ),
         ("is_valid", "True False", "val train"),
         ("is_training_image", "1 0", "train test"),
         ("anything", "train valid test", "train val test"),
     ],
 )
-def test_a_column_of_splits_is_normalized(tmp_path: Path, column: str, words: str, splits: str) -> None:
+def test_a_column_of_splits_is_normalized(
+    tmp_path: Path, column: str, words: str, splits: str
+) -> None:
     rows = "".join(f"{n},{'xy'[n % 2]},{word}\n" for n, word in enumerate(words.split()))
     assert read(tmp_path, f"id,label,{column}\n{rows}").splits == tuple(splits.split())
 
@@ -194,7 +241,9 @@ def test_a_label_called_train_is_a_label(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("group", ["^([a-z]+)_", "none", "", "1", "(a)"])
 def test_a_group_that_is_no_column_gives_no_groups(tmp_path: Path, group: str) -> None:
-    table = read(tmp_path, "id,a,label\n1,2,x\n2,2,y\n3,2,x\n" if group == "(a)" else TEXT, group=group)
+    table = read(
+        tmp_path, "id,a,label\n1,2,x\n2,2,y\n3,2,x\n" if group == "(a)" else TEXT, group=group
+    )
     assert table.problems == ()
     assert (table.groups, "group" in table.columns) == (None, False)
 
@@ -207,7 +256,9 @@ def test_the_column_of_images_may_be_that_of_groups(tmp_path: Path) -> None:
 
 def test_a_row_without_a_group_is_refused(tmp_path: Path) -> None:
     table = read(tmp_path, "id,patient,label\na,p,x\nb,,y\nc,,x\n", group="patient")
-    assert "must name a group in each row, but 2 rows have none, such as line 3" in one_problem(table)
+    assert "must name a group in each row, but 2 rows have none, such as line 3" in one_problem(
+        table
+    )
 
 
 # Labels
@@ -217,7 +268,10 @@ def test_rows_without_a_label_are_left_out_with_a_note(tmp_path: Path) -> None:
     table = read(tmp_path, "id,breed\na,pug\nb,\nc,?\nd,lab\n0,NaN\ne,lab\n")
     assert table.ids == ("a", "d", "e")
     assert table.lines == ("2", "5", "7")
-    assert table.notes[1] == "labels.csv: rows without a label ('', '?', 'NaN') are left out: 3, such as line 3"
+    assert (
+        table.notes[1]
+        == "labels.csv: rows without a label ('', '?', 'NaN') are left out: 3, such as line 3"
+    )
 
 
 @pytest.mark.parametrize(
@@ -253,7 +307,9 @@ def test_one_cause_is_one_line_however_many_rows(tmp_path: Path) -> None:
 
 # Round trip
 
-CELLS = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="#"), min_size=1, max_size=12).map(str.strip)
+CELLS = st.text(
+    st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="#"), min_size=1, max_size=12
+).map(str.strip)
 LABELS = CELLS.filter(lambda cell: cell not in _MISSING and not cell.endswith(".0"))
 NAMES = CELLS.filter(bool)
 
@@ -300,7 +356,9 @@ def test_any_table_that_is_written_is_read_back(
     st.one_of(
         st.binary(max_size=60),
         st.text(max_size=60).map(str.encode),
-        st.lists(st.text("ab10,;|\t\"'#\n\r é.", max_size=12), max_size=9).map(lambda lines: "\n".join(lines).encode()),
+        st.lists(st.text("ab10,;|\t\"'#\n\r é.", max_size=12), max_size=9).map(
+            lambda lines: "\n".join(lines).encode()
+        ),
     )
 )
 def test_any_bytes_are_a_table_or_a_few_lines(content: bytes) -> None:

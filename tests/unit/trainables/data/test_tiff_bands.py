@@ -15,7 +15,14 @@ GREY = PIXELS[..., 0]
 KINDS = {"u": 1, "i": 2, "f": 3, "c": 6}
 
 
-def tiff(values: np.ndarray, *, photometric: int = 1, planar: bool = False, deflated: bool = False, **tags: object) -> bytes:
+def tiff(
+    values: np.ndarray,
+    *,
+    photometric: int = 1,
+    planar: bool = False,
+    deflated: bool = False,
+    **tags: object,
+) -> bytes:
     """A TIFF file [H, W] or [H, W, bands] of one strip, or one for each band, in the array's byte order."""
     order = ">" if values.dtype.byteorder == ">" else "<"
     stack = values.reshape(*values.shape[:2], -1)
@@ -89,7 +96,9 @@ def centre(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("deflated", [False, True])
 @pytest.mark.parametrize("planar", [False, True])
-def test_rgb_of_16_bits_is_exact_in_every_arrangement(tmp_path: Path, planar: bool, deflated: bool, order: str) -> None:
+def test_rgb_of_16_bits_is_exact_in_every_arrangement(
+    tmp_path: Path, planar: bool, deflated: bool, order: str
+) -> None:
     values = (PIXELS.astype(np.uint16) * 257).astype(f"{order}u2")
     image = shown(tmp_path / "a.tif", tiff(values, photometric=2, planar=planar, deflated=deflated))
     assert (image == centre(PIXELS)).all()
@@ -99,14 +108,18 @@ def test_rgb_of_16_bits_is_exact_in_every_arrangement(tmp_path: Path, planar: bo
 @pytest.mark.parametrize("bits", [8, 16])
 def test_white_may_be_zero(tmp_path: Path, bits: int, deflated: bool) -> None:
     values = (255 - GREY).astype(f"<u{bits // 8}") * (257 if bits == 16 else 1)
-    image = shown(tmp_path / "a.tif", tiff(values.astype(f"<u{bits // 8}"), photometric=0, deflated=deflated))
+    image = shown(
+        tmp_path / "a.tif", tiff(values.astype(f"<u{bits // 8}"), photometric=0, deflated=deflated)
+    )
     assert (image == centre(GREY)).all()
 
 
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("deflated", [False, True])
 @pytest.mark.parametrize("kind", ["f4", "i4"])
-def test_floats_up_to_1_and_32_bits_up_to_65535_are_read(tmp_path: Path, kind: str, deflated: bool, order: str) -> None:
+def test_floats_up_to_1_and_32_bits_up_to_65535_are_read(
+    tmp_path: Path, kind: str, deflated: bool, order: str
+) -> None:
     values = (GREY / 255 if kind == "f4" else GREY.astype(int) * 257).astype(order + kind)
     assert (shown(tmp_path / "a.tif", tiff(values, deflated=deflated)) == centre(GREY)).all()
 
@@ -118,14 +131,25 @@ def test_a_black_image_of_floats_is_black(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "found"),
     [
-        (GREY.astype(np.float32), "has floats from 0 to 255, whose white is not known: scale them to 0 to 1."),
-        (GREY.astype(np.float32) / 255**2, "whose white is not known"),  # 0 to 1/255: of 0 to 1, or a mask of 0 to 255
+        (
+            GREY.astype(np.float32),
+            "has floats from 0 to 255, whose white is not known: scale them to 0 to 1.",
+        ),
+        (
+            GREY.astype(np.float32) / 255**2,
+            "whose white is not known",
+        ),  # 0 to 1/255: of 0 to 1, or a mask of 0 to 255
         (GREY.astype(np.float32) - 1, "has floats from -1 to"),
-        (np.where(GREY > 9, GREY / np.float32(255), np.nan).astype(np.float32), "has NaN or infinite ones"),
+        (
+            np.where(GREY > 9, GREY / np.float32(255), np.nan).astype(np.float32),
+            "has NaN or infinite ones",
+        ),
         (GREY.astype(np.int32) * 70000, "has 32-bit integers from"),
     ],
 )
-def test_pixels_whose_white_is_not_known_are_refused(tmp_path: Path, values: np.ndarray, found: str) -> None:
+def test_pixels_whose_white_is_not_known_are_refused(
+    tmp_path: Path, values: np.ndarray, found: str
+) -> None:
     assert found in refused(tmp_path / "a.tif", tiff(values.astype(values.dtype.newbyteorder("<"))))
 
 
@@ -140,9 +164,17 @@ def test_pixels_whose_white_is_not_known_are_refused(tmp_path: Path, values: np.
             "must be grayscale, RGB or RGBA of 8 or 16 bits, but has 13 bands of 16-bit unsigned integers: save three of",
         ),
         (2, "<u1", "has 2 bands of 8-bit unsigned integers: save one of them, or three as RGB."),
-        (3, "<u2", "has 3 bands of 16-bit unsigned integers without names: save them with photometric RGB."),
+        (
+            3,
+            "<u2",
+            "has 3 bands of 16-bit unsigned integers without names: save them with photometric RGB.",
+        ),
         (4, "<u1", "has 4 bands of 8-bit unsigned integers: save three of them as RGB."),
-        (3, "<f4", "has 3 bands of 32-bit floats: scale its values to 0 to 255 and save them as 8-bit unsigned integers."),
+        (
+            3,
+            "<f4",
+            "has 3 bands of 32-bit floats: scale its values to 0 to 255 and save them as 8-bit unsigned integers.",
+        ),
         (1, "<i2", "has 1 band of 16-bit signed integers: scale its values"),  # computed tomography
         (1, "<i1", "has 1 band of 8-bit signed integers: scale its values"),
         (1, "<f2", "has 1 band of 16-bit floats: scale its values"),
@@ -168,9 +200,15 @@ def test_grey_with_transparency_is_shown_on_white(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("deflated", [False, True])
 @pytest.mark.parametrize(("bits", "planar"), [(8, False), (16, False), (16, True)])
-def test_a_fourth_band_beside_rgb_is_left_out(tmp_path: Path, bits: int, planar: bool, deflated: bool) -> None:
-    values = np.concatenate([PIXELS, GREY[..., None]], 2).astype(f"<u{bits // 8}") * (257 if bits == 16 else 1)
-    data = tiff(values.astype(f"<u{bits // 8}"), photometric=2, planar=planar, deflated=deflated, t338=(0,))
+def test_a_fourth_band_beside_rgb_is_left_out(
+    tmp_path: Path, bits: int, planar: bool, deflated: bool
+) -> None:
+    values = np.concatenate([PIXELS, GREY[..., None]], 2).astype(f"<u{bits // 8}") * (
+        257 if bits == 16 else 1
+    )
+    data = tiff(
+        values.astype(f"<u{bits // 8}"), photometric=2, planar=planar, deflated=deflated, t338=(0,)
+    )
     assert (shown(tmp_path / "a.tif", data) == centre(PIXELS)).all()
 
 
@@ -179,7 +217,15 @@ def test_white_is_4095_where_12_bits_are_packed(tmp_path: Path, deflated: bool) 
     values = np.round(GREY / 255 * 4095).astype(int)
     bits = "".join(f"{value:012b}" for value in values.ravel())
     strip = int(bits, 2).to_bytes(len(bits) // 8)
-    tags = {256: (8,), 257: (6,), 258: (12,), 259: (8 if deflated else 1,), 262: (1,), 277: (1,), 278: (6,)}
+    tags = {
+        256: (8,),
+        257: (6,),
+        258: (12,),
+        259: (8 if deflated else 1,),
+        262: (1,),
+        277: (1,),
+        278: (6,),
+    }
     data = assembled([zlib.compress(strip) if deflated else strip], dict(tags))
     assert (shown(tmp_path / "a.tif", data) == centre(GREY)).all()
 
@@ -190,13 +236,17 @@ def test_white_is_what_the_tags_say_if_that_is_a_number_of_bits(tmp_path: Path, 
     values = np.round(GREY / 255 * white).astype("<u2")
     assert (shown(tmp_path / "a.tif", tiff(values, t281=(white,))) == centre(GREY)).all()
     dark = np.round(values / 257).astype(np.uint8)
-    assert (shown(tmp_path / "b.tif", tiff(values, t281=(int(values.max()) - 1,))) == centre(dark)).all()
+    assert (
+        shown(tmp_path / "b.tif", tiff(values, t281=(int(values.max()) - 1,))) == centre(dark)
+    ).all()
     assert (shown(tmp_path / "c.tif", tiff(values)) == centre(dark)).all()
 
 
 def test_a_largest_value_that_is_not_the_largest_is_not_believed(tmp_path: Path) -> None:
     values = GREY.astype("<u2") * 257
-    assert (shown(tmp_path / "a.tif", tiff(values.astype("<u2"), t281=(4095,))) == centre(GREY)).all()
+    assert (
+        shown(tmp_path / "a.tif", tiff(values.astype("<u2"), t281=(4095,))) == centre(GREY)
+    ).all()
 
 
 def test_a_cut_off_tiff_is_named(tmp_path: Path) -> None:

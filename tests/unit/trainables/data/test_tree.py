@@ -38,7 +38,15 @@ def touch(root: Path, *names: str) -> None:
 
 
 def test_litter_is_counted_by_its_folder_with_an_example(tmp_path: Path) -> None:
-    touch(tmp_path, "a/1.jpg", "a/@eaDir/1.jpg/THUMB.jpg", "a/@eaDir/2.jpg/THUMB.jpg", "#recycle/x.jpg", "a/Thumbs.db", "a/.x")
+    touch(
+        tmp_path,
+        "a/1.jpg",
+        "a/@eaDir/1.jpg/THUMB.jpg",
+        "a/@eaDir/2.jpg/THUMB.jpg",
+        "#recycle/x.jpg",
+        "a/Thumbs.db",
+        "a/.x",
+    )
     tree, passed = walk(tmp_path)
     assert [path.name for path in tree.all_images()] == ["1.jpg"]
     assert passed.lines() == {
@@ -55,9 +63,23 @@ def test_a_class_may_be_called_recycle_or_thumbs(tmp_path: Path) -> None:
 
 
 def test_thumbnails_and_masks_belong_to_the_images_beside_them(tmp_path: Path) -> None:
-    touch(tmp_path, "a/1.jpg", "a/2.jpg", "a/thumbs/1.png", "a/1_mask.png", "a/2_mask_1.png", "a/mask.png", "a/the_mask.png")
+    touch(
+        tmp_path,
+        "a/1.jpg",
+        "a/2.jpg",
+        "a/thumbs/1.png",
+        "a/1_mask.png",
+        "a/2_mask_1.png",
+        "a/mask.png",
+        "a/the_mask.png",
+    )
     tree, passed = walk(tmp_path)
-    assert [path.name for path in tree.all_images()] == ["1.jpg", "2.jpg", "mask.png", "the_mask.png"]
+    assert [path.name for path in tree.all_images()] == [
+        "1.jpg",
+        "2.jpg",
+        "mask.png",
+        "the_mask.png",
+    ]
     assert sum(passed.counts.values()) == 3
 
 
@@ -90,7 +112,10 @@ def test_each_class_that_is_a_link_to_one_folder_is_read_whole(tmp_path: Path) -
     for name in ("ant", "bee"):
         (tmp_path / "set" / name).symlink_to("../store")
     tree, passed = walk(tmp_path)
-    by_name = {folder.name: [path.name for path in folder.all_images()] for folder in tree.folders[0].folders}
+    by_name = {
+        folder.name: [path.name for path in folder.all_images()]
+        for folder in tree.folders[0].folders
+    }
     assert by_name == {"ant": ["1.jpg"], "bee": ["1.jpg"], "cat": ["2.jpg"]}
     assert not passed.counts
 

@@ -27,7 +27,9 @@ LABELS = torch.tensor([0] * 40 + [1] * 8 + [2] * 2)
 def test_weights_are_scikit_learns_balanced_and_their_mean_over_the_images_is_1() -> None:
     weights = class_weights(LABELS, 3)
     assert weights.dtype == torch.float32
-    assert weights.tolist() == pytest.approx(compute_class_weight("balanced", classes=np.arange(3), y=LABELS.numpy()))
+    assert weights.tolist() == pytest.approx(
+        compute_class_weight("balanced", classes=np.arange(3), y=LABELS.numpy())
+    )
     assert weights[LABELS].mean().item() == pytest.approx(1)
 
 
@@ -40,7 +42,9 @@ def test_a_class_without_images_weighs_nothing_and_the_others_as_without_it() ->
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_weighed_loss_is_the_mean_of_each_images_loss_times_its_weight(smoothing: float) -> None:
+def test_the_weighed_loss_is_the_mean_of_each_images_loss_times_its_weight(
+    smoothing: float,
+) -> None:
     logits = torch.randn(len(LABELS), 3, generator=torch.Generator().manual_seed(0))
     targets = smooth_targets(LABELS, 3, smoothing)
     loss = F.cross_entropy(logits, weigh(targets, class_weights(LABELS, 3), smoothing=smoothing))
@@ -50,11 +54,15 @@ def test_the_weighed_loss_is_the_mean_of_each_images_loss_times_its_weight(smoot
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_an_image_that_was_mixed_weighs_the_mean_of_its_two_by_their_shares(smoothing: float) -> None:
+def test_an_image_that_was_mixed_weighs_the_mean_of_its_two_by_their_shares(
+    smoothing: float,
+) -> None:
     weights, images = class_weights(LABELS, 3), LABELS.float().view(-1, 1, 1, 1)
     draw = {"alpha": 0.4, "seed": 1, "epoch": 2, "batch": 3}
     _, mixed = mixup(images, smooth_targets(LABELS, 3, smoothing), **draw)
-    own, _ = mixup(weights[LABELS].view(-1, 1, 1, 1), mixed, **draw)  # by the same partners and shares
+    own, _ = mixup(
+        weights[LABELS].view(-1, 1, 1, 1), mixed, **draw
+    )  # by the same partners and shares
     torch.testing.assert_close(weigh(mixed, weights, smoothing=smoothing).sum(1), own.flatten())
 
 
@@ -62,14 +70,18 @@ def _uneven(data: Any) -> Any:
     """The training data without most of the images of two classes."""
     train = data.split("train")
     kept = np.flatnonzero((train.labels == 0) | (np.arange(len(train.labels)) < 9))
-    return replace(data, splits={**data.splits, "train": Split(train.images[kept], train.labels[kept])})
+    return replace(
+        data, splits={**data.splits, "train": Split(train.images[kept], train.labels[kept])}
+    )
 
 
 def test_a_run_with_balanced_weights_is_another_one_where_classes_differ(
     tiny: Recipe, data: Any, run: Callable[..., list[dict[str, Any]]]
 ) -> None:
     recipe = replace(tiny, optimizer="sgd")
-    plain, weighed = (run(replace(recipe, class_weights=how), on=_uneven(data)) for how in ("none", "balanced"))
+    plain, weighed = (
+        run(replace(recipe, class_weights=how), on=_uneven(data)) for how in ("none", "balanced")
+    )
     assert plain[-1]["train/loss"] != weighed[-1]["train/loss"]
 
 
@@ -80,9 +92,13 @@ def test_in_micro_batches_the_weighed_gradient_is_that_of_the_whole_batch(tiny: 
     results = []
     for size in (None, 4):
         network = build(tiny, 3)
-        network.train_groups(1, batch_stats=False)  # without BatchNorm in train mode, whose batch it is
+        network.train_groups(
+            1, batch_stats=False
+        )  # without BatchNorm in train mode, whose batch it is
         network.micro_batch = size
-        optimizer = start_stage(replace(tiny, optimizer="sgd", trainable_layers=1), network, stages(tiny)[0])
+        optimizer = start_stage(
+            replace(tiny, optimizer="sgd", trainable_layers=1), network, stages(tiny)[0]
+        )
         _, loss = train_batch(network, optimizer, images, targets)
         results.append((loss, network.get_submodule("fc").state_dict()))
     (loss, head), (part_loss, part_head) = results

@@ -13,7 +13,9 @@ LABELS = torch.tensor([0, 3, 1, 1, 6])
 def test_the_loss_is_that_of_cross_entropys_label_smoothing(smoothing: float) -> None:
     logits = torch.randn(5, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     ours = F.cross_entropy(logits, smooth_targets(LABELS, 7, smoothing).double())
-    torch.testing.assert_close(ours, F.cross_entropy(logits, LABELS, label_smoothing=smoothing), rtol=1e-6, atol=0)
+    torch.testing.assert_close(
+        ours, F.cross_entropy(logits, LABELS, label_smoothing=smoothing), rtol=1e-6, atol=0
+    )
 
 
 def test_no_smoothing_gives_one_hot_targets_and_the_plain_loss() -> None:

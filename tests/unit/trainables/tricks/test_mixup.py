@@ -63,7 +63,9 @@ def test_targets_stay_probabilities_and_images_stay_in_range() -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
-def test_mixing_weights_have_the_mean_and_the_variance_of_the_beta_distribution(alpha: float) -> None:
+def test_mixing_weights_have_the_mean_and_the_variance_of_the_beta_distribution(
+    alpha: float,
+) -> None:
     images, targets = torch.zeros(8, 1, 1, 1), torch.eye(8)
     # The smallest of the diagonal: an image that is its own partner keeps 1, whatever was drawn.
     mixed = (mixup(images, targets, alpha=alpha, seed=0, epoch=1, batch=i)[1] for i in range(3000))

@@ -3,7 +3,15 @@
 import pytest
 import torch
 from torch.optim import SGD
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, LRScheduler, MultiStepLR, SequentialLR, StepLR
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    LinearLR,
+    LRScheduler,
+    MultiStepLR,
+    SequentialLR,
+    StepLR,
+)
 
 from trainables.tricks.schedules import lr_factor
 
@@ -24,7 +32,9 @@ def reference(scheduler: str, total: int, warmup: int) -> list[float]:
     else:
         after = MultiStepLR(optimizer, milestones=[-(-length // 3), -(-2 * length // 3)], gamma=0.1)
     if warmup:
-        growth = LinearLR(optimizer, start_factor=1 / (warmup + 1), end_factor=1, total_iters=warmup)
+        growth = LinearLR(
+            optimizer, start_factor=1 / (warmup + 1), end_factor=1, total_iters=warmup
+        )
         after = SequentialLR(optimizer, [growth, after], milestones=[warmup])
     rates = []
     for _ in range(total):
@@ -36,7 +46,10 @@ def reference(scheduler: str, total: int, warmup: int) -> list[float]:
 
 @pytest.mark.filterwarnings("ignore:The epoch parameter")  # SequentialLR's own
 @pytest.mark.parametrize("scheduler", ["constant", "step", "cosine"])
-@pytest.mark.parametrize(("total", "warmup"), [(30, 0), (31, 0), (32, 0), (1, 0), (2, 0), (30, 6), (31, 5), (20, 1), (12, 11)])
+@pytest.mark.parametrize(
+    ("total", "warmup"),
+    [(30, 0), (31, 0), (32, 0), (1, 0), (2, 0), (30, 6), (31, 5), (20, 1), (12, 11)],
+)
 def test_a_schedule_equals_pytorchs_step_by_step(scheduler: str, total: int, warmup: int) -> None:
     ours = [BASE * lr_factor(scheduler, step, total, warmup) for step in range(total)]
     assert ours == pytest.approx(reference(scheduler, total, warmup), rel=1e-6, abs=1e-12)
@@ -44,7 +57,9 @@ def test_a_schedule_equals_pytorchs_step_by_step(scheduler: str, total: int, war
 
 @pytest.mark.parametrize("scheduler", ["constant", "step", "cosine"])
 @pytest.mark.parametrize("warmup", [0, 4])
-def test_the_base_rate_is_reached_right_after_warm_up_and_never_passed(scheduler: str, warmup: int) -> None:
+def test_the_base_rate_is_reached_right_after_warm_up_and_never_passed(
+    scheduler: str, warmup: int
+) -> None:
     factors = [lr_factor(scheduler, step, 23, warmup) for step in range(23)]
     assert factors[warmup] == 1 == max(factors)
     assert factors[: warmup + 1] == sorted(factors[: warmup + 1])
@@ -53,7 +68,9 @@ def test_the_base_rate_is_reached_right_after_warm_up_and_never_passed(scheduler
 
 
 def test_thirds_get_a_tenth_each_time() -> None:
-    assert [lr_factor("step", step, 6) for step in range(6)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    assert [lr_factor("step", step, 6) for step in range(6)] == pytest.approx(
+        [1, 1, 0.1, 0.1, 0.01, 0.01]
+    )
 
 
 def test_a_schedule_that_no_recipe_can_hold_is_impossible() -> None:

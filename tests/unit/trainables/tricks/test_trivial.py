@@ -17,7 +17,11 @@ def pictures(count, size=32):
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(count, 3, 5, 5, generator=generator)
     smooth = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bicubic").clamp(0, 1)
-    return (smooth * 200 + 40 * torch.rand(count, 3, size, size, generator=generator)).round().to(torch.uint8)
+    return (
+        (smooth * 200 + 40 * torch.rand(count, 3, size, size, generator=generator))
+        .round()
+        .to(torch.uint8)
+    )
 
 
 def test_the_operations_and_strengths_are_torchvisions():
@@ -28,7 +32,9 @@ def test_the_operations_and_strengths_are_torchvisions():
         if name == "Posterize":
             expected = 2 ** (8 - expected)  # we keep the width of a level
         torch.testing.assert_close(strengths[i, 0].double(), expected, atol=1e-4, rtol=0)
-        torch.testing.assert_close(strengths[i, 1].double(), -expected if signed else expected, atol=1e-4, rtol=0)
+        torch.testing.assert_close(
+            strengths[i, 1].double(), -expected if signed else expected, atol=1e-4, rtol=0
+        )
 
 
 # A value may differ by 0.01 of a level, but for the pixels whose nearest neighbour is decided by the last bit of a position.
@@ -37,7 +43,9 @@ def test_an_operation_is_torchvisions(name):
     magnitudes, signed = SPACE[name]
     images = pictures(2 * BINS)
     bins, negative = torch.arange(2 * BINS) % BINS, torch.arange(2 * BINS) // BINS
-    ours = apply(images / 255, torch.full((2 * BINS,), OPERATIONS.index(name)), bins, negative) * 255
+    ours = (
+        apply(images / 255, torch.full((2 * BINS,), OPERATIONS.index(name)), bins, negative) * 255
+    )
     for image, result, strength_bin, minus in zip(images, ours, bins, negative, strict=True):
         # Rounded, because torchvision's float32 has 15.999999 for a translation by 16, and cuts it to 15.
         magnitude = round(float(magnitudes[strength_bin]), 4) if magnitudes.ndim else 0.0
@@ -45,15 +53,24 @@ def test_an_operation_is_torchvisions(name):
         if name in ("Posterize", "Solarize", "Equalize"):  # defined on bytes
             reference = _apply_op(image, name, magnitude, InterpolationMode.NEAREST, None).float()
         else:  # on floats, torchvision does not round in between
-            reference = _apply_op(image / 255, name, magnitude, InterpolationMode.NEAREST, None) * 255
+            reference = (
+                _apply_op(image / 255, name, magnitude, InterpolationMode.NEAREST, None) * 255
+            )
         wrong = ((result - reference).abs() > 0.01).any(0).float().mean()
-        assert wrong <= (0.01 if name in ("ShearX", "ShearY", "Rotate") else 0), f"bin {strength_bin}, minus {minus}"
+        assert wrong <= (0.01 if name in ("ShearX", "ShearY", "Rotate") else 0), (
+            f"bin {strength_bin}, minus {minus}"
+        )
 
 
 def test_equalize_is_pils():
     images = pictures(6)
     images[0] = 7  # one value: stays
-    result = apply(images / 255, torch.full((6,), OPERATIONS.index("Equalize")), torch.zeros(6).long(), torch.zeros(6).long())
+    result = apply(
+        images / 255,
+        torch.full((6,), OPERATIONS.index("Equalize")),
+        torch.zeros(6).long(),
+        torch.zeros(6).long(),
+    )
     for image, ours in zip(images, result, strict=True):
         expected: Image.Image = ImageOps.equalize(to_pil_image(image))
         assert torch.equal((ours * 255).round().to(torch.uint8), pil_to_tensor(expected))
@@ -61,7 +78,9 @@ def test_equalize_is_pils():
 
 def test_each_image_gets_its_own_operation_and_identity_changes_nothing():
     images = pictures(1).expand(len(OPERATIONS), -1, -1, -1) / 255
-    results = apply(images, torch.arange(len(OPERATIONS)), torch.full((14,), 20), torch.zeros(14).long())
+    results = apply(
+        images, torch.arange(len(OPERATIONS)), torch.full((14,), 20), torch.zeros(14).long()
+    )
     assert torch.equal(results[0], images[0])
     assert len({tuple(result.flatten().tolist()) for result in results}) == len(OPERATIONS)
 
