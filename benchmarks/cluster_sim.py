@@ -40,7 +40,7 @@ from sweeps.runner.resume import trials_of
 from sweeps.runner.scheduler import ArmScheduler
 from sweeps.runner.searcher import ArmSearcher
 from sweeps.runner.speed import REPORT_EVERY
-from trainables.recipe import EPOCH, SCORE
+from trainables.metrics import EPOCH, SCORE
 
 NODE = 4  # slots
 # An epoch's length by backbone: operations of a forward pass, 1.814, 3.664 and 4.089 billion by torchvision's

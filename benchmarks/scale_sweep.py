@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from cluster.session import environment, session
 from search_spaces.depth_vs_tricks import SPACE
 from search_spaces.space import Arm
-from trainables.recipe import SCORE, Recipe
+from trainables.metrics import SCORE
+from trainables.recipe import Recipe
 
 PARTS = {
     "ArmSearcher": ("suggest", "on_trial_result", "on_trial_complete"),

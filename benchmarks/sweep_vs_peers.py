@@ -128,13 +128,13 @@ def from_mlflow(storage: Path) -> Accuracies:
 def ray_tutorial(
     arguments: list[str], recipes: list[dict[str, Any]], folder: Path
 ) -> tuple[float, Accuracies]:
-    from cluster.session import local_cpus
+    from trainables.cpus import available_cpus
 
     folder.mkdir()
     (folder / "recipes.json").write_text(json.dumps(recipes))
     flags = [
         "--cpus",
-        str(local_cpus()),
+        str(available_cpus()),
         "--recipes",
         str(folder / "recipes.json"),
         "--storage",

@@ -19,8 +19,8 @@ from cluster.jobserver import ENDED, find
 from cluster.listeners import listeners
 from cluster.mlflow_login import SECRETS
 from cluster.processes import PROC
-from cluster.session import local_cpus
 from cluster.state import Part, State
+from trainables.cpus import available_cpus
 
 LOCAL, DASHBOARD_PORT, MLFLOW_PORT = "127.0.0.1", 8265, 5000
 FAILED = 1
@@ -182,7 +182,7 @@ def _wanted(given: dict[str, str | None], uri: str, before: State | None) -> Sta
         host=LOCAL,
         dashboard_port=DASHBOARD_PORT,
         mlflow_port=MLFLOW_PORT,
-        cpus=local_cpus(),
+        cpus=available_cpus(),
         gpus=None,
         temporary="",
         started="",

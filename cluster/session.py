@@ -9,7 +9,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from cluster.token import token_file
@@ -44,16 +43,6 @@ class SessionError(ValueError):
 
 Nodes = tuple[tuple[int, int], ...]
 """CPUs and GPUs of each node."""
-
-
-def local_cpus() -> int:
-    """CPUs that this process may use: by its affinity and, in a container, by its quota."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):  # no control groups of version 2 here
-        return cpus
-    return cpus if quota == "max" else max(1, min(cpus, int(quota) // int(period)))
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from trainables.recipe import Recipe, unknown_name
+from trainables.problems import unknown_name
+from trainables.recipe import Recipe
 
 Value = str | int | float | bool
 Condition = Mapping[str, Sequence[Value]]

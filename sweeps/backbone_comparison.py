@@ -11,7 +11,7 @@ Result:  not run in full yet.
 
 from search_spaces.backbone_comparison import SPACE
 from sweeps.runner import Contrast, Published, Sweep, main
-from trainables.recipe import VAL_ACCURACY
+from trainables.metrics import VAL_ACCURACY
 
 ARTICLE = "the comparison article: best epoch on its 1,000 val images, one run"
 

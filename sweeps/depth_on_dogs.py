@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from search_spaces.depth_on_dogs import SPACE
 from sweeps.runner import PRESETS, Contrast, Published, Sweep, main
-from trainables.recipe import TEST_LOSS
+from trainables.metrics import TEST_LOSS
 
 PAPER = "the depth study's table: score, read as Kaggle's log loss, lower is better"
 EVERY = 10**6  # images a class: all there are

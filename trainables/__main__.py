@@ -12,7 +12,7 @@ from trainables import checkpoint
 from trainables.compute import Compute
 from trainables.data.dataset import Caps, ReadOptions, prepare
 from trainables.finetune import DivergedError, finetune
-from trainables.recipe import (
+from trainables.metrics import (
     EPOCH,
     SCORE,
     TRAIN_ACCURACY,
@@ -22,9 +22,9 @@ from trainables.recipe import (
     VAL_LOSS,
     VAL_MACRO_F1,
     VAL_SCORES,
-    Recipe,
-    unknown_name,
 )
+from trainables.problems import unknown_name
+from trainables.recipe import Recipe
 
 
 @click.command()

@@ -11,8 +11,9 @@ import torchvision
 from torch import nn
 
 from trainables.network import Network
+from trainables.problems import unknown_name
 from trainables.randomness import named_seed
-from trainables.recipe import Recipe, unknown_name
+from trainables.recipe import Recipe
 
 MLP_WIDTH = 256
 

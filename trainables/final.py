@@ -20,16 +20,16 @@ from trainables.compute import Compute
 from trainables.convolution import install
 from trainables.data.augment import plain_view
 from trainables.data.dataset import Dataset, Split
-from trainables.network import Network
-from trainables.recipe import (
+from trainables.metrics import (
     INFERENCE_MS,
-    LAYER_GROUPS,
     PARAMETERS,
     TEST_ACCURACY,
     TEST_BALANCED_ACCURACY,
     TEST_LOSS,
     TEST_MACRO_F1,
 )
+from trainables.network import Network
+from trainables.recipe import LAYER_GROUPS
 from trainables.step import Pixels, evaluate_batch, in_batches
 
 

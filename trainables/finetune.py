@@ -11,17 +11,18 @@ import torch
 from torch import Tensor
 
 from trainables import checkpoint
-from trainables import recipe as names
+from trainables import metrics as names
 from trainables import weights as pretrained
 from trainables.backbones import build
 from trainables.compute import Compute
 from trainables.convolution import install
 from trainables.data.augment import view
 from trainables.data.dataset import Dataset
+from trainables.metrics import VAL_SCORES, Score
 from trainables.network import Network, Tail
 from trainables.prefix import Prefix, Shared
 from trainables.randomness import named_seed
-from trainables.recipe import LAYER_GROUPS, VAL_SCORES, Recipe, Score
+from trainables.recipe import LAYER_GROUPS, Recipe
 from trainables.record import Record, Report
 from trainables.stages import Progress, Stage, stages, start_stage
 from trainables.step import Pixels, evaluate, train_batch

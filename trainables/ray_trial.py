@@ -25,10 +25,11 @@ from trainables.compute import Compute
 from trainables.data.problems import DataError
 from trainables.final import answer
 from trainables.finetune import DivergedError, finetune
+from trainables.metrics import EPOCH, HISTORY, SCORE, TEST, Score
 from trainables.node import DataConfig, WeightsConfig
 from trainables.prefix import Shared
 from trainables.prefix_store import PrefixStore
-from trainables.recipe import EPOCH, HISTORY, SCORE, TEST, Recipe, Score
+from trainables.recipe import Recipe
 from trainables.weights import WeightsError
 
 DISK_FULL = "disk-full"

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from trainables import checkpoint
+from trainables.metrics import HISTORY
 from trainables.network import Network
-from trainables.recipe import HISTORY, LAYER_GROUPS, Recipe
+from trainables.recipe import LAYER_GROUPS, Recipe
 from trainables.stages import Progress
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainables import recipe as names
+from trainables import metrics as names
 from trainables.class_scores import class_scores
 from trainables.data.augment import plain_view
 from trainables.data.dataset import Split

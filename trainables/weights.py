@@ -15,9 +15,9 @@ from torch import Tensor
 
 from trainables import state_dicts
 from trainables.backbones import BACKBONES, backbone, build
-from trainables.data.problems import reason
 from trainables.download import socket_timeout
 from trainables.network import Network
+from trainables.problems import reason
 from trainables.recipe import Recipe
 from trainables.state_dicts import Found, listed
 from trainables.weights_file import SUFFIXES, WeightsError, check, read

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from trainables.data.problems import one_line
+from trainables.problems import one_line
 from trainables.state_dicts import flatten, listed
 
 SUFFIXES = (".pt", ".pth", ".safetensors")

@@ -23,8 +23,7 @@ from sweeps.predict import answer, images, kaggle, model
 from sweeps.predict.model import Model, Probabilities
 from sweeps.runner import listing
 from sweeps.runner.options import Options, Refused, collect
-from trainables.data.problems import one_line
-from trainables.recipe import unknown_name
+from trainables.problems import one_line, unknown_name
 
 DONE, NOT_ALL = 0, 1
 SUBMISSION = "submission.csv"

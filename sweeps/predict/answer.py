@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.predict.model import Probabilities
-from trainables.data.problems import one_line
+from trainables.problems import one_line
 
 TOP = ("class", "second", "third")
 SHORTEST = 20  # columns of a file's name that stay, however narrow the terminal

@@ -13,7 +13,7 @@ from sweeps.predict.folder import Contents, contents
 from sweeps.predict.model import Model, Probabilities
 from trainables.data.decode import Files
 from trainables.data.listing import DECODE_SCALE, Rows
-from trainables.data.problems import one_line, shortened
+from trainables.problems import one_line, shortened
 
 HEADERS = 1024  # files whose headers are read between two steps of the progress bar
 PIXELS = 32 * 224**2  # of a batch's views: some 0.5 GB of activations for a ResNet-50

@@ -15,7 +15,7 @@ from sweeps.predict.model import Probabilities
 from sweeps.runner.options import Refused
 from trainables.data.cifar10 import CLASSES
 from trainables.data.file_kinds import is_image
-from trainables.data.problems import one_line, shortened
+from trainables.problems import one_line, shortened
 
 BREEDS = 120
 

@@ -21,9 +21,8 @@ from sweeps.runner.options import Refused
 from sweeps.runner.resume import DESCRIPTION
 from sweeps.runner.standing import UNREADABLE
 from trainables.data.listing import Images
-from trainables.data.problems import one_line
+from trainables.problems import one_line, unknown_name
 from trainables.quick_imports import quick_imports
-from trainables.recipe import unknown_name
 
 Probabilities: TypeAlias = npt.NDArray[np.float32]
 STORED = "stored_side"

@@ -14,7 +14,7 @@ import click
 from sweeps.runner.listing import CONTEXT, answer, flags, shown, terminal
 from sweeps.runner.options import Options, Refused
 from sweeps.runner.resume import DESCRIPTION, JOURNAL
-from trainables.recipe import unknown_name
+from trainables.problems import unknown_name
 
 COMMAND = click.Command(
     "dvt report",

@@ -22,7 +22,7 @@ from sweeps.report.runs import Run, records
 from sweeps.report.variance import MIN_SEEDS
 from sweeps.runner.results import Outcome
 from sweeps.runner.score import NAMES
-from trainables.recipe import Score
+from trainables.metrics import Score
 
 
 def answer(found: Findings) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainables.recipe import (
+from trainables.metrics import (
     INFERENCE_MS,
     PARAMETERS,
     TEST_ACCURACY,

@@ -23,7 +23,7 @@ from sweeps.report.runs import Run
 from sweeps.report.tables import with_interval
 from sweeps.report.variance import Interval
 from sweeps.runner.score import NAMES, headed
-from trainables.recipe import Score
+from trainables.metrics import Score
 
 SETTINGS = (
     "study",

@@ -26,9 +26,9 @@ from sweeps.report.page import rendered
 from sweeps.report.results_csv import replaced
 from trainables.data.copy_examples import CopiedImage, CopiedPicture
 from trainables.data.listing import SPLITS
-from trainables.data.problems import one_line
 from trainables.data.thumbnails import data_uri
 from trainables.data.understood import lines
+from trainables.problems import one_line
 
 CLASSES = 30  # that are shown in pictures
 EACH = 3  # pictures of a class in each split: a row of the page

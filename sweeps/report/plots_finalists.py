@@ -27,7 +27,7 @@ from sweeps.report.formats import fixed, percent, span, with_span
 from sweeps.report.runs import Run, number
 from sweeps.runner.results import Outcome
 from sweeps.runner.score import NAMES
-from trainables.recipe import EPOCH, TRAIN_ACCURACY, VAL_ACCURACY, Score
+from trainables.metrics import EPOCH, TRAIN_ACCURACY, VAL_ACCURACY, Score
 
 Size = Literal["parameters", "inference_ms"]
 

@@ -28,7 +28,7 @@ from sweeps.report.runs import Run, records
 from sweeps.report.search_effects import MIN_TRIALS, expected_best, importance, start_up_trials
 from sweeps.runner.results import Outcome
 from sweeps.runner.score import NAMES
-from trainables.recipe import EPOCH, VAL_SCORES
+from trainables.metrics import EPOCH, VAL_SCORES
 
 FEW = 12  # whole numbers in a range up to which each has its own place
 TOP = 0.25  # share of an arm's trials that parallel coordinates show in color

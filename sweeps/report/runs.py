@@ -16,7 +16,8 @@ from sweeps.runner.listing import state_of
 from sweeps.runner.results import Outcome
 from sweeps.runner.resume import DESCRIPTION, JOURNAL
 from sweeps.runner.standing import UNREADABLE, score_of
-from trainables.recipe import EPOCH, SCORE, Recipe, Score, completed
+from trainables.metrics import EPOCH, SCORE, Score
+from trainables.recipe import Recipe, completed
 
 LARGEST = 2**53  # up to which whole numbers are exact; no quantity of a sweep comes near it
 

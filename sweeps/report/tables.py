@@ -16,7 +16,7 @@ from sweeps.report.runs import number, records
 from sweeps.report.variance import Interval, components
 from sweeps.runner.results import Outcome
 from sweeps.runner.score import NAMES, headed
-from trainables.recipe import TEST_LOSS, TEST_SCORES, VAL_SCORES, Score
+from trainables.metrics import TEST_LOSS, TEST_SCORES, VAL_SCORES, Score
 
 SHARES = (*TEST_SCORES.values(), *VAL_SCORES.values())
 OUTCOMES = (Outcome.COMPLETED, Outcome.PRUNED, Outcome.DIVERGED, Outcome.FAILED)

@@ -32,7 +32,7 @@ from sweeps.runner.listing import (
 )
 from sweeps.runner.options import Options, Refused, cache_folder
 from sweeps.runner.standing import champion_of
-from trainables.recipe import unknown_name
+from trainables.problems import unknown_name
 
 DONE, NOT_ALL = 0, 1
 CACHE = {  # everything that belongs to the project there; a folder that DVT_CACHE_DIR names may hold other things too

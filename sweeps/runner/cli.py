@@ -20,8 +20,8 @@ from cluster.session import environment
 from sweeps.runner.options import Options, Refused, command, parse
 from sweeps.runner.output import printed
 from sweeps.runner.study import Sweep
+from trainables.problems import unknown_name
 from trainables.quick_imports import quick_imports
-from trainables.recipe import unknown_name
 
 REFUSED, INTERRUPTED = 2, 130
 COMMANDS = {

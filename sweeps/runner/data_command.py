@@ -21,9 +21,9 @@ from sweeps.runner.options import READING_FLAGS, Options, Refused, cache_folder,
 from trainables.data import dataset
 from trainables.data.dataset import Caps, Dataset
 from trainables.data.listing import Progress
-from trainables.data.problems import one_line, reason
 from trainables.data.splits import EVERY
 from trainables.data.understood import lines
+from trainables.problems import one_line, reason
 
 ALL = Caps(train=EVERY, val=EVERY, test=EVERY)
 SIZE = 96  # pixels: the preset laptop's, enough to look at

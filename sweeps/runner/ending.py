@@ -18,7 +18,7 @@ from sweeps.runner.finalists import champion, mean_score
 from sweeps.runner.mlflow_store import one_line
 from sweeps.runner.results import Outcome, Results, TrialRecord, best
 from sweeps.runner.trials import Run
-from trainables.recipe import TEST_SCORES
+from trainables.metrics import TEST_SCORES
 
 DONE, NOTHING_COMPLETED, INTERRUPTED = 0, 1, 130
 STOPPED_WITHIN_S = (

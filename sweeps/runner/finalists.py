@@ -20,7 +20,7 @@ from sweeps.runner.resume import PastTrial
 from sweeps.runner.score import NAMES
 from sweeps.runner.search import replay
 from sweeps.runner.trials import Run, run_trials, trial_config
-from trainables import recipe as names
+from trainables import metrics as names
 from trainables.recipe import NEUTRAL, Recipe
 
 

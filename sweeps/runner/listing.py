@@ -23,7 +23,8 @@ from sweeps.runner.options import Options, Refused, command
 from sweeps.runner.resume import LOCK
 from sweeps.runner.score import SHORT
 from sweeps.runner.standing import UNREADABLE, described, journalled
-from trainables.recipe import Score, unknown_name
+from trainables.metrics import Score
+from trainables.problems import unknown_name
 
 State: TypeAlias = Literal["running", "finished", "failed", "interrupted", "damaged"]
 

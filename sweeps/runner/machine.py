@@ -17,7 +17,8 @@ from typing import Literal
 
 from rich.filesize import decimal
 
-from cluster.session import OBJECT_STORE_BYTES, local_cpus
+from cluster.session import OBJECT_STORE_BYTES
+from trainables.cpus import available_cpus
 
 PACKAGE = "depth-vs-tricks"
 ROOT = Path(__file__).parents[2]
@@ -144,7 +145,9 @@ def precision() -> Iterator[Finding]:
 def cpu() -> Iterator[Finding]:
     """CPUs, memory and, where it is small, shared memory; a container's limits count."""
     limit, total = _memory()
-    found = f"{local_cpus()} of {os.cpu_count()} CPUs, {decimal(limit)} of {decimal(total)} memory"
+    found = (
+        f"{available_cpus()} of {os.cpu_count()} CPUs, {decimal(limit)} of {decimal(total)} memory"
+    )
     mend = "end other programs, or raise the container's limit: a small sweep holds 3.7 GB."
     yield Finding("warning", found, mend) if limit < LITTLE_MEMORY else Finding("ok", found)
     with suppress(OSError, AttributeError):

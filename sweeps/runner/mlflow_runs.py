@@ -18,7 +18,7 @@ from sweeps.runner.mlflow_store import (
     TrackingError,
     is_refusal,
 )  # before mlflow: it switches telemetry and log lines off
-from trainables.recipe import TESTED
+from trainables.metrics import TESTED
 
 # isort: split
 from mlflow import MlflowClient

@@ -16,7 +16,7 @@ from sweeps.runner.mlflow_store import without_password
 from sweeps.runner.score import SCORES
 from sweeps.runner.study import PRESETS
 from trainables.data.reading import LAYOUTS, ReadOptions
-from trainables.recipe import unknown_name
+from trainables.problems import unknown_name
 
 MOST_TRIALS = 10_000
 READING_FLAGS = ("layout", "columns", "group", "keep_copies")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from cluster.resources import Slots, cluster_slots, cpu_slots, gpu_slots
-from cluster.session import Nodes, local_cpus
+from cluster.session import Nodes
 from search_spaces.space import Arm, Value
 from sweeps.runner.options import Options, Refused, cache_folder, collect
 from sweeps.runner.pretrained import check_weights, locate, pretrained_of
@@ -28,11 +28,12 @@ from sweeps.runner.speed import (
 )
 from sweeps.runner.study import Preset, Sweep
 from trainables.compute import Compute
+from trainables.cpus import available_cpus
 from trainables.data import dataset
 from trainables.data.dataset import Caps, Dataset, Summary
 from trainables.device import count_gpus
+from trainables.metrics import Score
 from trainables.randomness import named_seed
-from trainables.recipe import Score
 from trainables.weights import digest
 
 LEAST_FREE = 20 * 2**20
@@ -251,7 +252,7 @@ def local_slots(options: Options) -> tuple[Slots, tuple[str, ...]]:
     Raises:
         ValueError: More GPUs are asked for than torch sees.
     """
-    cpus, found = local_cpus(), count_gpus()
+    cpus, found = available_cpus(), count_gpus()
     if options.address != "local":
         return cpu_slots(cpus), ()  # counted anew once the cluster is joined
     wanted = found if options.gpus is None else options.gpus

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from trainables.recipe import EPOCH, HISTORY, SCORE, TEST, VAL_SCORES, Recipe, Score
+from trainables.metrics import EPOCH, HISTORY, SCORE, TEST, VAL_SCORES, Score
+from trainables.recipe import Recipe
 
 STARTUP_TRIALS = 5
 """Random trials of an arm before TPE guides; Optuna's 10 would leave next to none guided at 16 trials an arm."""

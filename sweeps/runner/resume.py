@@ -15,7 +15,9 @@ from sweeps.runner.journal import JournalError, read
 from sweeps.runner.mlflow_store import is_masked
 from sweeps.runner.options import READING_FLAGS, Options, Refused
 from sweeps.runner.results import Outcome
-from trainables.recipe import EPOCH, completed, unknown_name
+from trainables.metrics import EPOCH
+from trainables.problems import unknown_name
+from trainables.recipe import completed
 
 DESCRIPTION, JOURNAL, LOCK = "sweep.json", "trials.jsonl", "driver.lock"
 LIBRARIES = ("torch", "torchvision", "ray", "optuna", "mlflow")

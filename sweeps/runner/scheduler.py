@@ -12,7 +12,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from search_spaces.space import Arm
 from sweeps.runner.results import epochs_of
 from sweeps.runner.resume import PastTrial
-from trainables.recipe import EPOCH, SCORE
+from trainables.metrics import EPOCH, SCORE
 
 REDUCTION_FACTOR = 2
 """At each rung the worse half stops. Ray's default of 4 stops three of four on the word of a quarter of the epochs."""

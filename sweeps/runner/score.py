@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from trainables.recipe import Score
+from trainables.metrics import Score
 
 Asked = Literal["auto", "accuracy", "balanced_accuracy", "macro_f1"]
 SCORES: tuple[Asked, ...] = get_args(Asked)

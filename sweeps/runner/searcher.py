@@ -15,8 +15,9 @@ from search_spaces.space import Arm
 from search_spaces.to_optuna import suggest
 from sweeps.runner.results import STARTUP_TRIALS, Outcome, epochs_of, outcome_of, trial_name
 from sweeps.runner.resume import PastTrial
+from trainables.metrics import EPOCH, SCORE
 from trainables.randomness import named_seed
-from trainables.recipe import EPOCH, SCORE, Recipe
+from trainables.recipe import Recipe
 
 WORST_SCORE = 0.0
 

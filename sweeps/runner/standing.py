@@ -10,7 +10,8 @@ from typing import Any
 
 from sweeps.runner.journal import events_from
 from sweeps.runner.resume import DESCRIPTION, JOURNAL
-from trainables.recipe import VAL_SCORES, Score, completed
+from trainables.metrics import VAL_SCORES, Score
+from trainables.recipe import completed
 
 OFFSET = "mlflow.offset"  # how far MLflow has the journal
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)

@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 
 from search_spaces.space import SearchSpace
 from sweeps.runner.score import SCORES, Asked
-from trainables.recipe import TEST_ACCURACY, unknown_name
+from trainables.metrics import TEST_ACCURACY
+from trainables.problems import unknown_name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from sweeps.runner.journal import Journal, JournalError, events_from
 from sweeps.runner.listing import claimed
 from sweeps.runner.mlflow_store import TrackingError, is_masked, prepare_store, without_password
 from sweeps.runner.resume import DESCRIPTION, JOURNAL
-from trainables.recipe import unknown_name
+from trainables.problems import unknown_name
 
 REFUSED = 2
 _END = {

@@ -27,8 +27,9 @@ from sweeps.runner.speed import cuts
 from sweeps.runner.stuck import StuckTrials
 from sweeps.runner.tracking import Tracker
 from sweeps.runner.watcher import Watcher
+from trainables.metrics import SCORE
 from trainables.ray_trial import TrialConfig, train
-from trainables.recipe import SCORE, Recipe
+from trainables.recipe import Recipe
 
 MAX_FAILURES = 5
 """Restarts of a trial whose worker died; it continues from its last checkpoint. What raises in training is not restarted."""

@@ -14,9 +14,10 @@ from cluster.resources import Slots
 from sweeps.runner import tracking
 from sweeps.runner.results import Outcome, Results, TrialRecord, epochs_of, outcome_of
 from sweeps.runner.stuck import StuckTrials
-from trainables import recipe as names
+from trainables import metrics as names
+from trainables.metrics import EPOCH, MICRO_BATCH, SCORE, TEST
 from trainables.ray_trial import DISK_FULL
-from trainables.recipe import EPOCH, MICRO_BATCH, SCORE, TEST, Recipe
+from trainables.recipe import Recipe
 
 REPORTED = (
     names.VAL_ACCURACY,

@@ -16,7 +16,7 @@ from sweeps.runner.standing import champion_of
 from sweeps.runner.tracking import Tracker
 from trainables import checkpoint
 from trainables.checkpoint import BEST
-from trainables.recipe import TEST_SCORES, Score
+from trainables.metrics import TEST_SCORES, Score
 
 REGISTERED_WITHIN_S = 60.0
 

@@ -27,7 +27,7 @@ STUDY = """
 import os
 from dataclasses import replace
 
-import cluster.session
+import trainables.cpus
 from search_spaces.space import Float, SearchSpace
 from sweeps.runner import PRESETS, Sweep, main
 
@@ -41,7 +41,7 @@ SWEEP = Sweep(name="faults", question="Is anything lost?", space=SPACE, trials_p
 
 if __name__ == "__main__":
     if os.environ["DVT_FAULT_SLOTS"] == "1":  # on all cores: on one Ray takes half a minute to start
-        cluster.session.local_cpus = lambda: 1
+        trainables.cpus.available_cpus = lambda: 1
     main(SWEEP)
 """
 NEW = ("--preset", "demo", "--data", "digits", "--weights", "none", "--trials")

@@ -12,9 +12,10 @@ from trainables.data.augment import view
 from trainables.data.counter_rng import uniform
 from trainables.data.dataset import Caps, prepare
 from trainables.finetune import finetune
+from trainables.metrics import MICRO_BATCH, SCORE, VAL_LOSS
 from trainables.prefix import Shared
 from trainables.prefix_store import PrefixStore
-from trainables.recipe import MICRO_BATCH, SCORE, VAL_LOSS, Recipe
+from trainables.recipe import Recipe
 
 pytestmark = [
     pytest.mark.gpu,

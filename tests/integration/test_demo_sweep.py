@@ -18,12 +18,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from tests.integration.conftest import Ran, environment, run
-from trainables import recipe as names
+from trainables import metrics as names
 from trainables.checkpoint import load_best
 from trainables.compute import Compute
 from trainables.convolution import install
 from trainables.data import dataset
 from trainables.finetune import evaluate
+from trainables.recipe import Recipe
 
 ARMS = ("resnet18/plain", "resnet18/tricks", "resnet34/plain", "resnet34/tricks")
 EPOCHS, TRIALS, SEEDS = 6, 3, 2
@@ -86,7 +87,7 @@ def test_a_run_has_the_whole_recipe_and_the_data_and_what_it_cost(demo: Ran) -> 
     (sweep,) = runs(demo, "sweep")
     digest = sweep.inputs.dataset_inputs[0].dataset.digest
     for trial in runs(demo, "trial"):
-        assert set(names.Recipe.field_names()) <= set(trial.data.params)
+        assert set(Recipe.field_names()) <= set(trial.data.params)
         assert trial.inputs.dataset_inputs[0].dataset.digest == digest
         assert trial.data.metrics["wall_seconds"] > 0
         assert trial.data.metrics["device_seconds"] > 0

@@ -11,8 +11,8 @@ from ray import tune
 
 from tests.integration.test_ray_trial import config, data, reports  # noqa: F401  fixtures
 from trainables import checkpoint, ray_trial
+from trainables.metrics import HISTORY, TEST, TESTED
 from trainables.ray_trial import train
-from trainables.recipe import HISTORY, TEST, TESTED
 
 
 @pytest.fixture
@@ -22,7 +22,8 @@ def finalist(config: Any, tmp_path: Path) -> Any:  # noqa: F811
 
 
 def test_the_last_report_of_a_finalist_is_of_the_test_split(
-    finalist: Any, reports: list[dict[str, Any]]
+    finalist: Any,
+    reports: list[dict[str, Any]],  # noqa: F811
 ) -> None:
     train(finalist)
     *epochs, last = reports

@@ -20,8 +20,9 @@ from trainables.checkpoint import CheckpointError
 from trainables.data.dataset import Caps, prepare
 from trainables.data.problems import DataError
 from trainables.finetune import DivergedError
+from trainables.metrics import EPOCH_SECONDS, HISTORY, IMAGES_PER_SECOND
 from trainables.ray_trial import train
-from trainables.recipe import EPOCH_SECONDS, HISTORY, IMAGES_PER_SECOND, Recipe
+from trainables.recipe import Recipe
 from trainables.weights import WeightsError
 
 RECIPE = Recipe(weights="none", image_size=32, trainable_layers=1, epochs=3, batch_size=16)

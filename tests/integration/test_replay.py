@@ -12,7 +12,8 @@ from sweeps.runner.resume import PastTrial
 from sweeps.runner.scheduler import ArmScheduler
 from sweeps.runner.searcher import ArmSearcher
 from tests.integration.test_scheduler import Trial
-from trainables.recipe import EPOCH, SCORE, Recipe
+from trainables.metrics import EPOCH, SCORE
+from trainables.recipe import Recipe
 
 EPOCHS, TRIALS = 4, 12
 ARMS = SearchSpace(

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import environment
-from trainables.recipe import EPOCH_SECONDS, HISTORY, IMAGES_PER_SECOND, Recipe
+from trainables.metrics import EPOCH_SECONDS, HISTORY, IMAGES_PER_SECOND
+from trainables.recipe import Recipe
 
 FIRST = Recipe(weights="none", image_size=32, trainable_layers=3, epochs=2, batch_size=32)
 OTHERS = (

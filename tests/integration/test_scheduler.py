@@ -8,7 +8,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from search_spaces.space import Choice, Float, Int, SearchSpace, Variant
 from sweeps.runner.scheduler import MIN_PEERS, ArmScheduler, first_rung
-from trainables.recipe import EPOCH, SCORE
+from trainables.metrics import EPOCH, SCORE
 
 CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
 LR = Float(low=1e-4, high=1e-2, log=True, default=1e-3)

@@ -12,7 +12,8 @@ from ray.tune.search import Searcher
 from search_spaces.space import Arm, Choice, Float, Int, SearchSpace
 from sweeps.runner.resume import PastTrial
 from sweeps.runner.searcher import STARTUP_TRIALS, WORST_SCORE, ArmSearcher
-from trainables.recipe import EPOCH, SCORE, Recipe
+from trainables.metrics import EPOCH, SCORE
+from trainables.recipe import Recipe
 
 EPOCHS = 6
 SPACE = SearchSpace(

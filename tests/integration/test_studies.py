@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.integration.conftest import ROOT, Ran, run
-from trainables.recipe import SCORE, TEST_ACCURACY
+from trainables.metrics import SCORE, TEST_ACCURACY
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -22,13 +22,14 @@ TRACKING = {
 SERVED = ("sweeps.predict.model", "cluster.mlflow_gate")
 
 Rule = Callable[[str], bool]
+PLAIN = ("trainables.recipe", "trainables.metrics", "trainables.problems", "trainables.files")
 COMMANDS = {
     f"cluster.{name}" for name in ("commandline", "service", "submit", "jobs", "logs", "stop")
 }
 
 HOMES: dict[str, Rule] = {  # the longest name that fits an import decides
-    "torch": lambda name: name.startswith("trainables.") and name != "trainables.recipe",
-    "torchvision": lambda name: name.startswith("trainables.") and name != "trainables.recipe",
+    "torch": lambda name: name.startswith("trainables.") and name not in PLAIN,
+    "torchvision": lambda name: name.startswith("trainables.") and name not in PLAIN,
     "optuna": lambda name: (
         name.startswith(("search_spaces.", "sweeps.report")) or name == "sweeps.runner.searcher"
     ),

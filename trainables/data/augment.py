@@ -14,10 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainables.data import color
+from trainables.data import color, trivial
 from trainables.data.counter_rng import normal, uniform
-from trainables.recipe import unknown_name
-from trainables.tricks import trivial
+from trainables.problems import unknown_name
 
 AUGMENTATION_VERSION = 1
 """Part of the key of stored views: raise it whenever the same (seed, epoch, sample) would give other numbers."""

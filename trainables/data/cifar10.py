@@ -15,8 +15,9 @@ from filelock import FileLock
 
 from trainables.data.arrays import Arrays
 from trainables.data.listing import Listing, Source, SplitName
-from trainables.data.problems import DataError, reason
+from trainables.data.problems import DataError
 from trainables.download import socket_timeout
+from trainables.problems import reason
 
 FOLDER = "cifar-10-batches-py"
 ARCHIVE = "cifar-10-python.tar.gz"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from trainables.data.listing import SplitName
-from trainables.data.problems import shortened
+from trainables.problems import shortened
 
 Item = TypeVar("Item")
 

@@ -13,11 +13,12 @@ import numpy as np
 
 from trainables.data.entry import Meta, entry_meta
 from trainables.data.listing import Images, Progress, Rows, silent
-from trainables.data.problems import DataError, reason
+from trainables.data.problems import DataError
 from trainables.data.reading import ReadOptions
 from trainables.data.sources import find
 from trainables.data.splits import Caps, choose
 from trainables.data.understood import origins
+from trainables.problems import reason
 
 __all__ = [
     "Caps",
@@ -158,7 +159,8 @@ def prepare(
     except OSError as error:
         raise DataError(
             [
-                f"The cache {cache} must be writable, but {reason(error)}: make room, or choose another place with DVT_CACHE_DIR."
+                f"The cache {cache} must be writable, but {reason(error)}: make room, or choose "
+                "another place with DVT_CACHE_DIR."
             ]
         ) from error
 

@@ -23,8 +23,8 @@ from trainables.data import tiff_bands
 from trainables.data.file_kinds import FIRST_BYTES, image_format, what_is
 from trainables.data.listing import Images, Rows, below
 from trainables.data.png_chunks import without_extras
-from trainables.data.problems import reason
 from trainables.data.rgb import PixelsError, grey_bits, to_rgb
+from trainables.problems import reason
 
 FORMATS = (
     "JPEG",

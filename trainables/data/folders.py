@@ -22,11 +22,12 @@ from trainables.data.listing import (
     below,
     plain_name,
 )
-from trainables.data.problems import DataError, once_per_cause, shortened
+from trainables.data.problems import DataError
 from trainables.data.reading import ReadOptions
 from trainables.data.recognized import Layout
 from trainables.data.table_layout import read_tree
 from trainables.data.tree import Folder, PassedOver, ending_of, walk
+from trainables.problems import once_per_cause, shortened
 
 Stamp: TypeAlias = tuple[int, int, int, int]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from trainables.data.file_kinds import is_image
-from trainables.recipe import unknown_name
+from trainables.problems import unknown_name
 
 NAMES = ("digits", "digits-source", "cifar10")
 FORMS = "Or a path: an .npz, a folder of class folders, a folder of images with a table labels.csv (image,label)."

@@ -11,7 +11,7 @@ import numpy as np
 
 from trainables.data.copies import Copies, groups
 from trainables.data.listing import SPLITS, Listing, Rows, SplitName
-from trainables.data.problems import shortened
+from trainables.problems import shortened
 
 WHOLE = 0.9
 """Share of a class's images that are in another class too, from which it is called a copy of it."""

@@ -18,7 +18,8 @@ from trainables.data.class_names import twins
 from trainables.data.decode import DARK, nearly_black
 from trainables.data.listing import SPLITS, Listing, Rows, Source, SplitName, plain_name
 from trainables.data.npz_headers import Header, headers_of, listed, part_problems
-from trainables.data.problems import DataError, one_line, reason
+from trainables.data.problems import DataError
+from trainables.problems import one_line, reason
 
 
 def npz(path: Path) -> Source:

@@ -16,7 +16,8 @@ import numpy as np
 from trainables.data.file_kinds import what_is
 from trainables.data.listing import SplitName
 from trainables.data.npz_names import canonical
-from trainables.data.problems import DataError, one_line, reason
+from trainables.data.problems import DataError
+from trainables.problems import one_line, reason
 
 HEADER_BYTES = 10_000  # as numpy itself has it
 LISTED = 10  # names of arrays in one line

@@ -9,7 +9,8 @@ import numpy as np
 from trainables.data.copies import Prints
 from trainables.data.listing import Images, Pixels, Progress, Rows, silent
 from trainables.data.looks import Floats, brightness_of
-from trainables.data.problems import DataError, once_per_cause, shortened
+from trainables.data.problems import DataError
+from trainables.problems import once_per_cause, shortened
 
 CHUNK = 256  # images decoded at a time: bounds memory, keeps all cores busy
 

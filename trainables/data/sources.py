@@ -10,8 +10,9 @@ from trainables.data.folders import image_folder
 from trainables.data.foreign import of_file, of_name
 from trainables.data.listing import Source
 from trainables.data.npz import npz
-from trainables.data.problems import DataError, reason
+from trainables.data.problems import DataError
 from trainables.data.reading import ReadOptions
+from trainables.problems import reason
 
 
 def find(data: str, cache: Path, how: ReadOptions) -> Source:

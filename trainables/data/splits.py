@@ -9,7 +9,8 @@ import numpy as np
 
 from trainables.data.groups import CARVED, FLAT, MINIMUM, Grouped, held
 from trainables.data.listing import SPLITS, Listing, Rows, SplitName
-from trainables.data.problems import DataError, shortened
+from trainables.data.problems import DataError
+from trainables.problems import shortened
 from trainables.randomness import named_seed
 
 NAMED = 3  # classes that are named in a line

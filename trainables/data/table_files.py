@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trainables.data.problems import one_line
 from trainables.data.table_ids import Files, Found, parts, suffix
 from trainables.data.table_names import split_of
 from trainables.data.tables import Table
+from trainables.problems import one_line
 
 EXAMPLES = 3  # ids named in one line
 FOLDERS = "ids are in other folders than the files: {id!r} is {file!r}"

@@ -21,7 +21,7 @@ from trainables.data.table_choice import find_table
 from trainables.data.table_files import Matched, match
 from trainables.data.tables import Table
 from trainables.data.tree import Folder, PassedOver
-from trainables.recipe import unknown_name
+from trainables.problems import unknown_name
 
 AGREE = 0.99
 """Share of images for which table and folders must say the same, to be two words for one thing."""

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.data.problems import DataError, reason
+from trainables.data.problems import DataError
+from trainables.problems import reason
 
 SEPARATORS = (
     "\t",

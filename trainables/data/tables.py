@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.data.problems import DataError, one_line
+from trainables.data.problems import DataError
 from trainables.data.table_columns import Body, Columns, find_columns, listed
 from trainables.data.table_ids import Files, suffix
 from trainables.data.table_labels import read_labels
 from trainables.data.table_names import is_known, names_image, plain, split_of
 from trainables.data.table_text import Cells, read_cells
+from trainables.problems import one_line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

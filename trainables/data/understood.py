@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from trainables.data.listing import SPLITS, Listing, SplitName
-from trainables.data.problems import one_line
+from trainables.problems import one_line
 
 SHOWN = 5  # names of classes, and reasons for which files are passed over, in a line
 

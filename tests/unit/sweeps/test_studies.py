@@ -13,7 +13,7 @@ from sweeps.runner import PRESETS, Sweep
 from sweeps.runner.options import Options, Refused
 from sweeps.runner.plan import make_plan
 from trainables.data.splits import EVERY
-from trainables.recipe import TEST_ACCURACY, TEST_LOSS, VAL_ACCURACY
+from trainables.metrics import TEST_ACCURACY, TEST_LOSS, VAL_ACCURACY
 
 ROOT = Path(__file__).parents[3]
 NAMES = sorted(path.stem for path in (ROOT / "sweeps").glob("*.py") if path.stem != "__init__")

@@ -15,7 +15,8 @@ import trainables.finetune as loop
 from trainables.backbones import BACKBONES
 from trainables.data.dataset import Split
 from trainables.finetune import finetune
-from trainables.recipe import EPOCH_SECONDS, IMAGES_PER_SECOND, Recipe
+from trainables.metrics import EPOCH_SECONDS, IMAGES_PER_SECOND
+from trainables.recipe import Recipe
 
 CLASSES = ("ash", "birch", "cedar")
 WIDTH = 6  # channels, in every layer

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 import trainables.finetune as loop
 from trainables import checkpoint
-from trainables import recipe as names
+from trainables import metrics as names
 from trainables.compute import Compute
 from trainables.data import dataset
 from trainables.data.augment import plain_view

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR
 
 import trainables.finetune as loop
-from trainables import recipe as names
+from trainables import metrics as names
 from trainables.backbones import build
 from trainables.checkpoint import best, load_last
 from trainables.recipe import LAYER_GROUPS, Recipe

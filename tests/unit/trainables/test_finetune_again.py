@@ -14,7 +14,8 @@ from torch import Tensor
 import trainables.finetune as loop
 from trainables.backbones import build
 from trainables.checkpoint import best, load_last
-from trainables.recipe import EPOCH_SECONDS, IMAGES_PER_SECOND, Recipe
+from trainables.metrics import EPOCH_SECONDS, IMAGES_PER_SECOND
+from trainables.recipe import Recipe
 
 CPU = torch.device("cpu")
 Run = Callable[..., list[dict[str, Any]]]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import trainables.finetune as loop
 from trainables import checkpoint
-from trainables import recipe as names
+from trainables import metrics as names
 from trainables.backbones import build
 from trainables.checkpoint import load_best
 from trainables.data.dataset import Split

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from trainables.recipe import LAYER_GROUPS, Recipe, unknown_name
+from trainables.problems import unknown_name
+from trainables.recipe import LAYER_GROUPS, Recipe
 
 
 def problems(**fields: Any) -> list[str]:

@@ -10,7 +10,8 @@ import torch
 
 import trainables.finetune as loop
 from trainables import checkpoint, record
-from trainables.recipe import EPOCH_SECONDS, HISTORY, IMAGES_PER_SECOND, Recipe
+from trainables.metrics import EPOCH_SECONDS, HISTORY, IMAGES_PER_SECOND
+from trainables.recipe import Recipe
 
 Run = Callable[..., list[dict[str, Any]]]
 LONG = {"epochs": 7, "stage1_epochs": 2, "stage2_lr": 0.03, "augmentation": "crop_flip"}

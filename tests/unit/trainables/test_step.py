@@ -15,8 +15,9 @@ from trainables import checkpoint
 from trainables.backbones import build
 from trainables.compute import Compute
 from trainables.final import answer
+from trainables.metrics import MICRO_BATCH
 from trainables.network import Network
-from trainables.recipe import MICRO_BATCH, Recipe
+from trainables.recipe import Recipe
 from trainables.stages import stages, start_stage
 from trainables.step import EVAL_BATCH_SIZE, evaluate, in_batches, train_batch
 

@@ -21,7 +21,8 @@ from sweeps.runner import finalists as runner
 from sweeps.runner.results import Results, TrialRecord, trial_name
 from sweeps.runner.resume import PastTrial, definition, trials_of
 from sweeps.runner.search import replay
-from trainables.recipe import EPOCH, SCORE, VAL_ACCURACY, Recipe
+from trainables.metrics import EPOCH, SCORE, VAL_ACCURACY
+from trainables.recipe import Recipe
 
 EPOCHS, RUNNING, WAITING = 2, "running", "waiting"
 TUNED = Variant(tuned={"stage2_lr": Float(low=1e-5, high=1e-1, log=True, default=1e-3)})

@@ -11,7 +11,8 @@ import pytest
 
 from sweeps.report.columns import COLUMNS
 from sweeps.report.runs import read_run
-from trainables.recipe import EPOCH, SCORE, Recipe
+from trainables.metrics import EPOCH, SCORE
+from trainables.recipe import Recipe
 
 ARM = "resnet18/plain"
 

@@ -24,7 +24,7 @@ from sweeps.report.results_csv import write_results
 from sweeps.report.runs import read_run
 from sweeps.report.variance import over_seeds
 from sweeps.runner.score import NAMES
-from trainables.recipe import Score
+from trainables.metrics import Score
 
 ARMS = ("resnet18/plain", "resnet18/tricks")
 UNEVEN = np.repeat([0, 1, 2, 3, 4], [100, 50, 40, 21, 9]).tolist()

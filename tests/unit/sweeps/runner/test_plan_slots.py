@@ -13,7 +13,7 @@ from sweeps.runner.plan import local_slots, slots_on
 
 @pytest.fixture(autouse=True)
 def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "local_cpus", lambda: 4)
+    monkeypatch.setattr(plan, "available_cpus", lambda: 4)
     monkeypatch.setattr(plan, "count_gpus", lambda: 2)
 
 

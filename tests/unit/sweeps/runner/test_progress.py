@@ -11,7 +11,8 @@ from cluster.resources import Slots
 from sweeps.runner import progress as module
 from sweeps.runner.progress import Progress, duration
 from sweeps.runner.results import Outcome, Results, trial_name
-from trainables.recipe import EPOCH, SCORE, VAL_ACCURACY, VAL_BALANCED_ACCURACY, Recipe
+from trainables.metrics import EPOCH, SCORE, VAL_ACCURACY, VAL_BALANCED_ACCURACY
+from trainables.recipe import Recipe
 
 ARMS = ("resnet18/plain", "resnet18/tricks")
 SLOTS = Slots(count=2, cpus=1, gpus=0.0, device="cpu")

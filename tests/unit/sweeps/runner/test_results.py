@@ -11,7 +11,8 @@ from sweeps.runner.results import (
     outcome_of,
     trial_name,
 )
-from trainables.recipe import EPOCH, SCORE, VAL_ACCURACY, Recipe
+from trainables.metrics import EPOCH, SCORE, VAL_ACCURACY
+from trainables.recipe import Recipe
 
 ARM = "resnet18/plain"
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeps.runner.score import EVEN, SCORES, decide, headed
-from trainables.recipe import TEST_SCORES, VAL_SCORES
+from trainables.metrics import TEST_SCORES, VAL_SCORES
 
 
 @pytest.mark.parametrize(

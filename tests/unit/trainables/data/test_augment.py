@@ -4,9 +4,8 @@ import pytest
 import torch
 import torchvision.transforms.v2.functional as TF
 
-from trainables.data import augment, color, counter_rng
+from trainables.data import augment, color, counter_rng, trivial
 from trainables.data.augment import normalise, plain_view, resample, view
-from trainables.tricks import trivial
 
 AUGMENTATIONS = ("none", "crop_flip", "crop_flip_color", "trivial")
 RANDOM = AUGMENTATIONS[1:]

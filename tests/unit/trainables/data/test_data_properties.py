@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from trainables.data.dataset import Caps, DataError, ReadOptions, inspect, prepare, read
-from trainables.data.problems import one_line
+from trainables.problems import one_line
 
 pytestmark = pytest.mark.timeout(60)
 ALL = Caps(train=10**6, val=10**6, test=10**6)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pickle
 
-from trainables.data.problems import ALIKE, LISTED, MOST, DataError, once_per_cause, shortened
+from trainables.data.problems import MOST, DataError
+from trainables.problems import ALIKE, LISTED, once_per_cause, shortened
 
 
 def test_of_many_lines_the_first_are_kept_and_the_rest_is_counted() -> None:

@@ -7,8 +7,8 @@ from torchvision.transforms import InterpolationMode, TrivialAugmentWide
 from torchvision.transforms.autoaugment import _apply_op
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
-from trainables.tricks import trivial
-from trainables.tricks.trivial import BINS, OPERATIONS, apply, trivial_augment
+from trainables.data import trivial
+from trainables.data.trivial import BINS, OPERATIONS, apply, trivial_augment
 
 SPACE = TrivialAugmentWide()._augmentation_space(BINS)
 
