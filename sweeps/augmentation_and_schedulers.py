@@ -15,6 +15,7 @@ from search_spaces.augmentation_and_schedulers import SPACE
 from sweeps.runner import PRESETS, Contrast, Published, Sweep, main
 
 PAPER = "the paper: test, one run"
+CROSSED = {"crop_flip/cosine": 1, "crop_flip/constant": -1, "none/cosine": -1, "none/constant": 1}
 
 SWEEP = Sweep(
     name="augmentation_and_schedulers",
@@ -29,15 +30,7 @@ SWEEP = Sweep(
         Contrast(
             name="schedule: cosine against constant", weights={"*/cosine": 1, "*/constant": -1}
         ),
-        Contrast(
-            name="augmentation x schedule",
-            weights={
-                "crop_flip/cosine": 1,
-                "crop_flip/constant": -1,
-                "none/cosine": -1,
-                "none/constant": 1,
-            },
-        ),
+        Contrast(name="augmentation x schedule", weights=CROSSED),
     ),
     published=(
         Published(arm="none/constant", value=0.8294, source=PAPER),
