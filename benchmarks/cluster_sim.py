@@ -34,8 +34,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from ray.tune.schedulers import TrialScheduler
 
 from search_spaces.depth_vs_tricks import SPACE
-from sweeps.runner.journal import read
-from sweeps.runner.results import STARTUP_TRIALS
+from sweeps.records.journal import read
+from sweeps.records.results import STARTUP_TRIALS
 from sweeps.runner.resume import trials_of
 from sweeps.runner.scheduler import ArmScheduler
 from sweeps.runner.searcher import ArmSearcher

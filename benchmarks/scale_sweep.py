@@ -140,15 +140,15 @@ def one_case(
     from ray.tune.execution import class_cache
 
     from cluster.resources import Slots
-    from sweeps.runner.journal import Journal, read
-    from sweeps.runner.results import Results
+    from sweeps.records.journal import Journal, read
+    from sweeps.records.results import Results
+    from sweeps.runner.capacity import Room
     from sweeps.runner.resume import trials_of
-    from sweeps.runner.room import Room
     from sweeps.runner.scheduler import ArmScheduler
     from sweeps.runner.searcher import ArmSearcher
-    from sweeps.runner.stuck import StuckTrials
-    from sweeps.runner.tracking import TrackedData, Tracker, prepare_store
+    from sweeps.runner.watchdog import StuckTrials
     from sweeps.runner.watcher import Watcher
+    from sweeps.tracking.tracker import TrackedData, Tracker, prepare_store
 
     class_cache.DEFAULT_ENV_VARS.clear()  # as sweeps/runner/trials.py does
     arms = SPACE.with_fixed(epochs=reports, weights="none", seed=0).grid()

@@ -27,7 +27,7 @@ SETTINGS = {
     # The first trial's place takes the CPUs, after 1 s Ray ends workers that have none: those that have imported torch.
     "RAY_idle_worker_killing_time_threshold_ms": "30000",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "TUNE_MAX_PENDING_TRIALS_PG": "1024",  # `sweeps.runner.room` bounds them, by what a cluster has grown to
+    "TUNE_MAX_PENDING_TRIALS_PG": "1024",  # `sweeps.runner.capacity` bounds them, by what a cluster has grown to
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep has its own

@@ -13,13 +13,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sweeps.commands.list import shown, state_of
 from sweeps.predict.graph_text import suspicious_text
-from sweeps.runner.listing import shown, state_of
-from sweeps.runner.mlflow_store import TrackingError, check_uri, prepare_store, without_password
-from sweeps.runner.mlflow_store import one_line as said
+from sweeps.records.standing import UNREADABLE
 from sweeps.runner.options import Refused
 from sweeps.runner.resume import DESCRIPTION
-from sweeps.runner.standing import UNREADABLE
+from sweeps.tracking.store import TrackingError, check_uri, prepare_store, without_password
+from sweeps.tracking.store import one_line as said
 from trainables.data.listing import Images
 from trainables.problems import one_line, unknown_name
 from trainables.quick_imports import quick_imports

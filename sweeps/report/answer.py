@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sweeps.records.results import Outcome
+from sweeps.records.score import NAMES
 from sweeps.report.finalists import Group, mean
 from sweeps.report.findings import Findings, difference, interval
 from sweeps.report.formats import (
@@ -20,8 +22,6 @@ from sweeps.report.formats import (
 )
 from sweeps.report.runs import Run, records
 from sweeps.report.variance import MIN_SEEDS
-from sweeps.runner.results import Outcome
-from sweeps.runner.score import NAMES
 from trainables.metrics import Score
 
 

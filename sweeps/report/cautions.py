@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from sweeps.records.results import Outcome
 from sweeps.report.answer import equal_trials
 from sweeps.report.data_section import data_cautions
 from sweeps.report.findings import Findings
@@ -15,7 +16,6 @@ from sweeps.report.formats import counted, listed, seeds
 from sweeps.report.runs import Run, number, whole_numbers
 from sweeps.report.search_effects import edges
 from sweeps.report.variance import MIN_SEEDS
-from sweeps.runner.results import Outcome
 
 SHOWN = 6  # lines of one kind
 SMALL_CLASS = 10

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from sweeps.records.score import NAMES, headed
 from sweeps.report.answer import recipe_line
 from sweeps.report.blocks import Block, Column, Page, Plot, Row, Section, Table, Text
 from sweeps.report.figures import Trace, color, figure, hover, label, legend, points, ticks
@@ -22,7 +23,6 @@ from sweeps.report.results_csv import replaced
 from sweeps.report.runs import Run
 from sweeps.report.tables import with_interval
 from sweeps.report.variance import Interval
-from sweeps.runner.score import NAMES, headed
 from trainables.metrics import Score
 
 SETTINGS = (

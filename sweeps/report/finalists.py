@@ -12,10 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sweeps.records.results import Outcome, trial_name
 from sweeps.report.columns import COLUMNS, OF_EPOCH
 from sweeps.report.runs import Run, number, records, whole_numbers
 from sweeps.report.strata import balanced
-from sweeps.runner.results import Outcome, trial_name
 
 Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "loss"]
 Split = Literal["val", "test"]
@@ -122,7 +122,7 @@ def mean(values: Sequence[float]) -> float:
 
 
 def best_trial(run: Run, arm: str) -> str:
-    """The name of the arm's best trial of the search, as `sweeps.runner.results.best` has it; empty where none completed."""
+    """The name of the arm's best trial of the search, as `sweeps.records.results.best` has it; empty where none completed."""
     completed = run.rows("trial", arm, Outcome.COMPLETED).dropna(subset="score")
     if completed.empty:
         return "" if run.tuned.get(arm) else trial_name(arm, 0)

@@ -6,6 +6,8 @@ from typing import Literal
 
 import pandas as pd
 
+from sweeps.records.results import Outcome
+from sweeps.records.score import NAMES
 from sweeps.report.blocks import Block, Plot, Plots, Text
 from sweeps.report.figures import (
     GREY,
@@ -25,8 +27,6 @@ from sweeps.report.finalists import Group, mean
 from sweeps.report.findings import Findings, interval
 from sweeps.report.formats import fixed, percent, span, with_span
 from sweeps.report.runs import Run, number
-from sweeps.runner.results import Outcome
-from sweeps.runner.score import NAMES
 from trainables.metrics import EPOCH, TRAIN_ACCURACY, VAL_ACCURACY, Score
 
 Size = Literal["parameters", "inference_ms"]

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sweeps.records.results import Outcome
+from sweeps.records.score import NAMES
 from sweeps.report.blocks import Block, Plot, Plots, Text
 from sweeps.report.figures import (
     GREY,
@@ -26,8 +28,6 @@ from sweeps.report.figures import (
 from sweeps.report.formats import WORDS, counted, percent, short
 from sweeps.report.runs import Run, records
 from sweeps.report.search_effects import MIN_TRIALS, expected_best, importance, start_up_trials
-from sweeps.runner.results import Outcome
-from sweeps.runner.score import NAMES
 from trainables.metrics import EPOCH, VAL_SCORES
 
 FEW = 12  # whole numbers in a range up to which each has its own place

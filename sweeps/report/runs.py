@@ -11,11 +11,11 @@ from typing import Any
 
 import pandas as pd
 
+from sweeps.commands.list import state_of
+from sweeps.records.results import Outcome
+from sweeps.records.standing import UNREADABLE, score_of
 from sweeps.report.columns import COLUMNS, COUNTS, OF_EPOCH, OF_TEST, TEXTS
-from sweeps.runner.listing import state_of
-from sweeps.runner.results import Outcome
 from sweeps.runner.resume import DESCRIPTION, JOURNAL
-from sweeps.runner.standing import UNREADABLE, score_of
 from trainables.metrics import EPOCH, SCORE, Score
 from trainables.recipe import Recipe, completed
 

@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 import pandas as pd
 
-from sweeps.runner.results import STARTUP_TRIALS, Outcome
+from sweeps.records.results import STARTUP_TRIALS, Outcome
 from trainables.recipe import Recipe
 
 COUNTED = (Outcome.COMPLETED.value, Outcome.PRUNED.value, Outcome.DIVERGED.value)

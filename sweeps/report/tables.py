@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from sweeps.records.results import Outcome
+from sweeps.records.score import NAMES, headed
 from sweeps.report.answer import winners_luck
 from sweeps.report.blocks import Column, Row, Table
 from sweeps.report.finalists import Group, mean
@@ -14,8 +16,6 @@ from sweeps.report.findings import Findings, difference, interval
 from sweeps.report.formats import MISSING, counted, fixed, p_value, percent, points, span, with_span
 from sweeps.report.runs import number, records
 from sweeps.report.variance import Interval, components
-from sweeps.runner.results import Outcome
-from sweeps.runner.score import NAMES, headed
 from trainables.metrics import TEST_LOSS, TEST_SCORES, VAL_SCORES, Score
 
 SHARES = (*TEST_SCORES.values(), *VAL_SCORES.values())

@@ -1,240 +1,173 @@
-"""The champion in MLflow's registry: a traced graph that runs without this package, and the checkpoint it came from.
-
-Beside the graph lies `mlflow_model.py`, which reads what callers send it: MLflow's own signature turns the floats of a JSON
-request into uint8 without a word.
-"""
+"""What is kept of the best trial: its checkpoint, its recipe with the command that trains it again, its registered model."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+import json
+import shlex
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from statistics import mean
 
-# before mlflow: it switches telemetry and log lines off
-from sweeps.runner import mlflow_model
-from sweeps.runner.mlflow_store import TrackingError, is_refusal, one_line, without_password
+from sweeps.records.results import Outcome, TrialRecord, best
+from sweeps.records.score import NAMES
+from sweeps.records.standing import champion_of
+from sweeps.runner.plan import Materials, Plan
+from sweeps.tracking.tracker import Tracker
+from trainables import checkpoint
+from trainables.checkpoint import BEST
+from trainables.metrics import TEST_SCORES, Score
 
-# isort: split
-import mlflow
-import numpy as np
-from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Run
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature
-from mlflow.models.model import MLMODEL_FILE_NAME
-from mlflow.types import Schema, TensorSpec
-
-ALIAS = "champion"
-KEY = "sweep.champion_key"  # tag of a model and of its version: which telling of a champion they came from
-SENT_AS_IS = "is_signature_from_type_hint"  # of a model's description: it is handed what was sent, as it was sent
-_REQUIREMENTS = ("torch", "numpy", "mlflow")  # of the graph; it holds the preprocessing too
-_EXAMPLE_SHAPE = (
-    2,
-    48,
-    64,
-    3,
-)  # not the model's size: all but the channels is free, and MLflow keeps it as text
+REGISTERED_WITHIN_S = 60.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Champion:
-    """A version in the model registry.
+def checkpoint_folder(plan: Plan, trial_id: str) -> Path:
+    """A trial's own folder for checkpoints."""
+    return plan.folder / "checkpoints" / trial_id.replace("/", "-")
 
-    Attributes:
-        name: Of the registered model.
-        version: The number MLflow gave.
-        uri: To load it by: `models:/<name>@champion`, or `models:/<name>/<version>` where the alias was not moved.
+
+def keep(plan: Plan, materials: Materials, record: TrialRecord) -> dict[str, Path]:
+    """Put the best trial's checkpoint, if it is whole, and its recipe into `champion`; local files by artifact path.
+
+    Where its checkpoint is gone, that of an earlier run of the sweep stays only if it is the same trial's.
     """
+    folder = plan.folder / "champion"
+    folder.mkdir(exist_ok=True)
+    before = champion_of(plan.folder)
+    if source := checkpoint.best(checkpoint_folder(plan, record.trial_id)):
+        _put(folder / BEST, lambda path: shutil.copyfile(source, path))
+    elif not before or before["champion"] != record.trial_id:
+        (folder / BEST).unlink(missing_ok=True)
+    weights = materials.weights[record.recipe.weights, record.recipe.backbone]
+    written = {
+        "command": f"python -m trainables {shlex.quote(str(folder / 'recipe.json'))}",
+        "trial": record.trial_id,
+        "score": record.score,
+        "metric": plan.score,
+        "recipe": record.recipe.as_dict(),
+        "data": plan.origin(materials.data) | {"stored_side": _stored_side(materials)},
+        "weights_file": str(weights) if weights else None,
+        "cache": str(plan.cache),
+        "device": plan.slots.device,
+        "threads": plan.slots.cpus,
+        "compute": materials.compute.as_dict(),
+    }
+    _put(folder / "recipe.json", lambda path: path.write_text(json.dumps(written, indent=2) + "\n"))
+    return {
+        f"champion/{name}": folder / name
+        for name in ("recipe.json", BEST)
+        if (folder / name).is_file()
+    }
 
-    name: str
-    version: int
-    uri: str
+
+def _put(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    write(temporary)
+    temporary.replace(path)
 
 
-def register_champion(
-    tracking_uri: str,
-    run_id: str,
+def tidy(plan: Plan, peers: Sequence[TrialRecord], ended: TrialRecord) -> None:
+    """Delete the checkpoints that a trial's end makes useless: its own, or those of the one that it beats among its peers.
+
+    So a sweep holds those of running trials, of the best one of each arm, and of the best seed of each finalist: 45 MB each
+    for a ResNet-18.
+    """
+    others = [record for record in peers if record is not ended]
+    top = None if ended.without else best([*others, ended])  # nobody ships an ablation
+    for record in (ended, best(others)):
+        if record:
+            folder = checkpoint_folder(plan, record.trial_id)
+            checkpoint.drop_last(folder)
+            for file in folder.glob("*.pt") if record is not top else ():
+                file.unlink(missing_ok=True)
+
+
+def tidy_left(
+    plan: Plan,
+    records: Iterable[TrialRecord],
+    peers: Callable[[TrialRecord], Sequence[TrialRecord]],
+) -> None:
+    """As `tidy`, for all trials that ended in an earlier run: a driver that was killed may not have come to it."""
+    for record in records:
+        over = record.outcome not in (None, Outcome.INTERRUPTED)
+        if over and any(checkpoint_folder(plan, record.trial_id).glob("*.pt")):
+            tidy(plan, peers(record), record)
+
+
+def register(
+    plan: Plan,
+    materials: Materials,
+    tracker: Tracker,
+    record: TrialRecord,
+    seeds: Sequence[TrialRecord],
     *,
-    key: str,
-    name: str,
-    checkpoint: Path,
-    recipe: Mapping[str, Any],
-    classes: Sequence[str],
     move_alias: bool,
-    description: str = "",
-    stored_side: int | None = None,
-    tags: Mapping[str, str] | None = None,
-) -> Champion:
-    """Store the champion with the sweep's run and register it, unless that was done. Takes seconds and waits for MLflow.
+) -> Callable[[], str]:
+    """Tell MLflow to register the kept checkpoint, before the sweep is told to be finished: a kill between loses nothing.
+
+    Only a whole sweep moves the alias `champion`.
 
     Args:
-        tracking_uri: What `prepare_store` returned.
-        run_id: Of the sweep; the run gets the model.
-        key: Told again under the same key, the champion is the one that is there.
-        name: Of the registered model: `<study>-<data>`.
-        checkpoint: The `best.pt`: what the model is made from, and kept with it, for training on.
-        recipe: Its recipe's fields.
-        classes: Names of the classes, in the order of the output.
-        move_alias: Let `champion` mean this version. Not for a sweep that was not finished.
-        description: What the registry shows of this version, in Markdown.
-        stored_side: Pixels a side of the squares that it was trained on; images of other sizes are answered best from there.
-        tags: Tags of this version.
+        plan: Of the sweep.
+        materials: What it ran on.
+        tracker: Tells MLflow.
+        record: The trial that is shipped.
+        seeds: The champion's, or nothing where there are no finalists.
+        move_alias: Let `champion` mean this version.
 
-    Raises:
-        TrackingError: The checkpoint is no good, the network cannot be traced, or MLflow refuses something for good.
-        MlflowException, OSError: MLflow is away; the same may be asked again.
+    Returns:
+        Waits for MLflow, and gives a line for the user.
     """
-    client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
-    run = client.get_run(run_id)
-    sizes = {"image_size": recipe["image_size"], "stored_side": stored_side}
-    metadata = {"classes": list(classes), **sizes, "recipe": dict(recipe)}
-    try:
-        _ensure_registered(client, name)
-        made = _registered(client, name, run_id, key)
-        if made is None:
-            model = _stored(client, run, key) or _store(client, run, key, checkpoint, metadata)
-            outputs = run.outputs.model_outputs if run.outputs else []
-            if model.model_id not in [output.model_id for output in outputs]:
-                client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-            mlflow.set_tracking_uri(
-                tracking_uri
-            )  # where the next line looks for the model, whatever its client's store is
-            own, source = dict(tags or {}) | {KEY: key}, f"models:/{model.model_id}"
-            made = client.create_model_version(
-                name, source, run_id, own, description=description, model_id=model.model_id
-            )
-        version = int(made.version)
-        if move_alias and int(client.get_registered_model(name).aliases.get(ALIAS, 0)) < version:
-            client.set_registered_model_alias(name, ALIAS, str(version))
-    except Exception as error:
-        # A server that answered a moment ago, but does not know an address, is too old for it.
-        if is_refusal(error) or getattr(error, "error_code", "") == "ENDPOINT_NOT_FOUND":
-            raise TrackingError(
-                f"The champion could not be registered as {name!r} at {without_password(tracking_uri)} "
-                f"({one_line(error)}); its weights are in {checkpoint}."
-            ) from error
-        raise
-    return Champion(
-        name=name,
-        version=version,
-        uri=f"models:/{name}@{ALIAS}" if move_alias else f"models:/{name}/{version}",
-    )
-
-
-def check_sent_as_is(written: str) -> None:
-    """Refuse a description by which MLflow would turn what a caller sends into uint8 before the model sees it.
-
-    MLflow has no public name for the switch: a release may rename it.
-
-    Raises:
-        TrackingError: The switch is not in it.
-    """
-    if f"{SENT_AS_IS}: true" not in written.splitlines():
-        found = f"MLflow {_release('mlflow')} leaves it out"
-        raise TrackingError(
-            f"A model must say {SENT_AS_IS}: true, but {found}: install the MLflow of constraints.txt."
+    weights = plan.folder / "champion" / BEST
+    score = f"{_shown(plan.score, record.score or 0.0)} on val"
+    if seeds:
+        val = _shown(plan.score, mean(r.score or 0.0 for r in seeds))
+        test = 100 * mean(r.test[TEST_SCORES[plan.score]] for r in seeds)
+        score = f"best of {len(seeds)} seeds with {val} on val and {test:.1f}% on test in the mean"
+    if not weights.is_file():
+        recipe = weights.with_name("recipe.json")
+        return lambda: (
+            f"{record.trial_id}, {score}: its checkpoint is gone, train it again by {recipe}."
         )
-
-
-def _registered(client: MlflowClient, name: str, run_id: str, key: str) -> ModelVersion | None:
-    versions = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-    return next((version for version in versions if version.tags.get(KEY) == key), None)
-
-
-def _stored(client: MlflowClient, run: Run, key: str) -> LoggedModel | None:
-    """The model that an earlier attempt stored; what it left unfinished is deleted."""
-    found = None
-    for model in client.search_logged_models(
-        [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"
-    ):
-        if model.tags.get(KEY) == key:
-            if model.status == LoggedModelStatus.READY and found is None:
-                found = model
-            else:
-                client.delete_logged_model(model.model_id)
-    return found
-
-
-def _store(
-    client: MlflowClient, run: Run, key: str, checkpoint: Path, metadata: dict[str, Any]
-) -> LoggedModel:
-    """What `mlflow.pytorch.log_model` does, without its global run and experiment, and without its prints."""
-    import mlflow.pytorch  # here, since it loads torch
-
-    from trainables.export import load_classifier
-
-    signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, -1, 3))]),
-        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(metadata["classes"])))]),
+    tracker.register_champion(
+        name=f"{plan.study.name}-{materials.data.name}",
+        checkpoint=weights,
+        recipe=record.recipe.as_dict(),
+        classes=materials.data.classes,
+        move_alias=move_alias,
+        stored_side=_stored_side(materials),
+        description=f"{record.trial_id} of sweep {plan.name}: {score}.",
     )
-    signature._is_signature_from_type_hint = True  # it is for people: `SENT_AS_IS`
-    params = {field: str(value) for field, value in metadata["recipe"].items()}
-    classifier = load_classifier(checkpoint)
-    logged = client.create_logged_model(
-        run.info.experiment_id, "classifier", run.info.run_id, {KEY: key}, params
+
+    def wait() -> str:
+        patience = (
+            1.0 if tracker.problem() else REGISTERED_WITHIN_S
+        )  # where MLflow is away, `dvt sync` does it
+        made = tracker.champion(timeout=patience)
+        where = (
+            f"registered as {made.uri}"
+            if made
+            else f"not registered yet; its weights are in {weights}"
+        )
+        which = (
+            f"The champion's best seed, {record.trial_id}, is"
+            if seeds
+            else f"Best: {record.trial_id}, {score},"
+        )
+        return f"{which} {where}"
+
+    return wait
+
+
+def _shown(score: Score, value: float) -> str:
+    """`81.4%`, or `a balanced accuracy of 81.4%`."""
+    return (
+        f"{100 * value:.1f}%" if score == "accuracy" else f"a {NAMES[score]} of {100 * value:.1f}%"
     )
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path, reader = Path(folder, "model"), _our_file(Path(folder))
-            described = Model(
-                logged.artifact_location,
-                run.info.run_id,
-                model_uuid=logged.model_id,
-                model_id=logged.model_id,
-            )
-            mlflow.pytorch.save_model(
-                classifier,
-                str(path),
-                mlflow_model=described,
-                serialization_format="pt2",  # no pickle: loading it runs no code of the file's
-                signature=signature,
-                input_example=np.zeros(_EXAMPLE_SHAPE, np.uint8),
-                pip_requirements=[f"{package}=={_release(package)}" for package in _REQUIREMENTS],
-                extra_files=[str(checkpoint)],
-                code_paths=[str(reader)],
-                metadata=metadata,
-            )
-            _read_by_our_file(described, reader)
-            described.save(str(path / MLMODEL_FILE_NAME))
-            check_sent_as_is((path / MLMODEL_FILE_NAME).read_text())
-            client.log_model_artifacts(logged.model_id, str(path))
-    except Exception:
-        with suppress(Exception):  # what went wrong first is what matters
-            client.finalize_logged_model(logged.model_id, "FAILED")
-        raise
-    client.finalize_logged_model(logged.model_id, "READY")
-    return logged
 
 
-def _our_file(folder: Path) -> Path:
-    """Copy `mlflow_model.py` under a name of its content: a process that loads two models imports each one's own."""
-    content = Path(mlflow_model.__file__).read_bytes()
-    copy = folder / f"mlflow_model_{hashlib.sha256(content).hexdigest()[:12]}.py"
-    copy.write_bytes(content)
-    return copy
-
-
-def _read_by_our_file(described: Model, reader: Path) -> None:
-    """Let MLflow load the model by the file that lies beside it, and the graph alone still without any code."""
-    described.flavors["pytorch"]["code"] = None
-    described.flavors["python_function"]["loader_module"] = reader.stem
-
-
-def _ensure_registered(client: MlflowClient, name: str) -> None:
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-
-
-def _release(package: str) -> str:
-    return importlib.metadata.version(package).partition("+")[
-        0
-    ]  # without the local part, which no index has
+def _stored_side(materials: Materials) -> int:
+    """Pixels a side of the squares that trials read: prediction decodes to the same."""
+    side: int = materials.data.split("val").images.shape[1]
+    return side

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import click
 
-from sweeps.runner.mlflow_store import without_password
 from sweeps.runner.options import Refused, command, parse
+from sweeps.tracking.store import without_password
 
 
 def problems(study: str, arguments: Sequence[str]) -> tuple[str, ...]:

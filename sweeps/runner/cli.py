@@ -26,17 +26,17 @@ from trainables.quick_imports import quick_imports
 REFUSED, INTERRUPTED = 2, 130
 COMMANDS = {
     "data": (
-        "sweeps.runner.data_command",
+        "sweeps.commands.data",
         "how a data set is understood, and a page with its images",
     ),
-    "list": ("sweeps.runner.listing", "all sweeps, what is done and left"),
-    "report": ("sweeps.report.__main__", "rebuild a sweep's report and results.csv"),
-    "sync": ("sweeps.runner.sync", "give MLflow what it missed of a sweep"),
+    "list": ("sweeps.commands.list", "all sweeps, what is done and left"),
+    "report": ("sweeps.commands.report", "rebuild a sweep's report and results.csv"),
+    "sync": ("sweeps.commands.sync", "give MLflow what it missed of a sweep"),
     "predict": (
-        "sweeps.predict.__main__",
+        "sweeps.commands.predict",
         "classes of images by a sweep's champion, or a Kaggle submission",
     ),
-    "clean": ("sweeps.runner.cleaning", "what occupies the disk, and its removal"),
+    "clean": ("sweeps.commands.clean", "what occupies the disk, and its removal"),
     "service": (
         "cluster.service",
         "Ray with a job server, and MLflow, on this machine: up, status, down",
@@ -45,7 +45,7 @@ COMMANDS = {
     "jobs": ("cluster.jobs", "what was submitted, and how it stands"),
     "logs": ("cluster.logs", "what a job has written"),
     "stop": ("cluster.stop", "stop a job in order"),
-    "doctor": ("sweeps.runner.doctor", "whether this machine is fit for a sweep"),
+    "doctor": ("sweeps.commands.doctor", "whether this machine is fit for a sweep"),
 }
 WIDE = 140  # columns where the output is no terminal
 

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cluster.commandline import RESUME
-from sweeps.runner.machine import commit, processor
-from sweeps.runner.mlflow_store import without_password
+from sweeps.commands.machine import commit, processor
 from sweeps.runner.plan import Materials, Plan
 from sweeps.runner.resume import DESCRIPTION, KEPT, code_digest, definition, versions
+from sweeps.tracking.store import without_password
 
 
 def describe(plan: Plan, materials: Materials) -> dict[str, Any]:

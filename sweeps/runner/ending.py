@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sweeps.report.page import Report
 
-from sweeps.runner import winner
+from sweeps.records.results import Outcome, Results, TrialRecord, best
+from sweeps.runner import champion as winner
 from sweeps.runner.description import resume_command
 from sweeps.runner.finalists import champion, mean_score
-from sweeps.runner.mlflow_store import one_line
-from sweeps.runner.results import Outcome, Results, TrialRecord, best
 from sweeps.runner.trials import Run
+from sweeps.tracking.store import one_line
 from trainables.metrics import TEST_SCORES
 
 DONE, NOTHING_COMPLETED, INTERRUPTED = 0, 1, 130

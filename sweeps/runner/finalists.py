@@ -13,11 +13,11 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from search_spaces.space import Arm
-from sweeps.runner import winner
+from sweeps.records.results import Outcome, Results, TrialRecord, best, default, rank, trial_name
+from sweeps.records.score import NAMES
+from sweeps.runner import champion as winner
 from sweeps.runner.progress import Progress
-from sweeps.runner.results import Outcome, Results, TrialRecord, best, default, rank, trial_name
 from sweeps.runner.resume import PastTrial
-from sweeps.runner.score import NAMES
 from sweeps.runner.search import replay
 from sweeps.runner.trials import Run, run_trials, trial_config
 from trainables import metrics as names

@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from sweeps.runner.mlflow_store import without_password
-from sweeps.runner.score import SCORES
+from sweeps.records.score import SCORES
 from sweeps.runner.study import PRESETS
+from sweeps.tracking.store import without_password
 from trainables.data.reading import LAYOUTS
 
 

@@ -14,20 +14,21 @@ from rich.console import Console
 
 from cluster.probes import blind_nodes, of_gpu_nodes
 from cluster.session import Nodes, SessionError, nodes, session
-from sweeps.runner import description, tracking
+from sweeps.records.journal import Journal
+from sweeps.records.results import Outcome, Results
+from sweeps.records.score import decide
+from sweeps.runner import description
+from sweeps.runner.capacity import Room
 from sweeps.runner.ending import NOTHING_COMPLETED, finish
 from sweeps.runner.finalists import finalists
 from sweeps.runner.interrupt import Interrupt
-from sweeps.runner.journal import Journal
-from sweeps.runner.mlflow_experiment import sweep_exists
 from sweeps.runner.options import Refused
 from sweeps.runner.plan import Materials, Plan, gather, slots_on
-from sweeps.runner.results import Outcome, Results
 from sweeps.runner.resume import JOURNAL, LOCK, Past, changes
-from sweeps.runner.room import Room
-from sweeps.runner.score import decide
 from sweeps.runner.search import replay, search
 from sweeps.runner.trials import Run
+from sweeps.tracking import tracker as tracking
+from sweeps.tracking.experiment import sweep_exists
 from trainables.compute import Compute, gpu_precision
 from trainables.data.understood import said_of_data
 

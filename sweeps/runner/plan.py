@@ -15,9 +15,9 @@ from typing import Any, TypedDict
 from cluster.resources import Slots, cluster_slots, cpu_slots, gpu_slots
 from cluster.session import Nodes
 from search_spaces.space import Arm, Value
+from sweeps.records.score import decide
 from sweeps.runner.options import Options, Refused, cache_folder, collect
 from sweeps.runner.pretrained import check_weights, locate, pretrained_of
-from sweeps.runner.score import decide
 from sweeps.runner.speed import (
     CACHE_SHARE,
     REPORT_EVERY,
@@ -336,6 +336,6 @@ def _check_storage(storage: Path, name: str | None) -> None:
 
 
 def _check_tracking(uri: str) -> None:
-    from sweeps.runner.mlflow_store import check_uri  # MLflow takes seconds to import
+    from sweeps.tracking.store import check_uri  # MLflow takes seconds to import
 
     check_uri(uri)

@@ -13,14 +13,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.runner.results import Outcome, Results, TrialRecord, best
-from sweeps.runner.score import NAMES, headed
+from sweeps.records.results import Outcome, Results, TrialRecord, best
+from sweeps.records.score import NAMES, headed
 
 PLAIN_EVERY_S = 30.0
 
 
 class Slotted(Protocol):
-    """What is needed of `sweeps.runner.room.Room`, which this must not import: those who only list sweeps need no Ray."""
+    """What is needed of `sweeps.runner.capacity.Room`, which this must not import: those who only list sweeps need no Ray."""
 
     count: int
 

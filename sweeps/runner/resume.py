@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces.space import Arm
-from sweeps.runner.journal import JournalError, read
-from sweeps.runner.mlflow_store import is_masked
+from sweeps.records.journal import JournalError, read
+from sweeps.records.results import Outcome
 from sweeps.runner.options import READING_FLAGS, Options, Refused
-from sweeps.runner.results import Outcome
+from sweeps.tracking.store import is_masked
 from trainables.metrics import EPOCH
 from trainables.problems import unknown_name
 from trainables.recipe import completed

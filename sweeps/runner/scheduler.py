@@ -10,7 +10,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from search_spaces.space import Arm
-from sweeps.runner.results import epochs_of
+from sweeps.records.results import epochs_of
 from sweeps.runner.resume import PastTrial
 from trainables.metrics import EPOCH, SCORE
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from sweeps.records.results import Outcome, Results
 from sweeps.runner.progress import Progress
-from sweeps.runner.results import Outcome, Results
 from sweeps.runner.resume import PastTrial
 from sweeps.runner.scheduler import ArmScheduler
 from sweeps.runner.searcher import ArmSearcher

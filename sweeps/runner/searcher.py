@@ -13,7 +13,7 @@ from ray.tune.search import Searcher
 
 from search_spaces.space import Arm
 from search_spaces.to_optuna import suggest
-from sweeps.runner.results import STARTUP_TRIALS, Outcome, epochs_of, outcome_of, trial_name
+from sweeps.records.results import STARTUP_TRIALS, Outcome, epochs_of, outcome_of, trial_name
 from sweeps.runner.resume import PastTrial
 from trainables.metrics import EPOCH, SCORE
 from trainables.randomness import named_seed

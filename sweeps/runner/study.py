@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from search_spaces.space import SearchSpace
-from sweeps.runner.score import SCORES, Asked
+from sweeps.records.score import SCORES, Asked
 from trainables.metrics import TEST_ACCURACY
 from trainables.problems import unknown_name
 

@@ -15,18 +15,18 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 from rich.console import Console
 
-from sweeps.runner import winner
+from sweeps.records.results import Outcome, Results, TrialRecord
+from sweeps.runner import champion as winner
+from sweeps.runner.capacity import Room
 from sweeps.runner.interrupt import Interrupt
-from sweeps.runner.mlflow_store import one_line
 from sweeps.runner.plan import Materials, Plan
 from sweeps.runner.progress import Progress
-from sweeps.runner.results import Outcome, Results, TrialRecord
 from sweeps.runner.resume import Past, PastTrial
-from sweeps.runner.room import Room
 from sweeps.runner.speed import cuts
-from sweeps.runner.stuck import StuckTrials
-from sweeps.runner.tracking import Tracker
+from sweeps.runner.watchdog import StuckTrials
 from sweeps.runner.watcher import Watcher
+from sweeps.tracking.store import one_line
+from sweeps.tracking.tracker import Tracker
 from trainables.metrics import SCORE
 from trainables.ray_trial import TrialConfig, train
 from trainables.recipe import Recipe

@@ -11,9 +11,9 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from cluster.resources import Slots
-from sweeps.runner import tracking
-from sweeps.runner.results import Outcome, Results, TrialRecord, epochs_of, outcome_of
-from sweeps.runner.stuck import StuckTrials
+from sweeps.records.results import Outcome, Results, TrialRecord, epochs_of, outcome_of
+from sweeps.runner.watchdog import StuckTrials
+from sweeps.tracking import tracker as tracking
 from trainables import metrics as names
 from trainables.metrics import EPOCH, MICRO_BATCH, SCORE, TEST
 from trainables.ray_trial import DISK_FULL

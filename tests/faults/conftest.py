@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.runner.tracking import prepare_store
+from sweeps.tracking.tracker import prepare_store
 from tests.faults.processes import Faulty, end_all, environment
 from tests.faults.stories import AT_ONCE, Story, Told
 

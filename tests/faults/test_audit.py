@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from benchmarks.audit import audit
-from sweeps.runner.journal import Journal
-from sweeps.runner.mlflow_runs import TrackedData
-from sweeps.runner.tracking import Tracker, prepare_store
+from sweeps.records.journal import Journal
+from sweeps.tracking.runs import TrackedData
+from sweeps.tracking.tracker import Tracker, prepare_store
 
 EPOCHS = 3
 TRIALS = ("plain/000", "plain/001")

@@ -13,11 +13,11 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
-from sweeps.runner import delivery
-from sweeps.runner.courier import Courier
-from sweeps.runner.journal import Journal
-from sweeps.runner.mlflow_runs import SUMMARY, TrackedData
-from sweeps.runner.tracking import Tracker
+from sweeps.records.journal import Journal
+from sweeps.tracking import delivery
+from sweeps.tracking.courier import Courier
+from sweeps.tracking.runs import SUMMARY, TrackedData
+from sweeps.tracking.tracker import Tracker
 
 DATA = TrackedData(name="digits", digest="5f3a", source="sklearn", num_images={"train": 500})
 SWEEP, A, B, C, D = "s1", "arm/000", "arm/001", "arm/002", "arm/003"
@@ -141,8 +141,8 @@ class Page(list[Any]):
 def stores(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeMlflow]:
     """A store for each URI."""
     known = {URI: FakeMlflow(), OTHER: FakeMlflow()}
-    monkeypatch.setattr("sweeps.runner.mlflow_runs.MlflowClient", known.__getitem__)
-    monkeypatch.setattr("sweeps.runner.mlflow_runs.resolve_tags", dict)
+    monkeypatch.setattr("sweeps.tracking.runs.MlflowClient", known.__getitem__)
+    monkeypatch.setattr("sweeps.tracking.runs.resolve_tags", dict)
     monkeypatch.setattr(delivery, "RETRY_FIRST", 0.02)
     monkeypatch.setattr(delivery, "RETRY_MOST", 0.05)
     return known

@@ -11,10 +11,10 @@ import torch
 from mlflow import MlflowClient
 from mlflow.models import Model
 
-from sweeps.runner import mlflow_model
-from sweeps.runner.champion import Champion, register_champion
-from sweeps.runner.journal import Journal
-from sweeps.runner.tracking import TrackedData, Tracker, TrackingError, prepare_store
+from sweeps.records.journal import Journal
+from sweeps.tracking import pyfunc as mlflow_model
+from sweeps.tracking.registry import Champion, register_champion
+from sweeps.tracking.tracker import TrackedData, Tracker, TrackingError, prepare_store
 from trainables.backbones import build
 from trainables.checkpoint import best, save_best
 from trainables.export import load_classifier

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.cluster_sim import NODE, Case, Simulation, recorded
-from sweeps.runner.results import STARTUP_TRIALS
+from sweeps.records.results import STARTUP_TRIALS
 
 SMALL = Case(slots=8, trials=6, finalist_seeds=2, epochs=8)
 MEASURED = ("measured_ms_per_report", "measured_ms_per_suggest", "measured_share")

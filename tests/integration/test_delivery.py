@@ -8,9 +8,9 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, TEMPORARILY_UNAVAILABLE
 
-from sweeps.runner import courier
-from sweeps.runner.courier import Courier
-from sweeps.runner.journal import Journal
+from sweeps.records.journal import Journal
+from sweeps.tracking import courier
+from sweeps.tracking.courier import Courier
 from tests.integration import fake_mlflow
 from tests.integration.fake_mlflow import (
     OTHER,

@@ -14,10 +14,10 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import ErrorCode
 
-from sweeps.runner.delivery import sync
-from sweeps.runner.journal import Journal
-from sweeps.runner.mlflow_store import is_refusal, one_line
-from sweeps.runner.tracking import Tracker, TrackingError
+from sweeps.records.journal import Journal
+from sweeps.tracking.delivery import sync
+from sweeps.tracking.store import is_refusal, one_line
+from sweeps.tracking.tracker import Tracker, TrackingError
 from tests.integration import fake_mlflow
 from tests.integration.fake_mlflow import (
     SWEEP,

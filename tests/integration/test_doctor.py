@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from sweeps.runner import machine
-from sweeps.runner.doctor import EXPERIMENT, main
+from sweeps.commands import machine
+from sweeps.commands.doctor import EXPERIMENT, main
 from trainables.backbones import build
 from trainables.recipe import Recipe
 
@@ -224,7 +224,7 @@ def test_an_old_package_is_named_with_the_command_that_mends_it(
 
 
 def test_little_disk_is_a_warning(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweeps.runner.doctor.LITTLE_DISK", 10**18)
+    monkeypatch.setattr("sweeps.commands.doctor.LITTLE_DISK", 10**18)
     said = doctor(*DEMO)
     assert said.count("make room: dvt clean") == 2
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.runner.mlflow_store import check_uri
-from sweeps.runner.tracking import TrackingError, prepare_store
+from sweeps.tracking.store import check_uri
+from sweeps.tracking.tracker import TrackingError, prepare_store
 
 
 @pytest.mark.parametrize(

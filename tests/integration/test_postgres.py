@@ -20,7 +20,7 @@ PREPARE = """
 import sys
 from pathlib import Path
 from mlflow import MlflowClient
-from sweeps.runner.mlflow_store import prepare_store
+from sweeps.tracking.store import prepare_store
 print("ready", flush=True)
 sys.stdin.readline()
 prepare_store(sys.argv[1], Path())

@@ -19,11 +19,11 @@ import torch
 import yaml
 from PIL import Image
 
-from sweeps.predict.__main__ import main
+from sweeps.commands.predict import main
 from sweeps.predict.model import CHAMPION, STORED
-from sweeps.runner.champion import register_champion
-from sweeps.runner.journal import Journal
-from sweeps.runner.tracking import TrackedData, Tracker
+from sweeps.records.journal import Journal
+from sweeps.tracking.registry import register_champion
+from sweeps.tracking.tracker import TrackedData, Tracker
 from tests.integration.conftest import environment
 from tests.integration.test_dvt import dvt
 from trainables.backbones import build

@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from sweeps.runner.mlflow_store import is_refusal
+from sweeps.tracking.store import is_refusal
 
 
 @pytest.fixture

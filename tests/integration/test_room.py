@@ -9,8 +9,8 @@ import pytest
 from ray.tune.search import Searcher
 
 from cluster.resources import cluster_slots
-from sweeps.runner import room
-from sweeps.runner.room import Room
+from sweeps.runner import capacity as room
+from sweeps.runner.capacity import Room
 
 
 class Endless(Searcher):

@@ -10,9 +10,9 @@ from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from sweeps.runner import sync
-from sweeps.runner.journal import Journal, read
-from sweeps.runner.tracking import TrackedData, Tracker
+from sweeps.commands import sync
+from sweeps.records.journal import Journal, read
+from sweeps.tracking.tracker import TrackedData, Tracker
 from trainables.recipe import Recipe
 
 ONE, TWO, THREE = (f"resnet18/plain/{number:03d}" for number in range(3))

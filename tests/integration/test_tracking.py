@@ -9,8 +9,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from sweeps.runner.journal import Journal
-from sweeps.runner.tracking import TrackedData, Tracker, TrackingError, prepare_store
+from sweeps.records.journal import Journal
+from sweeps.tracking.tracker import TrackedData, Tracker, TrackingError, prepare_store
 from trainables.recipe import Recipe
 
 STUDY = "depth_vs_tricks"

@@ -48,7 +48,7 @@ HOMES: dict[str, Rule] = {  # the longest name that fits an import decides
     "pandas": lambda name: name.startswith("sweeps.report"),
     "numpy": lambda name: (
         name.startswith(("trainables.", "sweeps.report", "sweeps.predict."))
-        or name in ("sweeps.runner.champion", "sweeps.runner.mlflow_model")
+        or name in ("sweeps.tracking.registry", "sweeps.tracking.pyfunc")
     ),
     "PIL": lambda name: name.startswith("trainables."),
     "sklearn": lambda name: name.startswith("trainables.data."),
@@ -62,7 +62,7 @@ HOMES: dict[str, Rule] = {  # the longest name that fits an import decides
     "plotly": lambda name: name.startswith("sweeps.report"),
     "jinja2": lambda name: name.startswith("sweeps.report"),
 }
-LOOKS = ("sweeps.runner.doctor", "sweeps.runner.machine")  # at every library, whether it works
+LOOKS = ("sweeps.commands.doctor", "sweeps.commands.machine")  # at every library, whether it works
 
 
 def _imports(path: Path) -> Iterator[str]:

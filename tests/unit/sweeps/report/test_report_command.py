@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.synthetic_sweep import make
-from sweeps.report.__main__ import main
+from sweeps.commands.report import main
 
 ASKED = {"arms": ("resnet18/plain",), "trials": 5, "images": 40, "seeds": (0, 1, 2)}
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.synthetic_sweep import make
+from sweeps.records.score import NAMES
 from sweeps.report import compare, plots_finalists, tables
 from sweeps.report.answer import answer
 from sweeps.report.blocks import Plots
@@ -23,7 +24,6 @@ from sweeps.report.page import rendered, sweep_page
 from sweeps.report.results_csv import write_results
 from sweeps.report.runs import read_run
 from sweeps.report.variance import over_seeds
-from sweeps.runner.score import NAMES
 from trainables.metrics import Score
 
 ARMS = ("resnet18/plain", "resnet18/tricks")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from sweeps.runner.cleaning import main
+from sweeps.commands.clean import main
 from tests.unit.sweeps.runner.test_listing import ALL, driver, finish, sweep
 
 Clean = Callable[..., str]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.runner.data_command import train_command
+from sweeps.commands.data import train_command
 from sweeps.runner.options import command, parse
 
 DEFAULTS = {"keep_copies": False, "open": False, "as_json": False, "verbose": False}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sweeps.runner import doctor
+from sweeps.commands import doctor
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import pytest
 
 from search_spaces.depth_vs_tricks import SPACE
 from search_spaces.space import SearchSpace
+from sweeps.records.results import Outcome, Results, TrialRecord, trial_name
 from sweeps.runner import finalists
 from sweeps.runner.finalists import Group, ablations, champion, chosen
 from sweeps.runner.plan import finalist_seeds
-from sweeps.runner.results import Outcome, Results, TrialRecord, trial_name
 from trainables.recipe import NEUTRAL, Recipe
 
 ARMS = SPACE.with_fixed(weights="none", seed=3).matching("resnet18/*")

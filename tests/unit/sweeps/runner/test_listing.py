@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from sweeps.runner.listing import all_sweeps, claimed, main, state_of
+from sweeps.commands.list import all_sweeps, claimed, main, state_of
 
 ARMS = ["resnet18/plain", "resnet18/tricks"]
 ROOT = Path(__file__).parents[4]
@@ -343,7 +343,7 @@ def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
 def test_it_needs_nothing_heavy_and_answers_within_a_second(tmp_path: Path) -> None:
     for number in range(20):
         sweep(tmp_path, f"s{number}", [*ALL, *finish()])
-    code = f"from sweeps.runner.listing import main; main(['--storage', {str(tmp_path)!r}]); import sys; "
+    code = f"from sweeps.commands.list import main; main(['--storage', {str(tmp_path)!r}]); import sys; "
     code += "print([name for name in ('torch', 'ray', 'mlflow', 'optuna') if name in sys.modules])"
     started = time.perf_counter()
     done = subprocess.run(

@@ -14,9 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sweeps.runner import mlflow_model
-from sweeps.runner.mlflow_model import RegisteredModel, rgb
-from sweeps.runner.mlflow_store import TrackingError
+from sweeps.tracking import pyfunc as mlflow_model
+from sweeps.tracking.pyfunc import RegisteredModel, rgb
+from sweeps.tracking.store import TrackingError
 from trainables.data.decode import to_rgb
 
 RNG = np.random.default_rng(0)
@@ -201,7 +201,7 @@ def test_mlflow_still_has_the_private_names_that_a_registered_model_needs() -> N
     "written", ["", "is_signature_from_type_hint: false\n", "signature:\n  inputs: '[]'\n"]
 )
 def test_a_model_whose_input_mlflow_would_change_is_not_stored(written: str) -> None:
-    from sweeps.runner.champion import check_sent_as_is
+    from sweeps.tracking.registry import check_sent_as_is
 
     check_sent_as_is(
         f"flavors:\n{written.replace('false', 'true')}is_signature_from_type_hint: true\n"

@@ -8,13 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.runner.mlflow_store import (
-    TrackingError,
-    check_uri,
-    is_masked,
-    one_line,
-    without_password,
-)
+from sweeps.tracking.store import TrackingError, check_uri, is_masked, one_line, without_password
 
 MARK = "S3CR3T"
 TEXT = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=12)

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from cluster.resources import Slots
+from sweeps.records.results import Outcome, Results, trial_name
 from sweeps.runner import progress as module
 from sweeps.runner.progress import Progress, duration
-from sweeps.runner.results import Outcome, Results, trial_name
 from trainables.metrics import EPOCH, SCORE, VAL_ACCURACY, VAL_BALANCED_ACCURACY
 from trainables.recipe import Recipe
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweeps.runner.results import (
+from sweeps.records.results import (
     Outcome,
     Results,
     TrialRecord,

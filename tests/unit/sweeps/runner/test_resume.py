@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from search_spaces.depth_vs_tricks import SPACE
+from sweeps.records.results import Outcome
 from sweeps.runner.options import Options, Refused
-from sweeps.runner.results import Outcome
 from sweeps.runner.resume import changes, code_digest, definition, past, restored, trials_of
 
 TRIAL = {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.runner.score import EVEN, SCORES, decide, headed
+from sweeps.records.score import EVEN, SCORES, decide, headed
 from trainables.metrics import TEST_SCORES, VAL_SCORES
 
 

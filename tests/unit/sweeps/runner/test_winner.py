@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweeps.runner import winner
+from sweeps.records.results import Outcome, Results, TrialRecord
+from sweeps.runner import champion as winner
 from sweeps.runner.finalists import champion
-from sweeps.runner.results import Outcome, Results, TrialRecord
 from trainables.backbones import build
 from trainables.checkpoint import BEST, best, load_best, save_best, save_last, unfinished
 from trainables.compute import Compute

@@ -19,9 +19,9 @@ import click
 from rich.console import Console
 from rich.progress import track
 
+from sweeps.commands import list as listing
 from sweeps.predict import answer, images, kaggle, model
 from sweeps.predict.model import Model, Probabilities
-from sweeps.runner import listing
 from sweeps.runner.options import Options, Refused, collect
 from trainables.problems import one_line, unknown_name
 

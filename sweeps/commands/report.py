@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from sweeps.runner.listing import CONTEXT, answer, flags, shown, terminal
+from sweeps.commands.list import CONTEXT, answer, flags, shown, terminal
 from sweeps.runner.options import Options, Refused
 from sweeps.runner.resume import DESCRIPTION, JOURNAL
 from trainables.problems import unknown_name

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from sweeps.runner.journal import Journal, JournalError, events_from
-from sweeps.runner.listing import claimed
-from sweeps.runner.mlflow_store import TrackingError, is_masked, prepare_store, without_password
+from sweeps.commands.list import claimed
+from sweeps.records.journal import Journal, JournalError, events_from
 from sweeps.runner.resume import DESCRIPTION, JOURNAL
+from sweeps.tracking.store import TrackingError, is_masked, prepare_store, without_password
 from trainables.problems import unknown_name
 
 REFUSED = 2
@@ -57,7 +57,7 @@ def COMMAND(name: str, storage: Path, tracking_uri: str | None) -> None:  # noqa
         raise _Refused(
             f"--tracking-uri must be given, since its password is not stored: {without_password(uri)}."
         )
-    from sweeps.runner.delivery import sync  # MLflow takes seconds to import
+    from sweeps.tracking.delivery import sync  # MLflow takes seconds to import
 
     try:
         prepared = prepare_store(uri, storage)

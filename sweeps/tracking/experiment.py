@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sweeps.runner.mlflow_store import (
+from sweeps.tracking.store import (  # before mlflow, which it quietens
     TrackingError,
     one_line,
     without_password,
-)  # before mlflow, which it quietens
+)
 
 # isort: split
 from mlflow import MlflowClient

@@ -14,10 +14,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sweeps.runner.champion import Champion
-from sweeps.runner.journal import JournalError, events_from
-from sweeps.runner.mlflow_events import EventWriter
-from sweeps.runner.mlflow_store import TrackingError, is_refusal, one_line, without_password
+from sweeps.records.journal import JournalError, events_from
+from sweeps.tracking.registry import Champion
+from sweeps.tracking.store import TrackingError, is_refusal, one_line, without_password
+from sweeps.tracking.writer import EventWriter
 
 OFFSET = "mlflow.offset"
 _AT_ONCE, _AT_ONCE_SECONDS = 500, 2.0  # events, and time, after which what was sent is noted

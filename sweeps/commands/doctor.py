@@ -13,18 +13,12 @@ import click
 from rich.filesize import decimal
 
 from cluster.session import environment, session
-from sweeps.runner import machine
-from sweeps.runner.listing import CONTEXT, answer, flags
-from sweeps.runner.machine import Finding, either
-from sweeps.runner.mlflow_store import (
-    SERVERS,
-    TrackingError,
-    one_line,
-    prepare_store,
-    without_password,
-)
+from sweeps.commands import machine
+from sweeps.commands.list import CONTEXT, answer, flags
+from sweeps.commands.machine import Finding, either
 from sweeps.runner.options import READING_FLAGS, Options, cache_folder
 from sweeps.runner.study import PRESETS, Preset
+from sweeps.tracking.store import SERVERS, TrackingError, one_line, prepare_store, without_password
 from trainables.data.reading import ReadOptions
 
 EXPERIMENT = "dvt-doctor"

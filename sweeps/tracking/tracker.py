@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from sweeps.runner.champion import Champion
-from sweeps.runner.delivery import Delivery
-from sweeps.runner.journal import Journal
-from sweeps.runner.mlflow_runs import Outcome, TrackedData
-from sweeps.runner.mlflow_store import TrackingError, prepare_store, without_password
+from sweeps.records.journal import Journal
+from sweeps.tracking.delivery import Delivery
+from sweeps.tracking.registry import Champion
+from sweeps.tracking.runs import Outcome, TrackedData
+from sweeps.tracking.store import TrackingError, prepare_store, without_password
 
 __all__ = [
     "Champion",

@@ -18,11 +18,11 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from sweeps.records.score import SHORT
+from sweeps.records.standing import UNREADABLE, described, journalled
 from sweeps.runner.cli import INTERRUPTED, REFUSED, WIDE
 from sweeps.runner.options import Options, Refused, command
 from sweeps.runner.resume import LOCK
-from sweeps.runner.score import SHORT
-from sweeps.runner.standing import UNREADABLE, described, journalled
 from trainables.metrics import Score
 from trainables.problems import unknown_name
 

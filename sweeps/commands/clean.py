@@ -19,7 +19,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.runner.listing import (
+from sweeps.commands.list import (
     CONTEXT,
     SweepState,
     all_sweeps,
@@ -30,8 +30,8 @@ from sweeps.runner.listing import (
     size_of,
     terminal,
 )
+from sweeps.records.standing import champion_of
 from sweeps.runner.options import Options, Refused, cache_folder
-from sweeps.runner.standing import champion_of
 from trainables.problems import unknown_name
 
 DONE, NOT_ALL = 0, 1

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeps.runner.champion import Champion, register_champion
-from sweeps.runner.mlflow_runs import SUMMARY, SWEEP, RunStart, SweepRuns, TrackedData
-from sweeps.runner.mlflow_store import TrackingError
+from sweeps.tracking.registry import Champion, register_champion
+from sweeps.tracking.runs import SUMMARY, SWEEP, RunStart, SweepRuns, TrackedData
+from sweeps.tracking.store import TrackingError
 
 Event = Mapping[str, Any]
 

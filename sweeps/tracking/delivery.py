@@ -8,10 +8,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from sweeps.runner.champion import Champion
-from sweeps.runner.courier import Courier
-from sweeps.runner.journal import Journal, JournalError
-from sweeps.runner.mlflow_store import TrackingError, one_line
+from sweeps.records.journal import Journal, JournalError
+from sweeps.tracking.courier import Courier
+from sweeps.tracking.registry import Champion
+from sweeps.tracking.store import TrackingError, one_line
 
 JOURNAL, LOCK = "trials.jsonl", "mlflow.lock"
 GATHER_SECONDS = 0.1  # events that arrive within this time of each other are sent together, and may share a request

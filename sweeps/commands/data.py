@@ -15,8 +15,8 @@ import click
 from rich import progress
 from rich.console import Console
 
+from sweeps.commands.list import CONTEXT, answer, flags, terminal
 from sweeps.runner import flag_values as values
-from sweeps.runner.listing import CONTEXT, answer, flags, terminal
 from sweeps.runner.options import READING_FLAGS, Options, Refused, cache_folder, collect
 from trainables.data import dataset
 from trainables.data.dataset import Caps, Dataset

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sweeps.runner.journal import events_from
+from sweeps.records.journal import events_from
 from sweeps.runner.resume import DESCRIPTION, JOURNAL
 from trainables.metrics import VAL_SCORES, Score
 from trainables.recipe import completed

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from sweeps.runner.mlflow_experiment import ensure_experiment
-from sweeps.runner.mlflow_store import (
+from sweeps.tracking.experiment import ensure_experiment
+from sweeps.tracking.store import (  # before mlflow: it switches telemetry and log lines off
     TrackingError,
     is_refusal,
-)  # before mlflow: it switches telemetry and log lines off
+)
 from trainables.metrics import TESTED
 
 # isort: split
