@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from cluster.commandline import RESUME
+from cluster.session import RESUME
 from sweeps.runner.machine import commit, processor
 from sweeps.runner.mlflow_store import without_password
 from sweeps.runner.plan import Materials, Plan

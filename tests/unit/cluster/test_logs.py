@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from cluster import logs
-from cluster.commandline import Refused
 from cluster.jobs import row
 from cluster.jobserver import Silent
+from cluster.refused import Refused
 
 JOB = {
     "submission_id": "s",
