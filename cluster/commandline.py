@@ -6,19 +6,11 @@ from collections.abc import Sequence
 
 import click
 
+from cluster.refused import Refused
+
 REFUSED, INTERRUPTED = 2, 130
-RESUME = "DVT_RESUME"
-"""In the environment of a job: the command that goes on with its sweep, given where it was submitted."""
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
-
-
-class Refused(ValueError):  # noqa: N818  (it is what the command line says: exit status 2)
-    """The command is refused before any work; one line for each thing that is wrong."""
-
-    def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 def answer(command: click.Command, arguments: Sequence[str]) -> int:

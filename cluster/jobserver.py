@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster import state as service
-from cluster.commandline import Refused
+from cluster.refused import Refused
 
 TIMEOUT_S = 10.0
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")

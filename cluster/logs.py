@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from cluster.commandline import CONTEXT, INTERRUPTED, Refused, answer
+from cluster.commandline import CONTEXT, INTERRUPTED, answer
 from cluster.jobserver import ENDED, JobServer, Silent, find
+from cluster.refused import Refused
 
 FAILED = 1
 _LOST_FOR_S = 60.0  # a job server that is started again is waited for so long

@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import Any
 
 from cluster import state as service
-from cluster.commandline import Refused
 from cluster.mlflow_gate import NAME
+from cluster.refused import Refused
 
 SECRETS = (
     "pass",

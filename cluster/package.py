@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster.commandline import Refused
+from cluster.refused import Refused
 
 MOST_BYTES = 50 * 2**20
 """The project has 2 MB. Ray keeps archives in the memory of its head, and refuses half a gigabyte."""

@@ -14,11 +14,12 @@ import click
 
 from cluster import parts, upkeep
 from cluster import state as service
-from cluster.commandline import CONTEXT, Refused, answer, whole
+from cluster.commandline import CONTEXT, answer, whole
 from cluster.jobserver import ENDED, find
 from cluster.listeners import listeners
 from cluster.mlflow_login import SECRETS
 from cluster.processes import PROC
+from cluster.refused import Refused
 from cluster.state import Part, State
 from trainables.cpus import available_cpus
 

@@ -13,6 +13,9 @@ from typing import Any
 
 from cluster.token import token_file
 
+RESUME = "DVT_RESUME"
+"""In the environment of a job: the command that resumes its sweep, given where it was submitted."""
+
 CONNECT_TIMEOUT_S = 3.0
 OBJECT_STORE_BYTES = 128 * 1024**2
 """Trials map their data from disk; only small reports pass through the object store."""

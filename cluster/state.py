@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cluster.commandline import Refused
 from cluster.processes import Process, boot
+from cluster.refused import Refused
 
 FOLDER = "DVT_SERVICE_DIR"
 _STATE, _LOCK, _TOKEN = "state.json", "lock", "token"

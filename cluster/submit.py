@@ -16,8 +16,10 @@ import click
 
 from cluster import logs, package
 from cluster import state as service
-from cluster.commandline import CONTEXT, RESUME, Refused, answer
+from cluster.commandline import CONTEXT, answer
 from cluster.jobserver import JobServer, find
+from cluster.refused import Refused
+from cluster.session import RESUME
 from cluster.upkeep import STOP_WITHIN_S
 
 ROOT = Path(__file__).parents[1]

@@ -18,10 +18,10 @@ from secrets import token_hex
 from cluster import database, mlflow_gate, parts
 from cluster import processes as system
 from cluster import state as service
-from cluster.commandline import Refused
 from cluster.jobserver import ENDED, JobServer, find
 from cluster.parts import DASHBOARD, RAYLET, StartError
 from cluster.processes import Process, boot, family
+from cluster.refused import Refused
 from cluster.state import Part, State
 
 STOP_WITHIN_S = 180

@@ -17,6 +17,12 @@ def unknown_name(name: str, known: Iterable[str], what: str) -> str:
     return f"{name!r} is no {what}.{hint} Known: {', '.join(known)}."
 
 
+def counted(count: int, thing: str) -> str:
+    """Return `1 trial` or `2,000 trials`."""
+    plural = "" if count == 1 else "s"
+    return f"{count:,} {thing}{plural}"
+
+
 def shortened(lines: Sequence[str], what: str) -> list[str]:
     """The first `LISTED` lines, and one that counts the rest: "and 7 more {what}."."""
     return at_most(LISTED + 1, lines, what)

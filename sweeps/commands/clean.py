@@ -8,33 +8,32 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.commands.list import (
-    CONTEXT,
-    SweepState,
-    all_sweeps,
-    answer,
+from cluster.refused import Refused
+from sweeps.commands import kit
+from sweeps.commands.kit import shown
+from sweeps.records.folder import (
+    CHECKPOINTS,
+    at,
     claimed,
-    flags,
-    shown,
+    file_name,
+    kept_champion,
     size_of,
-    terminal,
+    sweeps_folder,
 )
-from sweeps.records.standing import champion_of
-from sweeps.runner.options import Options, Refused, cache_folder
-from trainables.problems import unknown_name
+from sweeps.records.status import SweepStatus, all_sweeps
+from sweeps.runner.options import cache_folder
+from trainables.problems import counted, unknown_name
 
-DONE, NOT_ALL = 0, 1
 CACHE = {  # everything that belongs to the project there; a folder that DVT_CACHE_DIR names may hold other things too
     "data": "decoded data",
     "prefix": "activations of frozen layers",
@@ -67,7 +66,7 @@ class Choice:
     notes: list[str]
 
 
-def choose(storage: Path, words: Sequence[str], sweeps: Sequence[SweepState]) -> Choice:
+def choose(storage: Path, words: Sequence[str], sweeps: Sequence[SweepStatus]) -> Choice:
     """What the words of a command line mean; a word that means nothing, or what a running sweep needs, is `Refused`."""
     problems: list[str] = []
     choice = Choice([], [])
@@ -89,9 +88,9 @@ def choose(storage: Path, words: Sequence[str], sweeps: Sequence[SweepState]) ->
             for sweep in chosen:
                 _add_sweep(choice, sweep)
     if problems:
-        raise Refused(problems)
+        raise Refused(*problems)
     if any(word not in ("cache", "data", "prefix") for word in words):
-        _add(choice, "left by an earlier removal", (storage / "sweeps").glob(GONE))
+        _add(choice, "left by an earlier removal", sweeps_folder(storage).glob(GONE))
     whole = {path for item in choice.items for path in item.paths}
     once = {
         item.paths: item
@@ -119,7 +118,7 @@ def remove(items: Sequence[Item]) -> tuple[int, list[str]]:
                     failed = True
                     place = error.filename or path
                     problems.append(
-                        f"{path} cannot be removed ({error.strerror or error}): see to the rights of {place}."
+                        f"{path} cannot be removed ({error.strerror or error}): change the permissions of {place}."
                     )
         freed += 0 if failed else item.size
     return freed, problems
@@ -189,11 +188,11 @@ def _users(entry: Path) -> set[str]:
     return set()
 
 
-def _add_checkpoints(choice: Choice, sweep: SweepState) -> None:
-    folder = sweep.folder / "checkpoints"
+def _add_checkpoints(choice: Choice, sweep: SweepStatus) -> None:
+    folder = sweep.folder / CHECKPOINTS
     if not folder.is_dir():
         return
-    champion, finished = champion_of(sweep.folder), sweep.state == "finished"
+    champion, finished = kept_champion(sweep.folder), sweep.state == "finished"
     if not finished or champion is None:
         why = {"running": "it runs", "damaged": "it is damaged"}.get(
             sweep.state, "--resume goes on from them"
@@ -207,12 +206,12 @@ def _add_checkpoints(choice: Choice, sweep: SweepState) -> None:
             f"Checkpoints of {shown(sweep.name)} stay ({decimal(size_of(folder))}): {why}."
         )
         return
-    kept = str(champion["champion"]).replace("/", "-")
+    kept = file_name(champion.trial)
     others = [path for path in folder.iterdir() if path.name != kept]
     _add(choice, f"checkpoints of {sweep.name}", others, sweep.folder)
 
 
-def _add_sweep(choice: Choice, sweep: SweepState) -> None:
+def _add_sweep(choice: Choice, sweep: SweepStatus) -> None:
     if sweep.state == "running":
         choice.notes.append(f"{sweep.name} stays: it runs.")
         return
@@ -220,12 +219,13 @@ def _add_sweep(choice: Choice, sweep: SweepState) -> None:
     _add(choice, f"sweep {shown(sweep.name)} ({sweep.state}{left})", [sweep.folder], sweep.folder)
     if sweep.undelivered:
         choice.notes.append(
-            f"{sweep.name} has {sweep.undelivered} events that MLflow lacks: dvt sync {sweep.name} saves them."
+            f"{sweep.name} has {counted(sweep.undelivered, 'event')} that MLflow lacks: "
+            f"dvt sync {sweep.name}{at(sweep.folder.parents[1])} saves them."
         )
     choice.notes.append("MLflow keeps its runs and artifacts of these sweeps: delete them there.")
 
 
-def _matching(word: str, sweeps: Sequence[SweepState]) -> tuple[list[SweepState], list[str]]:
+def _matching(word: str, sweeps: Sequence[SweepStatus]) -> tuple[list[SweepStatus], list[str]]:
     """Sweeps of a name or a pattern, which means no damaged ones; a line where there are none."""
     named = [sweep for sweep in sweeps if sweep.name == word]
     if named and named[0].state == "running":
@@ -242,60 +242,50 @@ def _matching(word: str, sweeps: Sequence[SweepState]) -> tuple[list[SweepState]
     return found, [] if found else [f"no sweep matches {word!r}: dvt list shows their names."]
 
 
-COMMAND = click.Command(
-    "dvt clean",
-    params=[
-        *flags("storage"),
-        click.Argument(["what"], nargs=-1, metavar="[WHAT]..."),
-        click.Option(["--yes"], is_flag=True, help="Do not ask."),
-    ],
-    help="What occupies the disk. WHAT is removed: cache (all of it), prefix (activations of frozen layers), data (decoded), "
-    "checkpoints (of finished sweeps; the champion's stay), or whole sweeps by name or pattern.",
-    context_settings=CONTEXT,
-)
+@kit.command("dvt clean")
+@kit.flags("storage")
+@click.argument("what", nargs=-1, metavar="[WHAT]...")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def command(storage: Path | None, what: tuple[str, ...], yes: bool) -> int:
+    """Show what uses disk space, or remove it.
 
-
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; its exit status."""
-    return answer(COMMAND, arguments, _clean)
-
-
-def _clean(given: Mapping[str, Any]) -> int:
-    storage = given.get("storage", Options().storage).absolute()
+    WHAT is removed: cache (all of it), prefix (activations of frozen layers), data (decoded),
+    checkpoints (of finished sweeps; the champion's stay), or whole sweeps by name or pattern.
+    """
+    storage = kit.storage_of(storage)
     sweeps = all_sweeps(storage)
-    if not given["what"]:
-        if given["yes"]:
-            raise Refused(
-                [f"--yes needs to be told what to remove: {', '.join(KINDS)}, or names of sweeps."]
-            )
+    if not what:
+        if yes:
+            kinds = ", ".join(KINDS)
+            raise Refused(f"--yes needs to be told what to remove: {kinds}, or names of sweeps.")
         _show(storage, sweeps)
-        return DONE
-    choice = choose(storage, given["what"], sweeps)
+        return kit.DONE
+    choice = choose(storage, what, sweeps)
     for item in choice.items:
         click.echo(f"{decimal(item.size):>10}  {item.name}")
     for note in choice.notes:
         click.echo(note)
     if not choice.items:
         click.echo("Nothing to remove.")
-        return DONE
+        return kit.DONE
     total = decimal(sum(item.size for item in choice.items))
-    if not given["yes"]:
+    if not yes:
         if not sys.stdin.isatty():
             raise Refused(
-                [f"{total} would be removed, but there is no terminal to ask at: pass --yes."]
+                f"{total} would be removed, but there is no terminal to ask at: pass --yes."
             )
         if not click.confirm(f"Remove {total}?"):
             click.echo("Nothing was removed.")
-            return NOT_ALL
+            return kit.FAILED
     freed, problems = remove(choice.items)
     click.echo(f"Removed {decimal(freed)}.")
     for problem in problems:
         click.echo(f"error: {problem}", err=True)
-    return NOT_ALL if problems else DONE
+    return kit.FAILED if problems else kit.DONE
 
 
-def _show(storage: Path, sweeps: Sequence[SweepState]) -> None:
-    cache, console = cache_folder(storage), terminal()
+def _show(storage: Path, sweeps: Sequence[SweepStatus]) -> None:
+    cache, console = cache_folder(storage), kit.terminal()
     table = Table(title=f"Cache {cache}", title_justify="left")
     _columns(table, "part", "what", "size", "changed", "dvt clean")
     for name, what in CACHE.items():

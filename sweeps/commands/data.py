@@ -15,7 +15,7 @@ import click
 from rich import progress
 from rich.console import Console
 
-from sweeps.commands.list import CONTEXT, answer, flags, terminal
+from sweeps.commands import kit
 from sweeps.runner import flag_values as values
 from sweeps.runner.options import READING_FLAGS, Options, Refused, cache_folder, collect
 from trainables.data import dataset
@@ -50,42 +50,28 @@ def _one_path(
     return (*words, *([named] if named else []))
 
 
-COMMAND = click.Command(
-    "dvt data",
-    params=[
-        click.Argument(["path"], metavar="PATH|NAME", nargs=-1, callback=_one_path),
-        click.Option(
-            ["--data"], type=values.Checked(values.path, "PATH|NAME"), is_eager=True, hidden=True
-        ),
-        *flags(*READING_FLAGS),
-        click.Option(
-            ["--size"],
-            type=values.Checked(values.whole(8, 2048), "N"),
-            metavar="N",
-            help=f"Pixels per side that a sweep would train at; default {SIZE}.",
-        ),
-        *flags("seed", "storage"),
-        click.Option(["--open"], is_flag=True, help="Show the page in a browser."),
-        click.Option(
-            ["--json", "as_json"], is_flag=True, help="Print one JSON object instead of lines."
-        ),
-        click.Option(
-            ["-v", "--verbose"], is_flag=True, help="Name all classes and all that is passed over."
-        ),
-    ],
-    help="Say how a data set is understood (layout, classes, splits, what is passed over, copies), and write a page with some "
-    "of its images. Exit status: 0 it can be trained on, 2 it cannot, or the command is wrong.",
-    context_settings=CONTEXT,
+@kit.command("dvt data")
+@click.argument("path", metavar="PATH|NAME", nargs=-1, callback=_one_path)
+@click.option("--data", type=values.Checked(values.path, "PATH|NAME"), is_eager=True, hidden=True)
+@kit.flags(*READING_FLAGS)
+@click.option(
+    "--size",
+    type=values.Checked(values.whole(8, 2048), "N"),
+    metavar="N",
+    help=f"Pixels per side that a sweep would train at; default {SIZE}.",
 )
+@kit.flags("seed", "storage")
+@click.option("--open", "opens", is_flag=True, help="Show the page in a browser.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+@click.option("-v", "--verbose", is_flag=True, help="Name all classes and all that is passed over.")
+def command(**flags: Any) -> int:
+    """Say how a data set is understood, and write a page with some of its images.
 
-
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; its exit status."""
-    return answer(COMMAND, arguments, _data)
-
-
-def _data(given: Mapping[str, Any]) -> int:
-    storage = given.get("storage", Options().storage).absolute()
+    It names layout, classes, splits, what is passed over, and copies. Exit status: 0 it can be
+    trained on, 2 it cannot, or the command is wrong.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    storage = kit.storage_of(given.get("storage"))
     data = _prepared(given, storage)
     from sweeps.report.data_findings import find_in_data
     from sweeps.report.data_page import write_data_page  # pandas and SciPy take a second to import
@@ -95,7 +81,7 @@ def _data(given: Mapping[str, Any]) -> int:
     try:
         page = write_data_page(found, command, storage / "data")
     except OSError as error:
-        raise Refused([_unwritable(storage / "data", error)]) from error
+        raise Refused(_unwritable(storage / "data", error)) from error
     if given["as_json"]:
         click.echo(
             json.dumps(
@@ -104,12 +90,12 @@ def _data(given: Mapping[str, Any]) -> int:
         )
     else:
         _say(data, found.cautions, verbose=given["verbose"])
-        terminal().print(
+        kit.terminal().print(
             f"To train on it: {command}\n{page}", markup=False, highlight=False, soft_wrap=True
         )
-    if given["open"]:
+    if given["opens"]:
         webbrowser.open(page.as_uri())
-    return 0
+    return kit.DONE
 
 
 def train_command(given: Mapping[str, Any]) -> str:
@@ -140,14 +126,14 @@ def _prepared(given: Mapping[str, Any], storage: Path) -> Dataset:
     collect(problems, lambda: _check_storage(storage))
     if problems:  # decoding would be in vain, but what else is wrong is said
         collect(problems, lambda: dataset.inspect(path, **asked))
-        raise Refused(problems)
+        raise Refused(*problems)
     with _bar() as bar:
         size = given.get("size", SIZE)
         data = collect(
             problems, lambda: dataset.prepare(path, image_size=size, progress=bar, **asked)
         )
     if data is None:
-        raise Refused(problems)
+        raise Refused(*problems)
     return dataset.read(data.path, test=True)
 
 
@@ -179,7 +165,7 @@ def _bar() -> Iterator[Progress]:
 
 
 def _say(data: Dataset, cautions: Sequence[str], *, verbose: bool) -> None:
-    console = terminal()
+    console = kit.terminal()
     said = [
         *lines(data, every_class=verbose),
         *data.notes,

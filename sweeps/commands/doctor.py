@@ -13,8 +13,7 @@ import click
 from rich.filesize import decimal
 
 from cluster.session import environment, session
-from sweeps.commands import machine
-from sweeps.commands.list import CONTEXT, answer, flags
+from sweeps.commands import kit, machine
 from sweeps.commands.machine import Finding, either
 from sweeps.runner.options import READING_FLAGS, Options, cache_folder
 from sweeps.runner.study import PRESETS, Preset
@@ -233,21 +232,16 @@ CHECKS: Mapping[str, tuple[Check, str]] = {
     "weights": (_weights, "give other --weights."),
     "mlflow": (_mlflow, "install MLflow again: pip install --force-reinstall mlflow."),
 }
-COMMAND = click.Command(
-    "dvt doctor",
-    params=flags("preset", "data", *READING_FLAGS, "weights", "storage", "tracking_uri", "address"),
-    help="Whether this machine is fit for a sweep with these flags: a line for each check, and for what fails its mend.",
-    context_settings=CONTEXT,
-)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; its exit status: 0 where all is well, 1 where a check failed."""
-    return answer(COMMAND, arguments, _examine)
+@kit.command("dvt doctor")
+@kit.flags("preset", "data", *READING_FLAGS, "weights", "storage", "tracking_uri", "address")
+def command(**given: Any) -> int:
+    """Check that this machine is ready for a sweep with these flags.
 
-
-def _examine(given: Mapping[str, Any]) -> int:
-    options = Options(**given)
+    One line per check, with a fix for each failure. Exit status: 0 all is well, 1 a check failed.
+    """
+    options = Options(**{name: value for name, value in given.items() if value is not None})
     preset, storage = PRESETS[options.preset or "full"], options.storage.absolute()
     subject = Subject(
         tracking_uri=options.tracking_uri,
@@ -267,4 +261,4 @@ def _examine(given: Mapping[str, Any]) -> int:
         )
         if finding.mend:
             click.echo(f"{'':>19} -> {finding.mend}")
-    return int(failed)
+    return kit.FAILED if failed else kit.DONE

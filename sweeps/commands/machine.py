@@ -18,10 +18,10 @@ from typing import Literal
 from rich.filesize import decimal
 
 from cluster.session import OBJECT_STORE_BYTES
+from sweeps.records.manifest import ROOT, commit
 from trainables.cpus import available_cpus
 
 PACKAGE = "depth-vs-tricks"
-ROOT = Path(__file__).parents[2]
 LITTLE_MEMORY = 4 * 10**9
 
 
@@ -65,29 +65,6 @@ def code() -> Iterator[Finding]:
     """Which state of this project runs."""
     state = f"commit {found}" if (found := commit()) else "no git commit"
     yield Finding("ok", f"{PACKAGE} {version(PACKAGE)} in {ROOT}, {state}")
-
-
-def commit() -> str:
-    """The commit of this project's code, and whether it was changed since; empty where there is none."""
-    with suppress(OSError, subprocess.SubprocessError):  # no git, or it does not trust the folder
-        if (ROOT / ".git").exists():
-            found = _output(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"])
-            return found + (
-                ", with changes"
-                if _output(["git", "-C", str(ROOT), "status", "--porcelain"])
-                else ""
-            )
-    return ""
-
-
-def processor() -> str:
-    """The processor's model, where the system tells it."""
-    with suppress(OSError):
-        if found := re.findall(
-            r"^model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE
-        ):
-            return f"{found[0]}, {len(found)} CPUs"
-    return platform.processor() or platform.machine()
 
 
 def gpus() -> Iterator[Finding]:

@@ -19,64 +19,54 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from sweeps.commands import list as listing
-from sweeps.predict import answer, images, kaggle, model
+from cluster.refused import Refused
+from sweeps.commands import kit
+from sweeps.predict import images, kaggle, model, output
 from sweeps.predict.model import Model, Probabilities
-from sweeps.runner.options import Options, Refused, collect
+from sweeps.runner.options import collect
 from trainables.problems import one_line, unknown_name
 
-DONE, NOT_ALL = 0, 1
 SUBMISSION = "submission.csv"
 
 
-def _text(name: str, metavar: str, text: str) -> click.Option:
-    return click.Option([f"--{name}"], metavar=metavar, help=text)
-
-
-COMMAND = click.Command(
-    "dvt predict",
-    params=[
-        click.Argument(["images"], metavar="IMAGE...", nargs=-1),
-        _text("sweep", "NAME", "The sweep whose champion answers."),
-        _text(
-            "model",
-            "URI",
-            "Or a model that a sweep registered, such as models:/depth_vs_tricks-digits@champion.",
-        ),
-        click.Option(
-            ["--json", "as_json"],
-            is_flag=True,
-            help="One JSON object a line: file, class, probabilities by class.",
-        ),
-        _text(
-            "kaggle",
-            "|".join(kaggle.COMPETITIONS),
-            "Write a submission for the one folder given, the competition's test/.",
-        ),
-        _text(
-            "out",
-            "FILE",
-            f"Where to, with --kaggle; default: {SUBMISSION}. An existing file is left alone.",
-        ),
-        *listing.flags("storage", "tracking_uri"),
-    ],
-    help="Classes of images, files or folders with all below them, with their probabilities. What a folder holds and what is "
-    "passed over in it is said on stderr. Exit status: 0 all are answered, 1 some files turned out to be damaged, some folders "
-    "cannot be read, or the output could not be written whole (a full disk, a closed pipe), 2 refused before any work.",
-    context_settings=listing.CONTEXT,
+@kit.command("dvt predict")
+@click.argument("words", metavar="IMAGE...", nargs=-1)
+@click.option("--sweep", metavar="NAME", help="The sweep whose champion answers.")
+@click.option(
+    "--model",
+    "uri",
+    metavar="URI",
+    help="Or a model that a sweep registered, such as models:/depth_vs_tricks-digits@champion.",
 )
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="One JSON object per line: file, class, probabilities by class.",
+)
+@click.option(
+    "--kaggle",
+    metavar="|".join(kaggle.COMPETITIONS),
+    help="Write a submission for the one folder given, the competition's test/.",
+)
+@click.option(
+    "--out",
+    metavar="FILE",
+    help=f"Where to, with --kaggle; default: {SUBMISSION}. An existing file is left alone.",
+)
+@kit.flags("storage", "tracking_uri")
+def command(**flags: Any) -> int:
+    """Classify images, files or folders with all below them, with probabilities.
 
-
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; its exit status: 0 where all images are answered, 1 where some are not, 2 refused."""
-    return listing.answer(COMMAND, arguments, _predict)
-
-
-def _predict(given: Mapping[str, Any]) -> int:
-    storage = given.get("storage", Options().storage).absolute()
+    What a folder holds and what is passed over in it is said on stderr. Exit status: 0 all images
+    are classified, 1 some files are damaged, some folders cannot be read, or the output could not
+    be written whole (a full disk, a closed pipe), 2 invalid arguments.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    storage = kit.storage_of(given.get("storage"))
     problems = list(_contradictions(given))
     load = collect(problems, lambda: _model(given, storage))
-    found = images.find(given["images"])
+    found = images.find(given["words"])
     paths, amiss = _paths(given, found)
     out = Path(given.get("out", SUBMISSION))
     if "kaggle" in given:
@@ -84,7 +74,7 @@ def _predict(given: Mapping[str, Any]) -> int:
     bar = _bar(given)
     problems += [*amiss, *images.check(paths, bar)]
     if problems or load is None:
-        raise Refused([*problems, *found.closed])
+        raise Refused(*problems, *found.closed)
     chosen = load()
     if "kaggle" in given:
         kaggle.check_classes(given["kaggle"], chosen.classes)
@@ -106,20 +96,20 @@ def _predict(given: Mapping[str, Any]) -> int:
         _submit(given["kaggle"], out, answered, chosen, damaged)
     elif given["as_json"]:
         for path, probabilities in answered:
-            click.echo(answer.json_line(path, probabilities, chosen.classes))
+            click.echo(output.json_line(path, probabilities, chosen.classes))
     else:
         rows = list(answered)  # some hundred bytes a file
         if rows:
-            listing.terminal().print(answer.table(rows, chosen.classes))
+            kit.terminal().print(output.table(rows, chosen.classes))
     for line in damaged:
         click.echo(f"error: {one_line(line)}", err=True)
-    return NOT_ALL if damaged else DONE
+    return kit.FAILED if damaged else kit.DONE
 
 
 def _contradictions(given: Mapping[str, Any]) -> Iterator[str]:
-    if ("sweep" in given) == ("model" in given):
+    if ("sweep" in given) == ("uri" in given):
         yield "Either --sweep NAME or --model URI must say what answers: give one of the two."
-    if not given["images"]:
+    if not given["words"]:
         yield "IMAGE must be files or folders of images, but none is given: add them."
     if "kaggle" in given and given["kaggle"] not in kaggle.COMPETITIONS:
         yield unknown_name(given["kaggle"], kaggle.COMPETITIONS, "competition")
@@ -131,13 +121,13 @@ def _contradictions(given: Mapping[str, Any]) -> Iterator[str]:
 
 def _model(given: Mapping[str, Any], storage: Path) -> Callable[[], Model] | None:
     """What loads the model that is asked for, once all else was found well."""
-    if ("sweep" in given) == ("model" in given):
+    if ("sweep" in given) == ("uri" in given):
         return None
     if "sweep" in given:
         return partial(
             model.load_champion, model.champion_file(storage, given["sweep"]), given["sweep"]
         )
-    uri = given["model"]
+    uri = given["uri"]
     return partial(
         model.load_registered,
         uri,
@@ -148,7 +138,7 @@ def _model(given: Mapping[str, Any], storage: Path) -> Callable[[], Model] | Non
 
 def _paths(given: Mapping[str, Any], found: images.Found) -> tuple[Sequence[Path], list[str]]:
     """The files that are to be answered, and what is wrong with the words that name them."""
-    words, problems = given["images"], list(found.problems)
+    words, problems = given["words"], list(found.problems)
     if problems or not words or given.get("kaggle") not in kaggle.COMPETITIONS:
         return found.paths, problems
     if len(words) > 1 or not Path(words[0]).is_dir():

@@ -3,45 +3,35 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import webbrowser
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
-from sweeps.commands.list import CONTEXT, answer, flags, shown, terminal
-from sweeps.runner.options import Options, Refused
-from sweeps.runner.resume import DESCRIPTION, JOURNAL
+from cluster.refused import Refused
+from sweeps.commands import kit
+from sweeps.commands.kit import shown
+from sweeps.records.folder import known_sweeps, sweep_folder
 from trainables.problems import unknown_name
 
-COMMAND = click.Command(
-    "dvt report",
-    params=[
-        click.Argument(["names"], nargs=-1, metavar="NAME [NAME]"),
-        *flags("storage"),
-        click.Option(["--open"], is_flag=True, default=None, help="Show the page in a browser."),
-    ],
-    help="Rebuild report.html, results.csv and suspects.csv of sweep NAME. With two names, compare two sweeps.",
-    context_settings=CONTEXT,
-)
 
+@kit.command("dvt report")
+@click.argument("names", nargs=-1, metavar="NAME [NAME]")
+@kit.flags("storage")
+@click.option("--open", "opens", is_flag=True, help="Show the page in a browser.")
+def command(names: tuple[str, ...], storage: Path | None, opens: bool) -> int:
+    """Rebuild report.html, results.csv and suspects.csv of sweep NAME.
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; its exit status."""
-    return answer(COMMAND, arguments, _report)
-
-
-def _report(given: Mapping[str, Any]) -> int:
-    storage = given.get("storage", Options().storage).absolute()
-    folders = _folders(storage, given.get("names", ()))
+    With two names, compare two sweeps.
+    """
+    folders = _folders(kit.storage_of(storage), names)
     from sweeps.report import compare, page  # pandas and SciPy take a second to import
     from sweeps.report.findings import find
     from sweeps.report.runs import read_run
     from sweeps.report.terminal import grid, show
 
-    console = terminal()
+    console = kit.terminal()
     try:
         if len(folders) == 2:
             first, second = (find(read_run(folder)) for folder in folders)
@@ -51,9 +41,7 @@ def _report(given: Mapping[str, Any]) -> int:
             made = report.page
     except OSError as error:
         raise Refused(
-            [
-                f"{folders[0]} must be writable, but {error.strerror or error}: make room, or open it."
-            ]
+            f"{folders[0]} must be writable, but {error.strerror or error}: make room, or open it."
         ) from error
     if len(folders) == 2:
         for line in compare.answer(first, second):
@@ -66,9 +54,9 @@ def _report(given: Mapping[str, Any]) -> int:
         console.print(str(report.suspects), markup=False, soft_wrap=True)
         console.print(str(report.results), markup=False, soft_wrap=True)
     console.print(str(made), markup=False, soft_wrap=True)
-    if given.get("open"):
+    if opens:
         webbrowser.open(made.as_uri())
-    return 0
+    return kit.DONE
 
 
 def _folders(storage: Path, names: Sequence[str]) -> list[Path]:
@@ -77,33 +65,24 @@ def _folders(storage: Path, names: Sequence[str]) -> list[Path]:
     Raises:
         Refused: No name, more than two, or one that is no sweep.
     """
-    sweeps = storage / "sweeps"
-    known = sorted(
-        {path.parent.name for kind in (DESCRIPTION, JOURNAL) for path in sweeps.glob(f"*/{kind}")}
-    )
+    known = known_sweeps(storage)
     listed = f"Known: {', '.join(map(shown, known))}." if known else f"{storage} holds no sweep."
     if not names:
-        raise Refused([f"dvt report needs the name of a sweep. {listed}"])
+        raise Refused(f"dvt report needs the name of a sweep. {listed}")
     if len(names) > 2:
         raise Refused(
-            [
-                f"dvt report takes one sweep, or two to compare, but got {len(names)}: {shlex.join(names)}."
-            ]
+            f"dvt report takes one sweep, or two to compare, but got {len(names)}: {shlex.join(names)}."
         )
     strange = [name for name in names if name not in known]
     if strange:
         raise Refused(
-            [
+            *[
                 unknown_name(name, known, f"sweep in {storage}") if known else listed
                 for name in strange
             ]
         )
     if len(set(names)) < len(names):
         raise Refused(
-            [f"two sweeps are compared, but both are {names[0]}: name another one. {listed}"]
+            f"two sweeps are compared, but both are {names[0]}: name another one. {listed}"
         )
-    return [sweeps / name for name in names]
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    return [sweep_folder(storage, name) for name in names]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cluster.refused import Refused
 from sweeps.predict.model import Probabilities
-from sweeps.runner.options import Refused
 from trainables.data.cifar10 import CLASSES
 from trainables.data.file_kinds import is_image
 from trainables.problems import one_line, shortened
@@ -82,7 +82,7 @@ def check_classes(name: str, classes: Sequence[str]) -> None:
         rule = f"--kaggle dogs needs a model of the {BREEDS} breeds, but this one {what}"
     else:
         return
-    raise Refused([one_line(f"{rule}: give a sweep of that competition's data.")])
+    raise Refused(one_line(f"{rule}: give a sweep of that competition's data."))
 
 
 def write(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from sweeps.commands.list import shown, state_of
+from cluster.refused import Refused
 from sweeps.predict.graph_text import suspicious_text
-from sweeps.records.standing import UNREADABLE
-from sweeps.runner.options import Refused
-from sweeps.runner.resume import DESCRIPTION
+from sweeps.records.folder import BEST, CHAMPION, RECIPE, UNREADABLE, known_sweeps, sweep_folder
+from sweeps.records.status import status_of
 from sweeps.tracking.store import TrackingError, check_uri, prepare_store, without_password
 from sweeps.tracking.store import one_line as said
 from trainables.data.listing import Images
@@ -27,9 +25,6 @@ from trainables.quick_imports import quick_imports
 Probabilities: TypeAlias = npt.NDArray[np.float32]
 STORED = "stored_side"
 """Key of `data` in the champion's `recipe.json`, and of the registered model's metadata."""
-CHAMPION = Path(
-    "champion", "best.pt"
-)  # `trainables.checkpoint` has the name too, but takes torch's seconds
 _SHOWN = 80  # characters of a text that is refused
 _IN_A_STORE = ("models", "runs", "mlflow-artifacts")  # schemes of model URIs that MLflow looks up
 
@@ -59,34 +54,31 @@ def champion_file(storage: Path, name: str) -> Path:
     Raises:
         Refused: There is no such sweep, or it has no champion.
     """
-    known = sorted(path.parent.name for path in (storage / "sweeps").glob(f"*/{DESCRIPTION}"))
+    known = known_sweeps(storage)
     if name not in known:
-        what = f"sweep in {storage}"
-        mend = "run one, or give the --storage of another."
-        raise Refused(
-            [
-                one_line(
-                    unknown_name(name, known, what)
-                    if known
-                    else f"{storage} holds no sweep: {mend}"
-                )
-            ]
-        )
-    folder = storage / "sweeps" / name
-    file = folder / CHAMPION
+        if not known:
+            mend = "run one, or give the --storage of another."
+            raise Refused(one_line(f"{storage} holds no sweep: {mend}"))
+        raise Refused(one_line(unknown_name(name, known, f"sweep in {storage}")))
+    folder = sweep_folder(storage, name)
+    file = folder / CHAMPION / BEST
     if file.is_file():
         return file
-    sweep = state_of(folder)
-    mend = {
-        "running": "wait for its end, which dvt list shows",
-        "interrupted": f"go on with it: python {shlex.quote(f'sweeps/{sweep.study}.py')} --resume {shlex.quote(name)}",
-    }.get(sweep.state, "take another of dvt list")
-    if file.with_name("recipe.json").is_file():
-        mend = f"train it again by {file.with_name('recipe.json')}"
+
+    # There is none: say why, and what to do.
+    sweep = status_of(folder)
+    recipe = folder / CHAMPION / RECIPE
+    if recipe.is_file():
+        mend = f"train it again by {recipe}"
+    elif sweep.state == "running":
+        mend = "wait for its end, which dvt list shows"
+    elif sweep.state == "interrupted":
+        mend = f"continue it: {sweep.resume}"
+    else:
+        mend = "take another of dvt list"
+    shown = name if name.isprintable() else repr(name)
     raise Refused(
-        [
-            f"The sweep {shown(name)} must have a champion, but is {sweep.state} without {file}: {mend}."
-        ]
+        f"The sweep {shown} must have a champion, but is {sweep.state} without {file}: {mend}."
     )
 
 
@@ -103,13 +95,13 @@ def load_champion(file: Path, name: str) -> Model:
     except Exception as error:
         found = f"{file} must be a whole checkpoint, but is not ({type(error).__name__})"
         raise Refused(
-            [one_line(f"{found}: train it again by {file.with_name('recipe.json')}.")]
+            one_line(f"{found}: train it again by {file.with_name('recipe.json')}.")
         ) from error
     return Model(
         name=name,
         classes=classifier.classes,
         image_size=classifier.recipe.image_size,
-        stored_side=_stored_side(file.with_name("recipe.json")),
+        stored_side=_stored_side(file.with_name(RECIPE)),
         probabilities=lambda images: probabilities(classifier, images),
     )
 
@@ -126,13 +118,11 @@ def store_uri(uri: str, tracking_uri: str | None, storage: Path) -> str | None:
     try:
         check_uri(store)
     except TrackingError as error:
-        raise Refused([str(error)]) from error
+        raise Refused(str(error)) from error
     file = Path(store.partition(":///")[2].partition("?")[0])
     if store.startswith("sqlite") and not file.is_file():
         raise Refused(
-            [
-                f"MLflow's database must be there, but there is no {file}: give its --storage or --tracking-uri."
-            ]
+            f"MLflow's database must be there, but there is no {file}: give its --storage or --tracking-uri."
         )
     return store
 
@@ -164,30 +154,26 @@ def load_registered(uri: str, store: str | None, storage: Path) -> Model:
         flavor = info.flavors.get("pytorch")
         if "classes" not in metadata or "image_size" not in metadata or flavor is None:
             raise Refused(
-                [f"--model must be a model that a sweep registered, but {uri} is another one's."]
+                f"--model must be a model that a sweep registered, but {uri} is another one's."
             )
         if flavor.get("code"):
             raise Refused(
-                [
-                    f"--model must have a graph without code, but {uri} brings some: it is not a sweep's."
-                ]
+                f"--model must have a graph without code, but {uri} brings some: it is not a sweep's."
             )
         odd = suspicious_text(Path(folder, flavor["model_data"], "model.pt2"))
         if odd is not None:
             found = f"{uri} holds {odd[:_SHOWN]!r}"
             raise Refused(
-                [
-                    f"--model must have a graph of arithmetic alone, but {found}: load models that you trust."
-                ]
+                f"--model must have a graph of arithmetic alone, but {found}: load models that you trust."
             )
         graph = mlflow.pytorch.load_model(folder, device="cpu")
     except TrackingError as error:
-        raise Refused([str(error)]) from error
+        raise Refused(str(error)) from error
     except Refused:
         raise
     except Exception as error:
         raise Refused(
-            [_unknown(uri, store) or f"--model {uri} must load, but does not: {said(error)}"]
+            _unknown(uri, store) or f"--model {uri} must load, but does not: {said(error)}"
         ) from error
     return Model(
         name=uri,

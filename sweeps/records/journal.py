@@ -11,6 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sweeps.records.folder import OFFSET
+from trainables.files import sync_folder, write_whole
+
 FREQUENT = "epochs"  # the kind of event of which there are many, and of which the last few could be done again
 SYNCED_EVERY = 0.5  # seconds between the moments at which frequent events are forced to the disk
 
@@ -40,7 +43,7 @@ class Journal:
             if self._end < size(path):
                 os.ftruncate(self._file, self._end)
             if new:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
         except BaseException:
             os.close(self._file)
             raise
@@ -129,6 +132,41 @@ def events_from(
             yield event, offset
 
 
+def events_after(path: Path, offset: int) -> int:
+    """Return the number of whole lines after an offset."""
+    count = 0
+    with path.open("rb") as file:
+        file.seek(offset)
+        while block := file.read(2**20):
+            count += block.count(b"\n")
+    return count
+
+
+def delivered(path: Path, uri: str | None = None) -> int:
+    """Return the offset up to which MLflow has a journal; 0 where nobody knows.
+
+    Args:
+        path: The journal; `mlflow.offset` is beside it.
+        uri: The store that is asked about; None is whichever the file names.
+    """
+    try:
+        noted = json.loads(path.with_name(OFFSET).read_text())
+        offset = int(noted["offset"])
+        if offset <= 0 or (uri is not None and noted["uri"] != uri):
+            return 0
+        with path.open("rb") as file:
+            file.seek(offset - 1)
+            return offset if file.read(1) == b"\n" else 0
+    except (OSError, ValueError, LookupError, TypeError):
+        return 0
+
+
+def note_delivered(path: Path, uri: str, offset: int) -> None:
+    """Write down up to which offset a store has a journal; where that fails, it is told some events again."""
+    with suppress(OSError):
+        write_whole(path.with_name(OFFSET), json.dumps({"uri": uri, "offset": offset}) + "\n")
+
+
 def size(path: Path) -> int:
     """Length of a journal in bytes."""
     return path.stat().st_size
@@ -169,13 +207,3 @@ def _plain(value: Any) -> Any:
     """What JSON has no word for: a number of NumPy's as Python's, all else as text."""
     item = getattr(value, "item", None)
     return item() if callable(item) else str(value)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new file's name durable."""
-    with suppress(OSError):  # not every file system can
-        entry = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(entry)
-        finally:
-            os.close(entry)

@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from statistics import fmean
+from typing import Any, Protocol, TypeVar
 
 from trainables.metrics import EPOCH, HISTORY, SCORE, TEST, VAL_SCORES, Score
 from trainables.recipe import Recipe
@@ -24,6 +25,19 @@ class Outcome(StrEnum):
     DIVERGED = "diverged"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Finalist:
+    """What makes a training run a finalist.
+
+    Attributes:
+        group: The trial whose recipe is trained again; of an ablation, with what was taken away.
+        without: Of an ablation: the recipe field that has its neutral value; else None.
+    """
+
+    group: str
+    without: str | None = None
 
 
 def outcome_of(result: Mapping[str, Any]) -> Outcome | None:
@@ -46,23 +60,40 @@ def trial_name(arm: str, number: int) -> str:
 
 @dataclass(slots=True)
 class TrialRecord:
-    """One trial, running or ended. A finalist has the `group` of its recipe, and in the end what the test split said."""
+    """One trial, running or ended.
+
+    Attributes:
+        trial_id: Its name, unique in the sweep.
+        arm: Its arm.
+        number: Of the trial in its arm, or of the trial whose recipe it has.
+        recipe: What it trains.
+        finalist: None for a trial of the search.
+        started: By the monotonic clock; earlier runs of the sweep count.
+        outcome: None while it runs.
+        reason: Why it diverged or failed.
+        epoch: The last one that is done.
+        score: The best of the last stage on val.
+        best_epoch: The epoch of the score.
+        val: Of the last epoch, by the metric that decides.
+        wall_seconds: From start to end.
+        device_seconds: Wall time, multiplied by the share of a device that it had.
+        test: Of a finalist: what the test split said, by metric.
+    """
 
     trial_id: str
     arm: str
     number: int
     recipe: Recipe
+    finalist: Finalist | None = None
     started: float = field(default_factory=time.monotonic)
-    outcome: Outcome | None = None  # None while it runs
+    outcome: Outcome | None = None
     reason: str = ""
     epoch: int = 0
     score: float | None = None
     best_epoch: int = 0
-    val: float | None = None  # of the last epoch, by the metric that decides
+    val: float | None = None
     wall_seconds: float = 0.0
     device_seconds: float = 0.0
-    group: str = ""
-    without: str = ""  # of an ablation: the trick that was taken away
     test: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -90,14 +121,12 @@ class Results:
         arm: str,
         number: int,
         recipe: Recipe,
-        group: str = "",
-        without: str = "",
+        finalist: Finalist | None = None,
     ) -> TrialRecord:
         """Enter a trial; one that starts again after a failure keeps its record."""
+        record = TrialRecord(trial_id, arm, number, recipe, finalist)
         with self._lock:
-            return self._records.setdefault(
-                trial_id, TrialRecord(trial_id, arm, number, recipe, group=group, without=without)
-            )
+            return self._records.setdefault(trial_id, record)
 
     def expect(self, more: Mapping[str, int]) -> None:
         """Plan more trials by arm."""
@@ -141,21 +170,80 @@ class Results:
         return sum(max(0, planned - done[arm]) for arm, planned in self.planned.items())
 
 
-def best(records: Iterable[TrialRecord]) -> TrialRecord | None:
-    """The completed trial with the highest score, the earlier one where two are equal; a pruned or diverged one never is."""
-    completed = [
-        record
-        for record in records
-        if record.outcome is Outcome.COMPLETED and record.score is not None
-    ]
-    return min(completed, key=rank, default=None)
+class Scored(Protocol):
+    """A trial as far as it is ranked."""
+
+    @property
+    def trial_id(self) -> str:
+        """Its name."""
+
+    @property
+    def number(self) -> int:
+        """Of the trial in its arm."""
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended."""
+
+    @property
+    def score(self) -> float | None:
+        """What decides."""
 
 
-def rank(record: TrialRecord) -> tuple[float, int, str]:
-    """Sorts the best first, in whatever order trials came."""
-    return -(record.score or 0.0), record.number, record.trial_id
+class Retrained(Protocol):
+    """A recipe that was trained again over seeds, as far as it is ranked."""
+
+    @property
+    def arm(self) -> str:
+        """Its arm."""
+
+    @property
+    def number(self) -> int:
+        """Of the trial that had the recipe."""
+
+    @property
+    def scores(self) -> Sequence[float]:
+        """The score of each seed that completed, on val."""
 
 
-def default(records: Iterable[TrialRecord]) -> TrialRecord | None:
-    """Trial 0 of an arm, if it completed."""
-    return next((r for r in records if r.number == 0 and r.outcome is Outcome.COMPLETED), None)
+AnyScored = TypeVar("AnyScored", bound=Scored)
+AnyRetrained = TypeVar("AnyRetrained", bound=Retrained)
+
+
+def best(trials: Iterable[AnyScored]) -> AnyScored | None:
+    """Return the completed trial with the highest score, the earlier one where two are equal.
+
+    A pruned or diverged one never is the best.
+    """
+    return min(filter(_ranked, trials), key=rank, default=None)
+
+
+def rank(trial: Scored) -> tuple[float, int, str]:
+    """Return a key that sorts the best first, in whatever order trials came."""
+    return -(trial.score or 0.0), trial.number, trial.trial_id
+
+
+def default(trials: Iterable[AnyScored]) -> AnyScored | None:
+    """Return trial 0 of an arm, if it completed."""
+    completed = (trial for trial in trials if trial.outcome is Outcome.COMPLETED)
+    return next((trial for trial in completed if trial.number == 0), None)
+
+
+def champion(candidates: Iterable[AnyRetrained], arms: Sequence[str]) -> AnyRetrained | None:
+    """Return the recipe to ship: of those with most seeds the one with the best mean on val.
+
+    Where means are equal, the arm and the trial that come first.
+
+    Args:
+        candidates: Recipes that were trained again; those without a completed seed do not count.
+        arms: In the study's order.
+    """
+
+    def order(recipe: AnyRetrained) -> tuple[int, float, int, int]:
+        return -len(recipe.scores), -fmean(recipe.scores), arms.index(recipe.arm), recipe.number
+
+    return min((recipe for recipe in candidates if recipe.scores), key=order, default=None)
+
+
+def _ranked(trial: Scored) -> bool:
+    return trial.outcome is Outcome.COMPLETED and trial.score is not None

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from cluster.commandline import RESUME
+from cluster.session import RESUME
 from sweeps.commands.machine import commit, processor
 from sweeps.runner.plan import Materials, Plan
 from sweeps.runner.resume import DESCRIPTION, KEPT, code_digest, definition, versions

@@ -77,10 +77,8 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
         if changed and not plan.options.accept_changes:
             lines = [f"--resume {plan.name!r}: {line}." for line in changed]
             raise Refused(
-                [
-                    *lines,
-                    "The sweep is no longer what it was: pass --accept-changes to go on all the same.",
-                ]
+                *lines,
+                "The sweep is no longer what it was: pass --accept-changes to go on all the same.",
             )
         if (
             plan.options.address == "local"
@@ -214,7 +212,7 @@ def _make_folder(plan: Plan) -> None:
         plan.folder.mkdir(parents=True)
     except FileExistsError as error:
         raise Refused(
-            [f"--name must be new, but {plan.folder} exists: choose another name."]
+            f"--name must be new, but {plan.folder} exists: choose another name."
         ) from error
 
 
@@ -224,7 +222,7 @@ def _lock(stack: ExitStack, plan: Plan) -> None:
         stack.enter_context(FileLock(plan.folder / LOCK, timeout=0))
     except Timeout as error:
         raise Refused(
-            [f"{plan.name} is being run by another process: wait for it, or stop it first."]
+            f"{plan.name} is being run by another process: wait for it, or stop it first."
         ) from error
 
 
@@ -240,13 +238,11 @@ def _check_shared(plan: Plan) -> None:
         plan.storage.mkdir(parents=True, exist_ok=True)
         blind = blind_nodes(plan.storage)
     except OSError as error:  # TimeoutError too
-        raise Refused([f"--storage must be a folder that every node sees, but {error}."]) from error
+        raise Refused(f"--storage must be a folder that every node sees, but {error}.") from error
     if blind:
         seen = f"{', '.join(blind)} {'does' if len(blind) == 1 else 'do'} not see {plan.storage}"
         raise Refused(
-            [
-                f"--storage must be a folder that all nodes share, but {seen}: mount it there, or pass one that is."
-            ]
+            f"--storage must be a folder that all nodes share, but {seen}: mount it there, or pass one that is."
         )
 
 
@@ -258,9 +254,7 @@ def _common_compute(plan: Plan) -> Compute | None:
         found = of_gpu_nodes(gpu_precision)
     except TimeoutError as error:
         raise Refused(
-            [
-                f"--address must be a cluster whose nodes answer, but {error}: `ray status` there says why."
-            ]
+            f"--address must be a cluster whose nodes answer, but {error}: `ray status` there says why."
         ) from error
     return Compute(precision="bf16" if set(found) == {"bf16"} else "fp32")
 
@@ -288,7 +282,7 @@ def _enter(stack: ExitStack, plan: Plan, **resources: Any) -> Nodes:
     try:
         return stack.enter_context(session(plan.options.address, **resources))
     except SessionError as error:
-        raise Refused([str(error)]) from error
+        raise Refused(str(error)) from error
 
 
 def _prepare_store(plan: Plan) -> str:
@@ -296,7 +290,7 @@ def _prepare_store(plan: Plan) -> str:
     try:
         uri = tracking.prepare_store(plan.options.tracking_uri, plan.storage)
     except tracking.TrackingError as error:
-        raise Refused([str(error)]) from error
+        raise Refused(str(error)) from error
     _check_name(plan, uri)
     return uri
 
@@ -309,10 +303,10 @@ def _check_name(plan: Plan, uri: str) -> None:
             and sweep_exists(uri, plan.study.name, plan.name)
         ):
             raise Refused(
-                [f"--name must be new, but MLflow has a sweep {plan.name!r}: choose another name."]
+                f"--name must be new, but MLflow has a sweep {plan.name!r}: choose another name."
             )
     except tracking.TrackingError as error:
-        raise Refused([str(error)]) from error
+        raise Refused(str(error)) from error
 
 
 def _headline(plan: Plan, materials: Materials) -> str:

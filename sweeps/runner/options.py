@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from cluster.refused import Refused
 from sweeps.records.score import SCORES
 from sweeps.runner import flag_values as values
 from sweeps.runner.study import PRESETS
@@ -34,14 +35,6 @@ SWEEP_FLAGS = (
 """What a sweep keeps from its first command on."""
 
 T = TypeVar("T")
-
-
-class Refused(ValueError):  # noqa: N818  (it is what the command line says: exit status 2)
-    """The command is refused before any work; one line for each thing that is wrong."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
 
 
 def collect(problems: list[str], check: Callable[[], T]) -> T | None:
@@ -96,117 +89,120 @@ class Options:
         )
 
 
-_FLAGS: dict[str, tuple[Callable[[str], Any], str, str]] = {
-    "--gpus": (
+def _value(parse: Callable[[str], Any], metavar: str, text: str) -> dict[str, Any]:
+    return {"type": values.Checked(parse, metavar), "metavar": metavar, "help": text}
+
+
+def _switch(text: str) -> dict[str, Any]:
+    return {"is_flag": True, "help": text}
+
+
+FLAGS: dict[str, dict[str, Any]] = {
+    "--gpus": _value(
         values.whole(0, 100_000),
         "N",
         "GPUs that this sweep may use; default: all there are; 0 trains on the CPU.",
     ),
-    "--gpus-per-trial": (
+    "--gpus-per-trial": _value(
         values.share,
         "F",
         "Share of a GPU that a trial gets; default 1; 0.25 packs four trials on each.",
     ),
-    "--trials": (values.whole(1, MOST_TRIALS), "N", "Trials per arm; default: the preset's."),
-    "--arms": (
+    "--trials": _value(values.whole(1, MOST_TRIALS), "N", "Trials per arm; default: the preset's."),
+    "--arms": _value(
         values.text,
         "PATTERN",
         "Only the arms that match, such as 'resnet18/*'; several with commas.",
     ),
-    "--data": (
+    "--data": _value(
         values.path,
         "NAME|PATH",
         "digits, cifar10, an .npz, a folder of class folders, or a Kaggle folder.",
     ),
-    "--layout": (
+    "--layout": _value(
         values.layout,
         "|".join(LAYOUTS),
         "What the folders of --data mean; default: auto, which says or asks.",
     ),
-    "--columns": (
+    "--columns": _value(
         values.columns,
         "IMAGE,LABEL",
         "Columns of the table in --data; default: by their names.",
     ),
-    "--group": (
+    "--group": _value(
         values.group,
         "REGEX|COLUMN",
-        "Images that must not be parted by a split: one patient, one video.",
+        "Images that must stay in one split: one patient, one video.",
     ),
-    "--weights": (
+    "--weights": _value(
         values.path,
         "NAME|PATH",
         "imagenet, none, digits-source (the demo's), a file, a folder of <backbone>.pt.",
     ),
-    "--preset": (
+    "--preset": _value(
         values.preset,
         "|".join(PRESETS),
         "demo: minutes on a CPU, no download; laptop: 96 px; full: 224 px (default).",
     ),
-    "--score": (
+    "--score": _value(
         values.score,
         "|".join(SCORES),
         "What decides which model is best; default: the study's, mostly auto.",
     ),
-    "--name": (values.name, "NAME", "Name of the sweep; default: study, time and a suffix."),
-    "--storage": (values.folder, "DIR", "Where everything is kept; default: mlruns."),
-    "--tracking-uri": (values.text, "URI", "MLflow's store; default: mlflow.db in the storage."),
-    "--address": (
+    "--name": _value(values.name, "NAME", "Name of the sweep; default: study, time and a suffix."),
+    "--storage": _value(values.folder, "DIR", "Where everything is kept; default: mlruns."),
+    "--tracking-uri": _value(
+        values.text, "URI", "MLflow's store; default: mlflow.db in the storage."
+    ),
+    "--address": _value(
         values.text,
         "auto|local|HOST:PORT",
         "Ray to run on; default: local, one for this sweep alone.",
     ),
-    "--seed": (
+    "--seed": _value(
         values.whole(0, 2**31 - 1),
         "N",
-        "Of splits, heads, orders, views and sampler; default 0.",
+        "Seed for the split, initial heads, batch order, augmentation and sampler; default 0.",
     ),
-    "--resume": (
+    "--resume": _value(
         values.name,
         "NAME",
-        "Go on with a sweep that was interrupted; a higher --trials extends it.",
+        "Continue a sweep that was interrupted; a higher --trials extends it.",
     ),
-    "--stuck-after": (
+    "--stuck-after": _value(
         values.duration,
         "TIME",
-        "Restart a trial that has not reported for so long; default 30m.",
+        "Restart a trial after this long without a report; default 30m.",
     ),
-    "--time-limit": (
+    "--time-limit": _value(
         values.duration,
         "TIME",
-        "Start no trial after so long, such as 2h; finish with what is there.",
+        "Stop starting trials after this long, such as 2h; finish with what is there.",
     ),
+    "--keep-copies": _switch("Leave copies of validation and test images in the training images."),
+    "--accept-changes": _switch(
+        "With --resume: continue although study, data or code have changed."
+    ),
+    "--ablate": _switch(
+        "At the end, train the champion without each of its tricks: what each one is worth."
+    ),
+    "--dry-run": _switch("Print what would run and its cost; write nothing."),
+}
+"""The flags of every study; `dvt` commands take some of them too."""
+
+VERBOSE = _switch("Add tracebacks and the libraries' own logs.")
+CONTEXT = {
+    "ignore_unknown_options": True,
+    "allow_extra_args": True,
+    "help_option_names": ["-h", "--help"],
 }
 
 
 def command(name: str, help_text: str) -> click.Command:
-    """The click command of a study; parse with `parse`."""
-    params: list[click.Parameter] = [
-        click.Option([flag], type=values.Checked(parse, metavar), metavar=metavar, help=text)
-        for flag, (parse, metavar, text) in _FLAGS.items()
-    ]
-    copies = "Leave copies of validation and test images in the training images."
-    params.append(click.Option(["--keep-copies"], is_flag=True, help=copies))
-    accept = "With --resume: go on although study, data or code have changed."
-    params.append(click.Option(["--accept-changes"], is_flag=True, help=accept))
-    ablate = "In the end, train the champion without each of its tricks: what each one is worth."
-    params.append(click.Option(["--ablate"], is_flag=True, help=ablate))
-    params.append(
-        click.Option(
-            ["--dry-run"], is_flag=True, help="Print what would run and its cost; leave no trace."
-        )
-    )
-    params.append(
-        click.Option(
-            ["-v", "--verbose"], is_flag=True, help="Add tracebacks and the libraries' own logs."
-        )
-    )
-    context = {
-        "ignore_unknown_options": True,
-        "allow_extra_args": True,
-        "help_option_names": ["-h", "--help"],
-    }
-    return click.Command(name, params=params, help=help_text, context_settings=context)
+    """Return the click command of a study; parse with `parse`."""
+    params: list[click.Parameter] = [click.Option([flag], **FLAGS[flag]) for flag in FLAGS]
+    params.append(click.Option(["-v", "--verbose"], **VERBOSE))
+    return click.Command(name, params=params, help=help_text, context_settings=CONTEXT)
 
 
 def parse(study: click.Command, arguments: Sequence[str]) -> Options:
@@ -249,7 +245,7 @@ def parse(study: click.Command, arguments: Sequence[str]) -> Options:
         else:
             break
     if amiss or problems or (problems := _unread(named)):
-        raise Refused([*amiss, *problems])
+        raise Refused(*amiss, *problems)
     return Options(**given)
 
 
@@ -274,7 +270,7 @@ def cache_folder(storage: Path) -> Path:
         return Path(os.environ.get("DVT_CACHE_DIR") or storage / "cache").expanduser().absolute()
     except RuntimeError as error:
         raise Refused(
-            [f"DVT_CACHE_DIR must be a folder, but is {os.environ['DVT_CACHE_DIR']!r} ({error})."]
+            f"DVT_CACHE_DIR must be a folder, but is {os.environ['DVT_CACHE_DIR']!r} ({error})."
         ) from error
 
 
@@ -285,19 +281,17 @@ def check_working_folder() -> None:
         folder.encode()
     except FileNotFoundError as error:
         raise Refused(
-            ["The working folder must exist, but it was deleted: change to another one."]
+            "The working folder must exist, but it was deleted: change to another one."
         ) from error
     except UnicodeEncodeError as error:
         raise Refused(
-            [
-                f"The working folder must have a name in UTF-8, but it is {folder!r}: start in another one."
-            ]
+            f"The working folder must have a name in UTF-8, but it is {folder!r}: start in another one."
         ) from error
 
 
 def _without(flag: str, arguments: list[str]) -> tuple[str, list[str]]:
     """Of a flag that lacks its value, or has one but takes none: its line, and the arguments without it."""
-    if flag in _FLAGS:  # only the last argument can lack what follows
+    if flag in FLAGS:  # only the last argument can lack what follows
         return f"{flag} must be followed by its value, but nothing follows: add it.", arguments[:-1]
     rest = [argument for argument in arguments if not argument.startswith(f"{flag}=")]
     return f"{flag} must be without a value, but is given one: write {flag} alone.", rest

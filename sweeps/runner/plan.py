@@ -165,7 +165,7 @@ def make_plan(study: Sweep, options: Options) -> Plan:
     )
     summary = collect(problems, look) if data else None
     if problems or summary is None:
-        raise Refused(list(dict.fromkeys(problems)))
+        raise Refused(*list(dict.fromkeys(problems)))
     decision = decide(
         options.score, study.score, summary.counts["val"], resumed=options.resume is not None
     )
@@ -229,7 +229,7 @@ def gather(
             problems, partial(locate, chosen, backbone, plan.cache, say)
         )
     if problems or data is None:
-        raise Refused(problems)
+        raise Refused(*problems)
     return Materials(
         data=data,
         weights=found,
@@ -281,17 +281,15 @@ def slots_on(plan: Plan, nodes: Nodes) -> Slots:
     wanted = gpus if plan.options.gpus is None else plan.options.gpus
     if wanted > gpus:
         raise Refused(
-            [
-                f"--gpus must be at most the GPUs of the cluster, but {wanted} are asked for and {gpus} found: "
-                f"pass --gpus {gpus}, or add nodes."
-            ]
+            f"--gpus must be at most the GPUs of the cluster, but {wanted} are asked for and {gpus} found: "
+            f"pass --gpus {gpus}, or add nodes."
         )
     if not wanted and plan.options.gpus_per_trial is not None:
-        raise Refused(["--gpus-per-trial needs a GPU, but the cluster has none: leave it out."])
+        raise Refused("--gpus-per-trial needs a GPU, but the cluster has none: leave it out.")
     try:
         return cluster_slots(nodes, wanted, plan.options.gpus_per_trial or 1.0)
     except ValueError as error:
-        raise Refused([str(error)]) from error
+        raise Refused(str(error)) from error
 
 
 def _arms(study: Sweep, options: Options, preset_name: str) -> tuple[Arm, ...]:

@@ -78,7 +78,7 @@ def check_weights(flag: str | None, arms: Sequence[Arm]) -> tuple[str, ...]:
                 if note := collect(problems, partial(_load, recipe)):
                     notes.append(note)
     if problems:
-        raise Refused(problems)
+        raise Refused(*problems)
     return tuple(notes)
 
 

@@ -98,19 +98,17 @@ def past(storage: Path, name: str, study: str) -> Past:
             if known
             else f"--resume {name!r}: {storage} holds no sweep."
         )
-        raise Refused([problem]) from error
+        raise Refused(problem) from error
     except (OSError, ValueError, LookupError, TypeError) as error:
         reason = (
             str(error)
             if isinstance(error, JournalError)
             else f"it cannot be read ({type(error).__name__}: {error})"
         )
-        raise Refused([f"--resume {name!r}: {folder} must hold a sweep, but {reason}"]) from error
+        raise Refused(f"--resume {name!r}: {folder} must hold a sweep, but {reason}") from error
     if found != study:
         raise Refused(
-            [
-                f"--resume {name!r} is a sweep of {found}, not of {study}: run python sweeps/{found}.py."
-            ]
+            f"--resume {name!r} is a sweep of {found}, not of {study}: run python sweeps/{found}.py."
         )
     ends = [event for event in events if event["event"] in ("finish", "resumed")]
     last = ends[-1] if ends else {}
@@ -169,7 +167,7 @@ def restored(options: Options, earlier: Past) -> Options:
             f"--tracking-uri must be given again, since its password is not stored: {kept['tracking_uri']}."
         )
     if problems:
-        raise Refused(problems)
+        raise Refused(*problems)
     if options.tracking_uri is not None:
         kept["tracking_uri"] = options.tracking_uri
     if kept.get("columns"):  # a list in the file

@@ -13,8 +13,8 @@ import pytest
 
 from cluster import jobserver
 from cluster import state as service
-from cluster.commandline import Refused
 from cluster.jobserver import Silent, find
+from cluster.refused import Refused
 
 TOKEN = "5ecre7"
 GOOD = {

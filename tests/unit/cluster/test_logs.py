@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from cluster import logs
-from cluster.commandline import Refused
 from cluster.jobs import row
 from cluster.jobserver import Silent
+from cluster.refused import Refused
 
 JOB = {
     "submission_id": "s",
@@ -72,7 +72,7 @@ def test_a_server_that_is_started_again_is_waited_for() -> None:
     assert logs.follow(Server(JOB, away, away, ended), "s") == 0  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("lost", [Silent("nothing answers"), Refused("knows no 's'")])
+@pytest.mark.parametrize("lost", [Silent("nothing answers"), Refused(*"knows no 's'")])
 def test_a_lost_cluster_ends_with_what_goes_on(
     lost: Refused, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cluster import package
-from cluster.commandline import Refused
+from cluster.refused import Refused
 
 
 @pytest.fixture

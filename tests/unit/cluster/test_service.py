@@ -10,7 +10,7 @@ import pytest
 
 from cluster import parts, upkeep
 from cluster import state as service
-from cluster.commandline import Refused
+from cluster.refused import Refused
 from cluster.service import _wanted, main
 from cluster.state import Part, State
 from tests.unit.cluster.test_state import STATE

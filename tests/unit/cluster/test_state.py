@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cluster import state as service
-from cluster.commandline import Refused
 from cluster.processes import Process, boot
+from cluster.refused import Refused
 from cluster.state import Part, State
 
 STATE = State(

@@ -7,8 +7,10 @@ import pytest
 
 from cluster import logs, submit
 from cluster import state as service
-from cluster.commandline import RESUME, Refused, answer
+from cluster.commandline import answer
 from cluster.jobserver import JobServer
+from cluster.refused import Refused
+from cluster.session import RESUME
 from sweeps.runner.description import resume_command
 from tests.unit.cluster.test_state import STATE
 

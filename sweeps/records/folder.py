@@ -1,0 +1,147 @@
+"""Names and paths of a sweep's folder, the known sweeps of a storage, who holds one, and how to go on."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+MANIFEST, JOURNAL, LOCK = "sweep.json", "trials.jsonl", "driver.lock"
+OFFSET, DELIVERY_LOCK = "mlflow.offset", "mlflow.lock"  # how far MLflow has the journal
+CHAMPION, RECIPE, BEST = "champion", "recipe.json", "best.pt"
+CHECKPOINTS = "checkpoints"
+STORAGE = "mlruns"  # where nothing else is asked for
+
+UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading a file that may hold anything can raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The trial that was kept as the champion, and its score."""
+
+    trial: str
+    score: float
+
+
+def sweeps_folder(storage: Path) -> Path:
+    """Return the folder that holds a storage's sweeps."""
+    return storage / "sweeps"
+
+
+def sweep_folder(storage: Path, name: str) -> Path:
+    """Return a sweep's own folder."""
+    return sweeps_folder(storage) / name
+
+
+def known_sweeps(storage: Path) -> list[str]:
+    """Return the names of the sweeps in a storage, sorted: folders with a manifest or a journal."""
+    found: set[str] = set()
+    for name in (MANIFEST, JOURNAL):
+        found |= {path.parent.name for path in sweeps_folder(storage).glob(f"*/{name}")}
+    return sorted(name for name in found if not name.startswith("."))
+
+
+def file_name(trial_id: str) -> str:
+    """Return a trial's name as a file or folder can have it."""
+    return trial_id.replace("/", "-")
+
+
+def checkpoints(folder: Path, trial_id: str) -> Path:
+    """Return a trial's own folder for checkpoints."""
+    return folder / CHECKPOINTS / file_name(trial_id)
+
+
+def predictions(folder: Path, trial_id: str) -> Path:
+    """Return the file with what a finalist predicts for each image of val and test."""
+    return folder / "predictions" / f"{file_name(trial_id)}.npz"
+
+
+def kept_champion(folder: Path) -> Kept | None:
+    """Return the champion's trial and score; None where none was kept, or its file is damaged."""
+    try:
+        kept = json.loads((folder / CHAMPION / RECIPE).read_text())
+        return Kept(str(kept["trial"]), float(kept["score"]))
+    except UNREADABLE:
+        return None
+
+
+@contextmanager
+def claimed(folder: Path, *, shared: bool = False) -> Iterator[bool]:
+    """Hold the lock of a sweep's driver for the time of a `with` block.
+
+    The block gets False where a driver, or another process, has it. The lock is `flock`'s, as
+    filelock takes it on POSIX: a dead process does not hold it.
+
+    Args:
+        folder: The sweep's.
+        shared: Only look: several may at once.
+    """
+    flags = os.O_RDONLY if shared else os.O_RDWR
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        file = os.open(folder / LOCK, flags | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield True
+        return
+    try:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+            free = True
+        except OSError:  # held; where locks cannot be asked for, nobody can know
+            free = False
+        yield free
+    finally:
+        os.close(file)
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a file, or of all files below a folder; what disappears counts for nothing."""
+    if path.is_symlink() or not path.is_dir():
+        with suppress(OSError):
+            return path.lstat().st_size
+        return 0
+    total = 0
+    for place, _, names in os.walk(path):
+        for name in names:
+            with suppress(OSError):
+                # A Path for each file takes long.
+                total += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118
+    return total
+
+
+def resume_command(
+    study: str, name: str, storage: Path, *, submitted: str = "", flags: Sequence[str] = ()
+) -> str:
+    """Return the command that goes on with a sweep, as a shell takes it.
+
+    Args:
+        study: Path of the study's file.
+        name: The sweep's.
+        storage: Where it is; the default one of the working folder needs no flag.
+        submitted: What goes on with a sweep that was submitted to a cluster, as it was given there.
+        flags: More flags with their values.
+    """
+    if submitted:
+        return submitted
+    words = ["python", study, "--resume", name, *flags]
+    if not _is_default(storage):
+        words += ["--storage", str(storage)]
+    return shlex.join(words)
+
+
+def at(storage: Path) -> str:
+    """Return the flag that names a storage, with a space before it; empty for the default one."""
+    return "" if _is_default(storage) else f" --storage {shlex.quote(str(storage))}"
+
+
+def _is_default(storage: Path) -> bool:
+    try:
+        return storage.absolute() == Path.cwd() / STORAGE
+    except FileNotFoundError:  # the working folder was deleted meanwhile
+        return False

@@ -1,0 +1,260 @@
+"""`sweep.json`: what a sweep was asked for and made of, so that it can be resumed, and told apart from every other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from search_spaces.space import Arm
+from sweeps.records.folder import MANIFEST
+from trainables.files import write_whole
+from trainables.metrics import VAL_SCORES, Score
+
+ROOT = Path(__file__).parents[2]
+LIBRARIES = ("torch", "torchvision", "ray", "optuna", "mlflow")
+DECIDES = (
+    "trainables/**/*.py",
+    "search_spaces/space.py",
+    "search_spaces/to_optuna.py",
+    "sweeps/records/history.py",
+    "sweeps/records/results.py",
+    "sweeps/records/score.py",
+    "sweeps/runner/*.py",
+)
+"""The code that decides a trial's numbers and the search. A study's own space is compared as it is defined."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Described:
+    """What a manifest says of the sweep that is asked for.
+
+    Attributes:
+        study: Its study's name.
+        study_file: Path of the study, as it was started.
+        submitted: What goes on with it, where it was submitted to a cluster; else empty.
+        arms: Names of its arms.
+        searched: Number of arms that have something to tune.
+        trials_per_arm: As it was described.
+        started: When it was first started.
+        metric: What its score is.
+    """
+
+    study: str
+    study_file: str
+    submitted: str
+    arms: tuple[str, ...]
+    searched: int
+    trials_per_arm: int
+    started: datetime
+    metric: Score
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return what a sweep's manifest holds.
+
+    Raises:
+        OSError: There is none, or it cannot be read.
+        ValueError: It is damaged.
+    """
+    found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError(f"{MANIFEST} is no sweep's")  # noqa: TRY004 - the file's, not the caller's
+    return found
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest into the sweep's folder, whole or not at all.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    write_whole(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+
+
+def described(folder: Path) -> Described:
+    """Return what a sweep's manifest says of what was asked for.
+
+    Raises:
+        OSError, ValueError, LookupError, TypeError, AttributeError: There is no sound manifest.
+    """
+    found = read_manifest(folder)
+    arms = tuple(found["arms"])
+    trials = found["trials_per_arm"]
+    if not arms or not all(isinstance(arm, str) for arm in arms):
+        raise ValueError(f"{MANIFEST} is no sweep's")
+    if type(trials) is not int or not isinstance(found["study"], str):
+        raise ValueError(f"{MANIFEST} is no sweep's")
+    searched = len(arms)
+    if "definition" in found:
+        searched = sum(bool(found["definition"][arm]["tuned"]) for arm in arms)
+    started = datetime.fromisoformat(found["started"])
+    if not started.tzinfo:
+        started = started.replace(tzinfo=UTC)
+    return Described(
+        study=found["study"],
+        study_file=study_file(found),
+        submitted=str(found.get("submitted") or ""),
+        arms=arms,
+        searched=searched,
+        trials_per_arm=trials,
+        started=started,
+        metric=score_of(found),
+    )
+
+
+def study_file(manifest: Mapping[str, Any]) -> str:
+    """Return the path of the study that made a sweep, as it was started, or as the project has it."""
+    try:
+        words = shlex.split(str(manifest.get("command") or ""))
+    except ValueError:
+        words = []
+    if len(words) > 1 and words[1].endswith(".py"):
+        return words[1]
+    return f"sweeps/{manifest.get('study')}.py"
+
+
+def score_of(manifest: Mapping[str, Any]) -> Score:
+    """Return what decides in a sweep; accuracy, as in earlier versions, where nothing is named."""
+    options = manifest.get("options")
+    named = options.get("score") if isinstance(options, Mapping) else None
+    return next((score for score in VAL_SCORES if score == named), "accuracy")
+
+
+def resumed(
+    before: Mapping[str, Any], now: Mapping[str, Any], changed: Sequence[str]
+) -> dict[str, Any]:
+    """Return the manifest of a sweep that goes on: as it is now, with its first command, and what changed when."""
+    again = {"at": now["started"], "command": now["command"], "changes": list(changed)}
+    first = {"started": before["started"], "command": before["command"]}
+    return {**now, **first, "resumed": [*before["resumed"], again]}
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return a line for each thing that is no longer what it was when the sweep began."""
+    lines = []
+
+    # What is trained, on what, and from which weights.
+    for arm in sorted(before["definition"].keys() | now["definition"].keys()):
+        old = before["definition"].get(arm)
+        new = now["definition"].get(arm)
+        if old != new:
+            lines.append(f"arm {arm}: {_difference(old, new)}")
+    old_data = before["data"]["digest"]
+    new_data = now["data"]["digest"]
+    if old_data != new_data:
+        lines.append(f"data {now['data']['source']}: digest {old_data} is now {new_data}")
+    had = {(old["weights"], old["backbone"]): old["digest"] for old in before["weights"]}
+    for new in now["weights"]:
+        digest = had.get((new["weights"], new["backbone"]))
+        if digest not in (None, new["digest"]):
+            what = f"weights {new['weights']} of {new['backbone']}"
+            lines.append(f"{what}: digest {digest} is now {new['digest']}")
+
+    # What is asked of the results.
+    for name in ("contrasts", "finalist_seeds"):
+        if name in before and before[name] != now[name]:
+            old_text = json.dumps(before[name])
+            lines.append(f"{name.replace('_', ' ')}: {old_text} is now {json.dumps(now[name])}")
+
+    # What runs it.
+    if before["code"] != now["code"]:
+        lines.append(f"code of this project: {before['code']} is now {now['code']}")
+    for name, old in before["versions"].items():
+        if now["versions"].get(name) != old:
+            lines.append(f"{name}: {old} is now {now['versions'].get(name)}")
+    return lines
+
+
+def definition(arms: Sequence[Arm]) -> dict[str, Any]:
+    """Return what a study says of each arm, as plain values that can be compared later."""
+    found = {}
+    for arm in arms:
+        tuned = {name: asdict(dim) for name, dim in arm.tuned.items()}
+        found[arm.name] = {"fixed": dict(arm.fixed), "tuned": tuned}
+    plain: dict[str, Any] = json.loads(json.dumps(found))  # as it will be read
+    return plain
+
+
+def code_digest(root: Path = ROOT) -> str:
+    """Return sixteen hex digits over the source of all that decides a trial's numbers and the search."""
+    digest = hashlib.sha256()
+    for pattern in DECIDES:
+        for path in sorted(root.glob(pattern)):
+            digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this project and of the libraries that a result depends on."""
+    return {name: version(name) for name in ("depth-vs-tricks", *LIBRARIES)}
+
+
+def machine() -> dict[str, str]:
+    """Return what a figure depends on beside the code: system, Python, processor, commit."""
+    return {
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "processor": processor(),
+        "commit": commit() or "none",
+    }
+
+
+def now() -> str:
+    """Return the time, in seconds, as the manifest has it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def commit(root: Path = ROOT) -> str:
+    """Return the commit of this project's code, and whether it was changed since; empty where there is none."""
+    if not (root / ".git").exists():
+        return ""
+    try:
+        found = _git(root, "rev-parse", "--short=12", "HEAD")
+        changed = _git(root, "status", "--porcelain")
+    except (OSError, subprocess.SubprocessError):  # no git, or it does not trust the folder
+        return ""
+    return f"{found}, with changes" if changed else found
+
+
+def processor() -> str:
+    """Return the processor's model, where the system tells it."""
+    try:
+        told = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        told = ""
+    models = re.findall(r"^model name\s*:\s*(.*)", told, re.MULTILINE)
+    if models:
+        return f"{models[0]}, {len(models)} CPUs"
+    return platform.processor() or platform.machine()
+
+
+def _difference(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> str:
+    """Return how an arm's definition has changed, in words."""
+    if old is None:
+        return "is new"
+    if new is None:
+        return "is gone"
+    parts = []
+    for role in ("fixed", "tuned"):
+        for name in sorted(old[role].keys() | new[role].keys()):
+            before = old[role].get(name)
+            after = new[role].get(name)
+            if before != after:
+                parts.append(f"{role} {name} {json.dumps(before)} is now {json.dumps(after)}")
+    return "; ".join(parts)
+
+
+def _git(root: Path, *words: str) -> str:
+    command = ["git", "-C", str(root), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    return done.stdout.strip()
