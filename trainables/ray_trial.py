@@ -138,7 +138,6 @@ def _finetune(config: TrialConfig, checkpoints: Path, reports: _Reports) -> None
         compute=Compute.from_dict(config["compute"]),
         shared=Shared(
             store=PrefixStore(Path(shared["folder"]), sweep=shared["sweep"], share=shared["share"]),
-            weights=config["weights"]["digest"],
             cuts=tuple(shared["cuts"]),
             views=shared["views"],
         ),

@@ -64,10 +64,10 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
             {
                 "weights": pair[0],
                 "backbone": pair[1],
-                "file": str(path) if path else None,
-                "digest": materials.digests[pair],
+                "file": str(weights.path) if weights.path else None,
+                "digest": weights.digest,
             }
-            for pair, path in materials.weights.items()
+            for pair, weights in materials.weights.items()
         ],
         "slots": asdict(plan.slots),
         "compute": materials.compute.as_dict(),

@@ -34,7 +34,7 @@ from trainables.data.dataset import Caps, Dataset, Summary
 from trainables.device import count_gpus
 from trainables.metrics import Score
 from trainables.randomness import named_seed
-from trainables.weights import digest
+from trainables.weights import RANDOM, Weights
 
 LEAST_FREE = 20 * 2**20
 """Bytes that a sweep's record and MLflow's database need; with less there is no point in starting."""
@@ -110,8 +110,7 @@ class Materials:
     """Decoded data and the weights of each backbone, on this machine's disk."""
 
     data: Dataset
-    weights: dict[tuple[str, str], Path | None]  # by weights and backbone, as a recipe names them
-    digests: dict[tuple[str, str], str]  # of these files
+    weights: dict[tuple[str, str], Weights]  # by weights and backbone, as a recipe names them
     compute: Compute
 
 
@@ -223,17 +222,15 @@ def gather(
             how=plan.options.how,
         ),
     )
-    found: dict[tuple[str, str], Path | None] = {}
+    found: dict[tuple[str, str], Weights] = {}
     for chosen, backbone in dict.fromkeys((*plan.pretrained, *also)):
-        found[chosen, backbone] = collect(
-            problems, partial(locate, chosen, backbone, plan.cache, say)
-        )
+        path = collect(problems, partial(locate, chosen, backbone, plan.cache, say))
+        found[chosen, backbone] = collect(problems, partial(Weights.of, path)) or RANDOM
     if problems or data is None:
         raise Refused(problems)
     return Materials(
         data=data,
         weights=found,
-        digests={pair: digest(path) for pair, path in found.items()},
         compute=compute
         or choose_compute(
             plan.arms, len(data.classes), plan.slots.device, plan.slots.cpus, plan.cache, say

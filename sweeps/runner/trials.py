@@ -150,7 +150,7 @@ def trial_config(
     """What a worker is sent of a trial of the search; a finalist's differs in a few fields."""
     plan, materials = run.plan, run.materials
     pair = recipe.weights, recipe.backbone
-    file = materials.weights[pair]
+    weights = materials.weights[pair]
     return {
         "trial_id": trial_id,
         "arm": arm,
@@ -167,8 +167,8 @@ def trial_config(
             **plan.origin(materials.data),
         },
         "weights": {
-            "path": str(file) if file else None,
-            "digest": materials.digests[pair],
+            "path": str(weights.path) if weights.path else None,
+            "digest": weights.digest,
             "name": recipe.weights,
             "backbone": recipe.backbone,
             "cache": str(plan.cache),

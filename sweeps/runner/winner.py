@@ -38,7 +38,7 @@ def keep(plan: Plan, materials: Materials, record: TrialRecord) -> dict[str, Pat
         _put(folder / BEST, lambda path: shutil.copyfile(source, path))
     elif not before or before["champion"] != record.trial_id:
         (folder / BEST).unlink(missing_ok=True)
-    weights = materials.weights[record.recipe.weights, record.recipe.backbone]
+    file = materials.weights[record.recipe.weights, record.recipe.backbone].path
     written = {
         "command": f"python -m trainables {shlex.quote(str(folder / 'recipe.json'))}",
         "trial": record.trial_id,
@@ -46,7 +46,7 @@ def keep(plan: Plan, materials: Materials, record: TrialRecord) -> dict[str, Pat
         "metric": plan.score,
         "recipe": record.recipe.as_dict(),
         "data": plan.origin(materials.data) | {"stored_side": _stored_side(materials)},
-        "weights_file": str(weights) if weights else None,
+        "weights_file": str(file) if file else None,
         "cache": str(plan.cache),
         "device": plan.slots.device,
         "threads": plan.slots.cpus,
