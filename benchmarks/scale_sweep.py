@@ -40,9 +40,7 @@ SAME = {
     "device": "cpu",
     "threads": 1,
     "done": [],
-    "role": "trial",
-    "group": "",
-    "without": "",
+    "finalist": None,
 }
 """What the configs of all trials have in common."""
 STEADY = {

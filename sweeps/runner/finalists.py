@@ -21,6 +21,7 @@ from sweeps.runner.score import NAMES
 from sweeps.runner.search import replay
 from sweeps.runner.trials import Run, run_trials, trial_config
 from trainables import metrics as names
+from trainables.finalist import Finalist
 from trainables.recipe import NEUTRAL, Recipe
 
 
@@ -193,12 +194,14 @@ def _config(
     """What a worker is sent. The stored activations of a seed give way to those of the next, as the search's do to all."""
     plan, plain = run.plan, trial_config(run, past, name, group.arm, group.number, group.recipe)
     views, mark = sharing.get(_views(group.recipe), 0) > 1, f"{plan.name}@{name.rpartition('/')[2]}"
+    finalist: Finalist = {
+        "group": group.name,
+        "without": group.without or None,
+        "predictions": str(plan.folder / "predictions" / f"{name.replace('/', '-')}.npz"),
+    }
     return {
         **plain,
-        "role": "finalist",
-        "group": group.name,
-        "without": group.without,
-        "predictions": str(plan.folder / "predictions" / f"{name.replace('/', '-')}.npz"),
+        "finalist": finalist,
         "shared": {**plain["shared"], "views": views, "sweep": mark},
         "sample": {},
     }

@@ -155,10 +155,7 @@ def trial_config(
         "trial_id": trial_id,
         "arm": arm,
         "number": number,
-        "role": "trial",
-        "group": "",
-        "without": "",
-        "predictions": None,
+        "finalist": None,
         "recipe": recipe.as_dict(),
         "done": done[trial_id].epochs if trial_id in done else [],
         "data": {

@@ -15,6 +15,7 @@ from sweeps.runner import tracking
 from sweeps.runner.results import Outcome, Results, TrialRecord, epochs_of, outcome_of
 from sweeps.runner.stuck import StuckTrials
 from trainables import metrics as names
+from trainables.finalist import Finalist
 from trainables.metrics import EPOCH, MICRO_BATCH, SCORE, TEST
 from trainables.ray_trial import DISK_FULL
 from trainables.recipe import Recipe
@@ -90,13 +91,11 @@ class Watcher(Callback):
         """A trial has its place, for the first time or again."""
         config = trial.config
         recipe = Recipe.from_sample(config["recipe"])
+        finalist: Finalist | None = config["finalist"]
+        group = finalist["group"] if finalist else ""
+        without = (finalist["without"] if finalist else None) or ""
         record = self._results.start(
-            config["trial_id"],
-            config["arm"],
-            config["number"],
-            recipe,
-            config["group"],
-            config["without"],
+            config["trial_id"], config["arm"], config["number"], recipe, group, without
         )
         for epoch in config["done"] if not record.epoch else ():
             self._results.report(record.trial_id, epoch)
@@ -111,9 +110,9 @@ class Watcher(Callback):
             record.number,
             recipe.as_dict(),
             sample=config["sample"],
-            role=config["role"],
-            group=config["group"],
-            without=config["without"],
+            role="finalist" if finalist else "trial",
+            group=group,
+            without=without,
         )
 
     def on_trial_result(
