@@ -34,12 +34,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 from scipy import special
 
-from sweeps.depth_vs_tricks import SWEEP
+from sweeps.depth_vs_tricks import STUDY
 from sweeps.report.effects import planned
 from sweeps.report.variance import crossed, over_seeds
 
-CONTRASTS = [asdict(contrast) for contrast in SWEEP.contrasts]
-ARMS = [arm.name for arm in SWEEP.space.grid()]
+CONTRASTS = [asdict(contrast) for contrast in STUDY.contrasts]
+ARMS = [arm.name for arm in STUDY.space.grid()]
 SEEDS, IMAGES, KINDS = (3, 5, 10), (300, 1000), ("gaussian", "bernoulli")
 SPREADS = {
     "seeds": (0.2, 0.5),

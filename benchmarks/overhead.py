@@ -138,7 +138,7 @@ def train(trials: list[dict[str, Any]], barrier: Any) -> None:
     from trainables.prefix import Shared, cuts_of
     from trainables.prefix_store import PrefixStore
     from trainables.recipe import Recipe
-    from trainables.weights import digest
+    from trainables.weights import Weights
 
     torch.set_num_threads(1)
     first = trials[0]
@@ -150,12 +150,12 @@ def train(trials: list[dict[str, Any]], barrier: Any) -> None:
         seed=origin["seed"],
         cache=cache,
     )
-    weights = Path(first["weights_file"]) if first["weights_file"] else None
+    weights = Weights.of(Path(first["weights_file"]) if first["weights_file"] else None)
     store, layers = (
         PrefixStore(cache / "prefix", sweep="direct"),
         first["recipe"]["trainable_layers"],
     )
-    shared = Shared(store=store, weights=digest(weights), cuts=tuple(cuts_of(layers, 0)))
+    shared = Shared(store=store, cuts=tuple(cuts_of(layers, 0)))
     barrier.wait()
     for trial in trials:
         with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from search_spaces.space import Float, SearchSpace
-from sweeps.runner import Sweep, main
+from sweeps.runner import Study, main
 
 TRIALS = 8
 SPACE = SearchSpace(
@@ -29,7 +29,7 @@ SPACE = SearchSpace(
         "batch_size": 256,
     },
 )
-SWEEP = Sweep(
+STUDY = Study(
     name="overhead",
     question="What does a sweep cost beyond its trials?",
     space=SPACE,
@@ -38,4 +38,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    main(STUDY)

@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from search_spaces.space import Float, SearchSpace, Value, Variant
-from sweeps.runner import Sweep, main
+from sweeps.runner import Study, main
 
 EPOCHS = int(os.environ.get("PEERS_EPOCHS", "5"))
 STAGE1_EPOCHS = min(2, EPOCHS - 1)
@@ -53,7 +53,7 @@ SPACE = SearchSpace(
         "image_size": 96,
     },
 )
-SWEEP = Sweep(
+STUDY = Study(
     name="peers",
     question="What do 12 recipes of ResNet-18 reach?",
     space=SPACE,
@@ -62,4 +62,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    main(STUDY)

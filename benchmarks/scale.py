@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.scale_sweep import metrics
 from search_spaces.depth_vs_tricks import SPACE
 
-SWEEP = Path(__file__).with_name("scale_sweep.py")
+STUDY = Path(__file__).with_name("scale_sweep.py")
 SUGGESTS_AT = (10, 50, 100, 200)  # trials of one arm
 WINDOW = 9  # suggestions that a figure is the median of
 
@@ -35,7 +35,7 @@ def case(size: str, reports: int, profile: str | None = None) -> dict[str, Any]:
     trials, slots = map(int, size.split("x"))
     asked = {"trials": trials, "slots": slots, "reports": reports, "profile": profile}
     done = subprocess.run(
-        [sys.executable, str(SWEEP), json.dumps(asked)], capture_output=True, text=True
+        [sys.executable, str(STUDY), json.dumps(asked)], capture_output=True, text=True
     )
     if done.returncode:
         sys.exit(f"{asked} failed:\n{done.stderr[-3000:]}")

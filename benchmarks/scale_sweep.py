@@ -40,9 +40,7 @@ SAME = {
     "device": "cpu",
     "threads": 1,
     "done": [],
-    "role": "trial",
-    "group": "",
-    "without": "",
+    "finalist": None,
 }
 """What the configs of all trials have in common."""
 STEADY = {
@@ -138,6 +136,8 @@ def one_case(
     """Run a sweep of trials that only report; everything is imported and started before the clock runs."""
     from ray import tune
     from ray.tune.execution import class_cache
+    from sweeps.runner.watchdog import StuckTrials
+    from sweeps.runner.watcher import Watcher
 
     from cluster.resources import Slots
     from sweeps.records.journal import Journal, read
@@ -146,8 +146,6 @@ def one_case(
     from sweeps.runner.resume import trials_of
     from sweeps.runner.scheduler import ArmScheduler
     from sweeps.runner.searcher import ArmSearcher
-    from sweeps.runner.watchdog import StuckTrials
-    from sweeps.runner.watcher import Watcher
     from sweeps.tracking.tracker import TrackedData, Tracker, prepare_store
 
     class_cache.DEFAULT_ENV_VARS.clear()  # as sweeps/runner/trials.py does

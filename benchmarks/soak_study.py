@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from search_spaces.space import Float, SearchSpace
-from sweeps.runner import Sweep, main
+from sweeps.runner import Study, main
 
 SPACE = SearchSpace(
     arms={"trainable_layers": (2, 3)},
@@ -24,7 +24,7 @@ SPACE = SearchSpace(
         "stage1_epochs": 4,
     },
 )
-SWEEP = Sweep(
+STUDY = Study(
     name="soak",
     question="Is anything lost?",
     space=SPACE,
@@ -34,4 +34,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    main(STUDY)

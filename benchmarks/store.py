@@ -31,6 +31,7 @@ from trainables.network import CHUNK, Network
 from trainables.prefix import Prefix, Shared
 from trainables.prefix_store import PrefixStore
 from trainables.recipe import Recipe
+from trainables.weights import RANDOM
 
 BACKBONES, CUTS = ("resnet18", "resnet34", "resnet50"), ("layer2", "layer3", "layer4", "fc")
 LAYERS = {"fc": 1, "layer4": 2, "layer3": 3, "layer2": 4}
@@ -106,18 +107,16 @@ def measured(
                 times.setdefault(f"compute {cut}", []).append(
                     seconds(partial(compute, network, data, device), device)
                 )
-            shared = Shared(
-                store=PrefixStore(Path(folder), sweep="benchmark"), weights="none", cuts=CUTS
-            )
+            shared = Shared(store=PrefixStore(Path(folder), sweep="benchmark"), cuts=CUTS)
             recipe = Recipe(backbone=backbone, weights="none", trainable_layers=1, image_size=size)
-            prefix = Prefix(shared, network, recipe, data, device)  # type: ignore[arg-type]
+            prefix = Prefix(shared, network, recipe, data, RANDOM, device)  # type: ignore[arg-type]
             network.train_groups(1, batch_stats=False)
             times.setdefault("fill", []).append(seconds(prefix.val, device))
             prefix_store._checked.clear()  # as a process that has not read them yet
             for name in ("read", "again"):
                 for cut in CUTS:
                     network.train_groups(LAYERS[cut], batch_stats=False)
-                    reader = Prefix(shared, network, recipe, data, device)  # type: ignore[arg-type]
+                    reader = Prefix(shared, network, recipe, data, RANDOM, device)  # type: ignore[arg-type]
                     times.setdefault(f"{name} {cut}", []).append(
                         seconds(partial(read, reader, len(data.images)), device)
                     )
@@ -152,10 +151,10 @@ def budget(data: Noise, size: int, device: torch.device) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
 
         def fill(sweep: str, share: float, seed: int) -> list[str]:
-            shared = Shared(
-                store=PrefixStore(Path(folder), sweep=sweep, share=share), weights="none", cuts=CUTS
-            )
-            Prefix(shared, network, Recipe(**recipe.as_dict() | {"seed": seed}), data, device).val()  # type: ignore[arg-type]
+            shared = Shared(store=PrefixStore(Path(folder), sweep=sweep, share=share), cuts=CUTS)
+            Prefix(
+                shared, network, Recipe(**recipe.as_dict() | {"seed": seed}), data, RANDOM, device
+            ).val()  # type: ignore[arg-type]
             metas = [json.loads(path.read_text()) for path in Path(folder).glob("*/meta.json")]
             return sorted(f"{meta['cut']} of seed {meta['view']['init_seed']}" for meta in metas)
 

@@ -35,6 +35,7 @@ from trainables.data.dataset import Caps, Dataset, prepare, read
 from trainables.final import answer
 from trainables.finetune import finetune
 from trainables.recipe import Recipe
+from trainables.weights import Weights
 
 CPU = torch.device("cpu")
 WHOLE_S = 3600.0  # seconds: a checkpoint is written once, in the end
@@ -73,7 +74,7 @@ def planted(
     return images, given, true
 
 
-def probabilities(data: Dataset, weights: Path, work: Path) -> NDArray[np.float64]:
+def probabilities(data: Dataset, weights: Weights, work: Path) -> NDArray[np.float64]:
     """Weighted mean over the runs, [val and test, classes]."""
     told, trusted = [], []
     for recipe in (PLAIN, TWO_STAGE):
@@ -111,7 +112,7 @@ def measured(case: tuple[float, int, int], seed: int, cache: Path, weights: Path
         data = read(
             prepare(str(file), image_size=32, caps=caps, seed=seed, cache=cache).path, test=True
         )
-        means = probabilities(data, weights, Path(folder))
+        means = probabilities(data, Weights.of(weights), Path(folder))
     rows = [
         int(name.rpartition("[")[2].rstrip("]"))
         for split in ("val", "test")

@@ -12,12 +12,12 @@ Result:  not run in full yet.
 from dataclasses import replace
 
 from search_spaces.augmentation_and_schedulers import SPACE
-from sweeps.runner import PRESETS, Contrast, Published, Sweep, main
+from sweeps.runner import PRESETS, Contrast, Published, Study, main
 
 PAPER = "the paper: test, one run"
 CROSSED = {"crop_flip/cosine": 1, "crop_flip/constant": -1, "none/cosine": -1, "none/constant": 1}
 
-SWEEP = Sweep(
+STUDY = Study(
     name="augmentation_and_schedulers",
     question="What do augmentation and a schedule bring to a ResNet-18 from random weights, and do they add up?",
     space=SPACE,
@@ -62,4 +62,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    main(STUDY)

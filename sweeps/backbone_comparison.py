@@ -10,12 +10,12 @@ Result:  not run in full yet.
 """
 
 from search_spaces.backbone_comparison import SPACE
-from sweeps.runner import Contrast, Published, Sweep, main
+from sweeps.runner import Contrast, Published, Study, main
 from trainables.metrics import VAL_ACCURACY
 
 ARTICLE = "the comparison article: best epoch on its 1,000 val images, one run"
 
-SWEEP = Sweep(
+STUDY = Study(
     name="backbone_comparison",
     question="With 100 images a class, is ResNet-18 the best backbone, and does that survive equal tuning?",
     space=SPACE,
@@ -43,4 +43,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    main(STUDY)

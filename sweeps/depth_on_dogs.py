@@ -14,13 +14,13 @@ Result:  not run in full yet.
 from dataclasses import replace
 
 from search_spaces.depth_on_dogs import SPACE
-from sweeps.runner import PRESETS, Contrast, Published, Sweep, main
+from sweeps.runner import PRESETS, Contrast, Published, Study, main
 from trainables.metrics import TEST_LOSS
 
 PAPER = "the depth study's table: score, read as Kaggle's log loss, lower is better"
 EVERY = 10**6  # images a class: all there are
 
-SWEEP = Sweep(
+STUDY = Study(
     name="depth_on_dogs",
     question="Is ResNet-34 better than ResNet-18 on 120 breeds of dogs?",
     space=SPACE,
@@ -61,4 +61,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    main(STUDY)

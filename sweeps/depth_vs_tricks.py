@@ -9,9 +9,9 @@ Result:  not run in full yet; `--preset demo` answers for a toy task, see README
 """
 
 from search_spaces.depth_vs_tricks import SPACE
-from sweeps.runner import Contrast, Sweep, main
+from sweeps.runner import Contrast, Study, main
 
-SWEEP = Sweep(
+STUDY = Study(
     name="depth_vs_tricks",
     question="Does depth pay, or do better training tricks?",
     space=SPACE,
@@ -35,4 +35,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    main(STUDY)

@@ -13,11 +13,11 @@ Result:  champion/ in the sweep's folder and models:/find_best-<folder>@champion
 from dataclasses import replace
 
 from search_spaces.find_best import SPACE
-from sweeps.runner import PRESETS, Sweep, main
+from sweeps.runner import PRESETS, Study, main
 
 EVERY = 10**6  # images a class: all there are
 
-SWEEP = Sweep(
+STUDY = Study(
     name="find_best",
     question="Which model is best for these images?",
     space=SPACE,
@@ -41,4 +41,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    main(STUDY)

@@ -9,9 +9,9 @@ Result:  not run in full yet.
 """
 
 from search_spaces.two_stage import SPACE
-from sweeps.runner import Contrast, Sweep, main
+from sweeps.runner import Contrast, Study, main
 
-SWEEP = Sweep(
+STUDY = Study(
     name="two_stage",
     question="Do two stages beat one of the same length, and are they more stable?",
     space=SPACE,
@@ -28,4 +28,4 @@ SWEEP = Sweep(
 )
 
 if __name__ == "__main__":
-    main(SWEEP)
+    main(STUDY)

@@ -25,6 +25,7 @@ from trainables.metrics import (
 )
 from trainables.problems import unknown_name
 from trainables.recipe import Recipe
+from trainables.weights import Weights
 
 
 @click.command()
@@ -53,7 +54,7 @@ def main(recipe_file: Path, out: Path, device: str | None) -> None:
         source, digest, image_size, seed = (
             origin[name] for name in ("source", "digest", "image_size", "seed")
         )
-        weights = Path(saved["weights_file"]) if saved["weights_file"] else None
+        weights_file = Path(saved["weights_file"]) if saved["weights_file"] else None
         compute = (
             Compute.from_dict(saved["compute"]) if "compute" in saved else Compute()
         )  # older files: fp32
@@ -95,7 +96,7 @@ def main(recipe_file: Path, out: Path, device: str | None) -> None:
             data,
             place,
             _show,
-            weights=weights,
+            weights=Weights.of(weights_file),
             checkpoints=out,
             compute=compute,
             score=metric,

@@ -30,6 +30,7 @@ from trainables.tricks.class_weights import class_weights, weigh
 from trainables.tricks.label_smoothing import smooth_targets
 from trainables.tricks.mixup import mixup
 from trainables.tricks.schedules import lr_factor
+from trainables.weights import RANDOM, Weights
 
 PLAIN = Compute()
 
@@ -48,7 +49,7 @@ def finetune(
     device: torch.device,
     report: Report,
     *,
-    weights: Path | None = None,
+    weights: Weights = RANDOM,
     checkpoints: Path | None = None,
     compute: Compute = PLAIN,
     shared: Shared | None = None,
@@ -62,7 +63,7 @@ def finetune(
         data: Its `train` and `val` splits are read, `test` never.
         device: Where.
         report: Called after the checkpoint is on disk; a run that is continued begins by repeating its last report.
-        weights: State dict of the pretrained backbone; None starts from random values.
+        weights: What the backbone starts from.
         checkpoints: The run's own folder for its checkpoints; None keeps none.
         compute: Precision and kernels.
         shared: Where activations of frozen layers are shared with other trials. The numbers are the same without it.
@@ -76,19 +77,18 @@ def finetune(
         OSError: A checkpoint cannot be written; those before it are whole.
     """
     network = build(recipe, len(data.classes))
-    if weights is not None:
-        pretrained.load(network, weights, recipe.backbone)
+    if weights.path:
+        pretrained.load(network, weights.path, recipe.backbone)
     network.to(device).to(memory_format=torch.channels_last)  # what oneDNN and tensor cores want
     network.precision = compute.precision
     prefix = (
-        Prefix(shared, network, recipe, data, device)
+        Prefix(shared, network, recipe, data, weights, device)
         if shared and recipe.batchnorm == "frozen"
         else None
     )
-    digest = shared.weights if shared else None
-    record = Record(report, checkpoints, recipe, digest, data.classes, report_every)
+    record = Record(report, checkpoints, recipe, weights.digest, data.classes, report_every)
     plan = stages(recipe)
-    progress, saved = Progress(), _saved(checkpoints, recipe, digest) if checkpoints else None
+    progress, saved = Progress(), _saved(checkpoints, recipe, weights) if checkpoints else None
     if saved:
         progress = Progress(*saved["progress"])
         network.load_torchvision_state_dict(saved["state_dict"], with_head=True)
@@ -196,9 +196,9 @@ def batches(num_samples: int, batch_size: int, *, seed: int, epoch: int) -> tupl
     return tuple(chunks)
 
 
-def _saved(checkpoints: Path, recipe: Recipe, weights: str | None) -> dict[str, Any] | None:
+def _saved(checkpoints: Path, recipe: Recipe, weights: Weights) -> dict[str, Any] | None:
     """What to continue from; nothing where the best checkpoint is damaged: the score would be one that no file reaches."""
-    saved = checkpoint.load_last(checkpoints, recipe=recipe, weights=weights)
+    saved = checkpoint.load_last(checkpoints, recipe=recipe, weights=weights.digest)
     if (
         saved
         and checkpoint.best(checkpoints, since=Progress(*saved["progress"]).best_epoch) is None

@@ -9,7 +9,7 @@ from trainables import source_model
 from trainables import weights as pretrained
 from trainables.data import dataset
 from trainables.data.dataset import Caps, DataError, Dataset, ReadOptions
-from trainables.weights import WeightsError, digest
+from trainables.weights import RANDOM, Weights, WeightsError
 
 
 class DataConfig(TypedDict):
@@ -63,21 +63,24 @@ def data(config: DataConfig, *, test: bool = False) -> Dataset:
     return dataset.read(path, test=test)
 
 
-def weights(config: WeightsConfig) -> Path | None:
-    """The file with the weights, located, fetched or made again; None for random ones.
+def weights(config: WeightsConfig) -> Weights:
+    """The weights, their file located, fetched or made again where another node has not got it.
 
     Raises:
         WeightsError: They cannot be had here, or are no longer what they were.
     """
-    if config["path"] is None or (path := Path(config["path"])).is_file():
-        return Path(config["path"]) if config["path"] else None
-    path = find_weights(config["name"], config["backbone"], Path(config["cache"])) or path
-    if (now := digest(path)) != config["digest"]:
-        changed = f"their digest was {config['digest']} and is {now}"
+    if config["path"] is None:
+        return RANDOM
+    path = Path(config["path"])
+    if path.is_file():
+        return Weights(path, config["digest"])
+    now = Weights.of(find_weights(config["name"], config["backbone"], Path(config["cache"])))
+    if now.digest != config["digest"]:
+        changed = f"their digest was {config['digest']} and is {now.digest}"
         raise WeightsError(
-            f"{path} must stay as it is while a sweep runs, but {changed}: put it back, then --resume."
+            f"{now.path} must stay as it is while a sweep runs, but {changed}: put it back, then --resume."
         )
-    return path
+    return now
 
 
 def find_weights(name: str, backbone: str, cache: Path) -> Path | None:

@@ -20,6 +20,7 @@ from trainables.data.dataset import Dataset
 from trainables.network import CHUNK, Network, channels_last
 from trainables.prefix_store import ArraySpec, PrefixStore
 from trainables.recipe import LAYER_GROUPS, STAGE1_LAYERS, Recipe
+from trainables.weights import Weights
 
 RESIDENT_SHARE = 0.3  # of a GPU's free memory that one split's activations may take
 
@@ -32,13 +33,11 @@ class Shared:
 
     Attributes:
         store: Where they are.
-        weights: Digest of the weights that the backbone starts from, or `none`.
         cuts: Where trials of this sweep cut this backbone; one forward pass serves all of them.
         views: Whether another trial sees the same random views of the training images, so that storing them may pay.
     """
 
     store: PrefixStore
-    weights: str
     cuts: tuple[str, ...]
     views: bool = True
 
@@ -78,19 +77,25 @@ class Prefix:
         network: Its `cut` says what is frozen; the frozen groups are in eval mode.
         recipe: Of the trial.
         data: Of the trial.
+        weights: What the backbone starts from.
         device: Where the trial computes.
     """
 
     def __init__(
-        self, shared: Shared, network: Network, recipe: Recipe, data: Dataset, device: torch.device
+        self,
+        shared: Shared,
+        network: Network,
+        recipe: Recipe,
+        data: Dataset,
+        weights: Weights,
+        device: torch.device,
     ) -> None:
-        self._shared, self._network, self._recipe, self._data, self._device = (
-            shared,
-            network,
-            recipe,
-            data,
-            device,
-        )
+        self._shared = shared
+        self._network = network
+        self._recipe = recipe
+        self._data = data
+        self._weights = weights
+        self._device = device
         self._opened: tuple[tuple[str, int, str], Activations] | None = None
         self._val: tuple[str, Activations] | None = None
         self._samples: dict[
@@ -259,8 +264,8 @@ class Prefix:
         return {
             "data": self._data.digest,
             "backbone": recipe.backbone,
-            "weights": self._shared.weights,
-            "init_seed": recipe.seed if self._shared.weights == "none" else None,
+            "weights": self._weights.digest,
+            "init_seed": recipe.seed if self._weights.path is None else None,
             "stem": recipe.stem,
             "image_size": recipe.image_size,
             "augmentation": recipe.augmentation,

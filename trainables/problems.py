@@ -18,9 +18,11 @@ def unknown_name(name: str, known: Iterable[str], what: str) -> str:
 
 
 def counted(count: int, thing: str) -> str:
-    """Return `1 trial` or `2,000 trials`."""
-    plural = "" if count == 1 else "s"
-    return f"{count:,} {thing}{plural}"
+    """Return `1 trial`, `2,000 trials` or `3 classes`."""
+    if count == 1:
+        return f"1 {thing}"
+    ending = "es" if thing.endswith("s") else "s"
+    return f"{count:,} {thing}{ending}"
 
 
 def shortened(lines: Sequence[str], what: str) -> list[str]:

@@ -24,6 +24,7 @@ from trainables.checkpoint import CheckpointError
 from trainables.compute import Compute
 from trainables.data.problems import DataError
 from trainables.final import answer
+from trainables.finalist_config import FinalistConfig
 from trainables.finetune import DivergedError, finetune
 from trainables.metrics import EPOCH, HISTORY, SCORE, TEST, Score
 from trainables.node import DataConfig, WeightsConfig
@@ -55,10 +56,7 @@ class TrialConfig(TypedDict):
     trial_id: str  # ours, `resnet34/tricks/007`
     arm: str
     number: int
-    role: str  # trial or finalist
-    group: str  # of a finalist: its recipe, by the trial that had it; of an ablation with what was taken away
-    without: str  # of an ablation: what was taken away
-    predictions: str | None  # of a finalist: where its answers for each image go
+    finalist: FinalistConfig | None  # None for a trial of the search
     recipe: dict[str, Any]
     done: list[dict[str, Any]]  # epochs of an earlier run of the sweep
     data: DataConfig
@@ -85,7 +83,9 @@ def train(config: TrialConfig) -> None:
             the GPU's driver gave an error, after which this process cannot use it.
         MemoryError: The node has no memory left, maybe because of others.
     """
-    checkpoints, reports = Path(config["checkpoints"]), _Reports()
+    checkpoints = Path(config["checkpoints"])
+    reports = _Reports()
+    finalist = config["finalist"]
     ending: dict[str, Any] = {}
     over = True  # it will not continue
     with _announced(checkpoints / WORKER):
@@ -98,8 +98,8 @@ def train(config: TrialConfig) -> None:
         _free_memory()  # of a trial that was stopped: its traceback held its tensors until now
         try:
             _finetune(config, checkpoints, reports)
-            if config["predictions"]:
-                reports.tested(_test(config, checkpoints, reports))
+            if finalist:
+                reports.tested(_test(config, finalist, checkpoints, reports))
         except DivergedError as error:
             ending = {EPOCH: error.epoch, SCORE: 0.0, "outcome": "diverged", "reason": str(error)}
         except Exception as error:
@@ -116,9 +116,8 @@ def train(config: TrialConfig) -> None:
             }
         finally:
             _free_memory()
-        if (
-            over and not config["predictions"]
-        ):  # a finalist's go once the driver has written down what it said
+        # A finalist's go once the driver has written down what it said.
+        if over and not finalist:
             with suppress(OSError):  # then the driver will
                 checkpoint.drop_last(checkpoints)
         if ending:
@@ -138,7 +137,6 @@ def _finetune(config: TrialConfig, checkpoints: Path, reports: _Reports) -> None
         compute=Compute.from_dict(config["compute"]),
         shared=Shared(
             store=PrefixStore(Path(shared["folder"]), sweep=shared["sweep"], share=shared["share"]),
-            weights=config["weights"]["digest"],
             cuts=tuple(shared["cuts"]),
             views=shared["views"],
         ),
@@ -147,12 +145,14 @@ def _finetune(config: TrialConfig, checkpoints: Path, reports: _Reports) -> None
     )
 
 
-def _test(config: TrialConfig, checkpoints: Path, reports: _Reports) -> dict[str, float]:
+def _test(
+    config: TrialConfig, finalist: FinalistConfig, checkpoints: Path, reports: _Reports
+) -> dict[str, float]:
     best = checkpoint.best(checkpoints)
     if best is None:  # damaged since it was written: it is trained again
         _finetune(config, checkpoints, reports)
         best = checkpoint.best(checkpoints)
-    if best is None or config["predictions"] is None:
+    if best is None:
         raise CheckpointError(
             f"{checkpoints} must hold the best checkpoint, but it is damaged or gone: mend the disk."
         )
@@ -162,7 +162,7 @@ def _test(config: TrialConfig, checkpoints: Path, reports: _Reports) -> dict[str
         data,
         torch.device(config["device"]),
         compute,
-        Path(config["predictions"]),
+        Path(finalist["predictions"]),
         reports.alive,
     )
 

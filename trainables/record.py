@@ -34,7 +34,7 @@ class Record:
         report: Gets the metrics.
         folder: For checkpoints; None keeps none.
         recipe: Of the run.
-        weights: Digest of the weights that it began with, where it is known.
+        weights: Digest of the weights that it began with.
         classes: Names of the classes.
         every: Seconds from one report to the next; 0 reports each epoch. The recipe's last epoch is always reported.
     """
@@ -44,7 +44,7 @@ class Record:
         report: Report,
         folder: Path | None,
         recipe: Recipe,
-        weights: str | None,
+        weights: str,
         classes: Sequence[str],
         every: float,
     ) -> None:

@@ -7,7 +7,9 @@ import hashlib
 import http.client
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import torch
 import torchvision
@@ -24,10 +26,11 @@ from trainables.weights_file import SUFFIXES, WeightsError, check, read
 
 __all__ = [
     "NAMES",
+    "RANDOM",
+    "Weights",
     "WeightsError",
     "check",
     "check_cached",
-    "digest",
     "fitting",
     "in_folder",
     "load",
@@ -37,6 +40,39 @@ __all__ = [
 
 NAMES = ("imagenet", "none")  # what is no path
 MEND = "pass imagenet, none, a file, or a folder of <backbone>.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The values that a backbone starts from: those of a file, or random ones (`RANDOM`).
+
+    Attributes:
+        path: The file; None for random values.
+        digest: Sixteen hex digits of the file's SHA-256, or `none`. Checkpoints and stored
+            activations are of other weights where it is another.
+    """
+
+    path: Path | None
+    digest: str
+
+    @classmethod
+    def of(cls, path: Path | None) -> Self:
+        """Read a file for its digest, 0.1 s for 45 MB; None gives random values.
+
+        Raises:
+            WeightsError: The file cannot be read.
+        """
+        if path is None:
+            return cls(None, "none")
+        try:
+            return cls(path, _sha256(path)[:16])
+        except OSError as error:
+            raise WeightsError(
+                f"weights must be in a readable file, but {reason(error)}: {MEND}."
+            ) from error
+
+
+RANDOM = Weights(None, "none")
 
 
 def locate(weights: str, backbone_name: str) -> Path | None:
@@ -132,11 +168,6 @@ def fitting(tensors: Mapping[str, Tensor]) -> Iterator[str]:
             yield name
         elif state_dicts.fits(tensors, small):
             yield f"{name} with stem='cifar'"
-
-
-def digest(path: Path | None) -> str:
-    """Sixteen hex digits of the file's SHA-256, or `none`."""
-    return "none" if path is None else _sha256(path)[:16]
 
 
 def check_cached(backbone_name: str) -> None:

@@ -16,12 +16,26 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
-from cluster.refused import Refused
+from cluster.refused import DONE, FAILED, INTERRUPTED, REFUSED, Refused
 from sweeps.runner.options import CONTEXT, FLAGS, Options
+from sweeps.tracking.environment import prepare_process
 from trainables.problems import unknown_name
 
-DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 WIDE = 140  # columns where the output is no terminal
+__all__ = [
+    "DONE",
+    "FAILED",
+    "INTERRUPTED",
+    "REFUSED",
+    "Command",
+    "command",
+    "flags",
+    "group",
+    "main",
+    "shown",
+    "storage_of",
+    "terminal",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -85,6 +99,7 @@ def flags(*names: str) -> Callable[[Function], Function]:
 
 def main(asked: click.Command, arguments: Sequence[str]) -> int:
     """Run a command; its exit status. What is wrong is a line each on stderr, never a traceback."""
+    prepare_process()
     problems: tuple[str, ...] = ()
     try:
         status = asked.main(list(arguments), prog_name=asked.name, standalone_mode=False)

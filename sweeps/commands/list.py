@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import click
 from rich.filesize import decimal
@@ -52,7 +53,7 @@ def command(storage: Path | None) -> int:
 def _table(sweeps: Sequence[SweepStatus]) -> Table:
     table = Table(title="Sweeps", title_justify="left")
     for name in COLUMNS:
-        side = "right" if name in NUMBERS else "left"
+        side: Literal["left", "right"] = "right" if name in NUMBERS else "left"
         table.add_column(name, justify=side, no_wrap=name not in FOLDED, overflow="fold")
     for sweep in sweeps:
         known = bool(sweep.arms)

@@ -72,7 +72,7 @@ def kept_champion(folder: Path) -> Kept | None:
 
 
 @contextmanager
-def claimed(folder: Path, *, shared: bool = False) -> Iterator[bool]:
+def claimed(folder: Path, *, shared: bool = False, make: bool = False) -> Iterator[bool]:
     """Hold the lock of a sweep's driver for the time of a `with` block.
 
     The block gets False where a driver, or another process, has it. The lock is `flock`'s, as
@@ -81,11 +81,13 @@ def claimed(folder: Path, *, shared: bool = False) -> Iterator[bool]:
     Args:
         folder: The sweep's.
         shared: Only look: several may at once.
+        make: Make the lock's file where there is none, as a driver does.
     """
     flags = os.O_RDONLY if shared else os.O_RDWR
+    flags |= os.O_CREAT if make else 0
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        file = os.open(folder / LOCK, flags | os.O_CLOEXEC)
+        file = os.open(folder / LOCK, flags | os.O_CLOEXEC, 0o644)
     except FileNotFoundError:
         yield True
         return

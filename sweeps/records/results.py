@@ -155,6 +155,10 @@ class Results:
         """Records of trials that are over."""
         return [record for record in self.records(arm) if record.outcome is not None]
 
+    def peers(self, record: TrialRecord) -> list[TrialRecord]:
+        """Return the trials of an arm, or the seeds of a finalist, that are over; the one given may be among them."""
+        return [other for other in self.ended(record.arm) if other.finalist == record.finalist]
+
     @property
     def total(self) -> int:
         """Trials that are planned."""

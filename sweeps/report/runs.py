@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from sweeps.commands.list import state_of
+from sweeps.records.folder import JOURNAL, MANIFEST, UNREADABLE
+from sweeps.records.history import History, Trial, salvage
+from sweeps.records.manifest import read_manifest, score_of
 from sweeps.records.results import Outcome
-from sweeps.records.standing import UNREADABLE, score_of
+from sweeps.records.status import status_of
 from sweeps.report.columns import COLUMNS, COUNTS, OF_EPOCH, OF_TEST, TEXTS
-from sweeps.runner.resume import DESCRIPTION, JOURNAL
-from trainables.metrics import EPOCH, SCORE, Score
-from trainables.recipe import Recipe, completed
+from trainables.metrics import EPOCH, Score
+from trainables.recipe import Recipe
 
 LARGEST = 2**53  # up to which whole numbers are exact; no quantity of a sweep comes near it
 
@@ -34,7 +34,7 @@ class Run:
         tuned: By arm and name, what was searched: `low`, `high` and `log`, or `options`; and `when`.
         trials: A row a training run: `COLUMNS`, then the recipe's fields.
         epochs: A row an epoch: `trial_id`, `epoch`, and the metrics by their names.
-        events: Of the journal, those that are sound.
+        history: What its journal tells.
         problems: A line for each thing that could not be read.
     """
 
@@ -45,7 +45,7 @@ class Run:
     tuned: Mapping[str, Mapping[str, Mapping[str, Any]]]
     trials: pd.DataFrame
     epochs: pd.DataFrame
-    events: tuple[Mapping[str, Any], ...]
+    history: History
     problems: tuple[str, ...]
 
     @property
@@ -96,16 +96,16 @@ def read_run(folder: Path, ended: str = "") -> Run:
         ended: How it ended, told by the driver that still holds the sweep's lock: finished, failed or interrupted.
     """
     problems: list[str] = []
-    described = _described(folder / DESCRIPTION, problems)
-    events = _events(folder / JOURNAL, problems)
-    trials, epochs = _trials(events)
+    described = _described(folder, problems)
+    history = _history(folder / JOURNAL, problems)
+    trials, epochs = _rows(history)
     named = described.get("arms")
     listed = [arm for arm in named if isinstance(arm, str)] if isinstance(named, list) else []
     arms = tuple(dict.fromkeys([*listed, *(row["arm"] for row in trials)]))
     tuned = {arm: _tuned(described, arm) for arm in arms}
     return Run(
         folder=folder,
-        state=ended or state_of(folder).state,
+        state=ended or status_of(folder).state,
         described=described,
         arms=arms,
         tuned=tuned,
@@ -114,7 +114,7 @@ def read_run(folder: Path, ended: str = "") -> Run:
             epochs,
             columns=list(dict.fromkeys(["trial_id", EPOCH, *(n for row in epochs for n in row)])),
         ),
-        events=tuple(events),
+        history=history,
         problems=tuple(problems),
     )
 
@@ -134,148 +134,85 @@ def whole_numbers(values: Any) -> list[int]:
     return [value for value in values if type(value) is int] if isinstance(values, list) else []
 
 
-def _described(path: Path, problems: list[str]) -> dict[str, Any]:
+def _described(folder: Path, problems: list[str]) -> dict[str, Any]:
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
+        return read_manifest(folder)
     except UNREADABLE as error:
-        problems.append(
-            f"{path.name} cannot be read ({' '.join(str(error).split()) or type(error).__name__})."
-        )
+        reason = " ".join(str(error).split()) or type(error).__name__
+        problems.append(f"{MANIFEST} cannot be read ({reason}).")
         return {}
-    return described if isinstance(described, dict) else {}
 
 
-def _events(path: Path, problems: list[str]) -> list[dict[str, Any]]:
-    """Events that hold what an event of their kind must; a last line that is being written does not count as damaged."""
+def _history(path: Path, problems: list[str]) -> History:
+    """Return what can be understood of the journal."""
     try:
-        lines = path.read_bytes().splitlines(keepends=True)
+        history = salvage(path)
     except OSError as error:
         problems.append(f"{path.name} cannot be read ({error.strerror}).")
-        return []
-    events = [event for line in lines if (event := _event(line))]
-    damaged = len(lines) - len(events) - bool(lines and not lines[-1].endswith(b"\n"))
-    if damaged > 0:
+        return History()
+    if history.left_out:
         problems.append(
-            f"{damaged} of {len(lines)} lines of {path.name} could not be understood and are left out."
+            f"{history.left_out} of {history.lines} lines of {path.name} could not be understood "
+            "and are left out."
         )
-    return events
+    return history
 
 
-def _event(line: bytes) -> dict[str, Any] | None:
-    try:
-        event: dict[str, Any] = json.loads(line)
-        match event:
-            case {
-                "event": "trial",
-                "trial_id": str(),
-                "arm": str(),
-                "number": int() as at,
-                "recipe": dict(),
-            } if 0 <= at < LARGEST:
-                return {**event, "role": "finalist" if event.get("role") == "finalist" else "trial"}
-            case {"event": "epochs", "trial_id": str(), "epochs": list()}:
-                return event
-            case {"event": "end", "trial_id": str(), "outcome": str()}:
-                return event
-            case {"event": str() as kind} if kind not in ("trial", "epochs", "end"):
-                return event
-    except (ValueError, RecursionError):
-        pass
-    return None
+def _rows(history: History) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return a row for each training run, and one for each of its epochs."""
+    rows = []
+    epochs = []
+    for trial in history.trials.values():
+        rows.append(_row(trial))
+        for epoch in trial.epochs:
+            metrics = {name: number(value) for name, value in epoch.items()}
+            epochs.append({"trial_id": trial.trial_id, **metrics, EPOCH: int(epoch[EPOCH])})
+    return rows, epochs
 
 
-def _trials(
-    events: Iterable[Mapping[str, Any]],
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of training runs and of epochs; of a run that was resumed each epoch once, and its last end."""
-    rows: dict[str, dict[str, Any]] = {}
-    epochs: dict[str, list[dict[str, Any]]] = {}
-    for event in events:
-        trial_id = str(event.get("trial_id"))
-        if event["event"] == "trial":
-            row = _started(event)
-            known = rows.setdefault(trial_id, row)
-            changed = any(
-                known.get(name) != row[name] for name in completed(event["recipe"]) if name in row
-            )
-            if (
-                event["role"] == "finalist" and changed
-            ):  # as `sweeps.runner.resume.trials_of` has it
-                rows[trial_id] = row
-                epochs.pop(trial_id, None)
-        elif trial_id not in rows:
-            continue
-        elif event["event"] == "epochs":
-            done = epochs.setdefault(trial_id, [])
-            for epoch in event["epochs"]:
-                if isinstance(epoch, dict) and number(epoch.get(EPOCH)) > (
-                    done[-1][EPOCH] if done else 0
-                ):
-                    metrics = {
-                        name: number(value)
-                        for name, value in epoch.items()
-                        if isinstance(name, str)
-                    }
-                    done.append({"trial_id": trial_id, **metrics, EPOCH: int(epoch[EPOCH])})
-        elif event["event"] == "end":
-            rows[trial_id] |= _ended(event)
-    for trial_id, row in rows.items():
-        _complete(row, epochs.get(trial_id, []))
-    return list(rows.values()), [epoch for done in epochs.values() for epoch in done]
-
-
-def _started(event: Mapping[str, Any]) -> dict[str, Any]:
-    without = event["without"] if isinstance(event.get("without"), str) else ""
-    group = event["group"] if isinstance(event.get("group"), str) else ""
-    if (
-        event["role"] == "finalist"
-    ):  # an ablation's is that of the recipe from which something was taken
-        group = (group or str(event["trial_id"]).rpartition("/")[0]).removesuffix(
-            f"/without-{without}"
-        )
-    row = {
-        "trial_id": event["trial_id"],
-        "role": event["role"],
-        "arm": event["arm"],
-        "number": event["number"],
-        "group": group,
+def _row(trial: Trial) -> dict[str, Any]:
+    """Return what `results.csv` says of a training run."""
+    end = trial.end
+    outcome = trial.outcome or (end.outcome if end else "")
+    row: dict[str, Any] = {
+        "trial_id": trial.trial_id,
+        "role": trial.role,
+        "arm": trial.arm,
+        "number": trial.number,
+        "group": _group(trial),
+        "without": (trial.finalist.without if trial.finalist else None) or "",
+        "outcome": str(outcome),
+        "reason": end.reason if end else "",
     }
-    recipe = {
-        name: value
-        for name, value in completed(event["recipe"]).items()
-        if _plain(value) and name not in COLUMNS
-    }
-    return {**row, "without": without, "outcome": "", "reason": "", **recipe}
+    for name, value in trial.recipe.items():
+        if _plain(value) and name not in COLUMNS:
+            row[name] = value
+
+    # What its end says, and its epochs where none was written.
+    row["score"] = number(trial.score)
+    row["best_epoch"] = number(end.best_epoch if end else None)
+    row["epochs_done"] = trial.epoch
+    row["wall_seconds"] = number(end.wall_seconds if end else None)
+    row["device_seconds"] = number(end.device_seconds if end else None)
+    best = next((epoch for epoch in trial.epochs if epoch[EPOCH] == row["best_epoch"]), {})
+    for column, name in OF_EPOCH.items():
+        row[column] = number(best.get(name))
+    tested = end.test if end else {}
+    for column, name in OF_TEST.items():
+        row[column] = number(tested.get(name))
+    return row
+
+
+def _group(trial: Trial) -> str:
+    """Return the trial whose recipe a finalist has; of an ablation, that of which something was taken away."""
+    if trial.finalist is None:
+        return ""
+    return trial.finalist.group.removesuffix(f"/without-{trial.finalist.without}")
 
 
 def _plain(value: Any) -> bool:
-    """Whether it is what a recipe's field can hold: a text, or a finite number."""
+    """Return whether it is what a recipe's field can hold: a text, or a finite number."""
     return isinstance(value, str) or number(value) == number(value)
-
-
-def _ended(event: Mapping[str, Any]) -> dict[str, Any]:
-    test = event["test"] if isinstance(event.get("test"), dict) else {}
-    return {
-        "outcome": event["outcome"],
-        "reason": event["reason"] if isinstance(event.get("reason"), str) else "",
-        **{
-            name: number(event.get(name))
-            for name in ("score", "best_epoch", "wall_seconds", "device_seconds")
-        },
-        **{column: number(test.get(name)) for column, name in OF_TEST.items()},
-    }
-
-
-def _complete(row: dict[str, Any], epochs: Sequence[Mapping[str, Any]]) -> None:
-    """What the epochs say of a run: how many, and its score where no end was written, or only that it was interrupted."""
-    row["epochs_done"] = epochs[-1][EPOCH] if epochs else 0
-    if epochs and math.isnan(number(row.get("score"))):
-        row["score"] = number(epochs[-1].get(SCORE))
-    best = next((epoch for epoch in epochs if epoch[EPOCH] == row.get("best_epoch")), {})
-    row |= {column: number(best.get(name)) for column, name in OF_EPOCH.items()}
-    if row["outcome"] in ("", Outcome.INTERRUPTED.value) and row["role"] == "trial" and epochs:
-        asked = number(row.get("epochs"))
-        row["outcome"] = Outcome.COMPLETED.value if row["epochs_done"] >= asked else row["outcome"]
 
 
 def _frame(

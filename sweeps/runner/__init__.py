@@ -1,6 +1,6 @@
 """How a sweep runs. A study file needs these names only."""
 
 from sweeps.runner.cli import main
-from sweeps.runner.study import PRESETS, Contrast, Published, Sweep
+from sweeps.runner.study import PRESETS, Contrast, Published, Study
 
-__all__ = ["PRESETS", "Contrast", "Published", "Sweep", "main"]
+__all__ = ["PRESETS", "Contrast", "Published", "Study", "main"]

@@ -15,7 +15,7 @@ from cluster.resources import Slots, fitting
 LOOKED_AT_EVERY_S = 5.0
 
 
-class Room(tune.Callback):
+class Capacity(tune.Callback):
     """Hands out no more trials than there are slots, and looks on a cluster how many there are now.
 
     A node that was added is used at once where the sweep may use all there are; one that replaces a lost node always is. Where

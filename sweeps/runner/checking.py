@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import click
 
-from sweeps.runner.options import Refused, command, parse
+from cluster.refused import Refused
+from sweeps.runner.options import command, parse
 from sweeps.tracking.store import without_password
 
 

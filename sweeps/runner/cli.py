@@ -1,63 +1,50 @@
-"""From a command line to an exit status: 0 done, 1 nothing completed or its output was lost, 2 refused before any work,
-130 interrupted."""
+"""From a study's command line to an exit status.
+
+0 done, 1 no trial completed or the output was lost, 2 refused before any work, 3 broken off with
+trials completed, 130 interrupted.
+"""
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
-import runpy
 import sys
 import traceback
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import NoReturn
 
 import click
 from rich.console import Console
 
+from cluster.refused import DONE, INTERRUPTED, REFUSED, Refused
 from cluster.session import environment
-from sweeps.runner.options import Options, Refused, command, parse
-from sweeps.runner.output import printed
-from sweeps.runner.study import Sweep
-from trainables.problems import unknown_name
+from sweeps.records.folder import sweep_folder
+from sweeps.runner.options import Options, command, parse
+from sweeps.runner.study import Study
+from sweeps.tracking.environment import prepare_process
+from trainables.problems import counted
 from trainables.quick_imports import quick_imports
+from trainables.streams import printed
 
-REFUSED, INTERRUPTED = 2, 130
-COMMANDS = {
-    "data": (
-        "sweeps.commands.data",
-        "how a data set is understood, and a page with its images",
-    ),
-    "list": ("sweeps.commands.list", "all sweeps, what is done and left"),
-    "report": ("sweeps.commands.report", "rebuild a sweep's report and results.csv"),
-    "sync": ("sweeps.commands.sync", "give MLflow what it missed of a sweep"),
-    "predict": (
-        "sweeps.commands.predict",
-        "classes of images by a sweep's champion, or a Kaggle submission",
-    ),
-    "clean": ("sweeps.commands.clean", "what occupies the disk, and its removal"),
-    "service": (
-        "cluster.service",
-        "Ray with a job server, and MLflow, on this machine: up, status, down",
-    ),
-    "submit": ("cluster.submit", "run a study as a job of the service or of a cluster"),
-    "jobs": ("cluster.jobs", "what was submitted, and how it stands"),
-    "logs": ("cluster.logs", "what a job has written"),
-    "stop": ("cluster.stop", "stop a job in order"),
-    "doctor": ("sweeps.commands.doctor", "whether this machine is fit for a sweep"),
-}
 WIDE = 140  # columns where the output is no terminal
 
 
-def main(study: Sweep, arguments: Sequence[str] | None = None) -> NoReturn:
+def main(study: Study, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a study with the process's arguments, or those given, and exit."""
     given = sys.argv[1:] if arguments is None else arguments
-    _leave(printed(lambda: run(study, given)))
+    leave(lambda: run(study, given))
 
 
-def run(study: Sweep, arguments: Sequence[str]) -> int:
-    """Run a study; the exit status. Problems that are the user's are lines on stderr, never a traceback."""
+def run(study: Study, arguments: Sequence[str]) -> int:
+    """Run a study.
+
+    Problems that are the user's are lines on stderr, never a traceback.
+
+    Returns:
+        The exit status.
+    """
+    prepare_process()
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
         options = parse(command(study.name, study.question), arguments)
@@ -75,81 +62,57 @@ def run(study: Sweep, arguments: Sequence[str]) -> int:
         return INTERRUPTED
 
 
-def dvt() -> NoReturn:
-    """The `dvt` console command: `dvt run STUDY …` runs `sweeps/STUDY.py`, the others look after what sweeps leave."""
-    _leave(printed(lambda: _command(sys.argv[1:])))
+def leave(act: Callable[[], int]) -> NoReturn:
+    """Run a command and exit with its status, without the interpreter's own end.
+
+    All is closed; that end would go through millions of torch's and MLflow's objects: 3 s.
+    """
+    status = printed(act)
+    logging.shutdown()
+    sys.stdout.flush()
+    if sys.stderr is not None:  # it was closed before the start
+        sys.stderr.flush()
+    os._exit(status)
 
 
-def _command(arguments: Sequence[str]) -> int:
-    folder = Path(__file__).parents[1]
-    studies = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
-    if not arguments or arguments[0] in ("-h", "--help"):
-        lines = [f"  dvt {name:11} {what}" for name, (_, what) in COMMANDS.items()]
-        click.echo(
-            "\n".join(["Usage:", "  dvt run STUDY   run a study; with --help its options", *lines])
-        )
-        click.echo(f"Studies: {', '.join(studies)}")
-        return 0
-    if arguments[0] in COMMANDS:
-        status: int = importlib.import_module(COMMANDS[arguments[0]][0]).main(arguments[1:])
-        return status
-    if arguments[0] != "run":
-        click.echo(
-            f"error: {unknown_name(arguments[0], ['run', *COMMANDS], 'command of dvt')}", err=True
-        )
-        return REFUSED
-    if len(arguments) < 2 or arguments[1] not in studies:
-        given = arguments[1] if len(arguments) > 1 else ""
-        click.echo(f"error: {unknown_name(given, studies, 'study')}", err=True)
-        return REFUSED
-    sys.argv = [str(folder / f"{arguments[1]}.py"), *arguments[2:]]
-    runpy.run_path(sys.argv[0], run_name="__main__")
-    raise AssertionError("a study file ends with main(SWEEP)")
-
-
-def _run(study: Sweep, options: Options) -> int:
+def _run(study: Study, options: Options) -> int:
     if not options.verbose:
         logging.disable(logging.WARNING)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDE)
-    earlier = None
-    if options.resume:
-        from sweeps.runner.resume import past, restored
+    with ExitStack() as stack:
+        # A sweep is held before its journal is read: another driver may be ending just now.
+        earlier = None
+        if options.resume:
+            from sweeps.runner.resume import finished, held, past, restored
 
-        earlier = past(options.storage.absolute(), options.resume, study.name)
-        options = restored(options, earlier)
-        asked = earlier.description
-        more = (options.trials or 0) > asked["trials_per_arm"] or (
-            options.ablate and not asked.get("ablate", False)
-        )
-        if earlier.finished and not more:
-            done = f"all its {len(earlier.of('trial'))} trials and {len(earlier.of('finalist'))} finalists ended"
-            console.print(f"{options.resume} is finished: {done}. A higher --trials extends it.")
-            return 0
-    with quick_imports():
-        from sweeps.runner.plan import (
-            make_plan,
-        )  # torch takes seconds: after the flags, before anything that needs it
+            folder = sweep_folder(options.storage.absolute(), options.resume)
+            if folder.is_dir():
+                stack.enter_context(held(folder))
+            earlier = past(options.storage.absolute(), options.resume, study.name)
+            options = restored(options, earlier)
+            if finished(options, earlier):
+                trials = counted(len(earlier.history.of("trial")), "trial")
+                finalists = counted(len(earlier.history.of("finalist")), "finalist")
+                done = f"all its {trials} and {finalists} ended"
+                console.print(
+                    f"{options.resume} is finished: {done}. A higher --trials extends it."
+                )
+                return DONE
 
-    plan = make_plan(study, options)
-    if options.dry_run:
-        from sweeps.runner.dry_run import dry_run
+        # Torch takes seconds: after the flags, before anything that needs it.
+        with quick_imports():
+            from sweeps.runner.plan import make_plan
 
-        dry_run(plan, console)
-        return 0
-    with environment(options.address):
+        plan = make_plan(study, options)
+        if options.dry_run:
+            from sweeps.runner.dry_run import dry_run
+
+            dry_run(plan, console)
+            return DONE
+        stack.enter_context(environment(options.address))
         with quick_imports():
             from sweeps.runner.launch import launch
 
         return launch(plan, console, earlier)
-
-
-def _leave(status: int) -> NoReturn:
-    logging.shutdown()
-    sys.stdout.flush()
-    if sys.stderr is not None:  # it was closed before the start
-        sys.stderr.flush()
-    os._exit(
-        status
-    )  # all is closed; the interpreter would go through millions of torch's and MLflow's objects: 3 s

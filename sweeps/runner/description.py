@@ -1,140 +1,104 @@
-"""`sweep.json`: what a sweep was asked for and made of, so that it can be resumed, and told apart from every other one."""
+"""What a plan puts into `sweep.json`, and the commands that a driver names itself by."""
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from cluster.session import RESUME
-from sweeps.commands.machine import commit, processor
+from sweeps.records import folder, manifest
+from sweeps.runner.options import KEPT
 from sweeps.runner.plan import Materials, Plan
-from sweeps.runner.resume import DESCRIPTION, KEPT, code_digest, definition, versions
 from sweeps.tracking.store import without_password
 
 
 def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
-    """Plain values of everything that decides what the sweep does."""
-    options = {name: getattr(plan.options, name) for name in KEPT} | {"score": plan.score}
-    options["tracking_uri"] = (
-        without_password(options["tracking_uri"]) if options["tracking_uri"] else None
-    )
+    """Return plain values of everything that decides what the sweep does."""
+    options = {name: getattr(plan.options, name) for name in KEPT}
+    options["score"] = plan.score
+    if options["tracking_uri"]:
+        options["tracking_uri"] = without_password(options["tracking_uri"])
     return {
+        # What was asked.
         "study": plan.study.name,
         "question": plan.study.question,
         "command": command(),
         "submitted": os.environ.get(RESUME, ""),
-        "started": _now(),
+        "started": manifest.now(),
         "options": options,
         "preset": plan.preset_name,
         "seed": plan.options.seed,
         "arms": [arm.name for arm in plan.arms],
-        "definition": definition(plan.arms),
+        "definition": manifest.definition(plan.arms),
         "trials_per_arm": plan.trials_per_arm,
         "ablate": plan.options.ablate,
         "finalist_seeds": list(plan.finalist_seeds),
         "contrasts": [asdict(contrast) for contrast in plan.study.contrasts],
         "published": [asdict(number) for number in plan.study.published],
         "assumptions": list(plan.study.assumptions),
-        "data": {
-            "name": materials.data.name,
-            "source": plan.data,
-            "digest": materials.data.digest,
-            "caps": asdict(plan.caps),
-            "how": plan.options.how.as_dict(),
-            "images": {
-                split: sum(counts.values()) for split, counts in materials.data.counts.items()
-            },
-            "counts": materials.data.counts,
-            "layout": materials.data.layout,
-            "origins": materials.data.origins,
-            "passed_over": materials.data.passed_over,
-            "notes": list(materials.data.notes),
-            "cautions": list(materials.data.cautions),
-            "classes": list(materials.data.classes),
-            "path": str(materials.data.path),
-        },
+        # What it is made of.
+        "data": _data(plan, materials),
         "weights": [
             {
-                "weights": pair[0],
-                "backbone": pair[1],
-                "file": str(path) if path else None,
-                "digest": materials.digests[pair],
+                "weights": name,
+                "backbone": backbone,
+                "file": str(weights.path) if weights.path else None,
+                "digest": weights.digest,
             }
-            for pair, path in materials.weights.items()
+            for (name, backbone), weights in materials.weights.items()
         ],
+        # What runs it.
         "slots": asdict(plan.slots),
         "compute": materials.compute.as_dict(),
-        "code": code_digest(),
-        "versions": versions(),
-        "machine": machine(),
+        "code": manifest.code_digest(),
+        "versions": manifest.versions(),
+        "machine": manifest.machine(),
         "resumed": [],
     }
 
 
-def resumed(
-    before: Mapping[str, Any], now: Mapping[str, Any], changes: Sequence[str]
-) -> dict[str, Any]:
-    """The description of a sweep that goes on: what it is now, with its first command and what changed when."""
-    again = {"at": now["started"], "command": now["command"], "changes": list(changes)}
-    return {
-        **now,
-        "started": before["started"],
-        "command": before["command"],
-        "resumed": [*before["resumed"], again],
-    }
-
-
-def write(plan: Plan, described: Mapping[str, Any]) -> None:
-    """Put it into the sweep's folder, whole or not at all."""
-    temporary = plan.folder / f".{DESCRIPTION}.tmp"
-    with temporary.open("w") as file:
-        file.write(json.dumps(described, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(plan.folder / DESCRIPTION)
-
-
 def command() -> str:
-    """The command line, without passwords."""
+    """Return the command line, without passwords."""
     return " ".join(["python", *(shlex.quote(without_password(word)) for word in sys.argv)])
 
 
 def resume_command(plan: Plan) -> str:
-    """What goes on with this sweep; of a job, where it was submitted."""
-    if submitted := os.environ.get(RESUME):
-        return submitted
+    """Return what goes on with this sweep; of a job, what does so where it was submitted."""
     options = plan.options
-    address = None if options.address == "local" else options.address
-    flags = (
-        ("--address", address),
-        ("--gpus", options.gpus),
-        ("--gpus-per-trial", options.gpus_per_trial),
+    flags: list[str] = []
+    if options.address != "local":
+        flags += ["--address", options.address]
+    if options.gpus is not None:
+        flags += ["--gpus", str(options.gpus)]
+    if options.gpus_per_trial is not None:
+        flags += ["--gpus-per-trial", str(options.gpus_per_trial)]
+    return folder.resume_command(
+        sys.argv[0],
+        plan.name,
+        plan.storage,
+        submitted=os.environ.get(RESUME, ""),
+        flags=flags,
     )
-    where = "".join(f" {flag} {value}" for flag, value in flags if value is not None)
-    storage = (
-        ""
-        if plan.storage.name == "mlruns" and plan.storage.parent.samefile(".")
-        else f" --storage {plan.storage}"
-    )
-    return f"python {shlex.quote(sys.argv[0])} --resume {plan.name}{where}{storage}"
 
 
-def machine() -> dict[str, str]:
-    """What a figure depends on beside the code: system, Python, processor, commit."""
+def _data(plan: Plan, materials: Materials) -> dict[str, Any]:
+    data = materials.data
     return {
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "processor": processor(),
-        "commit": commit() or "none",
+        "name": data.name,
+        "source": plan.data,
+        "digest": data.digest,
+        "caps": asdict(plan.caps),
+        "how": plan.options.how.as_dict(),
+        "images": {split: sum(counts.values()) for split, counts in data.counts.items()},
+        "counts": data.counts,
+        "layout": data.layout,
+        "origins": data.origins,
+        "passed_over": data.passed_over,
+        "notes": list(data.notes),
+        "cautions": list(data.cautions),
+        "classes": list(data.classes),
+        "path": str(data.path),
     }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

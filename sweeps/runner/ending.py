@@ -4,109 +4,149 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
+
+from cluster.refused import BROKEN_OFF, DONE, FAILED, INTERRUPTED
+from sweeps.records.events import SweepFinished
+from sweeps.records.folder import MANIFEST
+from sweeps.records.results import Outcome, Results, TrialRecord, best
+from sweeps.runner.champion import Shipped, keep, register
+from sweeps.runner.description import resume_command
+from sweeps.runner.driver import Run
+from sweeps.runner.finalists import champion
+from sweeps.tracking.store import one_line
+from trainables.metrics import TEST_SCORES
 
 if TYPE_CHECKING:
     from sweeps.report.page import Report
 
-from sweeps.records.results import Outcome, Results, TrialRecord, best
-from sweeps.runner import champion as winner
-from sweeps.runner.description import resume_command
-from sweeps.runner.finalists import champion, mean_score
-from sweeps.runner.trials import Run
-from sweeps.tracking.store import one_line
-from trainables.metrics import TEST_SCORES
-
-DONE, NOTHING_COMPLETED, INTERRUPTED = 0, 1, 130
-STOPPED_WITHIN_S = (
-    5.0  # that MLflow may take where a sweep is to stop; the rest waits in the journal
-)
+CLOSED_WITHIN_S = 60.0
+STOPPED_WITHIN_S = 5.0  # where a sweep is to stop; the rest waits in the journal
 
 
-def finish(run: Run, results: Results, finals: Results, ended: Outcome) -> int:
-    """Tables, champion, artifacts; the exit status.
+def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
+    """Show tables, keep the champion, tell MLflow.
 
     Args:
         run: The sweep; its tracker is closed here.
-        results: What came of the search.
+        searched: What came of the search.
         finals: What came of the finalists.
         ended: `completed` where all came to its end, `interrupted` by the user, or `failed` by Ray.
+
+    Returns:
+        The exit status.
     """
-    plan, tracker = run.plan, run.tracker
-    say = partial(run.console.print, markup=False, highlight=False, soft_wrap=True)
-    seeds = champion(finals)
-    top = seeds[0] if seeds else best(results.records())
-    shipped = top if ended is Outcome.COMPLETED else None
-    whole = (
-        bool(shipped)
-        and bool(seeds or not plan.finalist_seeds)
-        and not results.left
-        and not finals.left
-    )
-    artifacts = {"sweep.json": plan.folder / "sweep.json"}
+    plan = run.plan
+    tracker = run.tracker
+    shipped = _shipped(run, searched, finals) if ended is Outcome.COMPLETED else None
+
+    # Files: the champion's, and the report's.
+    artifacts = {MANIFEST: plan.folder / MANIFEST}
     if shipped:
-        artifacts |= winner.keep(plan, run.materials, shipped)
-    report = None if ended is Outcome.INTERRUPTED else _report(run, ended, say)
+        artifacts |= keep(run, shipped.record)
+    report = None if ended is Outcome.INTERRUPTED else _report(run, ended)
     if report:
-        artifacts |= {
-            "report.html": report.page,
-            "results.csv": report.results,
-            "suspects.csv": report.suspects,
-        }
-    registered = (
-        winner.register(plan, run.materials, tracker, shipped, seeds, move_alias=whole)
-        if shipped
-        else None
-    )
-    outcome = Outcome.FAILED if top is None and ended is Outcome.COMPLETED else ended
-    tracker.finish_sweep(
-        outcome.value,
-        artifacts=artifacts,
-        metrics=_metrics(results, seeds, shipped),
-        tags={"sweep.partial": str(not whole).lower()}
-        | ({"sweep.champion": shipped.trial_id} if shipped else {}),
-    )
+        artifacts["report.html"] = report.page
+        artifacts["results.csv"] = report.results
+        artifacts["suspects.csv"] = report.suspects
+
+    # MLflow: the champion comes before the end.
+    registered = register(run, shipped) if shipped else None
+    run.tell(_finished(searched, shipped, artifacts, ended))
+
+    # The terminal, while MLflow takes all that.
     if report:
         from sweeps.report.terminal import show
 
         run.console.print()
         show(run.console, report.findings)
     if registered:
-        say(registered())
-    hopeful = (
-        ended is Outcome.COMPLETED and not tracker.problem()
-    )  # where MLflow is away, `register` has waited already
-    if problem := tracker.close(timeout=60.0 if hopeful else STOPPED_WITHIN_S):
-        say(problem)
-    counts = {"trials": results, "finalists": finals}
-    done = " and ".join(
-        f"{c.total - c.left} of {c.total} {what}" for what, c in counts.items() if c.total
+        run.say(registered())
+    # Where MLflow is away, `registered` has waited already.
+    hopeful = ended is Outcome.COMPLETED and not tracker.problem()
+    problem = tracker.close(timeout=CLOSED_WITHIN_S if hopeful else STOPPED_WITHIN_S)
+    if problem:
+        run.say(problem)
+    status = _last_lines(run, searched, finals, ended, shipped)
+    if status == DONE:
+        run.say(f"Report: {report.page}" if report else f"Results: {plan.folder}")
+    return status
+
+
+def broken_off(searched: Results) -> int:
+    """Return the exit status of a sweep that could not go on."""
+    return BROKEN_OFF if best(searched.records()) else FAILED
+
+
+def _shipped(run: Run, searched: Results, finals: Results) -> Shipped | None:
+    """Return what the sweep ships: the champion's best seed, or the best trial of the search."""
+    top = champion(finals)
+    record = top.seeds[0] if top else best(searched.records())
+    if record is None:
+        return None
+    tested = top is not None or not run.plan.finalist_seeds
+    whole = tested and not searched.left and not finals.left
+    return Shipped(record=record, seeds=top.seeds if top else (), whole=whole)
+
+
+def _finished(
+    searched: Results, shipped: Shipped | None, artifacts: dict[str, Path], ended: Outcome
+) -> SweepFinished:
+    outcome = ended
+    if shipped is None and ended is Outcome.COMPLETED:
+        outcome = Outcome.FAILED
+    whole = shipped is not None and shipped.whole
+    tags = {"sweep.partial": str(not whole).lower()}
+    if shipped:
+        tags["sweep.champion"] = shipped.record.trial_id
+    return SweepFinished(
+        outcome=outcome,
+        artifacts={name: str(path.absolute()) for name, path in artifacts.items()},
+        metrics=_metrics(searched, shipped),
+        tags=tags,
     )
+
+
+def _last_lines(
+    run: Run, searched: Results, finals: Results, ended: Outcome, shipped: Shipped | None
+) -> int:
+    """Say how the sweep ended and how to go on; the exit status."""
+    plan = run.plan
+    resume = f"  {resume_command(plan)}"
+    done = " and ".join(filter(None, (_done(searched, "trials"), _done(finals, "finalists"))))
     if ended is Outcome.INTERRUPTED:
-        say(
-            f"Interrupted: {done} ended; `dvt report {plan.name}` shows them. To go on:\n  {resume_command(plan)}"
-        )
+        run.say(f"Interrupted: {done} ended; `dvt report {plan.name}` shows them. To continue:")
+        run.say(resume)
         return INTERRUPTED
     if ended is Outcome.FAILED:
-        say(f"The sweep broke off after {done}. To go on:\n  {resume_command(plan)}")
-        return NOTHING_COMPLETED
-    if not shipped:
-        say(f"No trial completed: {plan.folder}")
-        return NOTHING_COMPLETED
-    if plan.finalist_seeds and not seeds and finals.total and not finals.left:
-        say("No finalist completed: the best trial of the search is shipped, untested.")
-    elif not whole:
+        run.say(f"The sweep broke off after {done}. To continue:\n{resume}")
+        return broken_off(searched)
+    if shipped is None:
+        run.say(f"No trial completed: {plan.folder}")
+        return FAILED
+    untested = bool(plan.finalist_seeds) and not shipped.seeds
+    if untested and finals.total and not finals.left:
+        run.say("No finalist completed: the best trial of the search is shipped, untested.")
+    elif not shipped.whole:
         why = "The time limit was reached: " if time.monotonic() > run.deadline else ""
-        say(f"{why}{done} ran. For the others:\n  {resume_command(plan)}")
-    say(f"Report: {plan.folder / 'report.html'}" if report else f"Results: {plan.folder}")
+        run.say(f"{why}{done} ran. For the others:\n{resume}")
     return DONE
 
 
-def _report(run: Run, ended: Outcome, say: Callable[[str], None]) -> Report | None:
-    """Build the report. OSError ends the sweep in order; whatever else goes wrong, what was measured is told all the same."""
+def _done(results: Results, what: str) -> str:
+    if not results.total:
+        return ""
+    return f"{results.total - results.left} of {results.total} {what}"
+
+
+def _report(run: Run, ended: Outcome) -> Report | None:
+    """Build the report.
+
+    OSError ends the sweep in order; whatever else goes wrong, what was measured is told all the same.
+    """
     from sweeps.report.page import write  # pandas, SciPy and Plotly take seconds
 
     try:
@@ -117,25 +157,31 @@ def _report(run: Run, ended: Outcome, say: Callable[[str], None]) -> Report | No
         if run.plan.options.verbose:
             traceback.print_exc()
         reason = f"{type(error).__name__}: {one_line(error)}"
-        say(f"The report could not be built ({reason}); `dvt report {run.plan.name}` tries again.")
+        again = f"`dvt report {run.plan.name}` tries again"
+        run.say(f"The report could not be built ({reason}); {again}.")
         return None
 
 
-def _metrics(
-    results: Results, seeds: list[TrialRecord], shipped: TrialRecord | None
-) -> dict[str, float]:
-    """Of the sweep's own run: each arm's best of the search, and what the champion's seeds have in the mean."""
-    arms = {
-        f"best/{name}": arm.score or 0.0
-        for name in results.arms
-        if (arm := best(results.records(name)))
-    }
-    if not shipped:
-        return arms
-    if not seeds:
-        return arms | {"score": shipped.score or 0.0}
-    known = [
-        name for name in TEST_SCORES.values() if all(name in record.test for record in seeds)
-    ]  # earlier versions had one
-    tested = {name: fmean(record.test[name] for record in seeds) for name in known}
-    return arms | {"score": mean_score(seeds)} | tested
+def _metrics(searched: Results, shipped: Shipped | None) -> dict[str, float]:
+    """Return metrics of the sweep's own run: each arm's best of the search, and the champion's means."""
+    metrics = {}
+    for name in searched.arms:
+        arm = best(searched.records(name))
+        if arm:
+            metrics[f"best/{name}"] = arm.score or 0.0
+    if shipped and not shipped.seeds:
+        metrics["score"] = shipped.record.score or 0.0
+    if shipped and shipped.seeds:
+        metrics["score"] = fmean(record.score or 0.0 for record in shipped.seeds)
+        metrics |= _tested(shipped.seeds)
+    return metrics
+
+
+def _tested(seeds: Sequence[TrialRecord]) -> dict[str, float]:
+    """Return the means of what the test split said; seeds of earlier versions have one metric alone."""
+    tested = {}
+    for name in TEST_SCORES.values():
+        values = [record.test[name] for record in seeds if name in record.test]
+        if len(values) == len(seeds):
+            tested[name] = fmean(values)
+    return tested

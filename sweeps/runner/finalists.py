@@ -7,40 +7,72 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from statistics import fmean
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from search_spaces.space import Arm
-from sweeps.records.results import Outcome, Results, TrialRecord, best, default, rank, trial_name
-from sweeps.records.score import NAMES
-from sweeps.runner import champion as winner
+from sweeps.records import folder
+from sweeps.records.events import FinalistsChosen
+from sweeps.records.history import Trial
+from sweeps.records.results import (
+    Finalist,
+    Outcome,
+    Results,
+    TrialRecord,
+    best,
+    default,
+    rank,
+    trial_name,
+)
+from sweeps.records.results import champion as best_retrained
+from sweeps.runner.callbacks import EpochLog, FailureBudget, LiveCallback
+from sweeps.runner.driver import Run
 from sweeps.runner.progress import Progress
-from sweeps.runner.resume import PastTrial
 from sweeps.runner.search import replay
-from sweeps.runner.trials import Run, run_trials, trial_config
-from trainables import metrics as names
+from sweeps.runner.trials import Batch, Place, run_trials, trial_config
+from trainables.finalist_config import FinalistConfig
+from trainables.metrics import SCORE
 from trainables.recipe import NEUTRAL, Recipe
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Group:
-    """A recipe that is trained again over several seeds.
+class Candidate:
+    """A recipe that is to be trained again over several seeds.
 
     Attributes:
-        name: Of the trial that had it, `resnet34/tricks/007`; of an ablation with `/without-<field>` behind it.
+        finalist: The trial that had it, `resnet34/tricks/007`; of an ablation, what was taken away.
         arm: Its arm's name.
         number: Of that trial.
         recipe: Its seed is the search's until `_seeds_of` sets another.
-        without: Of an ablation: the field that has its neutral value.
     """
 
-    name: str
+    finalist: Finalist
     arm: str
     number: int
     recipe: Recipe
-    without: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The recipe to ship, by its completed seeds, the one with the best score first."""
+
+    seeds: tuple[TrialRecord, ...]
+
+    @property
+    def arm(self) -> str:
+        """Its arm's name."""
+        return self.seeds[0].arm
+
+    @property
+    def number(self) -> int:
+        """Number of the trial that had the recipe."""
+        return self.seeds[0].number
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """The score of each seed on val."""
+        return tuple(record.score or 0.0 for record in self.seeds)
 
 
 def finalists(run: Run, searched: Results) -> tuple[Outcome, Results]:
@@ -55,169 +87,168 @@ def finalists(run: Run, searched: Results) -> tuple[Outcome, Results]:
     """
     finals = Results(dict.fromkeys(searched.arms, 0), searched.score)
     ended = _train(run, chosen(run.plan.arms, searched), finals)
-    if ended is Outcome.COMPLETED and run.plan.options.ablate and (top := champion(finals)):
-        groups = ablations(top[0])
-        if not groups:
-            run.console.print(
-                f"--ablate: {top[0].group} has no trick that could be taken away.",
-                markup=False,
-                highlight=False,
-            )
-        ended = _train(run, groups, finals)
+    top = champion(finals)
+    if ended is Outcome.COMPLETED and run.plan.options.ablate and top:
+        candidates = ablations(top.seeds[0])
+        if not candidates:
+            name = trial_name(top.arm, top.number)
+            run.say(f"--ablate: {name} has no trick that could be taken away.")
+        ended = _train(run, candidates, finals)
     return ended, finals
 
 
-def chosen(arms: Sequence[Arm], searched: Results) -> tuple[Group, ...]:
-    """The best and the default recipe of each arm, once where they are the same; of an arm with nothing tuned its only one."""
-    found: dict[str, Group] = {}
+def chosen(arms: Sequence[Arm], searched: Results) -> tuple[Candidate, ...]:
+    """Return the best and the default recipe of each arm, once where they are the same.
+
+    Of an arm with nothing tuned it is the only one.
+    """
+    candidates: dict[str, Candidate] = {}
     for arm in arms:
         if not arm.tuned:
             name = trial_name(arm.name, 0)
-            found[name] = Group(name=name, arm=arm.name, number=0, recipe=arm.default_recipe())
+            candidates[name] = Candidate(
+                finalist=Finalist(name), arm=arm.name, number=0, recipe=arm.default_recipe()
+            )
             continue
         records = searched.records(arm.name)
-        for record in (best(records), default(records)):
-            if record:
-                name = record.trial_id
-                found[name] = Group(
-                    name=name, arm=record.arm, number=record.number, recipe=record.recipe
-                )
-    return tuple(found.values())
+        for record in filter(None, (best(records), default(records))):
+            candidates[record.trial_id] = Candidate(
+                finalist=Finalist(record.trial_id),
+                arm=record.arm,
+                number=record.number,
+                recipe=record.recipe,
+            )
+    return tuple(candidates.values())
 
 
-def ablations(top: TrialRecord) -> tuple[Group, ...]:
-    """The champion's recipe without each of its tricks in turn."""
-    values, found = top.recipe.as_dict(), []
+def ablations(top: TrialRecord) -> tuple[Candidate, ...]:
+    """Return the champion's recipe without each of its tricks in turn."""
+    values = top.recipe.as_dict()
+    group = trial_name(top.arm, top.number)
+    candidates = []
     for name, neutral in NEUTRAL.items():
         if values[name] != neutral:
-            recipe = Recipe.from_sample({**values, name: neutral})
-            group = f"{top.group}/without-{name}"
-            found.append(
-                Group(name=group, arm=top.arm, number=top.number, recipe=recipe, without=name)
+            candidates.append(
+                Candidate(
+                    finalist=Finalist(f"{group}/without-{name}", name),
+                    arm=top.arm,
+                    number=top.number,
+                    recipe=Recipe.from_sample({**values, name: neutral}),
+                )
             )
-    return tuple(found)
+    return tuple(candidates)
 
 
-def champion(finals: Results) -> list[TrialRecord]:
-    """The seeds of the champion, the one with the best score first: of the groups with most seeds the best mean on val.
-
-    Where means are equal, the arm and the trial that come first.
-    """
+def champion(finals: Results) -> Champion | None:
+    """Return the champion among the finalists that completed; an ablation never is it."""
     by_group: dict[str, list[TrialRecord]] = {}
     for record in finals.ended():
-        if record.outcome is Outcome.COMPLETED and not record.without:
-            by_group.setdefault(record.group, []).append(record)
-    if not by_group:
-        return []
-    arms = finals.arms
-    top = min(
-        by_group.values(),
-        key=lambda rs: (-len(rs), -mean_score(rs), arms.index(rs[0].arm), rs[0].number),
-    )
-    return sorted(top, key=rank)
+        shippable = record.finalist is not None and record.finalist.without is None
+        if shippable and record.finalist and record.outcome is Outcome.COMPLETED:
+            by_group.setdefault(record.finalist.group, []).append(record)
+    candidates = [Champion(tuple(sorted(seeds, key=rank))) for seeds in by_group.values()]
+    return best_retrained(candidates, finals.arms)
 
 
-def mean_score(records: Sequence[TrialRecord]) -> float:
-    """Mean score of a group's seeds."""
-    return fmean(record.score or 0.0 for record in records)
-
-
-def _train(run: Run, groups: Sequence[Group], finals: Results) -> Outcome:
-    wanted = _seeds_of(groups, run.plan.finalist_seeds)
-    finals.expect(Counter(group.arm for group in wanted.values()))
+def _train(run: Run, candidates: Sequence[Candidate], finals: Results) -> Outcome:
+    """Train what is left of the candidates' seeds."""
+    wanted = _seeds_of(candidates, run.plan.finalist_seeds)
+    finals.expect(Counter(candidate.arm for candidate in wanted.values()))
     past = _unchanged(run, wanted)
     replay(finals, tuple(past[name] for name in wanted if name in past))
-    run.tracker.finalists_chosen(list(wanted))
+    run.tell(FinalistsChosen(trial_ids=list(wanted)))
+
+    # Those that began come first.
     over = {record.trial_id for record in finals.ended()}
     left = [name for name in wanted if name not in over]
-    left.sort(key=lambda name: name not in past)  # those that began come first
+    left.sort(key=lambda name: name not in past)
     if not left or run.over():
         return Outcome.COMPLETED
-    sharing = Counter(_views(group.recipe) for group in groups)
-    configs = partial(_config, run, past, sharing)
-    return _run(run, finals, {name: wanted[name] for name in left}, configs)
+    sharing = Counter(_views(candidate.recipe) for candidate in candidates)
+    config = partial(_config, run, past, sharing)
+    return _run(run, finals, {name: wanted[name] for name in left}, config)
 
 
-def _seeds_of(groups: Sequence[Group], seeds: Sequence[int]) -> dict[str, Group]:
-    """By name what is to be trained: a seed of each group in turn."""
-    return {
-        f"{group.name}/s{index}": replace(group, recipe=replace(group.recipe, seed=seed))
-        for index, seed in enumerate(seeds)
-        for group in groups
-    }
+def _seeds_of(candidates: Sequence[Candidate], seeds: Sequence[int]) -> dict[str, Candidate]:
+    """Return by name what is to be trained: a seed of each candidate in turn."""
+    wanted = {}
+    for index, seed in enumerate(seeds):
+        for candidate in candidates:
+            recipe = replace(candidate.recipe, seed=seed)
+            wanted[f"{candidate.finalist.group}/s{index}"] = replace(candidate, recipe=recipe)
+    return wanted
 
 
-def _unchanged(run: Run, wanted: Mapping[str, Group]) -> dict[str, PastTrial]:
-    """What an earlier run left of finalists, but for those whose recipe is another now: the study's change was accepted."""
+def _unchanged(run: Run, wanted: Mapping[str, Candidate]) -> dict[str, Trial]:
+    """Return what an earlier run left of finalists, but for those whose recipe is another now.
+
+    The study's change was accepted.
+    """
     past = {trial.trial_id: trial for trial in run.earlier("finalist")}
-    for name, group in wanted.items():
-        if name in past and past[name].recipe != group.recipe.as_dict():
+    for name, candidate in wanted.items():
+        if name in past and past[name].recipe != candidate.recipe.as_dict():
             del past[name]
-            shutil.rmtree(winner.checkpoint_folder(run.plan, name), ignore_errors=True)
+            shutil.rmtree(folder.checkpoints(run.plan.folder, name), ignore_errors=True)
     return past
 
 
 def _run(
     run: Run,
     finals: Results,
-    left: Mapping[str, Group],
-    config: Callable[[str, Group], dict[str, Any]],
+    left: Mapping[str, Candidate],
+    config: Callable[[str, Candidate], dict[str, Any]],
 ) -> Outcome:
-    hopeless: set[str] = set()
-    with Progress(
-        finals, run.room, run.plan.name, run.console, run.tracker.problem, what="finalists"
-    ) as progress:
-        return run_trials(
-            run,
-            finals,
-            progress,
-            _Queue(left, config, stop=run.over, skip=hopeless.__contains__),
-            None,
-            hopeless=hopeless,
-            peers=lambda record: [
-                other for other in finals.ended(record.arm) if other.group == record.group
-            ],
-            log=partial(_log, progress, finals.score)
-            if run.plan.study.log_epochs
-            else lambda record, epoch: None,
+    name = run.plan.name
+    problem = run.tracker.problem
+    with Progress(finals, run.capacity, name, run.console, problem, what="finalists") as progress:
+        budget = FailureBudget(finals, progress.say)
+        log: tuple[LiveCallback, ...] = ()
+        if run.plan.study.log_epochs:
+            log = (EpochLog(finals, progress.say),)
+        batch = Batch(
+            searcher=_Queue(left, config, stop=run.over, skip=budget.spent),
+            scheduler=None,
+            results=finals,
+            budget=budget,
+            callbacks=log,
         )
+        return run_trials(run, batch, progress)
 
 
 def _config(
     run: Run,
-    past: Mapping[str, PastTrial],
+    past: Mapping[str, Trial],
     sharing: Mapping[tuple[Any, ...], int],
     name: str,
-    group: Group,
+    candidate: Candidate,
 ) -> dict[str, Any]:
-    """What a worker is sent. The stored activations of a seed give way to those of the next, as the search's do to all."""
-    plan, plain = run.plan, trial_config(run, past, name, group.arm, group.number, group.recipe)
-    views, mark = sharing.get(_views(group.recipe), 0) > 1, f"{plan.name}@{name.rpartition('/')[2]}"
+    """Return what a worker is sent.
+
+    The stored activations of a seed give way to those of the next, as the search's do to all.
+    """
+    plan = run.plan
+    place = Place(trial_id=name, arm=candidate.arm, number=candidate.number)
+    plain = trial_config(run, past, place, candidate.recipe)
+    views = sharing.get(_views(candidate.recipe), 0) > 1
+    mark = f"{plan.name}@{name.rpartition('/')[2]}"
+    finalist: FinalistConfig = {
+        "group": candidate.finalist.group,
+        "without": candidate.finalist.without,
+        "predictions": str(folder.predictions(plan.folder, name)),
+    }
     return {
         **plain,
-        "role": "finalist",
-        "group": group.name,
-        "without": group.without,
-        "predictions": str(plan.folder / "predictions" / f"{name.replace('/', '-')}.npz"),
+        "finalist": finalist,
         "shared": {**plain["shared"], "views": views, "sweep": mark},
         "sample": {},
     }
 
 
 def _views(recipe: Recipe) -> tuple[Any, ...]:
-    """What two recipes of the same seed must have in common to see the same activations of training images."""
-    alone = recipe if recipe.mixup > 0 or recipe.batchnorm != "frozen" else None
+    """Return what two recipes of the same seed must have in common to see the same activations of training images."""
+    shares = recipe.mixup == 0 and recipe.batchnorm == "frozen"
+    alone = None if shares else recipe
     return recipe.backbone, recipe.weights, recipe.stem, recipe.augmentation, alone
-
-
-def _log(
-    progress: Progress, score: names.Score, record: TrialRecord, epoch: Mapping[str, Any]
-) -> None:
-    progress.say(
-        f"{record.trial_id}  Epoch {epoch[names.EPOCH]:>{len(str(record.recipe.epochs))}}/{record.recipe.epochs}  "
-        f"train loss {epoch[names.TRAIN_LOSS]:.4f} accuracy {epoch[names.TRAIN_ACCURACY]:.4f}  "
-        f"val loss {epoch[names.VAL_LOSS]:.4f} {NAMES[score]} {epoch[names.VAL_SCORES[score]]:.4f}"
-    )
 
 
 class _Queue(Searcher):
@@ -225,34 +256,39 @@ class _Queue(Searcher):
 
     def __init__(
         self,
-        left: Mapping[str, Group],
-        config: Callable[[str, Group], dict[str, Any]],
+        left: Mapping[str, Candidate],
+        config: Callable[[str, Candidate], dict[str, Any]],
         *,
         stop: Callable[[], bool],
         skip: Callable[[str], bool],
     ) -> None:
-        super().__init__(metric=names.SCORE, mode="max")
-        self._left, self._config, self._stop, self._skip = iter(left.items()), config, stop, skip
+        super().__init__(metric=SCORE, mode="max")
+        self._left = iter(left.items())
+        self._config = config
+        self._stop = stop
+        self._skip = skip
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # Ray's hint leaves FINISHED out
-        """The next finalist's config."""
+    def suggest(  # type: ignore[override]  # Ray's hint leaves FINISHED out
+        self, trial_id: str
+    ) -> dict[str, Any] | str:
+        """Return the next finalist's config."""
         if not self._stop():
-            for name, group in self._left:
-                if not self._skip(group.arm):
-                    return self._config(name, group)
+            for name, candidate in self._left:
+                if not self._skip(candidate.arm):
+                    return self._config(name, candidate)
         return str(Searcher.FINISHED)
 
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing to learn."""
+        """Learn nothing."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: see `ArmSearcher`."""
+        """Save nothing: see `ArmSearcher`."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Never called."""
+        """Raise, since a sweep is never restored from Tune's snapshots."""
         raise AssertionError("a sweep is never restored from Tune's snapshots")

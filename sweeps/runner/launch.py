@@ -1,236 +1,193 @@
-"""One sweep from its plan to its end: what it needs is made ready, it runs, and everything is recorded."""
+"""One sweep from its plan to its end: check, gather, run the search and the finalists, finish."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from socket import gaierror
 from typing import Any
+from urllib.error import URLError
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from cluster.probes import blind_nodes, of_gpu_nodes
+from cluster.refused import Refused
 from cluster.session import Nodes, SessionError, nodes, session
-from sweeps.records.journal import Journal
+from sweeps.records import manifest
 from sweeps.records.results import Outcome, Results
 from sweeps.records.score import decide
-from sweeps.runner import description
-from sweeps.runner.capacity import Room
-from sweeps.runner.ending import NOTHING_COMPLETED, finish
+from sweeps.runner.description import describe, resume_command
+from sweeps.runner.driver import Ready, driver
+from sweeps.runner.ending import broken_off, finish
 from sweeps.runner.finalists import finalists
 from sweeps.runner.interrupt import Interrupt
-from sweeps.runner.options import Refused
 from sweeps.runner.plan import Materials, Plan, gather, slots_on
-from sweeps.runner.resume import JOURNAL, LOCK, Past, changes
-from sweeps.runner.search import replay, search
-from sweeps.runner.trials import Run
-from sweeps.tracking import tracker as tracking
+from sweeps.runner.resume import Past, held
+from sweeps.runner.search import enter_past, search
 from sweeps.tracking.experiment import sweep_exists
+from sweeps.tracking.store import TrackingError, prepare_store
 from trainables.compute import Compute, gpu_precision
 from trainables.data.understood import said_of_data
+from trainables.problems import counted, reason
 
 PRELOADED_AT_MOST = 8
-"""Workers that import torch ahead of time. Ray starts one a CPU, and each takes 0.4 GB."""
+"""Workers that import torch ahead of time. Ray starts one per CPU, and each takes 0.4 GB."""
 
 
 def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
-    """Run a plan; the exit status.
+    """Run a plan.
 
     Args:
         plan: What to run.
         console: Where to show it.
-        past: What an earlier run of the sweep left, which is resumed.
+        past: What an earlier run of the sweep left, which is resumed; the caller holds the sweep.
+
+    Returns:
+        The exit status.
 
     Raises:
-        Refused: Data, weights, MLflow or Ray cannot be had, or the sweep is no longer what it was; nothing was run.
+        Refused: Data, weights, MLflow or Ray cannot be had, or the sweep is no longer what it was;
+            nothing was run.
     """
     with ExitStack() as stack:
-        compute = Compute.from_dict(past.description["compute"]) if past else None
-        if past:
-            _lock(stack, plan)
-        asked = set[str]()  # nodes
-        if plan.options.address != "local":
-            plan = _joined(plan, stack)
-            asked = set(nodes())
-            _check_shared(plan)
-            compute = compute or _common_compute(plan)
-        say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
-        for note in plan.notes:
-            say(note)
-        uri = (
-            _prepare_store(plan) if plan.options.tracking_uri else ""
-        )  # before data and weights, which may take minutes
-        had = (
-            [(trial.recipe["weights"], trial.recipe["backbone"]) for trial in past.trials]
-            if past
-            else []
-        )
-        materials = gather(plan, say, compute, had)
-        val = materials.data.counts["val"]
-        decision = decide(plan.options.score, plan.study.score, val, resumed=past is not None)
-        plan = replace(plan, score=decision.score, score_line=decision.line)
-        described = description.describe(plan, materials)
-        changed = changes(past.description, described) if past else []
-        if changed and not plan.options.accept_changes:
-            lines = [f"--resume {plan.name!r}: {line}." for line in changed]
-            raise Refused(
-                *lines,
-                "The sweep is no longer what it was: pass --accept-changes to go on all the same.",
-            )
-        if (
-            plan.options.address == "local"
-        ):  # before MLflow makes its tables, so that the workers' imports run beside that
-            cpus = plan.slots.count * plan.slots.cpus
-            preload = "trainables.preload" if cpus <= PRELOADED_AT_MOST else ""
-            _enter(stack, plan, cpus=cpus, gpus=plan.slots.whole_gpus, preload=preload)
-        uri = uri or _prepare_store(plan)
-        for line in (
-            *said_of_data(materials.data, every_class=plan.options.verbose),
-            plan.score_line,
-        ):
-            say(line)
-        say(_headline(plan, materials))
-        for line in changed:
-            say(f"Changed since it began: {line}.")
+        ready = _prepare(plan, console, past, stack)
         interrupt = stack.enter_context(Interrupt())
-        if past:
-            described = description.resumed(past.description, described, changed)
-        else:
-            _check_name(plan, uri)  # others may have taken it meanwhile
-            _make_folder(plan)
-            _lock(stack, plan)
-            description.write(plan, described)
-        return _run(plan, materials, uri, interrupt, console, past, changed, described, asked)
+        if past is None:
+            _claim(ready, stack)
+        planned = {arm.name: ready.plan.trials_per_arm if arm.tuned else 0 for arm in plan.arms}
+        searched = Results(planned, ready.plan.score)
+        try:
+            return _run(ready, console, interrupt, searched)
+        except OSError as error:
+            if plan.options.verbose:
+                console.print_exception()
+            say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+            say(f"The sweep stopped: {_reason(error)}. It stays as it is in {plan.folder}.")
+            say(f"To continue:\n  {resume_command(ready.plan)}")
+            return broken_off(searched)
 
 
-def _run(
-    plan: Plan,
-    materials: Materials,
-    uri: str,
-    interrupt: Interrupt,
-    console: Console,
-    past: Past | None,
-    changed: list[str],
-    described: Mapping[str, Any],
-    asked: set[str],
-) -> int:
-    results = Results(
-        {arm.name: plan.trials_per_arm if arm.tuned else 0 for arm in plan.arms}, plan.score
-    )
-    searched = past.of("trial") if past else ()
-    replay(results, searched)
-    journal = Journal(plan.folder / JOURNAL)
-    tracker = tracking.Tracker(uri, plan.storage, journal)
-    tracker.start_sweep(
-        study=plan.study.name,
-        sweep_name=plan.name,
-        tags={
-            "sweep.preset": plan.preset_name,
-            "sweep.device": plan.slots.device,
-            "sweep.command": description.command(),
-        }
-        | {"sweep.score": plan.score},
-        params={
-            "arms": ", ".join(results.arms),
-            "trials_per_arm": plan.trials_per_arm,
-            "seed": plan.options.seed,
-        }
-        | {"data": plan.data, "weights": plan.weights, "slots": plan.slots.describe()},
-        dataset=tracking.TrackedData(
-            name=materials.data.name,
-            digest=materials.data.digest,
-            source=materials.data.source,
-            num_images={
-                split: sum(counts.values()) for split, counts in materials.data.counts.items()
-            },
-        ),
-        description=plan.study.question,
-    )
-    for trial in searched:
-        if (
-            trial.outcome is not None and not trial.told
-        ):  # the earlier run ended between its last epoch and its end
-            record = results[trial.trial_id]
-            tracker.trial_ended(
-                trial.trial_id,
-                trial.outcome.value,
-                score=record.score,
-                best_epoch=record.best_epoch,
-            )
-    if past:
-        tracker.sweep_resumed(changed, plan.trials_per_arm)
-        description.write(
-            plan, described
-        )  # after the event: a sweep that asks for more is not finished
-    deadline = time.monotonic() + (plan.options.time_limit or float("inf"))
-    joined = plan.options.address != "local"
-    room = Room(
-        plan.slots,
-        plan.options.gpus,
-        nodes if joined else None,
-        asked,
-        partial(_fit, plan, materials.compute, interrupt),
-        partial(console.print, markup=False, highlight=False),
-    )
-    run = Run(
-        room=room,
-        plan=plan,
-        materials=materials,
-        tracker=tracker,
-        interrupt=interrupt,
-        console=console,
-        past=past,
-        deadline=deadline,
-    )
-    try:
-        ended, finals = search(run, results), Results({})
+def _run(ready: Ready, console: Console, interrupt: Interrupt, searched: Results) -> int:
+    """Search, train the finalists, and finish."""
+    with driver(ready, console, interrupt) as run:
+        enter_past(run, searched)
+        finals = Results({})
+        ended = search(run, searched)
         if ended is Outcome.COMPLETED:
-            ended, finals = finalists(run, results)
+            ended, finals = finalists(run, searched)
         if ended is Outcome.COMPLETED and interrupt.requested:  # after the last one
             ended = Outcome.INTERRUPTED
-        return finish(run, results, finals, ended)
-    except OSError as error:
-        say = partial(
-            console.print, markup=False, highlight=False, soft_wrap=True
-        )  # commands are to be copied
-        say(
-            f"The sweep stopped: {error.strerror or error}. It stays as it is in {plan.folder}; to go on:"
-        )
-        say(f"  {description.resume_command(plan)}")
-        tracker.close(timeout=2)
-        return NOTHING_COMPLETED
-    except BaseException:  # a second Ctrl-C: what MLflow has not been told yet stays in the journal
-        tracker.close(timeout=2)
-        raise
+        return finish(run, searched, finals, ended)
 
 
-def _make_folder(plan: Plan) -> None:
+def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) -> Ready:
+    """Check and gather all that a sweep needs, cheap before dear, and start or join Ray.
+
+    Raises:
+        Refused: Something cannot be had.
+    """
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+
+    # The cluster first: it says which slots there are, and what all nodes can compute in.
+    local = plan.options.address == "local"
+    compute = Compute.from_dict(past.manifest["compute"]) if past else None
+    asked: frozenset[str] = frozenset()
+    if not local:
+        plan = _joined(plan, stack)
+        asked = frozenset(nodes())
+        _check_shared(plan)
+        compute = compute or _common_compute(plan)
+    for note in plan.notes:
+        say(note)
+
+    # Data and weights, which may take minutes; a store that was named is asked before.
+    uri = _prepare_store(plan) if plan.options.tracking_uri else ""
+    materials = gather(plan, say, compute, _weights_had(past))
+    decision = decide(
+        plan.options.score,
+        plan.study.score,
+        materials.data.counts["val"],
+        resumed=past is not None,
+    )
+    plan = replace(plan, score=decision.score, score_line=decision.line)
+
+    # Whether a sweep that goes on is still what it was.
+    described = describe(plan, materials)
+    changed: list[str] = []
+    if past:
+        changed = manifest.changes(past.manifest, described)
+        _check_changes(plan, changed)
+        described = manifest.resumed(past.manifest, described, changed)
+
+    # Ray comes before MLflow makes its tables, so that the workers' imports run beside that.
+    if local:
+        cpus = plan.slots.count * plan.slots.cpus
+        preload = "trainables.preload" if cpus <= PRELOADED_AT_MOST else ""
+        _enter(stack, plan, cpus=cpus, gpus=plan.slots.whole_gpus, preload=preload)
+    uri = uri or _prepare_store(plan)
+
+    # What was understood is said.
+    for line in said_of_data(materials.data, every_class=plan.options.verbose):
+        say(line)
+    say(plan.score_line)
+    say(_headline(plan, materials))
+    for line in changed:
+        say(f"Changed since it began: {line}.")
+    return Ready(
+        plan=plan,
+        materials=materials,
+        manifest=described,
+        store=uri,
+        past=past,
+        changed=changed,
+        nodes=asked,
+    )
+
+
+def _claim(ready: Ready, stack: ExitStack) -> None:
+    """Make a new sweep's folder, hold it, and write down what the sweep is."""
+    plan = ready.plan
+    _check_name(plan, ready.store)  # others may have taken it meanwhile
     try:
         plan.folder.mkdir(parents=True)
+        stack.enter_context(held(plan.folder))
+        manifest.write_manifest(plan.folder, ready.manifest)
     except FileExistsError as error:
         raise Refused(
             f"--name must be new, but {plan.folder} exists: choose another name."
         ) from error
-
-
-def _lock(stack: ExitStack, plan: Plan) -> None:
-    """One driver for a sweep. The lock is the process's: a dead one does not hold it."""
-    try:
-        stack.enter_context(FileLock(plan.folder / LOCK, timeout=0))
-    except Timeout as error:
+    except OSError as error:
         raise Refused(
-            f"{plan.name} is being run by another process: wait for it, or stop it first."
+            f"--storage must be a folder that can be written to, but {plan.folder} cannot "
+            f"({error.strerror}): make room, or choose another."
         ) from error
+
+
+def _check_changes(plan: Plan, changed: list[str]) -> None:
+    if not changed or plan.options.accept_changes:
+        return
+    lines = [f"--resume {plan.name!r}: {line}." for line in changed]
+    raise Refused(
+        *lines,
+        "The sweep is no longer what it was: pass --accept-changes to continue all the same.",
+    )
+
+
+def _weights_had(past: Past | None) -> list[tuple[str, str]]:
+    """Return weights and backbone of the earlier trials, which the study may not have any more."""
+    if past is None:
+        return []
+    recipes = [trial.recipe for trial in past.history.trials.values()]
+    return [(recipe["weights"], recipe["backbone"]) for recipe in recipes]
 
 
 def _joined(plan: Plan, stack: ExitStack) -> Plan:
     slots = slots_on(plan, _enter(stack, plan, cpus=0, gpus=0))
-    hoped = slots.device == "cpu" and plan.options.gpus is None
-    note = ("No GPU found in the cluster: training on its CPUs.",) if hoped else ()
-    return replace(plan, slots=slots, notes=(*note, *plan.notes))
+    if slots.device == "cpu" and plan.options.gpus is None:
+        note = "No GPU found in the cluster: training on its CPUs."
+        return replace(plan, slots=slots, notes=(note, *plan.notes))
+    return replace(plan, slots=slots)
 
 
 def _check_shared(plan: Plan) -> None:
@@ -240,42 +197,29 @@ def _check_shared(plan: Plan) -> None:
     except OSError as error:  # TimeoutError too
         raise Refused(f"--storage must be a folder that every node sees, but {error}.") from error
     if blind:
-        seen = f"{', '.join(blind)} {'does' if len(blind) == 1 else 'do'} not see {plan.storage}"
+        verb = "does" if len(blind) == 1 else "do"
         raise Refused(
-            f"--storage must be a folder that all nodes share, but {seen}: mount it there, or pass one that is."
+            "--storage must be a folder that all nodes share, but "
+            f"{', '.join(blind)} {verb} not see {plan.storage}: mount it there, or pass one that is."
         )
 
 
 def _common_compute(plan: Plan) -> Compute | None:
-    """What all GPU nodes can compute in, since trials of one sweep must compute alike; None where trials train on CPUs."""
+    """Return what all GPU nodes can compute in, since trials of one sweep must compute alike.
+
+    Returns:
+        None where trials train on CPUs.
+    """
     if plan.slots.device == "cpu":
         return None
     try:
-        found = of_gpu_nodes(gpu_precision)
+        precisions = of_gpu_nodes(gpu_precision)
     except TimeoutError as error:
         raise Refused(
-            f"--address must be a cluster whose nodes answer, but {error}: `ray status` there says why."
+            f"--address must be a cluster whose nodes answer, but {error}: "
+            "`ray status` there says why."
         ) from error
-    return Compute(precision="bf16" if set(found) == {"bf16"} else "fp32")
-
-
-def _fit(plan: Plan, compute: Compute, interrupt: Interrupt, added: set[str]) -> bool:
-    """Ask nodes that came later what the others were asked; one that would lose or change a trial's numbers ends the sweep."""
-    try:
-        blind = blind_nodes(plan.storage, added)
-        bf16 = plan.slots.device == "cuda" and compute.precision == "bf16"
-        lesser = bf16 and "fp32" in of_gpu_nodes(gpu_precision, added)
-    except OSError:  # TimeoutError too: they are asked again
-        return False
-    if blind:
-        interrupt.stop(
-            f"{', '.join(blind)} joined the cluster, but does not see {plan.storage}: mount it there, or take it out"
-        )
-    elif lesser:
-        interrupt.stop(
-            "a node joined whose GPU has no bf16, in which this sweep computes: take it out"
-        )
-    return True
+    return Compute(precision="bf16" if set(precisions) == {"bf16"} else "fp32")
 
 
 def _enter(stack: ExitStack, plan: Plan, **resources: Any) -> Nodes:
@@ -288,49 +232,61 @@ def _enter(stack: ExitStack, plan: Plan, **resources: Any) -> Nodes:
 def _prepare_store(plan: Plan) -> str:
     plan.storage.mkdir(parents=True, exist_ok=True)
     try:
-        uri = tracking.prepare_store(plan.options.tracking_uri, plan.storage)
-    except tracking.TrackingError as error:
+        uri = prepare_store(plan.options.tracking_uri, plan.storage)
+    except TrackingError as error:
         raise Refused(str(error)) from error
     _check_name(plan, uri)
     return uri
 
 
 def _check_name(plan: Plan, uri: str) -> None:
+    if not plan.options.name or plan.options.resume:
+        return
     try:
-        if (
-            plan.options.name
-            and not plan.options.resume
-            and sweep_exists(uri, plan.study.name, plan.name)
-        ):
-            raise Refused(
-                f"--name must be new, but MLflow has a sweep {plan.name!r}: choose another name."
-            )
-    except tracking.TrackingError as error:
+        taken = sweep_exists(uri, plan.study.name, plan.name)
+    except TrackingError as error:
         raise Refused(str(error)) from error
+    if taken:
+        raise Refused(
+            f"--name must be new, but MLflow has a sweep {plan.name!r}: choose another name."
+        )
+
+
+def _reason(error: OSError) -> str:
+    """Return what failed, in words: a connection, a file, or the disk."""
+    if isinstance(error, ConnectionError | TimeoutError | URLError | gaierror):
+        return f"a connection failed ({reason(error)})"
+    said = error.strerror or reason(error)
+    return f"{error.filename}: {said}" if error.filename else said
 
 
 def _headline(plan: Plan, materials: Materials) -> str:
-    images = {split: sum(counts.values()) for split, counts in materials.data.counts.items()}
-    counted = ", ".join(f"{number} {split}" for split, number in images.items())
+    """Return what the sweep is, in three or four lines."""
+    data = materials.data
+    images = [f"{sum(counts.values())} {split}" for split, counts in data.counts.items()]
     tuned = sum(bool(arm.tuned) for arm in plan.arms)
-    arms = "1 arm" if len(plan.arms) == 1 else f"{len(plan.arms)} arms"
-    trials = f"{arms} x {plan.trials_per_arm} trials" if tuned else arms
-    trials += (
-        f" ({tuned} of them; the others have nothing to tune)" if 0 < tuned < len(plan.arms) else ""
-    )
+    trials = counted(len(plan.arms), "arm")
+    if tuned:
+        trials += f" x {counted(plan.trials_per_arm, 'trial')}"
+    if 0 < tuned < len(plan.arms):
+        trials += f" ({tuned} of them; the others have nothing to tune)"
     return (
         f"{plan.study.question}\n"
-        f"{trials}, {plan.epochs} epochs each, on {plan.slots.describe()}. "
-        f"{materials.data.name}: {len(materials.data.classes)} classes, {counted} images.\n"
+        f"{trials}, {counted(plan.epochs, 'epoch')} each, on {plan.slots.describe()}. "
+        f"{data.name}: {counted(len(data.classes), 'class')}, {', '.join(images)} images.\n"
         f"{_finals(plan)}"
         f"Sweep {plan.name}"
     )
 
 
 def _finals(plan: Plan) -> str:
-    if not (seeds := len(plan.finalist_seeds)):
+    seeds = len(plan.finalist_seeds)
+    if not seeds:
         return ""
-    which = (
-        "the best and the default recipe" if any(arm.tuned for arm in plan.arms) else "the recipe"
+    which = "the recipe of each arm is"
+    if any(arm.tuned for arm in plan.arms):
+        which = "the best and the default recipe of each arm are"
+    return (
+        f"Then {which} retrained with {counted(seeds, 'new seed')}; "
+        "only those runs see the test images.\n"
     )
-    return f"Then {which} of each arm again over {seeds} new seed{'s' if seeds > 1 else ''}; only these see the test images.\n"

@@ -21,8 +21,7 @@ from trainables.problems import unknown_name
 
 MOST_TRIALS = 10_000
 READING_FLAGS = ("layout", "columns", "group", "keep_copies")
-SWEEP_FLAGS = (
-    "name",
+KEPT = (
     "arms",
     "data",
     *READING_FLAGS,
@@ -30,9 +29,11 @@ SWEEP_FLAGS = (
     "preset",
     "score",
     "seed",
-    "dry_run",
+    "tracking_uri",
 )
-"""What a sweep keeps from its first command on."""
+"""Options that a sweep keeps from its first command on."""
+NEW_ONLY = ("name", *KEPT[:-1], "dry_run")
+"""Flags that belong to a new sweep: all that it keeps but MLflow's address, which may change."""
 
 T = TypeVar("T")
 
@@ -310,7 +311,7 @@ def _contradictions(given: Mapping[str, Any], named: Collection[str]) -> Sequenc
     if "resume" in named:
         problems += [
             f"--{name.replace('_', '-')} belongs to a new sweep, and --resume goes on with one: leave one of the two out."
-            for name in SWEEP_FLAGS
+            for name in NEW_ONLY
             if name in named
         ]
     elif given.get("accept_changes"):

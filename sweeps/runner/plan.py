@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
+from cluster.refused import Refused
 from cluster.resources import Slots, cluster_slots, cpu_slots, gpu_slots
 from cluster.session import Nodes
 from search_spaces.space import Arm, Value
 from sweeps.records.score import decide
-from sweeps.runner.options import Options, Refused, cache_folder, collect
+from sweeps.runner.options import Options, cache_folder, collect
 from sweeps.runner.pretrained import check_weights, locate, pretrained_of
 from sweeps.runner.speed import (
     CACHE_SHARE,
@@ -26,7 +27,7 @@ from sweeps.runner.speed import (
     not_shared,
     report_every,
 )
-from sweeps.runner.study import Preset, Sweep
+from sweeps.runner.study import Preset, Study
 from trainables.compute import Compute
 from trainables.cpus import available_cpus
 from trainables.data import dataset
@@ -34,7 +35,7 @@ from trainables.data.dataset import Caps, Dataset, Summary
 from trainables.device import count_gpus
 from trainables.metrics import Score
 from trainables.randomness import named_seed
-from trainables.weights import digest
+from trainables.weights import RANDOM, Weights
 
 LEAST_FREE = 20 * 2**20
 """Bytes that a sweep's record and MLflow's database need; with less there is no point in starting."""
@@ -55,7 +56,7 @@ class Origin(TypedDict):
 class Plan:
     """What will run, where, and where its results go."""
 
-    study: Sweep
+    study: Study
     options: Options
     preset: Preset
     preset_name: str
@@ -110,12 +111,11 @@ class Materials:
     """Decoded data and the weights of each backbone, on this machine's disk."""
 
     data: Dataset
-    weights: dict[tuple[str, str], Path | None]  # by weights and backbone, as a recipe names them
-    digests: dict[tuple[str, str], str]  # of these files
+    weights: dict[tuple[str, str], Weights]  # by weights and backbone, as a recipe names them
     compute: Compute
 
 
-def make_plan(study: Sweep, options: Options) -> Plan:
+def make_plan(study: Study, options: Options) -> Plan:
     """Check everything that needs neither data nor Ray.
 
     Raises:
@@ -223,17 +223,15 @@ def gather(
             how=plan.options.how,
         ),
     )
-    found: dict[tuple[str, str], Path | None] = {}
+    found: dict[tuple[str, str], Weights] = {}
     for chosen, backbone in dict.fromkeys((*plan.pretrained, *also)):
-        found[chosen, backbone] = collect(
-            problems, partial(locate, chosen, backbone, plan.cache, say)
-        )
+        path = collect(problems, partial(locate, chosen, backbone, plan.cache, say))
+        found[chosen, backbone] = collect(problems, partial(Weights.of, path)) or RANDOM
     if problems or data is None:
         raise Refused(*problems)
     return Materials(
         data=data,
         weights=found,
-        digests={pair: digest(path) for pair, path in found.items()},
         compute=compute
         or choose_compute(
             plan.arms, len(data.classes), plan.slots.device, plan.slots.cpus, plan.cache, say
@@ -292,7 +290,7 @@ def slots_on(plan: Plan, nodes: Nodes) -> Slots:
         raise Refused(str(error)) from error
 
 
-def _arms(study: Sweep, options: Options, preset_name: str) -> tuple[Arm, ...]:
+def _arms(study: Study, options: Options, preset_name: str) -> tuple[Arm, ...]:
     if options.weights is not None and "weights" in study.space.swept():
         raise ValueError("--weights cannot be given where a study varies weights: leave it out.")
     preset = study.presets[preset_name]

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from cluster.refused import Refused
 from search_spaces.space import Arm
-from sweeps.runner.options import Refused, collect
+from sweeps.runner.options import collect
 from trainables import source_model, weights
 from trainables.backbones import build
 from trainables.node import find_weights

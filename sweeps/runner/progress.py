@@ -79,16 +79,15 @@ class Progress:
         if self._thread:
             self._thread.join()
 
-    def say(self, what: TrialRecord | str) -> None:
-        """A line that stays: as it is given, or for a trial that ended badly."""
-        if isinstance(what, str):
-            self._console.print(
-                what, markup=False, highlight=False, soft_wrap=True
-            )  # commands are to be copied
-        elif what.outcome in (Outcome.DIVERGED, Outcome.FAILED):
-            self._console.print(
-                f"{what.trial_id} {what.outcome}: {what.reason}", markup=False, highlight=False
-            )
+    def say(self, line: str) -> None:
+        """Show a line that stays, as it is; commands in it are to be copied."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def ended(self, record: TrialRecord) -> None:
+        """Show the end of a trial, if it ended badly."""
+        if record.outcome in (Outcome.DIVERGED, Outcome.FAILED):
+            line = f"{record.trial_id} {record.outcome}: {record.reason}"
+            self._console.print(line, markup=False, highlight=False)
 
     def line(self) -> str:
         """The state in one line."""

@@ -10,8 +10,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from search_spaces.space import Arm
+from sweeps.records import history
 from sweeps.records.results import epochs_of
-from sweeps.runner.resume import PastTrial
 from trainables.metrics import EPOCH, SCORE
 
 REDUCTION_FACTOR = 2
@@ -39,7 +39,9 @@ class ArmScheduler(FIFOScheduler):
         past: Trials of an earlier run: those that ended hold their places at the rungs.
     """
 
-    def __init__(self, arms: Sequence[Arm], epochs: int, past: Sequence[PastTrial] = ()) -> None:
+    def __init__(
+        self, arms: Sequence[Arm], epochs: int, past: Sequence[history.Trial] = ()
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.by_arm = {arm.name: _asha(arm, epochs) for arm in arms}
         self._epochs = epochs

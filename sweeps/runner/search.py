@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
+from search_spaces.space import Arm
+from sweeps.records.events import TrialEnded
+from sweeps.records.history import Trial
 from sweeps.records.results import Outcome, Results
+from sweeps.runner.callbacks import FailureBudget
+from sweeps.runner.driver import Run
 from sweeps.runner.progress import Progress
-from sweeps.runner.resume import PastTrial
 from sweeps.runner.scheduler import ArmScheduler
 from sweeps.runner.searcher import ArmSearcher
-from sweeps.runner.trials import Run, run_trials, trial_config
+from sweeps.runner.trials import Batch, Place, run_trials, trial_config
 from trainables.recipe import Recipe
 
 
@@ -17,54 +23,66 @@ def search(run: Run, results: Results) -> Outcome:
     """Run the trials that are left.
 
     Returns:
-        `completed` where the search came to its end, `interrupted` by the user, `failed` where it could not go on.
+        `completed` where the search came to its end, `interrupted` by the user, `failed` where it
+        could not go on.
     """
-    plan, past = run.plan, run.earlier("trial")
+    plan = run.plan
+    past = run.earlier("trial")
     arms = [arm for arm in plan.arms if arm.tuned]
     if not results.left:
         return Outcome.COMPLETED
-    hopeless: set[str] = set()
-    done = {trial.trial_id: trial for trial in past}
-    with Progress(results, run.room, plan.name, run.console, run.tracker.problem) as progress:
+    earlier = {trial.trial_id: trial for trial in past}
+
+    def config(trial_id: str, arm: Arm, number: int, recipe: Recipe) -> Mapping[str, Any]:
+        place = Place(trial_id=trial_id, arm=arm.name, number=number)
+        return dict(trial_config(run, earlier, place, recipe))
+
+    with Progress(results, run.capacity, plan.name, run.console, run.tracker.problem) as progress:
+        budget = FailureBudget(results, progress.say)
         searcher = ArmSearcher(
             arms,
             plan.trials_per_arm,
             plan.options.seed,
-            lambda name, arm, number, recipe: dict(
-                trial_config(run, done, name, arm.name, number, recipe)
-            ),
+            config,
             stop=run.over,
-            skip=hopeless.__contains__,
+            skip=budget.spent,
             past=past,
         )
         scheduler = ArmScheduler(arms, plan.epochs, past) if plan.study.asha else None
-        return run_trials(
-            run,
-            results,
-            progress,
-            searcher,
-            scheduler,
-            hopeless=hopeless,
-            peers=lambda record: results.ended(record.arm),
-        )
+        batch = Batch(searcher=searcher, scheduler=scheduler, results=results, budget=budget)
+        return run_trials(run, batch, progress)
 
 
-def replay(results: Results, past: tuple[PastTrial, ...]) -> None:
+def enter_past(run: Run, results: Results) -> None:
+    """Enter what an earlier run's search left, and the ends that it did not come to write."""
+    past = run.earlier("trial")
+    replay(results, past)
+    for trial in past:
+        if trial.outcome is not None and not trial.told and trial.arm in results.arms:
+            record = results[trial.trial_id]
+            run.tell(
+                TrialEnded(
+                    trial_id=trial.trial_id,
+                    outcome=trial.outcome,
+                    score=record.score,
+                    best_epoch=record.best_epoch,
+                )
+            )
+
+
+def replay(results: Results, past: tuple[Trial, ...]) -> None:
     """Enter the trials that ended in an earlier run; the others enter when they start again."""
     for trial in past:
-        if trial.outcome is not None and trial.arm in results.arms:
-            record = results.start(
-                trial.trial_id,
-                trial.arm,
-                trial.number,
-                Recipe.from_sample(trial.recipe),
-                trial.group,
-                trial.without,
-            )
-            for epoch in trial.epochs:
-                results.report(trial.trial_id, epoch)
-            record.outcome, record.reason = trial.outcome, trial.end.get("reason") or ""
-            record.wall_seconds = trial.end.get("wall_seconds") or 0.0
-            record.device_seconds = trial.end.get("device_seconds") or 0.0
-            record.test = trial.end.get("test") or {}
-            record.started = time.monotonic() - record.wall_seconds
+        if trial.outcome is None or trial.arm not in results.arms:
+            continue
+        recipe = Recipe.from_sample(trial.recipe)
+        record = results.start(trial.trial_id, trial.arm, trial.number, recipe, trial.finalist)
+        for epoch in trial.epochs:
+            results.report(trial.trial_id, epoch)
+        record.outcome = trial.outcome
+        if trial.end:
+            record.reason = trial.end.reason
+            record.wall_seconds = trial.end.wall_seconds or 0.0
+            record.device_seconds = trial.end.device_seconds or 0.0
+            record.test = trial.end.test
+        record.started = time.monotonic() - record.wall_seconds

@@ -13,8 +13,8 @@ from ray.tune.search import Searcher
 
 from search_spaces.space import Arm
 from search_spaces.to_optuna import suggest
+from sweeps.records.history import Trial
 from sweeps.records.results import STARTUP_TRIALS, Outcome, epochs_of, outcome_of, trial_name
-from sweeps.runner.resume import PastTrial
 from trainables.metrics import EPOCH, SCORE
 from trainables.randomness import named_seed
 from trainables.recipe import Recipe
@@ -46,7 +46,7 @@ class ArmSearcher(Searcher):
         to_config: Callable[[str, Arm, int, Recipe], Mapping[str, Any]],
         stop: Callable[[], bool] = lambda: False,
         skip: Callable[[str], bool] = lambda arm: False,
-        past: Sequence[PastTrial] = (),
+        past: Sequence[Trial] = (),
     ) -> None:
         super().__init__(metric=SCORE, mode="max")
         self.studies = {arm.name: _study(arm) for arm in arms}
@@ -59,7 +59,7 @@ class ArmSearcher(Searcher):
         self._epochs: dict[
             str, int
         ] = {}  # told to Optuna so far; a trial that is retried reports some of them again
-        self._resumed: deque[tuple[PastTrial, Arm, optuna.Trial]] = deque()
+        self._resumed: deque[tuple[Trial, Arm, optuna.Trial]] = deque()
         by_name = {arm.name: arm for arm in arms}
         for trial in past:
             if trial.arm in by_name:
@@ -120,7 +120,7 @@ class ArmSearcher(Searcher):
             study.tell(trial, result[SCORE])
         self._forget(trial_id)
 
-    def _replay(self, earlier: PastTrial, arm: Arm) -> None:
+    def _replay(self, earlier: Trial, arm: Arm) -> None:
         """Tell a study of a trial as it was told then."""
         study, name = self.studies[arm.name], earlier.trial_id
         study.sampler = optuna.samplers.RandomSampler(seed=0)  # all values are given

@@ -59,7 +59,7 @@ class Published:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sweep:
+class Study:
     """One question, as a file directly in `sweeps/` asks it.
 
     Attributes:

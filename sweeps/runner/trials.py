@@ -3,125 +3,105 @@
 from __future__ import annotations
 
 import shutil
-import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from ray import tune
 from ray.tune.execution import class_cache
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
-from rich.console import Console
 
-from sweeps.records.results import Outcome, Results, TrialRecord
-from sweeps.runner import champion as winner
-from sweeps.runner.capacity import Room
-from sweeps.runner.interrupt import Interrupt
-from sweeps.runner.plan import Materials, Plan
+from sweeps.records import folder
+from sweeps.records.history import Trial
+from sweeps.records.results import Outcome, Results
+from sweeps.runner import champion
+from sweeps.runner.callbacks import (
+    CheckpointCleaner,
+    FailureBudget,
+    LiveCallback,
+    RecordCallback,
+    Watchdog,
+)
+from sweeps.runner.driver import Run
 from sweeps.runner.progress import Progress
-from sweeps.runner.resume import Past, PastTrial
 from sweeps.runner.speed import cuts
-from sweeps.runner.watchdog import StuckTrials
-from sweeps.runner.watcher import Watcher
 from sweeps.tracking.store import one_line
-from sweeps.tracking.tracker import Tracker
 from trainables.metrics import SCORE
 from trainables.ray_trial import TrialConfig, train
 from trainables.recipe import Recipe
 
 MAX_FAILURES = 5
-"""Restarts of a trial whose worker died; it continues from its last checkpoint. What raises in training is not restarted."""
+"""Restarts of a trial whose worker died; it continues from its last checkpoint. What raises in
+training is not restarted."""
 
 RAY_FOLDER = "ray"  # in the sweep's folder; Tune's own files, which nothing reads
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
-    """What the parts of a running sweep have in common."""
+class Batch:
+    """What Tune is to run.
 
-    plan: Plan
-    materials: Materials
-    tracker: Tracker
-    interrupt: Interrupt
-    console: Console
-    room: Room
-    past: Past | None
-    deadline: float  # by the monotonic clock; no trial starts after it
+    Attributes:
+        searcher: Hands out trials, as many as are left.
+        scheduler: Stops trials early; None stops none.
+        results: Takes in what comes of it.
+        budget: Says which arms get no more trials.
+        callbacks: More of them, after those that every batch has.
+    """
 
-    def over(self) -> bool:
-        """Whether no more trials are to start."""
-        return self.interrupt.requested or time.monotonic() > self.deadline
-
-    def earlier(self, role: str) -> tuple[PastTrial, ...]:
-        """What an earlier run of the sweep left of the search, or of the finalists."""
-        return self.past.of(role) if self.past else ()
+    searcher: Searcher
+    scheduler: TrialScheduler | None
+    results: Results
+    budget: FailureBudget
+    callbacks: tuple[LiveCallback, ...] = ()
 
 
-def run_trials(
-    run: Run,
-    results: Results,
-    progress: Progress,
-    searcher: Searcher,
-    scheduler: TrialScheduler | None,
-    *,
-    hopeless: set[str],
-    peers: Callable[[TrialRecord], list[TrialRecord]],
-    log: Callable[[TrialRecord, Mapping[str, Any]], None] = lambda record, epoch: None,
-) -> Outcome:
+def run_trials(run: Run, batch: Batch, progress: Progress) -> Outcome:
     """Run what a searcher hands out.
 
-    Args:
-        run: The sweep.
-        results: Takes in what comes of it.
-        progress: Shows it.
-        searcher: Hands out trials, as many as are left.
-        scheduler: Stops trials early.
-        hopeless: Arms that get no more trials; grows here.
-        peers: Trials of which, with the one given, only the best one's checkpoint is kept.
-        log: Shows each epoch.
-
     Returns:
-        `completed` where all came to its end, `interrupted` by the user, `failed` where it could not go on.
+        `completed` where all came to its end, `interrupted` by the user, `failed` where it could
+        not go on.
     """
-    plan, interrupt = run.plan, run.interrupt
-    watcher = Watcher(
-        results,
-        run.tracker,
-        plan.slots,
-        say=progress.say,
-        interrupted=lambda: interrupt.requested,
-        tidy=lambda record: winner.tidy(plan, peers(record), record),
-        broken=interrupt.stop,
-        stuck=StuckTrials(plan.options.stuck_after),
-        hopeless=hopeless,
-        log=log,
-    )
-    shutil.rmtree(plan.folder / RAY_FOLDER, ignore_errors=True)  # of an earlier run
-    winner.tidy_left(plan, results.records(), peers)
+    plan = run.plan
+    interrupt = run.interrupt
+    tidy = partial(champion.tidy, plan)
+    record = RecordCallback(run, batch.results, progress)
+    callbacks: list[tune.Callback] = [
+        record,
+        Watchdog(plan.options.stuck_after, run.tell, progress.say),
+        CheckpointCleaner(batch.results, tidy),
+        batch.budget,
+        *batch.callbacks,
+        run.capacity,
+    ]
+
+    # What an earlier run has left.
+    shutil.rmtree(plan.folder / RAY_FOLDER, ignore_errors=True)
+    champion.tidy_left(plan, batch.results)
     try:
-        _tuner(run, searcher, scheduler, watcher, results.total).fit()
+        _tuner(run, batch, callbacks).fit()
         if interrupt.reason:
             progress.say(f"The sweep stopped: {interrupt.reason}.")
             return Outcome.FAILED
         return Outcome.INTERRUPTED if interrupt.requested else Outcome.COMPLETED
-    except Exception as error:  # noqa: BLE001  Whatever Ray raises, hours of finished trials are still reported.
+    except Exception as error:  # noqa: BLE001  Whatever Ray raises, hours of trials are reported.
         progress.say(f"Ray broke off the sweep: {one_line(error)}")
         if plan.options.verbose:
             traceback.print_exc()
         return Outcome.FAILED
     finally:
-        watcher.close()
+        record.close()
         shutil.rmtree(plan.folder / RAY_FOLDER, ignore_errors=True)
 
 
-def _tuner(
-    run: Run, searcher: Searcher, scheduler: TrialScheduler | None, watcher: Watcher, total: int
-) -> tune.Tuner:
+def _tuner(run: Run, batch: Batch, callbacks: Sequence[tune.Callback]) -> tune.Tuner:
     plan = run.plan
-    # Tune gives trials an environment variable of PyTorch Lightning's. Ray then starts processes of their own for them, and
-    # the workers that have imported torch stay idle: 5 to 10 s at the start of a sweep.
+    # Tune gives trials an environment variable of PyTorch Lightning's. Ray then starts processes of
+    # their own for them, and the workers that have imported torch stay idle: 5 to 10 s at the start
+    # of a sweep. The name is private: pyproject.toml bounds Ray's version.
     class_cache.DEFAULT_ENV_VARS.clear()
     resources = {"cpu": plan.slots.cpus, "gpu": plan.slots.gpus}
     return tune.Tuner(
@@ -129,51 +109,58 @@ def _tuner(
         tune_config=tune.TuneConfig(
             metric=SCORE,
             mode="max",
-            num_samples=total,
-            search_alg=run.room.limit(searcher),
-            scheduler=scheduler,
+            num_samples=batch.results.total,
+            search_alg=run.capacity.limit(batch.searcher),
+            scheduler=batch.scheduler,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
             name=RAY_FOLDER,
             storage_path=str(plan.folder),
-            callbacks=[watcher, run.room],
+            callbacks=list(callbacks),
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
             verbose=0,
         ),
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Which trial it is: its name, its arm, and its number in the arm."""
+
+    trial_id: str
+    arm: str
+    number: int
+
+
 def trial_config(
-    run: Run, done: Mapping[str, PastTrial], trial_id: str, arm: str, number: int, recipe: Recipe
+    run: Run, earlier: Mapping[str, Trial], place: Place, recipe: Recipe
 ) -> TrialConfig:
-    """What a worker is sent of a trial of the search; a finalist's differs in a few fields."""
-    plan, materials = run.plan, run.materials
-    pair = recipe.weights, recipe.backbone
-    file = materials.weights[pair]
+    """Return what a worker is sent of a trial of the search; a finalist's differs in a few fields."""
+    plan = run.plan
+    materials = run.materials
+    weights = materials.weights[recipe.weights, recipe.backbone]
+    before = earlier.get(place.trial_id)
     return {
-        "trial_id": trial_id,
-        "arm": arm,
-        "number": number,
-        "role": "trial",
-        "group": "",
-        "without": "",
-        "predictions": None,
+        "trial_id": place.trial_id,
+        "arm": place.arm,
+        "number": place.number,
+        "finalist": None,
         "recipe": recipe.as_dict(),
-        "done": done[trial_id].epochs if trial_id in done else [],
+        "done": [dict(epoch) for epoch in before.epochs] if before else [],
         "data": {
             "path": str(materials.data.path),
             "cache": str(plan.cache),
             **plan.origin(materials.data),
         },
         "weights": {
-            "path": str(file) if file else None,
-            "digest": materials.digests[pair],
+            "path": str(weights.path) if weights.path else None,
+            "digest": weights.digest,
             "name": recipe.weights,
             "backbone": recipe.backbone,
             "cache": str(plan.cache),
         },
-        "checkpoints": str(winner.checkpoint_folder(plan, trial_id)),
+        "checkpoints": str(folder.checkpoints(plan.folder, place.trial_id)),
         "device": plan.slots.device,
         "threads": plan.slots.cpus,
         "gpu_share": plan.slots.gpus,

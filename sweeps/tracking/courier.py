@@ -6,20 +6,23 @@ from there, so that some events are told a second time; `SweepRuns` adds nothing
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sweeps.records.journal import JournalError, events_from
-from sweeps.tracking.registry import Champion
+from sweeps.records.events import ChampionKept, from_json
+from sweeps.records.journal import (
+    JournalError,
+    delivered,
+    events_after,
+    events_from,
+    note_delivered,
+)
+from sweeps.tracking.registry import RegisteredModel
 from sweeps.tracking.store import TrackingError, is_refusal, one_line, without_password
 from sweeps.tracking.writer import EventWriter
 
-OFFSET = "mlflow.offset"
 _AT_ONCE, _AT_ONCE_SECONDS = 500, 2.0  # events, and time, after which what was sent is noted
 
 
@@ -48,7 +51,7 @@ class Courier:
         self._started_over = False
         self.refused, self.reason = 0, ""
         self.sweep_run_id: str | None = None
-        self.champion: Champion | None = None
+        self.champion: RegisteredModel | None = None
         self.offset = self._noted()
 
     def catch_up(self) -> None:
@@ -56,13 +59,8 @@ class Courier:
         self.offset = max(self.offset, self._noted())
 
     def waiting(self) -> int:
-        """The number of events that are still to be delivered."""
-        count = 0
-        with self._journal.open("rb") as file:
-            file.seek(self.offset)
-            while block := file.read(2**20):
-                count += block.count(b"\n")
-        return count
+        """Return the number of events that are still to be delivered."""
+        return events_after(self._journal, self.offset)
 
     def carry(self, end: int | None = None) -> bool:
         """Deliver some events, in order; whether there were any.
@@ -113,10 +111,14 @@ class Courier:
 
     def _connected(self) -> EventWriter:
         first, _ = next(events_from(self._journal, 0))
-        return EventWriter(self._uri, self._storage, first)
+        return EventWriter(self._uri, self._storage, from_json(first))
 
-    def _write(self, writer: EventWriter, event: dict[str, Any]) -> None:
-        if event["event"] == "champion":
+    def _write(self, writer: EventWriter, found: dict[str, Any]) -> None:
+        """Write a line's event; one of a kind that this version does not know is passed over."""
+        event = from_json(found)
+        if event is None:
+            return
+        if isinstance(event, ChampionKept):
             self.champion = None
         writer.write(event)
         self.champion = writer.champion or self.champion
@@ -131,24 +133,9 @@ class Courier:
             )
 
     def _noted(self) -> int:
-        """The offset in the file, if it is this store's and the journal has an event that ends there; otherwise 0."""
-        try:
-            noted = json.loads(self._journal.with_name(OFFSET).read_text())
-            offset = int(noted["offset"])
-            if noted["uri"] != without_password(self._uri) or offset <= 0:
-                return 0
-            with self._journal.open("rb") as file:
-                file.seek(offset - 1)
-                return offset if file.read(1) == b"\n" else 0
-        except (OSError, ValueError, LookupError, TypeError):
-            return 0
+        """Return the offset in the file, if it is this store's; otherwise 0."""
+        return delivered(self._journal, without_password(self._uri))
 
     def _note(self, offset: int) -> None:
         self.offset = offset
-        path = self._journal.with_name(OFFSET)
-        with suppress(OSError):  # some events will be told again
-            temporary = path.with_name(f"{OFFSET}.{os.getpid()}")
-            temporary.write_text(
-                json.dumps({"uri": without_password(self._uri), "offset": offset}) + "\n"
-            )
-            temporary.replace(path)
+        note_delivered(self._journal, without_password(self._uri), offset)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sweeps.records.folder import DELIVERY_LOCK, JOURNAL, at
 from sweeps.records.journal import Journal, JournalError
 from sweeps.tracking.courier import Courier
-from sweeps.tracking.registry import Champion
+from sweeps.tracking.registry import RegisteredModel
 from sweeps.tracking.store import TrackingError, one_line
 
-JOURNAL, LOCK = "trials.jsonl", "mlflow.lock"
 GATHER_SECONDS = 0.1  # events that arrive within this time of each other are sent together, and may share a request
 APART_SECONDS = 1.0  # between two deliveries, where nobody waits for them: a short trial is told in four requests, not in ten
 RETRY_FIRST, RETRY_MOST = 1.0, 30.0  # seconds until MLflow is tried again
@@ -35,6 +35,7 @@ class Delivery:
 
     def __init__(self, journal: Journal, tracking_uri: str, storage: Path) -> None:
         self._journal = journal
+        self._at = at(storage)
         self._courier = Courier(journal.path, tracking_uri, storage)
         self._woken, self._closing, self._stopping = (
             threading.Event(),
@@ -55,7 +56,7 @@ class Delivery:
         return self._courier.sweep_run_id
 
     @property
-    def champion(self) -> Champion | None:
+    def champion(self) -> RegisteredModel | None:
         """The last champion that was registered."""
         return self._courier.champion
 
@@ -102,12 +103,12 @@ class Delivery:
         if waiting := self._courier.waiting():
             why, sweep = f" ({failing[1]})" if failing else "", self._journal.path.parent.name
             lines.append(
-                f"{_events(waiting, 'are')} not in MLflow yet{why}: `dvt sync {sweep}` delivers them."
+                f"{_events(waiting, 'are')} not in MLflow yet{why}: `dvt sync {sweep}{self._at}` delivers them."
             )
         return " ".join(lines) or None
 
     def _work(self) -> None:
-        lock = FileLock(self._journal.path.with_name(LOCK), timeout=0)
+        lock = FileLock(self._journal.path.with_name(DELIVERY_LOCK), timeout=0)
         pause, delivered = RETRY_FIRST, 0.0
         while not self._stopping.is_set() and (
             self._something_waits() or not self._closing.is_set()
@@ -169,7 +170,7 @@ def sync(folder: Path, tracking_uri: str, storage: Path) -> str:
         TrackingError: MLflow does not take it now, or the journal cannot be read; what MLflow has by then stays delivered.
     """
     try:
-        with FileLock(folder / LOCK, timeout=0):
+        with FileLock(folder / DELIVERY_LOCK, timeout=0):
             courier = Courier(folder / JOURNAL, tracking_uri, storage)
             waited = courier.waiting()
             _carry_all(courier, folder.name)

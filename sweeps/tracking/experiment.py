@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from sweeps.tracking.store import (  # before mlflow, which it quietens
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from sweeps.tracking.store import (
     TrackingError,
     one_line,
     without_password,
 )
-
-# isort: split
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 
 def ensure_experiment(client: MlflowClient, study: str, location: str | None, question: str) -> str:

@@ -1,6 +1,6 @@
 """The champion in MLflow's registry: a traced graph that runs without this package, and the checkpoint it came from.
 
-Beside the graph lies `mlflow_model.py`, which reads what callers send it: MLflow's own signature turns the floats of a JSON
+Beside the graph lies `pyfunc.py`, which reads what callers send it: MLflow's own signature turns the floats of a JSON
 request into uint8 without a word.
 """
 
@@ -9,17 +9,12 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# before mlflow: it switches telemetry and log lines off
-from sweeps.tracking import pyfunc as mlflow_model
-from sweeps.tracking.store import TrackingError, is_refusal, one_line, without_password
-
-# isort: split
 import mlflow
 import numpy as np
 from mlflow import MlflowClient
@@ -29,6 +24,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types import Schema, TensorSpec
+
+from sweeps.records.events import ChampionKept
+from sweeps.tracking import pyfunc
+from sweeps.tracking.store import TrackingError, is_refusal, one_line, without_password
 
 ALIAS = "champion"
 KEY = "sweep.champion_key"  # tag of a model and of its version: which telling of a champion they came from
@@ -43,7 +42,7 @@ _EXAMPLE_SHAPE = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Champion:
+class RegisteredModel:
     """A version in the model registry.
 
     Attributes:
@@ -58,42 +57,29 @@ class Champion:
 
 
 def register_champion(
-    tracking_uri: str,
-    run_id: str,
-    *,
-    key: str,
-    name: str,
-    checkpoint: Path,
-    recipe: Mapping[str, Any],
-    classes: Sequence[str],
-    move_alias: bool,
-    description: str = "",
-    stored_side: int | None = None,
-    tags: Mapping[str, str] | None = None,
-) -> Champion:
-    """Store the champion with the sweep's run and register it, unless that was done. Takes seconds and waits for MLflow.
+    tracking_uri: str, run_id: str, champion: ChampionKept, tags: Mapping[str, str]
+) -> RegisteredModel:
+    """Store the champion with the sweep's run and register it, unless that was done.
+
+    It takes seconds and waits for MLflow. Told again, a champion is the one that is there.
 
     Args:
         tracking_uri: What `prepare_store` returned.
         run_id: Of the sweep; the run gets the model.
-        key: Told again under the same key, the champion is the one that is there.
-        name: Of the registered model: `<study>-<data>`.
-        checkpoint: The `best.pt`: what the model is made from, and kept with it, for training on.
-        recipe: Its recipe's fields.
-        classes: Names of the classes, in the order of the output.
-        move_alias: Let `champion` mean this version. Not for a sweep that was not finished.
-        description: What the registry shows of this version, in Markdown.
-        stored_side: Pixels a side of the squares that it was trained on; images of other sizes are answered best from there.
+        champion: What was kept, and when.
         tags: Tags of this version.
 
     Raises:
         TrackingError: The checkpoint is no good, the network cannot be traced, or MLflow refuses something for good.
         MlflowException, OSError: MLflow is away; the same may be asked again.
     """
+    key = str(champion.time)
+    name = champion.name
+    checkpoint = Path(champion.checkpoint)
     client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
     run = client.get_run(run_id)
-    sizes = {"image_size": recipe["image_size"], "stored_side": stored_side}
-    metadata = {"classes": list(classes), **sizes, "recipe": dict(recipe)}
+    sizes = {"image_size": champion.recipe["image_size"], "stored_side": champion.stored_side}
+    metadata = {"classes": list(champion.classes), **sizes, "recipe": dict(champion.recipe)}
     try:
         _ensure_registered(client, name)
         made = _registered(client, name, run_id, key)
@@ -105,12 +91,15 @@ def register_champion(
             mlflow.set_tracking_uri(
                 tracking_uri
             )  # where the next line looks for the model, whatever its client's store is
-            own, source = dict(tags or {}) | {KEY: key}, f"models:/{model.model_id}"
+            own, source = dict(tags) | {KEY: key}, f"models:/{model.model_id}"
             made = client.create_model_version(
-                name, source, run_id, own, description=description, model_id=model.model_id
+                name, source, run_id, own, description=champion.description, model_id=model.model_id
             )
         version = int(made.version)
-        if move_alias and int(client.get_registered_model(name).aliases.get(ALIAS, 0)) < version:
+        if (
+            champion.move_alias
+            and int(client.get_registered_model(name).aliases.get(ALIAS, 0)) < version
+        ):
             client.set_registered_model_alias(name, ALIAS, str(version))
     except Exception as error:
         # A server that answered a moment ago, but does not know an address, is too old for it.
@@ -120,10 +109,10 @@ def register_champion(
                 f"({one_line(error)}); its weights are in {checkpoint}."
             ) from error
         raise
-    return Champion(
+    return RegisteredModel(
         name=name,
         version=version,
-        uri=f"models:/{name}@{ALIAS}" if move_alias else f"models:/{name}/{version}",
+        uri=f"models:/{name}@{ALIAS}" if champion.move_alias else f"models:/{name}/{version}",
     )
 
 
@@ -213,8 +202,8 @@ def _store(
 
 
 def _our_file(folder: Path) -> Path:
-    """Copy `mlflow_model.py` under a name of its content: a process that loads two models imports each one's own."""
-    content = Path(mlflow_model.__file__).read_bytes()
+    """Copy `pyfunc.py` under a name of its content: a process that loads two models imports each one's own."""
+    content = Path(pyfunc.__file__).read_bytes()
     copy = folder / f"mlflow_model_{hashlib.sha256(content).hexdigest()[:12]}.py"
     copy.write_bytes(content)
     return copy

@@ -11,29 +11,28 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
-from sweeps.tracking.experiment import ensure_experiment
-from sweeps.tracking.store import (  # before mlflow: it switches telemetry and log lines off
-    TrackingError,
-    is_refusal,
-)
-from trainables.metrics import TESTED
-
-# isort: split
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 
-Outcome = Literal["completed", "pruned", "diverged", "failed", "interrupted"]
+from sweeps.records.events import DataRecord
+from sweeps.records.results import Outcome
+from sweeps.tracking.experiment import ensure_experiment
+from sweeps.tracking.store import (
+    TrackingError,
+    is_refusal,
+)
+from trainables.metrics import TESTED
 
 STATUS: dict[Outcome, str] = {
-    "completed": "FINISHED",
-    "pruned": "FINISHED",
-    "diverged": "FAILED",
-    "failed": "FAILED",
-    "interrupted": "KILLED",
+    Outcome.COMPLETED: "FINISHED",
+    Outcome.PRUNED: "FINISHED",
+    Outcome.DIVERGED: "FAILED",
+    Outcome.FAILED: "FAILED",
+    Outcome.INTERRUPTED: "KILLED",
 }
 SWEEP = ""  # key of the sweep's own run; the others go by their trial_id
 SUMMARY = ("score", "best_epoch", "wall_seconds", "device_seconds")  # metrics of a whole trial
@@ -49,23 +48,6 @@ _MAX_DIGEST, _MAX_TAG = (
     36,
     5000,
 )  # characters that MLflow's tables hold of a data set's digest, and of a tag
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrackedData:
-    """The data set as MLflow shows it: no pixels, only what identifies them.
-
-    Attributes:
-        name: As the user named it.
-        digest: Of the images and labels; MLflow keeps 36 characters.
-        source: Where it came from: a path, an address, or a function's name.
-        num_images: Number of images by split.
-    """
-
-    name: str
-    digest: str
-    source: str
-    num_images: Mapping[str, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,7 +90,7 @@ class SweepRuns:
     """
 
     def __init__(
-        self, tracking_uri: str, artifacts: Path, study: str, sweep: RunStart, data: TrackedData
+        self, tracking_uri: str, artifacts: Path, study: str, sweep: RunStart, data: DataRecord
     ) -> None:
         self.client = MlflowClient(tracking_uri)
         self._sweep = sweep
@@ -182,7 +164,7 @@ class SweepRuns:
         run = self._run(key)
         run.reopens, run.stale = False, run.stale - tags.keys() - {"sweep.outcome"}
         run.epochs.append([Metric(name, float(value), time, 0) for name, value in metrics.items()])
-        self.tag(key, {"sweep.outcome": outcome, **tags})
+        self.tag(key, {"sweep.outcome": outcome.value, **tags})
         try:
             self._send(run)
             self._delete_tags(run)
@@ -198,7 +180,7 @@ class SweepRuns:
             )
             return
         del self._runs[key]
-        if outcome == "interrupted":  # it may go on
+        if outcome is Outcome.INTERRUPTED:  # it may go on
             self._known.add(key)
 
     def interrupt_open_trials(self, time: int) -> None:
@@ -209,7 +191,7 @@ class SweepRuns:
                 key, None
             )  # where it was made twice, the one that is found again is kept
             if self._find(key).info.status == "RUNNING":
-                self.end(key, "interrupted", {}, {}, time)
+                self.end(key, Outcome.INTERRUPTED, {}, {}, time)
 
     def log_artifact(self, name: str, path: Path) -> None:
         """Copy a file or a folder to the sweep's run under the path `name`."""
@@ -338,7 +320,7 @@ def _batches(epochs: Sequence[Sequence[Metric]]) -> Iterator[list[Metric]]:
     yield batch
 
 
-def _dataset_input(data: TrackedData) -> DatasetInput:
+def _dataset_input(data: DataRecord) -> DatasetInput:
     num_images = {f"num_{split}": number for split, number in data.num_images.items()}
     dataset = Dataset(
         name=data.name,

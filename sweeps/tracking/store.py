@@ -1,4 +1,4 @@
-"""Where MLflow keeps its records: checked and made ready before the first trial. Importing this also quietens MLflow."""
+"""Where MLflow keeps its records: checked and made ready before the first trial."""
 
 from __future__ import annotations
 
@@ -19,21 +19,6 @@ from filelock import FileLock
 
 from cluster import database
 from cluster.mlflow_login import SECRETS, let_in
-
-os.environ.setdefault(
-    "MLFLOW_DISABLE_TELEMETRY", "true"
-)  # read when mlflow is imported, as is the next
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-os.environ.setdefault(
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false"
-)  # "Downloading artifacts: 100%"
-os.environ.setdefault(
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"
-)  # two lines for each run that ends on a server
-# MLflow's own, 7 retries and 120 s each, would keep the end of a sweep waiting for a dead server for minutes; and where the
-# answer was lost, a retry would make a second run. Delivery retries by itself, and looks first at what the server has.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 PROBE_SECONDS = 3.0
 SERVERS = ("http", "https")

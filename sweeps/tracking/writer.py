@@ -6,11 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeps.tracking.registry import Champion, register_champion
-from sweeps.tracking.runs import SUMMARY, SWEEP, RunStart, SweepRuns, TrackedData
+from sweeps.records.events import (
+    ChampionKept,
+    EpochsReported,
+    Event,
+    SweepFinished,
+    SweepResumed,
+    SweepStarted,
+    TrialEnded,
+    TrialStarted,
+    TrialTagged,
+    role_of,
+)
+from sweeps.tracking.registry import RegisteredModel, register_champion
+from sweeps.tracking.runs import SWEEP, RunStart, SweepRuns
 from sweeps.tracking.store import TrackingError
-
-Event = Mapping[str, Any]
 
 
 class EventWriter:
@@ -18,24 +28,30 @@ class EventWriter:
 
     Args:
         tracking_uri: What `prepare_store` returned.
-        storage: The sweeps' folder; artifacts go to `<storage>/artifacts/<study>`, unless a server decides.
-        sweep: The journal's first event.
+        storage: The sweeps' folder; artifacts go to `<storage>/artifacts/<study>`, unless a server
+            decides.
+        first: The journal's first event.
 
     Attributes:
         champion: The last one that was registered.
+
+    Raises:
+        TrackingError: The journal does not begin with its sweep.
     """
 
-    def __init__(self, tracking_uri: str, storage: Path, sweep: Event) -> None:
-        if sweep["event"] != "sweep":
+    def __init__(self, tracking_uri: str, storage: Path, first: Event | None) -> None:
+        if not isinstance(first, SweepStarted):
+            kind = first.kind if first else "something unknown"
             raise TrackingError(
-                f"A journal must begin with its sweep, but it begins with {sweep['event']!r}."
+                f"A journal must begin with its sweep, but it begins with {kind!r}."
             )
         self._uri = tracking_uri
-        self._sweep = sweep
-        data = TrackedData(**sweep["dataset"])
-        artifacts = storage.absolute() / "artifacts" / sweep["study"]
-        self._runs = SweepRuns(tracking_uri, artifacts, sweep["study"], _sweep_start(sweep), data)
-        self.champion: Champion | None = None
+        self._sweep = first
+        artifacts = storage.absolute() / "artifacts" / first.study
+        self._runs = SweepRuns(
+            tracking_uri, artifacts, first.study, _sweep_start(first), first.dataset
+        )
+        self.champion: RegisteredModel | None = None
 
     @property
     def sweep_run_id(self) -> str | None:
@@ -43,53 +59,59 @@ class EventWriter:
         return self._runs.sweep_run_id
 
     def write(self, event: Event) -> None:
-        """Write an event, or keep it for `send`. An event of an unknown kind is passed over."""
-        match event["event"]:
-            case "sweep":
+        """Write an event, or keep it for `send`."""
+        match event:
+            case SweepStarted():
                 self._runs.start(SWEEP, _sweep_start(event))
-            case "resumed":
-                changes = {"sweep.changes": "; ".join(event["changes"])} if event["changes"] else {}
-                self._runs.tag(
-                    SWEEP, {"sweep.trials_per_arm": str(event["trials_per_arm"]), **changes}
-                )
-            case "trial":
-                self._runs.start(event["trial_id"], _trial_start(event))
-            case "epochs":
-                self._runs.report(event["trial_id"], event["epochs"], event["time"])
-            case "tags":
-                self._runs.tag(event["trial_id"], _texts(event["tags"]))
-            case "end":
-                known = {
-                    name: event[name] for name in SUMMARY if event.get(name) is not None
-                } | event.get("test", {})
-                tags = {"sweep.reason": str(event["reason"])} if event.get("reason") else {}
-                self._runs.end(event["trial_id"], event["outcome"], known, tags, event["time"])
-            case "finish":
+            case SweepResumed():
+                self._runs.tag(SWEEP, _resume_tags(event))
+            case TrialStarted():
+                self._runs.start(event.trial_id, _trial_start(event))
+            case EpochsReported():
+                self._runs.report(event.trial_id, event.epochs, _time(event))
+            case TrialTagged():
+                self._runs.tag(event.trial_id, _texts(event.tags))
+            case TrialEnded():
+                self._end(event)
+            case SweepFinished():
                 self._finish(event)
-            case "champion":
+            case ChampionKept():
                 self._register(event)
+            case _:  # the journal's alone
+                pass
 
     def send(self) -> None:
         """Send what was kept."""
         self._runs.send()
 
-    def _finish(self, event: Event) -> None:
+    def _end(self, event: TrialEnded) -> None:
+        summary = {
+            "score": event.score,
+            "best_epoch": event.best_epoch,
+            "wall_seconds": event.wall_seconds,
+            "device_seconds": event.device_seconds,
+        }
+        known = {name: value for name, value in summary.items() if value is not None}
+        tags = {"sweep.reason": event.reason} if event.reason else {}
+        self._runs.end(event.trial_id, event.outcome, {**known, **event.test}, tags, _time(event))
+
+    def _finish(self, event: SweepFinished) -> None:
         self._runs.send()
-        self._runs.interrupt_open_trials(event["time"])
-        files = {name: Path(path) for name, path in event["artifacts"].items()}
-        missing = [str(path) for path in files.values() if not path.exists()]
-        for name, path in files.items():
-            if path.exists():
-                self._runs.log_artifact(name, path)
-        self._runs.end(
-            SWEEP, event["outcome"], event["metrics"], _texts(event["tags"]), event["time"]
-        )
+        self._runs.interrupt_open_trials(_time(event))
+        missing = []
+        for name, path in event.artifacts.items():
+            if Path(path).exists():
+                self._runs.log_artifact(name, Path(path))
+            else:
+                missing.append(path)
+        self._runs.end(SWEEP, event.outcome, event.metrics, _texts(event.tags), _time(event))
         if missing:
+            listed = ", no ".join(missing)
             raise TrackingError(
-                f"An artifact must be a file or a folder, but there is no {', no '.join(missing)}."
+                f"An artifact must be a file or a folder, but there is no {listed}."
             )
 
-    def _register(self, event: Event) -> None:
+    def _register(self, event: ChampionKept) -> None:
         self._runs.send()
         self.champion = None
         run_id = self._runs.sweep_run_id
@@ -98,40 +120,47 @@ class EventWriter:
                 "A champion must have a sweep's run to belong to, but MLflow has none."
             )
         self.champion = register_champion(
-            self._uri,
-            run_id,
-            name=event["name"],
-            checkpoint=Path(event["checkpoint"]),
-            recipe=event["recipe"],
-            classes=event["classes"],
-            move_alias=event["move_alias"],
-            description=event["description"],
-            stored_side=event.get("stored_side"),  # journals of older versions lack it
-            tags={"sweep.name": self._sweep["sweep_name"]},
-            key=str(event["time"]),
+            self._uri, run_id, event, tags={"sweep.name": self._sweep.sweep_name}
         )
 
 
-def _sweep_start(event: Event) -> RunStart:
-    own = {"sweep.name": event["sweep_name"], "sweep.study": event["study"], "sweep.role": "sweep"}
-    tags = own | {"mlflow.note.content": event["description"]} | _texts(event["tags"])
-    return RunStart(
-        name=event["sweep_name"], tags=tags, params=_texts(event["params"]), time=event["time"]
-    )
-
-
-def _trial_start(event: Event) -> RunStart:
-    names = {
-        "sweep.role": "role",
-        "sweep.trial_id": "trial_id",
-        "sweep.arm": "arm",
-        "sweep.trial_number": "number",
+def _sweep_start(event: SweepStarted) -> RunStart:
+    tags = {
+        "sweep.name": event.sweep_name,
+        "sweep.study": event.study,
+        "sweep.role": "sweep",
+        "mlflow.note.content": event.description,
+        **_texts(event.tags),
     }
-    names |= {f"sweep.{name}": name for name in ("group", "without") if event.get(name)}
-    tags = {tag: str(event[name]) for tag, name in names.items()}
     return RunStart(
-        name=event["trial_id"], tags=tags, params=_texts(event["recipe"]), time=event["time"]
+        name=event.sweep_name, tags=tags, params=_texts(event.params), time=_time(event)
     )
+
+
+def _resume_tags(event: SweepResumed) -> dict[str, str]:
+    tags = {"sweep.trials_per_arm": str(event.trials_per_arm)}
+    if event.changes:
+        tags["sweep.changes"] = "; ".join(event.changes)
+    return tags
+
+
+def _trial_start(event: TrialStarted) -> RunStart:
+    tags = {
+        "sweep.role": role_of(event.finalist),
+        "sweep.trial_id": event.trial_id,
+        "sweep.arm": event.arm,
+        "sweep.trial_number": str(event.number),
+    }
+    if event.finalist:
+        tags["sweep.group"] = event.finalist.group
+        if event.finalist.without:
+            tags["sweep.without"] = event.finalist.without
+    return RunStart(name=event.trial_id, tags=tags, params=_texts(event.recipe), time=_time(event))
+
+
+def _time(event: Event) -> int:
+    """Return the event's time, in ms since 1970; each line of a journal has one."""
+    return event.time or 0
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

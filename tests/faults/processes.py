@@ -29,7 +29,7 @@ from dataclasses import replace
 
 import trainables.cpus
 from search_spaces.space import Float, SearchSpace
-from sweeps.runner import PRESETS, Sweep, main
+from sweeps.runner import PRESETS, Study, main
 
 SPACE = SearchSpace(
     arms={{"backbone": ("resnet18",)}},
@@ -37,12 +37,12 @@ SPACE = SearchSpace(
     fixed={{"trainable_layers": 2, "stage1_epochs": 2, "augmentation": "none"}},
 )
 SIZES = {{"demo": replace(PRESETS["demo"], finalist_seeds=int(os.environ["DVT_FAULT_FINALISTS"]))}}
-SWEEP = Sweep(name="faults", question="Is anything lost?", space=SPACE, trials_per_arm=3, asha=False, presets=SIZES)
+STUDY = Study(name="faults", question="Is anything lost?", space=SPACE, trials_per_arm=3, asha=False, presets=SIZES)
 
 if __name__ == "__main__":
     if os.environ["DVT_FAULT_SLOTS"] == "1":  # on all cores: on one Ray takes half a minute to start
         trainables.cpus.available_cpus = lambda: 1
-    main(SWEEP)
+    main(STUDY)
 """
 NEW = ("--preset", "demo", "--data", "digits", "--weights", "none", "--trials")
 

@@ -156,8 +156,8 @@ def most_at_once(events: list[dict[str, Any]]) -> int:
 
 def put_before_main(sweep: Faulty, lines: str) -> None:
     text = sweep.study.read_text()
-    assert text.count("    main(SWEEP)") == 1
-    sweep.study.write_text(text.replace("    main(SWEEP)", f"{lines}    main(SWEEP)"))
+    assert text.count("    main(STUDY)") == 1
+    sweep.study.write_text(text.replace("    main(STUDY)", f"{lines}    main(STUDY)"))
 
 
 def test_a_node_that_does_not_see_the_storage_is_named_before_any_trial_starts(

@@ -90,7 +90,6 @@ def test_with_and_without_the_store_the_numbers_are_the_same(
     cuda = torch.device("cuda")
     shared = Shared(
         store=PrefixStore(tmp_path / "prefix", sweep="one"),
-        weights="none",
         cuts=("layer3", "layer4"),
     )
     scores = []

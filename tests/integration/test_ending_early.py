@@ -19,13 +19,13 @@ pytestmark = pytest.mark.timeout(400)
 
 DIVERGING = """
 from search_spaces.space import Float, SearchSpace
-from sweeps.runner import Sweep, main
+from sweeps.runner import Study, main
 
 SPACE = SearchSpace(arms={"backbone": ("resnet18",)}, tuned={"stage2_lr": Float(low=1e30, high=1e32, default=1e31)})
-SWEEP = Sweep(name="diverging", question="Does it explode?", space=SPACE, trials_per_arm=2)
+STUDY = Study(name="diverging", question="Does it explode?", space=SPACE, trials_per_arm=2)
 
 if __name__ == "__main__":
-    main(SWEEP)
+    main(STUDY)
 """
 
 

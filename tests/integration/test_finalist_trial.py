@@ -17,8 +17,9 @@ from trainables.ray_trial import train
 
 @pytest.fixture
 def finalist(config: Any, tmp_path: Path) -> Any:  # noqa: F811
-    own = {"trial_id": "a/000/s0", "role": "finalist", "group": "a/000"}
-    return config | own | {"predictions": str(tmp_path / "predictions" / "a-000-s0.npz")}
+    predictions = str(tmp_path / "predictions" / "a-000-s0.npz")
+    told: FinalistConfig = {"group": "a/000", "without": None, "predictions": predictions}
+    return config | {"trial_id": "a/000/s0", "finalist": told}
 
 
 def test_the_last_report_of_a_finalist_is_of_the_test_split(
@@ -32,7 +33,7 @@ def test_the_last_report_of_a_finalist_is_of_the_test_split(
     assert set(last) == {"epoch", "score", TEST}
     assert (last["epoch"], last["score"]) == (3, epochs[-1]["score"])
     assert set(last[TEST]) == set(TESTED)
-    saved = np.load(finalist["predictions"])
+    saved = np.load(finalist["finalist"]["predictions"])
     assert {name: saved[name].shape for name in saved} == {
         "val": (20, 5), "val_labels": (20,), "test": (15, 5), "test_labels": (15,),
     }  # fmt: skip

@@ -52,7 +52,7 @@ def config(data: Path, tmp_path: Path) -> Any:
         "trial_id": "resnet18/plain/000",
         "arm": "resnet18/plain",
         "number": 0,
-        **{"role": "trial", "group": "", "without": "", "predictions": None},
+        "finalist": None,
         "recipe": RECIPE.as_dict(),
         "done": [],
         "data": DATA | {"path": str(data)},

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sweeps.depth_vs_tricks import SWEEP
+from sweeps.depth_vs_tricks import STUDY
 from sweeps.runner import cli
 from tests.integration.conftest import run
 
@@ -40,7 +40,7 @@ def refused(
 
     def check(cwd: Path, *arguments: str, lines: int = 1) -> str:
         monkeypatch.chdir(cwd)
-        code, said = cli.run(SWEEP, arguments), capfd.readouterr()
+        code, said = cli.run(STUDY, arguments), capfd.readouterr()
         assert code == 2, said
         assert len(said.err.splitlines()) == lines, said.err
         assert all(line.startswith("error: ") for line in said.err.splitlines())

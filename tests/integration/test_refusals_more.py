@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sweeps.depth_vs_tricks import SWEEP
+from sweeps.depth_vs_tricks import STUDY
 from sweeps.runner import cli
 from tests.integration.conftest import run
 
@@ -44,7 +44,7 @@ def refused(
     def check(cwd: Path, *arguments: str, lines: int = 1) -> str:
         monkeypatch.chdir(cwd)
         before = sorted(cwd.rglob("*"))
-        code, said = cli.run(SWEEP, arguments), capfd.readouterr()
+        code, said = cli.run(STUDY, arguments), capfd.readouterr()
         assert (code, said.out, len(said.err.splitlines())) == (2, "", lines), said
         assert all(line.startswith("error: ") for line in said.err.splitlines())
         assert sorted(cwd.rglob("*")) == before

@@ -93,7 +93,7 @@ def sweep(folder: Path) -> list[dict[str, Any]]:
                 "trial_id": f"arm/{number}",
                 "arm": "arm",
                 "number": number,
-                **{"role": "trial", "group": "", "without": "", "predictions": None},
+                "finalist": None,
                 "recipe": recipe.as_dict(),
                 "done": [],
                 "data": {"path": str(data.path)},

@@ -142,7 +142,7 @@ def test_a_study_is_a_question_under_70_lines_without_logic(path: Path) -> None:
     sweeps = [
         node
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Sweep"
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Study"
     ]
     names = [
         ast.literal_eval(keyword.value)

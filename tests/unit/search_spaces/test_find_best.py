@@ -4,7 +4,7 @@ import pytest
 
 from search_spaces.depth_vs_tricks import SPACE as FLAGSHIP
 from search_spaces.find_best import SPACE
-from sweeps.find_best import SWEEP
+from sweeps.find_best import STUDY
 from trainables.recipe import Recipe
 
 
@@ -30,9 +30,9 @@ def test_the_default_is_the_flagships_recipe_with_tricks() -> None:
     )
 
 
-@pytest.mark.parametrize("name", SWEEP.presets)
+@pytest.mark.parametrize("name", STUDY.presets)
 def test_a_recipe_of_one_stage_has_no_rate_for_the_other(name: str) -> None:
-    (arm,) = SPACE.with_fixed(epochs=SWEEP.presets[name].epochs).grid()
+    (arm,) = SPACE.with_fixed(epochs=STUDY.presets[name].epochs).grid()
     assert set(arm.possible("stage1_epochs")) == {0, arm.default_recipe().stage1_epochs}
     assert "stage1_lr" not in arm.sample_with({"stage1_epochs": 0})
     assert "stage1_lr" in arm.default_sample()

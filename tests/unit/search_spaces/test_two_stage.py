@@ -3,7 +3,7 @@
 import pytest
 
 from search_spaces.two_stage import SPACE
-from sweeps.two_stage import SWEEP
+from sweeps.two_stage import STUDY
 from trainables.recipe import Recipe
 
 SHARED = {
@@ -27,9 +27,9 @@ def test_only_rates_are_tuned_and_the_shared_one_over_the_same_range() -> None:
     assert one.possible("stage2_lr") == two.possible("stage2_lr")
 
 
-@pytest.mark.parametrize("name", SWEEP.presets)
+@pytest.mark.parametrize("name", STUDY.presets)
 def test_both_train_equally_long_with_a_quarter_in_stage_1_in_every_preset(name: str) -> None:
-    epochs = SWEEP.presets[name].epochs
+    epochs = STUDY.presets[name].epochs
     one, two = (arm.default_recipe() for arm in SPACE.with_fixed(epochs=epochs).grid())
     assert one.epochs == two.epochs == epochs
     assert one.stage1_epochs == 0

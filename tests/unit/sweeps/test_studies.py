@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from search_spaces.space import Arm
-from sweeps.runner import PRESETS, Sweep
+from sweeps.runner import PRESETS, Study
 from sweeps.runner.options import Options, Refused
 from sweeps.runner.plan import make_plan
 from trainables.data.splits import EVERY
@@ -17,13 +17,13 @@ from trainables.metrics import TEST_ACCURACY, TEST_LOSS, VAL_ACCURACY
 
 ROOT = Path(__file__).parents[3]
 NAMES = sorted(path.stem for path in (ROOT / "sweeps").glob("*.py") if path.stem != "__init__")
-STUDIES: dict[str, Sweep] = {
-    name: importlib.import_module(f"sweeps.{name}").SWEEP for name in NAMES
+STUDIES: dict[str, Study] = {
+    name: importlib.import_module(f"sweeps.{name}").STUDY for name in NAMES
 }
 OWN_DATA = ("depth_on_dogs", "find_best")
 
 
-def arms(study: Sweep, preset_name: str, tmp_path: Path) -> tuple[Arm, ...]:
+def arms(study: Study, preset_name: str, tmp_path: Path) -> tuple[Arm, ...]:
     data = "digits" if study.presets[preset_name].data == "" else None
     return make_plan(
         study, Options(preset=preset_name, storage=tmp_path, data=data, dry_run=True)
@@ -37,7 +37,7 @@ def test_the_published_studies_are_here() -> None:
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=NAMES)
-def test_contrasts_weigh_arms_that_exist_and_sum_to_zero(study: Sweep) -> None:
+def test_contrasts_weigh_arms_that_exist_and_sum_to_zero(study: Study) -> None:
     names = [arm.name for arm in study.space.grid()]
     for contrast in study.contrasts:
         assert sum(contrast.weights.values()) == 0
@@ -46,7 +46,7 @@ def test_contrasts_weigh_arms_that_exist_and_sum_to_zero(study: Sweep) -> None:
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=NAMES)
-def test_published_numbers_belong_to_arms_and_are_shares_or_losses(study: Sweep) -> None:
+def test_published_numbers_belong_to_arms_and_are_shares_or_losses(study: Study) -> None:
     names = [arm.name for arm in study.space.grid()]
     for number in study.published:
         assert number.arm in names
@@ -59,14 +59,14 @@ def test_published_numbers_belong_to_arms_and_are_shares_or_losses(study: Sweep)
 
 @pytest.mark.parametrize("preset_name", PRESETS)
 @pytest.mark.parametrize("study", STUDIES.values(), ids=NAMES)
-def test_every_arm_is_valid_in_every_preset(study: Sweep, preset_name: str, tmp_path: Path) -> None:
+def test_every_arm_is_valid_in_every_preset(study: Study, preset_name: str, tmp_path: Path) -> None:
     for arm in arms(study, preset_name, tmp_path):
         assert {arm.recipe(arm.sample_with({})), arm.default_recipe()} == {arm.default_recipe()}
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=NAMES)
-def test_the_full_preset_has_the_sizes_of_the_space(study: Sweep, tmp_path: Path) -> None:
+def test_the_full_preset_has_the_sizes_of_the_space(study: Study, tmp_path: Path) -> None:
     for arm in arms(study, "full", tmp_path):
         recipe = arm.default_recipe()
         for name in ("epochs", "batch_size", "image_size"):
@@ -76,7 +76,7 @@ def test_the_full_preset_has_the_sizes_of_the_space(study: Sweep, tmp_path: Path
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=NAMES)
-def test_the_demo_downloads_nothing_and_is_small(study: Sweep, tmp_path: Path) -> None:
+def test_the_demo_downloads_nothing_and_is_small(study: Study, tmp_path: Path) -> None:
     preset = study.presets["demo"]
     assert preset.data == "digits"
     assert preset.finalist_seeds == 2
@@ -88,7 +88,7 @@ def test_the_demo_downloads_nothing_and_is_small(study: Sweep, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=NAMES)
-def test_a_contrast_of_the_demo_is_whole_or_left_out(study: Sweep, tmp_path: Path) -> None:
+def test_a_contrast_of_the_demo_is_whole_or_left_out(study: Study, tmp_path: Path) -> None:
     """A demo of some arms still answers one contrast of the study, if the study has any."""
     names = [arm.name for arm in arms(study, "demo", tmp_path)]
     whole = [
@@ -138,7 +138,7 @@ def test_augmentation_and_schedulers_trains_on_all_of_cifar10() -> None:
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=NAMES)
-def test_a_study_is_described_with_its_command_and_published_numbers(study: Sweep) -> None:
+def test_a_study_is_described_with_its_command_and_published_numbers(study: Study) -> None:
     text = (ROOT / "docs" / "studies.md").read_text()
     assert f"python sweeps/{study.name}.py" in text
     for number in study.published:

@@ -17,6 +17,7 @@ from trainables.data.dataset import Split
 from trainables.finetune import finetune
 from trainables.metrics import EPOCH_SECONDS, IMAGES_PER_SECOND
 from trainables.recipe import Recipe
+from trainables.weights import RANDOM, Weights
 
 CLASSES = ("ash", "birch", "cedar")
 WIDTH = 6  # channels, in every layer
@@ -115,7 +116,7 @@ def run(data: MemoryData) -> Callable[..., list[dict[str, Any]]]:
         recipe: Recipe,
         *,
         on: Any = data,
-        weights: Path | None = None,
+        weights: Weights = RANDOM,
         checkpoints: Path | None = None,
         stop_after: int | None = None,
         **options: Any,

@@ -15,6 +15,7 @@ from trainables.backbones import build
 from trainables.prefix import Shared
 from trainables.prefix_store import PrefixStore
 from trainables.recipe import Recipe
+from trainables.weights import Weights
 
 CLASSES = ("ash", "birch", "cedar")
 Damage = Callable[[Path], object]
@@ -169,21 +170,22 @@ def test_a_run_whose_best_checkpoint_is_damaged_begins_anew_so_that_its_score_is
     _assert_same(tmp_path)
 
 
+@pytest.mark.parametrize("sharing", [True, False])
 def test_a_run_of_another_recipe_or_from_other_weights_is_refused_and_left_as_it_is(
-    tiny: Recipe, run: Run, tmp_path: Path
+    sharing: bool, tiny: Recipe, run: Run, tmp_path: Path
 ) -> None:
     store = PrefixStore(tmp_path / "prefix", sweep="first")
-    run(
-        tiny,
-        checkpoints=tmp_path / "run",
-        shared=Shared(store=store, weights="feedbeef", cuts=()),
-        stop_after=2,
-    )
+    options: dict[str, Any] = {"checkpoints": tmp_path / "run"}
+    if sharing:
+        options["shared"] = Shared(store=store, cuts=())
+    torch.save(build(tiny, 3).torchvision_state_dict(), tmp_path / "tiny.pt")
+    weights = Weights.of(tmp_path / "tiny.pt")
+    run(tiny, weights=weights, stop_after=2, **options)
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     with pytest.raises(checkpoint.CheckpointError, match=r"its seed is 0 and not 1"):
-        run(replace(tiny, seed=1), checkpoints=tmp_path / "run")
-    with pytest.raises(checkpoint.CheckpointError, match="feedbeef and not none"):
-        run(tiny, checkpoints=tmp_path / "run", shared=Shared(store=store, weights="none", cuts=()))
+        run(replace(tiny, seed=1), weights=weights, **options)
+    with pytest.raises(checkpoint.CheckpointError, match=f"{weights.digest} and not none"):
+        run(tiny, **options)
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
 
 

@@ -16,6 +16,7 @@ from trainables import metrics as names
 from trainables.backbones import build
 from trainables.checkpoint import best, load_last
 from trainables.recipe import LAYER_GROUPS, Recipe
+from trainables.weights import Weights
 
 CPU = torch.device("cpu")
 Run = Callable[..., list[dict[str, Any]]]
@@ -203,7 +204,7 @@ def test_pretrained_weights_are_where_training_starts_and_the_head_is_new(
         lambda network, *_: starts.append(network.torchvision_state_dict()) or 1 / 0,
     )
     with pytest.raises(ZeroDivisionError):
-        run(tiny, weights=tmp_path / "donor.pt")
+        run(tiny, weights=Weights.of(tmp_path / "donor.pt"))
     fresh = build(tiny, 3).torchvision_state_dict()
     for key, value in starts[0].items():
         assert torch.equal(value, (fresh if key.startswith("fc.") else donor)[key]), key

@@ -15,7 +15,7 @@ from trainables import node
 from trainables.backbones import build
 from trainables.data.dataset import Caps, DataError, Dataset, TestSplitShutError, prepare
 from trainables.recipe import Recipe
-from trainables.weights import WeightsError, digest
+from trainables.weights import RANDOM, Weights, WeightsError
 
 CAPS = Caps(train=6, val=4, test=3)
 
@@ -81,12 +81,12 @@ def test_weights_that_a_node_lacks_are_found_there_again_and_others_are_refused(
     torch.save({name: value for name, value in state.items() if not name.startswith("fc")}, file)
     told = {
         "path": str(tmp_path / "elsewhere.pt"),
-        "digest": digest(file),
+        "digest": Weights.of(file).digest,
         "name": str(tmp_path),
         "backbone": "resnet18",
     }
     config: Any = {**told, "cache": str(tmp_path)}
-    assert node.weights(config) == file
-    assert node.weights(config | {"path": None}) is None
+    assert node.weights(config) == Weights.of(file)
+    assert node.weights(config | {"path": None}) == RANDOM
     with pytest.raises(WeightsError, match="must stay as it is while a sweep runs"):
         node.weights(config | {"digest": "0" * 16})

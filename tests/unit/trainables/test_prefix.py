@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from trainables.backbones import build
 from trainables.compute import Compute
 from trainables.network import Network
 from trainables.prefix import Shared, cuts_of
 from trainables.prefix_store import PrefixStore
 from trainables.recipe import LAYER_GROUPS, Recipe
+from trainables.weights import Weights
 
 Run = Callable[..., list[dict[str, Any]]]
 CUTS = ("layer3", "layer4", "fc")
@@ -23,7 +25,7 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
     monkeypatch.setattr(
         PrefixStore, "decide", lambda *_: None
     )  # by the clock, which decides nothing in a test
-    return Shared(store=PrefixStore(tmp_path / "prefix", sweep="first"), weights="none", cuts=CUTS)
+    return Shared(store=PrefixStore(tmp_path / "prefix", sweep="first"), cuts=CUTS)
 
 
 @pytest.fixture
@@ -133,12 +135,13 @@ def test_what_changes_frozen_activations_is_part_of_their_key(
 
 
 def test_seeds_share_the_plain_view_of_the_same_weights(
-    tiny: Recipe, run: Run, shared: Shared, passes: list[Any]
+    tiny: Recipe, run: Run, shared: Shared, tmp_path: Path, passes: list[Any]
 ) -> None:
-    pretrained = Shared(store=shared.store, weights="feedbeef", cuts=CUTS)
-    run(tiny, shared=pretrained)
+    torch.save(build(tiny, 3).torchvision_state_dict(), tmp_path / "tiny.pt")
+    weights = Weights.of(tmp_path / "tiny.pt")
+    run(tiny, weights=weights, shared=shared)
     del passes[:]
-    run(replace(tiny, seed=5), shared=pretrained)
+    run(replace(tiny, seed=5), weights=weights, shared=shared)
     assert passes == []
 
 
@@ -167,9 +170,7 @@ def test_a_damaged_entry_is_computed_again(
     assert (
         run(
             tiny,
-            shared=Shared(
-                store=PrefixStore(tmp_path / "prefix", sweep="next"), weights="none", cuts=CUTS
-            ),
+            shared=Shared(store=PrefixStore(tmp_path / "prefix", sweep="next"), cuts=CUTS),
         )
         == first
     )
@@ -250,7 +251,7 @@ def test_whether_random_views_are_stored_is_measured_once_and_remembered(
     store = PrefixStore(tmp_path / "prefix", sweep="first")
     run(
         replace(tiny, augmentation="crop_flip", epochs=4),
-        shared=Shared(store=store, weights="none", cuts=CUTS),
+        shared=Shared(store=store, cuts=CUTS),
     )
     assert decided == [keep]
     assert len(_entries(tmp_path)) == 1 + (4 if keep else 1), (

@@ -20,6 +20,7 @@ from trainables.checkpoint import best
 from trainables.data.dataset import Caps, prepare
 from trainables.finetune import finetune
 from trainables.recipe import Recipe
+from trainables.weights import Weights
 
 CAPS = Caps(train=5, val=4, test=3)
 
@@ -86,7 +87,7 @@ def test_the_champion_is_trained_again_to_the_last_bit(
         data,
         torch.device("cpu"),
         reports.append,
-        weights=tmp_path / "tiny.pt",
+        weights=Weights.of(tmp_path / "tiny.pt"),
         checkpoints=tmp_path / "sweep",
     )
     result = invoke(saved)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from trainables.backbones import Network, build
 from trainables.recipe import Recipe
-from trainables.weights import WeightsError, digest, load, locate, read
+from trainables.weights import RANDOM, Weights, WeightsError, load, locate, read
 
 State = dict[str, Tensor]
 
@@ -271,5 +271,11 @@ def test_a_file_that_went_away_is_refused(network: Network, tmp_path: Path) -> N
 
 def test_a_digest_is_that_of_the_content(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"weights")
-    assert digest(tmp_path / "a") == hashlib.sha256(b"weights").hexdigest()[:16]
-    assert digest(None) == "none"
+    weights = Weights.of(tmp_path / "a")
+    assert weights == Weights(tmp_path / "a", hashlib.sha256(b"weights").hexdigest()[:16])
+    assert Weights.of(None) == RANDOM == Weights(None, "none")
+
+
+def test_a_file_without_a_digest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"must be in a readable file, but .*gone\.pt"):
+        Weights.of(tmp_path / "gone.pt")

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sweeps.depth_vs_tricks import SWEEP
+from sweeps.depth_vs_tricks import STUDY
 from sweeps.runner import cli
 from sweeps.runner.options import MOST_TRIALS, Options, Refused, command, parse
 from sweeps.runner.study import PRESETS
 
-STUDY = command("study", "A question?")
+COMMAND = command("study", "A question?")
 SWITCHES = ("--keep-copies", "--dry-run", "--accept-changes", "--ablate", "-v", "--verbose")
-WITH_VALUE = [param.opts[0] for param in STUDY.params if param.opts[0] not in SWITCHES]
+WITH_VALUE = [param.opts[0] for param in COMMAND.params if param.opts[0] not in SWITCHES]
 FLAGS = [*WITH_VALUE, *SWITCHES]
 HELP = ("-h", "--help")
 
@@ -144,7 +144,7 @@ def are_lines(problems: Sequence[str]) -> None:
 
 def refused(arguments: Sequence[str]) -> tuple[str, ...]:
     with pytest.raises(Refused) as refusal:
-        parse(STUDY, arguments)
+        parse(COMMAND, arguments)
     are_lines(refusal.value.problems)
     return refusal.value.problems
 
@@ -162,7 +162,7 @@ def test_any_words_are_options_or_lines_of_what_is_wrong(arguments: list[str]) -
     before, status = list(arguments), 0
     with redirect_stdout(io.StringIO()) as shown:
         try:
-            keeps_its_rules(parse(STUDY, arguments))
+            keeps_its_rules(parse(COMMAND, arguments))
         except Refused as refusal:
             are_lines(refusal.problems)
         except click.exceptions.Exit as stop:  # help was asked for
@@ -225,7 +225,7 @@ def test_good_values_arrive_as_they_were_written(fields: dict[str, object]) -> N
     for name, value in fields.items():
         flag = f"--{name.replace('_', '-')}"
         words += [flag] * (value is True) if isinstance(value, bool) else [flag, str(value)]
-    assert parse(STUDY, words) == Options(**fields)  # type: ignore[arg-type]
+    assert parse(COMMAND, words) == Options(**fields)  # type: ignore[arg-type]
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)
@@ -240,7 +240,7 @@ def test_a_refused_command_is_status_2_and_a_line_for_each_problem(arguments: li
         *(word for word in arguments if not re.match(r"-[^-].*h|-h", word)),
     ]  # -xh and -x=-h are -h, too
     with redirect_stderr(io.StringIO()) as said, redirect_stdout(io.StringIO()) as shown:
-        status = cli.run(SWEEP, arguments)
+        status = cli.run(STUDY, arguments)
     assert status == cli.REFUSED
     assert shown.getvalue() == ""
     lines = said.getvalue().split("\n")

@@ -7,7 +7,7 @@ from math import nan
 import pytest
 
 from search_spaces.depth_vs_tricks import SPACE
-from sweeps.runner.study import Contrast, Published, Sweep
+from sweeps.runner.study import Contrast, Published, Study
 
 
 @pytest.mark.parametrize("weights", [{}, {"a": 0.0}, {"a": 1.0}, {"a": 1.0, "b": -0.5}, {"a": nan}])
@@ -22,18 +22,18 @@ def test_three_parts_in_floating_point_sum_to_0() -> None:
 
 def test_a_study_fixes_its_score_by_a_known_name() -> None:
     assert (
-        Sweep(name="s", question="?", space=SPACE, trials_per_arm=1, score="macro_f1").score
+        Study(name="s", question="?", space=SPACE, trials_per_arm=1, score="macro_f1").score
         == "macro_f1"
     )
     with pytest.raises(ValueError, match="'balanced' is no score"):
-        Sweep(name="s", question="?", space=SPACE, trials_per_arm=1, score="balanced")  # type: ignore[arg-type]
+        Study(name="s", question="?", space=SPACE, trials_per_arm=1, score="balanced")  # type: ignore[arg-type]
 
 
 def test_contrasts_and_published_numbers_name_arms_of_the_study_and_all_are_told_at_once() -> None:
     contrast = Contrast(name="tricks", weights={"*/trick": 1.0, "*/plain": -1.0})
     published = Published(arm="resnet81/plain", value=81.0, source="an article")
     with pytest.raises(ValueError, match=r"\*/trick") as raised:
-        Sweep(
+        Study(
             name="s",
             question="?",
             space=SPACE,

@@ -17,6 +17,7 @@ from trainables.backbones import build
 from trainables.checkpoint import BEST, best, load_best, save_best, save_last, unfinished
 from trainables.compute import Compute
 from trainables.recipe import Recipe
+from trainables.weights import RANDOM
 
 RECIPE = Recipe(weights="none", image_size=32)
 
@@ -37,7 +38,7 @@ def plan(tmp_path: Path) -> Any:
 def materials() -> Any:
     val = SimpleNamespace(images=np.zeros((1, 40, 40, 3), np.uint8))
     data = SimpleNamespace(split=lambda name: val)
-    return SimpleNamespace(data=data, weights={("none", "resnet18"): None}, compute=Compute())
+    return SimpleNamespace(data=data, weights={("none", "resnet18"): RANDOM}, compute=Compute())
 
 
 def record(

@@ -1,0 +1,393 @@
+"""What follows Tune's events, one job each: the record, stuck workers, checkpoints, failures, shown epochs.
+
+Tune calls callbacks in their order; the record comes first, so that the others can ask it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+
+from cluster.session import end_process
+from sweeps.records.events import EpochsReported, Event, TrialEnded, TrialStarted, TrialTagged
+from sweeps.records.results import (
+    Finalist,
+    Outcome,
+    Results,
+    TrialRecord,
+    epochs_of,
+    outcome_of,
+)
+from sweeps.records.score import NAMES
+from sweeps.runner.driver import Run
+from sweeps.runner.progress import Progress
+from trainables import metrics as names
+from trainables.metrics import EPOCH, MICRO_BATCH, SCORE, TEST
+from trainables.ray_trial import DISK_FULL, WORKER
+from trainables.recipe import Recipe
+
+REPORTED = (
+    names.VAL_ACCURACY,
+    names.VAL_BALANCED_ACCURACY,
+    names.VAL_MACRO_F1,
+    names.VAL_LOSS,
+    names.TRAIN_ACCURACY,
+    names.TRAIN_LOSS,
+    names.LR,
+    names.STAGE,
+    names.EPOCH_SECONDS,
+    names.IMAGES_PER_SECOND,
+)
+"""What is recorded of each epoch, and goes to MLflow."""
+
+SAME_FAILURES = 3
+"""Trials of an arm that fail for one reason, before any has completed, after which it gets no more."""
+
+CHECKED_EVERY_S = 1.0  # between two looks for stuck workers
+RESTARTED = "sweep.restarted"  # tag of a trial: why its worker was started again
+
+
+class LiveCallback(Callback):
+    """A callback that holds threads and files. Tune pickles its callbacks for snapshots that nobody reads."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class RecordCallback(LiveCallback):
+    """Writes what happens into the sweep's record; nothing here waits for MLflow.
+
+    Args:
+        run: The sweep.
+        results: Its record in memory.
+        progress: Shows trials that ended badly.
+    """
+
+    def __init__(self, run: Run, results: Results, progress: Progress) -> None:
+        self._run = run
+        self._results = results
+        self._progress = progress
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Enter a trial that has its place, for the first time or again."""
+        config = trial.config
+        recipe = Recipe.from_sample(config["recipe"])
+        finalist = None
+        if config["finalist"]:
+            finalist = Finalist(config["finalist"]["group"], config["finalist"]["without"])
+        record = self._results.start(
+            config["trial_id"], config["arm"], config["number"], recipe, finalist
+        )
+
+        # What an earlier run of the sweep has done of it, and the time that it has spent.
+        if not record.epoch:
+            for epoch in config["done"]:
+                self._results.report(record.trial_id, epoch)
+                record.started -= epoch.get(names.EPOCH_SECONDS, 0.0)
+        self._run.tell(
+            TrialStarted(
+                trial_id=record.trial_id,
+                arm=record.arm,
+                number=record.number,
+                recipe=recipe.as_dict(),
+                sample=config["sample"],
+                finalist=finalist,
+            )
+        )
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Enter the epochs of a report; what a restarted trial repeats is known already."""
+        record = self._results[trial.config["trial_id"]]
+        reported = epochs_of(result)
+        fresh = [_recorded(epoch) for epoch in reported if epoch[EPOCH] > record.epoch]
+        if not fresh:
+            return
+        for epoch in fresh:
+            self._results.report(record.trial_id, epoch)
+        self._run.tell(EpochsReported(trial_id=record.trial_id, epochs=fresh))
+        if MICRO_BATCH in fresh[-1]:
+            tags = {MICRO_BATCH: str(fresh[-1][MICRO_BATCH])}
+            self._run.tell(TrialTagged(trial_id=record.trial_id, tags=tags))
+
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Note why a trial's worker died; it continues elsewhere from its last checkpoint."""
+        tags = {RESTARTED: _last_line(trial.get_error())}
+        self._run.tell(TrialTagged(trial_id=trial.config["trial_id"], tags=tags))
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Enter the end of a trial that ended by itself or was stopped."""
+        record = self._results[trial.config["trial_id"]]
+        last = trial.last_result or {}
+        reason = str(last.get("reason", ""))
+        outcome = outcome_of(last)
+        if last.get("kind") == DISK_FULL:  # it is left to do
+            self._end(record, Outcome.INTERRUPTED, reason)
+            self._run.interrupt.stop(reason)
+        elif outcome is not None:
+            self._end(record, outcome, reason)
+        elif _whole(record, last):
+            record.test = last.get(TEST, {})
+            self._end(record, Outcome.COMPLETED)
+        elif self._run.interrupt.requested:
+            self._end(record, Outcome.INTERRUPTED)
+        else:
+            self._end(record, Outcome.PRUNED)
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Enter the end of a trial that failed for good, after its retries."""
+        record = self._results[trial.config["trial_id"]]
+        self._end(record, Outcome.FAILED, _last_line(trial.get_error()))
+
+    def close(self) -> None:
+        """Enter trials that never ended as interrupted."""
+        for record in self._results.records():
+            if record.outcome is None:
+                self._end(record, Outcome.INTERRUPTED)
+
+    def _end(self, record: TrialRecord, outcome: Outcome, reason: str = "") -> None:
+        record.outcome = outcome
+        record.reason = reason
+        record.wall_seconds = time.monotonic() - record.started
+        devices = self._run.plan.slots.devices_per_trial
+        record.device_seconds = record.wall_seconds * devices
+        self._run.tell(
+            TrialEnded(
+                trial_id=record.trial_id,
+                outcome=outcome,
+                reason=reason,
+                wall_seconds=record.wall_seconds,
+                device_seconds=record.device_seconds,
+                score=record.score,
+                best_epoch=record.best_epoch or None,
+                test=record.test,
+            )
+        )
+        self._progress.ended(record)
+
+
+class Watchdog(LiveCallback):
+    """Ends workers that do not report for too long, on whatever node they are; Tune starts them again.
+
+    Args:
+        after: Seconds without a report after which a worker counts as stuck.
+        tell: Takes the event.
+        say: Shows a line.
+    """
+
+    def __init__(
+        self, after: float, tell: Callable[[Event], None], say: Callable[[str], None]
+    ) -> None:
+        self._after = after
+        self._tell = tell
+        self._say = say
+        self._watched: dict[str, _Watched] = {}
+        self._checked = 0.0
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Look every second; Tune calls this several times a second."""
+        now = time.monotonic()
+        if now - self._checked < CHECKED_EVERY_S:
+            return
+        self._checked = now
+        for trial_id, watched in self._watched.items():
+            if now - watched.heard > self._after and _end_worker(watched.checkpoints):
+                watched.heard = now  # it has as long again
+                self._say(
+                    f"{trial_id} has not reported for too long: its worker is ended, and it "
+                    "continues from its checkpoint."
+                )
+                self._tell(TrialTagged(trial_id=trial_id, tags={RESTARTED: "stuck"}))
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Watch a trial that has started."""
+        checkpoints = Path(trial.config["checkpoints"])
+        self._watched[trial.config["trial_id"]] = _Watched(checkpoints, time.monotonic())
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Note that a trial has reported."""
+        watched = self._watched.get(trial.config["trial_id"])
+        if watched:
+            watched.heard = time.monotonic()
+
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Forget a trial whose worker died."""
+        self._watched.pop(trial.config["trial_id"], None)
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Forget a trial that does not run any more."""
+        self._watched.pop(trial.config["trial_id"], None)
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Forget a trial that failed."""
+        self._watched.pop(trial.config["trial_id"], None)
+
+
+class CheckpointCleaner(LiveCallback):
+    """Deletes the checkpoints that a trial's end makes useless.
+
+    Args:
+        results: The record, which knows the trial's peers.
+        tidy: Deletes those of a trial that has ended, or of the peers that it beats.
+    """
+
+    def __init__(
+        self, results: Results, tidy: Callable[[list[TrialRecord], TrialRecord], None]
+    ) -> None:
+        self._results = results
+        self._tidy = tidy
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Tidy up after a trial, unless it is left to do."""
+        record = self._results[trial.config["trial_id"]]
+        if record.outcome is not Outcome.INTERRUPTED:
+            self._tidy(self._results.peers(record), record)
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Tidy up after a trial that failed."""
+        self.on_trial_complete(iteration, trials, trial)
+
+
+class FailureBudget(LiveCallback):
+    """Knows the arms that get no more trials, since theirs fail for one reason; searchers ask it.
+
+    Args:
+        results: The record.
+        say: Shows a line.
+    """
+
+    def __init__(self, results: Results, say: Callable[[str], None]) -> None:
+        self._results = results
+        self._say = say
+        self._failures: Counter[tuple[str, str]] = Counter()
+        self._spent: set[str] = set()
+
+    def spent(self, arm: str) -> bool:
+        """Return whether an arm gets no more trials."""
+        return arm in self._spent
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Count a trial that reported its own failure."""
+        record = self._results[trial.config["trial_id"]]
+        if record.outcome is not Outcome.FAILED:
+            return
+        self._failures[record.arm, record.reason] += 1
+        of_arm = self._results.records(record.arm)
+        completed = any(other.outcome is Outcome.COMPLETED for other in of_arm)
+        few = self._failures[record.arm, record.reason] < SAME_FAILURES
+        if few or completed or self.spent(record.arm):
+            return
+        self._spent.add(record.arm)
+        self._say(
+            f"{record.arm} gets no more trials: {SAME_FAILURES} failed for the same reason "
+            f"({record.reason})."
+        )
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Count a trial that failed for good."""
+        self.on_trial_complete(iteration, trials, trial)
+
+
+class EpochLog(LiveCallback):
+    """Shows each epoch of the finalists, once.
+
+    Args:
+        results: The record.
+        say: Shows a line.
+    """
+
+    def __init__(self, results: Results, say: Callable[[str], None]) -> None:
+        self._results = results
+        self._say = say
+        self._shown: Counter[str] = Counter()  # the last epoch that was shown, by trial
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Show the epochs of a report."""
+        record = self._results[trial.config["trial_id"]]
+        done = trial.config["done"]
+        before = done[-1][EPOCH] if done else 0
+        for epoch in epochs_of(result):
+            if epoch[EPOCH] > max(before, self._shown[record.trial_id]):
+                self._shown[record.trial_id] = int(epoch[EPOCH])
+                self._say(_epoch_line(self._results.score, record, epoch))
+
+
+@dataclass(slots=True)
+class _Watched:
+    checkpoints: Path
+    heard: float  # by the monotonic clock
+
+
+def _end_worker(checkpoints: Path) -> bool:
+    """End the process that trains in a folder; False where none has begun: Ray starts and ends workers itself."""
+    try:
+        worker = json.loads((checkpoints / WORKER).read_text())
+        pid = int(worker["pid"])
+        node = str(worker["node_id"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+    end_process(node, pid)
+    return True
+
+
+def _whole(record: TrialRecord, last: Mapping[str, Any]) -> bool:
+    """Return whether a trial has all its epochs, and a finalist its test."""
+    tested = record.finalist is None or bool(last.get(TEST))
+    return record.epoch >= record.recipe.epochs and tested
+
+
+def _recorded(epoch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an epoch's metrics without what Tune adds to a report."""
+    kept = (EPOCH, SCORE, *REPORTED, MICRO_BATCH)
+    return {name: epoch[name] for name in kept if name in epoch}
+
+
+def _epoch_line(score: names.Score, record: TrialRecord, epoch: Mapping[str, Any]) -> str:
+    width = len(str(record.recipe.epochs))
+    return (
+        f"{record.trial_id}  Epoch {epoch[EPOCH]:>{width}}/{record.recipe.epochs}  "
+        f"train loss {epoch[names.TRAIN_LOSS]:.4f} accuracy {epoch[names.TRAIN_ACCURACY]:.4f}  "
+        f"val loss {epoch[names.VAL_LOSS]:.4f} {NAMES[score]} {epoch[names.VAL_SCORES[score]]:.4f}"
+    )
+
+
+def _last_line(error: BaseException | None) -> str:
+    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason was given"

@@ -1,0 +1,183 @@
+"""The driver of a sweep while Ray is up: what its parts have in common, opened and closed in one place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from rich.console import Console
+
+from cluster.probes import blind_nodes, of_gpu_nodes
+from cluster.session import nodes
+from sweeps.records.events import DataRecord, Event, SweepResumed, SweepStarted
+from sweeps.records.folder import JOURNAL
+from sweeps.records.history import Trial
+from sweeps.records.journal import Journal
+from sweeps.records.manifest import write_manifest
+from sweeps.runner.capacity import Capacity
+from sweeps.runner.description import command
+from sweeps.runner.interrupt import Interrupt
+from sweeps.runner.plan import Materials, Plan
+from sweeps.runner.resume import Past
+from sweeps.tracking.tracker import Tracker
+from trainables.compute import gpu_precision
+
+STOPPED_WITHIN_S = (
+    2.0  # that MLflow may take where the driver breaks off; the rest waits in the journal
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ready:
+    """A sweep that was checked and has all it needs.
+
+    Attributes:
+        plan: What to run.
+        materials: Data and weights.
+        manifest: What `sweep.json` is to hold.
+        store: URI of MLflow's store.
+        past: What an earlier run left; None for a new sweep.
+        changed: A line for each thing that is no longer as it was; that was accepted.
+        nodes: Nodes of a cluster on which trials may run; empty on this machine alone.
+    """
+
+    plan: Plan
+    materials: Materials
+    manifest: Mapping[str, Any]
+    store: str
+    past: Past | None
+    changed: Sequence[str]
+    nodes: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """What the parts of a running sweep have in common."""
+
+    plan: Plan
+    materials: Materials
+    tracker: Tracker
+    interrupt: Interrupt
+    console: Console
+    capacity: Capacity
+    past: Past | None
+    deadline: float  # by the monotonic clock; no trial starts after it
+
+    def over(self) -> bool:
+        """Return whether no more trials are to start."""
+        return self.interrupt.requested or time.monotonic() > self.deadline
+
+    def earlier(self, role: str) -> tuple[Trial, ...]:
+        """Return what an earlier run of the sweep left of the search, or of the finalists."""
+        return self.past.history.of(role) if self.past else ()
+
+    def say(self, line: str) -> None:
+        """Show a line as it is; commands in it are to be copied."""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def tell(self, event: Event) -> None:
+        """Write an event down; a sweep whose record cannot be written ends in order."""
+        try:
+            self.tracker.tell(event)
+        except OSError as error:
+            said = error.strerror or error
+            self.interrupt.stop(f"the sweep's record cannot be written: {said}")
+
+
+@contextmanager
+def driver(ready: Ready, console: Console, interrupt: Interrupt) -> Iterator[Run]:
+    """Open a sweep's journal and what follows it, and enter its start; close them at the end.
+
+    Raises:
+        OSError: The journal cannot be written.
+    """
+    plan = ready.plan
+    journal = Journal(plan.folder / JOURNAL)
+    tracker = Tracker(ready.store, plan.storage, journal)
+    try:
+        tracker.tell(_started(ready))
+        if ready.past:
+            tracker.tell(SweepResumed(changes=ready.changed, trials_per_arm=plan.trials_per_arm))
+            # After the event: a sweep that asks for more is not finished.
+            write_manifest(plan.folder, ready.manifest)
+        capacity = Capacity(
+            plan.slots,
+            plan.options.gpus,
+            nodes if plan.options.address != "local" else None,
+            ready.nodes,
+            partial(_fit, plan, ready.materials.compute.precision, interrupt),
+            partial(console.print, markup=False, highlight=False),
+        )
+        yield Run(
+            plan=plan,
+            materials=ready.materials,
+            tracker=tracker,
+            interrupt=interrupt,
+            console=console,
+            capacity=capacity,
+            past=ready.past,
+            deadline=time.monotonic() + (plan.options.time_limit or float("inf")),
+        )
+    finally:
+        # `finish` has closed it already, and waited. After a second Ctrl-C, or where the disk
+        # fails, what MLflow has not been told yet stays in the journal.
+        tracker.close(timeout=STOPPED_WITHIN_S)
+        journal.close()
+
+
+def _started(ready: Ready) -> SweepStarted:
+    plan = ready.plan
+    data = ready.materials.data
+    images = {split: sum(counts.values()) for split, counts in data.counts.items()}
+    return SweepStarted(
+        study=plan.study.name,
+        sweep_name=plan.name,
+        tags={
+            "sweep.preset": plan.preset_name,
+            "sweep.device": plan.slots.device,
+            "sweep.command": command(),
+            "sweep.score": plan.score,
+        },
+        params={
+            "arms": ", ".join(arm.name for arm in plan.arms),
+            "trials_per_arm": plan.trials_per_arm,
+            "seed": plan.options.seed,
+            "data": plan.data,
+            "weights": plan.weights,
+            "slots": plan.slots.describe(),
+        },
+        dataset=DataRecord(
+            name=data.name, digest=data.digest, source=data.source, num_images=images
+        ),
+        description=plan.study.question,
+    )
+
+
+def _fit(plan: Plan, precision: str, interrupt: Interrupt, added: set[str]) -> bool:
+    """Ask nodes that came later what the others were asked.
+
+    One that would lose or change a trial's numbers ends the sweep.
+
+    Returns:
+        Whether they have answered; else they are asked again.
+    """
+    try:
+        blind = blind_nodes(plan.storage, added)
+        bf16 = plan.slots.device == "cuda" and precision == "bf16"
+        lesser = bf16 and "fp32" in of_gpu_nodes(gpu_precision, added)
+    except OSError:  # TimeoutError too
+        return False
+    if blind:
+        interrupt.stop(
+            f"{', '.join(blind)} joined the cluster, but does not see {plan.storage}: "
+            "mount it there, or take it out"
+        )
+    elif lesser:
+        interrupt.stop(
+            "a node joined whose GPU has no bf16, in which this sweep computes: take it out"
+        )
+    return True
