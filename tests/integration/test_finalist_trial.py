@@ -11,6 +11,7 @@ from ray import tune
 
 from tests.integration.test_ray_trial import config, data, reports  # noqa: F401  fixtures
 from trainables import checkpoint, ray_trial
+from trainables.finalist_config import FinalistConfig
 from trainables.metrics import HISTORY, TEST, TESTED
 from trainables.ray_trial import train
 
