@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import struct
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,12 +16,12 @@ from sweeps.report.finalists import Group
 from sweeps.report.findings import Findings
 from sweeps.report.formats import fixed, percent, seeds
 from sweeps.report.runs import Run
+from trainables.data.thumbnails import thumbnail_png
 
 MOST_CLASSES = 24  # of a confusion matrix that can be read
 MOST_PAIRS = 8
 MOST_PICTURES = 24
 SIDE = 72  # pixels of a thumbnail, at most: some 15 kB
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def confusion(found: Findings) -> Block:
@@ -188,17 +186,8 @@ def thumbnail(image: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
-    """uint8 [H, W, 3] as a PNG in a data URI (PNG specification: 8 bits, RGB, no filter)."""
-    height, width = image.shape[:2]
-    rows = np.concatenate([np.zeros((height, 1), np.uint8), image.reshape(height, -1)], axis=1)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 9)), (b"IEND", b""))
-    chunks = [
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in parts
-    ]
-    file = b"".join([SIGNATURE, *chunks])
-    return f"data:image/png;base64,{base64.b64encode(file).decode()}"
+    """Return a picture of uint8 [H, W, 3] as a data URI, a PNG of the same size."""
+    return f"data:image/png;base64,{base64.b64encode(thumbnail_png(image)).decode()}"
 
 
 def _with_predictions(group: Group) -> Sequence[Any]:
