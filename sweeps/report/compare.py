@@ -181,7 +181,7 @@ def _paired(a: Findings, b: Findings) -> bool:
     same = bool(one.get("digest")) and all(
         one.get(name) == other.get(name) for name in ("digest", "classes")
     )
-    groups = [group for found in (a, b) for group in found.groups]
+    groups = [group for findings in (a, b) for group in findings.groups]
     labels = [seed.labels for group in groups for seed in group.seeds if len(seed.labels)]
     seeds = a.run.described.get("finalist_seeds") == b.run.described.get("finalist_seeds")
     return same and seeds and all(np.array_equal(labels[0], others) for others in labels[1:])
@@ -215,16 +215,16 @@ def _welch(one: Interval, other: Interval) -> tuple[float, float, float]:
 
 def _champions(a: Findings, b: Findings) -> Table:
     score, rows = common_score(a, b), []
-    for found in (a, b):
-        whole = interval(found.champion, score) if found.champion else None
-        val = percent(found.champion.score) if found.champion else MISSING
+    for findings in (a, b):
+        whole = interval(findings.champion, score) if findings.champion else None
+        val = percent(findings.champion.score) if findings.champion else MISSING
         rows.append(
             Row(
                 (
-                    found.run.name,
+                    findings.run.name,
                     val,
                     with_interval(whole),
-                    recipe_line(found).removeprefix("Champion: ") or MISSING,
+                    recipe_line(findings).removeprefix("Champion: ") or MISSING,
                 )
             )
         )
@@ -241,7 +241,7 @@ def _changes(a: Run, b: Run) -> Block:
     rows = []
     for name in (*SETTINGS, *MADE_OF):
         one, other = _keyed(a.described.get(name)), _keyed(b.described.get(name))
-        rows += [Row(found) for found in differences(one, other, name)]
+        rows += [Row(changed) for changed in differences(one, other, name)]
     if not rows:
         return Text(
             "Nothing that is recorded: settings, data, weights, code, versions and machine are the same."
@@ -273,12 +273,12 @@ def _plot(a: Findings, b: Findings) -> Plot | None:
     names = [arm for arm in _arms(a, b) if arm in a.best or arm in b.best][::-1]
     data: list[Trace] = []
     score = common_score(a, b)
-    for at, found in enumerate((a, b)):
+    for at, findings in enumerate((a, b)):
         for place, arm in enumerate(names):
-            whole = interval(found.best[arm], score) if arm in found.best else None
+            whole = interval(findings.best[arm], score) if arm in findings.best else None
             if whole is None:
                 continue
-            said = hover(label(found.run.name), label(arm), f"{with_interval(whole)}%")
+            said = hover(label(findings.run.name), label(arm), f"{with_interval(whole)}%")
             trace = points(
                 [round(100 * whole.mean, 2)],
                 [place + 0.12 - 0.24 * at],

@@ -53,7 +53,7 @@ def planned(contrasts: Sequence[Mapping[str, Any]], values: Values) -> pd.DataFr
     rows = []
     for (name, total), raw, adjusted in zip(sums, p, holm(p), strict=True):
         interval, alpha = crossed(total), ALPHA / len(sums)
-        found = _detectable(crossed(total, 1 - alpha), alpha)
+        least = _detectable(crossed(total, 1 - alpha), alpha)
         rows.append(
             (
                 name,
@@ -62,7 +62,7 @@ def planned(contrasts: Sequence[Mapping[str, Any]], values: Values) -> pd.DataFr
                 raw,
                 adjusted,
                 adjusted < ALPHA,
-                found,
+                least,
                 interval.n,
             )
         )
@@ -154,9 +154,9 @@ def common(
 def _check(values: Values) -> None:
     shapes = {arm: np.shape(array) for arm, array in values.items()}
     if len(set(shapes.values())) > 1:
-        found = ", ".join(f"{arm} {shape}" for arm, shape in shapes.items())
+        given = ", ".join(f"{arm} {shape}" for arm, shape in shapes.items())
         raise ValueError(
-            f"all arms must have the same seeds and images, but got {found}: take what they have in common."
+            f"all arms must have the same seeds and images, but got {given}: take what they have in common."
         )
 
 

@@ -24,13 +24,13 @@ MOST_PICTURES = 24
 SIDE = 72  # pixels of a thumbnail, at most: some 15 kB
 
 
-def confusion(found: Findings) -> Block:
+def confusion(findings: Findings) -> Block:
     """The champion's confusion matrix over all its seeds; of many classes those that it confuses most."""
     title = "Confusion matrix of the champion"
-    champion = predicting(found)
+    champion = predicting(findings)
     if champion is None:
         return Text(f"{title}: there are no predictions of a champion.")
-    names = class_names(found.run, champion)
+    names = class_names(findings.run, champion)
     counts = confusions(champion, len(names))
     wrong = counts.sum(axis=1) + counts.sum(axis=0) - 2 * np.diag(counts)
     kept = np.sort(np.argsort(-wrong, kind="stable")[:MOST_CLASSES])
@@ -87,10 +87,10 @@ def confusion(found: Findings) -> Block:
     return Plot(name="confusion", figure=shown, caption=caption, title=title, narrow=True)
 
 
-def confused_pairs(found: Findings) -> Table | None:
+def confused_pairs(findings: Findings) -> Table | None:
     """The confusions that cost the champion most; None where it makes none, or there are two classes."""
-    champion = predicting(found)
-    if champion is None or len(names := class_names(found.run, champion)) < 3:
+    champion = predicting(findings)
+    if champion is None or len(names := class_names(findings.run, champion)) < 3:
         return None
     counts = confusions(champion, len(names))
     totals, off = counts.sum(axis=1), counts * ~np.eye(len(names), dtype=bool)
@@ -112,10 +112,10 @@ def confused_pairs(found: Findings) -> Table | None:
     return Table(columns=columns, rows=rows, title="Most frequent confusions")
 
 
-def worst(found: Findings) -> Block:
+def worst(findings: Findings) -> Block:
     """The test images with the highest log loss, mean over the champion's seeds, as thumbnails."""
     title = "Worst mistakes of the champion"
-    champion = predicting(found)
+    champion = predicting(findings)
     if champion is None:
         return Text(f"{title}: there are no predictions of a champion.")
     trained = _with_predictions(champion)
@@ -124,12 +124,12 @@ def worst(found: Findings) -> Block:
     order = [int(at) for at in np.argsort(-losses, kind="stable")[:MOST_PICTURES] if often[at] > 0]
     if not order:
         return Text(f"{title}: it makes none.")
-    images = decoded(found.run, "test", labels).images
+    images = decoded(findings.run, "test", labels).images
     if images is None:
         return Text(
             f"{title}: the decoded images are no longer in the cache, so there is nothing to show."
         )
-    names, pictures = class_names(found.run, champion), []
+    names, pictures = class_names(findings.run, champion), []
     for at in order:
         votes = np.bincount(
             [int(seed.said[at]) for seed in trained if not seed.right[at]], minlength=len(names)
@@ -150,9 +150,9 @@ def worst(found: Findings) -> Block:
     return Pictures(pictures, caption, title)
 
 
-def predicting(found: Findings) -> Group | None:
+def predicting(findings: Findings) -> Group | None:
     """The champion, where its predictions are there."""
-    return found.champion if found.champion and _with_predictions(found.champion) else None
+    return findings.champion if findings.champion and _with_predictions(findings.champion) else None
 
 
 def class_names(run: Run, group: Group) -> list[str]:

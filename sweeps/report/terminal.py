@@ -16,16 +16,16 @@ from sweeps.report.tables import ablations_table, arms_table
 WIDE = ("epochs", "tuned", "luck", "test log loss")  # columns that a terminal has no room for
 
 
-def show(console: Console, found: Findings) -> None:
+def show(console: Console, findings: Findings) -> None:
     """Print what the first screen of the page says."""
     for line in filter(
-        None, [*banner(found.run), *answer(found), recipe_line(found), weakest(found)]
+        None, [*banner(findings.run), *answer(findings), recipe_line(findings), weakest(findings)]
     ):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(grid(arms_table(found)))
-    if worth := ablations_table(found):
+    console.print(grid(arms_table(findings)))
+    if worth := ablations_table(findings):
         console.print(grid(worth))
-    for line in (*cautions(found), equal_trials(found.run)):
+    for line in (*cautions(findings), equal_trials(findings.run)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
