@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sweeps.report.answer import equal_trials
 from sweeps.report.data_section import data_cautions
 from sweeps.report.findings import Findings
 from sweeps.report.formats import counted, listed, seeds
+from sweeps.report.headline import equal_trials
 from sweeps.report.runs import Run, number, whole_numbers
 from sweeps.report.search_effects import edges
 from sweeps.report.variance import MIN_SEEDS

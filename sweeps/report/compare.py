@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from sweeps.report.answer import recipe_line
 from sweeps.report.blocks import Block, Column, Page, Plot, Row, Section, Table, Text
 from sweeps.report.figures import Trace, color, figure, hover, label, legend, points, ticks
 from sweeps.report.finalists import Group
 from sweeps.report.findings import Findings, difference, interval
 from sweeps.report.formats import MISSING, fixed, percent, span, with_span
 from sweeps.report.formats import points as in_points
+from sweeps.report.headline import recipe_line
 from sweeps.report.page import rendered
 from sweeps.report.results_csv import replaced
 from sweeps.report.runs import Run
@@ -59,7 +59,7 @@ def comparison_page(a: Findings, b: Findings) -> Page:
         title=names,
         question=f"{a.run.text('question') or 'Two sweeps'} ({names})",
         banner=[],
-        answer=answer(a, b),
+        headline=answer(a, b),
         recipe="",
         cautions=cautions(a, b),
         sections=[

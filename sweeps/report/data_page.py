@@ -66,7 +66,7 @@ def data_page(findings: DataFindings, command: str) -> Page:
         title=f"{data.name}: data",
         question=f"What was understood of {one_line(data.source)}",
         banner=(),
-        answer=(
+        headline=(
             f"{data.name}: {len(data.classes):,} classes, {counted(sum(totals.values()), 'image')}.",
             uses,
         ),

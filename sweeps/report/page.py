@@ -14,11 +14,11 @@ import jinja2
 from plotly.offline import get_plotlyjs
 
 from sweeps.report import classes, mistakes, plots_finalists, plots_search, tables
-from sweeps.report.answer import answer, equal_trials, luck, recipe_line
 from sweeps.report.blocks import Block, Column, Page, Plot, Plots, Section, Text
 from sweeps.report.cautions import banner, cautions
 from sweeps.report.data_section import data_section
 from sweeps.report.findings import Findings, find
+from sweeps.report.headline import equal_trials, headline, luck, recipe_line
 from sweeps.report.provenance import assumptions, provenance
 from sweeps.report.results_csv import replaced, write_results
 from sweeps.report.runs import read_run
@@ -66,7 +66,7 @@ def sweep_page(findings: Findings) -> Page:
         title=f"{run.text('study') or run.name}: {run.name}",
         question=run.text("question") or run.name,
         banner=banner(run),
-        answer=answer(findings),
+        headline=headline(findings),
         recipe=recipe_line(findings),
         cautions=cautions(findings),
         sections=[

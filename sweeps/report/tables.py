@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from sweeps.report.answer import winners_luck
 from sweeps.report.blocks import Column, Row, Table
 from sweeps.report.finalists import Group, mean
 from sweeps.report.findings import Findings, difference, interval
 from sweeps.report.formats import MISSING, counted, fixed, p_value, percent, points, span, with_span
+from sweeps.report.headline import winners_luck
 from sweeps.report.runs import number, records
 from sweeps.report.variance import Interval, components
 from sweeps.runner.results import Outcome

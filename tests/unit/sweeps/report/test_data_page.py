@@ -61,7 +61,7 @@ def test_a_set_without_faults_has_no_cautions_and_no_sections_of_them(
         "pictures",
         "sizes",
     ]
-    assert page.answer[0] == "pets: 2 classes, 30 images."
+    assert page.headline[0] == "pets: 2 classes, 30 images."
 
 
 def test_images_are_counted_by_class_and_split(look: Look, pets: Path) -> None:

@@ -1,4 +1,4 @@
-"""The answer in sentences, with their numbers: which recipe to ship, and what the planned contrasts say."""
+"""The headline: in sentences with their numbers, which recipe to ship, and what contrasts say."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sweeps.runner.score import NAMES
 from trainables.metrics import Score
 
 
-def answer(findings: Findings) -> list[str]:
+def headline(findings: Findings) -> list[str]:
     """One or two sentences: the champion, then the contrasts. Of a sweep without finalists, the best so far."""
     if findings.champion is None or not findings.champion.test(findings.run.score):
         return _search_alone(findings)
