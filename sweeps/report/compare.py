@@ -18,11 +18,11 @@ from sweeps.report.formats import MISSING, fixed, percent, span, with_span
 from sweeps.report.formats import points as in_points
 from sweeps.report.headline import recipe_line
 from sweeps.report.page import rendered
-from sweeps.report.results_csv import replaced
 from sweeps.report.runs import Run
 from sweeps.report.tables import with_interval
 from sweeps.report.variance import Interval
 from sweeps.runner.score import NAMES, headed
+from trainables.files import write_whole
 from trainables.metrics import Score
 
 SETTINGS = (
@@ -46,7 +46,7 @@ def write_comparison(a: Findings, b: Findings) -> Path:
     Raises:
         OSError: The folder cannot be written.
     """
-    return replaced(a.run.folder / f"compare-{b.run.name}.html", rendered(comparison_page(a, b)))
+    return write_whole(a.run.folder / f"compare-{b.run.name}.html", rendered(comparison_page(a, b)))
 
 
 def comparison_page(a: Findings, b: Findings) -> Page:

@@ -23,11 +23,11 @@ from sweeps.report.data_findings import NEARLY, DataFindings, Spread
 from sweeps.report.data_section import FOLDED_FROM
 from sweeps.report.formats import MISSING, counted, fixed, listed
 from sweeps.report.page import rendered
-from sweeps.report.results_csv import replaced
 from trainables.data.copy_examples import CopiedImage, CopiedPicture
 from trainables.data.listing import SPLITS
 from trainables.data.thumbnails import data_uri
 from trainables.data.understood import lines
+from trainables.files import write_whole
 from trainables.problems import one_line
 
 CLASSES = 30  # that are shown in pictures
@@ -49,7 +49,7 @@ def write_data_page(findings: DataFindings, command: str, folder: Path) -> Path:
         OSError: The folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return replaced(
+    return write_whole(
         folder / f"{findings.data.name[:80]}.html", rendered(data_page(findings, command))
     )
 

@@ -108,7 +108,7 @@ def pairs(values: Values) -> pd.DataFrame:
     No adjustment for the number of pairs: these are not tests, see `planned`. Under 3 seeds all intervals are NaN.
 
     Args:
-        values: By arm. For groups where a seed failed, see `common`.
+        values: By arm.
 
     Raises:
         ValueError: The arms' shapes differ.
@@ -133,22 +133,6 @@ def pairs(values: Values) -> pd.DataFrame:
             )
         )
     return pd.DataFrame(rows, columns=list(PAIRS))
-
-
-def common(
-    a: Mapping[int, NDArray[np.floating]], b: Mapping[int, NDArray[np.floating]]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rows of the seeds that both have, [seeds, images] each, in the order of the seeds' numbers; no row where they share none.
-
-    Args:
-        a: By seed, [images].
-        b: By seed, the same images.
-    """
-    seeds = sorted(a.keys() & b.keys())
-    first, second = (
-        np.array([group[seed] for seed in seeds], dtype=np.float64) for group in (a, b)
-    )
-    return first, second
 
 
 def _check(values: Values) -> None:

@@ -20,10 +20,11 @@ from sweeps.report.data_section import data_section
 from sweeps.report.findings import Findings, find
 from sweeps.report.headline import equal_trials, headline, luck, recipe_line
 from sweeps.report.provenance import assumptions, provenance
-from sweeps.report.results_csv import replaced, write_results
+from sweeps.report.results_csv import write_results
 from sweeps.report.runs import read_run
 from sweeps.report.suspect_pictures import suspect_pictures
 from sweeps.report.suspects import write_suspects
+from trainables.files import write_whole
 
 PAGE = "report.html"
 TEMPLATE = "page.html.jinja"
@@ -55,7 +56,7 @@ def write(folder: Path, ended: str = "") -> Report:
     findings = find(run)
     suspects = write_suspects(folder, findings.suspected.images)
     return Report(
-        results, suspects, replaced(folder / PAGE, rendered(sweep_page(findings))), findings
+        results, suspects, write_whole(folder / PAGE, rendered(sweep_page(findings))), findings
     )
 
 
