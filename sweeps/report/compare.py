@@ -14,7 +14,7 @@ from sweeps.report.blocks import Block, Column, Page, Plot, Row, Section, Table,
 from sweeps.report.figures import Trace, color, figure, hover, label, legend, points, ticks
 from sweeps.report.finalists import Group
 from sweeps.report.findings import Findings, difference, interval
-from sweeps.report.formats import MISSING, fixed, percent, span, with_span
+from sweeps.report.formats import MISSING, counted, fixed, percent, span, with_span
 from sweeps.report.formats import points as in_points
 from sweeps.report.headline import recipe_line
 from sweeps.report.page import rendered
@@ -87,7 +87,9 @@ def answer(a: Findings, b: Findings) -> list[str]:
     how = "paired by seed and image" if _paired(a, b) else "not paired"
     told = [f"{arm} {in_points(gaps[arm][0])} points ({span(*gaps[arm][1:])})" for arm in clear]
     if any(math.isnan(low) for _, low, _ in gaps.values()):
-        return [f"{len(gaps)} arms can be compared, but there are too few seeds for intervals."]
+        return [
+            f"{counted(len(gaps), 'arm')} can be compared, but there are too few seeds for intervals."
+        ]
     first = (
         f"{b.run.name} less {a.run.name}: {'; '.join(told)}."
         if told
@@ -95,7 +97,7 @@ def answer(a: Findings, b: Findings) -> list[str]:
     )
     return [
         first,
-        f"Of {len(gaps)} arms that both have, {len(clear)} differ beyond the 95% interval; differences are {how}.",
+        f"Differences beyond the 95% interval: {len(clear)} of {counted(len(gaps), 'common arm')} ({how}).",
     ]
 
 

@@ -67,7 +67,7 @@ def data_page(findings: DataFindings, command: str) -> Page:
         question=f"What was understood of {one_line(data.source)}",
         banner=(),
         headline=(
-            f"{data.name}: {len(data.classes):,} classes, {counted(sum(totals.values()), 'image')}.",
+            f"{data.name}: {counted(len(data.classes), 'class')}, {counted(sum(totals.values()), 'image')}.",
             uses,
         ),
         recipe=""
@@ -220,7 +220,9 @@ def _sizes(findings: DataFindings) -> Block:
     ]
     smallest, longest = findings.smallest, findings.longest
     enlarged = (
-        f" {findings.enlarged:,} images are smaller and enlarged." if findings.enlarged else ""
+        f" {counted(findings.enlarged, 'image')} {'is' if findings.enlarged == 1 else 'are'} smaller and enlarged."
+        if findings.enlarged
+        else ""
     )
     return Table(
         columns=[

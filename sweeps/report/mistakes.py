@@ -142,7 +142,7 @@ def worst(findings: Findings) -> Block:
         ]
         pictures.append(Picture(data_uri(thumbnail(images[at])), lines))
     caption = (
-        f"The {len(order)} test images of highest log loss, mean over {seeds(len(trained))}: the true class, what was said "
+        f"The {'test image' if len(order) == 1 else f'{len(order)} test images'} of highest log loss, mean over {seeds(len(trained))}: the true class, what was said "
         f"instead and by how many seeds, and the loss; {fixed(float(np.log(len(names))), 1)} would be a guess. Wrong labels "
         f"and crops that miss the object gather here. {percent(float(1 - np.mean([seed.right for seed in trained])))}% of all "
         "test images are wrong."

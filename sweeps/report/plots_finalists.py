@@ -23,7 +23,7 @@ from sweeps.report.figures import (
 )
 from sweeps.report.finalists import Group, mean
 from sweeps.report.findings import Findings, interval
-from sweeps.report.formats import fixed, percent, span, with_span
+from sweeps.report.formats import counted, fixed, percent, span, with_span
 from sweeps.report.runs import Run, number
 from sweeps.runner.results import Outcome
 from sweeps.runner.score import NAMES
@@ -288,4 +288,4 @@ def _saved(run: Run) -> str:
     trained = int(run.rows("trial")["epochs_done"].sum())
     if pruned.empty or not left > 0:
         return "No trial was stopped early."
-    return f"Early stopping saved {int(left):,} epochs; the search trained {trained:,}."
+    return f"Early stopping saved {counted(int(left), 'epoch')}; the search trained {trained:,}."

@@ -8,6 +8,7 @@ from typing import Any
 
 from sweeps.report.blocks import Facts
 from sweeps.report.findings import Findings
+from sweeps.report.formats import counted
 from sweeps.report.results_csv import RESULTS
 from sweeps.report.runs import Run, whole_numbers
 from sweeps.report.suspects import SUSPECTS
@@ -111,7 +112,7 @@ def _data(run: Run) -> list[str]:
         _named("digest", run.text("data", "digest")),
         f"images: {counts}" if counts else "",
         f"at most a class: {limits}" if limits else "",
-        f"{len(classes)} classes" if isinstance(classes, list) else "",
+        counted(len(classes), "class") if isinstance(classes, list) else "",
     ]
 
 

@@ -61,7 +61,7 @@ def _caption(suspected: Suspected) -> str:
 
 
 def _checked(suspected: Suspected) -> str:
-    return f"{len(suspected.val):,} val and {len(suspected.test):,} test images"
+    return f"{len(suspected.val):,} val and {counted(len(suspected.test), 'test image')}"
 
 
 def _judges(suspected: Suspected) -> str:
