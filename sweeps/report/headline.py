@@ -138,6 +138,8 @@ def _contrast(row: Mapping[str, Any]) -> str:
 
 def _untested(findings: Findings) -> str:
     most = max((len(group.seeds) for group in findings.best.values()), default=0)
+    if most >= MIN_SEEDS:
+        return f"Nothing is tested: fewer than {MIN_SEEDS} seeds have predictions in all arms."
     had = findings.seeds or most
     return f"With {seeds(had)} there are no intervals and nothing is tested: {MIN_SEEDS} or more are needed."
 

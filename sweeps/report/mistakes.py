@@ -141,11 +141,14 @@ def worst(findings: Findings) -> Block:
             f"loss {losses[at]:.1f}",
         ]
         pictures.append(Picture(data_uri(thumbnail(images[at])), lines))
+    first = "The test image" if len(order) == 1 else f"The {len(order)} test images"
     caption = (
-        f"The {'test image' if len(order) == 1 else f'{len(order)} test images'} of highest log loss, mean over {seeds(len(trained))}: the true class, what was said "
-        f"instead and by how many seeds, and the loss; {fixed(float(np.log(len(names))), 1)} would be a guess. Wrong labels "
-        f"and crops that miss the object gather here. {percent(float(1 - np.mean([seed.right for seed in trained])))}% of all "
-        "test images are wrong."
+        f"{first} of highest log loss, mean over {seeds(len(trained))}: the true class, what was "
+        "said instead and by how many seeds, and the loss; "
+        f"{fixed(float(np.log(len(names))), 1)} would be a guess. Wrong labels and crops that miss "
+        "the object gather here. "
+        f"{percent(float(1 - np.mean([seed.right for seed in trained])))}% of all test images are "
+        "wrong."
     )
     return Pictures(pictures, caption, title)
 

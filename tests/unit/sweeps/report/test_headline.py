@@ -81,6 +81,7 @@ def test_where_predictions_are_gone_the_sentence_still_has_the_means(tmp_path: P
     said = headline(findings(tmp_path, predictions=False))
     assert "95% interval" in said[0]
     assert "points against" in said[0]
+    assert said[1:] == ["Nothing is tested: fewer than 3 seeds have predictions in all arms."]
 
 
 def test_trials_are_equal_or_it_says_which_are_not(tmp_path: Path, found: Findings) -> None:
