@@ -160,7 +160,7 @@ def pictures(folder: Path | None) -> list[Image.Image]:
         found.append(photo.crop((0, 0, edge, edge)))
         for top in range(0, photo.height - half + 1, half):
             for left in range(0, photo.width - half + 1, half):
-                found.append(photo.crop((left, top, left + half, top + half)))  # noqa: PERF401 - three loops deep
+                found.append(photo.crop((left, top, left + half, top + half)))
     return found
 
 

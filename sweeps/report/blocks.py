@@ -117,7 +117,7 @@ class Page:
         title: Of the window.
         question: The heading.
         banner: Said before anything else where the sweep is not whole; lines.
-        answer: Sentences, the first in large.
+        headline: Sentences, the first in large.
         recipe: Below them, what exactly is shipped.
         cautions: What to keep in mind.
         sections: In order; those of the first screen have no title.
@@ -127,7 +127,7 @@ class Page:
     title: str
     question: str
     banner: Sequence[str]
-    answer: Sequence[str]
+    headline: Sequence[str]
     recipe: str
     cautions: Sequence[str]
     sections: Sequence[Section]

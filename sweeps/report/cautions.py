@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from sweeps.records.results import Outcome
-from sweeps.report.answer import equal_trials
 from sweeps.report.data_section import data_cautions
 from sweeps.report.findings import Findings
 from sweeps.report.formats import counted, listed, seeds
+from sweeps.report.headline import equal_trials
 from sweeps.report.runs import Run, number, whole_numbers
 from sweeps.report.search_effects import edges
 from sweeps.report.variance import MIN_SEEDS
@@ -37,17 +37,17 @@ def banner(run: Run) -> list[str]:
     return [said, resume_command(run)] if run.text("study") else [said.rpartition(". ")[0] + "."]
 
 
-def cautions(found: Findings) -> list[str]:
+def cautions(findings: Findings) -> list[str]:
     """A line for each thing to keep in mind."""
-    run = found.run
+    run = findings.run
     told = [
         *_few(data_cautions(run)),
         *_trials(run),
-        *_finalists(found),
-        *_score(found),
-        *_edges(found),
+        *_finalists(findings),
+        *_score(findings),
+        *_edges(findings),
     ]
-    return [*told, *_few(list(found.problems))]
+    return [*told, *_few(list(findings.problems))]
 
 
 def resume_command(run: Run) -> str:
@@ -103,48 +103,48 @@ def _trials(run: Run) -> Iterator[str]:
         yield f"{counted(count, 'trial')} failed: {reason or 'no reason is recorded'}."
 
 
-def _finalists(found: Findings) -> Iterator[str]:
-    planned = whole_numbers(found.run.described.get("finalist_seeds"))
-    if found.groups and found.champion and found.seeds < MIN_SEEDS and found.best:
-        fewest = min(len(group.seeds) for group in found.best.values())
+def _finalists(findings: Findings) -> Iterator[str]:
+    planned = whole_numbers(findings.run.described.get("finalist_seeds"))
+    if findings.groups and findings.champion and findings.seeds < MIN_SEEDS and findings.best:
+        fewest = min(len(group.seeds) for group in findings.best.values())
         yield f"Fewer than {MIN_SEEDS} seeds ({fewest}): values have no intervals, and nothing is tested."
-    failed = [name for group in found.groups for name in group.failed]
+    failed = [name for group in findings.groups for name in group.failed]
     yield from _few([f"{name} failed: its recipe has one seed fewer." for name in failed])
-    most = max((len(group.seeds) for group in found.best.values()), default=0)
-    if found.tested and found.seeds < most:
-        yield f"Arms are compared over the {seeds(found.seeds)} that all of them have."
-    if found.champion:
-        missing = [arm for arm in found.run.compared if arm not in found.best]
+    most = max((len(group.seeds) for group in findings.best.values()), default=0)
+    if findings.tested and findings.seeds < most:
+        yield f"Arms are compared over the {seeds(findings.seeds)} that all of them have."
+    if findings.champion:
+        missing = [arm for arm in findings.run.compared if arm not in findings.best]
         if missing:
             yield f"The best recipe of {listed(missing)} has no finalist that completed: it is not compared on the test split."
-        if len(found.champion.seeds) < len(planned):
-            yield f"The champion's mean is over {len(found.champion.seeds)} of {len(planned)} planned seeds."
-    if found.champion and found.untested:
-        yield f"Not tested, since an arm of it is missing: {listed(list(found.untested))}."
+        if len(findings.champion.seeds) < len(planned):
+            yield f"The champion's mean is over {len(findings.champion.seeds)} of {len(planned)} planned seeds."
+    if findings.champion and findings.untested:
+        yield f"Not tested, since an arm of it is missing: {listed(list(findings.untested))}."
 
 
-def _score(found: Findings) -> Iterator[str]:
+def _score(findings: Findings) -> Iterator[str]:
     """What intervals of the score cannot say."""
     labels = next(
-        (seed.labels for group in found.groups for seed in group.seeds if len(seed.labels)), None
+        (seed.labels for group in findings.groups for seed in group.seeds if len(seed.labels)), None
     )
-    if not found.tested or labels is None:
+    if not findings.tested or labels is None:
         return
     least = int(np.unique(labels, return_counts=True)[1].min())
-    if found.run.score == "macro_f1":
+    if findings.run.score == "macro_f1":
         yield "Macro F1 is no mean over images: intervals and tests are for new seeds on these test images alone."
-    elif found.run.score == "balanced_accuracy" and least < SMALL_CLASS:
+    elif findings.run.score == "balanced_accuracy" and least < SMALL_CLASS:
         yield f"The smallest class has {counted(least, 'test image')}: intervals of balanced accuracy are too narrow for that."
 
 
-def _edges(found: Findings) -> Iterator[str]:
-    for arm, group in found.best.items():
+def _edges(findings: Findings) -> Iterator[str]:
+    for arm, group in findings.best.items():
         known = {
             name for name, value in group.recipe.items() if value is not None and value == value
         }
         tuned = {
             name: dim
-            for name, dim in found.run.tuned.get(arm, {}).items()
+            for name, dim in findings.run.tuned.get(arm, {}).items()
             if {name, *dim["when"]} <= known
         }
         yield from (f"{arm}, best recipe: {line}" for line in edges(group.recipe, tuned))

@@ -29,12 +29,12 @@ class ClassRow:
     recall: float
 
 
-def by_class(found: Findings) -> list[ClassRow]:
+def by_class(findings: Findings) -> list[ClassRow]:
     """Return the champion's classes over all its seeds, the lowest recall first; those without test images are left out."""
-    champion = predicting(found)
+    champion = predicting(findings)
     if champion is None:
         return []
-    names = class_names(found.run, champion)
+    names = class_names(findings.run, champion)
     counts = confusions(champion, len(names))
     trained = sum(len(seed.labels) > 0 for seed in champion.seeds)
     right, images, said = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
@@ -50,18 +50,18 @@ def by_class(found: Findings) -> list[ClassRow]:
     return sorted(rows, key=lambda row: row.recall)
 
 
-def weakest(found: Findings) -> str:
+def weakest(findings: Findings) -> str:
     """`Weakest class: deer (recall 41%).`; empty where nothing is known of classes, or the champion makes no mistake."""
-    rows = by_class(found)
+    rows = by_class(findings)
     if not rows or rows[0].recall == 1:
         return ""
     low = rows[0]
     return f"Weakest class: {low.name} (recall {percent(low.recall, 0)}% on {counted(low.images, 'test image')})."
 
 
-def blocks(found: Findings) -> list[Block]:
+def blocks(findings: Findings) -> list[Block]:
     """The weakest class in a line, and the table of all; folded where there are many."""
-    champion, rows = predicting(found), by_class(found)
+    champion, rows = predicting(findings), by_class(findings)
     if champion is None or not rows:
         return []
     shown = [
@@ -84,5 +84,5 @@ def blocks(found: Findings) -> list[Block]:
         title="Class by class",
         folded=len(rows) > MOST_CLASSES,
     )
-    said = weakest(found)
+    said = weakest(findings)
     return [*([Text(said)] if said else []), table]

@@ -11,18 +11,18 @@ import numpy as np
 from scipy import special
 
 from sweeps.records.score import NAMES, headed
-from sweeps.report.answer import recipe_line
 from sweeps.report.blocks import Block, Column, Page, Plot, Row, Section, Table, Text
 from sweeps.report.figures import Trace, color, figure, hover, label, legend, points, ticks
 from sweeps.report.finalists import Group
 from sweeps.report.findings import Findings, difference, interval
-from sweeps.report.formats import MISSING, fixed, percent, span, with_span
+from sweeps.report.formats import MISSING, counted, fixed, percent, span, with_span
 from sweeps.report.formats import points as in_points
+from sweeps.report.headline import recipe_line
 from sweeps.report.page import rendered
-from sweeps.report.results_csv import replaced
 from sweeps.report.runs import Run
 from sweeps.report.tables import with_interval
 from sweeps.report.variance import Interval
+from trainables.files import write_whole
 from trainables.metrics import Score
 
 SETTINGS = (
@@ -46,7 +46,7 @@ def write_comparison(a: Findings, b: Findings) -> Path:
     Raises:
         OSError: The folder cannot be written.
     """
-    return replaced(a.run.folder / f"compare-{b.run.name}.html", rendered(comparison_page(a, b)))
+    return write_whole(a.run.folder / f"compare-{b.run.name}.html", rendered(comparison_page(a, b)))
 
 
 def comparison_page(a: Findings, b: Findings) -> Page:
@@ -59,7 +59,7 @@ def comparison_page(a: Findings, b: Findings) -> Page:
         title=names,
         question=f"{a.run.text('question') or 'Two sweeps'} ({names})",
         banner=[],
-        answer=answer(a, b),
+        headline=answer(a, b),
         recipe="",
         cautions=cautions(a, b),
         sections=[
@@ -87,7 +87,9 @@ def answer(a: Findings, b: Findings) -> list[str]:
     how = "paired by seed and image" if _paired(a, b) else "not paired"
     told = [f"{arm} {in_points(gaps[arm][0])} points ({span(*gaps[arm][1:])})" for arm in clear]
     if any(math.isnan(low) for _, low, _ in gaps.values()):
-        return [f"{len(gaps)} arms can be compared, but there are too few seeds for intervals."]
+        return [
+            f"{counted(len(gaps), 'arm')} can be compared, but there are too few seeds for intervals."
+        ]
     first = (
         f"{b.run.name} less {a.run.name}: {'; '.join(told)}."
         if told
@@ -95,7 +97,7 @@ def answer(a: Findings, b: Findings) -> list[str]:
     )
     return [
         first,
-        f"Of {len(gaps)} arms that both have, {len(clear)} differ beyond the 95% interval; differences are {how}.",
+        f"Differences beyond the 95% interval: {len(clear)} of {counted(len(gaps), 'common arm')} ({how}).",
     ]
 
 
@@ -181,7 +183,7 @@ def _paired(a: Findings, b: Findings) -> bool:
     same = bool(one.get("digest")) and all(
         one.get(name) == other.get(name) for name in ("digest", "classes")
     )
-    groups = [group for found in (a, b) for group in found.groups]
+    groups = [group for findings in (a, b) for group in findings.groups]
     labels = [seed.labels for group in groups for seed in group.seeds if len(seed.labels)]
     seeds = a.run.described.get("finalist_seeds") == b.run.described.get("finalist_seeds")
     return same and seeds and all(np.array_equal(labels[0], others) for others in labels[1:])
@@ -215,16 +217,16 @@ def _welch(one: Interval, other: Interval) -> tuple[float, float, float]:
 
 def _champions(a: Findings, b: Findings) -> Table:
     score, rows = common_score(a, b), []
-    for found in (a, b):
-        whole = interval(found.champion, score) if found.champion else None
-        val = percent(found.champion.score) if found.champion else MISSING
+    for findings in (a, b):
+        whole = interval(findings.champion, score) if findings.champion else None
+        val = percent(findings.champion.score) if findings.champion else MISSING
         rows.append(
             Row(
                 (
-                    found.run.name,
+                    findings.run.name,
                     val,
                     with_interval(whole),
-                    recipe_line(found).removeprefix("Champion: ") or MISSING,
+                    recipe_line(findings).removeprefix("Champion: ") or MISSING,
                 )
             )
         )
@@ -241,7 +243,7 @@ def _changes(a: Run, b: Run) -> Block:
     rows = []
     for name in (*SETTINGS, *MADE_OF):
         one, other = _keyed(a.described.get(name)), _keyed(b.described.get(name))
-        rows += [Row(found) for found in differences(one, other, name)]
+        rows += [Row(changed) for changed in differences(one, other, name)]
     if not rows:
         return Text(
             "Nothing that is recorded: settings, data, weights, code, versions and machine are the same."
@@ -273,12 +275,12 @@ def _plot(a: Findings, b: Findings) -> Plot | None:
     names = [arm for arm in _arms(a, b) if arm in a.best or arm in b.best][::-1]
     data: list[Trace] = []
     score = common_score(a, b)
-    for at, found in enumerate((a, b)):
+    for at, findings in enumerate((a, b)):
         for place, arm in enumerate(names):
-            whole = interval(found.best[arm], score) if arm in found.best else None
+            whole = interval(findings.best[arm], score) if arm in findings.best else None
             if whole is None:
                 continue
-            said = hover(label(found.run.name), label(arm), f"{with_interval(whole)}%")
+            said = hover(label(findings.run.name), label(arm), f"{with_interval(whole)}%")
             trace = points(
                 [round(100 * whole.mean, 2)],
                 [place + 0.12 - 0.24 * at],

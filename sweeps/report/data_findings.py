@@ -78,8 +78,8 @@ class DataFindings:
         if not self.one_color:
             return self.data.cautions
         first = self.one_color[0]
-        found = f"{len(self.one_color):,}, such as {first.name}, which is {first.kind}"
-        line = f"images that show nothing: {found}; remove them unless they belong to their class"
+        such = f"{len(self.one_color):,}, such as {first.name}, which is {first.kind}"
+        line = f"images that show nothing: {such}; remove them unless they belong to their class"
         return (*self.data.cautions, line)
 
     def as_dict(self) -> dict[str, Any]:

@@ -23,11 +23,11 @@ from sweeps.report.data_findings import NEARLY, DataFindings, Spread
 from sweeps.report.data_section import FOLDED_FROM
 from sweeps.report.formats import MISSING, counted, fixed, listed
 from sweeps.report.page import rendered
-from sweeps.report.results_csv import replaced
 from trainables.data.copy_examples import CopiedImage, CopiedPicture
 from trainables.data.listing import SPLITS
 from trainables.data.thumbnails import data_uri
 from trainables.data.understood import lines
+from trainables.files import write_whole
 from trainables.problems import one_line
 
 CLASSES = 30  # that are shown in pictures
@@ -37,11 +37,11 @@ BLANKS = 18  # pictures of images that show nothing
 LONGEST = 50  # characters of a name below a picture
 
 
-def write_data_page(found: DataFindings, command: str, folder: Path) -> Path:
+def write_data_page(findings: DataFindings, command: str, folder: Path) -> Path:
     """Write the page of a data set into a folder, which is made.
 
     Args:
-        found: What was found in it.
+        findings: What was found in it.
         command: What trains on it as it was read.
         folder: Where the page is written.
 
@@ -49,12 +49,14 @@ def write_data_page(found: DataFindings, command: str, folder: Path) -> Path:
         OSError: The folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return replaced(folder / f"{found.data.name[:80]}.html", rendered(data_page(found, command)))
+    return write_whole(
+        folder / f"{findings.data.name[:80]}.html", rendered(data_page(findings, command))
+    )
 
 
-def data_page(found: DataFindings, command: str) -> Page:
+def data_page(findings: DataFindings, command: str) -> Page:
     """What the page of a data set holds."""
-    data = found.data
+    data = findings.data
     totals = {split: sum(data.counts[split].values()) for split in SPLITS}
     uses = (
         f"{totals['train']:,} to train, {totals['val']:,} to choose among recipes, and {totals['test']:,} to test the best of "
@@ -64,51 +66,57 @@ def data_page(found: DataFindings, command: str) -> Page:
         title=f"{data.name}: data",
         question=f"What was understood of {one_line(data.source)}",
         banner=(),
-        answer=(
-            f"{data.name}: {len(data.classes):,} classes, {counted(sum(totals.values()), 'image')}.",
+        headline=(
+            f"{data.name}: {counted(len(data.classes), 'class')}, {counted(sum(totals.values()), 'image')}.",
             uses,
         ),
-        recipe="" if found.cautions else "Neither copies nor images that show nothing were found.",
-        cautions=[one_line(line) for line in found.cautions],
+        recipe=""
+        if findings.cautions
+        else "Neither copies nor images that show nothing were found.",
+        cautions=[one_line(line) for line in findings.cautions],
         sections=[
-            Section("understood", "", [_understood(found, command)]),
-            Section("classes", "Images by class and split", [_classes(found)]),
-            Section("pictures", "A few images of each class", list(_pictures(found))),
-            *([Section("copies", "Copies", list(_copies(found)))] if found.copies.examples else []),
+            Section("understood", "", [_understood(findings, command)]),
+            Section("classes", "Images by class and split", [_classes(findings)]),
+            Section("pictures", "A few images of each class", list(_pictures(findings))),
             *(
-                [Section("blank", "Images that show nothing", [_blank(found)])]
-                if found.one_color
+                [Section("copies", "Copies", list(_copies(findings)))]
+                if findings.copies.examples
                 else []
             ),
-            Section("sizes", "Sizes", [_sizes(found)]),
+            *(
+                [Section("blank", "Images that show nothing", [_blank(findings)])]
+                if findings.one_color
+                else []
+            ),
+            Section("sizes", "Sizes", [_sizes(findings)]),
         ],
-        footer=f"Data {data.digest}, {found.side} x {found.side} px as stored. Train on them with: {command}",
+        footer=f"Data {data.digest}, {findings.side} x {findings.side} px as stored. Train on them with: {command}",
     )
 
 
-def _understood(found: DataFindings, command: str) -> Block:
+def _understood(findings: DataFindings, command: str) -> Block:
     """The lines of the terminal as terms, notes, and what to type next."""
     facts: list[tuple[str, Sequence[str]]] = []
-    for line in lines(found.data, every_class=True):
+    for line in lines(findings.data, every_class=True):
         term, _, said = line.partition(": ")
-        if term.endswith(" classes") and len(found.data.classes) > FOLDED_FROM:
+        if term.endswith(" classes") and len(findings.data.classes) > FOLDED_FROM:
             said = "in the table below"
         facts.append((term, [said]))
-    if found.data.notes:
-        facts.append(("Notes", [one_line(note) for note in found.data.notes]))
+    if findings.data.notes:
+        facts.append(("Notes", [one_line(note) for note in findings.data.notes]))
     return Facts([*facts, ("To train on it", [command])])
 
 
-def _classes(found: DataFindings) -> Block:
+def _classes(findings: DataFindings) -> Block:
     """Images by class and split, and how bright they are."""
-    counts, classes = found.data.counts, found.data.classes
-    shown = classes if len(classes) <= ROWS else _largest(found, ROWS)
+    counts, classes = findings.data.counts, findings.data.classes
+    shown = classes if len(classes) <= ROWS else _largest(findings, ROWS)
     rows = [
         Row(
             (
                 one_line(name),
                 *(f"{counts[split][name]:,}" for split in SPLITS),
-                *_cells(found.brightness.get(name), 0),
+                *_cells(findings.brightness.get(name), 0),
             )
         )
         for name in shown
@@ -132,10 +140,10 @@ def _classes(found: DataFindings) -> Block:
     )
 
 
-def _pictures(found: DataFindings) -> Iterator[Block]:
+def _pictures(findings: DataFindings) -> Iterator[Block]:
     """`EACH` images of each split of a class, the classes with most images first where there are many."""
-    data = found.data
-    shown = data.classes if len(data.classes) <= CLASSES else _largest(found, CLASSES)
+    data = findings.data
+    shown = data.classes if len(data.classes) <= CLASSES else _largest(findings, CLASSES)
     if len(shown) < len(data.classes):
         yield Text(f"Of {len(data.classes):,} classes, the {len(shown)} with the most images.")
     splits = {split: data.split(split) for split in SPLITS}
@@ -154,8 +162,8 @@ def _pictures(found: DataFindings) -> Iterator[Block]:
         yield Pictures(pictures, f"Of {numbers}.", one_line(name))
 
 
-def _copies(found: DataFindings) -> Iterator[Block]:
-    copies = found.copies
+def _copies(findings: DataFindings) -> Iterator[Block]:
+    copies = findings.copies
     shown = len(copies.examples)
     rest = (
         f" Here are {shown} of them: across splits first, then those under several classes."
@@ -188,9 +196,9 @@ def _said_of_copies(example: CopiedPicture) -> str:
     return " ".join(said)
 
 
-def _blank(found: DataFindings) -> Block:
-    shown = found.one_color[:BLANKS]
-    splits = {split: found.data.split(split).images for split in SPLITS}
+def _blank(findings: DataFindings) -> Block:
+    shown = findings.one_color[:BLANKS]
+    splits = {split: findings.data.split(split).images for split in SPLITS}
     pictures = [
         Picture(
             data_uri(splits[image.split][image.row]),
@@ -198,20 +206,24 @@ def _blank(found: DataFindings) -> Block:
         )
         for image in shown
     ]
-    number = len(found.one_color)
+    number = len(findings.one_color)
     first = f"The first {len(shown)} of {number:,}" if len(shown) < number else "All"
     return Pictures(pictures, f"{first} whose values are all within {NEARLY} of 255 of each other.")
 
 
-def _sizes(found: DataFindings) -> Block:
-    names = list(found.sizes)
+def _sizes(findings: DataFindings) -> Block:
+    names = list(findings.sizes)
     digits = [2 if name == names[-1] else 0 for name in names]
     rows = [
-        Row((f"{name}, px" if not digit else name, *_cells(found.sizes[name], digit)))
+        Row((f"{name}, px" if not digit else name, *_cells(findings.sizes[name], digit)))
         for name, digit in zip(names, digits, strict=True)
     ]
-    smallest, longest = found.smallest, found.longest
-    enlarged = f" {found.enlarged:,} images are smaller and enlarged." if found.enlarged else ""
+    smallest, longest = findings.smallest, findings.longest
+    enlarged = (
+        f" {counted(findings.enlarged, 'image')} {'is' if findings.enlarged == 1 else 'are'} smaller and enlarged."
+        if findings.enlarged
+        else ""
+    )
     return Table(
         columns=[
             Column("of an image", number=False),
@@ -221,16 +233,16 @@ def _sizes(found: DataFindings) -> Block:
         caption=(
             f"The smallest is {one_line(smallest.name)} with {smallest.shorter} x {smallest.longer} px, the least square "
             f"{one_line(longest.name)} with {longest.shorter} x {longest.longer}. Of each, the center square is used, here "
-            f"with {found.side} x {found.side} px.{enlarged}"
+            f"with {findings.side} x {findings.side} px.{enlarged}"
         ),
     )
 
 
-def _largest(found: DataFindings, number: int) -> Sequence[str]:
+def _largest(findings: DataFindings, number: int) -> Sequence[str]:
     """The classes with the most images."""
-    counts = found.data.counts
+    counts = findings.data.counts
     return sorted(
-        found.data.classes, key=lambda name: -sum(counts[split][name] for split in SPLITS)
+        findings.data.classes, key=lambda name: -sum(counts[split][name] for split in SPLITS)
     )[:number]
 
 

@@ -53,7 +53,7 @@ def planned(contrasts: Sequence[Mapping[str, Any]], values: Values) -> pd.DataFr
     rows = []
     for (name, total), raw, adjusted in zip(sums, p, holm(p), strict=True):
         interval, alpha = crossed(total), ALPHA / len(sums)
-        found = _detectable(crossed(total, 1 - alpha), alpha)
+        least = _detectable(crossed(total, 1 - alpha), alpha)
         rows.append(
             (
                 name,
@@ -62,7 +62,7 @@ def planned(contrasts: Sequence[Mapping[str, Any]], values: Values) -> pd.DataFr
                 raw,
                 adjusted,
                 adjusted < ALPHA,
-                found,
+                least,
                 interval.n,
             )
         )
@@ -108,7 +108,7 @@ def pairs(values: Values) -> pd.DataFrame:
     No adjustment for the number of pairs: these are not tests, see `planned`. Under 3 seeds all intervals are NaN.
 
     Args:
-        values: By arm. For groups where a seed failed, see `common`.
+        values: By arm.
 
     Raises:
         ValueError: The arms' shapes differ.
@@ -135,28 +135,12 @@ def pairs(values: Values) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(PAIRS))
 
 
-def common(
-    a: Mapping[int, NDArray[np.floating]], b: Mapping[int, NDArray[np.floating]]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rows of the seeds that both have, [seeds, images] each, in the order of the seeds' numbers; no row where they share none.
-
-    Args:
-        a: By seed, [images].
-        b: By seed, the same images.
-    """
-    seeds = sorted(a.keys() & b.keys())
-    first, second = (
-        np.array([group[seed] for seed in seeds], dtype=np.float64) for group in (a, b)
-    )
-    return first, second
-
-
 def _check(values: Values) -> None:
     shapes = {arm: np.shape(array) for arm, array in values.items()}
     if len(set(shapes.values())) > 1:
-        found = ", ".join(f"{arm} {shape}" for arm, shape in shapes.items())
+        given = ", ".join(f"{arm} {shape}" for arm, shape in shapes.items())
         raise ValueError(
-            f"all arms must have the same seeds and images, but got {found}: take what they have in common."
+            f"all arms must have the same seeds and images, but got {given}: take what they have in common."
         )
 
 

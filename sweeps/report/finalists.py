@@ -138,7 +138,7 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
     """
     finalists = run.rows("finalist")
     best = {arm: best_trial(run, arm) for arm in run.compared}
-    found: list[Group] = []
+    groups: list[Group] = []
     order = {seed: at for at, seed in enumerate(whole_numbers(run.described.get("finalist_seeds")))}
     finalists = finalists[finalists["seed"].isin(list(order))] if order else finalists
     for (without, arm, name), rows in finalists.groupby(["without", "arm", "group"], sort=False):
@@ -151,7 +151,7 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
         failed = rows[rows["outcome"].isin([Outcome.FAILED.value, Outcome.DIVERGED.value])][
             "trial_id"
         ]
-        found.append(
+        groups.append(
             Group(
                 name=str(name),
                 arm=str(arm),
@@ -162,7 +162,7 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
                 failed=tuple(failed),
             )
         )
-    return _same_images(found, problems)
+    return _same_images(groups, problems)
 
 
 def champion_of(groups: Sequence[Group]) -> Group | None:
@@ -177,12 +177,12 @@ def champion_of(groups: Sequence[Group]) -> Group | None:
 
 def paired(groups: Mapping[str, Group], metric: Metric) -> dict[str, NDArray[np.float64]]:
     """Arrays [seeds, images] by the given names, the same seeds in the same rows; groups without predictions are left out."""
-    images = {name: found for name, group in groups.items() if (found := group.images(metric))}
+    images = {name: values for name, group in groups.items() if (values := group.images(metric))}
     common = reduce(
         lambda kept, new: [seed for seed in kept if seed in new], images.values(), _seeds(images)
     )
     return (
-        {name: np.stack([found[seed] for seed in common]) for name, found in images.items()}
+        {name: np.stack([values[seed] for seed in common]) for name, values in images.items()}
         if common
         else {}
     )
@@ -195,12 +195,12 @@ def predictions(
     path = run.folder / "predictions" / f"{trial_id.replace('/', '-')}.npz"
     try:
         with np.load(path, allow_pickle=False) as file:
-            found = [
+            predicted = [
                 (np.asarray(file[split], np.float32), np.asarray(file[f"{split}_labels"], np.int64))
                 for split in splits
             ]
-        if all(_fit(told, labels) for told, labels in found):
-            return found
+        if all(_fit(told, labels) for told, labels in predicted):
+            return predicted
         problems.append(
             f"predictions/{path.name} does not hold log-probabilities with a class for each image."
         )
@@ -225,8 +225,10 @@ def _seeds(images: Mapping[str, Mapping[int, Any]]) -> list[int]:
 
 
 def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
-    found = predictions(run, row["trial_id"], ["test"], problems)
-    test, labels = found[0] if found else (np.zeros((0, 0), np.float32), np.zeros(0, np.int64))
+    predicted = predictions(run, row["trial_id"], ["test"], problems)
+    test, labels = (
+        predicted[0] if predicted else (np.zeros((0, 0), np.float32), np.zeros(0, np.int64))
+    )
     own = test[np.arange(len(labels)), labels] if len(labels) else np.zeros(0, np.float32)
     said = test.argmax(axis=1) if len(labels) else np.zeros(0, np.int64)
     seed = number(row["seed"])

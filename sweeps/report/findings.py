@@ -115,14 +115,14 @@ def difference(a: Group, b: Group, metric: Metric) -> Mapping[str, Any] | None:
 
 def _sound(contrasts: Any) -> list[dict[str, Any]]:
     """Contrasts that hold what one must."""
-    found = []
+    sound = []
     for contrast in contrasts if isinstance(contrasts, list) else []:
         match contrast:
             case {"name": str() as name, "weights": dict() as weights} if all(
                 number(w) == number(w) for w in weights.values()
             ):
-                found.append({"name": name, "weights": weights})
-    return found
+                sound.append({"name": name, "weights": weights})
+    return sound
 
 
 def _covered(contrast: Mapping[str, Any], arms: Sequence[str], known: Any) -> bool:

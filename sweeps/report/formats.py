@@ -81,8 +81,11 @@ def seeds(count: int) -> str:
 
 
 def counted(count: int, thing: str) -> str:
-    """`1 trial`, `2,000 trials`."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+    """Return a number of things: `1 trial`, `2,000 trials`, `3 classes`."""
+    if count == 1:
+        return f"1 {thing}"
+    ending = "es" if thing.endswith("s") else "s"
+    return f"{count:,} {thing}{ending}"
 
 
 def listed(words: list[str]) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import struct
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,21 +16,21 @@ from sweeps.report.finalists import Group
 from sweeps.report.findings import Findings
 from sweeps.report.formats import fixed, percent, seeds
 from sweeps.report.runs import Run
+from trainables.data.thumbnails import thumbnail_png
 
 MOST_CLASSES = 24  # of a confusion matrix that can be read
 MOST_PAIRS = 8
 MOST_PICTURES = 24
 SIDE = 72  # pixels of a thumbnail, at most: some 15 kB
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def confusion(found: Findings) -> Block:
+def confusion(findings: Findings) -> Block:
     """The champion's confusion matrix over all its seeds; of many classes those that it confuses most."""
     title = "Confusion matrix of the champion"
-    champion = predicting(found)
+    champion = predicting(findings)
     if champion is None:
         return Text(f"{title}: there are no predictions of a champion.")
-    names = class_names(found.run, champion)
+    names = class_names(findings.run, champion)
     counts = confusions(champion, len(names))
     wrong = counts.sum(axis=1) + counts.sum(axis=0) - 2 * np.diag(counts)
     kept = np.sort(np.argsort(-wrong, kind="stable")[:MOST_CLASSES])
@@ -89,10 +87,10 @@ def confusion(found: Findings) -> Block:
     return Plot(name="confusion", figure=shown, caption=caption, title=title, narrow=True)
 
 
-def confused_pairs(found: Findings) -> Table | None:
+def confused_pairs(findings: Findings) -> Table | None:
     """The confusions that cost the champion most; None where it makes none, or there are two classes."""
-    champion = predicting(found)
-    if champion is None or len(names := class_names(found.run, champion)) < 3:
+    champion = predicting(findings)
+    if champion is None or len(names := class_names(findings.run, champion)) < 3:
         return None
     counts = confusions(champion, len(names))
     totals, off = counts.sum(axis=1), counts * ~np.eye(len(names), dtype=bool)
@@ -114,10 +112,10 @@ def confused_pairs(found: Findings) -> Table | None:
     return Table(columns=columns, rows=rows, title="Most frequent confusions")
 
 
-def worst(found: Findings) -> Block:
+def worst(findings: Findings) -> Block:
     """The test images with the highest log loss, mean over the champion's seeds, as thumbnails."""
     title = "Worst mistakes of the champion"
-    champion = predicting(found)
+    champion = predicting(findings)
     if champion is None:
         return Text(f"{title}: there are no predictions of a champion.")
     trained = _with_predictions(champion)
@@ -126,12 +124,12 @@ def worst(found: Findings) -> Block:
     order = [int(at) for at in np.argsort(-losses, kind="stable")[:MOST_PICTURES] if often[at] > 0]
     if not order:
         return Text(f"{title}: it makes none.")
-    images = decoded(found.run, "test", labels).images
+    images = decoded(findings.run, "test", labels).images
     if images is None:
         return Text(
             f"{title}: the decoded images are no longer in the cache, so there is nothing to show."
         )
-    names, pictures = class_names(found.run, champion), []
+    names, pictures = class_names(findings.run, champion), []
     for at in order:
         votes = np.bincount(
             [int(seed.said[at]) for seed in trained if not seed.right[at]], minlength=len(names)
@@ -143,18 +141,21 @@ def worst(found: Findings) -> Block:
             f"loss {losses[at]:.1f}",
         ]
         pictures.append(Picture(data_uri(thumbnail(images[at])), lines))
+    first = "The test image" if len(order) == 1 else f"The {len(order)} test images"
     caption = (
-        f"The {len(order)} test images of highest log loss, mean over {seeds(len(trained))}: the true class, what was said "
-        f"instead and by how many seeds, and the loss; {fixed(float(np.log(len(names))), 1)} would be a guess. Wrong labels "
-        f"and crops that miss the object gather here. {percent(float(1 - np.mean([seed.right for seed in trained])))}% of all "
-        "test images are wrong."
+        f"{first} of highest log loss, mean over {seeds(len(trained))}: the true class, what was "
+        "said instead and by how many seeds, and the loss; "
+        f"{fixed(float(np.log(len(names))), 1)} would be a guess. Wrong labels and crops that miss "
+        "the object gather here. "
+        f"{percent(float(1 - np.mean([seed.right for seed in trained])))}% of all test images are "
+        "wrong."
     )
     return Pictures(pictures, caption, title)
 
 
-def predicting(found: Findings) -> Group | None:
+def predicting(findings: Findings) -> Group | None:
     """The champion, where its predictions are there."""
-    return found.champion if found.champion and _with_predictions(found.champion) else None
+    return findings.champion if findings.champion and _with_predictions(findings.champion) else None
 
 
 def class_names(run: Run, group: Group) -> list[str]:
@@ -188,17 +189,8 @@ def thumbnail(image: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
-    """uint8 [H, W, 3] as a PNG in a data URI (PNG specification: 8 bits, RGB, no filter)."""
-    height, width = image.shape[:2]
-    rows = np.concatenate([np.zeros((height, 1), np.uint8), image.reshape(height, -1)], axis=1)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 9)), (b"IEND", b""))
-    chunks = [
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in parts
-    ]
-    file = b"".join([SIGNATURE, *chunks])
-    return f"data:image/png;base64,{base64.b64encode(file).decode()}"
+    """Return a picture of uint8 [H, W, 3] as a data URI, a PNG of the same size."""
+    return f"data:image/png;base64,{base64.b64encode(thumbnail_png(image)).decode()}"
 
 
 def _with_predictions(group: Group) -> Sequence[Any]:

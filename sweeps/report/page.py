@@ -14,16 +14,17 @@ import jinja2
 from plotly.offline import get_plotlyjs
 
 from sweeps.report import classes, mistakes, plots_finalists, plots_search, tables
-from sweeps.report.answer import answer, equal_trials, luck, recipe_line
 from sweeps.report.blocks import Block, Column, Page, Plot, Plots, Section, Text
 from sweeps.report.cautions import banner, cautions
 from sweeps.report.data_section import data_section
 from sweeps.report.findings import Findings, find
+from sweeps.report.headline import equal_trials, headline, luck, recipe_line
 from sweeps.report.provenance import assumptions, provenance
-from sweeps.report.results_csv import replaced, write_results
+from sweeps.report.results_csv import write_results
 from sweeps.report.runs import read_run
 from sweeps.report.suspect_pictures import suspect_pictures
 from sweeps.report.suspects import write_suspects
+from trainables.files import write_whole
 
 PAGE = "report.html"
 TEMPLATE = "page.html.jinja"
@@ -52,36 +53,38 @@ def write(folder: Path, ended: str = "") -> Report:
     """
     run = read_run(folder, STATES.get(ended, ended))
     results = write_results(run)
-    found = find(run)
-    suspects = write_suspects(folder, found.suspected.images)
-    return Report(results, suspects, replaced(folder / PAGE, rendered(sweep_page(found))), found)
+    findings = find(run)
+    suspects = write_suspects(folder, findings.suspected.images)
+    return Report(
+        results, suspects, write_whole(folder / PAGE, rendered(sweep_page(findings))), findings
+    )
 
 
-def sweep_page(found: Findings) -> Page:
+def sweep_page(findings: Findings) -> Page:
     """What the report of a sweep holds."""
-    run = found.run
+    run = findings.run
     return Page(
         title=f"{run.text('study') or run.name}: {run.name}",
         question=run.text("question") or run.name,
         banner=banner(run),
-        answer=answer(found),
-        recipe=recipe_line(found),
-        cautions=cautions(found),
+        headline=headline(findings),
+        recipe=recipe_line(findings),
+        cautions=cautions(findings),
         sections=[
             Section(
                 "arms",
                 "",
                 [
-                    tables.arms_table(found),
-                    Text(" ".join(filter(None, [equal_trials(run), luck(found)]))),
+                    tables.arms_table(findings),
+                    Text(" ".join(filter(None, [equal_trials(run), luck(findings)]))),
                 ],
             ),
-            *_some("effects", "Effects", _effects(found)),
-            *_finalists(found),
-            Section("search", "The search", _search(found)),
+            *_some("effects", "Effects", _effects(findings)),
+            *_finalists(findings),
+            Section("search", "The search", _search(findings)),
             *_some("data", "The data", data_section(run)),
-            Section("cost", "What it cost", [plots_finalists.cost(found)]),
-            Section("how", "How it was made", [provenance(found)]),
+            Section("cost", "What it cost", [plots_finalists.cost(findings)]),
+            Section("how", "How it was made", [provenance(findings)]),
         ],
         footer=f"Sweep {run.name}. Rebuild this page with: dvt report {run.name}",
     )
@@ -112,23 +115,23 @@ def safe_json(value: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _effects(found: Findings) -> list[Block]:
+def _effects(findings: Findings) -> list[Block]:
     blocks = [
-        tables.contrasts_table(found),
-        plots_finalists.arms(found) if found.groups else None,
-        tables.pairs_table(found),
-        tables.defaults_table(found),
-        tables.ablations_table(found),
-        tables.losses_table(found),
-        tables.components_table(found),
-        tables.published_table(found),
-        assumptions(found.run),
+        tables.contrasts_table(findings),
+        plots_finalists.arms(findings) if findings.groups else None,
+        tables.pairs_table(findings),
+        tables.defaults_table(findings),
+        tables.ablations_table(findings),
+        tables.losses_table(findings),
+        tables.components_table(findings),
+        tables.published_table(findings),
+        assumptions(findings.run),
     ]
     return [block for block in blocks if block is not None]
 
 
-def _finalists(found: Findings) -> list[Section]:
-    if found.champion is None:
+def _finalists(findings: Findings) -> list[Section]:
+    if findings.champion is None:
         return [
             Section(
                 "finalists",
@@ -136,24 +139,26 @@ def _finalists(found: Findings) -> list[Section]:
                 [Text("No finalist has completed, so nothing is known of the test split.")],
             )
         ]
-    pairs = mistakes.confused_pairs(found)
+    pairs = mistakes.confused_pairs(findings)
     wrong = [
-        *classes.blocks(found),
-        mistakes.confusion(found),
+        *classes.blocks(findings),
+        mistakes.confusion(findings),
         *([pairs] if pairs else []),
-        mistakes.worst(found),
+        mistakes.worst(findings),
     ]
     return [
         Section(
-            "finalists", "Finalists", [plots_finalists.curves(found), plots_finalists.sizes(found)]
+            "finalists",
+            "Finalists",
+            [plots_finalists.curves(findings), plots_finalists.sizes(findings)],
         ),
         Section("mistakes", "What the champion gets wrong", wrong),
-        Section("suspects", "Suspected wrong labels", [suspect_pictures(found)]),
+        Section("suspects", "Suspected wrong labels", [suspect_pictures(findings)]),
     ]
 
 
-def _search(found: Findings) -> list[Block]:
-    run = found.run
+def _search(findings: Findings) -> list[Block]:
+    run = findings.run
     parts = (plots_search.isolation, plots_search.parallel, plots_search.schedulers)
     return [part(run) for part in (*parts, plots_search.more_trials, plots_search.importances)]
 

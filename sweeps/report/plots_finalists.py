@@ -25,21 +25,23 @@ from sweeps.report.figures import (
 )
 from sweeps.report.finalists import Group, mean
 from sweeps.report.findings import Findings, interval
-from sweeps.report.formats import fixed, percent, span, with_span
+from sweeps.report.formats import counted, fixed, percent, span, with_span
 from sweeps.report.runs import Run, number
 from trainables.metrics import EPOCH, TRAIN_ACCURACY, VAL_ACCURACY, Score
 
 Size = Literal["parameters", "inference_ms"]
 
 
-def arms(found: Findings) -> Block:
+def arms(findings: Findings) -> Block:
     """The score on test of each arm's best and default recipe with intervals, each seed a point."""
-    names = [arm for arm in found.run.arms if arm in found.best or arm in found.default][::-1]
+    names = [arm for arm in findings.run.arms if arm in findings.best or arm in findings.default][
+        ::-1
+    ]
     data: list[Trace] = []
-    score = found.run.score
+    score = findings.run.score
     for place, arm in enumerate(names):
-        at = found.run.arms.index(arm)
-        best, default = found.best.get(arm), found.default.get(arm)
+        at = findings.run.arms.index(arm)
+        best, default = findings.best.get(arm), findings.default.get(arm)
         if best:
             data += _whisker(best, score, place + 0.1, color(at), "best")
         if default and (best is None or default.name != best.name):
@@ -49,25 +51,25 @@ def arms(found: Findings) -> Block:
     ranges = {"range": [-0.6, len(names) - 0.4], "showgrid": False, **ticks(names)}
     shown = figure(data, f"test {NAMES[score]}, %", "", height=110 + 56 * len(names), yaxis=ranges)
     large = (
-        f"mean over seeds with its 95% interval for {found.scope}"
-        if found.tested
+        f"mean over seeds with its 95% interval for {findings.scope}"
+        if findings.tested
         else "mean over seeds"
     )
     pairs = (
         " Arms share images, so that arms whose intervals overlap may still differ: see the pairs."
-        if found.tested
+        if findings.tested
         else ""
     )
     caption = f"Best recipe of each arm in color, its default in grey. Large: {large}; small: each seed.{pairs}"
     return Plot(name="arms", figure=shown, caption=caption, title="Arms on the test split")
 
 
-def curves(found: Findings) -> Block:
+def curves(findings: Findings) -> Block:
     """Train and val accuracy by epoch of each arm's best recipe, seeds thin and their mean thick."""
     plots, gaps, lows = [], [], []
-    for at, (arm, group) in enumerate(found.best.items()):
+    for at, (arm, group) in enumerate(findings.best.items()):
         names = [seed.trial_id for seed in group.seeds]
-        rows = found.run.epochs[found.run.epochs["trial_id"].isin(names)]
+        rows = findings.run.epochs[findings.run.epochs["trial_id"].isin(names)]
         if not {VAL_ACCURACY, TRAIN_ACCURACY} <= set(rows.columns) or rows.empty:
             continue
         train, val = (
@@ -78,7 +80,7 @@ def curves(found: Findings) -> Block:
             continue
         gap = 100 * (train.mean(axis=1).iloc[-1] - val.mean(axis=1).iloc[-1])
         gaps.append(f"{arm} {fixed(gap, 1)}")
-        colored = color(found.run.arms.index(arm))
+        colored = color(findings.run.arms.index(arm))
         data = [*_seeds(train, GREY, "train", "dot"), *_seeds(val, colored, "val", "solid")]
         stage = number(group.recipe.get("stage1_epochs"))
         marks = {"shapes": [_mark(stage + 0.5)]} if stage > 0 else {}
@@ -99,32 +101,32 @@ def curves(found: Findings) -> Block:
         "begins. Train accuracy is of augmented images, with the weights as they change. Overfitting gap, train less val at "
         f"the last epoch, in points: {', '.join(gaps)}."
     )
-    if found.run.score != "accuracy":
-        caption += f" Shown is accuracy; the epoch was chosen by {NAMES[found.run.score]}."
+    if findings.run.score != "accuracy":
+        caption += f" Shown is accuracy; the epoch was chosen by {NAMES[findings.run.score]}."
     return Plots(plots, caption, "Learning curves of the finalists")
 
 
-def sizes(found: Findings) -> Block:
+def sizes(findings: Findings) -> Block:
     """The score on test against the number of parameters and against the time an image takes."""
     both: list[tuple[Size, str]] = [
         ("parameters", "parameters, million"),
         ("inference_ms", "inference, ms an image"),
     ]
-    plots = [plot for size, title in both if (plot := _against(found, size, title))]
+    plots = [plot for size, title in both if (plot := _against(findings, size, title))]
     if not plots:
         return Text(
             "Accuracy against size: no finalist has told its parameters or its inference time."
         )
     caption = (
-        f"Test {NAMES[found.run.score]} of the best recipe of each arm (mean over seeds) against what it costs to use. Up "
+        f"Test {NAMES[findings.run.score]} of the best recipe of each arm (mean over seeds) against what it costs to use. Up "
         "and to the left is better; an arm with another above and to its left is dominated, as far as means tell."
     )
-    return Plots(plots, caption, "Accuracy against size and speed", legend(found.run.arms))
+    return Plots(plots, caption, "Accuracy against size and speed", legend(findings.run.arms))
 
 
-def cost(found: Findings) -> Block:
+def cost(findings: Findings) -> Block:
     """Device-hours by arm, for the search and for the finalists, and what early stopping saved."""
-    run = found.run
+    run = findings.run
     hours = run.trials.assign(hours=run.trials["device_seconds"].fillna(0) / 3600)
     if not hours["hours"].sum() > 0:
         return Text("No training time is recorded yet.")
@@ -239,13 +241,13 @@ def _mark(x: float) -> dict[str, object]:
     }
 
 
-def _against(found: Findings, size: Size, title: str) -> Plot | None:
+def _against(findings: Findings, size: Size, title: str) -> Plot | None:
     data: list[Trace] = []
-    for arm, group in found.best.items():
+    for arm, group in findings.best.items():
         known = [
             value for seed in group.seeds if (value := getattr(seed, size)) == value and value > 0
         ]
-        whole, at = interval(group, found.run.score), found.run.arms.index(arm)
+        whole, at = interval(group, findings.run.score), findings.run.arms.index(arm)
         if not known or whole is None:
             continue
         x = mean(known) / (1e6 if size == "parameters" else 1)
@@ -262,7 +264,11 @@ def _against(found: Findings, size: Size, title: str) -> Plot | None:
         )
         data.append(trace)
     shown = figure(
-        data, title, f"test {NAMES[found.run.score]}, %", height=300, xaxis={"rangemode": "tozero"}
+        data,
+        title,
+        f"test {NAMES[findings.run.score]}, %",
+        height=300,
+        xaxis={"rangemode": "tozero"},
     )
     return (
         Plot(name=f"size-{size.replace('_', '-')}", figure=shown, title=f"Against {title}")
@@ -282,4 +288,4 @@ def _saved(run: Run) -> str:
     trained = int(run.rows("trial")["epochs_done"].sum())
     if pruned.empty or not left > 0:
         return "No trial was stopped early."
-    return f"Early stopping saved {int(left):,} epochs; the search trained {trained:,}."
+    return f"Early stopping saved {counted(int(left), 'epoch')}; the search trained {trained:,}."

@@ -76,12 +76,12 @@ def parallel(run: Run) -> Block:
 def schedulers(run: Run) -> Block:
     """Mean learning curve by scheduler, over completed trials of the search."""
     rows = run.rows("trial", outcome=Outcome.COMPLETED)
-    found = rows["scheduler"].dropna().unique().tolist()
+    names = rows["scheduler"].dropna().unique().tolist()
     metric = VAL_SCORES[run.score]
-    if len(found) < 2 or metric not in run.epochs:
+    if len(names) < 2 or metric not in run.epochs:
         return Text("Curves by scheduler: fewer than two schedulers have completed trials.")
     data: list[Trace] = []
-    for at, scheduler in enumerate(found):
+    for at, scheduler in enumerate(names):
         chosen = rows[rows["scheduler"] == scheduler]["trial_id"]
         curves = run.epochs[run.epochs["trial_id"].isin(chosen)].pivot_table(
             index=EPOCH, columns="trial_id", values=metric
@@ -113,7 +113,7 @@ def schedulers(run: Run) -> Block:
         figure=shown,
         caption=caption,
         title="Curves by scheduler",
-        legend=legend([str(s) for s in found]),
+        legend=legend([str(s) for s in names]),
     )
 
 

@@ -8,14 +8,15 @@ from typing import Any
 
 from sweeps.report.blocks import Facts
 from sweeps.report.findings import Findings
+from sweeps.report.formats import counted
 from sweeps.report.results_csv import RESULTS
 from sweeps.report.runs import Run, whole_numbers
 from sweeps.report.suspects import SUSPECTS
 
 
-def provenance(found: Findings) -> Facts:
+def provenance(findings: Findings) -> Facts:
     """Terms with their lines; what is not recorded is left out."""
-    facts = [(term, [line for line in lines if line]) for term, lines in _facts(found)]
+    facts = [(term, [line for line in lines if line]) for term, lines in _facts(findings)]
     return Facts([(term, lines) for term, lines in facts if lines])
 
 
@@ -25,8 +26,8 @@ def assumptions(run: Run) -> Facts | None:
     return Facts([("Assumptions", lines)]) if lines else None
 
 
-def _facts(found: Findings) -> Iterator[tuple[str, Sequence[str]]]:
-    run = found.run
+def _facts(findings: Findings) -> Iterator[tuple[str, Sequence[str]]]:
+    run = findings.run
     machine = run.part("machine")
     yield "Command", [run.text("command"), *_resumed(run)]
     yield "Started", [_moment(run.text("started"))]
@@ -56,7 +57,7 @@ def _facts(found: Findings) -> Iterator[tuple[str, Sequence[str]]]:
         "Seeds",
         [_named("sweep", run.text("seed")), _named("finalists", ", ".join(map(str, _seeds(run))))],
     )
-    champion = found.champion
+    champion = findings.champion
     recipe = (
         ", ".join(f"{name} {value}" for name, value in champion.recipe.items() if name != "seed")
         if champion
@@ -111,7 +112,7 @@ def _data(run: Run) -> list[str]:
         _named("digest", run.text("data", "digest")),
         f"images: {counts}" if counts else "",
         f"at most a class: {limits}" if limits else "",
-        f"{len(classes)} classes" if isinstance(classes, list) else "",
+        counted(len(classes), "class") if isinstance(classes, list) else "",
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sweeps.report.runs import Run
+from trainables.files import write_whole
 
 RESULTS = "results.csv"
 
@@ -15,11 +16,4 @@ def write_results(run: Run) -> Path:
     Raises:
         OSError: The folder cannot be written.
     """
-    return replaced(run.folder / RESULTS, run.trials.to_csv(index=False))
-
-
-def replaced(path: Path, text: str) -> Path:
-    """Put a text where a file was, or was not, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-    return temporary.replace(path)
+    return write_whole(run.folder / RESULTS, run.trials.to_csv(index=False))

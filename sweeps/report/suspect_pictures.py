@@ -15,17 +15,17 @@ MOST_PICTURES = 24
 SIDE = 48  # pixels of a thumbnail, at most: some 9 kB
 
 
-def suspect_pictures(found: Findings) -> Block:
+def suspect_pictures(findings: Findings) -> Block:
     """Show the images whose labels are most suspicious; as a table where the cache no longer has them."""
-    suspected = found.suspected
+    suspected = findings.suspected
     if not suspected.runs:
         return Text("There are no predictions of finalists, so nothing is known of the labels.")
     if not suspected.images:
         return Text(f"No label of {_checked(suspected)} looks wrong to {_judges(suspected)}.")
     shown = suspected.images[:MOST_PICTURES]
     pixels = {
-        "val": decoded(found.run, "val", suspected.val).images,
-        "test": decoded(found.run, "test", suspected.test).images,
+        "val": decoded(findings.run, "val", suspected.val).images,
+        "test": decoded(findings.run, "test", suspected.test).images,
     }
     pictures = []
     for image in shown:
@@ -61,7 +61,7 @@ def _caption(suspected: Suspected) -> str:
 
 
 def _checked(suspected: Suspected) -> str:
-    return f"{len(suspected.val):,} val and {len(suspected.test):,} test images"
+    return f"{len(suspected.val):,} val and {counted(len(suspected.test), 'test image')}"
 
 
 def _judges(suspected: Suspected) -> str:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sweeps.report.confident_learning import Labels, Probabilities, suspects
 from sweeps.report.decoded import decoded, named_classes
 from sweeps.report.finalists import Group, predictions
-from sweeps.report.results_csv import replaced
 from sweeps.report.runs import Run
+from trainables.files import write_whole
 
 SUSPECTS = "suspects.csv"
 COLUMNS = {
@@ -118,7 +118,7 @@ def write_suspects(folder: Path, images: Sequence[SuspectImage]) -> Path:
     for name in ("file", "given", "suggested"):
         table[name] = [_as_text(value) for value in table[name]]
     # quoted: a file's name may hold anything, a lone carriage return too
-    return replaced(folder / SUSPECTS, table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
+    return write_whole(folder / SUSPECTS, table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
 
 
 def _as_text(value: str) -> str:

@@ -9,11 +9,11 @@ import numpy as np
 
 from sweeps.records.results import Outcome
 from sweeps.records.score import NAMES, headed
-from sweeps.report.answer import winners_luck
 from sweeps.report.blocks import Column, Row, Table
 from sweeps.report.finalists import Group, mean
 from sweeps.report.findings import Findings, difference, interval
 from sweeps.report.formats import MISSING, counted, fixed, p_value, percent, points, span, with_span
+from sweeps.report.headline import winners_luck
 from sweeps.report.runs import number, records
 from sweeps.report.variance import Interval, components
 from trainables.metrics import TEST_LOSS, TEST_SCORES, VAL_SCORES, Score
@@ -22,14 +22,14 @@ SHARES = (*TEST_SCORES.values(), *VAL_SCORES.values())
 OUTCOMES = (Outcome.COMPLETED, Outcome.PRUNED, Outcome.DIVERGED, Outcome.FAILED)
 
 
-def arms_table(found: Findings) -> Table:
+def arms_table(findings: Findings) -> Table:
     """A row an arm: its search, its best recipe over the seeds, and what that is on the test split."""
     shown = [
         outcome
         for outcome in (*OUTCOMES, Outcome.INTERRUPTED)
-        if outcome in OUTCOMES or _any(found, outcome)
+        if outcome in OUTCOMES or _any(findings, outcome)
     ]
-    finalists, score = any(group.seeds for group in found.groups), found.run.score
+    finalists, score = any(group.seeds for group in findings.groups), findings.run.score
     over_seeds = (headed("val", score), "luck", headed("test", score), "test log loss")
     columns = [
         _name("arm"),
@@ -39,18 +39,19 @@ def arms_table(found: Findings) -> Table:
         Column("device-hours"),
     ]
     rows = [
-        Row(_arm(found, arm, shown, finalists), strong=_wins(found, arm)) for arm in found.run.arms
+        Row(_arm(findings, arm, shown, finalists), strong=_wins(findings, arm))
+        for arm in findings.run.arms
     ]
-    return Table(columns=columns, rows=rows, caption=_tuned_names(found))
+    return Table(columns=columns, rows=rows, caption=_tuned_names(findings))
 
 
-def contrasts_table(found: Findings) -> Table | None:
+def contrasts_table(findings: Findings) -> Table | None:
     """The planned contrasts; None where there are none."""
-    if found.planned.empty:
+    if findings.planned.empty:
         return None
-    more = ("95% interval", "p", "p (Holm)", "detectable, points") if found.tested else ()
+    more = ("95% interval", "p", "p (Holm)", "detectable, points") if findings.tested else ()
     rows = []
-    for row in records(found.planned):
+    for row in records(findings.planned):
         tests = (
             span(row["low"], row["high"]),
             p_value(row["p"]),
@@ -59,29 +60,29 @@ def contrasts_table(found: Findings) -> Table | None:
         )
         rows.append(
             Row(
-                (str(row["name"]), points(row["estimate"]), *(tests if found.tested else ())),
+                (str(row["name"]), points(row["estimate"]), *(tests if findings.tested else ())),
                 strong=bool(row["significant"]),
             )
         )
     caption = (
-        f"Test {NAMES[found.run.score]} over {found.seeds} seeds; seeds and images are paired. Bold: p under 0.05 after Holm's "
-        f"adjustment for {counted(len(rows), 'test')}. Detectable: the smallest true difference that 4 of 5 such "
+        f"Test {NAMES[findings.run.score]} over {findings.seeds} seeds; seeds and images are paired. Bold: p under 0.05 "
+        f"after Holm's adjustment for {counted(len(rows), 'test')}. Detectable: the smallest true difference that 4 of 5 such "
         "sweeps would have found."
-        if found.tested
+        if findings.tested
         else "Under 3 seeds nothing is tested."
     )
     head = [_name("contrast"), *map(Column, ("difference, points", *more))]
     return Table(columns=head, rows=rows, caption=caption, title="Planned contrasts")
 
 
-def pairs_table(found: Findings) -> Table | None:
+def pairs_table(findings: Findings) -> Table | None:
     """All pairs of arms, the better first; None with one arm."""
-    if found.pairs.empty:
+    if findings.pairs.empty:
         return None
     rows = []
-    for row in records(found.pairs):
+    for row in records(findings.pairs):
         cells: tuple[str, ...] = (str(row["a"]), str(row["b"]), points(row["difference"]))
-        if found.tested:
+        if findings.tested:
             chance = with_span(
                 percent(row["superiority"], 0),
                 span(row["superiority_low"], row["superiority_high"], 0),
@@ -90,13 +91,15 @@ def pairs_table(found: Findings) -> Table | None:
             cells = (*cells, *within, f"{row['wins']:g} of {int(row['n'])}", chance)
         rows.append(Row(cells, strong=bool(row["low"] > 0)))
     more = (
-        ("95% interval", "on these images", "better in", "superiority, %") if found.tested else ()
+        ("95% interval", "on these images", "better in", "superiority, %")
+        if findings.tested
+        else ()
     )
     caption = (
-        f"Best recipes of two arms on the test split, in points. The first interval is for {found.scope}, the second "
+        f"Best recipes of two arms on the test split, in points. The first interval is for {findings.scope}, the second "
         "for new seeds on these images. Superiority: the chance that a run of the first arm beats one of the other with the "
         "same seed. Bold: the first interval excludes 0. These are no tests: of many pairs some exclude 0 by chance."
-        if found.tested
+        if findings.tested
         else "Best recipes of two arms on the test split, in points."
     )
     columns = [_name("arm"), _name("less"), *map(Column, ("difference", *more))]
@@ -109,42 +112,49 @@ def pairs_table(found: Findings) -> Table | None:
     )
 
 
-def defaults_table(found: Findings) -> Table | None:
+def defaults_table(findings: Findings) -> Table | None:
     """What the search brought in each arm: its best recipe less its default, on the same seeds."""
     rows = []
-    for arm in found.run.arms:
-        best, default = found.best.get(arm), found.default.get(arm)
+    for arm in findings.run.arms:
+        best, default = findings.best.get(arm), findings.default.get(arm)
         if best and default and best.name == default.name:
             rows.append(
-                Row((arm, _test(found, default), _test(found, best), "the default is the best"))
+                Row(
+                    (
+                        arm,
+                        _test(findings, default),
+                        _test(findings, best),
+                        "the default is the best",
+                    )
+                )
             )
         elif best and default:
             rows.append(
                 Row(
                     (
                         arm,
-                        _test(found, default),
-                        _test(found, best),
-                        _gap(best, default, found.run.score),
+                        _test(findings, default),
+                        _test(findings, best),
+                        _gap(best, default, findings.run.score),
                     )
                 )
             )
     if not rows:
         return None
-    titles = [headed(f"{which}, test", found.run.score) for which in ("default", "best")]
+    titles = [headed(f"{which}, test", findings.run.score) for which in ("default", "best")]
     columns = [_name("arm"), *map(Column, (*titles, "best less default, points"))]
     caption = "What tuning brought: the default recipe against the best of the search, on the same seeds and images."
     return Table(columns=columns, rows=rows, caption=caption, title="Default against best")
 
 
-def ablations_table(found: Findings) -> Table | None:
+def ablations_table(findings: Findings) -> Table | None:
     """The champion less itself without one thing."""
-    if not found.ablations or found.champion is None:
+    if not findings.ablations or findings.champion is None:
         return None
-    champion, score = found.champion, found.run.score
-    gaps = [(g, _gap(champion, g, score)) for g in found.ablations]
+    champion, score = findings.champion, findings.run.score
+    gaps = [(g, _gap(champion, g, score)) for g in findings.ablations]
     rows = [
-        Row((f"without {g.without}", _test(found, g), gap, str(len(g.seeds)))) for g, gap in gaps
+        Row((f"without {g.without}", _test(findings, g), gap, str(len(g.seeds)))) for g, gap in gaps
     ]
     columns = [
         _name("champion"),
@@ -154,7 +164,7 @@ def ablations_table(found: Findings) -> Table | None:
         f"{champion.name} trained again with one thing off, on the same seeds and images. Above 0: the thing helps. "
         "Effects need not add up."
     )
-    first = Row(("as it is", _test(found, champion), "", str(len(champion.seeds))))
+    first = Row(("as it is", _test(findings, champion), "", str(len(champion.seeds))))
     return Table(
         columns=columns,
         rows=[first, *rows],
@@ -163,11 +173,13 @@ def ablations_table(found: Findings) -> Table | None:
     )
 
 
-def losses_table(found: Findings) -> Table | None:
+def losses_table(findings: Findings) -> Table | None:
     """Accuracy, balanced accuracy, macro F1 and log loss beside each other, and who leads by the score and by log loss."""
-    score = found.run.score
+    score = findings.run.score
     known = {
-        arm: group for arm, group in found.best.items() if group.test(score) and group.test("loss")
+        arm: group
+        for arm, group in findings.best.items()
+        if group.test(score) and group.test("loss")
     }
     if not known:
         return None
@@ -192,19 +204,19 @@ def losses_table(found: Findings) -> Table | None:
     ]
     said = [leads] if len(known) > 1 else []
     said.append("Log loss also punishes what is said too surely.")
-    if found.tested and "macro_f1" in shown:
+    if findings.tested and "macro_f1" in shown:
         said.append(
             "Intervals of macro F1, which is no mean over images, are for new seeds on these images."
         )
     return Table(columns=columns, rows=rows, caption=" ".join(said), title="Accuracy and log loss")
 
 
-def components_table(found: Findings) -> Table | None:
+def components_table(findings: Findings) -> Table | None:
     """Standard deviations of a test score, by where they come from."""
-    score, rows = found.run.score, []
+    score, rows = findings.run.score, []
     if score == "macro_f1":  # which has no images' values
         return None
-    for arm, group in found.best.items():
+    for arm, group in findings.best.items():
         images = group.images(score)
         if len(images) >= 2 and min(len(array) for array in images.values()) >= 2:
             parts = components(np.stack(list(images.values())))
@@ -219,7 +231,7 @@ def components_table(found: Findings) -> Table | None:
     if not rows:
         return None
     count = next(
-        len(array) for group in found.best.values() for array in group.images(score).values()
+        len(array) for group in findings.best.values() for array in group.images(score).values()
     )
     columns = [_name("arm"), *map(Column, ("another seed", "other test images", "both together"))]
     caption = (
@@ -231,9 +243,9 @@ def components_table(found: Findings) -> Table | None:
     )
 
 
-def published_table(found: Findings) -> Table | None:
+def published_table(findings: Findings) -> Table | None:
     """Numbers of the source texts beside the sweep's own."""
-    listed = found.run.described.get("published")
+    listed = findings.run.described.get("published")
     rows = []
     for entry in listed if isinstance(listed, list) else []:
         match entry:
@@ -243,8 +255,8 @@ def published_table(found: Findings) -> Table | None:
                 "metric": str() as metric,
             }:
                 ours = [
-                    _own(found, group, metric)
-                    for group in (found.default.get(arm), found.best.get(arm))
+                    _own(findings, group, metric)
+                    for group in (findings.default.get(arm), findings.best.get(arm))
                 ]
                 source = entry.get("source")
                 text = source if isinstance(source, str) else ""
@@ -269,8 +281,10 @@ def _name(title: str) -> Column:
     return Column(title, number=False)
 
 
-def _arm(found: Findings, arm: str, shown: Sequence[Outcome], finalists: bool) -> tuple[str, ...]:
-    run, group = found.run, found.best.get(arm)
+def _arm(
+    findings: Findings, arm: str, shown: Sequence[Outcome], finalists: bool
+) -> tuple[str, ...]:
+    run, group = findings.run, findings.best.get(arm)
     search, trained = run.rows("trial", arm), run.trials[run.trials["arm"] == arm]
     scores = search[search["outcome"] == Outcome.COMPLETED.value]["score"]
     return (
@@ -282,8 +296,8 @@ def _arm(found: Findings, arm: str, shown: Sequence[Outcome], finalists: bool) -
         *(
             (
                 percent(group.score) if group else MISSING,
-                _luck(found, group),
-                _test(found, group),
+                _luck(findings, group),
+                _test(findings, group),
                 _loss(group),
             )
             if finalists
@@ -293,29 +307,29 @@ def _arm(found: Findings, arm: str, shown: Sequence[Outcome], finalists: bool) -
     )
 
 
-def _luck(found: Findings, group: Group | None) -> str:
-    return points(winners_luck(found, group)) if group else MISSING
+def _luck(findings: Findings, group: Group | None) -> str:
+    return points(winners_luck(findings, group)) if group else MISSING
 
 
-def _any(found: Findings, outcome: Outcome) -> bool:
-    return bool((found.run.rows("trial")["outcome"] == outcome.value).any())
+def _any(findings: Findings, outcome: Outcome) -> bool:
+    return bool((findings.run.rows("trial")["outcome"] == outcome.value).any())
 
 
-def _wins(found: Findings, arm: str) -> bool:
-    return found.champion is not None and found.champion.arm == arm
+def _wins(findings: Findings, arm: str) -> bool:
+    return findings.champion is not None and findings.champion.arm == arm
 
 
-def _tuned_names(found: Findings) -> str:
+def _tuned_names(findings: Findings) -> str:
     """Which names are tuned, said once for the arms that share them."""
     arms: dict[tuple[str, ...], list[str]] = {}
-    for arm in found.run.arms:
-        arms.setdefault(tuple(found.run.tuned.get(arm, {})), []).append(arm)
+    for arm in findings.run.arms:
+        arms.setdefault(tuple(findings.run.tuned.get(arm, {})), []).append(arm)
     said = [f"{', '.join(names)}: {', '.join(tuned) or 'nothing'}" for tuned, names in arms.items()]
-    return f"Tuned in {'; in '.join(said)}." if found.run.arms else ""
+    return f"Tuned in {'; in '.join(said)}." if findings.run.arms else ""
 
 
-def _test(found: Findings, group: Group | None) -> str:
-    return with_interval(interval(group, found.run.score)) if group else MISSING
+def _test(findings: Findings, group: Group | None) -> str:
+    return with_interval(interval(group, findings.run.score)) if group else MISSING
 
 
 def _loss(group: Group | None) -> str:
@@ -329,7 +343,7 @@ def _gap(a: Group, b: Group, score: Score) -> str:
     return points(mean(a.test(score)) - mean(b.test(score)))
 
 
-def _own(found: Findings, group: Group | None, metric: str) -> str:
+def _own(findings: Findings, group: Group | None, metric: str) -> str:
     """The mean of a published metric over a group's seeds, at the epochs of their scores."""
     if group is None:
         return MISSING
@@ -338,5 +352,5 @@ def _own(found: Findings, group: Group | None, metric: str) -> str:
         name: percent(mean([seed.val[name] for seed in group.seeds]))
         for name in VAL_SCORES.values()
     }
-    values |= {VAL_SCORES[found.run.score]: percent(group.score), TEST_LOSS: _loss(group)}
+    values |= {VAL_SCORES[findings.run.score]: percent(group.score), TEST_LOSS: _loss(group)}
     return values.get(metric, MISSING)

@@ -1,4 +1,4 @@
-"""A report in the terminal: the answer, the arms, and what to mind."""
+"""A report in the terminal: the headline, the arms, and what to mind."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from sweeps.report.answer import answer, equal_trials, recipe_line
 from sweeps.report.blocks import Table
 from sweeps.report.cautions import banner, cautions
 from sweeps.report.classes import weakest
 from sweeps.report.findings import Findings
+from sweeps.report.headline import equal_trials, headline, recipe_line
 from sweeps.report.tables import ablations_table, arms_table
 
 WIDE = ("epochs", "tuned", "luck", "test log loss")  # columns that a terminal has no room for
 
 
-def show(console: Console, found: Findings) -> None:
+def show(console: Console, findings: Findings) -> None:
     """Print what the first screen of the page says."""
     for line in filter(
-        None, [*banner(found.run), *answer(found), recipe_line(found), weakest(found)]
+        None, [*banner(findings.run), *headline(findings), recipe_line(findings), weakest(findings)]
     ):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(grid(arms_table(found)))
-    if worth := ablations_table(found):
+    console.print(grid(arms_table(findings)))
+    if worth := ablations_table(findings):
         console.print(grid(worth))
-    for line in (*cautions(found), equal_trials(found.run)):
+    for line in (*cautions(findings), equal_trials(findings.run)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

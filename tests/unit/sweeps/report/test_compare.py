@@ -92,6 +92,21 @@ def test_an_arm_that_only_one_has_is_shown_without_a_difference(
     assert gaps(first, second)[1] == "–"
 
 
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        ((0, 1), "1 arm can be compared, but there are too few seeds for intervals."),
+        (
+            (0, 1, 2),
+            "Differences beyond the 95% interval: 0 of 1 common arm (paired by seed and image).",
+        ),
+    ],
+)
+def test_one_arm_is_counted_as_one(tmp_path: Path, seeds: tuple[int, ...], said: str) -> None:
+    alone = findings(tmp_path, "alone", arms=ARMS[:1], seeds=seeds)
+    assert answer(alone, alone)[-1] == said
+
+
 def test_sweeps_without_finalists_have_nothing_to_compare(first: Findings, tmp_path: Path) -> None:
     second = findings(tmp_path, "second", seeds=())
     assert answer(first, second) == [

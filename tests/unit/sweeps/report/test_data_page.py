@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def test_a_set_without_faults_has_no_cautions_and_no_sections_of_them(
         "pictures",
         "sizes",
     ]
-    assert page.answer[0] == "pets: 2 classes, 30 images."
+    assert page.headline[0] == "pets: 2 classes, 30 images."
 
 
 def test_images_are_counted_by_class_and_split(look: Look, pets: Path) -> None:
@@ -147,6 +148,14 @@ def test_brightness_and_sizes_are_those_of_the_images(look: Look, tmp_path: Path
     assert found.brightness["0"].most == pytest.approx(means.max(), abs=0.01)
     assert found.sizes["shorter side"] == Spread(least=20, median=20, most=20)
     assert found.sizes["longer to shorter side"] == Spread(least=1.5, median=1.5, most=1.5)
+
+
+def test_one_image_that_is_enlarged_is_counted_as_one(look: Look, pets: Path) -> None:
+    found = look(pets)
+    for enlarged, said in ((1, " 1 image is smaller and enlarged."), (2, " 2 images are smaller")):
+        (table,) = parts(replace(found, enlarged=enlarged))["sizes"]
+        assert isinstance(table, Table)
+        assert said in table.caption
 
 
 def test_of_many_classes_the_largest_are_shown_and_the_table_is_folded(

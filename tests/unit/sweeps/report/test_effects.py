@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sweeps.report.effects import PAIRS, PLANNED, common, detectable, holm, pairs, planned
+from sweeps.report.effects import PAIRS, PLANNED, detectable, holm, pairs, planned
 from sweeps.report.variance import crossed, over_seeds
 
 P = st.floats(0, 1)
@@ -214,16 +214,3 @@ def test_under_three_seeds_pairs_are_differences_without_intervals() -> None:
 
 def test_one_arm_has_no_pairs() -> None:
     assert pairs({"a": np.ones((3, 4))}).equals(pd.DataFrame(columns=list(PAIRS)))
-
-
-def test_common_takes_the_seeds_that_both_groups_have_in_one_order() -> None:
-    a = {3: np.array([3.0, 3.5]), 1: np.array([1.0, 1.5]), 2: np.array([2.0, 2.5])}
-    b = {1: np.array([10.0, 10.5]), 3: np.array([30.0, 30.5]), 4: np.array([40.0, 40.5])}
-    first, second = common(a, b)
-    assert first.tolist() == [[1.0, 1.5], [3.0, 3.5]]
-    assert second.tolist() == [[10.0, 10.5], [30.0, 30.5]]
-
-
-def test_groups_without_a_common_seed_have_no_rows() -> None:
-    first, second = common({1: np.ones(3)}, {2: np.ones(3)})
-    assert len(first) == len(second) == 0

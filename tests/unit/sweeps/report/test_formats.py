@@ -42,6 +42,8 @@ from sweeps.report.formats import (
         (p_value(0.284), "0.28"),
         (counted(1, "trial"), "1 trial"),
         (counted(2000, "trial"), "2,000 trials"),
+        (counted(1, "class"), "1 class"),
+        (counted(3, "class"), "3 classes"),
         (listed(["a"]), "a"),
         (listed(["a", "b", "c"]), "a, b and c"),
     ],

@@ -121,6 +121,12 @@ def test_the_pictures_are_the_test_images_of_highest_loss(tmp_path: Path) -> Non
     assert shown.pictures[0].lines[0] == data.classes[test.labels[first]]
     assert 1 <= len(shown.pictures) <= 24
 
+    only = np.arange(len(test.labels)) == first
+    seeds = tuple(replace(seed, right=~only) for seed in found.champion.seeds)
+    one = worst(replace(found, champion=replace(found.champion, seeds=seeds)))
+    assert isinstance(one, Pictures)
+    assert one.caption.startswith("The test image of highest log loss, ")
+
 
 def test_where_the_cache_is_gone_or_holds_other_images_a_sentence_says_so(
     found: Findings, tmp_path: Path

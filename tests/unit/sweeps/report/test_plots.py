@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,16 @@ def test_cost_adds_up_and_says_what_early_stopping_saved(found: Findings) -> Non
     total = sum(x for trace in plot.figure["data"] for x in trace["x"])
     assert total == pytest.approx(found.run.trials["device_seconds"].sum() / 3600, abs=0.01)
     assert "Early stopping saved 84 epochs" in plot.caption
+
+
+def test_one_epoch_saved_is_counted_as_one(found: Findings) -> None:
+    trials = found.run.trials.copy()
+    pruned = (trials["outcome"] == "pruned") & (trials["role"] == "trial")
+    trials.loc[pruned, "epochs_done"] = trials.loc[pruned, "epochs"].astype(int)
+    first = trials.index[pruned][0]
+    trials.loc[first, "epochs_done"] -= 1
+    block = plots_finalists.cost(replace(found, run=replace(found.run, trials=trials)))
+    assert "Early stopping saved 1 epoch;" in plots(block)[0].caption
 
 
 @pytest.mark.parametrize(

@@ -106,9 +106,10 @@ def test_help_explains(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(
-    storage: Path, capsys: pytest.CaptureFixture[str]
+    storage: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (storage / "sweeps" / "one" / ".results.csv.tmp").mkdir()
+    monkeypatch.setattr("secrets.token_hex", lambda _: "taken")
+    (storage / "sweeps" / "one" / ".results.csv.taken.tmp").mkdir()
     said = refused(capsys, "one", "--storage", str(storage))
     assert len(said) == 1
     assert "must be writable" in said[0]

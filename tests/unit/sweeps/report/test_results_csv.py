@@ -13,8 +13,9 @@ from benchmarks.synthetic_sweep import make
 from sweeps.report.columns import COLUMNS
 from sweeps.report.finalists import mean
 from sweeps.report.findings import find
-from sweeps.report.results_csv import replaced, write_results
+from sweeps.report.results_csv import write_results
 from sweeps.report.runs import read_run
+from trainables.files import write_whole
 from trainables.recipe import Recipe
 
 PAGE = (Path(__file__).parents[4] / "docs" / "results.md").read_text()
@@ -75,6 +76,6 @@ def test_an_empty_sweep_gives_a_head_alone(tmp_path: Path) -> None:
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
-    path = replaced(tmp_path / "x.txt", "old")
-    assert replaced(path, "new \ud800").read_text() == "new \\ud800"
+    path = write_whole(tmp_path / "x.txt", "old")
+    assert write_whole(path, "new \ud800").read_text() == "new \\ud800"
     assert [file.name for file in tmp_path.iterdir()] == ["x.txt"]

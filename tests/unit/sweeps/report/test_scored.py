@@ -13,13 +13,13 @@ import pytest
 from benchmarks.synthetic_sweep import make
 from sweeps.records.score import NAMES
 from sweeps.report import compare, plots_finalists, tables
-from sweeps.report.answer import answer
 from sweeps.report.blocks import Plots
 from sweeps.report.cautions import cautions
 from sweeps.report.columns import OF_EPOCH
 from sweeps.report.finalists import mean
 from sweeps.report.findings import Findings, find, interval
 from sweeps.report.formats import percent, span
+from sweeps.report.headline import headline
 from sweeps.report.page import rendered, sweep_page
 from sweeps.report.results_csv import write_results
 from sweeps.report.runs import read_run
@@ -58,7 +58,7 @@ def test_the_answer_is_the_mean_balanced_accuracy_with_an_interval_of_its_own(sc
     assert whole is not None
     assert whole.mean == pytest.approx(mean(found.champion.test("balanced_accuracy")))
     assert whole.mean != pytest.approx(mean(found.champion.test("accuracy")), abs=1e-4)
-    first = answer(found)[0]
+    first = headline(found)[0]
     value, between = percent(whole.mean), span(whole.low, whole.high)
     assert first.startswith(
         f"Ship {found.champion.arm}: {value}% balanced accuracy on the test images (95% interval {between}"

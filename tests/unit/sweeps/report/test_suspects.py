@@ -311,11 +311,14 @@ def test_names_of_files_and_classes_may_hold_anything(sweep: Path, data: Dataset
     assert '<img src=x onerror="alert(1)">' in shown.text
 
 
-def test_a_list_that_cannot_be_written_leaves_the_old_one_whole(sweep: Path) -> None:
+def test_a_list_that_cannot_be_written_leaves_the_old_one_whole(
+    sweep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write(sweep).suspects
     before = path.read_bytes()
     shutil.rmtree(sweep / "predictions")
-    (sweep / ".suspects.csv.tmp").mkdir()
-    with pytest.raises(IsADirectoryError):
+    monkeypatch.setattr("secrets.token_hex", lambda _: "taken")
+    (sweep / ".suspects.csv.taken.tmp").mkdir()
+    with pytest.raises(FileExistsError):
         write(sweep)
     assert path.read_bytes() == before

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from sweeps.records.results import Outcome, Results, TrialRecord
-from sweeps.runner import champion as winner
 from sweeps.runner.finalists import champion
+from sweeps.tracking import registry as winner
 from trainables.backbones import build
 from trainables.checkpoint import BEST, best, load_best, save_best, save_last, unfinished
 from trainables.compute import Compute

@@ -1,4 +1,4 @@
-"""The answer in sentences, with their numbers: which recipe to ship, and what the planned contrasts say."""
+"""The headline: in sentences with their numbers, which recipe to ship, and what contrasts say."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from sweeps.report.variance import MIN_SEEDS
 from trainables.metrics import Score
 
 
-def answer(found: Findings) -> list[str]:
+def headline(findings: Findings) -> list[str]:
     """One or two sentences: the champion, then the contrasts. Of a sweep without finalists, the best so far."""
-    if found.champion is None or not found.champion.test(found.run.score):
-        return _search_alone(found)
-    return [_champion(found, found.champion), *_contrasts(found)]
+    if findings.champion is None or not findings.champion.test(findings.run.score):
+        return _search_alone(findings)
+    return [_champion(findings, findings.champion), *_contrasts(findings)]
 
 
 def equal_trials(run: Run) -> str:
@@ -45,15 +45,15 @@ def equal_trials(run: Run) -> str:
     return f"Trials are not equal, so arms are not compared equally: {unequal}."
 
 
-def winners_luck(found: Findings, group: Group) -> float:
+def winners_luck(findings: Findings, group: Group) -> float:
     """The best score of an arm's search less what the same recipe scores over the seeds; NaN where either is unknown."""
-    scores = found.run.trials.loc[found.run.trials["trial_id"] == group.name, "score"]
+    scores = findings.run.trials.loc[findings.run.trials["trial_id"] == group.name, "score"]
     return float(scores.iloc[0]) - group.score if len(scores) else float("nan")
 
 
-def luck(found: Findings) -> str:
+def luck(findings: Findings) -> str:
     """The winner's luck in a sentence; empty where no finalist tells it."""
-    known = mean([winners_luck(found, group) for group in found.best.values()])
+    known = mean([winners_luck(findings, group) for group in findings.best.values()])
     if known != known:
         return ""
     return (
@@ -62,32 +62,32 @@ def luck(found: Findings) -> str:
     )
 
 
-def rival(found: Findings, champion: Group) -> Group | None:
+def rival(findings: Findings, champion: Group) -> Group | None:
     """What the champion is compared with: the best recipe of the other arm that did best on val, or its own arm's other one."""
     others = [
         group
-        for arm, group in found.best.items()
+        for arm, group in findings.best.items()
         if arm != champion.arm and group.score == group.score
     ]
     if others:
         return max(others, key=lambda group: group.score)
-    own = (found.default.get(champion.arm), found.best.get(champion.arm))
+    own = (findings.default.get(champion.arm), findings.best.get(champion.arm))
     return next((group for group in own if group and group.name != champion.name), None)
 
 
-def recipe_line(found: Findings) -> str:
+def recipe_line(findings: Findings) -> str:
     """Which recipe the champion is, in words; empty where there is none."""
-    if found.champion is None:
+    if findings.champion is None:
         return ""
-    group = found.champion
+    group = findings.champion
     default = "the arm's default recipe: " if "default" in group.kinds else ""
-    return f"Champion: {group.name}, {default}{in_words(group.recipe, found.run.tuned.get(group.arm, {}))}."
+    return f"Champion: {group.name}, {default}{in_words(group.recipe, findings.run.tuned.get(group.arm, {}))}."
 
 
-def _champion(found: Findings, champion: Group) -> str:
+def _champion(findings: Findings, champion: Group) -> str:
     """`Ship resnet34/tricks: 77.2% of the test images are right (74.1 to 80.3, …), +1.2 points … against …`."""
-    score = found.run.score
-    whole, other = interval(champion, score), rival(found, champion)
+    score = findings.run.score
+    whole, other = interval(champion, score), rival(findings, champion)
     between = span(whole.low, whole.high) if whole else ""
     certain = (f"95% interval {between}, " if between else "mean of ") + seeds(len(champion.seeds))
     what = (
@@ -114,15 +114,15 @@ def _against(champion: Group, other: Group, score: Score) -> str:
     return f", {gap} against {role}"
 
 
-def _contrasts(found: Findings) -> list[str]:
-    if found.planned.empty:
-        return [] if found.tested else [_untested(found)]
-    if not found.tested:
+def _contrasts(findings: Findings) -> list[str]:
+    if findings.planned.empty:
+        return [] if findings.tested else [_untested(findings)]
+    if not findings.tested:
         values = "; ".join(
-            f"{row['name']}: {points(row['estimate'])} points" for row in records(found.planned)
+            f"{row['name']}: {points(row['estimate'])} points" for row in records(findings.planned)
         )
-        return [f"{_capital(values)}. {_untested(found)}"]
-    shown = "; ".join(_contrast(row) for row in records(found.planned))
+        return [f"{_capital(values)}. {_untested(findings)}"]
+    shown = "; ".join(_contrast(row) for row in records(findings.planned))
     return [f"{_capital(shown)}."]
 
 
@@ -136,14 +136,16 @@ def _contrast(row: Mapping[str, Any]) -> str:
     return f"{effect}, no difference shown; {able}"
 
 
-def _untested(found: Findings) -> str:
-    most = max((len(group.seeds) for group in found.best.values()), default=0)
-    had = found.seeds or most
+def _untested(findings: Findings) -> str:
+    most = max((len(group.seeds) for group in findings.best.values()), default=0)
+    if most >= MIN_SEEDS:
+        return f"Nothing is tested: fewer than {MIN_SEEDS} seeds have predictions in all arms."
+    had = findings.seeds or most
     return f"With {seeds(had)} there are no intervals and nothing is tested: {MIN_SEEDS} or more are needed."
 
 
-def _search_alone(found: Findings) -> list[str]:
-    run = found.run
+def _search_alone(findings: Findings) -> list[str]:
+    run = findings.run
     completed = run.rows("trial", outcome=Outcome.COMPLETED).dropna(subset="score")
     if completed.empty:
         count = len(run.rows("trial"))

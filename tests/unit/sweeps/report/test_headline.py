@@ -1,4 +1,4 @@
-"""The answer in sentences."""
+"""The headline in sentences."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from benchmarks.synthetic_sweep import make
-from sweeps.report.answer import answer, equal_trials, luck, recipe_line, winners_luck
 from sweeps.report.findings import Findings, find
 from sweeps.report.formats import percent, points
+from sweeps.report.headline import equal_trials, headline, luck, recipe_line, winners_luck
 from sweeps.report.runs import read_run
 
 TWO = ("resnet18/plain", "resnet18/tricks")
@@ -25,7 +25,7 @@ def test_the_first_sentence_has_the_champion_its_accuracy_and_what_the_best_othe
 ) -> None:
     champion = found.champion
     assert champion is not None
-    first, second = answer(found)
+    first, second = headline(found)
     assert first.startswith(
         f"Ship {champion.arm}: {percent(sum(s.right.mean() for s in champion.seeds) / 5)}% of the test images"
     )
@@ -42,7 +42,7 @@ def test_the_first_sentence_has_the_champion_its_accuracy_and_what_the_best_othe
 
 
 def test_under_three_seeds_there_are_values_without_intervals_and_no_test(tmp_path: Path) -> None:
-    first, second = answer(findings(tmp_path, seeds=(0, 1)))
+    first, second = headline(findings(tmp_path, seeds=(0, 1)))
     assert "(mean of 2 seeds)" in first
     assert "interval" not in first
     assert "p " not in second.split(". ")[0]
@@ -52,11 +52,11 @@ def test_under_three_seeds_there_are_values_without_intervals_and_no_test(tmp_pa
 
 
 def test_one_seed_is_no_mean_of_seeds(tmp_path: Path) -> None:
-    assert "1 seed)" in answer(findings(tmp_path, seeds=(0,), arms=TWO))[0]
+    assert "1 seed)" in headline(findings(tmp_path, seeds=(0,), arms=TWO))[0]
 
 
 def test_one_arm_is_compared_with_its_own_other_recipe(tmp_path: Path) -> None:
-    only = answer(findings(tmp_path, arms=TWO[:1], trials=6))
+    only = headline(findings(tmp_path, arms=TWO[:1], trials=6))
     assert len(only) == 1
     assert only[0].endswith(
         ("against the best recipe of the search.", "against the default recipe.")
@@ -64,7 +64,7 @@ def test_one_arm_is_compared_with_its_own_other_recipe(tmp_path: Path) -> None:
 
 
 def test_a_sweep_without_finalists_says_the_best_so_far_and_warns(tmp_path: Path) -> None:
-    first, second = answer(findings(tmp_path, seeds=(), finish=None, arms=TWO))
+    first, second = headline(findings(tmp_path, seeds=(), finish=None, arms=TWO))
     assert first.startswith("The best of 4 completed trials is resnet18/tricks/")
     assert "on val" in first
     assert "read no ranking off this" in second
@@ -72,15 +72,16 @@ def test_a_sweep_without_finalists_says_the_best_so_far_and_warns(tmp_path: Path
 
 
 def test_a_sweep_in_which_nothing_completed_says_so(tmp_path: Path) -> None:
-    assert answer(find(read_run(tmp_path))) == [
+    assert headline(find(read_run(tmp_path))) == [
         "No trial has completed: there is nothing to compare yet."
     ]
 
 
 def test_where_predictions_are_gone_the_sentence_still_has_the_means(tmp_path: Path) -> None:
-    said = answer(findings(tmp_path, predictions=False))
+    said = headline(findings(tmp_path, predictions=False))
     assert "95% interval" in said[0]
     assert "points against" in said[0]
+    assert said[1:] == ["Nothing is tested: fewer than 3 seeds have predictions in all arms."]
 
 
 def test_trials_are_equal_or_it_says_which_are_not(tmp_path: Path, found: Findings) -> None:
