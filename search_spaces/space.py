@@ -175,10 +175,22 @@ class SearchSpace:
         return frozenset([*plain, *self.tuned, *inside])
 
     def with_fixed(self, **values: Value) -> SearchSpace:
-        """The same space with other fixed values; where `epochs` changes, stages and warm-up keep their share of it."""
-        kept = {name: value for name, value in values.items() if name not in self.swept()}
+        """Return the same space with other fixed values.
+
+        Where `epochs` changes, stages and warm-up keep their share of it.
+
+        Raises:
+            ValueError: A name is swept.
+        """
+        swept = self.swept()
+        varied = [f"{name}={value!r}" for name, value in values.items() if name in swept]
+        if varied:
+            raise ValueError(
+                "a fixed value must be of a name that is not varied, "
+                f"but got {', '.join(varied)}: leave it out."
+            )
         before = int(self.fixed.get("epochs", Recipe().epochs))
-        after = int(kept.get("epochs", before))
+        after = int(values.get("epochs", before))
         scaled = {
             name: dim
             if not isinstance(dim, Mapping)
@@ -186,7 +198,7 @@ class SearchSpace:
             for name, dim in self.arms.items()
         }
         inner = _scale_variant(Variant(fixed=self.fixed, tuned=self.tuned), before, after)
-        return SearchSpace(arms=scaled, tuned=inner.tuned, fixed={**inner.fixed, **kept})
+        return SearchSpace(arms=scaled, tuned=inner.tuned, fixed={**inner.fixed, **values})
 
     def _arm(self, names: Sequence[Value]) -> Arm:
         fixed, tuned = dict(self.fixed), dict(self.tuned)

@@ -8,27 +8,26 @@ other.
 from __future__ import annotations
 
 import errno
-import io
 import os
 import re
 import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol, cast
+from typing import IO, Any, BinaryIO, Literal, Protocol, cast
 
 import torch
 from torch import Tensor
 
 from trainables.backbones import build
 from trainables.data.augment import MEAN, STD
+from trainables.files import leftovers, whole_file
 from trainables.network import Network
 from trainables.recipe import Recipe, completed
 
 BEST = "best.pt"  # the copy that a user is given
 
 _NAME = re.compile(r"(?:damaged-)?(?:best|last)-(?P<epoch>\d{6})-(?P<crc32>[0-9a-f]{8})\.pt")
-_TEMPORARY = "checkpoint.tmp"
 _KEPT = {"best": 1, "last": 2}
 _LOST = (errno.ENOENT, errno.EIO)  # a file that is gone, a disk that cannot read it
 _BLOCK = 2**24  # bytes
@@ -142,36 +141,32 @@ def unfinished(folder: Path) -> bool:
 
 
 def drop_last(folder: Path) -> None:
-    """Delete what a run would continue from, once it is over, and what crashes have left."""
-    _unlink([*_files(folder, "last"), *_files(folder, "damaged-last"), folder / _TEMPORARY])
+    """Delete what a run would continue from, once it is over, and what killed writers have left."""
+    _unlink([*_files(folder, "last"), *_files(folder, "damaged-last"), *leftovers(folder)])
 
 
 def _write(
     folder: Path, kind: Literal["best", "last"], epoch: int, content: dict[str, Any]
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / _TEMPORARY
-    temporary.unlink(
-        missing_ok=True
-    )  # left by a crash; one that lives on and writes there does not write into ours
-    try:
-        with temporary.open("xb", buffering=0) as file:
-            output = _Output(file)
-            torch.save(content, cast(IO[bytes], output))
-            output.raise_error()
-            os.fsync(file.fileno())
-        path = temporary.replace(folder / f"{kind}-{epoch:06d}-{output.crc32:08x}.pt")
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(folder)
-    _unlink([other for other in _files(folder, kind) if other != path][_KEPT[kind] - 1 :])
+    path = folder / f"{kind}.pt"
+    name = ""
+    # A killed writer's file is as large as this one. A writer that lives on loses its own.
+    _unlink(leftovers(folder, path.name))
+    with whole_file(path, named=lambda: name) as file:
+        output = _Output(file)
+        torch.save(content, cast(IO[bytes], output))
+        output.raise_error()
+        name = f"{kind}-{epoch:06d}-{output.crc32:08x}.pt"
+    older = [other for other in _files(folder, kind) if other.name != name]
+    _unlink(older[_KEPT[kind] - 1 :])
 
 
 class _Output:
     """A file and the CRC-32 of what is written to it. Errors wait until torch is done: its C++ would turn them into others."""
 
-    def __init__(self, file: io.FileIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO) -> None:
+        self._descriptor = file.fileno()  # past its buffer
         self._error: BaseException | None = None
         self.crc32 = 0
 
@@ -181,7 +176,7 @@ class _Output:
             if self._error is None:
                 self.crc32 = zlib.crc32(data, self.crc32)
                 while data:
-                    data = memoryview(data)[os.write(self._file.fileno(), data) :]
+                    data = memoryview(data)[os.write(self._descriptor, data) :]
         except BaseException as error:  # noqa: BLE001  raised again by `raise_error`
             self._error = error
         return size
@@ -192,16 +187,6 @@ class _Output:
     def raise_error(self) -> None:
         if self._error is not None:
             raise self._error
-
-
-def _sync_folder(folder: Path) -> None:
-    """See to it that a rename is on the disk before anything is deleted, where the file system can do that."""
-    with suppress(OSError):
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
 
 
 def _files(folder: Path, kind: str) -> list[Path]:

@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from trainables.backbones import build
 from trainables.convolution import Choices, measure
+from trainables.files import write_whole
 from trainables.network import Network, Precision, channels_last
 from trainables.prefix import machine
 from trainables.recipe import LAYER_GROUPS, Recipe
@@ -102,9 +103,8 @@ def choose(
             for recipe in recipes:
                 seen |= measure(*_trainable_part(recipe, num_classes), known=table | seen)
             if not seen.keys() <= table.keys():
-                temporary = file.with_suffix(".tmp")
-                temporary.write_text(json.dumps(known | {machine(place): table | seen}, indent=1))
-                temporary.replace(file)
+                known |= {machine(place): table | seen}
+                write_whole(file, json.dumps(known, indent=1))
     finally:
         torch.set_num_threads(before)
     return Compute(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from trainables.compute import Compute
 from trainables.convolution import install
 from trainables.data.augment import plain_view
 from trainables.data.dataset import Dataset, Split
+from trainables.files import whole_file
 from trainables.metrics import (
     INFERENCE_MS,
     PARAMETERS,
@@ -113,9 +113,5 @@ def _log_probabilities(
 
 def _save(path: Path, **arrays: np.ndarray[Any, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
+    with whole_file(path) as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

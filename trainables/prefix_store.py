@@ -22,6 +22,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from filelock import FileLock, Timeout
 
+from trainables.files import write_whole
+
 Array: TypeAlias = np.ndarray[Any, Any]
 View: TypeAlias = Mapping[str, Any]
 Compute: TypeAlias = Callable[[Sequence[str]], Iterable[Mapping[str, Array]]]
@@ -141,12 +143,9 @@ class PrefixStore:
     def decide(self, family: View, keep: bool) -> None:
         """Remember a decision, unless the disk is full."""
         path = self._folder / "decisions" / f"{_digest(family)}.json"
-        temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-        with _Tolerated(*UNSTORABLE), ExitStack() as stack:
+        with _Tolerated(*UNSTORABLE):
             path.parent.mkdir(parents=True, exist_ok=True)
-            stack.callback(temporary.unlink, missing_ok=True)
-            _write_json(temporary, keep)
-            temporary.replace(path)
+            write_whole(path, json.dumps(keep))
 
     def _locked(self, stack: ExitStack, name: str, wait: bool) -> bool:
         """Hold a lock until the stack ends; False where another process holds it and one does not wait."""
@@ -243,9 +242,8 @@ class _File:
         os.fsync(self._file.fileno())
         (self.folder / "sweeps").mkdir()
         (self.folder / "sweeps" / sweep).touch()
-        _write_json(
-            self.folder / "meta.json", {**meta, "size": self._file.tell(), "crc32": self._crc32}
-        )
+        meta = {**meta, "size": self._file.tell(), "crc32": self._crc32}
+        write_whole(self.folder / "meta.json", json.dumps(meta))
 
 
 class _Tolerated(AbstractContextManager[None, bool]):
@@ -297,13 +295,6 @@ def _drop(path: Path) -> None:
     with _Tolerated(*DELETED):
         path.rename(dropped)
         shutil.rmtree(dropped)
-
-
-def _write_json(path: Path, content: Any) -> None:
-    with path.open("wb") as file:
-        file.write(json.dumps(content).encode())
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _digest(*parts: Any) -> str:

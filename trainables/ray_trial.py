@@ -23,6 +23,7 @@ from trainables import checkpoint, node
 from trainables.checkpoint import CheckpointError
 from trainables.compute import Compute
 from trainables.data.problems import DataError
+from trainables.files import write_whole
 from trainables.final import answer
 from trainables.finalist_config import FinalistConfig
 from trainables.finetune import DivergedError, finetune
@@ -248,17 +249,15 @@ def _announced(path: Path) -> Iterator[None]:
         "node_id": ray.get_runtime_context().get_node_id(),
         "started": time.time(),
     }
-    content, temporary = json.dumps(worker), path.with_suffix(".tmp")
+    content = json.dumps(worker)
     with suppress(OSError):  # a full disk is for the training to find out
         path.unlink(missing_ok=True)  # it names a process that is dead
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(content)
-        temporary.replace(path)
+        write_whole(path, content)
     try:
         yield
     finally:
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
             if path.read_text() == content:  # not that of a process which has taken over
                 path.unlink()
 

@@ -294,15 +294,19 @@ def _arms(study: Study, options: Options, preset_name: str) -> tuple[Arm, ...]:
     if options.weights is not None and "weights" in study.space.swept():
         raise ValueError("--weights cannot be given where a study varies weights: leave it out.")
     preset = study.presets[preset_name]
-    sizes: dict[str, Value] = {
+    values: dict[str, Value] = {
         "image_size": preset.image_size,
         "epochs": preset.epochs,
         "batch_size": preset.batch_size,
     }
     if preset_name == "full":  # a study's own sizes are its full ones
-        sizes |= {name: study.space.fixed[name] for name in sizes if name in study.space.fixed}
-    chosen = options.weights or study.space.fixed.get("weights") or preset.weights
-    space = study.space.with_fixed(**sizes, weights=chosen, seed=options.seed)
+        values |= {name: study.space.fixed[name] for name in values if name in study.space.fixed}
+    values["weights"] = options.weights or study.space.fixed.get("weights") or preset.weights
+    values["seed"] = options.seed
+    # What a study varies, neither a preset nor a flag may set.
+    for name in study.space.swept():
+        values.pop(name, None)
+    space = study.space.with_fixed(**values)
     arms = space.matching(options.arms or (study.demo_arms if preset_name == "demo" else "*"))
     for arm in arms:
         arm.default_recipe()

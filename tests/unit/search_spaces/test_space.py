@@ -341,7 +341,16 @@ def test_a_scaled_stage_1_stays_shorter_than_the_whole() -> None:
         assert 1 <= recipe.stage1_epochs < epochs
 
 
-def test_swept_names_are_never_overwritten() -> None:
+def test_a_swept_name_cannot_be_fixed() -> None:
+    tuned = {"epochs": Int(low=5, high=50, default=20)}
+    space = SearchSpace(arms={"backbone": ("resnet18", "resnet34")}, tuned=tuned)
+    with pytest.raises(
+        ValueError, match=r"must be of a name that is not varied, but got epochs=10, backbone="
+    ):
+        space.with_fixed(image_size=224, epochs=10, backbone="resnet50")
+
+
+def test_swept_names_keep_their_values_where_others_are_fixed() -> None:
     space = SearchSpace(
         arms={
             "image_size": (64, 96),
@@ -351,7 +360,7 @@ def test_swept_names_are_never_overwritten() -> None:
         fixed={"head": "mlp"},
     )
     assert space.swept() == {"image_size", "epochs", "stage1_epochs", "batch_size"}
-    arms = space.with_fixed(image_size=224, epochs=10, batch_size=256, head="linear", seed=3).grid()
+    arms = space.with_fixed(head="linear", seed=3).grid()
     recipes = [arm.default_recipe() for arm in arms]
     assert [r.image_size for r in recipes] == [64, 96]
     assert {(r.epochs, r.stage1_epochs, r.batch_size, r.head, r.seed) for r in recipes} == {

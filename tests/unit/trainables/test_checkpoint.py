@@ -1,5 +1,6 @@
 """Checkpoints hold no code, say which run they are of, and load into torchvision's own models."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch import nn
 from trainables import checkpoint
 from trainables.backbones import MLP_WIDTH, build
 from trainables.data.augment import MEAN, STD
+from trainables.files import leftovers
 from trainables.recipe import Recipe
 
 CLASSES = ("ash", "birch", "cedar")
@@ -153,7 +155,6 @@ def test_the_newest_two_of_last_stay_and_the_newest_best(tiny: Recipe, tmp_path:
     assert _best(tmp_path).name.startswith("best-000011-")
     assert checkpoint.best(tmp_path, since=11) == _best(tmp_path)
     assert checkpoint.best(tmp_path, since=12) is None
-    (tmp_path / "checkpoint.tmp").touch()
     checkpoint.drop_last(tmp_path)
     assert not checkpoint.unfinished(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -161,6 +162,25 @@ def test_the_newest_two_of_last_stay_and_the_newest_best(tiny: Recipe, tmp_path:
         "best.pt",
         _best(tmp_path).name,
     }
+
+
+def test_what_killed_writers_left_goes_with_the_next_write_or_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(epoch: int) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", lambda *_: 1 / 0)
+            patch.setattr(Path, "unlink", lambda *_, **__: None)
+            with pytest.raises(ZeroDivisionError):
+                checkpoint.save_last(tmp_path, epoch, {})
+
+    killed(1)
+    assert len(leftovers(tmp_path)) == 1
+    checkpoint.save_last(tmp_path, 1, {})
+    assert leftovers(tmp_path) == []
+    killed(2)
+    checkpoint.drop_last(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def _best(folder: Path) -> Path:

@@ -19,6 +19,7 @@ from trainables.compute import Compute
 from trainables.data import dataset
 from trainables.data.augment import plain_view
 from trainables.data.dataset import Caps, Dataset, Split, TestSplitShutError
+from trainables.files import leftovers
 from trainables.final import answer
 from trainables.recipe import Recipe
 
@@ -118,3 +119,4 @@ def test_answers_are_written_whole_or_not_at_all(
     with pytest.raises(OSError, match="No space left"):
         answer(checkpoint.best(tmp_path), data, CPU, Compute(), path)
     assert path.read_bytes() == b"before"
+    assert leftovers(tmp_path) == []

@@ -1,12 +1,14 @@
 """Weights made to keep torch's reader busy for ever, or to crash it, are refused within seconds."""
 
 import io
+import os
 import pickle
 import zipfile
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from trainables import weights, weights_file
 from trainables.weights import WeightsError
@@ -16,7 +18,9 @@ NESTED_EMPTY, PAIR_OF_ITSELF, IN_A_TUPLE = b")", b"q\x01h\x01\x86", b"\x85"
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second; and a process with torch's threads is not forked."""
     monkeypatch.setattr(weights_file, "READ_WITHIN_S", 1)
+    monkeypatch.setattr(os, "fork", None)
 
 
 def _hostile(path: Path, key: bytes) -> Path:
@@ -53,11 +57,21 @@ def test_a_key_that_cannot_be_hashed_is_refused_in_one_line(tmp_path: Path, key:
     assert "\n" not in str(refused.value)
 
 
-def test_what_can_be_read_passes_and_what_else_is_wrong_is_left_to_reading(tmp_path: Path) -> None:
-    torch.save({"fc.bias": torch.zeros(2)}, tmp_path / "honest.pt")
-    (tmp_path / "text.pt").write_text("no weights")
-    for name in ("honest.pt", "text.pt", "gone.pt"):
-        weights.check(tmp_path / name)
-    weights.check(_hostile(tmp_path / "odd.pt", NESTED_EMPTY + 3 * PAIR_OF_ITSELF))
+@pytest.mark.parametrize("key", [b"K\x01", NESTED_EMPTY + 3 * PAIR_OF_ITSELF])
+def test_what_can_be_read_passes_and_what_else_is_wrong_is_left_to_reading(
+    key: bytes, tmp_path: Path
+) -> None:
+    path = _hostile(tmp_path / "odd.pt", key)
+    weights.check(path)
     with pytest.raises(WeightsError, match="holds a dict of"):
-        weights.read(tmp_path / "odd.pt")
+        weights.read(path)
+
+
+def test_a_file_that_holds_no_pickle_needs_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_file({"fc.bias": torch.zeros(2)}, tmp_path / "honest.safetensors")
+    (tmp_path / "text.pt").write_text("no weights")
+    monkeypatch.setattr(weights_file.subprocess, "run", None)
+    for name in ("honest.safetensors", "text.pt", "gone.pt", "."):
+        weights.check(tmp_path / name)
