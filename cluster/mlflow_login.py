@@ -14,19 +14,6 @@ from cluster import state as service
 from cluster.mlflow_gate import NAME
 from cluster.refused import Refused
 
-SECRETS = (
-    "pass",
-    "pwd",
-    "token",
-    "secret",
-    "key",
-    "credential",
-    "auth",
-    "signature",
-    "odbc_connect",
-)
-"""In names of a query's parts, of an address: what follows is not shown and not written down."""
-
 CHOSEN = "MLFLOW_TRACKING_AUTH"
 
 
