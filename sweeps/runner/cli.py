@@ -38,7 +38,7 @@ COMMANDS = {
     ),
     "clean": ("sweeps.runner.cleaning", "what occupies the disk, and its removal"),
     "service": (
-        "cluster.service",
+        "sweeps.commands.service",
         "Ray with a job server, and MLflow, on this machine: up, status, down",
     ),
     "submit": ("cluster.submit", "run a study as a job of the service or of a cluster"),

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from cluster import database
 from cluster.addresses import SERVER_DATABASES, without_passwords
 from cluster.addresses import SERVERS as SERVERS
 from cluster.addresses import is_masked as is_masked
 from cluster.addresses import without_password as without_password
-from cluster.mlflow_login import let_in
+from cluster.service import database
+from cluster.service.mlflow_login import let_in
 
 os.environ.setdefault(
     "MLFLOW_DISABLE_TELEMETRY", "true"

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from cluster import state as service
-from cluster.mlflow_gate import NAME
 from cluster.refused import Refused
+from cluster.service import state as service
+from cluster.service.mlflow_gate import NAME
 
 CHOSEN = "MLFLOW_TRACKING_AUTH"
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import click
 
-from cluster import parts, upkeep
-from cluster import state as service
 from cluster.addresses import SERVER_DATABASES, without_password
 from cluster.commandline import CONTEXT, answer, whole
-from cluster.jobserver import ENDED, find
-from cluster.listeners import listeners
-from cluster.processes import PROC
 from cluster.refused import Refused
-from cluster.state import Part, State
+from cluster.service import parts, upkeep
+from cluster.service import state as service
+from cluster.service.jobserver import ENDED, find
+from cluster.service.listeners import listeners
+from cluster.service.processes import PROC
+from cluster.service.state import Part, State
 from trainables.cpus import available_cpus
 
 LOCAL, DASHBOARD_PORT, MLFLOW_PORT = "127.0.0.1", 8265, 5000
