@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cluster.commandline import CONTEXT, answer
-from cluster.jobserver import find
+from cluster.service.jobserver import find
 
 
 @click.command("dvt jobs", context_settings=CONTEXT)

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from cluster.commandline import CONTEXT, INTERRUPTED, answer
-from cluster.jobserver import ENDED, JobServer, Silent, find
 from cluster.refused import Refused
+from cluster.service.jobserver import ENDED, JobServer, Silent, find
 
 FAILED = 1
 _LOST_FOR_S = 60.0  # a job server that is started again is waited for so long

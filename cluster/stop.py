@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import click
 
 from cluster.commandline import CONTEXT, answer
-from cluster.jobserver import ENDED, find
 from cluster.logs import resume_command
-from cluster.upkeep import STOP_WITHIN_S
+from cluster.service.jobserver import ENDED, find
+from cluster.service.upkeep import STOP_WITHIN_S
 
 FAILED = 1
 

@@ -15,12 +15,12 @@ from secrets import token_hex
 import click
 
 from cluster import logs, package
-from cluster import state as service
 from cluster.commandline import CONTEXT, answer
-from cluster.jobserver import JobServer, find
 from cluster.refused import Refused
+from cluster.service import state as service
+from cluster.service.jobserver import JobServer, find
+from cluster.service.upkeep import STOP_WITHIN_S
 from cluster.session import RESUME
-from cluster.upkeep import STOP_WITHIN_S
 
 ROOT = Path(__file__).parents[1]
 _NOT_DESCRIBED = ("--gpus", "--gpus-per-trial", "--stuck-after")

@@ -12,12 +12,13 @@ from typing import Any, TypeAlias
 import click
 from rich.filesize import decimal
 
+from cluster.addresses import without_password
 from cluster.session import environment, session
 from sweeps.commands import kit, machine
 from sweeps.commands.machine import Finding, either
 from sweeps.runner.options import READING_FLAGS, Options, cache_folder
 from sweeps.runner.study import PRESETS, Preset
-from sweeps.tracking.store import SERVERS, TrackingError, one_line, prepare_store, without_password
+from sweeps.tracking.store import SERVERS, TrackingError, one_line, prepare_store
 from trainables.data.reading import ReadOptions
 
 EXPERIMENT = "dvt-doctor"

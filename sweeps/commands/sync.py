@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cluster.addresses import is_masked, without_password
 from cluster.refused import Refused
 from sweeps.commands import kit
 from sweeps.records.events import SweepFinished, to_json
@@ -14,7 +15,6 @@ from sweeps.records.history import salvage
 from sweeps.records.journal import Journal
 from sweeps.records.manifest import read_manifest
 from sweeps.records.results import Outcome
-from sweeps.tracking.store import is_masked, without_password
 from trainables.problems import unknown_name
 
 

@@ -12,11 +12,12 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from cluster.addresses import without_password
 from cluster.refused import Refused
 from sweeps.predict.graph_text import suspicious_text
 from sweeps.records.folder import BEST, CHAMPION, RECIPE, UNREADABLE, known_sweeps, sweep_folder
 from sweeps.records.status import status_of
-from sweeps.tracking.store import TrackingError, check_uri, prepare_store, without_password
+from sweeps.tracking.store import TrackingError, check_uri, prepare_store
 from sweeps.tracking.store import one_line as said
 from trainables.data.listing import Images
 from trainables.problems import one_line, unknown_name

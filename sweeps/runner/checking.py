@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import click
 
+from cluster.addresses import without_password
 from cluster.refused import Refused
 from sweeps.runner.options import command, parse
-from sweeps.tracking.store import without_password
 
 
 def problems(study: str, arguments: Sequence[str]) -> tuple[str, ...]:

@@ -8,11 +8,11 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+from cluster.addresses import without_password
 from cluster.session import RESUME
 from sweeps.records import folder, manifest
 from sweeps.runner.options import KEPT
 from sweeps.runner.plan import Materials, Plan
-from sweeps.tracking.store import without_password
 
 
 def describe(plan: Plan, materials: Materials) -> dict[str, Any]:

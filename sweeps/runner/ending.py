@@ -13,10 +13,10 @@ from cluster.refused import BROKEN_OFF, DONE, FAILED, INTERRUPTED
 from sweeps.records.events import SweepFinished
 from sweeps.records.folder import MANIFEST
 from sweeps.records.results import Outcome, Results, TrialRecord, best
+from sweeps.runner.champion import Shipped, keep, register
 from sweeps.runner.description import resume_command
 from sweeps.runner.driver import Run
 from sweeps.runner.finalists import champion
-from sweeps.tracking.registry import Shipped, keep, register
 from sweeps.tracking.store import one_line
 from trainables.metrics import TEST_SCORES
 

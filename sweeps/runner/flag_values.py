@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
+from cluster.addresses import without_password
 from sweeps.records.score import SCORES
 from sweeps.runner.study import PRESETS
-from sweeps.tracking.store import without_password
 from trainables.data.reading import LAYOUTS
 
 

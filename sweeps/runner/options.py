@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from cluster.addresses import without_password
 from cluster.refused import Refused
 from sweeps.records.score import SCORES
 from sweeps.runner import flag_values as values
 from sweeps.runner.study import PRESETS
-from sweeps.tracking.store import without_password
 from trainables.data.reading import LAYOUTS, ReadOptions
 from trainables.problems import unknown_name
 

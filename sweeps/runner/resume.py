@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cluster.addresses import is_masked
 from cluster.refused import Refused
 from sweeps.records.events import EventError
 from sweeps.records.folder import (
@@ -20,7 +21,6 @@ from sweeps.records.history import History, read_history
 from sweeps.records.journal import JournalError
 from sweeps.records.manifest import read_manifest
 from sweeps.runner.options import KEPT, Options
-from sweeps.tracking.store import is_masked
 from trainables.problems import unknown_name
 
 

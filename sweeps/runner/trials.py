@@ -16,6 +16,7 @@ from ray.tune.search import Searcher
 from sweeps.records import folder
 from sweeps.records.history import Trial
 from sweeps.records.results import Outcome, Results
+from sweeps.runner import champion
 from sweeps.runner.callbacks import (
     CheckpointCleaner,
     FailureBudget,
@@ -26,7 +27,6 @@ from sweeps.runner.callbacks import (
 from sweeps.runner.driver import Run
 from sweeps.runner.progress import Progress
 from sweeps.runner.speed import cuts
-from sweeps.tracking import registry as champion
 from sweeps.tracking.store import one_line
 from trainables.metrics import SCORE
 from trainables.ray_trial import TrialConfig, train

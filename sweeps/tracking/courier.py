@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from cluster.addresses import without_password
 from sweeps.records.events import ChampionKept, from_json
 from sweeps.records.journal import (
     JournalError,
@@ -20,7 +21,7 @@ from sweeps.records.journal import (
     note_delivered,
 )
 from sweeps.tracking.registry import RegisteredModel
-from sweeps.tracking.store import TrackingError, is_refusal, one_line, without_password
+from sweeps.tracking.store import TrackingError, is_refusal, one_line
 from sweeps.tracking.writer import EventWriter
 
 _AT_ONCE, _AT_ONCE_SECONDS = 500, 2.0  # events, and time, after which what was sent is noted

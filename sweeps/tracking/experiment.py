@@ -5,11 +5,8 @@ from __future__ import annotations
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from sweeps.tracking.store import (
-    TrackingError,
-    one_line,
-    without_password,
-)
+from cluster.addresses import without_password
+from sweeps.tracking.store import TrackingError, one_line
 
 
 def ensure_experiment(client: MlflowClient, study: str, location: str | None, question: str) -> str:

@@ -25,9 +25,10 @@ from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types import Schema, TensorSpec
 
+from cluster.addresses import without_password
 from sweeps.records.events import ChampionKept
 from sweeps.tracking import pyfunc
-from sweeps.tracking.store import TrackingError, is_refusal, one_line, without_password
+from sweeps.tracking.store import TrackingError, is_refusal, one_line
 
 ALIAS = "champion"
 KEY = "sweep.champion_key"  # tag of a model and of its version: which telling of a champion they came from

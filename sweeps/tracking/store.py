@@ -8,7 +8,6 @@ import os
 import re
 import tempfile
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +16,14 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from cluster import database
-from cluster.mlflow_login import SECRETS, let_in
+from cluster.addresses import SERVER_DATABASES, without_passwords
+from cluster.addresses import SERVERS as SERVERS
+from cluster.addresses import is_masked as is_masked
+from cluster.addresses import without_password as without_password
+from cluster.service import database
+from cluster.service.mlflow_login import let_in
 
 PROBE_SECONDS = 3.0
-SERVERS = ("http", "https")
-SERVER_DATABASES = ("postgresql", "mysql", "mssql")
 _PASSING_STATUS = (
     401,
     403,
@@ -38,9 +39,6 @@ _PASSING = re.compile(
 _MAX_REASON = 300  # characters
 _LOCK_SECONDS = 120  # making the tables takes 5
 _LOCK_KEY = 0x647674  # "dvt", among the locks that programs may agree on in a PostgreSQL database
-MASK = "***"
-_AFTER_LOGIN = re.compile(r"[/?#]")
-_QUERY = re.compile(r"(?P<begin>[?&;])(?P<name>[^?&;=#\s]+)=[^&;#\s]*")
 
 
 class TrackingError(ValueError):
@@ -99,26 +97,6 @@ def check_uri(uri: str) -> None:
         _check_sqlite(Path(rest.removeprefix("/").partition("?")[0]).absolute())
 
 
-def without_password(uri: str) -> str:
-    """The URI for people to read: `http://user:***@host`, `http://***@host`, `postgresql://host/db?password=***`.
-
-    A login without a colon is a token where it is a server's, and a user's name where it is a database's.
-    """
-    scheme, separator, rest = uri.partition("://")
-    login, at, place = rest.rpartition("@")
-    user, colon, password = login.partition(":")
-    if at and colon:
-        rest = f"{user}:{MASK}@{place}" if password else f"{MASK}@{place}"
-    elif at and scheme.endswith(SERVERS) and not _AFTER_LOGIN.search(login):
-        rest = f"{MASK}@{place}"
-    return f"{scheme}{separator}{_QUERY.sub(_masked, rest)}"
-
-
-def is_masked(uri: str) -> bool:
-    """Whether a URI lacks what `without_password` took from it: it is not to be used."""
-    return MASK in uri
-
-
 def one_line(error: BaseException) -> str:
     """The line of an error's message that says what went wrong, without a password."""
     lines = [line.strip() for line in str(error).splitlines()]
@@ -130,9 +108,7 @@ def one_line(error: BaseException) -> str:
         cause := re.search(r"\[Errno -?\d+\] ([^'\")]+)|(Read timed out)", line)
     ):
         return cause[1] or cause[2]  # out of a sentence of 400 characters
-    return _QUERY.sub(_masked, re.sub(r"\S+://\S+", lambda uri: without_password(uri[0]), line))[
-        :_MAX_REASON
-    ]
+    return without_passwords(line)[:_MAX_REASON]
 
 
 def is_refusal(error: Exception) -> bool:
@@ -150,16 +126,6 @@ def is_refusal(error: Exception) -> bool:
         return 400 <= status < 500 and status not in _PASSING_STATUS
     return not isinstance(error, OSError | SQLAlchemyError | MemoryError) or isinstance(
         error, FileNotFoundError
-    )
-
-
-def _masked(part: re.Match[str]) -> str:
-    """A part of a query, without its value where that is a secret."""
-    name = urllib.parse.unquote_plus(part["name"]).lower()
-    return (
-        f"{part['begin']}{part['name']}={MASK}"
-        if any(word in name for word in SECRETS)
-        else part[0]
     )
 
 

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cluster import state as service
-from cluster.state import FOLDER, State
+from cluster.service import state as service
+from cluster.service.state import FOLDER, State
 from tests.integration.conftest import ROOT, environment
 
 PATIENCE_S = 300.0

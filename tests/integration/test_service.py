@@ -15,11 +15,11 @@ from pathlib import Path
 import grpc
 import pytest
 
-from cluster.listeners import listeners
-from cluster.parts import DASHBOARD, MLFLOW, gcs_address
-from cluster.processes import PROC
-from cluster.state import FOLDER
-from cluster.upkeep import processes
+from cluster.service.listeners import listeners
+from cluster.service.parts import DASHBOARD, MLFLOW, gcs_address
+from cluster.service.processes import PROC
+from cluster.service.state import FOLDER
+from cluster.service.upkeep import processes
 from tests.integration.services import SMALL, Service, holds, wait
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.audit import audit
-from cluster.parts import MLFLOW
-from cluster.processes import PROC
-from cluster.state import FOLDER
+from cluster.service.parts import MLFLOW
+from cluster.service.processes import PROC
+from cluster.service.state import FOLDER
 from tests.integration.postgres import PASSWORD, USER, Postgres, missing
 from tests.integration.services import SMALL, Service, holds, wait
 

@@ -19,13 +19,11 @@ TRACKING = {
     for name in ("mlflow_store", "mlflow_experiment", "mlflow_model", "mlflow_runs", "champion")
 }
 
-SERVED = ("sweeps.predict.model", "cluster.mlflow_gate")
+SERVED = ("sweeps.predict.model", "cluster.service.mlflow_gate")
 
 Rule = Callable[[str], bool]
 PLAIN = ("trainables.recipe", "trainables.metrics", "trainables.problems", "trainables.files")
-COMMANDS = {
-    f"cluster.{name}" for name in ("commandline", "service", "submit", "jobs", "logs", "stop")
-}
+COMMANDS = {f"cluster.{name}" for name in ("commandline", "submit", "jobs", "logs", "stop")}
 
 HOMES: dict[str, Rule] = {  # the longest name that fits an import decides
     "torch": lambda name: name.startswith("trainables.") and name not in PLAIN,
@@ -40,7 +38,7 @@ HOMES: dict[str, Rule] = {  # the longest name that fits an import decides
     "ray.tune": lambda name: name.startswith("sweeps.runner.") or name == "trainables.ray_trial",
     "ray.job_submission": lambda name: name.startswith("cluster."),
     "ray.autoscaler": lambda name: name == "cluster.nodes",
-    "aiohttp": lambda name: name == "cluster.jobserver",  # that of Ray's client for jobs
+    "aiohttp": lambda name: name == "cluster.service.jobserver",  # that of Ray's client for jobs
     "click": lambda name: (
         name.startswith("sweeps.") or name.endswith(".__main__") or name in COMMANDS
     ),
@@ -54,7 +52,7 @@ HOMES: dict[str, Rule] = {  # the longest name that fits an import decides
     "sklearn": lambda name: name.startswith("trainables.data."),
     "filelock": lambda name: name.startswith(("trainables.", "sweeps.runner.")),
     "alembic": lambda name: name in TRACKING,  # MLflow's
-    "sqlalchemy": lambda name: name in TRACKING or name == "cluster.database",  # MLflow's
+    "sqlalchemy": lambda name: name in TRACKING or name == "cluster.service.database",  # MLflow's
     "scipy": lambda name: name.startswith("sweeps.report") or name == "trainables.data.copies",
     "threadpoolctl": lambda name: name == "trainables.data.prints",
     "pillow_heif": lambda name: name == "trainables.data.decode",

@@ -6,8 +6,8 @@ import pytest
 
 from cluster import logs
 from cluster.jobs import row
-from cluster.jobserver import Silent
 from cluster.refused import Refused
+from cluster.service.jobserver import Silent
 
 JOB = {
     "submission_id": "s",

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from cluster import logs, submit
-from cluster import state as service
 from cluster.commandline import answer
-from cluster.jobserver import JobServer
 from cluster.refused import Refused
+from cluster.service import state as service
+from cluster.service.jobserver import JobServer
 from cluster.session import RESUME
 from sweeps.runner.description import resume_command
-from tests.unit.cluster.test_state import STATE
+from tests.unit.cluster.service.test_state import STATE
 
 OWN = JobServer(address=STATE.dashboard, token_file=Path("/t"), state=STATE, token="5ecre7")
 FOREIGN = JobServer(address="http://there:8265", token_file=None, state=None, token="")

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from cluster.refused import Refused
 from search_spaces.space import Arm
 from sweeps.runner import PRESETS, Study
-from sweeps.runner.options import Options, Refused
+from sweeps.runner.options import Options
 from sweeps.runner.plan import make_plan
 from trainables.data.splits import EVERY
 from trainables.metrics import TEST_ACCURACY, TEST_LOSS, VAL_ACCURACY

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cluster.refused import Refused
 from sweeps.predict import kaggle
 from sweeps.predict.model import Probabilities
-from sweeps.runner.options import Refused
 from trainables.data.cifar10 import CLASSES
 
 BREEDS = tuple(f"breed-{number:03d}" for number in reversed(range(kaggle.BREEDS)))

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from sweeps.runner.options import Options, Refused, command, parse
+from cluster.refused import Refused
+from sweeps.runner.options import Options, command, parse
 
 STUDY = command("study", "A question?")
 

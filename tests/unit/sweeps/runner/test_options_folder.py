@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.runner.options import Refused, command, parse
+from cluster.refused import Refused
+from sweeps.runner.options import command, parse
 
 STUDY = command("study", "A question?")
 

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from cluster.refused import Refused
 from sweeps.depth_vs_tricks import STUDY
 from sweeps.runner import cli
-from sweeps.runner.options import MOST_TRIALS, Options, Refused, command, parse
+from sweeps.runner.options import MOST_TRIALS, Options, command, parse
 from sweeps.runner.study import PRESETS
 
 COMMAND = command("study", "A question?")

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from cluster.refused import Refused
 from cluster.resources import cpu_slots, gpu_slots
 from sweeps.runner import plan
-from sweeps.runner.options import Options, Refused
+from sweeps.runner.options import Options
 from sweeps.runner.plan import local_slots, slots_on
 
 

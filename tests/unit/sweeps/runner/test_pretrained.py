@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from cluster.refused import Refused
 from search_spaces.depth_vs_tricks import SPACE
 from search_spaces.space import Arm
-from sweeps.runner.options import Refused
 from sweeps.runner.pretrained import check_weights
 from trainables.backbones import build
 from trainables.recipe import Recipe

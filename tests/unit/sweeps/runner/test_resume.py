@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from cluster.refused import Refused
 from search_spaces.depth_vs_tricks import SPACE
 from sweeps.records.results import Outcome
-from sweeps.runner.options import Options, Refused
+from sweeps.runner.options import Options
 from sweeps.runner.resume import changes, code_digest, definition, past, restored, trials_of
 
 TRIAL = {

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from cluster import jobserver
-from cluster import state as service
-from cluster.jobserver import Silent, find
 from cluster.refused import Refused
+from cluster.service import jobserver
+from cluster.service import state as service
+from cluster.service.jobserver import Silent, find
 
 TOKEN = "5ecre7"
 GOOD = {

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cluster.processes import Process, boot
 from cluster.refused import Refused
+from cluster.service.processes import Process, boot
 
 FOLDER = "DVT_SERVICE_DIR"
 _STATE, _LOCK, _TOKEN = "state.json", "lock", "token"

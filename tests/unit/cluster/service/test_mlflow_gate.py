@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cluster.mlflow_gate import gate
+from cluster.service.mlflow_gate import gate
 
 TOKEN = "5ecre7"
 

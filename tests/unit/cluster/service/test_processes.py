@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from cluster.processes import MARK, Process, boot, end, family, process
+from cluster.service.processes import MARK, Process, boot, end, family, process
 
 ORPHAN = "(sleep 60 &) ; sleep 60"
 RENAMED = f"import os, time\nos.environ.pop({MARK!r}, None)\nos.execve('/bin/sleep', ['sleep', '60'], {{}})"

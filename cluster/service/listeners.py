@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.processes import PROC, Process
+from cluster.service.processes import PROC, Process
 
 _LISTENING = "0A"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cluster import parts, upkeep
-from cluster import state as service
 from cluster.refused import Refused
-from cluster.service import _wanted, main
-from cluster.state import Part, State
-from tests.unit.cluster.test_state import STATE
+from cluster.service import parts, upkeep
+from cluster.service import state as service
+from cluster.service.state import Part, State
+from sweeps.commands.service import _wanted, main
+from tests.unit.cluster.service.test_state import STATE
 
 NOTHING = dict.fromkeys(("storage", "host", "dashboard_port", "mlflow_port", "cpus", "gpus"))
 

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from cluster import mlflow_gate, mlflow_login
-from cluster import state as service
-from cluster.mlflow_login import CHOSEN, Login, let_in
-from tests.unit.cluster.test_state import STATE
+from cluster.service import mlflow_gate, mlflow_login
+from cluster.service import state as service
+from cluster.service.mlflow_login import CHOSEN, Login, let_in
+from tests.unit.cluster.service.test_state import STATE
 
 
 @pytest.fixture(autouse=True)

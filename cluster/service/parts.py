@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from cluster.mlflow_gate import NAME, TOKEN
-from cluster.processes import MARK, Process, family, process
+from cluster.service.mlflow_gate import NAME, TOKEN
+from cluster.service.processes import MARK, Process, family, process
+from cluster.service.state import State, folder, token_path
 from cluster.session import OBJECT_STORE_BYTES, SETTINGS
-from cluster.state import State, folder, token_path
 
 STARTS_WITHIN_S = 180.0
 PROBE_S = 5.0

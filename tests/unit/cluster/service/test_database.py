@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from cluster.database import problem
+from cluster.service.database import problem
 
 
 def test_a_file_is_left_to_mlflow() -> None:

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from cluster.listeners import Listener, listeners
-from cluster.processes import process
+from cluster.service.listeners import Listener, listeners
+from cluster.service.processes import process
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster import state as service
-from cluster.processes import Process, boot
 from cluster.refused import Refused
-from cluster.state import Part, State
+from cluster.service import state as service
+from cluster.service.processes import Process, boot
+from cluster.service.state import Part, State
 
 STATE = State(
     storage="/srv/mlruns",

@@ -10,22 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from cluster import state as service
-from cluster.mlflow_gate import NAME
 from cluster.refused import Refused
-
-SECRETS = (
-    "pass",
-    "pwd",
-    "token",
-    "secret",
-    "key",
-    "credential",
-    "auth",
-    "signature",
-    "odbc_connect",
-)
-"""In names of a query's parts, of an address: what follows is not shown and not written down."""
+from cluster.service import state as service
+from cluster.service.mlflow_gate import NAME
 
 CHOSEN = "MLFLOW_TRACKING_AUTH"
 

@@ -8,19 +8,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
 
 import click
 
-from cluster import parts, upkeep
-from cluster import state as service
+from cluster.addresses import SERVER_DATABASES, without_password
 from cluster.commandline import CONTEXT, answer, whole
-from cluster.jobserver import ENDED, find
-from cluster.listeners import listeners
-from cluster.mlflow_login import SECRETS
-from cluster.processes import PROC
 from cluster.refused import Refused
-from cluster.state import Part, State
+from cluster.service import parts, upkeep
+from cluster.service import state as service
+from cluster.service.jobserver import ENDED, find
+from cluster.service.listeners import listeners
+from cluster.service.processes import PROC
+from cluster.service.state import Part, State
 from trainables.cpus import available_cpus
 
 LOCAL, DASHBOARD_PORT, MLFLOW_PORT = "127.0.0.1", 8265, 5000
@@ -32,7 +31,7 @@ _BOUNDS = {
     "gpus": (0, 100_000),
 }
 _SQLITE = "sqlite:///"
-_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_DATABASES = ("sqlite", *SERVER_DATABASES)
 
 
 @click.group("dvt service", context_settings=CONTEXT)
@@ -195,10 +194,8 @@ def _wanted(given: dict[str, str | None], uri: str, before: State | None) -> Sta
 
 
 def _written(uri: str) -> str:
-    """A database's address, unless it holds a password: that is written down nowhere."""
-    where = urlsplit(uri)
-    names = [name.lower() for name, _ in parse_qsl(where.query, keep_blank_values=True)]
-    return "" if where.password or any(word in name for name in names for word in SECRETS) else uri
+    """Return a database's address, or nothing where it holds a password: that is not written down."""
+    return uri if without_password(uri) == uri else ""
 
 
 def _say_where(state: State, jobs: str = "", tracks: str = "") -> None:

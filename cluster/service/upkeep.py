@@ -15,14 +15,14 @@ from importlib.metadata import entry_points, version
 from pathlib import Path
 from secrets import token_hex
 
-from cluster import database, mlflow_gate, parts
-from cluster import processes as system
-from cluster import state as service
-from cluster.jobserver import ENDED, JobServer, find
-from cluster.parts import DASHBOARD, RAYLET, StartError
-from cluster.processes import Process, boot, family
 from cluster.refused import Refused
-from cluster.state import Part, State
+from cluster.service import database, mlflow_gate, parts
+from cluster.service import processes as system
+from cluster.service import state as service
+from cluster.service.jobserver import ENDED, JobServer, find
+from cluster.service.parts import DASHBOARD, RAYLET, StartError
+from cluster.service.processes import Process, boot, family
+from cluster.service.state import Part, State
 
 STOP_WITHIN_S = 180
 """What a job has to stop in order: its trials end, MLflow is told. Each trial's last epoch is saved already."""
