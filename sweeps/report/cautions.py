@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 
+from sweeps.records import folder
+from sweeps.records.manifest import study_file
 from sweeps.records.results import Outcome
 from sweeps.report.data_section import data_cautions
 from sweeps.report.findings import Findings
@@ -27,9 +28,9 @@ def banner(run: Run) -> list[str]:
     """Lines to show before anything else where the sweep is not whole; the last is the command that goes on with it."""
     done, total, count = _progress(run)
     said = {
-        "running": f"This sweep is running: {count}. What stands here will change.",
-        "interrupted": f"This sweep was interrupted: {count}. To go on:",
-        "failed": f"This sweep failed: {count}. To go on:",
+        "running": f"This sweep is running: {count}. Numbers will change.",
+        "interrupted": f"This sweep was interrupted: {count}. To continue:",
+        "failed": f"This sweep failed: {count}. To continue:",
         "damaged": f"This sweep's files are damaged: by what can be read, {count}.",
     }.get(run.state, f"This sweep is partial: {count}. For the others:" if done < total else "")
     if not said.endswith(":"):
@@ -51,47 +52,32 @@ def cautions(findings: Findings) -> list[str]:
 
 
 def resume_command(run: Run) -> str:
-    """What goes on with the sweep, from where it was started or submitted."""
-    if submitted := run.text("submitted"):
-        return submitted
-    words = _words(run.text("command"))
-    study = (
-        words[1]
-        if len(words) > 1 and words[1].endswith(".py")
-        else f"sweeps/{run.text('study')}.py"
-    )
+    """Return what goes on with the sweep, from where it was started or submitted."""
     storage = run.folder.absolute().parents[1]
-    elsewhere = (
-        storage.name != "mlruns"
-        or "--storage" in words
-        or any(word.startswith("--storage=") for word in words)
-    )
-    at = f" --storage {shlex.quote(str(storage))}" if elsewhere else ""
-    return f"python {shlex.quote(study)} --resume {shlex.quote(run.name)}{at}"
+    study = study_file(run.described)
+    return folder.resume_command(study, run.name, storage, submitted=run.text("submitted"))
 
 
 def _progress(run: Run) -> tuple[int, int, str]:
-    """Trials and finalists that are over, those that were planned, and both in words."""
-    over = run.trials[~run.trials["outcome"].isin(["", Outcome.INTERRUPTED.value])]
-    done = int((over["role"] == "trial").sum())
-    asked = number(run.described.get("trials_per_arm"))
-    total = (
-        int(asked) * sum(bool(run.tuned.get(arm)) for arm in run.arms) if asked == asked else done
-    )
-    listed = [event.get("trial_ids") for event in run.events if event["event"] == "finalists"]
-    named = {
-        name
-        for names in listed
-        if isinstance(names, list)
-        for name in names
-        if isinstance(name, str)
-    }
-    finalists = named | set(run.rows("finalist")["trial_id"])
-    tested = len(finalists & set(over["trial_id"]))
-    words = f"{done} of {total} trials" + (
-        f" and {tested} of {len(finalists)} finalists" if finalists else ""
-    )
-    return done + tested, total + len(finalists), f"{words} are over"
+    """Return how many trials and finalists are over, how many were planned, and both in words.
+
+    Those of arms that the sweep no longer has do not count.
+    """
+    trials = [trial for trial in run.history.of("trial") if trial.arm in run.compared]
+    over = run.history.done()
+    done = sum(trial.trial_id in over for trial in trials)
+    described = number(run.described.get("trials_per_arm"))
+    total = done
+    if described == described:
+        searched = sum(bool(run.tuned.get(arm)) for arm in run.compared)
+        total = run.history.trials_per_arm(int(described)) * searched
+    words = f"{done} of {counted(total, 'trial')}"
+
+    finalists = run.history.wanted or {trial.trial_id for trial in run.history.of("finalist")}
+    tested = len(finalists & over)
+    if finalists:
+        words += f" and {tested} of {counted(len(finalists), 'finalist run')}"
+    return done + tested, total + len(finalists), f"{words} done"
 
 
 def _trials(run: Run) -> Iterator[str]:
@@ -153,10 +139,3 @@ def _edges(findings: Findings) -> Iterator[str]:
 def _few(lines: list[str]) -> list[str]:
     rest = len(lines) - SHOWN
     return [*lines[:SHOWN], f"And {rest} more of this kind."] if rest > 0 else lines
-
-
-def _words(command: str) -> list[str]:
-    try:
-        return shlex.split(command)
-    except ValueError:
-        return []

@@ -12,7 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.records.results import Outcome, trial_name
+from sweeps.records.folder import predictions as predictions_file
+from sweeps.records.results import Outcome, best, champion, trial_name
 from sweeps.report.columns import COLUMNS, OF_EPOCH
 from sweeps.report.runs import Run, number, records, whole_numbers
 from sweeps.report.strata import balanced
@@ -77,6 +78,7 @@ class Group:
         without: Of an ablation, what is left out.
         recipe: Its fields.
         seeds: Those that completed, in the order of the sweep's.
+        number: Of the trial that had the recipe.
         failed: Names of those that ended otherwise.
     """
 
@@ -86,7 +88,13 @@ class Group:
     without: str
     recipe: Mapping[str, Any]
     seeds: tuple[Seed, ...]
+    number: int = 0
     failed: tuple[str, ...]
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """The score of each seed that completed, on the validation split."""
+        return tuple(seed.score for seed in self.seeds)
 
     @property
     def score(self) -> float:
@@ -122,13 +130,11 @@ def mean(values: Sequence[float]) -> float:
 
 
 def best_trial(run: Run, arm: str) -> str:
-    """The name of the arm's best trial of the search, as `sweeps.records.results.best` has it; empty where none completed."""
-    completed = run.rows("trial", arm, Outcome.COMPLETED).dropna(subset="score")
-    if completed.empty:
-        return "" if run.tuned.get(arm) else trial_name(arm, 0)
-    return str(
-        completed.sort_values(["score", "number"], ascending=[False, True])["trial_id"].iloc[0]
-    )
+    """Return the name of the arm's best trial of the search; empty where none completed."""
+    top = best(trial for trial in run.history.of("trial") if trial.arm == arm)
+    if top:
+        return top.trial_id
+    return "" if run.tuned.get(arm) else trial_name(arm, 0)
 
 
 def groups_of(run: Run, problems: list[str]) -> list[Group]:
@@ -137,7 +143,7 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
     Seeds that the sweep no longer asks for are left out. Of arms that it no longer has, nothing is best or default.
     """
     finalists = run.rows("finalist")
-    best = {arm: best_trial(run, arm) for arm in run.compared}
+    best_names = {arm: best_trial(run, arm) for arm in run.compared}
     groups: list[Group] = []
     order = {seed: at for at, seed in enumerate(whole_numbers(run.described.get("finalist_seeds")))}
     finalists = finalists[finalists["seed"].isin(list(order))] if order else finalists
@@ -145,8 +151,8 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
         ended = rows[rows["outcome"] == Outcome.COMPLETED.value]
         seeds = [_seed(run, row, problems) for row in records(ended)]
         seeds.sort(key=lambda seed: (order.get(seed.seed, len(order)), seed.seed))
-        kinds: set[Kind] = {"best"} if name == best.get(str(arm)) else set()
-        kinds |= {"default"} if arm in best and name == trial_name(str(arm), 0) else set()
+        kinds: set[Kind] = {"best"} if name == best_names.get(str(arm)) else set()
+        kinds |= {"default"} if arm in best_names and name == trial_name(str(arm), 0) else set()
         fields = records(rows.drop(columns="seed"))[0]
         failed = rows[rows["outcome"].isin([Outcome.FAILED.value, Outcome.DIVERGED.value])][
             "trial_id"
@@ -157,6 +163,7 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
                 arm=str(arm),
                 kinds=frozenset({"ablation"} if without else kinds or {"earlier"}),
                 without=str(without),
+                number=int(rows["number"].iloc[0]),
                 recipe={field: value for field, value in fields.items() if field not in COLUMNS},
                 seeds=tuple(seeds),
                 failed=tuple(failed),
@@ -165,14 +172,10 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
     return _same_images(groups, problems)
 
 
-def champion_of(groups: Sequence[Group]) -> Group | None:
-    """Of the recipes with most seeds the one with the best mean validation score, as `sweeps.runner.finalists` has it."""
-    able = [
-        group
-        for group in groups
-        if group.kinds & {"best", "default"} and group.score == group.score
-    ]
-    return max(able, key=lambda group: (len(group.seeds), group.score), default=None)
+def champion_of(groups: Sequence[Group], arms: Sequence[str]) -> Group | None:
+    """Return the champion among the best and the default recipes of the arms."""
+    able = [group for group in groups if group.kinds & {"best", "default"}]
+    return champion([group for group in able if group.score == group.score], arms)
 
 
 def paired(groups: Mapping[str, Group], metric: Metric) -> dict[str, NDArray[np.float64]]:
@@ -192,7 +195,7 @@ def predictions(
     run: Run, trial_id: str, splits: Sequence[Split], problems: list[str]
 ) -> list[Predicted] | None:
     """Log-probabilities [N, classes] of each split's images and their classes [N]; None where the file is gone or odd."""
-    path = run.folder / "predictions" / f"{trial_id.replace('/', '-')}.npz"
+    path = predictions_file(run.folder, trial_id)
     try:
         with np.load(path, allow_pickle=False) as file:
             predicted = [

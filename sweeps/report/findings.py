@@ -69,7 +69,7 @@ def find(run: Run) -> Findings:
     problems = list(run.problems)
     groups = [group for group in groups_of(run, problems) if group.seeds or group.failed]
     best = {group.arm: group for group in groups if "best" in group.kinds and group.seeds}
-    champion = champion_of(groups)
+    champion = champion_of(groups, run.arms)
     doubted = suspected(run, groups, problems)
     values = paired(best, run.score)
     ranked = dict(sorted(values.items(), key=lambda item: -item[1].mean()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweeps.records.results import Outcome
+from sweeps.records.results import Outcome, best
 from sweeps.records.score import NAMES
 from sweeps.report.finalists import Group, mean
 from sweeps.report.findings import Findings, difference, interval
@@ -145,29 +145,31 @@ def _untested(findings: Findings) -> str:
 
 
 def _search_alone(findings: Findings) -> list[str]:
+    """Return what the search says while nothing is retrained."""
     run = findings.run
-    completed = run.rows("trial", outcome=Outcome.COMPLETED).dropna(subset="score")
-    if completed.empty:
-        count = len(run.rows("trial"))
-        return [
-            f"No trial has completed{f' of {count}' if count else ''}: there is nothing to compare yet."
-        ]
-    top = records(completed.sort_values(["score", "number"], ascending=[False, True]))[0]
-    words = in_words(top, run.tuned.get(top["arm"], {}))
-    of_many = (
-        f"The best of {counted(len(completed), 'completed trial')} is {top['trial_id']} ({words})"
+    trials = run.history.of("trial")
+    completed = [trial for trial in trials if trial.outcome is Outcome.COMPLETED]
+    top = best(completed)
+    if top is None:
+        of = f" of {len(trials)}" if trials else ""
+        return [f"No trial has completed{of}: there is nothing to compare yet."]
+
+    # The best of all, then the best of each other arm.
+    words = in_words(top.recipe, run.tuned.get(top.arm, {}))
+    count = counted(
+        len([trial for trial in completed if trial.score is not None]), "completed trial"
     )
     by = "" if run.score == "accuracy" else f" {NAMES[run.score]}"
-    first = f"{of_many}: {percent(top['score'])}%{by} on val."
-    arms = completed.groupby("arm")["score"].max()
-    others = [
-        f"{arm} {percent(arms[arm])}" for arm in run.arms if arm in arms and arm != top["arm"]
-    ]
+    first = (
+        f"The best of {count} is {top.trial_id} ({words}): {percent(top.score or 0.0)}%{by} on val."
+    )
+    others = []
+    for arm in run.arms:
+        of_arm = best(trial for trial in completed if trial.arm == arm)
+        if of_arm and arm != top.arm:
+            others.append(f"{arm} {percent(of_arm.score or 0.0)}")
     ranked = f" The best of the other arms: {listed(others)}." if others else ""
-    return [
-        first,
-        f"The best of many is lucky, and no recipe has been tested over seeds: read no ranking off this.{ranked}",
-    ]
+    return [first, f"Do not rank the arms yet: nothing has been retrained.{ranked}"]
 
 
 def _capital(text: str) -> str:

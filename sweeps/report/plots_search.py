@@ -27,7 +27,7 @@ from sweeps.report.figures import (
 )
 from sweeps.report.formats import WORDS, counted, percent, short
 from sweeps.report.runs import Run, records
-from sweeps.report.search_effects import MIN_TRIALS, expected_best, importance, start_up_trials
+from sweeps.report.search_effects import MIN_TRIALS, expected_best, importance
 from trainables.metrics import EPOCH, VAL_SCORES
 
 FEW = 12  # whole numbers in a range up to which each has its own place
@@ -120,7 +120,7 @@ def schedulers(run: Run) -> Block:
 def more_trials(run: Run) -> Block:
     """Expected best score against the number of random trials."""
     drawn, data, known = (
-        start_up_trials(run.events),
+        run.history.start_up_trials,
         [],
         run.rows("trial", outcome=Outcome.COMPLETED).set_index("trial_id")["score"],
     )

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
 import pandas as pd
 
-from sweeps.records.results import STARTUP_TRIALS, Outcome
+from sweeps.records.results import Outcome
 from trainables.recipe import Recipe
 
-COUNTED = (Outcome.COMPLETED.value, Outcome.PRUNED.value, Outcome.DIVERGED.value)
-"""Outcomes that the searcher tells to Optuna as COMPLETE or PRUNED, which are the ones that TPE counts."""
 MIN_TRIALS = 50
 """PED-ANOVA compares the best tenth with all; its authors ask for 5 trials or more in that tenth."""
 EDGE = 0.05
@@ -26,7 +23,7 @@ def expected_best(scores: Sequence[float]) -> list[float]:
 
     The unbiased estimator of the best of k random trials (Tang et al. 2020, "Showing Your Work Doesn't Always Work"); that
     of Dodge et al. (2019, "Show Your Work"), which draws with replacement, is too low. Only of trials that are drawn at random
-    does it foretell a search of k trials: see `start_up_trials`.
+    does it foretell a search of k trials: see `History.start_up_trials`.
     """
     falling, n = sorted(scores, reverse=True), len(scores)
     expected = []
@@ -38,33 +35,6 @@ def expected_best(scores: Sequence[float]) -> list[float]:
             chance *= (n - k - i) / max(n - 1 - i, 1)
         expected.append(total)
     return expected
-
-
-def start_up_trials(events: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """By arm, the trials of the search whose values were drawn at random, in the order of their start.
-
-    Those are the ones that began while fewer than STARTUP_TRIALS of the arm had ended as TPE counts them; not number 0, the
-    default recipe. Ray may ask for a trial somewhat before it starts, so that one more can be random than is listed here;
-    none that is listed was guided.
-
-    Args:
-        events: Of a sweep's journal, in order.
-    """
-    seen: set[str] = set()
-    ended: dict[str, set[str]] = defaultdict(set)
-    arms: dict[str, str] = {}
-    found: dict[str, list[str]] = {}
-    for event in events:
-        match event["event"]:
-            case "trial" if event["role"] == "trial" and event["trial_id"] not in seen:
-                seen.add(event["trial_id"])
-                arm = arms[event["trial_id"]] = event["arm"]
-                drawn = found.setdefault(arm, [])
-                if event["number"] > 0 and len(ended[arm]) < STARTUP_TRIALS:
-                    drawn.append(event["trial_id"])
-            case "end" if event["trial_id"] in arms and event["outcome"] in COUNTED:
-                ended[arms[event["trial_id"]]].add(event["trial_id"])
-    return found
 
 
 def importance(
