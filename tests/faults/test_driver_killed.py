@@ -9,13 +9,15 @@ import pytest
 from benchmarks.audit import audit
 from tests.faults.conftest import Make
 from tests.faults.processes import EPOCHS, Faulty
-from tests.faults.stories import story
 from tests.faults.test_interrupted import same_results
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("whole"),  # its sweep is made once
+]
 
 
-@story
 def test_a_driver_killed_in_a_trial_between_trials_and_while_it_resumes_loses_nothing(
     make: Make, whole: Faulty
 ) -> None:

@@ -11,9 +11,12 @@ import pytest
 from benchmarks.audit import audit
 from tests.faults.conftest import Make
 from tests.faults.processes import Faulty, write_study
-from tests.faults.stories import story
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("whole"),  # its sweep is made once
+]
 
 IN_ORDER_S, AT_ONCE_S = (
     30.0,
@@ -37,7 +40,6 @@ def same_results(one: Faulty, other: Faulty) -> None:
     assert rows(one) == rows(other)
 
 
-@story
 def test_a_sweep_interrupted_five_times_ends_with_the_results_of_one_that_never_was(
     make: Make, whole: Faulty
 ) -> None:
