@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.conftest import ROOT, Ran, environment, run
 from tests.integration.test_dvt import dvt
-from tests.integration.test_refusals import photos
+from tests.integration.test_refusals_input import photos
 
 pytestmark = pytest.mark.timeout(1100)
 
