@@ -1,7 +1,7 @@
 """What the tests of faults share: a cache, a store with tables, one sweep to which nothing happened.
 
-`make test` and `make test-slow` run them two at a time: their drivers wait for Ray, for imports and
-for each other's end more than they compute.
+`make test` and `make test-slow` run two files at a time: their drivers wait for Ray, for imports and
+for each other's end more than they compute. The tests of one file share a worker.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def whole(
 ) -> Iterator[Faulty]:
     """A sweep of three trials and their finalists to which nothing happens.
 
-    It runs beside the test: wait for its end. Its tests are in one group, so that it is made once.
+    It runs beside the test: wait for its end. Its tests are in one file, so that it is made once.
     """
     with _making(tmp_path_factory.mktemp("whole"), template, cache) as make:
         sweep = make()

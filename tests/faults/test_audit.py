@@ -15,8 +15,6 @@ from sweeps.runner.journal import Journal
 from sweeps.runner.mlflow_runs import TrackedData
 from sweeps.runner.tracking import Tracker, prepare_store
 
-pytestmark = pytest.mark.xdist_group("audit")  # the sweep that they copy is made once
-
 EPOCHS = 3
 TRIALS = ("plain/000", "plain/001")
 FINALIST = "plain/000/s0"

@@ -20,11 +20,7 @@ from benchmarks.audit import audit
 from tests.faults.conftest import Make
 from tests.faults.processes import MARK, NEW, PATIENCE_S, Faulty, trial
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.xdist_group("nodes"),  # one cluster at a time: its nodes want both cores
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 NO_RESTARTS = "    import sweeps.runner.trials as trials; trials.MAX_FAILURES = 0\n"
 LOGICAL_GPUS = """\
