@@ -1,28 +1,32 @@
 """Is our batched augmentation fast enough to be worth its lines, against Kornia and torchvision?
 
-From a stored uint8 batch [256, 120, 120, 3] to float32 views [256, 3, 96, 96], on the CPU. All three get the same
-operations and strengths: ours and Kornia's draw them for each image of a batch, torchvision's is applied image by image,
-because its transforms draw once a batch. Kornia's TrivialAugment picks one operation a batch and so varies between calls;
-each round is the mean of several calls. Rounds are interleaved; medians over rounds.
+From a stored uint8 batch [256, 120, 120, 3] to float32 views [256, 3, 96, 96], on the CPU. All
+three get the same operations and strengths: ours and Kornia's draw them for each image of a batch,
+torchvision's is applied image by image, because its transforms draw once a batch. Kornia's
+TrivialAugment picks one operation a batch and so varies between calls; each round is the mean of
+several calls. Rounds are interleaved; medians over rounds.
 
     pip install kornia
     python benchmarks/augmentation.py --json
 
-Result (torch 2.15, Kornia 0.9.0, torchvision 0.29.2; 2 cores of an AMD EPYC shared with other work; medians of 9 rounds on one
-thread, in brackets the ranges of the ratios over three such runs, the others of 5 rounds):
+Result (torch 2.15, Kornia 0.9.0, torchvision 0.29.2; 2 cores of an AMD EPYC shared with other work;
+medians of 9 rounds on one thread, in brackets the ranges of the ratios over three such runs, the
+others of 5 rounds):
 
     1 thread          ours, ms an image   Kornia takes       torchvision takes
     crop_flip         0.19                2.2x (2.2 to 3.6)  1.6x (1.6 to 2.6)
     crop_flip_color   0.37                3.0x (2.8 to 3.0)  3.3x (2.8 to 3.5)
     trivial           0.40                2.1x (1.2 to 2.1)  1.1x (0.8 to 1.1)
 
-On two threads in a quiet minute: 0.08, 0.30 and 0.16 ms, Kornia 4.5x, 3.7x and 2.1x. With other work on the cores, numbers
-of two threads vary tenfold and ours, in more and smaller steps, may lose: Kornia then took 0.2x to 4.2x as long.
+On two threads in a quiet minute: 0.08, 0.30 and 0.16 ms, Kornia 4.5x, 3.7x and 2.1x. With other
+work on the cores, numbers of two threads vary tenfold and ours, in more and smaller steps, may
+lose: Kornia then took 0.2x to 4.2x as long.
 
-So Kornia is not used. Its randomness would not decide it alone: it draws from torch's global generator, so equal seeds give the
-first 4 images of a batch of 8 other views than a batch of 4; but each image's crop and colour factors can be handed in as
-`params`, and then batches can be cut freely. Its noise is one tensor of the batch's shape, the order of its colour jitter
-is one for the batch, and its TrivialAugment picks one operation for the batch: these would remain ours to write.
+So Kornia is not used. Its randomness would not decide it alone: it draws from torch's global
+generator, so equal seeds give the first 4 images of a batch of 8 other views than a batch of 4; but
+each image's crop and colour factors can be handed in as `params`, and then batches can be cut
+freely. Its noise is one tensor of the batch's shape, the order of its colour jitter is one for the
+batch, and its TrivialAugment picks one operation for the batch: these would remain ours to write.
 """
 
 from __future__ import annotations
@@ -154,7 +158,8 @@ def main() -> int:
         print(json.dumps({**about, "results": results}, indent=1))
         return 0
     print(
-        f"{'augmentation':16} {'threads':>7} {'ours':>9} {'kornia':>9} {'torchvision':>11}   ms an image (times ours)"
+        f"{'augmentation':16} {'threads':>7} {'ours':>9} {'kornia':>9} {'torchvision':>11}   ms an "
+        "image (times ours)"
     )
     for result in results:
         cells = [

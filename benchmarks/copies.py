@@ -1,10 +1,11 @@
 """Are copies found, at how many false alarms, and what does looking for them cost?
 
-Recall: each kind of copy is made of some originals, all are stored as `prepare` stores them, and an original and its copy
-must be named as a pair; "all kinds at once" counts copies that are in their original's group. False alarms: images in near
-pairs though no copy was made. CIFAR-10 really holds near copies (Barz and Denzler 2020: 3.25% of its test images have one
-in train), so `--sheet` writes a picture of 100 of its pairs, to be judged by eye. Time: prints and search for CIFAR-10 at
-side 40, against decoding as many small JPEG files, in turns.
+Recall: each kind of copy is made of some originals, all are stored as `prepare` stores them, and an
+original and its copy must be named as a pair; "all kinds at once" counts copies that are in their
+original's group. False alarms: images in near pairs though no copy was made. CIFAR-10 really holds
+near copies (Barz and Denzler 2020: 3.25% of its test images have one in train), so `--sheet` writes
+a picture of 100 of its pairs, to be judged by eye. Time: prints and search for CIFAR-10 at side 40,
+against decoding as many small JPEG files, in turns.
 
     python benchmarks/copies.py --data cifar10.npz --photos FOLDER
 """
@@ -165,7 +166,9 @@ def pictures(folder: Path | None) -> list[Image.Image]:
 
 
 def seconds(images: Images, rounds: int) -> dict[str, float]:
-    """Seconds for the images, medians of rounds: decoding small JPEG files, scaled from 5,000, taking prints, and searching.
+    """Return seconds for the images, medians of rounds.
+
+    They are of decoding small JPEG files, scaled from 5,000, of taking prints, and of searching.
 
     `cpu_` counts all threads, and so says what things cost where other work keeps the cores busy.
     """

@@ -1,4 +1,6 @@
-"""A sweep whose trials only report, under a real Tuner, and what it cost the driver: a case of `scale.py`, as JSON.
+"""A sweep whose trials only report, under a real Tuner: a case of `scale.py`.
+
+It says as JSON what the sweep cost the driver.
 
 python benchmarks/scale_sweep.py '{"trials": 48, "slots": 4, "reports": 5, "profile": null}'
 """
@@ -117,7 +119,11 @@ def rss_mib() -> float:
 
 
 def clocks() -> dict[str, float]:
-    """Seconds: of the wall, and of CPU: this process's, this thread's and, where the system says, that of MLflow's thread."""
+    """Return seconds of the wall and of CPU.
+
+    CPU seconds are this process's, this thread's and, where the system says, those of MLflow's
+    thread.
+    """
     found = {
         "wall_s": time.perf_counter(),
         "driver_cpu_s": time.process_time(),
@@ -135,7 +141,10 @@ def clocks() -> dict[str, float]:
 def one_case(
     trials: int, slots: int, reports: int, folder: Path, profile: str | None
 ) -> dict[str, Any]:
-    """Run a sweep of trials that only report; everything is imported and started before the clock runs."""
+    """Run a sweep of trials that only report.
+
+    Everything is imported and started before the clock runs.
+    """
     from ray import tune
     from ray.tune.execution import class_cache
 

@@ -2,11 +2,12 @@
 
     python benchmarks/small_files.py [--jpegs cifar10_jpegs.npz] [--before a3cc9c8] [--rounds 3] [--json]
 
-60,000 JPEG files of 32 x 32 pixels in 10 class folders, all used at image size 32, are prepared by the code here and by that of
-a commit (its worktree is made for it), in turns, each in a process and a cache of its own. `ratio` is the median of the rounds'
-ratios, of wall time and of the CPU time of all threads; the second says more on a busy machine. Then the parts of our time,
-measured once. Other sets show whether time blows up: PNG files, 5% of the images a second time, one class that is one image
-again and again, and one image as every file.
+60,000 JPEG files of 32 x 32 pixels in 10 class folders, all used at image size 32, are prepared by
+the code here and by that of a commit (its worktree is made for it), in turns, each in a process and
+a cache of its own. `ratio` is the median of the rounds' ratios, of wall time and of the CPU time of
+all threads; the second says more on a busy machine. Then the parts of our time, measured once.
+Other sets show whether time blows up: PNG files, 5% of the images a second time, one class that is
+one image again and again, and one image as every file.
 """
 
 from __future__ import annotations

@@ -1,11 +1,14 @@
-"""What do stored activations cost, and what do they save? Filling and reading against computing, per backbone and cut.
+"""What do stored activations cost, and what do they save?
+
+Filling and reading against computing, per backbone and cut.
 
     python benchmarks/store.py [--json] [--images 512] [--image-size 96] [--device cpu|cuda] [--rounds 3]
 
-Random images, untrained networks: neither changes a time. One thread on a CPU, as a trial has. `compute` is the forward pass
-up to the cut, `fill` computes and writes all cuts of a view at once, `read` maps an entry that another process wrote, checks it
-and takes every row in shuffled batches of 256; `again` reads it once more. Medians, interleaved by round. At the end a store
-with room for half of a view: which cuts it keeps, and that another sweep's entries make room.
+Random images, untrained networks: neither changes a time. One thread on a CPU, as a trial has.
+`compute` is the forward pass up to the cut, `fill` computes and writes all cuts of a view at once,
+`read` maps an entry that another process wrote, checks it and takes every row in shuffled batches
+of 256; `again` reads it once more. Medians, interleaved by round. At the end a store with room for
+half of a view: which cuts it keeps, and that another sweep's entries make room.
 """
 
 from __future__ import annotations

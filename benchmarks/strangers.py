@@ -2,12 +2,13 @@
 
     python benchmarks/strangers.py [--npz cifar10.npz] [--folders 20] [--json]
 
-20 folders of other layouts, numbers of classes, sizes and formats of pictures; their classes go 1:20, one more has 3 images.
-In each, 5% of the images are there again, equal to the pixel, and 2% after each of the edits, in another split where the folder
-has splits, and one in five under another class (none that is mirrored: left and right may be classes). `prepare` reads it; a
-copy is found where it is in its original's group. False alarms are images in a group without a copy of theirs. `across` counts
-copies whose original is in another split that a model is trained, chosen or scored on. A folder without splits must be refused
-for its class of 3, by name; it is then read without it.
+20 folders of other layouts, numbers of classes, sizes and formats of pictures; their classes go
+1:20, one more has 3 images. In each, 5% of the images are there again, equal to the pixel, and 2%
+after each of the edits, in another split where the folder has splits, and one in five under another
+class (none that is mirrored: left and right may be classes). `prepare` reads it; a copy is found
+where it is in its original's group. False alarms are images in a group without a copy of theirs.
+`across` counts copies whose original is in another split that a model is trained, chosen or scored
+on. A folder without splits must be refused for its class of 3, by name; it is then read without it.
 
 Pictures are fields of color with shapes and textures, or those of an .npz with x_train.
 """
@@ -134,7 +135,10 @@ def originals(
     form: str,
     taken: Iterator[Image.Image] | None,
 ) -> tuple[list[Picture], dict[str, Image.Image]]:
-    """Pictures of their own, the rarest class with a twentieth of the most frequent, and a class of 3 per split."""
+    """Draw pictures, a twentieth as many in the rarest class as in the most frequent one.
+
+    One more class has 3 per split.
+    """
     splits = list(LAYOUTS[layout][1])
     sizes = {
         f"class {number}": round(MOST * 20 ** (-number / (classes - 1)))
@@ -336,7 +340,7 @@ def main() -> None:
 
 
 def summed(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of all folders: shares of copies found, false alarms per image, and copies left across splits."""
+    """Sum up all folders: copies found, false alarms per image, copies left across splits."""
     images = sum(result["images"] for result in results)
     found: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
     for result in results:

@@ -35,7 +35,9 @@ class Reads:
 
 @dataclass(frozen=True, kw_only=True)
 class Mend:
-    """A mend that a refusal prints ("{data}" is what the user passed), and the reading when it is typed.
+    """A mend that a refusal prints, and the reading when it is typed.
+
+    "{data}" is what the user passed.
 
     Attributes:
         printed: Text that the refusal must hold.
@@ -52,7 +54,10 @@ class Mend:
 
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """The data is refused in at most `SHORT` lines that hold all of `says` and what each mend prints, and none of `never`."""
+    """The data is refused in at most `SHORT` lines.
+
+    They hold all of `says` and what each mend prints, and none of `never`.
+    """
 
     says: tuple[str, ...] = ()
     never: tuple[str, ...] = ()

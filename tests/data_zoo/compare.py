@@ -86,7 +86,10 @@ def _of_readings(got: Reading, right: Reads, data: str) -> Iterator[str]:
 
 
 def _unsaid(lines: tuple[str, ...], words: tuple[str, ...], data: str) -> Iterator[str]:
-    """Texts that are not said; the path that the user passed counts as "{data}", for its folders have names too."""
+    """Texts that are not said.
+
+    The path that the user passed counts as "{data}", for its folders have names too.
+    """
     text = "\n".join(lines)
     text = text.replace(data, "{data}") if data.startswith("/") else text
     for some in words:

@@ -1,7 +1,7 @@
-"""What the tests of faults share: a cache, a store with tables, one sweep to which nothing happened.
+"""What tests of faults share: a cache, a store with tables, a sweep to which nothing happened.
 
-`make test` and `make test-slow` run two files at a time: their drivers wait for Ray, for imports and
-for each other's end more than they compute. The tests of one file share a worker.
+`make test` and `make test-slow` run two files at a time: their drivers wait for Ray, for imports
+and for each other's end more than they compute. The tests of one file share a worker.
 """
 
 from __future__ import annotations

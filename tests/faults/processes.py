@@ -1,4 +1,7 @@
-"""Sweeps as real processes that tests hurt: what they have done is read from their journals, never guessed from a clock."""
+"""Sweeps as real processes that tests hurt.
+
+What they have done is read from their journals, never guessed from a clock.
+"""
 
 from __future__ import annotations
 
@@ -236,7 +239,10 @@ def environment(cache: Path, mark: str) -> dict[str, str]:
 
 
 def end_all(mark: str) -> None:
-    """Kill every process that has the mark in its environment: a driver that is left, and what its Ray has left."""
+    """Kill every process that has the mark in its environment.
+
+    A driver may be left, and what its Ray has left.
+    """
     wanted = f"{MARK}={mark}".encode()
     for path in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):
@@ -246,7 +252,10 @@ def end_all(mark: str) -> None:
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Callable[[str], None]]:
-    """A file system of that size at a folder; gives what changes the size. Raises PermissionError where one may not mount."""
+    """A file system of that size at a folder; gives what changes the size.
+
+    Raises PermissionError where one may not mount.
+    """
     folder.mkdir(parents=True)
     if not shutil.which("mount") or _mount(
         "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)

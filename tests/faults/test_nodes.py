@@ -1,4 +1,7 @@
-"""Several nodes on one machine: they die, are taken back, come too late, are shared by two sweeps, do not see the storage."""
+"""Several nodes on one machine.
+
+They die, are taken back, come too late, are shared by two sweeps, do not see the storage.
+"""
 
 from __future__ import annotations
 
@@ -206,13 +209,19 @@ def test_one_that_joins_later_stops_the_sweep_before_it_trains_there_and_without
 
 @contextmanager
 def blind_node(cluster: Any, storage: Path, log: Path) -> Iterator[Callable[[int], None]]:
-    """A node that has an empty folder where the others have the storage; gives what waits until so many nodes are there."""
+    """A node that has an empty folder where the others have the storage.
+
+    Gives what waits until so many nodes are there.
+    """
     if (
         not shutil.which("unshare")
         or subprocess.run(["unshare", "--mount", "true"], check=False).returncode
     ):
         pytest.skip("this user may not have a file system of its own")
-    hidden = f"mount -t tmpfs tmpfs {storage} && exec {Path(sys.executable).with_name('ray')} start --block"
+    hidden = (
+        f"mount -t tmpfs tmpfs {storage} && exec {Path(sys.executable).with_name('ray')} start "
+        "--block"
+    )
     command = f"{hidden} --address={cluster.address} --num-cpus=1 --object-store-memory={OBJECTS}"
     with log.open("wb") as output:
         line = ["unshare", "--mount", "bash", "-c", command]

@@ -1,4 +1,4 @@
-"""Ctrl-C as often as one likes, and a driver killed at the worst moments: the results stay the same.
+"""Whatever ends the driver, and however often, the results stay the same.
 
 Both tests are in one file, so that one worker runs them and the sweep that they compare with is
 made once.

@@ -1,4 +1,4 @@
-"""What trials stand on goes away under them: the cache is deleted, workers die, and workers stand still."""
+"""What trials stand on goes away: the cache is deleted, workers die, workers stand still."""
 
 from __future__ import annotations
 

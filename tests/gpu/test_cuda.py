@@ -1,4 +1,7 @@
-"""What must hold on a GPU: the same random numbers as on the CPU, nearly the same views, and training that learns there."""
+"""What must hold on a GPU.
+
+The same random numbers as on the CPU, nearly the same views, and training that learns there.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A service as tests have it: in folders of its own, on free ports, and told what to do by the commands that users type."""
+"""A service as tests have it.
+
+It has folders of its own and free ports, and is told what to do by the commands that users type.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registered champion behind `mlflow models serve`, as the README has it, and `dvt predict` beside it."""
+"""The registered champion behind `mlflow models serve`, and `dvt predict` beside it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,10 @@ def _asked(address: str, inputs: list[Any]) -> tuple[int, dict[str, Any]]:
 
 @contextmanager
 def _served(folder: Path) -> Iterator[str]:
-    """The model's address, while `mlflow models serve` runs in a session of its own, whose processes end with it."""
+    """The model's address, while `mlflow models serve` runs.
+
+    It has a session of its own, whose processes end with it.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

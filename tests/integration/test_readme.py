@@ -1,4 +1,7 @@
-"""Every command of the README runs: what needs a GPU, a download or more than two minutes, with --dry-run."""
+"""Every command of the README runs.
+
+What needs a GPU, a download or more than two minutes runs with --dry-run.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What `cluster/` gives to AWS, Kubernetes and Docker, by the strictest readers that can be had without them."""
+"""What `cluster/` gives to AWS, Kubernetes and Docker.
+
+The strictest readers that can be had without them read it.
+"""
 
 import copy
 import json

@@ -1,14 +1,14 @@
 """Sweeps that an earlier version recorded are read as that version read them.
 
-`tests/journals/NAME/` holds what it wrote: `sweep.json`, `trials.jsonl`, `champion/recipe.json`, the
-`results.csv` of its `dvt report NAME`, and in `list.txt` the table of its `dvt list`, without the
-columns for date and size. All are of the demo preset:
+`tests/journals/NAME/` holds what it wrote: `sweep.json`, `trials.jsonl`, `champion/recipe.json`,
+the `results.csv` of its `dvt report NAME`, and in `list.txt` the table of its `dvt list`, without
+the columns for date and size. All are of the demo preset:
 
 - `finished`: search, finalists, and an empty `--ablate`.
 - `interrupted_search`: Ctrl-C while two trials were over and two had an epoch.
-- `interrupted_finalists`: Ctrl-C in the search; resumed with a wider bound; Ctrl-C in the finalists;
-  resumed with another value of the arm in which nothing is tuned, whose finalists were trained
-  again; Ctrl-C once more.
+- `interrupted_finalists`: Ctrl-C in the search; resumed with a wider bound; Ctrl-C in the
+  finalists; resumed with another value of the arm in which nothing is tuned, whose finalists were
+  trained again; Ctrl-C once more.
 """
 
 from __future__ import annotations

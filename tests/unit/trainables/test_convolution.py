@@ -1,4 +1,4 @@
-"""That matrix products give what torch's convolutions give, where they are chosen and nowhere else."""
+"""Matrix products give what torch's convolutions give; they are used only where chosen."""
 
 import copy
 import json
@@ -73,7 +73,10 @@ def reference(conv: nn.Conv2d, x: Tensor) -> dict[str, Tensor]:
 def assert_correctly_rounded(
     ours: dict[str, Tensor], exact: dict[str, Tensor], where: str, passes: tuple[Pass, ...] = PASSES
 ) -> None:
-    """That the error is hardly more than that of the exact values in bf16, which torch's can't undercut."""
+    """The error is hardly more than that of exact values in bf16.
+
+    torch's own cannot undercut that.
+    """
     for name in passes:
         error, least = (
             (got.double() - exact[name]).norm() for got in (ours[name], exact[name].bfloat16())
@@ -93,9 +96,11 @@ def test_output_and_gradients_are_as_exact_as_bf16_allows(
         exact = reference(conv, x)
         for passes in SUBSETS:
             if kernel > 1 and stride > 1 and size[1] == 1 and "weight" not in passes:
-                continue  # oneDNN leaves the gradient of a tap that meets padding alone uninitialised
+                # oneDNN leaves the gradient of a tap that meets padding alone uninitialised.
+                continue
             ours = results(choosing(conv, passes, *size), x)
-            # Without instructions for bf16, torch's own passes are less exact; the product computes in fp32 there.
+            # Without instructions for bf16, torch's own passes are less exact; the product computes
+            # in fp32 there.
             asked = (
                 PASSES if BF16_IS_USED else tuple(name for name in offered(conv) if name in passes)
             )

@@ -25,7 +25,10 @@ def seconds(
 
 @pytest.fixture
 def timed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """A training step takes 2 s and an evaluation 0.5 s; what is kept are the threads that were set."""
+    """A training step takes 2 s and an evaluation 0.5 s.
+
+    What is kept are the threads that were set.
+    """
     threads, durations = [], iter([2.0, 0.5] * 9)
 
     def median(_step: Callable[[], object], _place: torch.device) -> float:

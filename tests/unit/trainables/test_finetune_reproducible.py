@@ -1,4 +1,4 @@
-"""The training loop gives the same numbers again, and continues where it was interrupted, bit for bit."""
+"""The training loop gives the same numbers again, and continues where it stopped, bit for bit."""
 
 import random
 from collections.abc import Callable

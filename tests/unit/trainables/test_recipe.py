@@ -191,7 +191,10 @@ def test_a_recipe_cannot_be_changed() -> None:
 
 
 def test_a_recipe_needs_no_torch() -> None:
-    code = "import sys, trainables.recipe as r; r.Recipe(); print('torch' in sys.modules, len(r.LAYER_GROUPS))"
+    code = (
+        "import sys, trainables.recipe as r; r.Recipe(); print('torch' in sys.modules, "
+        "len(r.LAYER_GROUPS))"
+    )
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

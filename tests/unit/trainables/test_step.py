@@ -94,7 +94,10 @@ def test_a_step_that_never_fits_fails_as_what_it_is(
 
 @pytest.fixture
 def small_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
-    """Let an evaluation of more images than fit fail as on a GPU; the sizes that were tried are kept."""
+    """Let an evaluation of more images than fit fail as on a GPU.
+
+    The sizes that were tried are kept.
+    """
     logits = Network.logits
 
     def of(images: int) -> list[int]:

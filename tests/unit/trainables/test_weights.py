@@ -1,4 +1,7 @@
-"""Where weights come from, and what is said when they cannot be had, cannot be read or do not fit. No network is used."""
+"""Where weights come from, and what is said when they cannot be had, cannot be read or do not fit.
+
+No network is used.
+"""
 
 import hashlib
 import pickle

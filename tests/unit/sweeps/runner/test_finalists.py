@@ -1,4 +1,4 @@
-"""Which recipes are trained again, what is taken away from the champion, and which recipe is the champion."""
+"""Which recipes are trained again, what is ablated, and which recipe is the champion."""
 
 from __future__ import annotations
 

@@ -258,7 +258,8 @@ DAMAGE = {
     "sweep.json": ["", "{", "[]", "null", '{"study": 1}',
                    '{"study": "s", "arms": [], "trials_per_arm": 1, "started": "2025-01-01"}',
                    '{"study": "s", "arms": ["a"], "trials_per_arm": "1", "started": "2025-01-01"}', "\xff", "[" * 100_000],
-    "trials.jsonl": ["no json\n{}\n", '{"event": "end"}\n', '{"event": "end", "trial_id": [], "outcome": "x"}\n',
+    "trials.jsonl": ["no json\n{}\n", '{"event": "end"}\n', '{"event": "end", "trial_id": [], '
+                                                            '"outcome": "x"}\n',
                      '{"event": "finish"}\n', '{"event": "finish", "outcome": []}\n'],
 }  # fmt: skip
 
@@ -343,7 +344,10 @@ def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
 def test_it_needs_nothing_heavy_and_answers_within_a_second(tmp_path: Path) -> None:
     for number in range(20):
         sweep(tmp_path, f"s{number}", [*ALL, *finish()])
-    code = f"from sweeps.runner.listing import main; main(['--storage', {str(tmp_path)!r}]); import sys; "
+    code = (
+        f"from sweeps.runner.listing import main; main(['--storage', {str(tmp_path)!r}]); import "
+        "sys; "
+    )
     code += "print([name for name in ('torch', 'ray', 'mlflow', 'optuna') if name in sys.modules])"
     started = time.perf_counter()
     done = subprocess.run(

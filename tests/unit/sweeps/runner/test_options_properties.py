@@ -1,4 +1,4 @@
-"""Any list of words at all is options that keep their rules, or lines that say what is wrong with it."""
+"""Any list of words is options that keep their rules, or lines that say what is wrong with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A closed or full output ends a command in one line at most, and any terminal shows what it prints."""
+"""A closed or full output ends a command in one line, and any terminal shows what it prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whatever lies at a path is data, or is refused in lines that name it: no other exception, no hang, no half cache entry."""
+"""Whatever lies at a path is data, or is refused in lines that name it.
+
+There is no other exception, no hang, and no half cache entry.
+"""
 
 from __future__ import annotations
 

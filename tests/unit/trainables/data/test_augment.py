@@ -136,7 +136,8 @@ def test_a_crop_is_torchvisions_resized_crop(top, left, height, width):
     )
     boxes = box(left / 40, top / 40, width / 40, height / 40)
     views = resample(images, *boxes, torch.tensor([False]), 32)
-    # The outermost pixels read over the box's edge here; positions in float32 are good to 1e-5 of a pixel.
+    # The outermost pixels read over the box's edge here; positions in float32 are good to 1e-5 of a
+    # pixel.
     torch.testing.assert_close(views[..., 1:-1, 1:-1], expected[..., 1:-1, 1:-1], atol=1e-5, rtol=0)
 
 

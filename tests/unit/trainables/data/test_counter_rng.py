@@ -76,7 +76,8 @@ def test_numbers_stay_the_same_from_machine_to_machine():
 
 
 def test_the_hash_is_splitmix64():
-    # The first outputs of the reference implementation for seed 0 (https://prng.di.unimi.it/splitmix64.c).
+    # The first outputs of the reference implementation for seed 0
+    # (https://prng.di.unimi.it/splitmix64.c).
     states = torch.arange(1, 4) * counter_rng._GAMMA
     expected = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
     assert [x % 2**64 for x in counter_rng._mix(states).tolist()] == expected

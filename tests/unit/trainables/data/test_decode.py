@@ -245,7 +245,8 @@ def test_a_side_of_one_pixel_is_enlarged(
         (b"%PDF-1.4", "it is a PDF document: convert it to JPEG or PNG, or remove it."),
         (
             b"\xff\xd8\xff\xe0",
-            "it is a JPEG file that is damaged, cut off or of a rare kind: convert, replace or remove it.",
+            "it is a JPEG file that is damaged, cut off or of a rare kind: convert, replace or "
+            "remove it.",
         ),
     ],
 )
@@ -315,7 +316,8 @@ def test_images_that_are_nearly_black_are_told_of_with_an_example(tmp_path: Path
     Image.fromarray(rng.integers(0, 2, (20, 20), np.uint8)).save(paths[0])
     (line,) = decode.cautions(paths)
     assert line.startswith(
-        f"1 of 16 images looked at are nearly black, such as {paths[0]}, whose brightest value is 1 of 255"
+        f"1 of 16 images looked at are nearly black, such as {paths[0]}, whose brightest value is "
+        "1 of 255"
     )
 
 

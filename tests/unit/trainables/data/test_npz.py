@@ -43,7 +43,10 @@ def forged(header: str, content: bytes = b"") -> bytes:
 
 
 def problems(path: Path) -> tuple[str, ...]:
-    """What both `inspect` and `prepare` refuse with, each line naming the file; nothing is left in the cache."""
+    """What both `inspect` and `prepare` refuse with, each line naming the file.
+
+    Nothing is left in the cache.
+    """
     with pytest.raises(DataError) as looked:
         inspect(str(path), caps=ALL, seed=0, cache=path.parent / "cache")
     with pytest.raises(DataError) as prepared:

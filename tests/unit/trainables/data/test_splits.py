@@ -122,7 +122,10 @@ def test_train_may_use_what_vals_cap_leaves_over_and_shares_no_image(
 def test_until_train_needs_them_what_is_kept_back_for_val_changes_nothing(
     parts: tuple[str, ...], size: int, caps: Caps, seed: int
 ) -> None:
-    """The order of train's rows decides the data's digest: it is as if all that is kept back were val's."""
+    """The order of train's rows decides the data's digest.
+
+    It is as if all that is kept back were val's.
+    """
     source = listing(**{part: [size, size] for part in parts})
     caps = replace(
         caps, train=min(caps.train, size - held(parts, size) * (2 if len(parts) == 1 else 1))

@@ -1,4 +1,4 @@
-"""Class weights are scikit-learn's, and keep the loss's scale whatever the other tricks make of a target."""
+"""Class weights are scikit-learn's, and keep the loss's scale whatever other tricks do."""
 
 from __future__ import annotations
 
