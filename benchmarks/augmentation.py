@@ -73,12 +73,14 @@ def kornias(augmentation: str) -> View:
 
     size = (IMAGE_SIZE, IMAGE_SIZE)
     noise = K.RandomGaussianNoise(std=augment.NOISE_SIGMA, p=1.0)
+    narrow = K.RandomResizedCrop(size, scale=CROP["scale"], ratio=NARROW)
+    wide = K.RandomResizedCrop(size, scale=CROP["scale"], ratio=WIDE)
+    flip = K.RandomHorizontalFlip()
     steps = {
-        "crop_flip": [K.RandomResizedCrop(size, scale=CROP["scale"], ratio=NARROW), K.RandomHorizontalFlip(), noise],
-        "crop_flip_color": [K.RandomResizedCrop(size, scale=CROP["scale"], ratio=WIDE), K.RandomHorizontalFlip(),
-                            K.ColorJitter(*JITTER, p=1.0), noise],
+        "crop_flip": [narrow, flip, noise],
+        "crop_flip_color": [wide, flip, K.ColorJitter(*JITTER, p=1.0), noise],
         "trivial": [K.Resize(size, antialias=True), TrivialAugment()],
-    }  # fmt: skip
+    }
     sequence = K.AugmentationSequential(*steps[augmentation], data_keys=["input"])
 
     def make(images: Tensor, _epoch: int) -> Tensor:
@@ -89,13 +91,16 @@ def kornias(augmentation: str) -> View:
 
 
 def torchvisions(augmentation: str) -> View:
-    noise = [v2.ToDtype(torch.float32, scale=True), v2.GaussianNoise(sigma=augment.NOISE_SIGMA)]
+    floats = v2.ToDtype(torch.float32, scale=True)
+    noise = [floats, v2.GaussianNoise(sigma=augment.NOISE_SIGMA)]
+    narrow = v2.RandomResizedCrop(IMAGE_SIZE, ratio=NARROW, **CROP)
+    wide = v2.RandomResizedCrop(IMAGE_SIZE, ratio=WIDE, **CROP)
+    flip = v2.RandomHorizontalFlip()
     steps = {
-        "crop_flip": [v2.RandomResizedCrop(IMAGE_SIZE, ratio=NARROW, **CROP), v2.RandomHorizontalFlip(), *noise],
-        "crop_flip_color": [v2.RandomResizedCrop(IMAGE_SIZE, ratio=WIDE, **CROP), v2.RandomHorizontalFlip(),
-                            v2.ColorJitter(*JITTER), *noise],
-        "trivial": [v2.Resize(IMAGE_SIZE, antialias=True), v2.TrivialAugmentWide(), v2.ToDtype(torch.float32, scale=True)],
-    }  # fmt: skip
+        "crop_flip": [narrow, flip, *noise],
+        "crop_flip_color": [wide, flip, v2.ColorJitter(*JITTER), *noise],
+        "trivial": [v2.Resize(IMAGE_SIZE, antialias=True), v2.TrivialAugmentWide(), floats],
+    }
     transform = v2.Compose(steps[augmentation])
     return lambda images, _epoch: torch.stack(
         [transform(image) for image in images.permute(0, 3, 1, 2)]
@@ -149,11 +154,22 @@ def main() -> int:
     except ImportError:
         print("This benchmark compares with Kornia: pip install kornia", file=sys.stderr)
         return 2
-    results = [measure(augmentation, threads, args.batch, args.rounds, args.calls)
-               for threads in args.threads for augmentation in ("crop_flip", "crop_flip_color", "trivial")]  # fmt: skip
-    about = {"batch": args.batch, "stored_size": STORED_SIZE, "image_size": IMAGE_SIZE, "rounds": args.rounds,
-             "calls": args.calls, "torch": torch.__version__, "torchvision": torchvision.__version__,
-             "kornia": kornia.__version__, "machine": platform.machine()}  # fmt: skip
+    results = [
+        measure(augmentation, threads, args.batch, args.rounds, args.calls)
+        for threads in args.threads
+        for augmentation in ("crop_flip", "crop_flip_color", "trivial")
+    ]
+    about = {
+        "batch": args.batch,
+        "stored_size": STORED_SIZE,
+        "image_size": IMAGE_SIZE,
+        "rounds": args.rounds,
+        "calls": args.calls,
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "kornia": kornia.__version__,
+        "machine": platform.machine(),
+    }
     if args.json:
         print(json.dumps({**about, "results": results}, indent=1))
         return 0

@@ -2,7 +2,8 @@
 
 Simulated trials, real decisions.
 
-    python benchmarks/cluster_sim.py [--json] [--slots 1 2 4 8 16 32 64] [--losses 0 0.25] [--epoch-seconds 5] [--journal FILE]
+    python benchmarks/cluster_sim.py [--json] [--slots 1 2 4 8 16 32 64] [--losses 0 0.25]
+                                     [--epoch-seconds 5] [--journal FILE]
 
 A discrete-event simulation of `sweeps/depth_vs_tricks.py`: its space, its searcher and its
 scheduler decide as they would, and the CPU seconds of their calls are measured; nothing is trained,

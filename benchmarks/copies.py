@@ -56,8 +56,13 @@ def gamma(image: Image.Image, power: float) -> Image.Image:
 
 def cropped(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     left, top, right, bottom = rng.uniform(0, 0.05, 4)
-    return image.crop((round(left * image.width), round(top * image.height),
-                       round((1 - right) * image.width), round((1 - bottom) * image.height)))  # fmt: skip
+    box = (
+        round(left * image.width),
+        round(top * image.height),
+        round((1 - right) * image.width),
+        round((1 - bottom) * image.height),
+    )
+    return image.crop(box)
 
 
 def stamped(image: Image.Image, rng: np.random.Generator) -> Image.Image:

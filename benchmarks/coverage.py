@@ -195,11 +195,13 @@ def main() -> None:
     heads = f"{'over':>8}{'crossed':>9}{'satterth.':>11}{'family':>8}{'points':>8}"
     print(f"{'values':11}{'moved by':14}{'images':>7}{'seeds':>6}{heads}")
     for row in rows:
-        held = f"{100 * row['over_seeds']:>8.1f}{100 * row['crossed']:>9.1f}{100 * row['satterthwaite']:>11.1f}"
-        half = f"{100 * row['half']:>8.1f}" if row["kind"] == "bernoulli" else ""
-        print(
-            f"{row['kind']:11}{row['moved_by']:14}{row['images']:>7}{row['seeds']:>6}{held}{100 * row['family']:>8.1f}{half}"
+        held = (
+            f"{100 * row['over_seeds']:>8.1f}{100 * row['crossed']:>9.1f}"
+            f"{100 * row['satterthwaite']:>11.1f}{100 * row['family']:>8.1f}"
         )
+        half = f"{100 * row['half']:>8.1f}" if row["kind"] == "bernoulli" else ""
+        about = f"{row['kind']:11}{row['moved_by']:14}{row['images']:>7}{row['seeds']:>6}"
+        print(f"{about}{held}{half}")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,11 @@
 
 They train the same recipes as articles train them, without this project.
 
-    python benchmarks/peers.py sequential --data IMAGES.npz --weights FILE|none     recipes come on stdin, one JSON a line
-    python benchmarks/peers.py ray --data IMAGES.npz --weights FILE|none --cpus 2 --recipes FILE --storage DIR
+    python benchmarks/peers.py sequential --data IMAGES.npz --weights FILE|none
+    python benchmarks/peers.py ray --data IMAGES.npz --weights FILE|none --cpus 2 --recipes FILE
+                                   --storage DIR
+
+Recipes of `sequential` come on stdin, one per line as JSON.
 
 Both: torchvision's model and transforms on PIL images, a DataLoader, fp32, frozen layers without
 gradients and in eval mode, validation after each epoch in inference mode. `sequential` is one

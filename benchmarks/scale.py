@@ -1,6 +1,7 @@
 """What does a trial cost the driver, and how does that grow with trials and slots?
 
-    python benchmarks/scale.py [--json] [--quick] [--profile main|mlflow] [--cases 100x8 300x8 1000x8 300x64]
+    python benchmarks/scale.py [--json] [--quick] [--profile main|mlflow]
+                               [--cases 100x8 300x8 1000x8 300x64]
 
 The sweep's searcher, scheduler and watcher run under a real Tuner with MLflow in a local SQLite
 file; a trial only reports made-up epochs. Each case is a process of its own, `scale_sweep.py`. CPU

@@ -173,9 +173,13 @@ def one_case(
     journal = Journal(folder / "sweeps" / "scale" / "trials.jsonl")
     tracker = Tracker(prepare_store(None, folder), folder, journal)
     tracker.start_sweep(
-        study="scale", sweep_name="scale", tags={}, params={}, description="What does a trial cost the driver?",
+        study="scale",
+        sweep_name="scale",
+        tags={},
+        params={},
+        description="What does a trial cost the driver?",
         dataset=TrackedData(name="none", digest="0" * 16, source="none", num_images={"train": 0}),
-    )  # fmt: skip
+    )
     tracker.flush()
 
     def config(trial_id: str, arm: Arm, number: int, recipe: Recipe) -> dict[str, Any]:

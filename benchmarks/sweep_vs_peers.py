@@ -1,6 +1,7 @@
 """Is a sweep faster than what one would write without this project, and as accurate?
 
-    python benchmarks/sweep_vs_peers.py --data FILE.npz --weights FILE [--json] [--quick] [--limit 35]
+    python benchmarks/sweep_vs_peers.py --data FILE.npz --weights FILE [--json] [--quick]
+                                        [--limit 35]
 
 12 recipes (`peers_study.py`): ResNet-18, 96 px, 1 to 3 trainable layers, without and with crops and
 flips, one stage and two, 5 epochs. Three ways, each from the start of its process to its end:

@@ -60,7 +60,8 @@ def used_of_parts(
 def _of_refusals(got: Refusal, right: Refused, data: str) -> Iterator[str]:
     count = len("\n".join(got.lines).splitlines())
     if count > SHORT:
-        yield f"a refusal must have at most {SHORT} lines, but has {count}, such as {got.lines[0]!r}"
+        first = got.lines[0]
+        yield f"a refusal must have at most {SHORT} lines, but has {count}, such as {first!r}"
     yield from _unsaid(got.lines, (*right.says, *(mend.printed for mend in right.mends)), data)
     yield from (
         f"must not say {words!r}, but says: {got.lines}"

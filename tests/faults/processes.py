@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = (
-    300.0  # a sweep takes 15 s where nothing else runs, 150 where six others want each core
-)
+# Seconds: a sweep takes 15 where nothing else runs, 150 where six others want each core.
+PATIENCE_S = 300.0
 POLLED_EVERY = 0.05  # seconds; an epoch takes six times as long
 EPOCHS = 6  # of a trial, by the demo preset
 MARK = "DVT_FAULT_TEST"  # in the environment of all that a test starts
@@ -40,10 +39,18 @@ SPACE = SearchSpace(
     fixed={{"trainable_layers": 2, "stage1_epochs": 2, "augmentation": "none"}},
 )
 SIZES = {{"demo": replace(PRESETS["demo"], finalist_seeds=int(os.environ["DVT_FAULT_FINALISTS"]))}}
-SWEEP = Sweep(name="faults", question="Is anything lost?", space=SPACE, trials_per_arm=3, asha=False, presets=SIZES)
+SWEEP = Sweep(
+    name="faults",
+    question="Is anything lost?",
+    space=SPACE,
+    trials_per_arm=3,
+    asha=False,
+    presets=SIZES,
+)
 
 if __name__ == "__main__":
-    if os.environ["DVT_FAULT_SLOTS"] == "1":  # on all cores: on one Ray takes half a minute to start
+    # Not by taking cores away: Ray takes half a minute to start on one.
+    if os.environ["DVT_FAULT_SLOTS"] == "1":
         trainables.cpus.available_cpus = lambda: 1
     main(SWEEP)
 """
@@ -89,9 +96,8 @@ class Faulty:
         self.study = write_study(storage / "faults.py")
         self.uri = f"sqlite:///{storage / 'mlflow.db'}"
         self.driver: subprocess.Popen[bytes] | None = None
-        self.checkpoints: dict[
-            str, list[str]
-        ] = {}  # names that were seen in each trial's folder, in this order
+        # Names that were seen in each trial's folder, in this order.
+        self.checkpoints: dict[str, list[str]] = {}
         self._environment = {
             **environment,
             "DVT_FAULT_SLOTS": str(slots),

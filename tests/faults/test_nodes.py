@@ -105,9 +105,8 @@ def test_a_spot_machine_that_is_taken_back_is_no_failure_of_its_trial_and_one_th
     sweep.start(2, "--address", cluster.address)
     sweep.wait_for(lambda: sweep.epochs_of(0))
     second = cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
-    preempted = autoscaler_pb2.DrainNodeReason.Value(
-        "DRAIN_NODE_REASON_PREEMPTION"
-    )  # as autoscalers tell it
+    # As autoscalers tell it.
+    preempted = autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
     within_a_minute = int((time.time() + 60) * 1000)
     accepted, why = GcsClient(address=cluster.address).drain_node(
         first.node_id, preempted, "taken back", within_a_minute
@@ -178,7 +177,7 @@ def test_a_node_that_does_not_see_the_storage_is_named_before_any_trial_starts(
         assert not list(sweep.storage.glob(".seen*"))
 
 
-def test_one_that_joins_later_stops_the_sweep_before_it_trains_there_and_without_it_the_sweep_goes_on(
+def test_one_that_joins_later_stops_the_sweep_before_it_trains_there_and_without_it_all_goes_on(
     make: Make, cluster: Any, tmp_path: Path
 ) -> None:
     cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)

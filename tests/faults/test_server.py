@@ -40,9 +40,8 @@ def test_a_server_that_comes_back_has_all_in_order_and_one_that_stays_away_gets_
         server.kill()
         sweep.wait_for(lambda: sweep.epochs_of(1))
         worker = sweep.worker_of(1)
-        os.kill(
-            worker, signal.SIGSTOP
-        )  # so that the sweep does not end before the server has gone again
+        # So that the sweep does not end before the server has gone again.
+        os.kill(worker, signal.SIGSTOP)
         server.start()
         sweep.wait_for(lambda: _steps(server.address, 0) == list(range(1, EPOCHS + 1)))
         server.kill()  # for good

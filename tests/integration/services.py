@@ -90,8 +90,10 @@ class Service:
     def records(self, sweep: str) -> list[tuple[str, str, str]]:
         """Name, status and outcome of each of a sweep's runs, as MLflow's database has them."""
         query = """select runs.name, runs.status, outcome.value from runs
-            join tags as sweep on sweep.run_uuid = runs.run_uuid and sweep.key = 'sweep.name' and sweep.value = ?
-            left join tags as outcome on outcome.run_uuid = runs.run_uuid and outcome.key = 'sweep.outcome'"""
+            join tags as sweep on sweep.run_uuid = runs.run_uuid
+                and sweep.key = 'sweep.name' and sweep.value = ?
+            left join tags as outcome on outcome.run_uuid = runs.run_uuid
+                and outcome.key = 'sweep.outcome'"""
         with sqlite3.connect(self.storage / "mlflow.db") as database:
             return database.execute(query, [sweep]).fetchall()
 

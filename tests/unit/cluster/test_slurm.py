@@ -19,10 +19,11 @@ SCRIPT = Path(__file__).parents[3] / "cluster" / "slurm.sbatch"
 # Of sbatch's manual, Slurm 22.05 and later; without those that take a secret, another user or
 # another script.
 SBATCH = """
-account array begin chdir comment constraint cpus-per-gpu cpus-per-task dependency deadline error exclude exclusive export gpus
-gpus-per-node gpus-per-task gres hint input job-name licenses mail-type mail-user mem mem-per-cpu mem-per-gpu mincpus nice
-no-requeue nodefile nodelist nodes ntasks ntasks-per-core ntasks-per-gpu ntasks-per-node open-mode output oversubscribe
-partition prefer priority qos requeue reservation signal switches time time-min tmp wait-all-nodes
+account array begin chdir comment constraint cpus-per-gpu cpus-per-task dependency deadline error
+exclude exclusive export gpus gpus-per-node gpus-per-task gres hint input job-name licenses
+mail-type mail-user mem mem-per-cpu mem-per-gpu mincpus nice no-requeue nodefile nodelist nodes
+ntasks ntasks-per-core ntasks-per-gpu ntasks-per-node open-mode output oversubscribe partition
+prefer priority qos requeue reservation signal switches time time-min tmp wait-all-nodes
 """
 # Each stand-in writes down how it was called, and which token it saw. What serves waits to be
 # ended.

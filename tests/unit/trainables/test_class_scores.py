@@ -32,9 +32,7 @@ def test_scores_are_scikit_learns_whatever_classes_are_missing(
     )
 
 
-def test_who_always_says_the_largest_class_has_a_high_accuracy_and_the_balanced_accuracy_of_a_guess() -> (
-    None
-):
+def test_who_always_says_the_largest_class_has_high_accuracy_and_a_guess_s_balanced_one() -> None:
     labels = torch.tensor([0] * 95 + [1] * 5)
     found = class_scores(labels, torch.zeros_like(labels), 2)
     assert (found.accuracy, found.balanced_accuracy) == (0.95, 0.5)

@@ -124,7 +124,7 @@ def test_evaluation_that_does_not_fit_goes_through_in_smaller_batches(
         assert report == pytest.approx(expected, rel=1e-5)
 
 
-def test_validation_and_a_finalists_answer_in_smaller_batches_are_those_of_such_batches_from_the_start(
+def test_validation_and_a_finalists_answer_in_smaller_batches_are_as_if_of_such_batches_at_first(
     tiny: Recipe,
     run: Run,
     data: Any,

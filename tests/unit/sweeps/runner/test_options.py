@@ -11,12 +11,12 @@ from sweeps.runner.options import Options, Refused, command, parse
 
 STUDY = command("study", "A question?")
 
-# frozen: a hyperparameter is a field of the recipe and a line in a search space, never a flag.
+# Frozen: a hyperparameter is a field of the recipe and a line in a search space, never a flag.
 FLAGS = {
-    "--gpus", "--gpus-per-trial", "--trials", "--arms", "--data", "--weights", "--preset", "--score", "--name",
-    "--storage", "--tracking-uri", "--address", "--seed", "--time-limit", "--stuck-after", "--resume", "--accept-changes",
-    "--ablate", "--dry-run", "-v", "--layout", "--columns", "--group", "--keep-copies",
-    "--verbose",
+    "--gpus", "--gpus-per-trial", "--trials", "--arms", "--data", "--weights", "--preset",
+    "--score", "--name", "--storage", "--tracking-uri", "--address", "--seed", "--time-limit",
+    "--stuck-after", "--resume", "--accept-changes", "--ablate", "--dry-run", "-v", "--verbose",
+    "--layout", "--columns", "--group", "--keep-copies",
 }  # fmt: skip
 
 WHOLE = (

@@ -32,8 +32,10 @@ def test_views_are_equal_to_the_bit_in_any_batch_and_order(augmentation, size, i
     images, samples = stored(size=size), torch.arange(1000, 1040)
     expected = show(images, samples, augmentation, image_size, epoch=2)
     for batch_size in (1, 3, 7):
-        parts = [show(images[i : i + batch_size], samples[i : i + batch_size], augmentation, image_size, epoch=2)
-                 for i in range(0, 40, batch_size)]  # fmt: skip
+        parts = [
+            show(*batch, augmentation, image_size, epoch=2)
+            for batch in zip(images.split(batch_size), samples.split(batch_size), strict=True)
+        ]
         assert torch.equal(torch.cat(parts), expected)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
     assert torch.equal(

@@ -171,7 +171,8 @@ def test_pixels_whose_white_is_not_known_are_refused(
         (
             3,
             "<u2",
-            "has 3 bands of 16-bit unsigned integers without names: save them with photometric RGB.",
+            "has 3 bands of 16-bit unsigned integers without names: save them with photometric "
+            "RGB.",
         ),
         (4, "<u1", "has 4 bands of 8-bit unsigned integers: save three of them as RGB."),
         (
