@@ -79,6 +79,7 @@ def turned(turn: Image.Transpose) -> Edit:
     return lambda image, _rng: image.transpose(turn)
 
 
+# Each is then saved as JPEG of quality 30 to 95.
 EDITS: dict[str, Edit] = {
     "re-encoded": lambda image, _rng: image,
     "resized by 0.5 to 2": lambda image, rng: resized(image, 2 ** rng.uniform(-1, 1)),
@@ -94,7 +95,7 @@ EDITS: dict[str, Edit] = {
     "greyscale": lambda image, _rng: image.convert("L").convert("RGB"),
     "blurred": lambda image, _rng: image.filter(ImageFilter.GaussianBlur(image.width / 64)),
     "mirrored": turned(Image.Transpose.FLIP_LEFT_RIGHT),
-}  # each is then saved as JPEG of quality 30 to 95
+}
 
 
 def stored(images: list[Image.Image], side: int) -> Images:

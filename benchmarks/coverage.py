@@ -46,12 +46,13 @@ from sweeps.report.variance import crossed, over_seeds
 CONTRASTS = [asdict(contrast) for contrast in SWEEP.contrasts]
 ARMS = [arm.name for arm in SWEEP.space.grid()]
 SEEDS, IMAGES, KINDS = (3, 5, 10), (300, 1000), ("gaussian", "bernoulli")
+# Seed, image; noise is 1.
 SPREADS = {
     "seeds": (0.2, 0.5),
     "both": (0.09, 1.0),
     "images": (0.02, 1.0),
     "nothing": (0.0, 0.0),
-}  # seed, image; noise is 1
+}
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,13 @@ SAME = {
     "without": "",
 }
 """What the configs of all trials have in common."""
+# Of an epoch's metrics.
 STEADY = {
     "lr": 1e-3,
     "stage": 2,
     "epoch_seconds": 1.0,
     "images_per_second": 1e3,
-}  # of an epoch's metrics
+}
 SECONDS: dict[str, float] = defaultdict(float)
 CALLS: Counter[str] = Counter()
 

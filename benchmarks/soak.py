@@ -96,10 +96,11 @@ def soak(storage: Path, kills: int, trials: int, rng: random.Random) -> dict[str
             try:
                 if sweep.wait(60.0 if over else rng.uniform(*PAUSE_S)) == 0:
                     break
+                # As whoever reads its last line would do.
                 sweep, runs = (
                     start(storage, server.address, trials),
                     runs + 1,
-                )  # as whoever reads its last line would do
+                )
                 continue
             except subprocess.TimeoutExpired:
                 if over:

@@ -45,6 +45,7 @@ PLANTED_IN = 20  # images that a class needs to have copies: with fewer, a split
 TINY = "tiny"  # the class of 3
 EXACT, NEAR = 0.05, 0.02  # copies per image, equal and of each edit
 
+# Where images lie, and what each split is called.
 LAYOUTS: dict[str, tuple[str, dict[str, str]]] = {
     "classes": ("{label}/{name}", {"train": ""}),
     "one folder too many": ("data/{label}/{name}", {"train": ""}),
@@ -57,7 +58,7 @@ LAYOUTS: dict[str, tuple[str, dict[str, str]]] = {
     "class first": ("{label}/{split}/{name}", {"train": "train", "test": "test"}),
     "a table": ("images/{name}", {"train": ""}),
     "a table with splits": ("images/{name}", {"train": "train", "val": "val", "test": "test"}),
-}  # where images lie, and what each split is called
+}
 SHARES = {1: (1.0,), 2: (0.75, 0.25), 3: (0.6, 0.2, 0.2)}
 
 Edit = Callable[[Image.Image, np.random.Generator], Image.Image]
@@ -76,13 +77,14 @@ def cropped(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return image.crop((left, top, left + width, top + height))
 
 
+# Each is then saved as JPEG of quality 40 to 90.
 EDITS: dict[str, Edit] = {
     "re-encoded": lambda image, _rng: image,
     "resized": resized,
     "brighter": lambda image, rng: ImageEnhance.Brightness(image).enhance(rng.uniform(1.05, 1.2)),
     "cropped by 3%": cropped,
     "mirrored": lambda image, _rng: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
-}  # each is then saved as JPEG of quality 40 to 90
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +147,8 @@ def originals(
         for number in range(classes)
     }
     sizes[TINY] = 3
-    need = 3 * (
-        4 - len(splits)
-    )  # of train, which val and test are split from where they are not given
+    # Of train, which val and test are split from where they are not given.
+    need = 3 * (4 - len(splits))
     pictures, images = [], {}
     for label, size in sizes.items():
         hue = rng.uniform(0.2, 1, 3)

@@ -75,9 +75,8 @@ def test_no_two_pictures_are_near_copies() -> None:
         np.asarray(Image.fromarray(image).convert("L").resize((9, 8), Image.Resampling.BOX))
         for image in pictures
     ]
-    hashes = np.array(
-        [(image[:, 1:] > image[:, :-1]).ravel() for image in small]
-    )  # a difference hash
+    # A difference hash.
+    hashes = np.array([(image[:, 1:] > image[:, :-1]).ravel() for image in small])
     distances = (hashes[:, None] != hashes).sum(2) + 64 * np.eye(len(hashes), dtype=int)
     assert distances.min() >= 11
 

@@ -38,9 +38,8 @@ def test_a_served_champion_answers_as_predict_does(tmp_path: Path, cache: str) -
         DVT_CACHE_DIR=cache,
     )
     assert done.code == 0, done.err
-    pixels = np.repeat(
-        (load_digits().images[5] * 15.9).astype(np.uint8)[..., None], 3, axis=2
-    )  # [8, 8, 3]
+    # [8, 8, 3]
+    pixels = np.repeat((load_digits().images[5] * 15.9).astype(np.uint8)[..., None], 3, axis=2)
     Image.fromarray(pixels).save(tmp_path / "five.png")
     answers = []
     for model in (("--sweep", "one"), ("--model", MODEL)):

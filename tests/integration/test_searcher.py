@@ -245,6 +245,7 @@ def test_what_was_not_tuned_yet_is_replayed_as_the_recipe_had_it() -> None:
     )
     (arm,) = space.grid()
     past = []
+    # By the fixed part of the study.
     had = [
         "none",
         "none",
@@ -252,7 +253,7 @@ def test_what_was_not_tuned_yet_is_replayed_as_the_recipe_had_it() -> None:
         "none",
         "balanced",
         "balanced",
-    ]  # by the fixed part of the study
+    ]
     for number, value in enumerate(had):
         sample = {"stage2_lr": 1e-3 * (1 + number)}
         recipe = arm.recipe({**sample, "class_weights": value}).as_dict()

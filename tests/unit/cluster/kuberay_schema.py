@@ -20,9 +20,8 @@ def _closed(required: list[str], **properties: Any) -> dict[str, Any]:
 
 STRING, WHOLE, SWITCH = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
 PARAMETERS = {"type": "object", "additionalProperties": STRING}  # of `ray start`, numbers in quotes
-POD = _closed(
-    ["spec"], metadata={"type": "object"}, spec={"type": "object"}
-)  # its inside: kubernetes-validate
+# Its inside: kubernetes-validate.
+POD = _closed(["spec"], metadata={"type": "object"}, spec={"type": "object"})
 HEAD = _closed(["rayStartParams", "template"], rayStartParams=PARAMETERS, template=POD)
 WORKERS = _closed(
     ["groupName", "minReplicas", "maxReplicas", "rayStartParams", "template"],

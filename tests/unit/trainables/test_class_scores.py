@@ -23,9 +23,8 @@ def test_scores_are_scikit_learns_whatever_classes_are_missing(
     found = class_scores(torch.tensor(labels), torch.tensor(predicted), classes)
     assert found.accuracy == accuracy_score(labels, predicted)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", UserWarning
-        )  # that a predicted class is not among the true ones
+        # That a predicted class is not among the true ones.
+        warnings.simplefilter("ignore", UserWarning)
         assert found.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, predicted))
     assert found.macro_f1 == pytest.approx(
         f1_score(labels, predicted, average="macro", zero_division=0)

@@ -118,9 +118,8 @@ def test_whole_numbers_come_out_exactly_with_any_padding(
 ) -> None:
     conv, x = conv2d(kernel, stride, padding=padding), images(2, 5, 4).sign()
     conv.weight.data.sign_()
-    exact = reference(
-        conv, x
-    )  # no sum of its is rounded but at its end, which could hide a tap in the wrong place
+    # No sum of its is rounded but at its end, which could hide a tap in the wrong place.
+    exact = reference(conv, x)
     for name, got in results(choosing(conv, PASSES, 5, 4), x).items():
         assert torch.equal(got.bfloat16(), exact[name].bfloat16()), name
 
@@ -128,9 +127,8 @@ def test_whole_numbers_come_out_exactly_with_any_padding(
 def test_a_part_of_a_larger_tensor_and_other_layouts_and_dtypes_are_read_right(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        convolution, "_CHUNK", 2 * 8 * 9 * 9
-    )  # pieces of few samples, and a smaller last one
+    # Pieces of few samples, and a smaller last one.
+    monkeypatch.setattr(convolution, "_CHUNK", 2 * 8 * 9 * 9)
     conv, whole = conv2d(3), images(9, 3, 3)
     ours = choosing(conv, PASSES, 3, 3)
     expected = results(ours, whole[2:].clone())

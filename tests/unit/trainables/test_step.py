@@ -49,9 +49,8 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
 def test_the_step_in_micro_batches_is_that_of_the_whole_batch(
     batch: int, tiny: Recipe, memory: Callable[[int], list[int]]
 ) -> None:
-    recipe = replace(
-        tiny, optimizer="sgd", trainable_layers=1
-    )  # without BatchNorm in train mode, whose batch it is
+    # Without BatchNorm in train mode, whose batch it is.
+    recipe = replace(tiny, optimizer="sgd", trainable_layers=1)
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(batch, 3, 32, 32, generator=generator)
     targets = torch.rand(batch, 3, generator=generator).softmax(1)

@@ -126,9 +126,8 @@ class Played:
             "recipe": fields,
             **more,
         }
-        untold = (
-            more["role"] == "trial" and outcome in (RUNNING, "interrupted") and score > 0.5
-        )  # it was killed at its end
+        # It was killed at its end.
+        untold = more["role"] == "trial" and outcome in (RUNNING, "interrupted") and score > 0.5
         done = {"completed": EPOCHS, WAITING: 0}.get(outcome, EPOCHS if untold else EPOCHS - 1)
         epochs = [{EPOCH: epoch, SCORE: score, VAL_ACCURACY: score} for epoch in range(1, done + 1)]
         self.events += [told, {"event": "epochs", "trial_id": name, "epochs": epochs}]

@@ -27,10 +27,11 @@ from trainables.data.dataset import Dataset
 
 CLASSES = ("<b>cat", "dog & co", "=1+1")
 PER_CLASS = 30
+# Rows whose images all finalists take for the next class.
 PLANTED = {
     "val": (1, 7),
     "test": (0, 3, 11),
-}  # rows whose images all finalists take for the next class
+}
 DOCS = (Path(__file__).parents[4] / "docs" / "results.md").read_text()
 
 

@@ -83,9 +83,8 @@ def test_another_epoch_sample_or_seed_gives_another_view(augmentation):
     ]
     for other in others:
         same = (views == other).flatten(1).all(1).float().mean()
-        assert same <= (
-            0.25 if augmentation == "trivial" else 0
-        )  # Identity and weak strengths may meet
+        # Identity and weak strengths may meet.
+        assert same <= (0.25 if augmentation == "trivial" else 0)
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS)
@@ -173,9 +172,8 @@ def test_boxes_keep_064_to_1_of_the_area_and_lie_inside(augmentation, monkeypatc
     if augmentation == "crop_flip":
         assert torch.equal(width, height)
         quantiles = torch.quantile(area, torch.tensor([0.1, 0.5, 0.9]))
-        torch.testing.assert_close(
-            quantiles, torch.tensor([0.676, 0.82, 0.964]), atol=0.01, rtol=0
-        )  # uniform
+        # Quantiles of a uniform distribution.
+        torch.testing.assert_close(quantiles, torch.tensor([0.676, 0.82, 0.964]), atol=0.01, rtol=0)
     else:
         assert aspect.min() >= 3 / 4 - 1e-6
         assert aspect.max() <= 4 / 3 + 1e-6

@@ -67,9 +67,8 @@ def test_numbers_stay_the_same_from_machine_to_machine():
         [0.15892565250396729, 0.6880753636360168],
         [0.48856621980667114, 0.26863229274749756],
     ]
-    assert (
-        uniform(0, 0, torch.tensor([0, 10**12]), 2, "test").tolist() == expected
-    )  # checked with Python's integers
+    # Checked with Python's integers.
+    assert uniform(0, 0, torch.tensor([0, 10**12]), 2, "test").tolist() == expected
     assert normal(0, 0, torch.tensor([3]), 2, "test").tolist() == [
         [-1.374523639678955, -1.083065152168274]
     ]
