@@ -39,18 +39,10 @@ SPACE = SearchSpace(
     fixed={{"trainable_layers": 2, "stage1_epochs": 2, "augmentation": "none"}},
 )
 SIZES = {{"demo": replace(PRESETS["demo"], finalist_seeds=int(os.environ["DVT_FAULT_FINALISTS"]))}}
-SWEEP = Sweep(
-    name="faults",
-    question="Is anything lost?",
-    space=SPACE,
-    trials_per_arm=3,
-    asha=False,
-    presets=SIZES,
-)
+SWEEP = Sweep(name="faults", question="Is anything lost?", space=SPACE, trials_per_arm=3, asha=False, presets=SIZES)
 
 if __name__ == "__main__":
-    # Not by taking cores away: Ray takes half a minute to start on one.
-    if os.environ["DVT_FAULT_SLOTS"] == "1":
+    if os.environ["DVT_FAULT_SLOTS"] == "1":  # on all cores: on one Ray takes half a minute to start
         trainables.cpus.available_cpus = lambda: 1
     main(SWEEP)
 """

@@ -20,8 +20,9 @@ CUTS = ("layer3", "layer4", "fc")
 
 @pytest.fixture
 def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
-    # By the clock, which decides nothing in a test.
-    monkeypatch.setattr(PrefixStore, "decide", lambda *_: None)
+    monkeypatch.setattr(
+        PrefixStore, "decide", lambda *_: None
+    )  # by the clock, which decides nothing in a test
     return Shared(store=PrefixStore(tmp_path / "prefix", sweep="first"), weights="none", cuts=CUTS)
 
 

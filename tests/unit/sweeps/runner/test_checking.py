@@ -1,4 +1,4 @@
-"""A study's flags are refused before they are sent, as the study itself would refuse them."""
+"""A study's flags are refused before they are sent to a cluster as the study itself would refuse them."""
 
 import pytest
 

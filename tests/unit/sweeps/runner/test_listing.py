@@ -356,10 +356,7 @@ def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
 def test_it_needs_nothing_heavy_and_answers_within_a_second(tmp_path: Path) -> None:
     for number in range(20):
         sweep(tmp_path, f"s{number}", [*ALL, *finish()])
-    code = (
-        f"from sweeps.runner.listing import main; main(['--storage', {str(tmp_path)!r}]); import "
-        "sys; "
-    )
+    code = f"from sweeps.runner.listing import main; main(['--storage', {str(tmp_path)!r}]); import sys; "
     code += "print([name for name in ('torch', 'ray', 'mlflow', 'optuna') if name in sys.modules])"
     started = time.perf_counter()
     done = subprocess.run(
