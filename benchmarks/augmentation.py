@@ -1,28 +1,32 @@
 """Is our batched augmentation fast enough to be worth its lines, against Kornia and torchvision?
 
-From a stored uint8 batch [256, 120, 120, 3] to float32 views [256, 3, 96, 96], on the CPU. All three get the same
-operations and strengths: ours and Kornia's draw them for each image of a batch, torchvision's is applied image by image,
-because its transforms draw once a batch. Kornia's TrivialAugment picks one operation a batch and so varies between calls;
-each round is the mean of several calls. Rounds are interleaved; medians over rounds.
+From a stored uint8 batch [256, 120, 120, 3] to float32 views [256, 3, 96, 96], on the CPU. All
+three get the same operations and strengths: ours and Kornia's draw them for each image of a batch,
+torchvision's is applied image by image, because its transforms draw once a batch. Kornia's
+TrivialAugment picks one operation a batch and so varies between calls; each round is the mean of
+several calls. Rounds are interleaved; medians over rounds.
 
     pip install kornia
     python benchmarks/augmentation.py --json
 
-Result (torch 2.15, Kornia 0.9.0, torchvision 0.29.2; 2 cores of an AMD EPYC shared with other work; medians of 9 rounds on one
-thread, in brackets the ranges of the ratios over three such runs, the others of 5 rounds):
+Result (torch 2.15, Kornia 0.9.0, torchvision 0.29.2; 2 cores of an AMD EPYC shared with other work;
+medians of 9 rounds on one thread, in brackets the ranges of the ratios over three such runs, the
+others of 5 rounds):
 
     1 thread          ours, ms an image   Kornia takes       torchvision takes
     crop_flip         0.19                2.2x (2.2 to 3.6)  1.6x (1.6 to 2.6)
     crop_flip_color   0.37                3.0x (2.8 to 3.0)  3.3x (2.8 to 3.5)
     trivial           0.40                2.1x (1.2 to 2.1)  1.1x (0.8 to 1.1)
 
-On two threads in a quiet minute: 0.08, 0.30 and 0.16 ms, Kornia 4.5x, 3.7x and 2.1x. With other work on the cores, numbers
-of two threads vary tenfold and ours, in more and smaller steps, may lose: Kornia then took 0.2x to 4.2x as long.
+On two threads in a quiet minute: 0.08, 0.30 and 0.16 ms, Kornia 4.5x, 3.7x and 2.1x. With other
+work on the cores, numbers of two threads vary tenfold and ours, in more and smaller steps, may
+lose: Kornia then took 0.2x to 4.2x as long.
 
-So Kornia is not used. Its randomness would not decide it alone: it draws from torch's global generator, so equal seeds give the
-first 4 images of a batch of 8 other views than a batch of 4; but each image's crop and colour factors can be handed in as
-`params`, and then batches can be cut freely. Its noise is one tensor of the batch's shape, the order of its colour jitter
-is one for the batch, and its TrivialAugment picks one operation for the batch: these would remain ours to write.
+So Kornia is not used. Its randomness would not decide it alone: it draws from torch's global
+generator, so equal seeds give the first 4 images of a batch of 8 other views than a batch of 4; but
+each image's crop and colour factors can be handed in as `params`, and then batches can be cut
+freely. Its noise is one tensor of the batch's shape, the order of its colour jitter is one for the
+batch, and its TrivialAugment picks one operation for the batch: these would remain ours to write.
 """
 
 from __future__ import annotations
@@ -69,12 +73,14 @@ def kornias(augmentation: str) -> View:
 
     size = (IMAGE_SIZE, IMAGE_SIZE)
     noise = K.RandomGaussianNoise(std=augment.NOISE_SIGMA, p=1.0)
+    narrow = K.RandomResizedCrop(size, scale=CROP["scale"], ratio=NARROW)
+    wide = K.RandomResizedCrop(size, scale=CROP["scale"], ratio=WIDE)
+    flip = K.RandomHorizontalFlip()
     steps = {
-        "crop_flip": [K.RandomResizedCrop(size, scale=CROP["scale"], ratio=NARROW), K.RandomHorizontalFlip(), noise],
-        "crop_flip_color": [K.RandomResizedCrop(size, scale=CROP["scale"], ratio=WIDE), K.RandomHorizontalFlip(),
-                            K.ColorJitter(*JITTER, p=1.0), noise],
+        "crop_flip": [narrow, flip, noise],
+        "crop_flip_color": [wide, flip, K.ColorJitter(*JITTER, p=1.0), noise],
         "trivial": [K.Resize(size, antialias=True), TrivialAugment()],
-    }  # fmt: skip
+    }
     sequence = K.AugmentationSequential(*steps[augmentation], data_keys=["input"])
 
     def make(images: Tensor, _epoch: int) -> Tensor:
@@ -85,13 +91,16 @@ def kornias(augmentation: str) -> View:
 
 
 def torchvisions(augmentation: str) -> View:
-    noise = [v2.ToDtype(torch.float32, scale=True), v2.GaussianNoise(sigma=augment.NOISE_SIGMA)]
+    floats = v2.ToDtype(torch.float32, scale=True)
+    noise = [floats, v2.GaussianNoise(sigma=augment.NOISE_SIGMA)]
+    narrow = v2.RandomResizedCrop(IMAGE_SIZE, ratio=NARROW, **CROP)
+    wide = v2.RandomResizedCrop(IMAGE_SIZE, ratio=WIDE, **CROP)
+    flip = v2.RandomHorizontalFlip()
     steps = {
-        "crop_flip": [v2.RandomResizedCrop(IMAGE_SIZE, ratio=NARROW, **CROP), v2.RandomHorizontalFlip(), *noise],
-        "crop_flip_color": [v2.RandomResizedCrop(IMAGE_SIZE, ratio=WIDE, **CROP), v2.RandomHorizontalFlip(),
-                            v2.ColorJitter(*JITTER), *noise],
-        "trivial": [v2.Resize(IMAGE_SIZE, antialias=True), v2.TrivialAugmentWide(), v2.ToDtype(torch.float32, scale=True)],
-    }  # fmt: skip
+        "crop_flip": [narrow, flip, *noise],
+        "crop_flip_color": [wide, flip, v2.ColorJitter(*JITTER), *noise],
+        "trivial": [v2.Resize(IMAGE_SIZE, antialias=True), v2.TrivialAugmentWide(), floats],
+    }
     transform = v2.Compose(steps[augmentation])
     return lambda images, _epoch: torch.stack(
         [transform(image) for image in images.permute(0, 3, 1, 2)]
@@ -145,16 +154,28 @@ def main() -> int:
     except ImportError:
         print("This benchmark compares with Kornia: pip install kornia", file=sys.stderr)
         return 2
-    results = [measure(augmentation, threads, args.batch, args.rounds, args.calls)
-               for threads in args.threads for augmentation in ("crop_flip", "crop_flip_color", "trivial")]  # fmt: skip
-    about = {"batch": args.batch, "stored_size": STORED_SIZE, "image_size": IMAGE_SIZE, "rounds": args.rounds,
-             "calls": args.calls, "torch": torch.__version__, "torchvision": torchvision.__version__,
-             "kornia": kornia.__version__, "machine": platform.machine()}  # fmt: skip
+    results = [
+        measure(augmentation, threads, args.batch, args.rounds, args.calls)
+        for threads in args.threads
+        for augmentation in ("crop_flip", "crop_flip_color", "trivial")
+    ]
+    about = {
+        "batch": args.batch,
+        "stored_size": STORED_SIZE,
+        "image_size": IMAGE_SIZE,
+        "rounds": args.rounds,
+        "calls": args.calls,
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "kornia": kornia.__version__,
+        "machine": platform.machine(),
+    }
     if args.json:
         print(json.dumps({**about, "results": results}, indent=1))
         return 0
     print(
-        f"{'augmentation':16} {'threads':>7} {'ours':>9} {'kornia':>9} {'torchvision':>11}   ms an image (times ours)"
+        f"{'augmentation':16} {'threads':>7} {'ours':>9} {'kornia':>9} {'torchvision':>11}   ms an "
+        "image (times ours)"
     )
     for result in results:
         cells = [

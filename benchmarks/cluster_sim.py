@@ -1,15 +1,21 @@
-"""How do slots and lost nodes change the time to an answer, and when is the driver too slow? Simulated trials, real decisions.
+"""How do slots and lost nodes change the time to an answer, and when is the driver too slow?
 
-    python benchmarks/cluster_sim.py [--json] [--slots 1 2 4 8 16 32 64] [--losses 0 0.25] [--epoch-seconds 5] [--journal FILE]
+Simulated trials, real decisions.
 
-A discrete-event simulation of `sweeps/depth_vs_tricks.py`: its space, its searcher and its scheduler decide as they would, and
-the CPU seconds of their calls are measured; nothing is trained, and Ray is not started. Epochs last as the table below or a
-sweep's journal says. A trial waits while the driver takes its report, and there is one driver: `--report-ms` and `--trial-ms`
-are what `benchmarks/scale.py` measures of all its threads. A node of 4 slots is lost at random and replaced; its trials go back
-to their last report. After the search the finalists run. Same seed, same table, but for the two columns in measured ms.
+    python benchmarks/cluster_sim.py [--json] [--slots 1 2 4 8 16 32 64] [--losses 0 0.25]
+                                     [--epoch-seconds 5] [--journal FILE]
 
-used: of the slots' time, what trained epochs that count. repeated: what trained epochs that were lost. random: suggestions for
-an arm that had too few ended trials for TPE, so that they were drawn at random. driver: of one core.
+A discrete-event simulation of `sweeps/depth_vs_tricks.py`: its space, its searcher and its
+scheduler decide as they would, and the CPU seconds of their calls are measured; nothing is trained,
+and Ray is not started. Epochs last as the table below or a sweep's journal says. A trial waits
+while the driver takes its report, and there is one driver: `--report-ms` and `--trial-ms` are what
+`benchmarks/scale.py` measures of all its threads. A node of 4 slots is lost at random and replaced;
+its trials go back to their last report. After the search the finalists run. Same seed, same table,
+but for the two columns in measured ms.
+
+used: of the slots' time, what trained epochs that count. repeated: what trained epochs that were
+lost. random: suggestions for an arm that had too few ended trials for TPE, so that they were drawn
+at random. driver: of one core.
 """
 
 from __future__ import annotations
@@ -43,9 +49,9 @@ from sweeps.runner.speed import REPORT_EVERY
 from trainables.metrics import EPOCH, SCORE
 
 NODE = 4  # slots
-# An epoch's length by backbone: operations of a forward pass, 1.814, 3.664 and 4.089 billion by torchvision's
-# `ResNet18_Weights.IMAGENET1K_V1.meta["_ops"]` and the others. `benchmarks/store.py` took 1.43 s for the last, 0.61 for the
-# first.
+# An epoch's length by backbone: operations of a forward pass, 1.814, 3.664 and 4.089 billion by
+# torchvision's `ResNet18_Weights.IMAGENET1K_V1.meta["_ops"]` and the others. `benchmarks/store.py`
+# took 1.43 s for the last, 0.61 for the first.
 RELATIVE = {"resnet18": 1.0, "resnet34": 2.02, "resnet50": 2.25}
 SPREAD = 0.2  # of the logarithm of a trial's epochs: stages, layers and views differ
 
@@ -287,7 +293,8 @@ def recorded(journal: Path) -> dict[str, float]:
     seconds = {backbone: statistics.median(epochs) for backbone, epochs in found.items() if epochs}
     if missing := RELATIVE.keys() - seconds.keys():
         sys.exit(
-            f"error: --journal must have epochs of every backbone of the study, but lacks {', '.join(sorted(missing))}."
+            "error: --journal must have epochs of every backbone of the study, but lacks "
+            f"{', '.join(sorted(missing))}."
         )
     return seconds
 
@@ -296,7 +303,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     """Hours, percent and milliseconds under their names."""
     base = rows[0]["answer_s"] * rows[0]["slots"]
     lines = [
-        "slots  losses  answer h  speed-up  used %  repeated %  random %  driver %  report ms  suggest ms"
+        "slots  losses  answer h  speed-up  used %  repeated %  random %  driver %  report ms  "
+        "suggest ms"
     ]
     for row in rows:
         shares = [100 * row[name] for name in ("used", "repeated", "random", "driver_share")]

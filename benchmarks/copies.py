@@ -1,10 +1,11 @@
 """Are copies found, at how many false alarms, and what does looking for them cost?
 
-Recall: each kind of copy is made of some originals, all are stored as `prepare` stores them, and an original and its copy
-must be named as a pair; "all kinds at once" counts copies that are in their original's group. False alarms: images in near
-pairs though no copy was made. CIFAR-10 really holds near copies (Barz and Denzler 2020: 3.25% of its test images have one
-in train), so `--sheet` writes a picture of 100 of its pairs, to be judged by eye. Time: prints and search for CIFAR-10 at
-side 40, against decoding as many small JPEG files, in turns.
+Recall: each kind of copy is made of some originals, all are stored as `prepare` stores them, and an
+original and its copy must be named as a pair; "all kinds at once" counts copies that are in their
+original's group. False alarms: images in near pairs though no copy was made. CIFAR-10 really holds
+near copies (Barz and Denzler 2020: 3.25% of its test images have one in train), so `--sheet` writes
+a picture of 100 of its pairs, to be judged by eye. Time: prints and search for CIFAR-10 at side 40,
+against decoding as many small JPEG files, in turns.
 
     python benchmarks/copies.py --data cifar10.npz --photos FOLDER
 """
@@ -55,8 +56,13 @@ def gamma(image: Image.Image, power: float) -> Image.Image:
 
 def cropped(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     left, top, right, bottom = rng.uniform(0, 0.05, 4)
-    return image.crop((round(left * image.width), round(top * image.height),
-                       round((1 - right) * image.width), round((1 - bottom) * image.height)))  # fmt: skip
+    box = (
+        round(left * image.width),
+        round(top * image.height),
+        round((1 - right) * image.width),
+        round((1 - bottom) * image.height),
+    )
+    return image.crop(box)
 
 
 def stamped(image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -73,6 +79,7 @@ def turned(turn: Image.Transpose) -> Edit:
     return lambda image, _rng: image.transpose(turn)
 
 
+# Each is then saved as JPEG of quality 30 to 95.
 EDITS: dict[str, Edit] = {
     "re-encoded": lambda image, _rng: image,
     "resized by 0.5 to 2": lambda image, rng: resized(image, 2 ** rng.uniform(-1, 1)),
@@ -88,7 +95,7 @@ EDITS: dict[str, Edit] = {
     "greyscale": lambda image, _rng: image.convert("L").convert("RGB"),
     "blurred": lambda image, _rng: image.filter(ImageFilter.GaussianBlur(image.width / 64)),
     "mirrored": turned(Image.Transpose.FLIP_LEFT_RIGHT),
-}  # each is then saved as JPEG of quality 30 to 95
+}
 
 
 def stored(images: list[Image.Image], side: int) -> Images:
@@ -165,7 +172,9 @@ def pictures(folder: Path | None) -> list[Image.Image]:
 
 
 def seconds(images: Images, rounds: int) -> dict[str, float]:
-    """Seconds for the images, medians of rounds: decoding small JPEG files, scaled from 5,000, taking prints, and searching.
+    """Return seconds for the images, medians of rounds.
+
+    They are of decoding small JPEG files, scaled from 5,000, of taking prints, and of searching.
 
     `cpu_` counts all threads, and so says what things cost where other work keeps the cores busy.
     """

@@ -1,16 +1,21 @@
-"""Do the report's intervals hold what they say, and its tests their level? Synthetic results with planted components.
+"""Do the report's intervals hold what they say, and its tests their level?
+
+Synthetic results with planted components.
 
     python benchmarks/coverage.py [--json] [--repetitions 1000]
 
-A run is right on an image where  skill + seed + image + noise > 0,  all normal; `gaussian` takes that sum itself, as a stand-in
-for a log loss. Settings by what moves an accuracy of some 85%: `seeds` (a seed moves it by 3 points), `images` (by 0.3), `both`
-(1.4, as much as 600 images do) and `nothing` but chance. Columns, in percent:
+A run is right on an image where  skill + seed + image + noise > 0,  all normal; `gaussian` takes
+that sum itself, as a stand-in for a log loss. Settings by what moves an accuracy of some 85%:
+`seeds` (a seed moves it by 3 points), `images` (by 0.3), `both` (1.4, as much as 600 images do) and
+`nothing` but chance. Columns, in percent:
 
 - over: how often `over_seeds` holds the expectation over seeds on the very images (95 is right);
 - crossed: how often `crossed` holds the expectation over seeds and images;
-- satterth.: the same for the interval that was not taken, with Satterthwaite's degrees of freedom (Hillis 2007);
-- family: how often the contrasts of `sweeps/depth_vs_tricks.py` have at least one significant one after Holm, where the six
-  arms differ by image and by seed, and not in expectation (5 or less is right);
+- satterth.: the same for the interval that was not taken, with Satterthwaite's degrees of freedom
+  (Hillis 2007);
+- family: how often the contrasts of `sweeps/depth_vs_tricks.py` have at least one significant one
+  after Holm, where the six arms differ by image and by seed, and not in expectation (5 or less is
+  right);
 - points: median half of the `crossed` interval, in points of accuracy.
 
 Last, accuracies at which few images are wrong, where no interval of this kind can hold.
@@ -41,12 +46,13 @@ from sweeps.report.variance import crossed, over_seeds
 CONTRASTS = [asdict(contrast) for contrast in STUDY.contrasts]
 ARMS = [arm.name for arm in STUDY.space.grid()]
 SEEDS, IMAGES, KINDS = (3, 5, 10), (300, 1000), ("gaussian", "bernoulli")
+# Seed, image; noise is 1.
 SPREADS = {
     "seeds": (0.2, 0.5),
     "both": (0.09, 1.0),
     "images": (0.02, 1.0),
     "nothing": (0.0, 0.0),
-}  # seed, image; noise is 1
+}
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,10 @@ class World:
         return values, float(on_these.mean()) + (self.skill if self.kind == "gaussian" else 0.0)
 
     def arms(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Six arms of the same skill; half of the variance of images, and of seeds, is common to them, half each one's."""
+        """Six arms of the same skill.
+
+        Half of the variance of images, and of seeds, is common to them, half each one's.
+        """
         images, seeds = rng.standard_normal((1, self.images)), rng.standard_normal((self.seeds, 1))
         found = {}
         for arm in ARMS:
@@ -102,7 +111,7 @@ class World:
 
 
 def covered(world: World, repetitions: int, seed: int = 0) -> dict[str, float]:
-    """Shares of repetitions in which each interval holds its target, and the median half width of `crossed`."""
+    """Return how often each interval holds its target, and the median half width of `crossed`."""
     rng, hits, halves = (
         np.random.default_rng(seed),
         {"over_seeds": 0, "crossed": 0, "satterthwaite": 0},
@@ -187,11 +196,13 @@ def main() -> None:
     heads = f"{'over':>8}{'crossed':>9}{'satterth.':>11}{'family':>8}{'points':>8}"
     print(f"{'values':11}{'moved by':14}{'images':>7}{'seeds':>6}{heads}")
     for row in rows:
-        held = f"{100 * row['over_seeds']:>8.1f}{100 * row['crossed']:>9.1f}{100 * row['satterthwaite']:>11.1f}"
-        half = f"{100 * row['half']:>8.1f}" if row["kind"] == "bernoulli" else ""
-        print(
-            f"{row['kind']:11}{row['moved_by']:14}{row['images']:>7}{row['seeds']:>6}{held}{100 * row['family']:>8.1f}{half}"
+        held = (
+            f"{100 * row['over_seeds']:>8.1f}{100 * row['crossed']:>9.1f}"
+            f"{100 * row['satterthwaite']:>11.1f}{100 * row['family']:>8.1f}"
         )
+        half = f"{100 * row['half']:>8.1f}" if row["kind"] == "bernoulli" else ""
+        about = f"{row['kind']:11}{row['moved_by']:14}{row['images']:>7}{row['seeds']:>6}"
+        print(f"{about}{held}{half}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How much a reader must hold at once: four figures of the production code, by package and together.
+"""How much a reader must hold at once: four figures of production code, by package and together.
 
     python benchmarks/density.py [PATH…]
 

@@ -1,8 +1,11 @@
-"""What the demo sweep holds in memory: the sum over its processes, sampled twice a second; the peak in MiB.
+"""What the demo sweep holds in memory: the sum over its processes, sampled twice a second.
+
+The peak in MiB.
 
     python benchmarks/memory.py [--json]
 
-PSS counts a page that several processes share once in all; RSS counts it in each of them. Linux only.
+PSS counts a page that several processes share once in all; RSS counts it in each of them. Linux
+only.
 """
 
 from __future__ import annotations

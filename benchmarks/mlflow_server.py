@@ -17,7 +17,10 @@ STARTS_WITHIN_S = 120.0
 
 
 class Server:
-    """`with Server(folder) as server:` runs one on a port of its own; its database and artifacts are in the folder."""
+    """`with Server(folder) as server:` runs one on a port of its own.
+
+    Its database and artifacts are in the folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,12 +1,15 @@
-"""What does a sweep cost beyond its trials? The same recipes called directly, side by side, against the sweep.
+"""What does a sweep cost beyond its trials?
+
+The same recipes called directly, side by side, against the sweep.
 
     python benchmarks/overhead.py [--json] [--data FILE.npz] [--weights FILE|none] [--rounds 2]
 
-8 recipes of ResNet-18 at 96 px. Directly: a process a core, each calling `finetune` on its share of the recipes, with the
-same kernels, stored activations and checkpoints; the clock runs from the first call to the last one's end. The sweep: from the
-start of the first trial to the end of the last, as MLflow has them, and the whole command. Both begin with data decoded and
-activations stored. `trials` are of 10 s and more (layer4+fc, 12 epochs); `heads` have 400 epochs of 10 ms. Rounds are
-interleaved; medians.
+8 recipes of ResNet-18 at 96 px. Directly: a process a core, each calling `finetune` on its share of
+the recipes, with the same kernels, stored activations and checkpoints; the clock runs from the
+first call to the last one's end. The sweep: from the start of the first trial to the end of the
+last, as MLflow has them, and the whole command. Both begin with data decoded and activations
+stored. `trials` are of 10 s and more (layer4+fc, 12 epochs); `heads` have 400 epochs of 10 ms.
+Rounds are interleaved; medians.
 """
 
 from __future__ import annotations
@@ -110,7 +113,10 @@ def sweep(
 
 
 def direct(trials: list[dict[str, Any]]) -> float:
-    """Seconds of all recipes, a process a core; processes are started and warm before the clock runs."""
+    """Seconds of all recipes, a process a core.
+
+    Processes are started and warm before the clock runs.
+    """
     cores = len(os.sched_getaffinity(0))
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(cores + 1)

@@ -1,4 +1,4 @@
-"""Trials that differ in their rate alone: a study for `overhead.py`, which runs the same recipes directly.
+"""Trials that differ in their rate alone: a study for `overhead.py`, which also runs them directly.
 
     python benchmarks/overhead_study.py --preset full --data FILE.npz --weights FILE --trials 1
 

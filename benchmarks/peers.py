@@ -1,12 +1,18 @@
-"""The peers of `sweep_vs_peers.py`, which runs this file: the same recipes as articles train them, without this project.
+"""The peers of `sweep_vs_peers.py`, which runs this file.
 
-    python benchmarks/peers.py sequential --data IMAGES.npz --weights FILE|none     recipes come on stdin, one JSON a line
-    python benchmarks/peers.py ray --data IMAGES.npz --weights FILE|none --cpus 2 --recipes FILE --storage DIR
+They train the same recipes as articles train them, without this project.
 
-Both: torchvision's model and transforms on PIL images, a DataLoader, fp32, frozen layers without gradients and in eval mode,
-validation after each epoch in inference mode. `sequential` is one process with all threads of torch; it decodes the data once
-and saves nothing. `ray` is a function trainable as in Ray Tune's PyTorch tutorial: an actor for each trial, a CPU for each
-actor, data read in the trial, a report with a checkpoint of the state dict after each epoch.
+    python benchmarks/peers.py sequential --data IMAGES.npz --weights FILE|none
+    python benchmarks/peers.py ray --data IMAGES.npz --weights FILE|none --cpus 2 --recipes FILE
+                                   --storage DIR
+
+Recipes of `sequential` come on stdin, one per line as JSON.
+
+Both: torchvision's model and transforms on PIL images, a DataLoader, fp32, frozen layers without
+gradients and in eval mode, validation after each epoch in inference mode. `sequential` is one
+process with all threads of torch; it decodes the data once and saves nothing. `ray` is a function
+trainable as in Ray Tune's PyTorch tutorial: an actor for each trial, a CPU for each actor, data
+read in the trial, a report with a checkpoint of the state dict after each epoch.
 """
 
 from __future__ import annotations
@@ -146,7 +152,7 @@ def train(
 
 
 def sequential(data_file: str, weights: str, workers: int) -> None:
-    """Answer each recipe on stdin with its accuracies on stdout, as a script would train them in a loop."""
+    """Answer each recipe on stdin with its accuracies, as a script would train them in a loop."""
     data = read(data_file)
     print(json.dumps({"threads": torch.get_num_threads()}), flush=True)
     for line in sys.stdin:

@@ -1,4 +1,6 @@
-"""Do the recipes of the comparison with other ways to run them: 12 arms with nothing tuned. Run by `sweep_vs_peers.py`.
+"""Do the recipes of the comparison with other ways to run them: 12 arms with nothing tuned.
+
+Run by `sweep_vs_peers.py`.
 
     python benchmarks/peers_study.py --preset full --data FILE.npz --weights FILE --trials 1
 
@@ -21,7 +23,7 @@ STAGE1_EPOCHS = min(2, EPOCHS - 1)
 
 
 def stages(trainable_layers: int, stage1_epochs: int) -> Variant:
-    """One stage at the rate that fits its layers, or a warm-up of the head and layer4 and a lower rate."""
+    """One stage at a rate that fits its layers, or a warm-up and a lower rate."""
     rate = 3e-4 if stage1_epochs else 1e-2 if trainable_layers == 1 else 1e-3
     fixed: dict[str, Value] = {
         "trainable_layers": trainable_layers,

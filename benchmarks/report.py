@@ -2,10 +2,11 @@
 
     python benchmarks/report.py [--json] [--trials 34] [--seeds 10]
 
-A synthetic sweep of the flagship's six arms: 34 trials each, finalists and an ablation over 10 seeds, 10,000 test images. Its
-pictures are noise of the largest size that the page shows, which no PNG makes smaller. `build_s` is from the sweep's records to
-both tables and report.html, with all libraries imported; `first_paint_s` is the first contentful paint, from the navigation on,
-in a fresh headless Chromium at 1,200 x 800 that gets the page from this process; medians of three.
+A synthetic sweep of the flagship's six arms: 34 trials each, finalists and an ablation over 10
+seeds, 10,000 test images. Its pictures are noise of the largest size that the page shows, which no
+PNG makes smaller. `build_s` is from the sweep's records to both tables and report.html, with all
+libraries imported; `first_paint_s` is the first contentful paint, from the navigation on, in a
+fresh headless Chromium at 1,200 x 800 that gets the page from this process; medians of three.
 """
 
 from __future__ import annotations
@@ -92,7 +93,10 @@ def synthetic(storage: Path, trials: int, seeds: int) -> Path:
 
 
 def doubt(folder: Path) -> None:
-    """Let all finalists take the first test images for other classes, so that the page shows as many suspects as it may."""
+    """Let all finalists take the first test images for other classes.
+
+    The page then shows as many suspects as it may.
+    """
     for file in (folder / "predictions").iterdir():
         with np.load(file) as arrays:
             kept = dict(arrays)
@@ -131,7 +135,7 @@ def first_paint(page: Path, profile: Path) -> float:
 
 @contextmanager
 def served(page: Path) -> Iterator[tuple[str, Queue[float]]]:
-    """The address of a frame with the page in it, on the loopback, and the milliseconds that it tells."""
+    """Give the address of a frame with the page in it, and the milliseconds that it tells."""
     painted: Queue[float] = Queue()
     bodies = {"/": FRAME, "/report.html": page.read_bytes()}
 

@@ -1,11 +1,13 @@
-"""What does a trial cost the driver where training costs nothing, and how does that grow with trials and slots?
+"""What does a trial cost the driver, and how does that grow with trials and slots?
 
-    python benchmarks/scale.py [--json] [--quick] [--profile main|mlflow] [--cases 100x8 300x8 1000x8 300x64]
+    python benchmarks/scale.py [--json] [--quick] [--profile main|mlflow]
+                               [--cases 100x8 300x8 1000x8 300x64]
 
-The sweep's searcher, scheduler and watcher run under a real Tuner with MLflow in a local SQLite file; a trial only reports
-made-up epochs. Each case is a process of its own, `scale_sweep.py`. CPU seconds are the driver process's with all its threads,
-from the start of `fit` until MLflow has everything; those of a part are of the thread that it runs on, and parts that call each
-other overlap. The terminal's progress line and the end of a sweep are left out.
+The sweep's searcher, scheduler and watcher run under a real Tuner with MLflow in a local SQLite
+file; a trial only reports made-up epochs. Each case is a process of its own, `scale_sweep.py`. CPU
+seconds are the driver process's with all its threads, from the start of `fit` until MLflow has
+everything; those of a part are of the thread that it runs on, and parts that call each other
+overlap. The terminal's progress line and the end of a sweep are left out.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ WINDOW = 9  # suggestions that a figure is the median of
 
 
 def case(size: str, reports: int, profile: str | None = None) -> dict[str, Any]:
-    """A sweep of so many trials x slots in a fresh process: Ray reads its environment once, and memory starts small."""
+    """Run a sweep of so many trials x slots in a fresh process.
+
+    Ray reads its environment once, and memory starts small.
+    """
     trials, slots = map(int, size.split("x"))
     asked = {"trials": trials, "slots": slots, "reports": reports, "profile": profile}
     done = subprocess.run(
@@ -44,7 +49,7 @@ def case(size: str, reports: int, profile: str | None = None) -> dict[str, Any]:
 
 
 def split(few: Mapping[str, Any], many: Mapping[str, Any]) -> dict[str, float]:
-    """The driver's CPU by what grows with reports and what does not, of two cases of the same trials."""
+    """Split the driver's CPU, of two cases of the same trials, by what grows with reports."""
     per_report = (many["driver_cpu_s"] - few["driver_cpu_s"]) / (many["reports"] - few["reports"])
     rest = (few["driver_cpu_s"] - per_report * few["reports"]) / few["trials"]
     return {
@@ -54,7 +59,10 @@ def split(few: Mapping[str, Any], many: Mapping[str, Any]) -> dict[str, float]:
 
 
 def suggests() -> dict[str, Any]:
-    """Seconds of a suggestion by the trials that its arm has, and of one arm's trials altogether; no Ray, no workers."""
+    """Seconds of a suggestion by the trials that its arm has, and of one arm's trials altogether.
+
+    No Ray, no workers.
+    """
     from sweeps.runner.searcher import ArmSearcher
 
     (arm,) = SPACE.with_fixed(epochs=5).matching("resnet18/tricks")

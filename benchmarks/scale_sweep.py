@@ -1,4 +1,6 @@
-"""A sweep whose trials only report, under a real Tuner, and what it cost the driver: a case of `scale.py`, as JSON.
+"""A sweep whose trials only report, under a real Tuner: a case of `scale.py`.
+
+It says as JSON what the sweep cost the driver.
 
 python benchmarks/scale_sweep.py '{"trials": 48, "slots": 4, "reports": 5, "profile": null}'
 """
@@ -43,12 +45,13 @@ SAME = {
     "finalist": None,
 }
 """What the configs of all trials have in common."""
+# Of an epoch's metrics.
 STEADY = {
     "lr": 1e-3,
     "stage": 2,
     "epoch_seconds": 1.0,
     "images_per_second": 1e3,
-}  # of an epoch's metrics
+}
 SECONDS: dict[str, float] = defaultdict(float)
 CALLS: Counter[str] = Counter()
 
@@ -115,7 +118,11 @@ def rss_mib() -> float:
 
 
 def clocks() -> dict[str, float]:
-    """Seconds: of the wall, and of CPU: this process's, this thread's and, where the system says, that of MLflow's thread."""
+    """Return seconds of the wall and of CPU.
+
+    CPU seconds are this process's, this thread's and, where the system says, those of MLflow's
+    thread.
+    """
     found = {
         "wall_s": time.perf_counter(),
         "driver_cpu_s": time.process_time(),
@@ -133,7 +140,10 @@ def clocks() -> dict[str, float]:
 def one_case(
     trials: int, slots: int, reports: int, folder: Path, profile: str | None
 ) -> dict[str, Any]:
-    """Run a sweep of trials that only report; everything is imported and started before the clock runs."""
+    """Run a sweep of trials that only report.
+
+    Everything is imported and started before the clock runs.
+    """
     from ray import tune
     from ray.tune.execution import class_cache
     from sweeps.runner.watchdog import StuckTrials
@@ -162,9 +172,13 @@ def one_case(
     journal = Journal(folder / "sweeps" / "scale" / "trials.jsonl")
     tracker = Tracker(prepare_store(None, folder), folder, journal)
     tracker.start_sweep(
-        study="scale", sweep_name="scale", tags={}, params={}, description="What does a trial cost the driver?",
+        study="scale",
+        sweep_name="scale",
+        tags={},
+        params={},
+        description="What does a trial cost the driver?",
         dataset=TrackedData(name="none", digest="0" * 16, source="none", num_images={"train": 0}),
-    )  # fmt: skip
+    )
     tracker.flush()
 
     def config(trial_id: str, arm: Arm, number: int, recipe: Recipe) -> dict[str, Any]:

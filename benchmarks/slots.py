@@ -2,8 +2,9 @@
 
     python benchmarks/slots.py [--json] [--image-size 96] [--rounds 3]
 
-Trains the same recipe once per core, on random images: one after the other with all cores as threads, and side by side with
-one thread each. Interleaved rounds; the median seconds of each way, and their ratio.
+Trains the same recipe once per core, on random images: one after the other with all cores as
+threads, and side by side with one thread each. Interleaved rounds; the median seconds of each way,
+and their ratio.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """How much longer are small files prepared than before copies were looked for?
 
-    python benchmarks/small_files.py [--jpegs cifar10_jpegs.npz] [--before a3cc9c8] [--rounds 3] [--json]
+    python benchmarks/small_files.py [--jpegs cifar10_jpegs.npz] [--before a3cc9c8]
+                                     [--rounds 3] [--json]
 
-60,000 JPEG files of 32 x 32 pixels in 10 class folders, all used at image size 32, are prepared by the code here and by that of
-a commit (its worktree is made for it), in turns, each in a process and a cache of its own. `ratio` is the median of the rounds'
-ratios, of wall time and of the CPU time of all threads; the second says more on a busy machine. Then the parts of our time,
-measured once. Other sets show whether time blows up: PNG files, 5% of the images a second time, one class that is one image
-again and again, and one image as every file.
+60,000 JPEG files of 32 x 32 pixels in 10 class folders, all used at image size 32, are prepared by
+the code here and by that of a commit (its worktree is made for it), in turns, each in a process and
+a cache of its own. `ratio` is the median of the rounds' ratios, of wall time and of the CPU time of
+all threads; the second says more on a busy machine. Then the parts of our time, measured once.
+Other sets show whether time blows up: PNG files, 5% of the images a second time, one class that is
+one image again and again, and one image as every file.
 """
 
 from __future__ import annotations
@@ -44,14 +46,20 @@ def timed(owner, name, label):
         try:
             return plain(*given, **named)
         finally:
-            parts[label] = [had + now - then for had, now, then in zip(parts.get(label, (0, 0)), clock(), start)]
+            before = parts.get(label, (0, 0))
+            parts[label] = [had + now - then for had, now, then in zip(before, clock(), start)]
     setattr(owner, name, call)
 if sys.argv[3] == "parts":
     from trainables.data import decode, decoding, folders, pool
     for owner, name, label in [
-        (folders, "walk", "tree walk"), (decode.Files._headers, "func", "headers"), (decode.Files, "squares", "decoding"),
-        (pool.Prints, "of", "prints"), (decoding, "copies", "pair search"), (decoding, "choose", "splits"),
-        (decoding, "cautions", "cautions"), (decoding, "_write_entry", "writing"),
+        (folders, "walk", "tree walk"),
+        (decode.Files._headers, "func", "headers"),
+        (decode.Files, "squares", "decoding"),
+        (pool.Prints, "of", "prints"),
+        (decoding, "copies", "pair search"),
+        (decoding, "choose", "splits"),
+        (decoding, "cautions", "cautions"),
+        (decoding, "_write_entry", "writing"),
     ]:
         timed(owner, name, label)
 every = 10**6

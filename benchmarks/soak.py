@@ -1,10 +1,13 @@
-"""Is anything lost? Random kills over one sweep, each followed by what a user would do, then an audit.
+"""Is anything lost?
+
+Random kills over one sweep, each followed by what a user would do, then an audit.
 
     python benchmarks/soak.py [--kills 20] [--trials N] [--seed 0] [--json] [--keep DIR]
 
-What is killed, at random moments and always with SIGKILL: the driver (it is resumed), a worker, the MLflow server (it is
-started again after some seconds). At the end the sweep runs to its end, and the audit compares its journal, MLflow and the
-recipes. Exit status 1 if anything was lost, repeated or duplicated, or if the sweep ended before all kills were made.
+What is killed, at random moments and always with SIGKILL: the driver (it is resumed), a worker, the
+MLflow server (it is started again after some seconds). At the end the sweep runs to its end, and
+the audit compares its journal, MLflow and the recipes. Exit status 1 if anything was lost, repeated
+or duplicated, or if the sweep ended before all kills were made.
 """
 
 from __future__ import annotations
@@ -86,16 +89,18 @@ def soak(storage: Path, kills: int, trials: int, rng: random.Random) -> dict[str
                 sweep.kill()
                 said = (storage / "log.txt").read_text(errors="replace")[-2000:]
                 raise TimeoutError(
-                    f"The sweep did not end after {sum(killed.values())} of {kills} kills; it said at last:\n{said}"
+                    f"The sweep did not end after {sum(killed.values())} of {kills} kills; it said "
+                    f"at last:\n{said}"
                 )
             over = sum(killed.values()) >= kills
             try:
                 if sweep.wait(60.0 if over else rng.uniform(*PAUSE_S)) == 0:
                     break
+                # As whoever reads its last line would do.
                 sweep, runs = (
                     start(storage, server.address, trials),
                     runs + 1,
-                )  # as whoever reads its last line would do
+                )
                 continue
             except subprocess.TimeoutExpired:
                 if over:
@@ -125,7 +130,10 @@ def soak(storage: Path, kills: int, trials: int, rng: random.Random) -> dict[str
 def start(
     storage: Path, address: str, trials: int, *, first: bool = False
 ) -> subprocess.Popen[bytes]:
-    """The command, or the one that resumes; before the sweep has a folder there is nothing to resume."""
+    """The command, or the one that resumes.
+
+    Before the sweep has a folder there is nothing to resume.
+    """
     new = first or not (storage / "sweeps" / "soak" / "sweep.json").exists()
     which = (
         ("--preset", "full", "--data", "digits", "--weights", "none", "--name", "soak")

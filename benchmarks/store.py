@@ -1,11 +1,15 @@
-"""What do stored activations cost, and what do they save? Filling and reading against computing, per backbone and cut.
+"""What do stored activations cost, and what do they save?
 
-    python benchmarks/store.py [--json] [--images 512] [--image-size 96] [--device cpu|cuda] [--rounds 3]
+Filling and reading against computing, per backbone and cut.
 
-Random images, untrained networks: neither changes a time. One thread on a CPU, as a trial has. `compute` is the forward pass
-up to the cut, `fill` computes and writes all cuts of a view at once, `read` maps an entry that another process wrote, checks it
-and takes every row in shuffled batches of 256; `again` reads it once more. Medians, interleaved by round. At the end a store
-with room for half of a view: which cuts it keeps, and that another sweep's entries make room.
+    python benchmarks/store.py [--json] [--images 512] [--image-size 96] [--device cpu|cuda]
+                               [--rounds 3]
+
+Random images, untrained networks: neither changes a time. One thread on a CPU, as a trial has.
+`compute` is the forward pass up to the cut, `fill` computes and writes all cuts of a view at once,
+`read` maps an entry that another process wrote, checks it and takes every row in shuffled batches
+of 256; `again` reads it once more. Medians, interleaved by round. At the end a store with room for
+half of a view: which cuts it keeps, and that another sweep's entries make room.
 """
 
 from __future__ import annotations
@@ -82,14 +86,14 @@ def main() -> None:
     if options.json:
         print(json.dumps(result))
         return
-    print(
-        f"{'backbone':10}{'cut':8}{'MB':>8}{'compute s':>11}{'fill s':>9}{'read s':>9}{'again s':>9}{'compute/read':>14}"
-    )
+    heads = f"{'compute s':>11}{'fill s':>9}{'read s':>9}{'again s':>9}{'compute/read':>14}"
+    print(f"{'backbone':10}{'cut':8}{'MB':>8}{heads}")
     for row in rows:
-        times = f"{row['compute_s']:>11.2f}{row['fill_s']:>9.2f}{row['read_s']:>9.3f}{row['again_s']:>9.3f}"
-        print(
-            f"{row['backbone']:10}{row['cut']:8}{row['mb']:>8.1f}{times}{row['compute_s'] / row['read_s']:>14.0f}"
+        times = (
+            f"{row['compute_s']:>11.2f}{row['fill_s']:>9.2f}{row['read_s']:>9.3f}"
+            f"{row['again_s']:>9.3f}{row['compute_s'] / row['read_s']:>14.0f}"
         )
+        print(f"{row['backbone']:10}{row['cut']:8}{row['mb']:>8.1f}{times}")
     print("\n".join(f"{name}: {value}" for name, value in result["budget"].items()))
 
 

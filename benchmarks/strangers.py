@@ -2,12 +2,13 @@
 
     python benchmarks/strangers.py [--npz cifar10.npz] [--folders 20] [--json]
 
-20 folders of other layouts, numbers of classes, sizes and formats of pictures; their classes go 1:20, one more has 3 images.
-In each, 5% of the images are there again, equal to the pixel, and 2% after each of the edits, in another split where the folder
-has splits, and one in five under another class (none that is mirrored: left and right may be classes). `prepare` reads it; a
-copy is found where it is in its original's group. False alarms are images in a group without a copy of theirs. `across` counts
-copies whose original is in another split that a model is trained, chosen or scored on. A folder without splits must be refused
-for its class of 3, by name; it is then read without it.
+20 folders of other layouts, numbers of classes, sizes and formats of pictures; their classes go
+1:20, one more has 3 images. In each, 5% of the images are there again, equal to the pixel, and 2%
+after each of the edits, in another split where the folder has splits, and one in five under another
+class (none that is mirrored: left and right may be classes). `prepare` reads it; a copy is found
+where it is in its original's group. False alarms are images in a group without a copy of theirs.
+`across` counts copies whose original is in another split that a model is trained, chosen or scored
+on. A folder without splits must be refused for its class of 3, by name; it is then read without it.
 
 Pictures are fields of color with shapes and textures, or those of an .npz with x_train.
 """
@@ -44,6 +45,7 @@ PLANTED_IN = 20  # images that a class needs to have copies: with fewer, a split
 TINY = "tiny"  # the class of 3
 EXACT, NEAR = 0.05, 0.02  # copies per image, equal and of each edit
 
+# Where images lie, and what each split is called.
 LAYOUTS: dict[str, tuple[str, dict[str, str]]] = {
     "classes": ("{label}/{name}", {"train": ""}),
     "one folder too many": ("data/{label}/{name}", {"train": ""}),
@@ -56,7 +58,7 @@ LAYOUTS: dict[str, tuple[str, dict[str, str]]] = {
     "class first": ("{label}/{split}/{name}", {"train": "train", "test": "test"}),
     "a table": ("images/{name}", {"train": ""}),
     "a table with splits": ("images/{name}", {"train": "train", "val": "val", "test": "test"}),
-}  # where images lie, and what each split is called
+}
 SHARES = {1: (1.0,), 2: (0.75, 0.25), 3: (0.6, 0.2, 0.2)}
 
 Edit = Callable[[Image.Image, np.random.Generator], Image.Image]
@@ -75,13 +77,14 @@ def cropped(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return image.crop((left, top, left + width, top + height))
 
 
+# Each is then saved as JPEG of quality 40 to 90.
 EDITS: dict[str, Edit] = {
     "re-encoded": lambda image, _rng: image,
     "resized": resized,
     "brighter": lambda image, rng: ImageEnhance.Brightness(image).enhance(rng.uniform(1.05, 1.2)),
     "cropped by 3%": cropped,
     "mirrored": lambda image, _rng: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
-}  # each is then saved as JPEG of quality 40 to 90
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,16 +137,18 @@ def originals(
     form: str,
     taken: Iterator[Image.Image] | None,
 ) -> tuple[list[Picture], dict[str, Image.Image]]:
-    """Pictures of their own, the rarest class with a twentieth of the most frequent, and a class of 3 per split."""
+    """Draw pictures, a twentieth as many in the rarest class as in the most frequent one.
+
+    One more class has 3 per split.
+    """
     splits = list(LAYOUTS[layout][1])
     sizes = {
         f"class {number}": round(MOST * 20 ** (-number / (classes - 1)))
         for number in range(classes)
     }
     sizes[TINY] = 3
-    need = 3 * (
-        4 - len(splits)
-    )  # of train, which val and test are split from where they are not given
+    # Of train, which val and test are split from where they are not given.
+    need = 3 * (4 - len(splits))
     pictures, images = [], {}
     for label, size in sizes.items():
         hue = rng.uniform(0.2, 1, 3)
@@ -336,7 +341,7 @@ def main() -> None:
 
 
 def summed(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of all folders: shares of copies found, false alarms per image, and copies left across splits."""
+    """Sum up all folders: copies found, false alarms per image, copies left across splits."""
     images = sum(result["images"] for result in results)
     found: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
     for result in results:

@@ -1,9 +1,12 @@
-"""What a sweep costs more when it is submitted: the demo, from the command to its end, here and as a job of `dvt service`.
+"""What does submitting a sweep cost?
+
+The demo, from the command to its end, here and as a job of `dvt service`.
 
     python benchmarks/submitted.py --pairs 3
 
-Both have the data and weights of the first run in their cache, so that only the way to the same trials differs. The pairs take
-turns in who goes first, since other work on the machine may come and go.
+Both have the data and weights of the first run in their cache, so that only the way to the same
+trials differs. The pairs take turns in who goes first, since other work on the machine may come and
+go.
 """
 
 from __future__ import annotations
@@ -71,7 +74,8 @@ def main() -> None:
     for name, values in measured.items():
         print(f"{name:10} {medians[name]:6.1f} s   {', '.join(f'{value:.1f}' for value in values)}")
     print(
-        f"overhead   {statistics.median(more):6.1f} s   of each pair: {', '.join(f'{value:.1f}' for value in more)}"
+        f"overhead   {statistics.median(more):6.1f} s   of each pair: "
+        f"{', '.join(f'{value:.1f}' for value in more)}"
     )
     print(f"allowed    {allowed:6.1f} s   load {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores")
     print(f"service    up {up:.1f} s, down {down:.1f} s")

@@ -2,11 +2,13 @@
 
     python benchmarks/suspects.py [--json] [--rounds 3]
 
-scikit-learn's scans of the digits 5 to 9. In a share of all images, train, val and test alike, the label is replaced by another
-one. Two recipes over two seeds each, the demo's plain and two-stage defaults, are trained and answer as finalists do: 6 epochs
-at 32 px from the demo's source weights, with at most `train` images per class. `found` is the share of the wrong labels of val
-and test that are among the first n of our list, n being their number; the same with all images ranked by the normalized margin,
-and of the paper's list of confident off-diagonals. `listed` is how long our list is. Classes 1:20 are thinned out.
+scikit-learn's scans of the digits 5 to 9. In a share of all images, train, val and test alike, the
+label is replaced by another one. Two recipes over two seeds each, the demo's plain and two-stage
+defaults, are trained and answer as finalists do: 6 epochs at 32 px from the demo's source weights,
+with at most `train` images per class. `found` is the share of the wrong labels of val and test that
+are among the first n of our list, n being their number; the same with all images ranked by the
+normalized margin, and of the paper's list of confident off-diagonals. `listed` is how long our list
+is. Classes 1:20 are thinned out.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ from trainables.weights import Weights
 
 CPU = torch.device("cpu")
 WHOLE_S = 3600.0  # seconds: a checkpoint is written once, in the end
-CASES = (  # wrong labels, train images per class, images of the rarest class for 20 of the most frequent
+# Wrong labels, train images per class, images of the rarest class for 20 of the most frequent.
+CASES = (
     (0.05, 20, 20),
     (0.10, 20, 20),
     (0.07, 60, 20),
@@ -170,8 +173,10 @@ def main() -> None:
 def in_words(row: dict[str, Any]) -> str:
     found = ", ".join(f"{name} {share:.0%}" for name, share in row["found"].items())
     return (
-        f"{row['wrong']:.0%} wrong, {row['train']} train, classes {row['classes']}: {row['planted']} of {row['of']} planted, "
-        f"models right {row['models_right']:.0%}, listed {row['listed']}, found: {found} ({row['seconds']:.0f} s)"
+        f"{row['wrong']:.0%} wrong, {row['train']} train, classes {row['classes']}: "
+        f"{row['planted']} of {row['of']} planted, "
+        f"models right {row['models_right']:.0%}, listed {row['listed']}, found: {found} "
+        f"({row['seconds']:.0f} s)"
     )
 
 

@@ -1,18 +1,22 @@
-"""Is a sweep of this project faster than what one would write without it, and does it reach the same accuracy?
+"""Is a sweep faster than what one would write without this project, and as accurate?
 
-    python benchmarks/sweep_vs_peers.py --data FILE.npz --weights FILE [--json] [--quick] [--limit 35]
+    python benchmarks/sweep_vs_peers.py --data FILE.npz --weights FILE [--json] [--quick]
+                                        [--limit 35]
 
-12 recipes (`peers_study.py`): ResNet-18, 96 px, 1 to 3 trainable layers, without and with crops and flips, one stage and two,
-5 epochs. Three ways, each from the start of its process to its end:
+12 recipes (`peers_study.py`): ResNet-18, 96 px, 1 to 3 trainable layers, without and with crops and
+flips, one stage and two, 5 epochs. Three ways, each from the start of its process to its end:
 
-- ours: the command of a study, in a fresh storage without a cache, until its last byte is in MLflow;
+- ours: the command of a study, in a fresh storage without a cache, until its last byte is in
+  MLflow;
 - sequential: one long script as in articles, `peers.py`; it saves nothing;
 - ray: a Ray Tune trainable as in Ray's tutorial, `peers.py`; it saves a checkpoint each epoch.
 
-The peers are handed the very images that our sweep chooses, cut out beforehand; ours starts from --data. The machine's speed
-drifts, so parts of the sequential way lie between the others: 4 recipes, ours, 4, ray, 4, and ours again where the limit
-allows (--limit, minutes). Its process is kept and its clock stands while the others run. Accuracies are those of the last epoch
-in all three ways, not the best of a trial. Augmentation and initial heads are drawn differently by ours and the peers.
+The peers are handed the very images that our sweep chooses, cut out beforehand; ours starts from
+--data. The machine's speed drifts, so parts of the sequential way lie between the others: 4
+recipes, ours, 4, ray, 4, and ours again where the limit allows (--limit, minutes). Its process is
+kept and its clock stands while the others run. Accuracies are those of the last epoch in all three
+ways, not the best of a trial. Augmentation and initial heads are drawn differently by ours and the
+peers.
 """
 
 from __future__ import annotations
@@ -37,7 +41,10 @@ Accuracies = dict[str, float]
 
 
 class Sequential:
-    """The sequential script, told recipe by recipe; its clock runs from its start to being ready and while it works."""
+    """The sequential script, told recipe by recipe.
+
+    Its clock runs from its start to being ready and while it works.
+    """
 
     def __init__(self, arguments: list[str], log: Path) -> None:
         self.by_recipe: dict[str, float] = {}

@@ -363,7 +363,10 @@ def _over_seeds(
 def _log_probabilities(
     asked: Synthetic, quality: float, rng: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """float32 [N, classes] that are right with a probability of about `quality`, on images that are hard for all alike."""
+    """Draw float32 [N, classes] that are right with a probability of about `quality`.
+
+    Some images are hard for all alike.
+    """
     images, count = np.random.default_rng(asked.seed), len(asked.classes)
     labels = np.array(asked.labels) if asked.labels else images.integers(count, size=asked.images)
     hard = images.uniform(size=asked.images) ** 2 - 1 / 3

@@ -1,4 +1,7 @@
-"""Builders of folders from a few words: a path with {braces,of,names} to a number of pictures, a text or bytes."""
+"""Builders of folders from a few words.
+
+A path with {braces,of,names} goes to a number of pictures, a text or bytes.
+"""
 
 from __future__ import annotations
 

@@ -21,8 +21,9 @@ class Reads:
 
     Attributes:
         classes: Names of the classes, in any order.
-        images: Images used of each split that the layout gives, summed over classes: {"train": 24} is a flat set with splits
-            of its own, {"train": 24, "val": 9} has val kept back as test and a val split from train. None: not compared.
+        images: Images used of each split that the layout gives, summed over classes: {"train": 24}
+            is a flat set with splits of its own, {"train": 24, "val": 9} has val kept back as test
+            and a val split from train. None: not compared.
         says: Texts that the lines shown must hold, in any case; "{data}" is what the user passed.
         brightness: Bounds of the mean of train's pixels, 0 to 255, for a decoded set.
     """
@@ -35,7 +36,9 @@ class Reads:
 
 @dataclass(frozen=True, kw_only=True)
 class Mend:
-    """A mend that a refusal prints ("{data}" is what the user passed), and the reading when it is typed.
+    """A mend that a refusal prints, and the reading when it is typed.
+
+    "{data}" is what the user passed.
 
     Attributes:
         printed: Text that the refusal must hold.
@@ -52,7 +55,10 @@ class Mend:
 
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """The data is refused in at most `SHORT` lines that hold all of `says` and what each mend prints, and none of `never`."""
+    """The data is refused in at most `SHORT` lines.
+
+    They hold all of `says` and what each mend prints, and none of `never`.
+    """
 
     says: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
@@ -72,7 +78,8 @@ class Case:
         right: The right reading, or several of which one is enough.
         flags: Flags beside --data: layout, columns, group, keep_copies.
         decode: Whether the images are decoded too: for cases about files, copies and groups.
-        grouped: Whether red of each picture is its group (`pictures.in_group`), which no two splits may share.
+        grouped: Whether red of each picture is its group (`pictures.in_group`), which no two splits
+            may share.
     """
 
     name: str

@@ -49,7 +49,7 @@ def array(name: str, arrays: dict[str, Array], *rights: Right, decode: bool = Fa
 
 
 def rename(reads: Reads, *found: str) -> tuple[Right, ...]:
-    """The right reading of other keys: read, or refused with the names that are there and the one that is expected."""
+    """Other keys are read, or refused with those that are there and the one that is expected."""
     return reads, Refused(says=(*found, "x_train"))
 
 

@@ -1,4 +1,7 @@
-"""Copies: of test and val in train, of one image in two classes, of a class, and near copies. All are decoded."""
+"""Copies: of test and val in train, of one image in two classes, of a class, and near copies.
+
+All are decoded.
+"""
 
 from __future__ import annotations
 

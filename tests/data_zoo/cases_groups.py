@@ -1,4 +1,7 @@
-"""Groups of images (a patient, a video) that stay on one side of every split. All are decoded; red says the group."""
+"""Groups of images (a patient, a video) that stay on one side of every split.
+
+All are decoded; red says the group.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ PATIENT = r"patient_(\d+)"
 
 
 def grouped(path: Callable[[str, int, int], str], count: int = 12, shots: int = 2) -> Make:
-    """Two classes, `count` patients in each with some pictures, at the paths that a function of class, patient, shot gives."""
+    """Two classes, with some pictures of `count` patients in each.
+
+    A function of class, patient and shot gives their paths.
+    """
 
     def make(place: Path) -> str:
         for name in ("cat", "dog"):

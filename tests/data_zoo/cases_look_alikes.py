@@ -12,7 +12,7 @@ NUMBERS = "{000,001,002,003,004,005,006,007,008,009}"
 
 
 def refused(name: str, tree: dict[str, int | Pics | str | bytes], *says: str) -> Case:
-    """A folder that must be refused with some words, and not be taken for classes that lack images."""
+    """A folder that must be refused, and not be taken for classes that lack images."""
     return Case(
         name=name,
         make=folder(tree),

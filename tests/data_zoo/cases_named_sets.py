@@ -144,7 +144,7 @@ FOLDERS = (
         "stanford_dogs",
         {
             "Images/{n02085620-Chihuahua,n02085782-Japanese_spaniel}": 10,
-            "Annotation/{n02085620-Chihuahua,n02085782-Japanese_spaniel}/{a,b}": "<annotation></annotation>",
+            "Annotation/{n02085620-Chihuahua,n02085782-Japanese_spaniel}/{a,b}": "<annotation/>",
             "lists/file_list.mat": b"MATLAB",
         },
         *inside("Images", flat("n02085620-Chihuahua", "n02085782-Japanese_spaniel")),

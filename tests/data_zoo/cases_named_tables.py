@@ -1,4 +1,4 @@
-"""Well-known public data sets whose labels are in a table, in the names of files, or of another task."""
+"""Public data sets whose labels are in a table, in the names of files, or of another task."""
 
 from __future__ import annotations
 

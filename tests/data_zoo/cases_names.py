@@ -70,7 +70,7 @@ def unprintable(place: Path) -> str:
 
 
 def one_or_refused(first: str, second: str) -> tuple[Right, ...]:
-    """The right reading of two spellings of one name beside `owl`: one class, or refused with both."""
+    """Two spellings of one name beside `owl` are one class, or refused with both."""
     merged = tuple(
         Reads(classes=(name, "owl"), images={"train": 30}, says=(name,))
         for name in dict.fromkeys((first, second, first.strip()))
@@ -114,7 +114,8 @@ CALLED = (
     flat("train_plane_car", "train", "plane", "car"),
     flat("train_and_bus", "train", "bus"),
     flat("test_and_control", "test", "control"),
-    # Nobody knows whether val is a god or the validation images that somebody has not sorted yet: both readings are said.
+    # Nobody knows whether val is a god or the validation images that somebody has not sorted yet:
+    # both readings are said.
     Case(
         name="classes_called_val_and_thor",
         make=folder({"{val,thor,loki}": 10}),

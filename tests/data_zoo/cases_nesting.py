@@ -10,7 +10,7 @@ SPLIT = Reads(classes=("cat", "dog"), images={"train": 16, "test": 8})
 
 
 def wrapped(inner: str, reads: Reads) -> tuple[Right, ...]:
-    """The right reading of a set in a folder too many: refused with the folder to give, or read with that folder named."""
+    """A set in a folder too many is refused with the folder to give, or read with it named."""
     said = Reads(classes=reads.classes, images=reads.images, says=(inner, *reads.says))
     return Refused(mends=(Mend(printed=f"{{data}}/{inner}", data=inner, reads=reads),)), said
 

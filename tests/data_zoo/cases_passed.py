@@ -1,4 +1,7 @@
-"""What else people pass as --data: archives, tables, one image, addresses, names of hubs, misspelled paths."""
+"""What else people pass as --data.
+
+Archives, tables, one image, addresses, names of hubs, misspelled paths.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Sets of other people: some parts by folders and some by tables, splits of other names, sets beside each other."""
+"""Sets of other people.
+
+Some parts by folders and some by tables, splits of other names, sets beside each other.
+"""
 
 from __future__ import annotations
 

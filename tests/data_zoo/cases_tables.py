@@ -1,4 +1,7 @@
-"""Tables of labels: headers, separators, ids, one-hot columns, split columns, and what nearly fits."""
+"""Tables of labels.
+
+Headers, separators, ids, one-hot columns, split columns, and what nearly fits.
+"""
 
 from __future__ import annotations
 

@@ -60,7 +60,8 @@ def used_of_parts(
 def _of_refusals(got: Refusal, right: Refused, data: str) -> Iterator[str]:
     count = len("\n".join(got.lines).splitlines())
     if count > SHORT:
-        yield f"a refusal must have at most {SHORT} lines, but has {count}, such as {got.lines[0]!r}"
+        first = got.lines[0]
+        yield f"a refusal must have at most {SHORT} lines, but has {count}, such as {first!r}"
     yield from _unsaid(got.lines, (*right.says, *(mend.printed for mend in right.mends)), data)
     yield from (
         f"must not say {words!r}, but says: {got.lines}"
@@ -86,7 +87,10 @@ def _of_readings(got: Reading, right: Reads, data: str) -> Iterator[str]:
 
 
 def _unsaid(lines: tuple[str, ...], words: tuple[str, ...], data: str) -> Iterator[str]:
-    """Texts that are not said; the path that the user passed counts as "{data}", for its folders have names too."""
+    """Texts that are not said.
+
+    The path that the user passed counts as "{data}", for its folders have names too.
+    """
     text = "\n".join(lines)
     text = text.replace(data, "{data}") if data.startswith("/") else text
     for some in words:

@@ -21,7 +21,10 @@ SIDE = 32
 
 @functools.cache
 def picture(series: str, number: int, side: int = SIDE) -> Pixels:
-    """A smooth random picture, uint8 [side, side, 3], its hue the series': of its own for each (series, number)."""
+    """Draw a smooth random picture, uint8 [side, side, 3].
+
+    Its hue is the series'; each (series, number) has a picture of its own.
+    """
     hue = np.random.default_rng(zlib.crc32(series.encode("utf-8", "surrogateescape"))).uniform(
         0.5, 1, 3
     )
@@ -65,7 +68,10 @@ def save(path: Path, pixels: npt.NDArray[Any]) -> None:
 
 
 def tiff(values: npt.NDArray[Any]) -> bytes:
-    """An uncompressed TIFF of any type and number of bands, [H, W, bands], as scanners, satellites and CTs give them."""
+    """Write an uncompressed TIFF of any type and number of bands, [H, W, bands].
+
+    Scanners, satellites and CTs give such files.
+    """
     height, width, bands = values.shape
     kind = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
     pixels = values.astype(values.dtype.newbyteorder("<")).tobytes()
@@ -99,7 +105,10 @@ def tiff(values: npt.NDArray[Any]) -> bytes:
 
 
 def png(pixels: npt.NDArray[Any], *extra: bytes, size: tuple[int, int] | None = None) -> bytes:
-    """A PNG of 8 or 16 bits, grey [H, W] or RGB [H, W, 3], with chunks of `chunk` before its pixels; `size` is claimed."""
+    """Write a PNG of 8 or 16 bits, grey [H, W] or RGB [H, W, 3].
+
+    It has chunks of `chunk` before its pixels, and claims to have `size`.
+    """
     height, width = size or pixels.shape[:2]
     color = 2 if pixels.ndim == 3 else 0
     header = struct.pack(">IIBBBBB", width, height, 8 * pixels.dtype.itemsize, color, 0, 0, 0)

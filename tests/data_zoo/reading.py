@@ -17,7 +17,10 @@ IMAGE_SIZE = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """A set that is used: counts by split and class, all lines shown, pixels by split where it was decoded."""
+    """A set that is used.
+
+    Counts by split and class, all lines shown, pixels by split where it was decoded.
+    """
 
     classes: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]]
@@ -37,7 +40,8 @@ def reading(
 ) -> Reading | Refusal:
     """Look at --data with some flags, and decode it if asked for.
 
-    What `inspect` accepts and `prepare` refuses is a refusal: a damaged file is found when it is decoded.
+    What `inspect` accepts and `prepare` refuses is a refusal: a damaged file is found when it is
+    decoded.
     """
     how = ReadOptions(
         **{"layout": "auto", "columns": None, "group": None, "keep_copies": False, **flags}

@@ -1,4 +1,4 @@
-"""Every case of the zoo is read as it should be, or refused in a few lines with a mend that works."""
+"""Every case of the zoo is read rightly, or refused in a few lines with a mend that works."""
 
 from __future__ import annotations
 
@@ -75,9 +75,8 @@ def test_no_two_pictures_are_near_copies() -> None:
         np.asarray(Image.fromarray(image).convert("L").resize((9, 8), Image.Resampling.BOX))
         for image in pictures
     ]
-    hashes = np.array(
-        [(image[:, 1:] > image[:, :-1]).ravel() for image in small]
-    )  # a difference hash
+    # A difference hash.
+    hashes = np.array([(image[:, 1:] > image[:, :-1]).ravel() for image in small])
     distances = (hashes[:, None] != hashes).sum(2) + 64 * np.eye(len(hashes), dtype=int)
     assert distances.min() >= 11
 
@@ -85,7 +84,8 @@ def test_no_two_pictures_are_near_copies() -> None:
 def test_what_a_refusal_prints_is_found(tmp_path: Path) -> None:
     lines = (
         f"give --data {tmp_path} --layout table, or --layout classes.",
-        f"say --columns IMAGE,LABEL, such as --columns a,b; give --data {tmp_path}/set --layout leaves.",
+        f"say --columns IMAGE,LABEL, such as --columns a,b; give --data {tmp_path}/set --layout "
+        "leaves.",
         "or pass --keep-copies.",
     )
     assert list(commands(lines, "/x")) == [

@@ -1,12 +1,14 @@
-"""What the tests of faults share: a cache, a store with tables, one sweep to which nothing happened, and the stories."""
+"""What tests of faults share: a cache, a store with tables, a sweep to which nothing happened.
+
+`make test` and `make test-slow` run two files at a time: their drivers wait for Ray, for imports
+and for each other's end more than they compute. The tests of one file share a worker.
+"""
 
 from __future__ import annotations
 
-import inspect
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,36 +16,40 @@ import pytest
 
 from sweeps.tracking.tracker import prepare_store
 from tests.faults.processes import Faulty, end_all, environment
-from tests.faults.stories import AT_ONCE, Story, Told
 
 Make = Callable[..., Faulty]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Stories come last, the longest first: so nothing else runs beside them, and none is waited for long before it begins."""
-    items.sort(
-        key=lambda item: (story := _story(item)) is not None and (1 if _is_long(story) else 2)
-    )
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The folder of this test run, which all of its workers share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder if worker_id == "master" else folder.parent
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with tables, made once."""
-    storage = tmp_path_factory.mktemp("template")
+def template(run_folder: Path) -> Path:
+    """A store with tables. `prepare_store` lets one process make them; the others find them."""
+    storage = run_folder / "template"
     prepare_store(None, storage)
     return storage / "mlflow.db"
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def cache(run_folder: Path) -> Path:
+    folder = run_folder / "cache"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
 def whole(
     tmp_path_factory: pytest.TempPathFactory, template: Path, cache: Path
 ) -> Iterator[Faulty]:
-    """A sweep of three trials and their finalists to which nothing happens. It runs beside the test: wait for its end."""
+    """A sweep of three trials and their finalists to which nothing happens.
+
+    It runs beside the test: wait for its end. Its tests are in one file, so that it is made once.
+    """
     with _making(tmp_path_factory.mktemp("whole"), template, cache) as make:
         sweep = make()
         sweep.start(3)
@@ -52,47 +58,9 @@ def whole(
 
 @pytest.fixture
 def make(tmp_path: Path, template: Path, cache: Path) -> Iterator[Make]:
-    """Makes a sweep of the test's own, whose processes all end with the test."""
+    """Make a sweep of the test's own, whose processes all end with the test."""
     with _making(tmp_path, template, cache) as made:
         yield made
-
-
-@pytest.fixture(scope="session")
-def told(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    template: Path,
-    cache: Path,
-) -> Iterator[Told]:
-    """All stories that were chosen for this run, by what tells them; they begin in the order of their tests."""
-
-    def tell(story: Story, folder: Path, shared: dict[str, Faulty]) -> None:
-        with _making(folder, template, cache) as make:
-            story(
-                **{
-                    name: {"make": make, "tmp_path": folder, **shared}[name]
-                    for name in inspect.signature(story).parameters
-                }
-            )
-
-    stories = [story for item in request.session.items if (story := _story(item))]
-    shared = {"whole": request.getfixturevalue("whole")} if any(map(_is_long, stories)) else {}
-    pool = ThreadPoolExecutor(AT_ONCE)
-    try:
-        yield {
-            story: pool.submit(tell, story, tmp_path_factory.mktemp("story"), shared)
-            for story in stories
-        }
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _story(item: pytest.Item) -> Story | None:
-    return getattr(getattr(item, "obj", None), "story", None)
-
-
-def _is_long(story: Story) -> bool:
-    return "whole" in inspect.signature(story).parameters
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""Sweeps as real processes that tests hurt: what they have done is read from their journals, never guessed from a clock."""
+"""Sweeps as real processes that tests hurt.
+
+What they have done is read from their journals, never guessed from a clock.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = (
-    300.0  # a sweep takes 15 s where nothing else runs, 150 where six others want each core
-)
+# Seconds: a sweep takes 15 where nothing else runs, 150 where six others want each core.
+PATIENCE_S = 300.0
 POLLED_EVERY = 0.05  # seconds; an epoch takes six times as long
 EPOCHS = 6  # of a trial, by the demo preset
 MARK = "DVT_FAULT_TEST"  # in the environment of all that a test starts
@@ -86,9 +88,8 @@ class Faulty:
         self.study = write_study(storage / "faults.py")
         self.uri = f"sqlite:///{storage / 'mlflow.db'}"
         self.driver: subprocess.Popen[bytes] | None = None
-        self.checkpoints: dict[
-            str, list[str]
-        ] = {}  # names that were seen in each trial's folder, in this order
+        # Names that were seen in each trial's folder, in this order.
+        self.checkpoints: dict[str, list[str]] = {}
         self._environment = {
             **environment,
             "DVT_FAULT_SLOTS": str(slots),
@@ -236,7 +237,10 @@ def environment(cache: Path, mark: str) -> dict[str, str]:
 
 
 def end_all(mark: str) -> None:
-    """Kill every process that has the mark in its environment: a driver that is left, and what its Ray has left."""
+    """Kill every process that has the mark in its environment.
+
+    A driver may be left, and what its Ray has left.
+    """
     wanted = f"{MARK}={mark}".encode()
     for path in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):
@@ -246,7 +250,10 @@ def end_all(mark: str) -> None:
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Callable[[str], None]]:
-    """A file system of that size at a folder; gives what changes the size. Raises PermissionError where one may not mount."""
+    """A file system of that size at a folder; gives what changes the size.
+
+    Raises PermissionError where one may not mount.
+    """
     folder.mkdir(parents=True)
     if not shutil.which("mount") or _mount(
         "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)

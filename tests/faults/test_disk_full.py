@@ -9,17 +9,14 @@ import pytest
 from benchmarks.audit import audit
 from tests.faults.conftest import Make
 from tests.faults.processes import small_disk
-from tests.faults.stories import story
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-TOO_SMALL, ENOUGH = (
-    "60m",
-    "900m",
-)  # a ResNet-18 takes 45 MB as `best`, and 80 to 110 MB as each of two `last`
+# A ResNet-18 takes 45 MB as `best`, and 80 to 110 MB as each of two `last`.
+TOO_SMALL = "60m"
+ENOUGH = "900m"
 
 
-@story
 def test_a_full_disk_stops_the_sweep_with_the_reason_and_once_there_is_room_it_goes_on(
     make: Make, tmp_path: Path
 ) -> None:

@@ -7,12 +7,10 @@ import pytest
 from benchmarks.audit import audit
 from tests.faults.conftest import Make
 from tests.faults.processes import write_study
-from tests.faults.stories import story
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-@story
 def test_a_finished_sweep_does_nothing_until_it_is_extended_even_where_its_study_has_changed(
     make: Make,
 ) -> None:

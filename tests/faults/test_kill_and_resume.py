@@ -1,4 +1,7 @@
-"""One kill and one resume, in the tests that everybody runs; the others of this folder take minutes."""
+"""One kill and one resume, in the tests that everybody runs.
+
+The others of this folder take minutes.
+"""
 
 from __future__ import annotations
 

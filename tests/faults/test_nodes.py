@@ -1,4 +1,7 @@
-"""Several nodes on one machine: they die, are taken back, come too late, are shared by two sweeps, do not see the storage."""
+"""Several nodes on one machine.
+
+They die, are taken back, come too late, are shared by two sweeps, do not see the storage.
+"""
 
 from __future__ import annotations
 
@@ -102,9 +105,8 @@ def test_a_spot_machine_that_is_taken_back_is_no_failure_of_its_trial_and_one_th
     sweep.start(2, "--address", cluster.address)
     sweep.wait_for(lambda: sweep.epochs_of(0))
     second = cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
-    preempted = autoscaler_pb2.DrainNodeReason.Value(
-        "DRAIN_NODE_REASON_PREEMPTION"
-    )  # as autoscalers tell it
+    # As autoscalers tell it.
+    preempted = autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
     within_a_minute = int((time.time() + 60) * 1000)
     accepted, why = GcsClient(address=cluster.address).drain_node(
         first.node_id, preempted, "taken back", within_a_minute
@@ -175,7 +177,7 @@ def test_a_node_that_does_not_see_the_storage_is_named_before_any_trial_starts(
         assert not list(sweep.storage.glob(".seen*"))
 
 
-def test_one_that_joins_later_stops_the_sweep_before_it_trains_there_and_without_it_the_sweep_goes_on(
+def test_one_that_joins_later_stops_the_sweep_before_it_trains_there_and_without_it_all_goes_on(
     make: Make, cluster: Any, tmp_path: Path
 ) -> None:
     cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
@@ -206,13 +208,19 @@ def test_one_that_joins_later_stops_the_sweep_before_it_trains_there_and_without
 
 @contextmanager
 def blind_node(cluster: Any, storage: Path, log: Path) -> Iterator[Callable[[int], None]]:
-    """A node that has an empty folder where the others have the storage; gives what waits until so many nodes are there."""
+    """A node that has an empty folder where the others have the storage.
+
+    Gives what waits until so many nodes are there.
+    """
     if (
         not shutil.which("unshare")
         or subprocess.run(["unshare", "--mount", "true"], check=False).returncode
     ):
         pytest.skip("this user may not have a file system of its own")
-    hidden = f"mount -t tmpfs tmpfs {storage} && exec {Path(sys.executable).with_name('ray')} start --block"
+    hidden = (
+        f"mount -t tmpfs tmpfs {storage} && exec {Path(sys.executable).with_name('ray')} start "
+        "--block"
+    )
     command = f"{hidden} --address={cluster.address} --num-cpus=1 --object-store-memory={OBJECTS}"
     with log.open("wb") as output:
         line = ["unshare", "--mount", "bash", "-c", command]

@@ -14,12 +14,10 @@ from benchmarks.audit import audit
 from benchmarks.mlflow_server import Server
 from tests.faults.conftest import Make
 from tests.faults.processes import EPOCHS, NEW, trial
-from tests.faults.stories import story
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-@story
 def test_a_server_that_is_down_at_the_start_is_refused_and_leaves_nothing(
     make: Make, tmp_path: Path
 ) -> None:
@@ -32,7 +30,6 @@ def test_a_server_that_is_down_at_the_start_is_refused_and_leaves_nothing(
     assert not sweep.folder.exists()
 
 
-@story
 def test_a_server_that_comes_back_has_all_in_order_and_one_that_stays_away_gets_it_later(
     make: Make, tmp_path: Path
 ) -> None:
@@ -43,9 +40,8 @@ def test_a_server_that_comes_back_has_all_in_order_and_one_that_stays_away_gets_
         server.kill()
         sweep.wait_for(lambda: sweep.epochs_of(1))
         worker = sweep.worker_of(1)
-        os.kill(
-            worker, signal.SIGSTOP
-        )  # so that the sweep does not end before the server has gone again
+        # So that the sweep does not end before the server has gone again.
+        os.kill(worker, signal.SIGSTOP)
         server.start()
         sweep.wait_for(lambda: _steps(server.address, 0) == list(range(1, EPOCHS + 1)))
         server.kill()  # for good

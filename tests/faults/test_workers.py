@@ -1,4 +1,4 @@
-"""What trials stand on goes away under them: the cache is deleted, workers die, and workers stand still."""
+"""What trials stand on goes away: the cache is deleted, workers die, workers stand still."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ from mlflow import MlflowClient
 from benchmarks.audit import audit
 from tests.faults.conftest import Make
 from tests.faults.processes import trial
-from tests.faults.stories import story
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 KILLED, STILL = 4, 5
 
 
-@story
 def test_a_deleted_cache_is_made_again_and_killed_and_motionless_workers_are_replaced(
     make: Make, tmp_path: Path
 ) -> None:

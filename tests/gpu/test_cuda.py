@@ -1,4 +1,7 @@
-"""What must hold on a GPU: the same random numbers as on the CPU, nearly the same views, and training that learns there."""
+"""What must hold on a GPU.
+
+The same random numbers as on the CPU, nearly the same views, and training that learns there.
+"""
 
 from __future__ import annotations
 
@@ -104,9 +107,8 @@ def test_with_and_without_the_store_the_numbers_are_the_same(
             **options,
         )
         scores.append([report[VAL_LOSS] for report in reports])
-    assert scores[0] == pytest.approx(
-        scores[1], rel=1e-3
-    )  # some of cuDNN's backward kernels add in any order
+    # Some of cuDNN's backward kernels add in any order.
+    assert scores[0] == pytest.approx(scores[1], rel=1e-3)
     assert scores[1] == pytest.approx(scores[2], rel=1e-3)
 
 

@@ -29,9 +29,12 @@ class Ran:
 
 
 def environment(**changes: str) -> Mapping[str, str]:
-    """The test's own, with a mode of Ray's authentication that does not depend on the machine's home directory.
+    """The test's own environment.
 
-    MLflow writes its addresses into the environment of the process that sets them: those of other tests are left out.
+    Its mode of Ray's authentication does not depend on the machine's home directory.
+
+    MLflow writes its addresses into the environment of the process that sets them: those of other
+    tests are left out.
     """
     ours = {
         name: value

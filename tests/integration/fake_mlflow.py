@@ -1,4 +1,4 @@
-"""An MLflow in memory that fails and is killed where a test says, and a sweep's story to deliver to it."""
+"""An MLflow in memory that fails and is killed where a test says, and a sweep to deliver to it."""
 
 import re
 import sqlite3
@@ -29,7 +29,10 @@ class Killed(BaseException):
 
 
 class FakeMlflow:
-    """MLflow's client and store in memory. `fault(call, number, done)` is asked before and after each call."""
+    """MLflow's client and store in memory.
+
+    `fault(call, number, done)` is asked before and after each call.
+    """
 
     def __init__(self) -> None:
         self.runs: dict[str, SimpleNamespace] = {}
@@ -158,7 +161,10 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def whole(folder: Path) -> Path:
-    """The folder of a sweep that was interrupted, killed and resumed: trials that ended, were left open, and went on."""
+    """The folder of a sweep that was interrupted, killed and resumed.
+
+    Of its trials some ended, some were left open, and some went on.
+    """
     journal = Journal(folder / "trials.jsonl")
     for event in story_it(folder):
         journal.append(event)

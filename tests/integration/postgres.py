@@ -1,4 +1,7 @@
-"""A PostgreSQL of the test's own: Debian's programs, its own folder and port, a password, nothing that lasts."""
+"""A PostgreSQL of the test's own.
+
+Debian's programs, its own folder and port, a password, nothing that lasts.
+"""
 
 from __future__ import annotations
 

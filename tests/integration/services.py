@@ -1,4 +1,7 @@
-"""A service as tests have it: in folders of its own, on free ports, and told what to do by the commands that users type."""
+"""A service as tests have it.
+
+It has folders of its own and free ports, and is told what to do by the commands that users type.
+"""
 
 from __future__ import annotations
 
@@ -87,8 +90,10 @@ class Service:
     def records(self, sweep: str) -> list[tuple[str, str, str]]:
         """Name, status and outcome of each of a sweep's runs, as MLflow's database has them."""
         query = """select runs.name, runs.status, outcome.value from runs
-            join tags as sweep on sweep.run_uuid = runs.run_uuid and sweep.key = 'sweep.name' and sweep.value = ?
-            left join tags as outcome on outcome.run_uuid = runs.run_uuid and outcome.key = 'sweep.outcome'"""
+            join tags as sweep on sweep.run_uuid = runs.run_uuid
+                and sweep.key = 'sweep.name' and sweep.value = ?
+            left join tags as outcome on outcome.run_uuid = runs.run_uuid
+                and outcome.key = 'sweep.outcome'"""
         with sqlite3.connect(self.storage / "mlflow.db") as database:
             return database.execute(query, [sweep]).fetchall()
 

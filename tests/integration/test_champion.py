@@ -218,9 +218,8 @@ def test_a_champion_that_is_told_again_is_the_one_that_is_there(
     again = _told(store[0], run_id, checkpoint, sweep_name="fifth", move_alias=True, name="again")
     assert again == first
     assert len(client.search_model_versions("name = 'again'")) == 2
-    assert (
-        int(client.get_model_version_by_alias("again", "champion").version) == later.version
-    )  # it is not moved back
+    # It is not moved back.
+    assert int(client.get_model_version_by_alias("again", "champion").version) == later.version
 
 
 def test_a_sweep_tells_its_champion_and_waits_for_it(

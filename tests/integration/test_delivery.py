@@ -1,4 +1,7 @@
-"""MLflow ends up with every run once and every epoch once, however often it was away and wherever the driver was killed."""
+"""MLflow ends up with every run once and every epoch once.
+
+It may be away often, and the driver may be killed anywhere.
+"""
 
 import random
 from pathlib import Path

@@ -57,7 +57,8 @@ def test_an_outage_is_one_line_and_then_forgotten(
         start_trial(tracker, f"arm/{number:03}")
     line = wait_until(tracker.problem)
     assert re.fullmatch(
-        r"MLflow has not answered for \d+ s \(connection refused\); [123] events? waits? in trials\.jsonl\.",
+        r"MLflow has not answered for \d+ s \(connection refused\); [123] events? waits? in "
+        r"trials\.jsonl\.",
         line,
     ), line
     assert not tracker.flush(0.2)
@@ -251,8 +252,10 @@ def test_refusals_are_told_from_outages(code: str) -> None:
         ),
         ("cannot reach http://anna:secret@host/x", "cannot reach http://anna:***@host/x"),
         (
-            "API request to http://h:5000/api/2.0/mlflow/x failed with exception HTTPConnectionPool(host='h', port=5000): "
-            "Max retries exceeded with url: /api (Caused by NewConnectionError('Failed: [Errno 111] Connection refused'))",
+            "API request to http://h:5000/api/2.0/mlflow/x failed with exception "
+            "HTTPConnectionPool(host='h', port=5000): "
+            "Max retries exceeded with url: /api (Caused by NewConnectionError('Failed: [Errno "
+            "111] Connection refused'))",
             "Connection refused",
         ),
     ],

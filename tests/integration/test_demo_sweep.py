@@ -33,9 +33,8 @@ pytestmark = pytest.mark.timeout(1100)
 
 
 def client(demo: Ran) -> MlflowClient:
-    mlflow.set_tracking_uri(
-        f"sqlite:///{demo.cwd}/mlruns/mlflow.db"
-    )  # where the client looks up a run's models
+    # Where the client looks up a run's models.
+    mlflow.set_tracking_uri(f"sqlite:///{demo.cwd}/mlruns/mlflow.db")
     return MlflowClient()
 
 

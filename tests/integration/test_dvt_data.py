@@ -168,7 +168,8 @@ def test_a_read_only_storage_is_refused_before_anything_is_decoded(photos: Path)
     done = dvt(photos, "data", "my photos")
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines() == [
-        f"error: --storage must be a folder that can be written to, but {photos / 'mlruns'} cannot (Permission denied): give "
+        f"error: --storage must be a folder that can be written to, but {photos / 'mlruns'} cannot "
+        "(Permission denied): give "
         "another."
     ]
 

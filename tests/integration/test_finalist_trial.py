@@ -1,4 +1,7 @@
-"""A finalist on a worker: it trains as any trial does, and then the test split answers, once in its record. Starts no Ray."""
+"""A finalist on a worker trains as any trial does; then the test split answers, once.
+
+Starts no Ray.
+"""
 
 from __future__ import annotations
 

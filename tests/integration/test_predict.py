@@ -1,4 +1,4 @@
-"""`dvt predict` as users type it: the same answers as validation, by the champion's file and through MLflow."""
+"""`dvt predict`: the same answers as validation, by the champion's file and through MLflow."""
 
 from __future__ import annotations
 
@@ -41,16 +41,20 @@ RECIPE = Recipe(weights="none", image_size=32)
 MODES = ("RGB", "RGBA", "P", "L", "LA", "I;16", "1", "CMYK")
 CAPS = Caps(train=4, val=12, test=4)
 SHARPNESS = 30.0  # of the random head: then its probabilities differ by tenths between images
+# Prediction sees the very pixels that validation sees, and adds them up in other batches: 7e-6 was
+# the most on 108 images with this head. Images that were resized in one step instead of two differ
+# by more than 1e-2.
 SAME = 1e-4
-"""Prediction sees the very pixels that validation sees, and adds them up in other batches: 7e-6 was the most on 108 images
-with this head. Images that were resized in one step instead of two differ by more than 1e-2."""
 
 Predict = Callable[..., list[str]]
 
 
 @pytest.fixture
 def predict(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Predict:
-    """Run the command in this process, which has torch loaded already: the lines it says, on stdout if it exits with 0."""
+    """Run the command in this process, which has torch loaded already.
+
+    Returns the lines that it says, on stdout if it exits with 0.
+    """
 
     def run(cwd: Path, *arguments: object, code: int = 0, note: bool = False) -> list[str]:
         monkeypatch.chdir(cwd)
@@ -115,7 +119,10 @@ def champion(storage: Path, name: str, classes: tuple[str, ...], stored_side: in
 
 
 def validated(data: Path, cache: Path, checkpoint: Path) -> tuple[int, dict[Path, np.ndarray]]:
-    """The side of the stored squares, and what the checkpoint says of each file of the validation split as it is stored."""
+    """Return the side of the stored squares, and what the checkpoint says of validation files.
+
+    Those files hold the images as they are stored.
+    """
     stored = (
         prepare(str(data), image_size=RECIPE.image_size, caps=CAPS, seed=0, cache=cache)
         .split("val")

@@ -1,4 +1,4 @@
-"""The registered champion behind `mlflow models serve`, as the README has it, and `dvt predict` beside it."""
+"""The registered champion behind `mlflow models serve`, and `dvt predict` beside it."""
 
 from __future__ import annotations
 
@@ -38,9 +38,8 @@ def test_a_served_champion_answers_as_predict_does(tmp_path: Path, cache: str) -
         DVT_CACHE_DIR=cache,
     )
     assert done.code == 0, done.err
-    pixels = np.repeat(
-        (load_digits().images[5] * 15.9).astype(np.uint8)[..., None], 3, axis=2
-    )  # [8, 8, 3]
+    # [8, 8, 3]
+    pixels = np.repeat((load_digits().images[5] * 15.9).astype(np.uint8)[..., None], 3, axis=2)
     Image.fromarray(pixels).save(tmp_path / "five.png")
     answers = []
     for model in (("--sweep", "one"), ("--model", MODEL)):
@@ -96,7 +95,10 @@ def _asked(address: str, inputs: list[Any]) -> tuple[int, dict[str, Any]]:
 
 @contextmanager
 def _served(folder: Path) -> Iterator[str]:
-    """The model's address, while `mlflow models serve` runs in a session of its own, whose processes end with it."""
+    """The model's address, while `mlflow models serve` runs.
+
+    It has a session of its own, whose processes end with it.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,4 +1,7 @@
-"""What a trial on a worker tells Ray: its epochs, why it failed, and nothing where Ray should try again. Starts no Ray."""
+"""What a trial on a worker tells Ray.
+
+Its epochs, why it failed, and nothing where Ray should try again. Starts no Ray.
+"""
 
 import errno
 import gc
@@ -261,7 +264,8 @@ def test_after_a_full_disk_a_trial_goes_on_where_it_was(
         MemoryError(),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
         RuntimeError(
-            "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8"
+            "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you "
+            "tried to allocate 8"
         ),
         RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"),
         torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),

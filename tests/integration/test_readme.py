@@ -1,4 +1,7 @@
-"""Every command of the README runs: what needs a GPU, a download or more than two minutes, with --dry-run."""
+"""Every command of the README runs.
+
+What needs a GPU, a download or more than two minutes runs with --dry-run.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import pytest
 
 from tests.integration.conftest import ROOT, Ran, environment, run
 from tests.integration.test_dvt import dvt
-from tests.integration.test_refusals import photos
+from tests.integration.test_refusals_input import photos
 
 pytestmark = pytest.mark.timeout(1100)
 
@@ -46,9 +49,8 @@ def test_a_command_of_the_readme_runs(command: str, tmp_path: Path) -> None:
     words = shlex.split(command)
     if words[0] == "dvt":
         done = dvt(tmp_path, *words[1:])
-        assert done.code in ((0, 1) if words[1] == "doctor" else (0,)), (
-            done.err
-        )  # 1: the imagenet weights are not here
+        # 1: the imagenet weights are not here.
+        assert done.code in ((0, 1) if words[1] == "doctor" else (0,)), done.err
         assert "Traceback" not in done.out + done.err
         return
     assert words[0] == "python", f"{command}: add how to test it"

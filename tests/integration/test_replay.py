@@ -1,4 +1,4 @@
-"""A sweep that is resumed hands out what the whole one would have handed out, and ranks as it would have ranked."""
+"""A resumed sweep hands out what the whole one would have handed out, and ranks as it would."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ ARMS = SearchSpace(
 
 
 class Driver:
-    """One slot: trials one after another, each with an outcome that its recipe decides; everything is journalled."""
+    """One slot: trials one after another, each with an outcome that its recipe decides.
+
+    Everything is journalled.
+    """
 
     def __init__(self, past: tuple[PastTrial, ...] = ()) -> None:
         self.searcher = ArmSearcher(ARMS, TRIALS, 1, self._config, past=past)

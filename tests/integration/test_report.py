@@ -24,7 +24,8 @@ CHROMIUM = next(
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 # Around the report as it is on a phone: tells its width, and when its text was first painted.
-FRAME = """<!DOCTYPE html><meta charset="utf-8"><iframe id="page" width="375" height="800" src="{page}"></iframe><script>
+FRAME = """<!DOCTYPE html><meta charset="utf-8">
+<iframe id="page" width="375" height="800" src="{page}"></iframe><script>
 const frame = document.getElementById("page");
 const asked = setInterval(() => {{
   const inner = frame.contentDocument;
@@ -35,7 +36,9 @@ const asked = setInterval(() => {{
     width: inner.documentElement.scrollWidth,
     plots: plots.length,
     empty: plots.filter((plot) => !plot.querySelector(".main-svg")).map((plot) => plot.id),
-    overflow: plots.filter((plot) => plot.scrollWidth > plot.clientWidth + 1).map((plot) => plot.id),
+    overflow: plots
+      .filter((plot) => plot.scrollWidth > plot.clientWidth + 1)
+      .map((plot) => plot.id),
   }};
   document.body.dataset.said = JSON.stringify(said);
 }}, 50);
@@ -124,7 +127,8 @@ def test_an_unknown_sweep_is_refused_with_the_known_ones(report: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert (
         done.stderr
-        == f"error: 'tow' is no sweep in {report.parents[2]}. Did you mean 'two'? Known: one, two.\n"
+        == f"error: 'tow' is no sweep in {report.parents[2]}. Did you mean 'two'? Known: one, "
+        "two.\n"
     )
 
 

@@ -1,4 +1,7 @@
-"""A request whose answer is lost is not sent again blindly: MLflow may have made the run, and would make a second one."""
+"""A request whose answer is lost is not sent again blindly.
+
+MLflow may have made the run, and would make a second one.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ from sweeps.tracking.store import is_refusal
 
 @pytest.fixture
 def dying() -> Iterator[tuple[str, Counter[str]]]:
-    """A server that takes every request, and dies before it answers; its address and what it took."""
+    """A server that takes every request, and dies before it answers.
+
+    Its address and what it took.
+    """
     taken: Counter[str] = Counter()
 
     class Handler(BaseHTTPRequestHandler):

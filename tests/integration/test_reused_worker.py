@@ -64,7 +64,10 @@ def test_a_worker_that_is_used_again_gives_the_same_numbers_and_holds_no_more_me
 
 
 def sweep(folder: Path) -> list[dict[str, Any]]:
-    """Train the recipes on one slot, as a sweep does; what Tune was told, and the worker's memory after each."""
+    """Train the recipes on one slot, as a sweep does.
+
+    What Tune was told, and the worker's memory after each.
+    """
     from ray import tune
     from ray.tune.search import Searcher
 

@@ -123,11 +123,12 @@ def test_the_default_is_ranked_but_never_stopped() -> None:
     ranked = _scheduler()
     trial = _add(ranked, 0)
     assert _report(ranked, trial, 4, 0.9) == CONTINUE
+    # The median of .9, .8 and .85 is .85.
     assert _peers(ranked, [0.8, 0.85, 0.82]) == [
         CONTINUE,
         CONTINUE,
         STOP,
-    ]  # the median of .9, .8 and .85 is .85
+    ]
 
 
 def test_a_diverged_trial_ends_by_itself_and_ranks_nobody() -> None:

@@ -156,7 +156,10 @@ def test_a_diverged_trial_is_pruned_at_the_worst_value_and_is_never_best() -> No
 
 
 def test_a_diverged_trial_guides_and_one_that_failed_does_not() -> None:
-    """Of late suggestions fewer diverge than where divergence is told as a failure, over several sweeps."""
+    """Fewer late suggestions diverge than where divergence is told as a failure.
+
+    This holds over several sweeps.
+    """
     late = {"diverged": 0, "failed": 0}
     for told, seed in itertools.product(late, range(6)):
         searcher = _searcher(16, seed, ARMS[:1])
@@ -231,7 +234,7 @@ def test_a_report_of_several_epochs_tells_each_of_them() -> None:
 
 
 def test_what_was_not_tuned_yet_is_replayed_as_the_recipe_had_it() -> None:
-    """A study that has a new choice since: old trials had its neutral value, and Optuna must not believe otherwise."""
+    """A study has a new choice: old trials had its neutral value, and Optuna must know that."""
     space = SearchSpace(
         arms={"backbone": ("resnet18",)},
         tuned={
@@ -242,6 +245,7 @@ def test_what_was_not_tuned_yet_is_replayed_as_the_recipe_had_it() -> None:
     )
     (arm,) = space.grid()
     past = []
+    # By the fixed part of the study.
     had = [
         "none",
         "none",
@@ -249,7 +253,7 @@ def test_what_was_not_tuned_yet_is_replayed_as_the_recipe_had_it() -> None:
         "none",
         "balanced",
         "balanced",
-    ]  # by the fixed part of the study
+    ]
     for number, value in enumerate(had):
         sample = {"stage2_lr": 1e-3 * (1 + number)}
         recipe = arm.recipe({**sample, "class_weights": value}).as_dict()

@@ -1,4 +1,7 @@
-"""The service as users have it, from `up` to `down`: sweeps are submitted, followed, stopped and resumed; nothing is left."""
+"""The service as users have it, from `up` to `down`.
+
+Sweeps are submitted, followed, stopped and resumed; nothing is left.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo of every study, as a user starts it: it ends well, and its table is the one that MLflow's records give."""
+"""The demo of every study ends well, and its table is the one that MLflow's records give."""
 
 from __future__ import annotations
 

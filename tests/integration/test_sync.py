@@ -1,4 +1,7 @@
-"""`dvt sync` of a sweep whose driver was killed: MLflow does not go on showing it as running, and a resume opens it again."""
+"""`dvt sync` of a sweep whose driver was killed.
+
+MLflow does not go on showing it as running, and a resume opens it again.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ DATA = TrackedData(name="digits", digest="5f3a", source="sklearn", num_images={"
 
 @pytest.fixture
 def killed(store: tuple[str, Path]) -> Path:
-    """The folder of a sweep that was killed: of its trials one had ended, one was running, one had only begun."""
+    """The folder of a sweep that was killed.
+
+    Of its trials one had ended, one was running, one had only begun.
+    """
     folder = store[1] / "sweeps" / "s1"
     folder.mkdir(parents=True)
     (folder / "sweep.json").write_text(json.dumps({"options": {"tracking_uri": None}}))

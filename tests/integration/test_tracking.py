@@ -202,7 +202,8 @@ def test_a_sweep_without_a_run_is_said_to_have_none(store: tuple[str, Path]) -> 
         tracker.sweep_run_id()
     assert (
         tracker.close()
-        == "MLflow refused 1 event: A journal must begin with its sweep, but it begins with 'trial'."
+        == "MLflow refused 1 event: A journal must begin with its sweep, but it begins with "
+        "'trial'."
     )
 
 

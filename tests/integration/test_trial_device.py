@@ -1,4 +1,7 @@
-"""A trial does not train on the CPU in silence when it was given a GPU. Imports Ray, starts nothing."""
+"""A trial does not train on the CPU in silence when it was given a GPU.
+
+Imports Ray, starts nothing.
+"""
 
 import pytest
 

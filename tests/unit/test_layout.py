@@ -1,4 +1,4 @@
-"""Who may import which outside library, and how the tree is kept: a file is named after what it knows, and is short."""
+"""Who may import which outside library, and how the tree is kept: files named by what they know."""
 
 import ast
 import importlib.machinery

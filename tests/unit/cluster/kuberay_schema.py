@@ -1,7 +1,9 @@
-"""The part of KubeRay's RayJob that cluster/kuberay/rayjob.yaml uses, by hand from KubeRay's API reference for 1.6.2.
+"""The part of KubeRay's RayJob that cluster/kuberay/rayjob.yaml uses.
 
-No package index has the definition itself. A key that is not here is refused: look it up in the reference, then add it.
-https://docs.ray.io/en/master/cluster/kubernetes/references/api.html
+It was written by hand from KubeRay's API reference for 1.6.2.
+
+No package index has the definition itself. A key that is not here is refused: look it up in the
+reference, then add it. https://docs.ray.io/en/master/cluster/kubernetes/references/api.html
 """
 
 from typing import Any
@@ -18,9 +20,8 @@ def _closed(required: list[str], **properties: Any) -> dict[str, Any]:
 
 STRING, WHOLE, SWITCH = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
 PARAMETERS = {"type": "object", "additionalProperties": STRING}  # of `ray start`, numbers in quotes
-POD = _closed(
-    ["spec"], metadata={"type": "object"}, spec={"type": "object"}
-)  # its inside: kubernetes-validate
+# Its inside: kubernetes-validate.
+POD = _closed(["spec"], metadata={"type": "object"}, spec={"type": "object"})
 HEAD = _closed(["rayStartParams", "template"], rayStartParams=PARAMETERS, template=POD)
 WORKERS = _closed(
     ["groupName", "minReplicas", "maxReplicas", "rayStartParams", "template"],

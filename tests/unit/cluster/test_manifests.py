@@ -1,4 +1,7 @@
-"""What `cluster/` gives to AWS, Kubernetes and Docker, by the strictest readers that can be had without them."""
+"""What `cluster/` gives to AWS, Kubernetes and Docker.
+
+The strictest readers that can be had without them read it.
+"""
 
 import copy
 import json
@@ -59,11 +62,12 @@ def test_each_manifest_says_that_it_was_parsed_only_and_has_a_readme_of_five_lin
 def test_versions_have_one_source(name: str) -> None:
     """Whatever looks like a version in a manifest is this project's, or constraints.txt's."""
     text = re.sub(r"\b\d+\.\d+\.\d+\.\d+\b", "", (CLUSTER / name).read_text())  # addresses
+    # The last: KubeRay's, which pip does not install.
     known = {
         PROJECT["version"],
         PINS["ray"],
         "1.5.1",
-    }  # the last: KubeRay's, which pip does not install
+    }
     assert set(re.findall(r"\b\d+\.\d+\.\d+\b", text)) <= known
     assert set(re.findall(r"registry\.example\.com/\S+[^.,\s]", text)) <= {IMAGE}
 

@@ -12,9 +12,8 @@ from cluster import session
 from cluster.session import SessionError
 
 PATIENCE_S = 0.3
-SETTINGS = bytes(
-    [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100]
-)  # a frame as gRPC's servers begin with
+# A frame as gRPC's servers begin with.
+SETTINGS = bytes([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100])
 
 Answer = Callable[[socket.socket], object]
 Listen = Callable[[Answer], str]

@@ -1,4 +1,7 @@
-"""The Slurm job: shellcheck reads it, its options are sbatch's, and it runs here against stand-ins of what it calls."""
+"""The Slurm job.
+
+Shellcheck reads it, its options are sbatch's, and it runs here against stand-ins of what it calls.
+"""
 
 import os
 import re
@@ -13,20 +16,26 @@ import pytest
 from sweeps.runner.options import command, parse
 
 SCRIPT = Path(__file__).parents[3] / "cluster" / "slurm.sbatch"
-# Of sbatch's manual, Slurm 22.05 and later; without those that take a secret, another user or another script.
+# Of sbatch's manual, Slurm 22.05 and later; without those that take a secret, another user or
+# another script.
 SBATCH = """
-account array begin chdir comment constraint cpus-per-gpu cpus-per-task dependency deadline error exclude exclusive export gpus
-gpus-per-node gpus-per-task gres hint input job-name licenses mail-type mail-user mem mem-per-cpu mem-per-gpu mincpus nice
-no-requeue nodefile nodelist nodes ntasks ntasks-per-core ntasks-per-gpu ntasks-per-node open-mode output oversubscribe
-partition prefer priority qos requeue reservation signal switches time time-min tmp wait-all-nodes
+account array begin chdir comment constraint cpus-per-gpu cpus-per-task dependency deadline error
+exclude exclusive export gpus gpus-per-node gpus-per-task gres hint input job-name licenses
+mail-type mail-user mem mem-per-cpu mem-per-gpu mincpus nice no-requeue nodefile nodelist nodes
+ntasks ntasks-per-core ntasks-per-gpu ntasks-per-node open-mode output oversubscribe partition
+prefer priority qos requeue reservation signal switches time time-min tmp wait-all-nodes
 """
-# Each stand-in writes down how it was called, and which token it saw. What serves waits to be ended.
+# Each stand-in writes down how it was called, and which token it saw. What serves waits to be
+# ended.
 STAND_IN = """#!/bin/bash
 mode=$(stat -c %a "${{RAY_AUTH_TOKEN_PATH:-/nowhere}}" 2> /dev/null)
 echo "{name} $* | $RAY_AUTH_MODE ${{RAY_AUTH_TOKEN_PATH:-}} $mode" >> "$CALLS"
 {then}
 """
-SERVES = 'trap \'echo "{name} ended" >> "$CALLS"; exit 0\' TERM; for _ in {{1..600}}; do sleep 0.05; done'
+SERVES = (
+    'trap \'echo "{name} ended" >> "$CALLS"; exit 0\' TERM; for _ in {{1..600}}; do sleep 0.05; '
+    "done"
+)
 PYTHON = f"""case "$*" in
   -c*urllib*)  # as the real one: once the server answers, and here once all that serves has begun
     for _ in {{{{1..600}}}}; do
@@ -74,8 +83,8 @@ def test_head_workers_and_sweep_share_one_closed_token_that_goes_with_the_job(
     )
     assert "--nodes=3 --exclude=n1 " in workers
     assert (
-        "--cpus-per-task=8 --gpus-per-node=1 ray start --address=n1:6379 --num-cpus=8 --num-gpus=1 --block"
-        in workers
+        "--cpus-per-task=8 --gpus-per-node=1 ray start --address=n1:6379 --num-cpus=8 --num-gpus=1 "
+        "--block" in workers
     )
     token = tmp_path / "shared" / "jobs" / "77" / "auth_token"
     seen = [
@@ -111,7 +120,10 @@ def test_the_study_understands_its_command_and_gets_the_users_flags(tmp_path: Pa
 
 
 def test_a_job_whose_time_is_up_lets_the_sweep_stop_in_order(tmp_path: Path) -> None:
-    patient = "trap 'sleep 0.3; echo saved >> \"$CALLS\"; exit 130' TERM; for _ in {1..600}; do sleep 0.05; done"
+    patient = (
+        "trap 'sleep 0.3; echo saved >> \"$CALLS\"; exit 130' TERM; for _ in {1..600}; do sleep "
+        "0.05; done"
+    )
     job = _start(tmp_path, sweep=patient)
     deadline = time.monotonic() + 20
     while not (tmp_path / "calls.sweep").exists():

@@ -1,4 +1,4 @@
-"""A search space says everything that is wrong with it at once, and every sample of it is a valid recipe."""
+"""A search space says all that is wrong with it at once; each of its samples is a valid recipe."""
 
 import math
 import random

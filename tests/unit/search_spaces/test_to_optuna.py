@@ -1,4 +1,4 @@
-"""Optuna suggests the active dimensions of an arm, within their bounds, and the default exactly as it is written."""
+"""Optuna suggests an arm's active dimensions within bounds, and the default exactly as written."""
 
 import optuna
 import pytest

@@ -67,7 +67,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Recipe:
-    """A recipe of the backbone `tiny`, which is registered for the test: 4 batches an epoch of the data below."""
+    """A recipe of the backbone `tiny`, registered for the test: 4 batches per epoch of the data."""
     spec = replace(BACKBONES["resnet18"], build=TinyResNet, num_features=WIDTH)
     monkeypatch.setitem(BACKBONES, "tiny", spec)
     return Recipe(
@@ -83,7 +83,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Recipe:
 
 @pytest.fixture(scope="session")
 def make_data() -> Callable[..., MemoryData]:
-    """Noise with a tint that says the class, but not always: accuracy rises and falls from epoch to epoch."""
+    """Noise with a tint that often says the class: accuracy rises and falls by epoch."""
 
     def make(*, train: int = 29, val: int = 40, side: int = 32, seed: int = 0) -> MemoryData:
         rng = np.random.default_rng(seed)
@@ -110,7 +110,10 @@ def data(make_data: Callable[..., MemoryData]) -> MemoryData:
 
 @pytest.fixture(scope="session")
 def run(data: MemoryData) -> Callable[..., list[dict[str, Any]]]:
-    """Train on the CPU and return the reports without what a clock wrote; `stop_after` raises KeyboardInterrupt."""
+    """Train on the CPU and return the reports without what a clock wrote.
+
+    `stop_after` raises KeyboardInterrupt.
+    """
 
     def train(
         recipe: Recipe,
@@ -167,7 +170,10 @@ class Step:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
-    """Every call of `train_batch`, which still does its work; optimisers are kept alive so that their ids differ."""
+    """Every call of `train_batch`, which still does its work.
+
+    Optimisers are kept alive so that their ids differ.
+    """
     taken: list[Step] = []
     train_batch, alive = loop.train_batch, []
 

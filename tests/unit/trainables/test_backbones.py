@@ -1,4 +1,4 @@
-"""Which parameters train, what a state dict is called, and that a network computes what torchvision's model computes."""
+"""Which parameters train, how a state dict is named, and that networks equal torchvision's."""
 
 from collections.abc import Iterator
 from functools import cache

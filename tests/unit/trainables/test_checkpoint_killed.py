@@ -24,7 +24,10 @@ class Killed(BaseException):
 
 @pytest.fixture
 def kill_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], list[str]]]:
-    """Kill at the n-th operation on files, before it is done or, in case of a write, half-way through it; what was done."""
+    """Kill at the n-th operation on files; return what was done.
+
+    It dies before the operation or, in case of a write, half-way through it.
+    """
     with monkeypatch.context() as patch:
 
         def arm(number: int) -> list[str]:

@@ -23,18 +23,15 @@ def test_scores_are_scikit_learns_whatever_classes_are_missing(
     found = class_scores(torch.tensor(labels), torch.tensor(predicted), classes)
     assert found.accuracy == accuracy_score(labels, predicted)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", UserWarning
-        )  # that a predicted class is not among the true ones
+        # That a predicted class is not among the true ones.
+        warnings.simplefilter("ignore", UserWarning)
         assert found.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, predicted))
     assert found.macro_f1 == pytest.approx(
         f1_score(labels, predicted, average="macro", zero_division=0)
     )
 
 
-def test_who_always_says_the_largest_class_has_a_high_accuracy_and_the_balanced_accuracy_of_a_guess() -> (
-    None
-):
+def test_who_always_says_the_largest_class_has_high_accuracy_and_a_guess_s_balanced_one() -> None:
     labels = torch.tensor([0] * 95 + [1] * 5)
     found = class_scores(labels, torch.zeros_like(labels), 2)
     assert (found.accuracy, found.balanced_accuracy) == (0.95, 0.5)

@@ -1,4 +1,4 @@
-"""That matrix products give what torch's convolutions give, where they are chosen and nowhere else."""
+"""Matrix products give what torch's convolutions give; they are used only where chosen."""
 
 import copy
 import json
@@ -73,7 +73,10 @@ def reference(conv: nn.Conv2d, x: Tensor) -> dict[str, Tensor]:
 def assert_correctly_rounded(
     ours: dict[str, Tensor], exact: dict[str, Tensor], where: str, passes: tuple[Pass, ...] = PASSES
 ) -> None:
-    """That the error is hardly more than that of the exact values in bf16, which torch's can't undercut."""
+    """The error is hardly more than that of exact values in bf16.
+
+    torch's own cannot undercut that.
+    """
     for name in passes:
         error, least = (
             (got.double() - exact[name]).norm() for got in (ours[name], exact[name].bfloat16())
@@ -93,9 +96,11 @@ def test_output_and_gradients_are_as_exact_as_bf16_allows(
         exact = reference(conv, x)
         for passes in SUBSETS:
             if kernel > 1 and stride > 1 and size[1] == 1 and "weight" not in passes:
-                continue  # oneDNN leaves the gradient of a tap that meets padding alone uninitialised
+                # oneDNN leaves the gradient of a tap that meets padding alone uninitialised.
+                continue
             ours = results(choosing(conv, passes, *size), x)
-            # Without instructions for bf16, torch's own passes are less exact; the product computes in fp32 there.
+            # Without instructions for bf16, torch's own passes are less exact; the product computes
+            # in fp32 there.
             asked = (
                 PASSES if BF16_IS_USED else tuple(name for name in offered(conv) if name in passes)
             )
@@ -113,9 +118,8 @@ def test_whole_numbers_come_out_exactly_with_any_padding(
 ) -> None:
     conv, x = conv2d(kernel, stride, padding=padding), images(2, 5, 4).sign()
     conv.weight.data.sign_()
-    exact = reference(
-        conv, x
-    )  # no sum of its is rounded but at its end, which could hide a tap in the wrong place
+    # No sum of its is rounded but at its end, which could hide a tap in the wrong place.
+    exact = reference(conv, x)
     for name, got in results(choosing(conv, PASSES, 5, 4), x).items():
         assert torch.equal(got.bfloat16(), exact[name].bfloat16()), name
 
@@ -123,9 +127,8 @@ def test_whole_numbers_come_out_exactly_with_any_padding(
 def test_a_part_of_a_larger_tensor_and_other_layouts_and_dtypes_are_read_right(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        convolution, "_CHUNK", 2 * 8 * 9 * 9
-    )  # pieces of few samples, and a smaller last one
+    # Pieces of few samples, and a smaller last one.
+    monkeypatch.setattr(convolution, "_CHUNK", 2 * 8 * 9 * 9)
     conv, whole = conv2d(3), images(9, 3, 3)
     ours = choosing(conv, PASSES, 3, 3)
     expected = results(ours, whole[2:].clone())

@@ -25,7 +25,10 @@ def seconds(
 
 @pytest.fixture
 def timed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """A training step takes 2 s and an evaluation 0.5 s; what is kept are the threads that were set."""
+    """A training step takes 2 s and an evaluation 0.5 s.
+
+    What is kept are the threads that were set.
+    """
     threads, durations = [], iter([2.0, 0.5] * 9)
 
     def median(_step: Callable[[], object], _place: torch.device) -> float:
@@ -70,8 +73,7 @@ def test_without_a_gpu_none_is_counted_and_the_cpu_is_described(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(
-        torch.cuda, "device_count", lambda: 4
-    )  # as a driver that torch does not fit reports
+    # As a driver that torch does not fit reports.
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert device.count_gpus() == 0
     assert device.describe("cpu") == f"CPU with {torch.get_num_threads()} threads"

@@ -1,4 +1,7 @@
-"""The training loop: what trains, in which stage and at which rate; pretrained weights; divergence."""
+"""The training loop: what trains, in which stage and at which rate.
+
+Pretrained weights; divergence.
+"""
 
 import math
 from collections.abc import Callable
@@ -254,7 +257,10 @@ def _state(recipe: Recipe) -> dict[str, Tensor]:
 
 
 def _last_state(recipe: Recipe, folder: Path) -> dict[str, Tensor]:
-    """The state to continue from under the network's own names, which begin with the layer group."""
+    """Return the state to continue from, under the network's own names.
+
+    They begin with the layer group.
+    """
     network = build(recipe, 3)
     saved = load_last(folder)
     assert saved

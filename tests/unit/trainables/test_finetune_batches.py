@@ -174,8 +174,8 @@ def test_a_report_holds_every_metric_as_a_plain_finite_number(tiny: Recipe, data
     loop.finetune(replace(tiny, stage1_epochs=1), data, CPU, reports.append)
     for report in reports:
         assert set(report) == {
-            "epoch", "score", "val/accuracy", "val/balanced_accuracy", "val/macro_f1", "val/loss", "train/accuracy",
-            "train/loss", "lr", "stage", "epoch_seconds", "images_per_second",
+            "epoch", "score", "val/accuracy", "val/balanced_accuracy", "val/macro_f1", "val/loss",
+            "train/accuracy", "train/loss", "lr", "stage", "epoch_seconds", "images_per_second",
         }  # fmt: skip
         assert {type(value) for value in report.values()} <= {int, float}
         assert all(math.isfinite(value) for value in report.values())
@@ -195,9 +195,14 @@ ACCURACIES = [0.5, 0.9, 0.3, 0.2, 0.6, 0.4, 0.6, 0.7, 0.1]
     ],
 )
 def test_the_score_is_current_in_stage_1_and_then_the_best_since_the_last_stage_began(
-    stage1_epochs: int, scores: list[float], best: list[int], tiny: Recipe, monkeypatch: pytest.MonkeyPatch, data: Any,
+    stage1_epochs: int,
+    scores: list[float],
+    best: list[int],
+    tiny: Recipe,
+    monkeypatch: pytest.MonkeyPatch,
+    data: Any,
     tmp_path: Path,
-) -> None:  # fmt: skip
+) -> None:
     values, kept, reported = iter(ACCURACIES), [], []
     monkeypatch.setattr(
         loop, "evaluate", lambda *_: {names.VAL_ACCURACY: next(values), names.VAL_LOSS: 1.0}
@@ -256,10 +261,9 @@ def test_the_kept_checkpoint_reaches_the_score_when_it_is_evaluated_again(
         again = loop.evaluate(network, data.split("val"), recipe.image_size, CPU)
         assert again[names.VAL_ACCURACY] == metrics["score"]
 
-    loop.finetune(
-        replace(tiny, stage1_epochs=stage1_epochs, epochs=8, trainable_layers=6, stage2_lr=0.3, seed=4), data, CPU, report,
-        checkpoints=tmp_path,
-    )  # fmt: skip
+    varied = {"epochs": 8, "trainable_layers": 6, "stage2_lr": 0.3, "seed": 4}
+    recipe = replace(tiny, stage1_epochs=stage1_epochs, **varied)
+    loop.finetune(recipe, data, CPU, report, checkpoints=tmp_path)
     current = [metrics[names.VAL_ACCURACY] for metrics in reports[stage1_epochs:]]
     assert current != sorted(current), "accuracy should fall at times, or this proves nothing"
 

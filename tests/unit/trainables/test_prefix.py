@@ -1,4 +1,4 @@
-"""Activations of frozen layers are shared between trials, and no number of any trial changes by it."""
+"""Activations of frozen layers are shared between trials, and change no number of any trial."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -200,9 +200,8 @@ def test_a_killed_writer_leaves_nothing_that_counts(
     process.start()
     assert writing.wait(30)
     with monkeypatch.context() as patch:
-        patch.setattr(
-            shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000)
-        )  # it has reserved 52,064, written half
+        # It has reserved 52,064, written half.
+        patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000))
         other = PrefixStore(store._folder, sweep="another", share=1)
         never = Computation(lambda: pytest.fail("it computed"))
         assert other.fill(VIEW | {"epoch": 4}, {"fc": SPECS["fc"]}, never, wait=False) == "full"
@@ -261,9 +260,8 @@ def test_a_damaged_entry_is_dropped_and_made_again(
     read(store, "layer4")
     damaged, before = entry(store, "layer4"), len(folders(store))
     DAMAGES[damage](damaged / "activations.npy", damaged / "meta.json")
-    monkeypatch.setattr(
-        trainables.prefix_store, "_checked", set()
-    )  # as in a process that has not read it yet
+    # As in a process that has not read it yet.
+    monkeypatch.setattr(trainables.prefix_store, "_checked", set())
     assert store.open(VIEW, "layer4") is None
     assert len(folders(store)) == before - 1
     computation = Computation()

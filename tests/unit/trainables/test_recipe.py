@@ -172,9 +172,10 @@ def test_a_name_far_from_every_known_one_gets_no_guess() -> None:
     [
         Recipe(),
         Recipe(
-            backbone="mobilenet_v2", weights="/w", head="mlp", stem="cifar", trainable_layers=6, stage1_epochs=2, stage1_lr=0.5,
-            stage2_lr=1e-7, optimizer="sgd", nesterov=True, weight_decay=5e-4, scheduler="step", warmup_epochs=1,
-            augmentation="trivial", mixup=0.2, label_smoothing=0.1, class_weights="balanced", batchnorm="batch_stats",
+            backbone="mobilenet_v2", weights="/w", head="mlp", stem="cifar", trainable_layers=6,
+            stage1_epochs=2, stage1_lr=0.5, stage2_lr=1e-7, optimizer="sgd", nesterov=True,
+            weight_decay=5e-4, scheduler="step", warmup_epochs=1, augmentation="trivial", mixup=0.2,
+            label_smoothing=0.1, class_weights="balanced", batchnorm="batch_stats",
             epochs=9, batch_size=2, image_size=8, seed=2**63 - 1,
         ),
     ],
@@ -191,7 +192,10 @@ def test_a_recipe_cannot_be_changed() -> None:
 
 
 def test_a_recipe_needs_no_torch() -> None:
-    code = "import sys, trainables.recipe as r; r.Recipe(); print('torch' in sys.modules, len(r.LAYER_GROUPS))"
+    code = (
+        "import sys, trainables.recipe as r; r.Recipe(); print('torch' in sys.modules, "
+        "len(r.LAYER_GROUPS))"
+    )
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -19,7 +19,10 @@ LONG = {"epochs": 7, "stage1_epochs": 2, "stage2_lr": 0.03, "augmentation": "cro
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that goes on by a second whenever it is read: once when a run starts, and twice an epoch."""
+    """A clock that goes on by a second whenever it is read.
+
+    A run reads it once when it starts, and twice per epoch.
+    """
     now = iter(range(10_000))
     monkeypatch.setattr(record.time, "monotonic", lambda: next(now))
 

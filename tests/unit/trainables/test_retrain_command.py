@@ -1,4 +1,4 @@
-"""`python -m trainables RECIPE.json`: the same data, the same numbers, or one line that says why not."""
+"""`python -m trainables RECIPE.json`: the same data and numbers, or a line that says why not."""
 
 import errno
 import json

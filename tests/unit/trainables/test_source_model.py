@@ -17,7 +17,10 @@ from trainables.weights import load
 
 @pytest.fixture
 def trained(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
-    """Recipes that were trained: the real data, but a run that only writes the checkpoints of a fresh network."""
+    """Recipes that were trained.
+
+    The data is real, but a run only writes the checkpoints of a fresh network.
+    """
     runs: list[Recipe] = []
 
     def finetune(

@@ -1,4 +1,4 @@
-"""A backbone's tensors are found behind any prefix and in any wrapper, and what is beside them is said."""
+"""A backbone's tensors are found behind any prefix, in any wrapper; what is beside them is said."""
 
 from __future__ import annotations
 

@@ -49,9 +49,8 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
 def test_the_step_in_micro_batches_is_that_of_the_whole_batch(
     batch: int, tiny: Recipe, memory: Callable[[int], list[int]]
 ) -> None:
-    recipe = replace(
-        tiny, optimizer="sgd", trainable_layers=1
-    )  # without BatchNorm in train mode, whose batch it is
+    # Without BatchNorm in train mode, whose batch it is.
+    recipe = replace(tiny, optimizer="sgd", trainable_layers=1)
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(batch, 3, 32, 32, generator=generator)
     targets = torch.rand(batch, 3, generator=generator).softmax(1)
@@ -94,7 +93,10 @@ def test_a_step_that_never_fits_fails_as_what_it_is(
 
 @pytest.fixture
 def small_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
-    """Let an evaluation of more images than fit fail as on a GPU; the sizes that were tried are kept."""
+    """Let an evaluation of more images than fit fail as on a GPU.
+
+    The sizes that were tried are kept.
+    """
     logits = Network.logits
 
     def of(images: int) -> list[int]:
@@ -121,7 +123,7 @@ def test_evaluation_that_does_not_fit_goes_through_in_smaller_batches(
         assert report == pytest.approx(expected, rel=1e-5)
 
 
-def test_validation_and_a_finalists_answer_in_smaller_batches_are_those_of_such_batches_from_the_start(
+def test_validation_and_a_finalists_answer_in_smaller_batches_are_as_if_of_such_batches_at_first(
     tiny: Recipe,
     run: Run,
     data: Any,

@@ -1,4 +1,7 @@
-"""Where weights come from, and what is said when they cannot be had, cannot be read or do not fit. No network is used."""
+"""Where weights come from, and what is said when they cannot be had, cannot be read or do not fit.
+
+No network is used.
+"""
 
 import hashlib
 import pickle
@@ -57,9 +60,8 @@ def test_a_file_is_taken_for_every_backbone_and_a_folder_by_the_backbones_name(
     assert locate(str(tmp_path), "resnet18") == tmp_path / "resnet18.pt"
     assert locate(str(tmp_path), "resnet34") == tmp_path / "resnet34.pt"
     monkeypatch.chdir(tmp_path)
-    assert (
-        locate("mine.pth", "resnet18") == tmp_path / "mine.pth"
-    )  # absolute: workers have another working folder
+    # Absolute: workers have another working folder.
+    assert locate("mine.pth", "resnet18") == tmp_path / "mine.pth"
     monkeypatch.setenv("HOME", str(tmp_path))
     assert locate("~/mine.pth", "resnet18") == tmp_path / "mine.pth"
 

@@ -36,7 +36,10 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    """torchvision's resnet18 is there under a name with the right hash; torch's cache is the test's own."""
+    """torchvision's resnet18 is there under a name with the right hash.
+
+    Torch's cache is the test's own.
+    """
     host = Host(content=b"tiny weights")
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,7 @@
-"""Files of weights are told apart by their content; what is none is named for what it is, with a mend, in one line."""
+"""Files of weights are told apart by their content.
+
+What is none is named for what it is, with a mend, in one line.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whatever a file of weights holds, it is a state dict of plain tensors or refused in one line; its code never runs."""
+"""Whatever a file of weights holds, it is a state dict of plain tensors or refused in one line.
+
+Its code never runs.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ pytestmark = pytest.mark.timeout(60)
 
 
 def refusal(path: Path, network: Network | None = None) -> str | None:
-    """What is wrong with a file, on one line; None where it can be read, and loaded if a network is given."""
+    """What is wrong with a file, on one line.
+
+    None where it can be read, and loaded if a network is given.
+    """
     try:
         with warnings.catch_warnings(action="error"):  # they would be lines of their own
             state = read(path)

@@ -1,4 +1,4 @@
-"""Weights of checkpoints of all kinds load as the bare state dict does, and what does not load is named with a mend."""
+"""Checkpoints of all kinds load as the bare state dict does, or are named with a mend."""
 
 from __future__ import annotations
 
@@ -171,8 +171,8 @@ def test_two_networks_that_nothing_tells_apart_are_refused(
     other = {name: value + 1 for name, value in donor.items()}
     line = refused(network, save({"best": donor, "last": other}))
     assert (
-        "must hold one network that fits tiny, but 2 do, under 'best.', 'last.': save one of them alone."
-        in line
+        "must hold one network that fits tiny, but 2 do, under 'best.', 'last.': save one of them "
+        "alone." in line
     )
 
 
@@ -185,8 +185,8 @@ def test_what_is_not_finite_is_refused_by_the_name_it_has_in_the_file(
     donor[name].view(-1)[-1] = value
     line = refused(network, save({"state_dict": donor}))
     assert (
-        f"must hold finite real numbers, but 'state_dict.{name}' has NaN or infinity: pass a checkpoint from before"
-        in line
+        f"must hold finite real numbers, but 'state_dict.{name}' has NaN or infinity: pass a "
+        "checkpoint from before" in line
     )
 
 

@@ -1,4 +1,7 @@
-"""Text of a graph that torch would run as Python is found; what `torch.export` itself writes is not taken for such."""
+"""Text of a graph that torch would run as Python is found.
+
+What `torch.export` itself writes is not taken for such.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from torch.export import Dim
 from sweeps.predict.graph_text import suspicious_text
 
 HONEST = {
-    "expr_str": "FloorDiv(Add(Symbol('s14', positive=True, integer=True), Mul(Integer(-1), s90)), Integer(2))",
+    "expr_str": "FloorDiv(Add(Symbol('s14', positive=True, integer=True), Mul(Integer(-1), s90)), "
+    "Integer(2))",
     "guards_code": "(1 % (3*torch.sym_min(L['images'].size()[2], L['images'].size()[1]))) != 0",
     "target": "torch.ops.aten.upsample_bilinear2d.vec",
     "as_operator": "_operator.floordiv",

@@ -93,7 +93,8 @@ def test_what_folders_hold_and_what_is_passed_over_is_one_note(tmp_path: Path) -
     (said,) = images.find([str(tmp_path)]).notes
     one = f"(such as {tmp_path}/"
     assert said == (
-        f"3 images in {tmp_path}; passed over: 2 hidden {one}.git), 2 ending in .txt {one}a/notes.txt), "
+        f"3 images in {tmp_path}; passed over: 2 hidden {one}.git), 2 ending in .txt "
+        f"{one}a/notes.txt), "
         f"1 without a suffix {one}a/README), 1 ending in .svg {one}b/x.svg)."
     )
     (both,) = images.find(
@@ -119,8 +120,8 @@ def test_a_folder_without_images_says_what_it_holds_instead(tmp_path: Path) -> N
     (tmp_path / "1.svg").touch()
     (line,) = images.find([str(tmp_path)]).problems
     assert (
-        f"holds none (passed over: 1 ending in .svg (such as {tmp_path}/1.svg)): give another folder."
-        in line
+        f"holds none (passed over: 1 ending in .svg (such as {tmp_path}/1.svg)): give another "
+        "folder." in line
     )
 
 
@@ -152,7 +153,10 @@ def test_a_closed_folder_is_named_and_the_others_are_read(
     found = images.find([str(tmp_path)])
     assert found.paths == (file,)
     assert found.problems == ()
-    line = f"{hidden.parent} must be readable, but is not (Permission denied): change its rights or leave it out."
+    line = (
+        f"{hidden.parent} must be readable, but is not (Permission denied): change its rights or "
+        "leave it out."
+    )
     assert found.closed == (line,)
     assert images.find([str(hidden.parent)]).problems == (line,)
 

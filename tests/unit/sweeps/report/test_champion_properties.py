@@ -1,4 +1,4 @@
-"""The champion that the report names is the one that the runner ships, whatever came of search and finalists."""
+"""The report's champion is the one that the runner ships, whatever came of the sweep."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ ARMS = SearchSpace(
 ).grid()
 NAMES = [arm.name for arm in ARMS]
 
-# How a run ended, and its score: of few values, so that many are equal, and some means of different seeds too.
+# How a run ended, and its score: of few values, so that many are equal, and some means of different
+# seeds too.
 FATE = st.tuples(
     st.sampled_from(
         [*["completed"] * 6, "pruned", "diverged", "failed", "interrupted", RUNNING, WAITING]
@@ -53,7 +54,10 @@ FEW = settings(derandomize=True, deadline=None, max_examples=25, phases=[Phase.g
 
 
 class Played:
-    """A sweep's journal, as the tracker would write it; finalists have the given fates, one after the other."""
+    """A sweep's journal, as the tracker would write it.
+
+    Finalists have the given fates, one after the other.
+    """
 
     def __init__(self, seeds: int, fates: Iterable[Fate]) -> None:
         self.seeds, self._fates = seeds, iter(fates)
@@ -122,9 +126,8 @@ class Played:
             "recipe": fields,
             **more,
         }
-        untold = (
-            more["role"] == "trial" and outcome in (RUNNING, "interrupted") and score > 0.5
-        )  # it was killed at its end
+        # It was killed at its end.
+        untold = more["role"] == "trial" and outcome in (RUNNING, "interrupted") and score > 0.5
         done = {"completed": EPOCHS, WAITING: 0}.get(outcome, EPOCHS if untold else EPOCHS - 1)
         epochs = [{EPOCH: epoch, SCORE: score, VAL_ACCURACY: score} for epoch in range(1, done + 1)]
         self.events += [told, {"event": "epochs", "trial_id": name, "epochs": epochs}]

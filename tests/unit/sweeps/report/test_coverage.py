@@ -1,4 +1,4 @@
-"""Intervals hold what they say, and tests keep their level, on synthetic results with planted components.
+"""Intervals hold what they say, and tests keep their level, on synthetic results.
 
 More settings and repetitions: `python benchmarks/coverage.py`.
 """

@@ -52,7 +52,10 @@ def test_a_contrast_is_the_crossed_interval_of_the_weighted_sum_with_shared_weig
 
 
 def test_what_the_arms_share_cancels() -> None:
-    """The images are hard for all arms alike: the error of one arm's mean is many times that of the contrast."""
+    """The images are hard for all arms alike.
+
+    The error of one arm's mean is many times that of the contrast.
+    """
     values = _values(images=50)
     row = planned([DEPTH], values).iloc[0]
     alone = crossed(values["b50/plain"])
@@ -109,7 +112,10 @@ def test_arms_with_other_seeds_are_refused_with_their_shapes() -> None:
 
 @given(st.lists(P, max_size=6), st.floats(0.001, 0.999))
 def test_holm_rejects_what_its_definition_rejects(p: list[float], alpha: float) -> None:
-    """Holm 1979: go up the ordered p values, and stop at the first that is not under alpha / (number left)."""
+    """Holm 1979: go up the ordered p values.
+
+    Stop at the first that is not under alpha / (number left).
+    """
     rejected, left = set(), len(p)
     for i in sorted(range(len(p)), key=lambda i: p[i]):
         assume(abs(p[i] * left - alpha) > 1e-9)

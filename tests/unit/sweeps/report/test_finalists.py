@@ -88,7 +88,10 @@ def test_a_champion_that_lost_a_seed_gives_way_to_a_recipe_with_all(
 def test_a_finalist_of_an_earlier_best_is_no_champion(groups: Any) -> None:
     def extended(folder: Path) -> None:
         journal = folder / "trials.jsonl"
-        better = '{"event": "%s", "trial_id": "resnet18/%s/099", "arm": "resnet18/%s", "number": 99, "recipe": {}, %s}\n'
+        better = (
+            '{"event": "%s", "trial_id": "resnet18/%s/099", "arm": "resnet18/%s", "number": 99, '
+            '"recipe": {}, %s}\n'
+        )
         more = [
             (kind, arm, arm, '"outcome": "completed", "score": 0.99')
             for arm in ("plain", "tricks")

@@ -27,7 +27,8 @@ def test_the_first_sentence_has_the_champion_its_accuracy_and_what_the_best_othe
     assert champion is not None
     first, second = headline(found)
     assert first.startswith(
-        f"Ship {champion.arm}: {percent(sum(s.right.mean() for s in champion.seeds) / 5)}% of the test images"
+        f"Ship {champion.arm}: {percent(sum(s.right.mean() for s in champion.seeds) / 5)}% of the "
+        "test images"
     )
     assert "95% interval" in first
     assert "5 seeds" in first
@@ -93,8 +94,8 @@ def test_trials_are_equal_or_it_says_which_are_not(tmp_path: Path, found: Findin
     )
     said = equal_trials(read_run(folder))
     assert (
-        said
-        == "Trials are not equal, so arms are not compared equally: resnet18/plain 3, resnet18/tricks 4."
+        said == "Trials are not equal, so arms are not compared equally: resnet18/plain 3, "
+        "resnet18/tricks 4."
     )
 
 

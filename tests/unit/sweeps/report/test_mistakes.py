@@ -1,4 +1,4 @@
-"""What the champion gets wrong: counts, and pictures of the images that it is most wrongly sure of."""
+"""What the champion gets wrong: counts, and pictures of where it is most wrongly sure."""
 
 from __future__ import annotations
 

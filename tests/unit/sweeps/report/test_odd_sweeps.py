@@ -1,4 +1,7 @@
-"""A report of whatever is in the folder: parts missing, junk in their place, lines lost. It is written, and nothing raises."""
+"""A report of whatever is in the folder: parts missing, junk in their place, lines lost.
+
+It is written, and nothing raises.
+"""
 
 from __future__ import annotations
 

@@ -68,7 +68,8 @@ def test_nothing_is_loaded_from_anywhere(html: str) -> None:
     )
     assert (
         policy
-        == "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+        == "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src "
+        "data:"
     )
     style = html[html.index("<style>") : html.index("</style>")]
     assert "url(" not in style

@@ -1,4 +1,7 @@
-"""Figures are figures of Plotly's, hold what was measured, and are left out with a sentence where there is nothing to show."""
+"""Figures are Plotly's and hold what was measured.
+
+Where there is nothing to show, a sentence stands in their place.
+"""
 
 from __future__ import annotations
 

@@ -61,7 +61,8 @@ def test_the_answer_is_the_mean_balanced_accuracy_with_an_interval_of_its_own(sc
     first = headline(found)[0]
     value, between = percent(whole.mean), span(whole.low, whole.high)
     assert first.startswith(
-        f"Ship {found.champion.arm}: {value}% balanced accuracy on the test images (95% interval {between}"
+        f"Ship {found.champion.arm}: {value}% balanced accuracy on the test images (95% interval "
+        f"{between}"
     )
 
 
@@ -91,13 +92,19 @@ def test_intervals_of_macro_f1_are_those_over_seeds_and_others_are_wider(
             assert whole.se is not None
             assert seeds.se is not None
             assert whole.se >= seeds.se - 1e-12
-    alone = "Macro F1 is no mean over images: intervals and tests are for new seeds on these test images alone."
+    alone = (
+        "Macro F1 is no mean over images: intervals and tests are for new seeds on these test "
+        "images alone."
+    )
     assert (alone in cautions(found)) == (score == "macro_f1")
     assert (tables.components_table(found) is None) == (score == "macro_f1")
 
 
 def test_where_a_class_is_small_its_intervals_are_said_to_be_too_narrow(scored: Made) -> None:
-    said = "The smallest class has 9 test images: intervals of balanced accuracy are too narrow for that."
+    said = (
+        "The smallest class has 9 test images: intervals of balanced accuracy are too narrow for "
+        "that."
+    )
     assert [said in cautions(scored(score)) for score in ("balanced_accuracy", "accuracy")] == [
         True,
         False,

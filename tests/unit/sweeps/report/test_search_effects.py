@@ -47,7 +47,10 @@ def test_one_trial_expects_the_mean_all_trials_the_best_and_more_never_less() ->
 
 
 def test_the_expected_best_is_unbiased() -> None:
-    """Of 4 of 12 uniform numbers it is 4/5; drawing with replacement from the 12, as Dodge et al. do, gives less."""
+    """Of 4 of 12 uniform numbers it is 4/5.
+
+    Drawing with replacement from the 12, as Dodge et al. do, gives less.
+    """
     rng = np.random.default_rng(0)
     assert np.mean(
         [expected_best(rng.random(12).tolist())[3] for _ in range(4000)]
@@ -248,8 +251,8 @@ def test_a_rate_within_5_percent_of_its_decades_is_at_the_edge(
     assert len(lines) == (way is not None)
     if way:
         assert (
-            f"stage2_lr = {value:.3g} is at the {'high' if way == 'upwards' else 'low'} end of 1e-05 to 0.01"
-            in lines[0]
+            f"stage2_lr = {value:.3g} is at the {'high' if way == 'upwards' else 'low'} end of "
+            "1e-05 to 0.01" in lines[0]
         )
         assert lines[0].endswith(f"widen it {way}.")
 

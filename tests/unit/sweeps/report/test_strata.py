@@ -1,4 +1,7 @@
-"""Balanced accuracy as a mean over images: the value is exact, and intervals hold what they say though classes are uneven."""
+"""Balanced accuracy as a mean over images.
+
+The value is exact, and intervals hold what they say though classes are uneven.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ def test_the_variance_is_the_mean_of_the_classes_own() -> None:
 def _world(
     rng: np.random.Generator, seeds: int, spread: tuple[float, float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Right or wrong [seeds, images] and the labels, of classes that are the harder the smaller they are."""
+    """Draw right or wrong [seeds, images] and labels; smaller classes are harder."""
     sizes, skills = TEN_TO_ONE
     of_seed, of_image, of_class = spread
     labels = np.repeat(np.arange(len(sizes)), sizes)

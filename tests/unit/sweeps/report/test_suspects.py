@@ -1,4 +1,4 @@
-"""Labels that look wrong: which are listed, in `suspects.csv` and on the page, and under which names."""
+"""Labels that look wrong: which are listed in `suspects.csv` and on the page, with which names."""
 
 from __future__ import annotations
 
@@ -27,16 +27,20 @@ from trainables.data.dataset import Dataset
 
 CLASSES = ("<b>cat", "dog & co", "=1+1")
 PER_CLASS = 30
+# Rows whose images all finalists take for the next class.
 PLANTED = {
     "val": (1, 7),
     "test": (0, 3, 11),
-}  # rows whose images all finalists take for the next class
+}
 DOCS = (Path(__file__).parents[4] / "docs" / "results.md").read_text()
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Photographs in class folders; names of classes and files hold what HTML and CSV take for their own."""
+    """Photographs in class folders.
+
+    Names of classes and files hold what HTML and CSV take for their own.
+    """
     folder = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)
     for at, name in enumerate(CLASSES):
@@ -58,7 +62,7 @@ def sweep(data: Dataset, tmp_path: Path) -> Path:
 
 
 def planted(data: Dataset, storage: Path, wrong: dict[str, tuple[int, ...]] | None = None) -> Path:
-    """A sweep whose finalists are sure of all images, but of those that are planted sure of the next class."""
+    """A sweep whose finalists are sure of all images; of planted ones, of the next class."""
     wrong = PLANTED if wrong is None else wrong
     described = {"data": {"classes": list(data.classes), "path": str(data.path)}}
     asked = {

@@ -135,7 +135,10 @@ def test_without_variance_of_seeds_crossed_is_the_t_interval_of_the_images(
 
 
 def test_the_squared_error_is_on_average_the_variance_of_the_mean_for_right_and_wrong_too() -> None:
-    """In closed form: each image has its own difficulty, each seed its own skill, and no normal distribution anywhere."""
+    """In closed form: each image has its own difficulty, each seed its own skill.
+
+    There is no normal distribution anywhere.
+    """
     rng, seeds, images = np.random.default_rng(0), 3, 8
     skill, ease = (
         rng.choice([0.6, 1.0], (4000, seeds, 1)),

@@ -1,4 +1,4 @@
-"""Which recipes are trained again, what is taken away from the champion, and which recipe is the champion."""
+"""Which recipes are trained again, what is ablated, and which recipe is the champion."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def searched(**scores: list[float | None]) -> Results:
     return results
 
 
-def test_the_best_and_the_default_of_each_arm_are_trained_again_and_once_where_they_are_the_same() -> (
-    None
-):
+def test_best_and_default_of_each_arm_are_trained_again_and_once_where_they_are_the_same() -> None:
     found = chosen(ARMS, searched(plain=[0.5, 0.7, 0.6], tricks=[0.9, 0.7, 0.6]))
     assert [group.name for group in found] == [
         "resnet18/plain/001",

@@ -255,12 +255,25 @@ def test_events_that_mlflow_lacks_are_counted(tmp_path: Path) -> None:
 
 
 DAMAGE = {
-    "sweep.json": ["", "{", "[]", "null", '{"study": 1}',
-                   '{"study": "s", "arms": [], "trials_per_arm": 1, "started": "2025-01-01"}',
-                   '{"study": "s", "arms": ["a"], "trials_per_arm": "1", "started": "2025-01-01"}', "\xff", "[" * 100_000],
-    "trials.jsonl": ["no json\n{}\n", '{"event": "end"}\n', '{"event": "end", "trial_id": [], "outcome": "x"}\n',
-                     '{"event": "finish"}\n', '{"event": "finish", "outcome": []}\n'],
-}  # fmt: skip
+    "sweep.json": [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"study": 1}',
+        '{"study": "s", "arms": [], "trials_per_arm": 1, "started": "2025-01-01"}',
+        '{"study": "s", "arms": ["a"], "trials_per_arm": "1", "started": "2025-01-01"}',
+        "\xff",
+        "[" * 100_000,
+    ],
+    "trials.jsonl": [
+        "no json\n{}\n",
+        '{"event": "end"}\n',
+        '{"event": "end", "trial_id": [], "outcome": "x"}\n',
+        '{"event": "finish"}\n',
+        '{"event": "finish", "outcome": []}\n',
+    ],
+}
 
 
 @pytest.mark.parametrize(

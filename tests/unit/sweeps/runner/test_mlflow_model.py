@@ -1,4 +1,4 @@
-"""Whatever a caller sends the registered model is read as the images that it holds, or refused in one line."""
+"""What a caller sends the registered model is read as the images it holds, or refused in a line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line says where and how much, refuses bad values one line each, and imports nothing heavy."""
+"""The command line says where and how much, refuses bad values, and imports nothing heavy."""
 
 import subprocess
 import sys
@@ -12,11 +12,12 @@ from sweeps.runner.options import Options, command, parse
 
 STUDY = command("study", "A question?")
 
-FLAGS = {  # frozen: a hyperparameter is a field of the recipe and a line in a search space, never a flag
-    "--gpus", "--gpus-per-trial", "--trials", "--arms", "--data", "--weights", "--preset", "--score", "--name",
-    "--storage", "--tracking-uri", "--address", "--seed", "--time-limit", "--stuck-after", "--resume", "--accept-changes",
-    "--ablate", "--dry-run", "-v", "--layout", "--columns", "--group", "--keep-copies",
-    "--verbose",
+# Frozen: a hyperparameter is a field of the recipe and a line in a search space, never a flag.
+FLAGS = {
+    "--gpus", "--gpus-per-trial", "--trials", "--arms", "--data", "--weights", "--preset",
+    "--score", "--name", "--storage", "--tracking-uri", "--address", "--seed", "--time-limit",
+    "--stuck-after", "--resume", "--accept-changes", "--ablate", "--dry-run", "-v", "--verbose",
+    "--layout", "--columns", "--group", "--keep-copies",
 }  # fmt: skip
 
 WHOLE = (

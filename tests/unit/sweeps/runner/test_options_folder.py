@@ -20,7 +20,8 @@ def test_a_folder_whose_name_is_no_utf8_is_refused_before_anything_else(
     with pytest.raises(Refused) as refused:
         parse(STUDY, ["--preset", "demo"])
     assert refused.value.problems == (
-        f"The working folder must have a name in UTF-8, but it is {str(odd)!r}: start in another one.",
+        f"The working folder must have a name in UTF-8, but it is {str(odd)!r}: start in another "
+        "one.",
     )
     assert refused.value.problems[0].isascii()
 

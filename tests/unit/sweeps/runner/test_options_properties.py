@@ -1,4 +1,4 @@
-"""Any list of words at all is options that keep their rules, or lines that say what is wrong with it."""
+"""Any list of words is options that keep their rules, or lines that say what is wrong with it."""
 
 from __future__ import annotations
 
@@ -236,10 +236,11 @@ def test_good_values_arrive_as_they_were_written(fields: dict[str, object]) -> N
     )
 )
 def test_a_refused_command_is_status_2_and_a_line_for_each_problem(arguments: list[str]) -> None:
+    # -xh and -x=-h are -h, too.
     arguments = [
         "--no-such-flag",
         *(word for word in arguments if not re.match(r"-[^-].*h|-h", word)),
-    ]  # -xh and -x=-h are -h, too
+    ]
     with redirect_stderr(io.StringIO()) as said, redirect_stdout(io.StringIO()) as shown:
         status = cli.run(STUDY, arguments)
     assert status == cli.REFUSED

@@ -1,4 +1,4 @@
-"""A closed or full output ends a command in one line at most, and any terminal shows what it prints."""
+"""A closed or full output ends a command in one line, and any terminal shows what it prints."""
 
 from __future__ import annotations
 
@@ -64,9 +64,8 @@ def test_an_ascii_terminal_is_shown_escapes(
     sys.stderr.flush()
     assert ESCAPED in (tmp_path / "out").read_text("ascii")
     assert ESCAPED in (tmp_path / "err").read_text("ascii")
-    assert r"\u2" not in (tmp_path / "out").read_text(
-        "ascii"
-    )  # a table's lines are drawn in ASCII, not escaped
+    # A table's lines are drawn in ASCII, not escaped.
+    assert r"\u2" not in (tmp_path / "out").read_text("ascii")
 
 
 @pytest.mark.parametrize("say", [by_click, by_rich])

@@ -24,7 +24,7 @@ def _record(
 
 
 def _train(recipe: Recipe, accuracies: list[float]) -> TrialRecord:
-    """Report as a trial does: the current accuracy in stage 1, the running best of the stage after it."""
+    """Report as a trial does: the current accuracy in stage 1, then the stage's running best."""
     results = Results({ARM: 1})
     results.start("a", ARM, 0, recipe)
     for epoch, accuracy in enumerate(accuracies, 1):

@@ -1,4 +1,4 @@
-"""Accuracy decides where classes have equal weight in val, else balanced accuracy, unless something else is asked for."""
+"""Accuracy decides where classes have equal weight in val, else balanced accuracy, by default."""
 
 import pytest
 from hypothesis import given

@@ -146,7 +146,8 @@ def test_the_weights_of_another_champion_are_never_shipped_under_this_ones_name(
         ("accuracy", "best of 2 seeds with 80.0% on val and 70.0% on test in the mean"),
         (
             "balanced_accuracy",
-            "best of 2 seeds with a balanced accuracy of 80.0% on val and 60.0% on test in the mean",
+            "best of 2 seeds with a balanced accuracy of 80.0% on val and 60.0% on test "
+            "in the mean",
         ),
     ],
 )

@@ -32,8 +32,10 @@ def test_views_are_equal_to_the_bit_in_any_batch_and_order(augmentation, size, i
     images, samples = stored(size=size), torch.arange(1000, 1040)
     expected = show(images, samples, augmentation, image_size, epoch=2)
     for batch_size in (1, 3, 7):
-        parts = [show(images[i : i + batch_size], samples[i : i + batch_size], augmentation, image_size, epoch=2)
-                 for i in range(0, 40, batch_size)]  # fmt: skip
+        parts = [
+            show(*batch, augmentation, image_size, epoch=2)
+            for batch in zip(images.split(batch_size), samples.split(batch_size), strict=True)
+        ]
         assert torch.equal(torch.cat(parts), expected)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
     assert torch.equal(
@@ -81,9 +83,8 @@ def test_another_epoch_sample_or_seed_gives_another_view(augmentation):
     ]
     for other in others:
         same = (views == other).flatten(1).all(1).float().mean()
-        assert same <= (
-            0.25 if augmentation == "trivial" else 0
-        )  # Identity and weak strengths may meet
+        # Identity and weak strengths may meet.
+        assert same <= (0.25 if augmentation == "trivial" else 0)
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS)
@@ -136,7 +137,8 @@ def test_a_crop_is_torchvisions_resized_crop(top, left, height, width):
     )
     boxes = box(left / 40, top / 40, width / 40, height / 40)
     views = resample(images, *boxes, torch.tensor([False]), 32)
-    # The outermost pixels read over the box's edge here; positions in float32 are good to 1e-5 of a pixel.
+    # The outermost pixels read over the box's edge here; positions in float32 are good to 1e-5 of a
+    # pixel.
     torch.testing.assert_close(views[..., 1:-1, 1:-1], expected[..., 1:-1, 1:-1], atol=1e-5, rtol=0)
 
 
@@ -170,9 +172,8 @@ def test_boxes_keep_064_to_1_of_the_area_and_lie_inside(augmentation, monkeypatc
     if augmentation == "crop_flip":
         assert torch.equal(width, height)
         quantiles = torch.quantile(area, torch.tensor([0.1, 0.5, 0.9]))
-        torch.testing.assert_close(
-            quantiles, torch.tensor([0.676, 0.82, 0.964]), atol=0.01, rtol=0
-        )  # uniform
+        # Quantiles of a uniform distribution.
+        torch.testing.assert_close(quantiles, torch.tensor([0.676, 0.82, 0.964]), atol=0.01, rtol=0)
     else:
         assert aspect.min() >= 3 / 4 - 1e-6
         assert aspect.max() <= 4 / 3 + 1e-6

@@ -18,7 +18,10 @@ SIDE = 40
 
 
 def photos(number: int, seed: int = 0, side: int = 80) -> list[Image.Image]:
-    """Smooth fields with shapes on them: low frequencies dominate and edges are sharp, as in photographs."""
+    """Smooth fields with shapes on them.
+
+    Low frequencies dominate and edges are sharp, as in photographs.
+    """
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(number):

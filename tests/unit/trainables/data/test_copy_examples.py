@@ -1,4 +1,4 @@
-"""What an entry of the cache says of its images beside their pixels: copies to look at, sizes, brightness."""
+"""What a cache entry says of its images beside their pixels: copies, sizes, brightness."""
 
 from __future__ import annotations
 

@@ -67,16 +67,16 @@ def test_numbers_stay_the_same_from_machine_to_machine():
         [0.15892565250396729, 0.6880753636360168],
         [0.48856621980667114, 0.26863229274749756],
     ]
-    assert (
-        uniform(0, 0, torch.tensor([0, 10**12]), 2, "test").tolist() == expected
-    )  # checked with Python's integers
+    # Checked with Python's integers.
+    assert uniform(0, 0, torch.tensor([0, 10**12]), 2, "test").tolist() == expected
     assert normal(0, 0, torch.tensor([3]), 2, "test").tolist() == [
         [-1.374523639678955, -1.083065152168274]
     ]
 
 
 def test_the_hash_is_splitmix64():
-    # The first outputs of the reference implementation for seed 0 (https://prng.di.unimi.it/splitmix64.c).
+    # The first outputs of the reference implementation for seed 0
+    # (https://prng.di.unimi.it/splitmix64.c).
     states = torch.arange(1, 4) * counter_rng._GAMMA
     expected = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
     assert [x % 2**64 for x in counter_rng._mix(states).tolist()] == expected

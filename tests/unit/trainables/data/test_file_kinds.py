@@ -23,7 +23,10 @@ FORMATS = {
     "JPEG2000": "JPEG 2000",
     "ICO": "ICO",
 }
-IMAGES = "a.jpg A.JPG a.Jpeg a.jfif a.jpe a.png a.webp a.tiff a.pbm a.avif a.HEIC a.heif a.jp2 a.ico a.jxl a.b.gif"
+IMAGES = (
+    "a.jpg A.JPG a.Jpeg a.jfif a.jpe a.png a.webp a.tiff a.pbm a.avif a.HEIC a.heif a.jp2 a.ico "
+    "a.jxl a.b.gif"
+)
 OTHERS = (
     "a.txt a.JSON a.csv a.py a.zip a.npy a.mp4 a.svg a.CR2 a.dng a.psd a.jpg~ a.jpg.bak .a.jpg .a"
 )

@@ -49,7 +49,10 @@ def pixels(data: Dataset) -> list[set[bytes]]:
 
 @pytest.fixture
 def given(tmp_path: Path) -> Path:
-    """Train and test of two classes, with three test images in train, one of them re-encoded and one in the other class."""
+    """Train and test of two classes, with three test images in train.
+
+    One of them is re-encoded and one is in the other class.
+    """
     root = tmp_path / "set"
     for start, name in ((0, "cat"), (100, "dog")):
         fill(root / "train" / name, range(start, start + 20))

@@ -115,9 +115,8 @@ def test_significant_bits_leave_white_at_65535_as_the_specification_has_it(
     scaled = np.round(raw * 65535 / (2**bits - 1))
     expected = np.round(scaled / 257).astype(np.uint8)[..., None]
     assert (shown(tmp_path / "a.png", sixteen(scaled, bits)) == expected).all()
-    dim = np.round(
-        raw // 2 ** (bits - 4) * 65535 / (2**bits - 1)
-    )  # below 16 of all: its values look like raw ones
+    # Below 16 of all: its values look like raw ones.
+    dim = np.round(raw // 2 ** (bits - 4) * 65535 / (2**bits - 1))
     assert (
         shown(tmp_path / "b.png", sixteen(dim, bits))
         == np.round(dim / 257).astype(np.uint8)[..., None]

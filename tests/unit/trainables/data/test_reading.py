@@ -1,4 +1,4 @@
-"""What a folder means: nothing is lost without a word, and what would be used wrongly is refused."""
+"""What a folder means: nothing is lost silently, and what would be misused is refused."""
 
 from __future__ import annotations
 

@@ -30,12 +30,13 @@ def choose(
 
 
 MAY_BE = """
-labels.csv trainLabels.csv train.csv Train.CSV train_labels.csv annotations.csv metadata.csv HAM10000_metadata.csv
-ISIC_2019_Training_GroundTruth.csv any.tsv labels.txt train.txt train_list.txt image_class_labels.txt birds.csv
+labels.csv trainLabels.csv train.csv Train.CSV train_labels.csv annotations.csv metadata.csv
+HAM10000_metadata.csv ISIC_2019_Training_GroundTruth.csv any.tsv labels.txt train.txt train_list.txt
+image_class_labels.txt birds.csv
 """
 ARE_NOT = """
-sample_submission.csv submission.csv sampleSubmission.csv readme.txt classes.txt requirements.txt notes.txt labels.json
-.labels.csv labels.csv.bak labels labels.xlsx
+sample_submission.csv submission.csv sampleSubmission.csv readme.txt classes.txt requirements.txt
+notes.txt labels.json .labels.csv labels.csv.bak labels labels.xlsx
 """
 
 

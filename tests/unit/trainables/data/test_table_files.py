@@ -1,4 +1,4 @@
-"""Rows of a table find their images by stated rules, and what is not certain is one line per cause."""
+"""Rows of a table find their images by stated rules; doubts are one line per cause."""
 
 from __future__ import annotations
 
@@ -99,8 +99,10 @@ def test_ids_without_an_image_are_one_line_with_what_nearly_fits() -> None:
         )
     )
     assert line == (
-        "Each id of /data/dogs/labels.csv must have an image in /data/dogs, but 60 have none, such as 'img-0.jpg', "
-        "'img-1.jpg', 'img-2.jpg' (line 2; 60 ids in all); the nearest file is 'img_0.jpg': add the files or remove the lines."
+        "Each id of /data/dogs/labels.csv must have an image in /data/dogs, but 60 have none, such "
+        "as 'img-0.jpg', "
+        "'img-1.jpg', 'img-2.jpg' (line 2; 60 ids in all); the nearest file is 'img_0.jpg': add "
+        "the files or remove the lines."
     )
     assert "files there are such as 'x.png'" in one_problem(
         match(table(["0000", "0001"]), ["x.png"])

@@ -18,5 +18,6 @@ def test_columns_contradict_a_layout_without_a_table(tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         read_tree(walk(tmp_path)[0], how, PassedOver())
     assert refused.value.problems == (
-        "--columns must go with --layout table, but is a,b beside --layout classes: leave one of them out.",
+        "--columns must go with --layout table, but is a,b beside --layout classes: leave one of "
+        "them out.",
     )

@@ -57,17 +57,20 @@ SHAPES: dict[str, Shape] = {
         {"ISIC_0027419.jpg": "bkl", "ISIC_0025030.jpg": "bkl", "ISIC_0026769.jpg": "nv"},
     ),
     "ISIC 2019, one-hot": (
-        "image,MEL,NV,BCC,UNK\nISIC_0,0.0,1.0,0.0,0.0\nISIC_1,1.0,0.0,0.0,0.0\nISIC_2,0.0,1.0,0.0,0.0\n",
+        "image,MEL,NV,BCC,UNK\nISIC_0,0.0,1.0,0.0,0.0\nISIC_1,1.0,0.0,0.0,0.0\n"
+        "ISIC_2,0.0,1.0,0.0,0.0\n",
         ["ISIC_0.jpg", "ISIC_1.jpg", "ISIC_2.jpg"],
         {"ISIC_0.jpg": "NV", "ISIC_1.jpg": "MEL", "ISIC_2.jpg": "NV"},
     ),
     "Plant Pathology 2020, one-hot": (
-        "image_id,healthy,multiple_diseases,rust,scab\nTrain_0,0,0,0,1\nTrain_1,0,1,0,0\nTrain_2,1,0,0,0\n",
+        "image_id,healthy,multiple_diseases,rust,scab\nTrain_0,0,0,0,1\nTrain_1,0,1,0,0\n"
+        "Train_2,1,0,0,0\n",
         ["Train_0.jpg", "Train_1.jpg", "Train_2.jpg", "Test_0.jpg"],
         {"Train_0.jpg": "scab", "Train_1.jpg": "multiple_diseases", "Train_2.jpg": "healthy"},
     ),
     "Plant Pathology 2021, words in a cell": (
-        "image,labels\na.jpg,healthy\nb.jpg,scab frog_eye_leaf_spot\nc.jpg,healthy\nd.jpg,scab frog_eye_leaf_spot\n",
+        "image,labels\na.jpg,healthy\nb.jpg,scab frog_eye_leaf_spot\nc.jpg,healthy\nd.jpg,scab "
+        "frog_eye_leaf_spot\n",
         ABC,
         {
             "a.jpg": "healthy",
@@ -87,13 +90,15 @@ SHAPES: dict[str, Shape] = {
     ),
     "GTSRB, semicolons": (
         "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId\n"
-        "00000_00000.ppm;29;30;5;6;24;25;0\n00000_00001.ppm;30;30;5;5;25;25;1\n00000_00002.ppm;30;30;5;5;25;25;0\n",
+        "00000_00000.ppm;29;30;5;6;24;25;0\n00000_00001.ppm;30;30;5;5;25;25;1\n"
+        "00000_00002.ppm;30;30;5;5;25;25;0\n",
         ["00000_00000.ppm", "00000_00001.ppm", "00000_00002.ppm"],
         {"00000_00000.ppm": "0", "00000_00001.ppm": "1", "00000_00002.ppm": "0"},
     ),
     "GTSRB at Kaggle": (
         "Width,Height,Roi.X1,Roi.Y1,Roi.X2,Roi.Y2,ClassId,Path\n"
-        "27,26,5,5,22,20,20,Train/20/00020_0.png\n28,27,5,6,23,22,20,Train/20/00020_1.png\n9,9,1,1,8,8,3,Train/3/00003_0.png\n",
+        "27,26,5,5,22,20,20,Train/20/00020_0.png\n28,27,5,6,23,22,20,Train/20/00020_1.png\n"
+        "9,9,1,1,8,8,3,Train/3/00003_0.png\n",
         ["Train/20/00020_0.png", "Train/20/00020_1.png", "Train/3/00003_0.png"],
         {"00020_0.png": "20", "00020_1.png": "20", "00003_0.png": "3"},
     ),
@@ -104,7 +109,8 @@ SHAPES: dict[str, Shape] = {
     ),
     "100 sports, with numbers and names of classes": (
         "class id,filepaths,labels,card type,data set\n"
-        "0,train/air hockey/001.jpg,air hockey,ace,train\n0,train/air hockey/002.jpg,air hockey,ace,train\n"
+        "0,train/air hockey/001.jpg,air hockey,ace,train\n0,train/air hockey/002.jpg,air "
+        "hockey,ace,train\n"
         "1,valid/polo/001.jpg,polo,ace,valid\n",
         ["train/air hockey/001.jpg", "train/air hockey/002.jpg", "valid/polo/001.jpg"],
         {
@@ -120,7 +126,8 @@ SHAPES: dict[str, Shape] = {
         {"a.jpg": "Cardiomegaly", "b.jpg": "Cardiomegaly|Effusion", "c.jpg": "Cardiomegaly"},
     ),
     "Coronahack, with a column of row numbers": (
-        ",X_ray_image_name,Label,Dataset_type\n0,a.jpg,Normal,TRAIN\n1,b.jpg,Pnemonia,TRAIN\n2,c.jpg,Normal,TEST\n",
+        ",X_ray_image_name,Label,Dataset_type\n0,a.jpg,Normal,TRAIN\n1,b.jpg,Pnemonia,TRAIN\n"
+        "2,c.jpg,Normal,TEST\n",
         ABC,
         {"a.jpg": "Normal", "b.jpg": "Pnemonia", "c.jpg": "Normal"},
     ),
@@ -211,12 +218,14 @@ SHAPES: dict[str, Shape] = {
         ZEROS,
     ),
     "paths of a notebook": (
-        "path,label\n../input/x/train/0.png,x\n../input/x/train/1.png,y\n../input/x/train/2.png,x\n../input/x/train/3.png,y\n",
+        "path,label\n../input/x/train/0.png,x\n../input/x/train/1.png,y\n../input/x/train/2.png,x\n"
+        "../input/x/train/3.png,y\n",
         [*(f"train/{name}" for name in NUMBERS), *(f"test/{name}" for name in NUMBERS)],
         {f"train/{name}": label for name, label in ZEROS.items()},
     ),
     "paths of another machine": (
-        "path,label\n/kaggle/input/0.png,x\n/kaggle/input/1.png,y\n/kaggle/input/2.png,x\n/kaggle/input/3.png,y\n",
+        "path,label\n/kaggle/input/0.png,x\n/kaggle/input/1.png,y\n/kaggle/input/2.png,x\n"
+        "/kaggle/input/3.png,y\n",
         [f"images/{name}" for name in NUMBERS],
         ZEROS,
     ),
@@ -227,7 +236,8 @@ SHAPES: dict[str, Shape] = {
     ),
     "paths from here": ("path,label\n./0.png,x\n./1.png,y\n./2.png,x\n./3.png,y\n", NUMBERS, ZEROS),
     "addresses": (
-        "image_url,label\nhttps://x.org/a/0.png?s=1,x\nhttps://x.org/a/1.png,y\nhttps://x.org/b/2.png,x\n",
+        "image_url,label\nhttps://x.org/a/0.png?s=1,x\nhttps://x.org/a/1.png,y\n"
+        "https://x.org/b/2.png,x\n",
         NUMBERS,
         {"0.png": "x", "1.png": "y", "2.png": "x"},
     ),
@@ -310,7 +320,8 @@ REFUSED: dict[str, tuple[str, list[str], list[str]]] = {
         ["single 1 per row", "has several in 1 and none in 1, such as line 2", "--columns"],
     ),
     "CUB's images.txt": (
-        "1 001.Albatross/a.jpg\n2 001.Albatross/b.jpg\n3 002.Albatross/c.jpg\n4 002.Albatross/d.jpg\n",
+        "1 001.Albatross/a.jpg\n2 001.Albatross/b.jpg\n3 002.Albatross/c.jpg\n4 "
+        "002.Albatross/d.jpg\n",
         [
             "001.Albatross/a.jpg",
             "001.Albatross/b.jpg",
@@ -335,7 +346,8 @@ REFUSED: dict[str, tuple[str, list[str], list[str]]] = {
         ["must have columns"],
     ),
     "Oxford pets' list": (
-        "#Image CLASS-ID SPECIES BREED ID\n#ID: 1:37 class ids\nAbyssinian_100 1 1 1\nAbyssinian_101 1 1 1\n",
+        "#Image CLASS-ID SPECIES BREED ID\n#ID: 1:37 class ids\nAbyssinian_100 1 1 1\n"
+        "Abyssinian_101 1 1 1\n",
         ["Abyssinian_100.jpg", "Abyssinian_101.jpg"],
         ["one column of labels, but has '2', '3', '4'", "--columns 1,2"],
     ),

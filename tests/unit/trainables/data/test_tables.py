@@ -123,7 +123,8 @@ def test_what_was_understood_is_said(tmp_path: Path) -> None:
     assert table.splits == ("train", "test")
     assert table.groups == ("p", "q")
     assert table.notes == (
-        "labels.csv: images by column 'filename', labels by column 'breed', splits by column 'split', "
+        "labels.csv: images by column 'filename', labels by column 'breed', splits by column "
+        "'split', "
         "groups by column 'patient'; left out: 'xmin'",
     )
 
@@ -179,7 +180,8 @@ def test_columns_that_give_the_same_classes_are_no_question(tmp_path: Path) -> N
     assert table.labels == ("pug", "lab", "pug", "lab")
     assert (
         table.notes[1]
-        == "labels.csv: column 'class_name' gives the labels; 'class_id' would give the same classes"
+        == "labels.csv: column 'class_name' gives the labels; 'class_id' would give the same "
+        "classes"
     )
 
 

@@ -23,7 +23,10 @@ def tiff(
     deflated: bool = False,
     **tags: object,
 ) -> bytes:
-    """A TIFF file [H, W] or [H, W, bands] of one strip, or one for each band, in the array's byte order."""
+    """Write a TIFF file [H, W] or [H, W, bands] in the array's byte order.
+
+    It has one strip, or one for each band.
+    """
     order = ">" if values.dtype.byteorder == ">" else "<"
     stack = values.reshape(*values.shape[:2], -1)
     height, width, bands = stack.shape
@@ -161,19 +164,22 @@ def test_pixels_whose_white_is_not_known_are_refused(
         (
             13,
             "<u2",
-            "must be grayscale, RGB or RGBA of 8 or 16 bits, but has 13 bands of 16-bit unsigned integers: save three of",
+            "must be grayscale, RGB or RGBA of 8 or 16 bits, but has 13 bands of 16-bit unsigned "
+            "integers: save three of",
         ),
         (2, "<u1", "has 2 bands of 8-bit unsigned integers: save one of them, or three as RGB."),
         (
             3,
             "<u2",
-            "has 3 bands of 16-bit unsigned integers without names: save them with photometric RGB.",
+            "has 3 bands of 16-bit unsigned integers without names: save them with photometric "
+            "RGB.",
         ),
         (4, "<u1", "has 4 bands of 8-bit unsigned integers: save three of them as RGB."),
         (
             3,
             "<f4",
-            "has 3 bands of 32-bit floats: scale its values to 0 to 255 and save them as 8-bit unsigned integers.",
+            "has 3 bands of 32-bit floats: scale its values to 0 to 255 and save them as 8-bit "
+            "unsigned integers.",
         ),
         (1, "<i2", "has 1 band of 16-bit signed integers: scale its values"),  # computed tomography
         (1, "<i1", "has 1 band of 8-bit signed integers: scale its values"),

@@ -1,4 +1,4 @@
-"""Class weights are scikit-learn's, and keep the loss's scale whatever the other tricks make of a target."""
+"""Class weights are scikit-learn's, and keep the loss's scale whatever other tricks do."""
 
 from __future__ import annotations
 
@@ -60,9 +60,8 @@ def test_an_image_that_was_mixed_weighs_the_mean_of_its_two_by_their_shares(
     weights, images = class_weights(LABELS, 3), LABELS.float().view(-1, 1, 1, 1)
     draw = {"alpha": 0.4, "seed": 1, "epoch": 2, "batch": 3}
     _, mixed = mixup(images, smooth_targets(LABELS, 3, smoothing), **draw)
-    own, _ = mixup(
-        weights[LABELS].view(-1, 1, 1, 1), mixed, **draw
-    )  # by the same partners and shares
+    # By the same partners and shares.
+    own, _ = mixup(weights[LABELS].view(-1, 1, 1, 1), mixed, **draw)
     torch.testing.assert_close(weigh(mixed, weights, smoothing=smoothing).sum(1), own.flatten())
 
 
@@ -92,9 +91,8 @@ def test_in_micro_batches_the_weighed_gradient_is_that_of_the_whole_batch(tiny: 
     results = []
     for size in (None, 4):
         network = build(tiny, 3)
-        network.train_groups(
-            1, batch_stats=False
-        )  # without BatchNorm in train mode, whose batch it is
+        # Without BatchNorm in train mode, whose batch it is.
+        network.train_groups(1, batch_stats=False)
         network.micro_batch = size
         optimizer = start_stage(
             replace(tiny, optimizer="sgd", trainable_layers=1), network, stages(tiny)[0]

@@ -37,7 +37,8 @@ def test_the_operations_and_strengths_are_torchvisions():
         )
 
 
-# A value may differ by 0.01 of a level, but for the pixels whose nearest neighbour is decided by the last bit of a position.
+# A value may differ by 0.01 of a level, but for the pixels whose nearest neighbour is decided by
+# the last bit of a position.
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_is_torchvisions(name):
     magnitudes, signed = SPACE[name]
@@ -47,7 +48,8 @@ def test_an_operation_is_torchvisions(name):
         apply(images / 255, torch.full((2 * BINS,), OPERATIONS.index(name)), bins, negative) * 255
     )
     for image, result, strength_bin, minus in zip(images, ours, bins, negative, strict=True):
-        # Rounded, because torchvision's float32 has 15.999999 for a translation by 16, and cuts it to 15.
+        # Rounded, because torchvision's float32 has 15.999999 for a translation by 16, and cuts it
+        # to 15.
         magnitude = round(float(magnitudes[strength_bin]), 4) if magnitudes.ndim else 0.0
         magnitude = -magnitude if signed and minus else magnitude
         if name in ("Posterize", "Solarize", "Equalize"):  # defined on bytes

@@ -1,4 +1,7 @@
-"""Whatever lies at a path is data, or is refused in lines that name it: no other exception, no hang, no half cache entry."""
+"""Whatever lies at a path is data, or is refused in lines that name it.
+
+There is no other exception, no hang, and no half cache entry.
+"""
 
 from __future__ import annotations
 
@@ -232,9 +235,8 @@ def specimens() -> dict[str, bytes]:
     """Files by name."""
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8))
     jpeg, png = _saved(noise, "JPEG"), _saved(noise, "PNG")
-    bomb = (
-        png[:16] + struct.pack(">II", 50_000, 50_000) + png[24:29]
-    )  # another size, and its checksum
+    # Another size, and its checksum.
+    bomb = png[:16] + struct.pack(">II", 50_000, 50_000) + png[24:29]
     return {
         "rgb.png": png,
         "photo.JPG": jpeg,

@@ -1,4 +1,4 @@
-"""The training loop gives the same numbers again, and continues where it was interrupted, bit for bit."""
+"""The training loop gives the same numbers again, and continues where it stopped, bit for bit."""
 
 import random
 from collections.abc import Callable
@@ -25,9 +25,14 @@ Run = Callable[..., list[dict[str, Any]]]
 
 
 TRICKS = {
-    "augmentation": "crop_flip", "mixup": 0.3, "label_smoothing": 0.1, "scheduler": "cosine", "stage1_epochs": 2, "epochs": 4,
+    "augmentation": "crop_flip",
+    "mixup": 0.3,
+    "label_smoothing": 0.1,
+    "scheduler": "cosine",
+    "stage1_epochs": 2,
+    "epochs": 4,
     "trainable_layers": 5,
-}  # fmt: skip
+}
 
 
 def test_the_same_recipe_gives_the_same_numbers_to_the_last_bit_whatever_ran_before(

@@ -281,9 +281,8 @@ def test_a_kaggle_id_leads_nowhere_but_into_train(tmp_path: Path) -> None:
     rows = "".join(f"{number:03},{number % 2}\n" for number in range(20))
     for odd in ("../../000", f"{tmp_path}/000", "../train/000", ".", ".."):
         (tmp_path / "k" / "labels.csv").write_text(f"id,label\n{rows}{odd},1\n")
-        assert odd in one_problem(
-            tmp_path / "k"
-        )  # named like an image inside, it is one more id of that image
+        # Named like an image inside, it is one more id of that image.
+        assert odd in one_problem(tmp_path / "k")
 
 
 def test_a_long_line_of_a_table_is_cut(tmp_path: Path) -> None:

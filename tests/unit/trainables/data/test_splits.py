@@ -122,7 +122,10 @@ def test_train_may_use_what_vals_cap_leaves_over_and_shares_no_image(
 def test_until_train_needs_them_what_is_kept_back_for_val_changes_nothing(
     parts: tuple[str, ...], size: int, caps: Caps, seed: int
 ) -> None:
-    """The order of train's rows decides the data's digest: it is as if all that is kept back were val's."""
+    """The order of train's rows decides the data's digest.
+
+    It is as if all that is kept back were val's.
+    """
     source = listing(**{part: [size, size] for part in parts})
     caps = replace(
         caps, train=min(caps.train, size - held(parts, size) * (2 if len(parts) == 1 else 1))
@@ -137,7 +140,7 @@ def test_until_train_needs_them_what_is_kept_back_for_val_changes_nothing(
 
 @settings(derandomize=True, deadline=None)
 @given(PARTS_OF, ONE_CLASS_OF, CAPS, st.integers(0, 30), st.integers(0, 20))
-def test_a_higher_cap_of_one_split_only_adds_to_it_and_vals_takes_none_from_train_while_there_are_others(
+def test_a_higher_cap_only_adds_to_its_split_and_vals_takes_none_from_train_while_others_are_left(
     parts: tuple[str, ...], size: int, caps: Caps, more_train: int, more_val: int
 ) -> None:
     source = listing(**{part: [size, size] for part in parts})
@@ -166,11 +169,12 @@ def test_a_split_depends_on_the_seed_and_on_the_class_name_alone() -> None:
     one, same, other = (choose(listing(train=[40, 40]), caps=ALL, seed=seed) for seed in (1, 1, 2))
     assert all((one.rows[split] == same.rows[split]).all() for split in one.rows)
     assert set(one.rows["test"]) != set(other.rows["test"])
-    more = choose(
-        listing(train=[40, 40, 40]), caps=ALL, seed=1
-    )  # the rows differ, the choice within a class does not
-    ranks = [np.searchsorted(np.flatnonzero(np.asarray(source.labels["train"]) == 0), choice.rows["test"][:8])
-             for source, choice in ((listing(train=[40, 40]), one), (listing(train=[40, 40, 40]), more))]  # fmt: skip
+    two, three = listing(train=[40, 40]), listing(train=[40, 40, 40])
+    more = choose(three, caps=ALL, seed=1)
+    ranks = []  # of a class's test images: the rows differ, the choice within a class does not
+    for source, choice in ((two, one), (three, more)):
+        of_class = np.flatnonzero(np.asarray(source.labels["train"]) == 0)
+        ranks.append(np.searchsorted(of_class, choice.rows["test"][:8]))
     assert (ranks[0] == ranks[1]).all()
 
 

@@ -1,4 +1,4 @@
-"""Wrong input: exit status 2, one line for each thing that is wrong, no traceback, nothing left behind."""
+"""Wrong input: exit status 2, one line for each thing wrong, no traceback, nothing left behind."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ def photos(folder: Path, images: int = 10, classes: tuple[str, ...] = ("cat", "d
 def refused(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Refused]:
-    """Run the study's own command line in this process, which has torch loaded already, and return what it says."""
+    """Run the study's command line in this process, and return what it says.
+
+    This process has torch loaded already.
+    """
 
     def check(cwd: Path, *arguments: str, lines: int = 1) -> str:
         monkeypatch.chdir(cwd)

@@ -1,4 +1,7 @@
-"""What the machine around a sweep can lack: refused by a real process with status 2, line by line, nothing left behind."""
+"""What the machine around a sweep can lack.
+
+A real process refuses it with status 2, line by line, and leaves nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -93,8 +96,8 @@ def test_a_storage_that_is_read_only_is_refused(
     place = mount("ro")
     line = refused(tmp_path, *SMALL, "--storage", str(place / "runs"))
     assert (
-        f"--storage must be a folder that can be written to, but {place} cannot (Read-only file system)"
-        in line
+        f"--storage must be a folder that can be written to, but {place} cannot (Read-only file "
+        "system)" in line
     )
 
 
@@ -112,8 +115,8 @@ def test_a_storage_on_a_full_disk_is_refused(
 @pytest.mark.parametrize("name", ["../elsewhere", "a/b", "/tmp/x", "..", "a\\b", "a\nb"])
 def test_a_name_is_no_path(name: str, refused: Refused, tmp_path: Path) -> None:
     assert (
-        f"--name must be at most 80 letters, digits, '.', '_' and '-', beginning with a letter or a digit, but got {name!r}"
-        in (refused(tmp_path, *SMALL, "--name", name))
+        "--name must be at most 80 letters, digits, '.', '_' and '-', beginning with a letter or "
+        f"a digit, but got {name!r}" in (refused(tmp_path, *SMALL, "--name", name))
     )
 
 

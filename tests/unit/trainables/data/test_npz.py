@@ -43,7 +43,10 @@ def forged(header: str, content: bytes = b"") -> bytes:
 
 
 def problems(path: Path) -> tuple[str, ...]:
-    """What both `inspect` and `prepare` refuse with, each line naming the file; nothing is left in the cache."""
+    """What both `inspect` and `prepare` refuse with, each line naming the file.
+
+    Nothing is left in the cache.
+    """
     with pytest.raises(DataError) as looked:
         inspect(str(path), caps=ALL, seed=0, cache=path.parent / "cache")
     with pytest.raises(DataError) as prepared:
@@ -65,9 +68,8 @@ def test_only_train_is_split_and_its_images_keep_their_labels(tmp_path: Path) ->
         "val": {"0": 3, "1": 3},
         "test": {"0": 3, "1": 3},
     }
-    centres = {
-        image.tobytes(): label for image, label in zip(X[:, 1:11], Y, strict=True)
-    }  # 12x10 to 10x10
+    # 12x10 to 10x10.
+    centres = {image.tobytes(): label for image, label in zip(X[:, 1:11], Y, strict=True)}
     whole = read(data.path, test=True)
     seen = [centres.pop(i.tobytes()) == n for s in ("train", "val", "test")
             for i, n in zip(whole.split(s).images, whole.split(s).labels, strict=True)]  # fmt: skip
@@ -89,12 +91,13 @@ def test_greyscale_of_other_sizes_and_three_parts(tmp_path: Path) -> None:
     data = prepare(str(path), image_size=32, caps=ALL, seed=0, cache=tmp_path / "cache")
     whole = read(data.path, test=True)
     assert [len(whole.split(name).images) for name in ("train", "val", "test")] == [20, 8, 6]
+    # 9x9 enlarged to the largest shorter side.
     assert data.split("val").images.shape == (
         8,
         10,
         10,
         3,
-    )  # 9x9 enlarged to the largest shorter side
+    )
     train = data.split("train").images
     assert (train[..., 0] == train[..., 2]).all()
 
@@ -218,9 +221,8 @@ def test_a_member_that_is_no_array_is_refused_and_never_unpickled(tmp_path: Path
 def test_a_header_that_promises_more_than_the_file_holds_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "a.npz", x_train=X, y_train=Y)
     whole = path.read_bytes()
-    path.write_bytes(
-        whole.replace(b"(20, 12, 10, 3)", b"(90, 12, 10, 3)")
-    )  # sizes stay, CRC and shape do not fit
+    # Sizes stay, CRC and shape do not fit.
+    path.write_bytes(whole.replace(b"(20, 12, 10, 3)", b"(90, 12, 10, 3)"))
     assert "x_train must be a plain array" in problems(path)[0]
 
 

@@ -245,7 +245,8 @@ def test_a_side_of_one_pixel_is_enlarged(
         (b"%PDF-1.4", "it is a PDF document: convert it to JPEG or PNG, or remove it."),
         (
             b"\xff\xd8\xff\xe0",
-            "it is a JPEG file that is damaged, cut off or of a rare kind: convert, replace or remove it.",
+            "it is a JPEG file that is damaged, cut off or of a rare kind: convert, replace or "
+            "remove it.",
         ),
     ],
 )
