@@ -156,7 +156,8 @@ def one_case(
     from sweeps.runner.resume import trials_of
     from sweeps.runner.scheduler import ArmScheduler
     from sweeps.runner.searcher import ArmSearcher
-    from sweeps.tracking.tracker import TrackedData, Tracker, prepare_store
+    from sweeps.tracking.store import prepare_store
+    from sweeps.tracking.tracker import Tracker
 
     class_cache.DEFAULT_ENV_VARS.clear()  # as sweeps/runner/trials.py does
     arms = SPACE.with_fixed(epochs=reports, weights="none", seed=0).grid()

@@ -14,7 +14,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from search_spaces.depth_vs_tricks import SPACE
 from search_spaces.space import Arm, Choice, Int
-from sweeps.runner.resume import definition
+from sweeps.records.manifest import definition
 from trainables.metrics import (
     EPOCH,
     LR,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.tracking.tracker import prepare_store
+from sweeps.tracking.store import prepare_store
 from tests.faults.processes import Faulty, end_all, environment
 
 Make = Callable[..., Faulty]

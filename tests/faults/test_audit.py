@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks.audit import audit
 from sweeps.records.journal import Journal
-from sweeps.tracking.runs import TrackedData
-from sweeps.tracking.tracker import Tracker, prepare_store
+from sweeps.tracking.store import prepare_store
+from sweeps.tracking.tracker import Tracker
 
 EPOCHS = 3
 TRIALS = ("plain/000", "plain/001")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.tracking.tracker import prepare_store
+from sweeps.tracking.store import prepare_store
 from tests.integration.postgres import Postgres
 
 ROOT = Path(__file__).parents[2]

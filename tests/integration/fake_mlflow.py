@@ -16,7 +16,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from sweeps.records.journal import Journal
 from sweeps.tracking import delivery
 from sweeps.tracking.courier import Courier
-from sweeps.tracking.runs import SUMMARY, TrackedData
+from sweeps.tracking.runs import SUMMARY
 from sweeps.tracking.tracker import Tracker
 
 DATA = TrackedData(name="digits", digest="5f3a", source="sklearn", num_images={"train": 500})

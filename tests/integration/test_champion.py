@@ -13,8 +13,9 @@ from mlflow.models import Model
 
 from sweeps.records.journal import Journal
 from sweeps.tracking import pyfunc as mlflow_model
-from sweeps.tracking.registry import Champion, register_champion
-from sweeps.tracking.tracker import TrackedData, Tracker, TrackingError, prepare_store
+from sweeps.tracking.registry import register_champion
+from sweeps.tracking.store import TrackingError, prepare_store
+from sweeps.tracking.tracker import Tracker
 from trainables.backbones import build
 from trainables.checkpoint import best, save_best
 from trainables.export import load_classifier

@@ -16,8 +16,8 @@ from mlflow.protos.databricks_pb2 import ErrorCode
 
 from sweeps.records.journal import Journal
 from sweeps.tracking.delivery import sync
-from sweeps.tracking.store import is_refusal, one_line
-from sweeps.tracking.tracker import Tracker, TrackingError
+from sweeps.tracking.store import TrackingError, is_refusal, one_line
+from sweeps.tracking.tracker import Tracker
 from tests.integration import fake_mlflow
 from tests.integration.fake_mlflow import (
     SWEEP,

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.tracking.store import check_uri
-from sweeps.tracking.tracker import TrackingError, prepare_store
+from sweeps.tracking.store import TrackingError, check_uri, prepare_store
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from sweeps.commands.predict import main
 from sweeps.predict.model import CHAMPION, STORED
 from sweeps.records.journal import Journal
 from sweeps.tracking.registry import register_champion
-from sweeps.tracking.tracker import TrackedData, Tracker
+from sweeps.tracking.tracker import Tracker
 from tests.integration.conftest import environment
 from tests.integration.test_dvt import dvt
 from trainables.backbones import build

@@ -8,7 +8,7 @@ import pytest
 from ray.tune.schedulers import TrialScheduler
 
 from search_spaces.space import Choice, Float, Int, SearchSpace
-from sweeps.runner.resume import PastTrial
+from sweeps.records.history import Trial
 from sweeps.runner.scheduler import ArmScheduler
 from sweeps.runner.searcher import ArmSearcher
 from tests.integration.test_scheduler import Trial

@@ -10,7 +10,6 @@ import pytest
 from ray.tune.search import Searcher
 
 from search_spaces.space import Arm, Choice, Float, Int, SearchSpace
-from sweeps.runner.resume import PastTrial
 from sweeps.runner.searcher import STARTUP_TRIALS, WORST_SCORE, ArmSearcher
 from trainables.metrics import EPOCH, SCORE
 from trainables.recipe import Recipe

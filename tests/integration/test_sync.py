@@ -15,7 +15,7 @@ from mlflow.entities import Run
 
 from sweeps.commands import sync
 from sweeps.records.journal import Journal, read
-from sweeps.tracking.tracker import TrackedData, Tracker
+from sweeps.tracking.tracker import Tracker
 from trainables.recipe import Recipe
 
 ONE, TWO, THREE = (f"resnet18/plain/{number:03d}" for number in range(3))

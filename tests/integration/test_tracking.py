@@ -10,7 +10,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from sweeps.records.journal import Journal
-from sweeps.tracking.tracker import TrackedData, Tracker, TrackingError, prepare_store
+from sweeps.tracking.store import TrackingError, prepare_store
+from sweeps.tracking.tracker import Tracker
 from trainables.recipe import Recipe
 
 STUDY = "depth_vs_tricks"

@@ -20,7 +20,6 @@ import pytest
 
 from sweeps.report.results_csv import write_results
 from sweeps.report.runs import read_run
-from sweeps.runner.listing import state_of
 
 JOURNALS = Path(__file__).parents[2] / "journals"
 NAMES = ("finished", "interrupted_search", "interrupted_finalists")

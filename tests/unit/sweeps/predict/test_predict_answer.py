@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from sweeps.predict.answer import json_line, table
+
+from sweeps.predict.output import json_line, table
 
 CLASSES = ("bee", "cat", "dog", "[red]\x1b[31m")
 

@@ -13,13 +13,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from search_spaces.space import Float, SearchSpace, Variant
+from sweeps.records.manifest import definition
 from sweeps.records.results import Results, TrialRecord, trial_name
 from sweeps.report.cautions import cautions
 from sweeps.report.finalists import Group, champion_of, groups_of
 from sweeps.report.findings import find
 from sweeps.report.runs import read_run
 from sweeps.runner import finalists as runner
-from sweeps.runner.resume import PastTrial, definition, trials_of
+from sweeps.runner.resume import trials_of
 from sweeps.runner.search import replay
 from trainables.metrics import EPOCH, SCORE, VAL_ACCURACY
 from trainables.recipe import Recipe

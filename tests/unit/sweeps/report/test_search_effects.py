@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from search_spaces.depth_vs_tricks import SPACE
 from search_spaces.space import Arm, Choice, Float, Int
+from sweeps.records.manifest import definition
 from sweeps.records.results import STARTUP_TRIALS
 from sweeps.report.search_effects import edges, expected_best, importance, start_up_trials
-from sweeps.runner.resume import definition
 from trainables.recipe import Recipe
 
 ARM = "resnet18/tricks"

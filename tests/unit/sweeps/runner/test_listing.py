@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from sweeps.commands.list import all_sweeps, claimed, main, state_of
+from sweeps.commands.list import main
+from sweeps.records.folder import claimed
+from sweeps.records.status import all_sweeps
 
 ARMS = ["resnet18/plain", "resnet18/tricks"]
 ROOT = Path(__file__).parents[4]

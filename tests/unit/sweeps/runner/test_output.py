@@ -14,7 +14,8 @@ import click
 import pytest
 from rich.console import Console
 from rich.table import Table
-from sweeps.runner.output import UNWRITTEN, printed
+
+from trainables.streams import UNWRITTEN, printed
 
 NAME = "caf\u00e9 \U0001f41d.png"  # a letter of Latin-1, and an emoji
 ESCAPED = r"caf\xe9 \U0001f41d.png"

@@ -10,9 +10,10 @@ import pytest
 
 from cluster.refused import Refused
 from search_spaces.depth_vs_tricks import SPACE
+from sweeps.records.manifest import changes, code_digest, definition
 from sweeps.records.results import Outcome
 from sweeps.runner.options import Options
-from sweeps.runner.resume import changes, code_digest, definition, past, restored, trials_of
+from sweeps.runner.resume import past, restored, trials_of
 
 TRIAL = {
     "event": "trial",
