@@ -5,9 +5,9 @@ What journals of earlier versions lack is filled in here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, TypeAlias, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, TypeAlias, cast, get_args
 
 from sweeps.records.results import Finalist, Outcome
 from trainables.metrics import EPOCH
@@ -54,30 +54,6 @@ class SweepStarted:
     description: str  # Markdown: the question
     time: int | None = None  # ms since 1970, here and below; the journal sets it
 
-    def content(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {
-            "study": self.study,
-            "sweep_name": self.sweep_name,
-            "tags": dict(self.tags),
-            "params": dict(self.params),
-            "dataset": asdict(self.dataset),
-            "description": self.description,
-        }
-
-    @classmethod
-    def read(cls, found: Mapping[str, Any]) -> SweepStarted:
-        """Make the event of a line."""
-        return cls(
-            study=_text(found["study"]),
-            sweep_name=_text(found["sweep_name"]),
-            tags=_mapping(found["tags"]),
-            params=_mapping(found["params"]),
-            dataset=DataRecord(**found["dataset"]),
-            description=_text(found["description"]),
-            time=found.get("time"),
-        )
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepResumed:
@@ -85,22 +61,9 @@ class SweepResumed:
 
     kind: ClassVar[str] = "resumed"
 
-    changes: Sequence[str]
-    trials_per_arm: int
+    changes: Sequence[str] = ()
+    trials_per_arm: int = 0
     time: int | None = None
-
-    def content(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {"changes": list(self.changes), "trials_per_arm": self.trials_per_arm}
-
-    @classmethod
-    def read(cls, found: Mapping[str, Any]) -> SweepResumed:
-        """Make the event of a line."""
-        return cls(
-            changes=tuple(found.get("changes") or ()),
-            trials_per_arm=int(found.get("trials_per_arm") or 0),
-            time=found.get("time"),
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,15 +74,6 @@ class FinalistsChosen:
 
     trial_ids: Sequence[str]
     time: int | None = None
-
-    def content(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {"trial_ids": list(self.trial_ids)}
-
-    @classmethod
-    def read(cls, found: Mapping[str, Any]) -> FinalistsChosen:
-        """Make the event of a line."""
-        return cls(trial_ids=tuple(map(_text, found["trial_ids"])), time=found.get("time"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,45 +94,10 @@ class TrialStarted:
     trial_id: str
     arm: str
     number: int
-    recipe: Mapping[str, Any]
-    sample: Mapping[str, Any] = field(default_factory=dict)
     finalist: Finalist | None = None
+    sample: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any]
     time: int | None = None
-
-    def content(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        found: dict[str, Any] = {
-            "trial_id": self.trial_id,
-            "arm": self.arm,
-            "number": self.number,
-            "role": role_of(self.finalist),
-        }
-        if self.finalist:
-            found["group"] = self.finalist.group
-            found["without"] = self.finalist.without or ""
-        return found | {"sample": dict(self.sample), "recipe": dict(self.recipe)}
-
-    @classmethod
-    def read(cls, found: Mapping[str, Any]) -> TrialStarted:
-        """Make the event of a line."""
-        trial_id = _text(found["trial_id"])
-        finalist = None
-        if found.get("role") == "finalist":
-            group = found.get("group")
-            without = found.get("without")
-            finalist = Finalist(
-                group=group if group and isinstance(group, str) else trial_id.rpartition("/")[0],
-                without=without if without and isinstance(without, str) else None,
-            )
-        return cls(
-            trial_id=trial_id,
-            arm=_text(found["arm"]),
-            number=_whole(found["number"]),
-            recipe=completed(_mapping(found["recipe"])),
-            sample=_mapping(found.get("sample") or {}),
-            finalist=finalist,
-            time=found.get("time"),
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,19 +110,6 @@ class EpochsReported:
     epochs: Sequence[Epoch]
     time: int | None = None
 
-    def content(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {"trial_id": self.trial_id, "epochs": [dict(epoch) for epoch in self.epochs]}
-
-    @classmethod
-    def read(cls, found: Mapping[str, Any]) -> EpochsReported:
-        """Make the event of a line; what is no epoch in it is left out."""
-        listed = found["epochs"]
-        if not isinstance(listed, list):
-            raise EventError("epochs must be a list")
-        sound = [epoch for epoch in listed if isinstance(epoch, dict) and _is_epoch(epoch)]
-        return cls(trial_id=_text(found["trial_id"]), epochs=tuple(sound), time=found.get("time"))
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialTagged:
@@ -214,16 +120,6 @@ class TrialTagged:
     trial_id: str
     tags: Mapping[str, str]
     time: int | None = None
-
-    def content(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {"trial_id": self.trial_id, "tags": dict(self.tags)}
-
-    @classmethod
-    def read(cls, found: Mapping[str, Any]) -> TrialTagged:
-        """Make the event of a line."""
-        tags = _mapping(found["tags"])
-        return cls(trial_id=_text(found["trial_id"]), tags=tags, time=found.get("time"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -253,39 +149,6 @@ class TrialEnded:
     test: Mapping[str, float] = field(default_factory=dict)
     time: int | None = None
 
-    def content(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        found: dict[str, Any] = {
-            "trial_id": self.trial_id,
-            "outcome": self.outcome.value,
-            "reason": self.reason or None,
-            "wall_seconds": self.wall_seconds,
-            "device_seconds": self.device_seconds,
-            "score": self.score,
-            "best_epoch": self.best_epoch,
-        }
-        if self.test:
-            found["test"] = dict(self.test)
-        return found
-
-    @classmethod
-    def read(cls, found: Mapping[str, Any]) -> TrialEnded:
-        """Make the event of a line; what should be a number, and is none, is not known."""
-        reason = found.get("reason")
-        test = found.get("test")
-        best_epoch = number(found.get("best_epoch"))
-        return cls(
-            trial_id=_text(found["trial_id"]),
-            outcome=Outcome(found["outcome"]),
-            reason=reason if isinstance(reason, str) else "",
-            wall_seconds=number(found.get("wall_seconds")),
-            device_seconds=number(found.get("device_seconds")),
-            score=number(found.get("score")),
-            best_epoch=None if best_epoch is None else int(best_epoch),
-            test=_numbers(test) if isinstance(test, dict) else {},
-            time=found.get("time"),
-        )
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepFinished:
@@ -311,26 +174,6 @@ class SweepFinished:
         """Whether something is left to do; None where nothing is said of it."""
         said = self.tags.get("sweep.partial")
         return None if said is None else said == "true"
-
-    def content(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {
-            "outcome": self.outcome.value,
-            "artifacts": dict(self.artifacts),
-            "metrics": dict(self.metrics),
-            "tags": dict(self.tags),
-        }
-
-    @classmethod
-    def read(cls, found: Mapping[str, Any]) -> SweepFinished:
-        """Make the event of a line."""
-        return cls(
-            outcome=Outcome(found["outcome"]),
-            artifacts=_mapping(found.get("artifacts") or {}),
-            metrics=_mapping(found.get("metrics") or {}),
-            tags=_mapping(found.get("tags") or {}),
-            time=found.get("time"),
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -359,32 +202,6 @@ class ChampionKept:
     stored_side: int | None = None
     time: int | None = None
 
-    def content(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {
-            "name": self.name,
-            "checkpoint": self.checkpoint,
-            "recipe": dict(self.recipe),
-            "classes": list(self.classes),
-            "move_alias": self.move_alias,
-            "description": self.description,
-            "stored_side": self.stored_side,
-        }
-
-    @classmethod
-    def read(cls, found: Mapping[str, Any]) -> ChampionKept:
-        """Make the event of a line."""
-        return cls(
-            name=_text(found["name"]),
-            checkpoint=_text(found["checkpoint"]),
-            recipe=_mapping(found["recipe"]),
-            classes=tuple(found["classes"]),
-            move_alias=bool(found["move_alias"]),
-            description=_text(found.get("description") or ""),
-            stored_side=found.get("stored_side"),
-            time=found.get("time"),
-        )
-
 
 Event: TypeAlias = (
     SweepStarted
@@ -397,39 +214,40 @@ Event: TypeAlias = (
     | SweepFinished
     | ChampionKept
 )
-KINDS: dict[str, type[Event]] = {
-    kind.kind: kind
-    for kind in (
-        SweepStarted,
-        SweepResumed,
-        FinalistsChosen,
-        TrialStarted,
-        EpochsReported,
-        TrialTagged,
-        TrialEnded,
-        SweepFinished,
-        ChampionKept,
-    )
-}
+KINDS: dict[str, type[Event]] = {kind.kind: kind for kind in get_args(Event)}
 
 
 def to_json(event: Event) -> dict[str, Any]:
     """Return an event as a line of the journal holds it; without a time where it has none yet."""
-    found = {"event": event.kind, **event.content()}
-    return found if event.time is None else {**found, "time": event.time}
+    content = asdict(event)
+    if event.time is None:
+        del content["time"]
+    if isinstance(event, TrialEnded):
+        content["reason"] = event.reason or None
+        if not event.test:
+            del content["test"]
+    if isinstance(event, TrialStarted):
+        content = _with_role(content, event.finalist)
+    return {"event": event.kind, **content}
 
 
-def from_json(found: Mapping[str, Any]) -> Event | None:
+def from_json(line: Mapping[str, Any]) -> Event | None:
     """Return the event of a line; None for a kind that this version does not know.
 
     Raises:
         EventError: The line lacks what an event of its kind must hold.
     """
-    kind = KINDS.get(str(found.get("event")))
+    kind = KINDS.get(str(line.get("event")))
     if kind is None:
         return None
     try:
-        return kind.read(found)
+        values = {}
+        for each in fields(kind):
+            if line.get(each.name) is not None and each.name in READERS:
+                values[each.name] = READERS[each.name](line[each.name])
+        if kind is TrialStarted:
+            values["finalist"] = _finalist(line)
+        return kind(**values)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         said = " ".join(str(error).split()) or type(error).__name__
         raise EventError(f"an event {kind.kind!r} is not what it must be ({said})") from error
@@ -447,7 +265,9 @@ def number(value: Any) -> float | None:
     return None
 
 
-def _numbers(values: Mapping[Any, Any]) -> dict[str, float]:
+def _numbers(values: Any) -> dict[str, float]:
+    if not isinstance(values, dict):
+        return {}
     sound = {str(name): number(value) for name, value in values.items()}
     return {name: value for name, value in sound.items() if value is not None}
 
@@ -473,3 +293,88 @@ def _mapping(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise EventError(f"{value!r} must be an object")
     return cast(dict[str, Any], value)
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise EventError(f"{values!r} must be a list")
+    return tuple(map(_text, values))
+
+
+def _epochs(values: Any) -> tuple[Epoch, ...]:
+    """Return what is an epoch in a list; the rest is left out."""
+    if not isinstance(values, list):
+        raise EventError("epochs must be a list")
+    return tuple(value for value in values if isinstance(value, dict) and _is_epoch(value))
+
+
+def _said(value: Any) -> str:
+    """Return a text, or an empty one for whatever else."""
+    return value if isinstance(value, str) else ""
+
+
+def _epoch_number(value: Any) -> int | None:
+    found = number(value)
+    return None if found is None else int(found)
+
+
+def _recipe(value: Any) -> dict[str, Any]:
+    """Return a recipe's fields, with those that its version did not have yet."""
+    return completed(_mapping(value))
+
+
+def _with_role(content: Mapping[str, Any], finalist: Finalist | None) -> dict[str, Any]:
+    """Return a start as journals have it: a role, and of a finalist texts instead of an object."""
+    flat = {}
+    for name, value in content.items():
+        if name != "finalist":
+            flat[name] = value
+            continue
+        flat["role"] = role_of(finalist)
+        if finalist:
+            flat["group"] = finalist.group
+            flat["without"] = finalist.without or ""
+    return flat
+
+
+def _finalist(line: Mapping[str, Any]) -> Finalist | None:
+    """Return what a start says of a finalist; earlier versions name no group."""
+    if line.get("role") != "finalist":
+        return None
+    group = _said(line.get("group")) or line["trial_id"].rpartition("/")[0]
+    return Finalist(group, _said(line.get("without")) or None)
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "arm": _text,
+    "artifacts": _mapping,
+    "best_epoch": _epoch_number,
+    "changes": _texts,
+    "checkpoint": _text,
+    "classes": tuple,
+    "dataset": lambda value: DataRecord(**value),
+    "description": _text,
+    "device_seconds": number,
+    "epochs": _epochs,
+    "metrics": _mapping,
+    "move_alias": bool,
+    "name": _text,
+    "number": _whole,
+    "outcome": Outcome,
+    "params": _mapping,
+    "reason": _said,
+    "recipe": _recipe,
+    "sample": _mapping,
+    "score": number,
+    "stored_side": int,
+    "study": _text,
+    "sweep_name": _text,
+    "tags": _mapping,
+    "test": _numbers,
+    "time": int,
+    "trial_id": _text,
+    "trial_ids": _texts,
+    "trials_per_arm": int,
+    "wall_seconds": number,
+}
+"""How a field of a line is read, by its name; what is no number where one should be is not known."""

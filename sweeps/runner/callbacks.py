@@ -55,14 +55,51 @@ CHECKED_EVERY_S = 1.0  # between two looks for stuck workers
 RESTARTED = "sweep.restarted"  # tag of a trial: why its worker was started again
 
 
-class LiveCallback(Callback):
-    """A callback that holds threads and files. Tune pickles its callbacks for snapshots that nobody reads."""
+class TrialCallback(Callback):
+    """A callback that is told of a trial's start, reports, restart and end in short methods.
+
+    Tune pickles its callbacks for snapshots that nobody reads; these hold threads and files.
+    """
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
+    def started(self, trial: Trial) -> None:
+        """Note that a trial has its place, for the first time or again."""
 
-class RecordCallback(LiveCallback):
+    def reported(self, trial: Trial, result: dict[str, Any]) -> None:
+        """Note what a trial has reported; after a restart it repeats some epochs."""
+
+    def recovered(self, trial: Trial) -> None:
+        """Note that a trial's worker died; it continues elsewhere from its last checkpoint."""
+
+    def over(self, trial: Trial, error: BaseException | None) -> None:
+        """Note that a trial ended by itself or was stopped, or failed for good after its retries."""
+
+    def on_trial_start(self, *, trial: Trial, **info: Any) -> None:  # type: ignore[override]
+        """Pass on Tune's event, as do the next."""
+        self.started(trial)
+
+    def on_trial_result(  # type: ignore[override]
+        self, *, trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Pass on a report."""
+        self.reported(trial, result)
+
+    def on_trial_recover(self, *, trial: Trial, **info: Any) -> None:  # type: ignore[override]
+        """Pass on a restart."""
+        self.recovered(trial)
+
+    def on_trial_complete(self, *, trial: Trial, **info: Any) -> None:  # type: ignore[override]
+        """Pass on an end."""
+        self.over(trial, None)
+
+    def on_trial_error(self, *, trial: Trial, **info: Any) -> None:  # type: ignore[override]
+        """Pass on a failure."""
+        self.over(trial, trial.get_error() or RuntimeError("no reason was given"))
+
+
+class RecordCallback(TrialCallback):
     """Writes what happens into the sweep's record; nothing here waits for MLflow.
 
     Args:
@@ -76,27 +113,22 @@ class RecordCallback(LiveCallback):
         self._results = results
         self._progress = progress
 
-    def on_trial_start(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Enter a trial that has its place, for the first time or again."""
+    def started(self, trial: Trial) -> None:
+        """Enter a trial, and what an earlier run of the sweep has done of it."""
         config = trial.config
         recipe = Recipe.from_sample(config["recipe"])
         finalist = None
         if config["finalist"]:
             finalist = Finalist(config["finalist"]["group"], config["finalist"]["without"])
-        record = self._results.start(
-            config["trial_id"], config["arm"], config["number"], recipe, finalist
-        )
-
-        # What an earlier run of the sweep has done of it, and the time that it has spent.
+        trial_id = config["trial_id"]
+        record = self._results.start(trial_id, config["arm"], config["number"], recipe, finalist)
         if not record.epoch:
             for epoch in config["done"]:
-                self._results.report(record.trial_id, epoch)
+                self._results.report(trial_id, epoch)
                 record.started -= epoch.get(names.EPOCH_SECONDS, 0.0)
         self._run.tell(
             TrialStarted(
-                trial_id=record.trial_id,
+                trial_id=trial_id,
                 arm=record.arm,
                 number=record.number,
                 recipe=recipe.as_dict(),
@@ -105,13 +137,10 @@ class RecordCallback(LiveCallback):
             )
         )
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Enter the epochs of a report; what a restarted trial repeats is known already."""
+    def reported(self, trial: Trial, result: dict[str, Any]) -> None:
+        """Enter the epochs of a report that are not known yet."""
         record = self._results[trial.config["trial_id"]]
-        reported = epochs_of(result)
-        fresh = [_recorded(epoch) for epoch in reported if epoch[EPOCH] > record.epoch]
+        fresh = [_recorded(epoch) for epoch in epochs_of(result) if epoch[EPOCH] > record.epoch]
         if not fresh:
             return
         for epoch in fresh:
@@ -121,22 +150,20 @@ class RecordCallback(LiveCallback):
             tags = {MICRO_BATCH: str(fresh[-1][MICRO_BATCH])}
             self._run.tell(TrialTagged(trial_id=record.trial_id, tags=tags))
 
-    def on_trial_recover(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Note why a trial's worker died; it continues elsewhere from its last checkpoint."""
+    def recovered(self, trial: Trial) -> None:
+        """Note why a trial's worker died."""
         tags = {RESTARTED: _last_line(trial.get_error())}
         self._run.tell(TrialTagged(trial_id=trial.config["trial_id"], tags=tags))
 
-    def on_trial_complete(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Enter the end of a trial that ended by itself or was stopped."""
+    def over(self, trial: Trial, error: BaseException | None) -> None:
+        """Enter how a trial ended."""
         record = self._results[trial.config["trial_id"]]
         last = trial.last_result or {}
         reason = str(last.get("reason", ""))
         outcome = outcome_of(last)
-        if last.get("kind") == DISK_FULL:  # it is left to do
+        if error is not None:
+            self._end(record, Outcome.FAILED, _last_line(error))
+        elif last.get("kind") == DISK_FULL:  # it is left to do
             self._end(record, Outcome.INTERRUPTED, reason)
             self._run.interrupt.stop(reason)
         elif outcome is not None:
@@ -149,13 +176,6 @@ class RecordCallback(LiveCallback):
         else:
             self._end(record, Outcome.PRUNED)
 
-    def on_trial_error(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Enter the end of a trial that failed for good, after its retries."""
-        record = self._results[trial.config["trial_id"]]
-        self._end(record, Outcome.FAILED, _last_line(trial.get_error()))
-
     def close(self) -> None:
         """Enter trials that never ended as interrupted."""
         for record in self._results.records():
@@ -166,8 +186,7 @@ class RecordCallback(LiveCallback):
         record.outcome = outcome
         record.reason = reason
         record.wall_seconds = time.monotonic() - record.started
-        devices = self._run.plan.slots.devices_per_trial
-        record.device_seconds = record.wall_seconds * devices
+        record.device_seconds = record.wall_seconds * self._run.plan.slots.devices_per_trial
         self._run.tell(
             TrialEnded(
                 trial_id=record.trial_id,
@@ -183,7 +202,7 @@ class RecordCallback(LiveCallback):
         self._progress.ended(record)
 
 
-class Watchdog(LiveCallback):
+class Watchdog(TrialCallback):
     """Ends workers that do not report for too long, on whatever node they are; Tune starts them again.
 
     Args:
@@ -216,41 +235,27 @@ class Watchdog(LiveCallback):
                 )
                 self._tell(TrialTagged(trial_id=trial_id, tags={RESTARTED: "stuck"}))
 
-    def on_trial_start(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Watch a trial that has started."""
+    def started(self, trial: Trial) -> None:
+        """Watch a trial."""
         checkpoints = Path(trial.config["checkpoints"])
         self._watched[trial.config["trial_id"]] = _Watched(checkpoints, time.monotonic())
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Note that a trial has reported."""
+    def reported(self, trial: Trial, result: dict[str, Any]) -> None:
+        """Note that a trial lives."""
         watched = self._watched.get(trial.config["trial_id"])
         if watched:
             watched.heard = time.monotonic()
 
-    def on_trial_recover(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Forget a trial whose worker died."""
+    def recovered(self, trial: Trial) -> None:
+        """Forget a trial until it starts again."""
         self._watched.pop(trial.config["trial_id"], None)
 
-    def on_trial_complete(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Forget a trial that does not run any more."""
-        self._watched.pop(trial.config["trial_id"], None)
-
-    def on_trial_error(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Forget a trial that failed."""
+    def over(self, trial: Trial, error: BaseException | None) -> None:
+        """Forget a trial."""
         self._watched.pop(trial.config["trial_id"], None)
 
 
-class CheckpointCleaner(LiveCallback):
+class CheckpointCleaner(TrialCallback):
     """Deletes the checkpoints that a trial's end makes useless.
 
     Args:
@@ -264,22 +269,14 @@ class CheckpointCleaner(LiveCallback):
         self._results = results
         self._tidy = tidy
 
-    def on_trial_complete(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
+    def over(self, trial: Trial, error: BaseException | None) -> None:
         """Tidy up after a trial, unless it is left to do."""
         record = self._results[trial.config["trial_id"]]
         if record.outcome is not Outcome.INTERRUPTED:
             self._tidy(self._results.peers(record), record)
 
-    def on_trial_error(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Tidy up after a trial that failed."""
-        self.on_trial_complete(iteration, trials, trial)
 
-
-class FailureBudget(LiveCallback):
+class FailureBudget(TrialCallback):
     """Knows the arms that get no more trials, since theirs fail for one reason; searchers ask it.
 
     Args:
@@ -297,10 +294,8 @@ class FailureBudget(LiveCallback):
         """Return whether an arm gets no more trials."""
         return arm in self._spent
 
-    def on_trial_complete(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Count a trial that reported its own failure."""
+    def over(self, trial: Trial, error: BaseException | None) -> None:
+        """Count a trial that failed."""
         record = self._results[trial.config["trial_id"]]
         if record.outcome is not Outcome.FAILED:
             return
@@ -311,19 +306,11 @@ class FailureBudget(LiveCallback):
         if few or completed or self.spent(record.arm):
             return
         self._spent.add(record.arm)
-        self._say(
-            f"{record.arm} gets no more trials: {SAME_FAILURES} failed for the same reason "
-            f"({record.reason})."
-        )
-
-    def on_trial_error(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Count a trial that failed for good."""
-        self.on_trial_complete(iteration, trials, trial)
+        why = f"{SAME_FAILURES} failed for the same reason ({record.reason})"
+        self._say(f"{record.arm} gets no more trials: {why}.")
 
 
-class EpochLog(LiveCallback):
+class EpochLog(TrialCallback):
     """Shows each epoch of the finalists, once.
 
     Args:
@@ -336,9 +323,7 @@ class EpochLog(LiveCallback):
         self._say = say
         self._shown: Counter[str] = Counter()  # the last epoch that was shown, by trial
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
-    ) -> None:
+    def reported(self, trial: Trial, result: dict[str, Any]) -> None:
         """Show the epochs of a report."""
         record = self._results[trial.config["trial_id"]]
         done = trial.config["done"]

@@ -26,7 +26,7 @@ from sweeps.records.results import (
     trial_name,
 )
 from sweeps.records.results import champion as best_retrained
-from sweeps.runner.callbacks import EpochLog, FailureBudget, LiveCallback
+from sweeps.runner.callbacks import EpochLog, FailureBudget, TrialCallback
 from sweeps.runner.driver import Run
 from sweeps.runner.progress import Progress
 from sweeps.runner.search import replay
@@ -202,7 +202,7 @@ def _run(
     problem = run.tracker.problem
     with Progress(finals, run.capacity, name, run.console, problem, what="finalists") as progress:
         budget = FailureBudget(finals, progress.say)
-        log: tuple[LiveCallback, ...] = ()
+        log: tuple[TrialCallback, ...] = ()
         if run.plan.study.log_epochs:
             log = (EpochLog(finals, progress.say),)
         batch = Batch(

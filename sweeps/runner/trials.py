@@ -20,8 +20,8 @@ from sweeps.runner import champion
 from sweeps.runner.callbacks import (
     CheckpointCleaner,
     FailureBudget,
-    LiveCallback,
     RecordCallback,
+    TrialCallback,
     Watchdog,
 )
 from sweeps.runner.driver import Run
@@ -55,7 +55,7 @@ class Batch:
     scheduler: TrialScheduler | None
     results: Results
     budget: FailureBudget
-    callbacks: tuple[LiveCallback, ...] = ()
+    callbacks: tuple[TrialCallback, ...] = ()
 
 
 def run_trials(run: Run, batch: Batch, progress: Progress) -> Outcome:
