@@ -22,6 +22,11 @@ def data_uri(image: Images) -> str:
     return f"data:image/{form.lower()};base64,{base64.b64encode(files[form]).decode()}"
 
 
+def thumbnail_png(image: Images) -> bytes:
+    """Return a picture of an image, uint8 [H, W, 3], as the bytes of a PNG file of the same size."""
+    return _file(Image.fromarray(image), "PNG")
+
+
 def _file(image: Image.Image, form: str) -> bytes:
     file = BytesIO()
     image.save(file, form, quality=QUALITY, optimize=True)
