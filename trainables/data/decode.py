@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
+from trainables.cpus import available_cpus
 from trainables.data import tiff_bands
 from trainables.data.file_kinds import FIRST_BYTES, image_format, what_is
 from trainables.data.listing import Images, Rows, below
@@ -261,17 +261,12 @@ def _in_threads(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
     A thread takes some items at a time: one by one, handing over small images costs a quarter of decoding them.
     """
-    cores = _cores()
+    cores = available_cpus()
     size = max(1, min(MOST_AT_A_TIME, len(items) // (4 * cores)))
     runs = [items[start : start + size] for start in range(0, len(items), size)]
     with _quiet(), ThreadPoolExecutor(cores) as pool:
         found = pool.map(lambda run: [function(item) for item in run], runs)
         return [result for of_run in found for result in of_run]
-
-
-def _cores() -> int:
-    """The cores that this process may use, where the system says it: a job's share of a large machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -353,6 +354,21 @@ def test_nearly_black_is_asked_of_each_image() -> None:
     assert decode.nearly_black(images[:0]).tolist() == []
 
 
-def test_a_thread_is_started_for_each_core_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("quota", "threads"), [("max 100000", 3), ("100000 100000", 1)])
+def test_files_are_read_by_a_thread_per_cpu_that_this_process_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, threads: int
+) -> None:
+    Image.new("RGB", (8, 6), RED).save(tmp_path / "a.png")
+    (tmp_path / "cpu.max").write_text(quota)
+    started: list[int] = []
+
+    class Recorded(ThreadPoolExecutor):
+        def __init__(self, max_workers: int) -> None:
+            started.append(max_workers)
+            super().__init__(max_workers)
+
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
-    assert decode._cores() == 3
+    monkeypatch.setattr("trainables.cpus.QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(decode, "ThreadPoolExecutor", Recorded)
+    assert Files([tmp_path / "a.png"]).sizes.tolist() == [[6, 8]]
+    assert started == [threads]
