@@ -16,6 +16,7 @@ from torch import Tensor
 
 from trainables.data import color, trivial
 from trainables.data.counter_rng import normal, uniform
+from trainables.data.listing import DECODE_SCALE
 from trainables.problems import unknown_name
 
 AUGMENTATION_VERSION = 1
@@ -24,7 +25,6 @@ AUGMENTATION_VERSION = 1
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as torchvision's weights expect it
 STD = (0.229, 0.224, 0.225)
 
-STORED_SCALE = 1.25  # stored squares are at most this times image_size, as an enlarged image is before its crop
 MIN_AREA = 0.64  # of the square that a crop keeps: 0.8 of its side, the size of the view
 MAX_ASPECT = (
     4 / 3
@@ -66,9 +66,9 @@ def view(
     """
     if augmentation not in _VIEWS:
         raise ValueError(unknown_name(augmentation, _VIEWS, "value of augmentation"))
-    if images.shape[1] > math.ceil(STORED_SCALE * image_size):
+    if images.shape[1] > math.ceil(DECODE_SCALE * image_size):
         raise ValueError(
-            f"Images must be at most {STORED_SCALE:g} x image_size = {math.ceil(STORED_SCALE * image_size)} px a side, "
+            f"Images must be at most {DECODE_SCALE:g} x image_size = {math.ceil(DECODE_SCALE * image_size)} px a side, "
             f"but got {images.shape[1]}: store them smaller."
         )
     make = _VIEWS[augmentation]

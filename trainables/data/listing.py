@@ -14,7 +14,8 @@ import numpy.typing as npt
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
-DECODE_SCALE = 1.25  # stored side over image_size: room for random crops
+DECODE_SCALE = 1.25
+"""A stored square's side over image_size, at most: room for random crops, as an enlarged image has."""
 
 Rows = npt.NDArray[np.int64]  # [N] numbers of images, or their labels
 Images = npt.NDArray[np.uint8]  # [N, H, W, 3], greyscale [N, H, W]
