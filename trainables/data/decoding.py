@@ -25,6 +25,7 @@ from trainables.data.problems import DataError
 from trainables.data.reading import ReadOptions
 from trainables.data.splits import Caps, Choice, choose
 from trainables.data.understood import origins
+from trainables.files import write_whole
 
 
 def decoded(
@@ -140,8 +141,8 @@ def _write_entry(folder: Path, meta: Meta, pool: Pool, choice: Choice) -> Meta:
     pool.close()
     sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     whole = {**meta, "digest": digest.hexdigest()[:16], "files": sizes, "format": FORMAT}
-    with _synced(folder / "meta.json") as file:
-        file.write(json.dumps(whole, indent=1).encode())
+    # The entry's last file. Writing it whole also forces the names of those before it to the disk.
+    write_whole(folder / "meta.json", json.dumps(whole, indent=1))
     return whole
 
 
