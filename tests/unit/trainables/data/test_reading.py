@@ -91,7 +91,7 @@ def test_class_first_counts_what_it_leaves_out(tmp_path: Path) -> None:
     fill(tmp_path / "set", 9, "cat/train", "cat/test", "dog/train", "dog/test", "dog/more")
     fill(tmp_path / "set", 2, "cat")
     passed = look(tmp_path / "set", layout="class-first").passed_over
-    assert passed["in more/, which is no split"].startswith("9, such as dog/more/")
+    assert passed["in more/, which is not a split"].startswith("9, such as dog/more/")
     assert passed["images beside split folders"].startswith("2, such as cat/")
 
 
