@@ -283,6 +283,8 @@ def _strangers(level: Level, passed: PassedOver) -> list[str]:
     strange = []
     certain = len(level.splits) > 1  # no two classes are called train and test
     for child in level.others:
+        if not child.any_image():
+            continue
         if (certain or means_unlabelled(child.name)) and not class_level(child):
             passed.add(
                 f"without labels in {child.name}/",
@@ -296,7 +298,7 @@ def _strangers(level: Level, passed: PassedOver) -> list[str]:
             passed.add(
                 f"in {child.name}/", shown(next(child.all_images()), level.folder), child.count
             )
-        elif child.any_image():
+        else:
             strange.append(child.name)
     if not strange:
         return []

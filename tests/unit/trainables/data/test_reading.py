@@ -113,6 +113,15 @@ def test_a_flat_test_folder_beside_classes_and_their_val_is_for_predict(tmp_path
     )
 
 
+@pytest.mark.parametrize("empty", ["labels", "extra", "logs"])
+def test_an_empty_folder_beside_splits_is_nothing(tmp_path: Path, empty: str) -> None:
+    fill(tmp_path / "set", 10, "train/cat", "train/dog", "test/cat", "test/dog")
+    (tmp_path / "set" / empty).mkdir()
+    summary = look(tmp_path / "set")
+    assert (summary.classes, tuple(summary.notes)) == (("cat", "dog"), ())
+    assert not summary.passed_over
+
+
 @pytest.mark.parametrize(
     "flag", [{"group": "a"}, {"layout": "table"}, {"columns": ("image", "label")}]
 )
