@@ -56,6 +56,7 @@ def cifar10_folder(path: Path) -> Source | None:
 
 def _known(root: Path, files: set[str] | None = None) -> Listing:
     """Return the published classes and counts, 5,000 and 1,000 images each, without reading any."""
+    # A folder may lack files; what is downloaded is complete.
     problems: tuple[str, ...] = ()
     if files is not None:
         missing = [name for name in (*BATCHES, "test_batch", "batches.meta") if name not in files]
@@ -111,6 +112,7 @@ def _at(root: Path) -> tuple[Listing, Arrays]:
 def _read(root: Path, *, download: bool) -> tuple[Listing, Arrays]:
     from torchvision.datasets import CIFAR10  # imports torch, which takes seconds
 
+    # torchvision verifies the checksums of all files.
     train = CIFAR10(root, train=True, download=download)
     test = CIFAR10(root, train=False)
     listing = Listing(

@@ -39,6 +39,7 @@ def class_first(level: Level, passed: PassedOver) -> Layout:
     Raises:
         DataError: A class has no folder for train, or two for one split.
     """
+    # Each folder in a class means a split, or is passed over.
     parts: dict[SplitName, dict[str, Sequence[Path]]] = {}
     problems = []
     for child in level.children:
@@ -63,6 +64,7 @@ def class_first(level: Level, passed: PassedOver) -> Layout:
     if problems:
         raise DataError(dict.fromkeys(problems))
 
+    # The splits that any class has, in their usual order.
     folder = level.folder.path
     splits = sorted(parts, key=SPLITS.index)
     example = f"{level.children[0].name}/train"

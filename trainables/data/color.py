@@ -38,6 +38,7 @@ def hue(images: Tensor, shift: Tensor) -> Tensor:
     As torchvision's `adjust_hue`, in the form that needs no cases by sector: each channel is
     V - C x a trapezoid of the hue.
     """
+    # The sector-free form of HSV needs the largest channel and the spread alone.
     red, green, blue = images.unbind(1)
     value = images.amax(1)  # [B, H, W]
     chroma = value - images.amin(1)

@@ -24,6 +24,7 @@ def labelled_by_table(
 
     None where no table has a label for each image, all of them known classes.
     """
+    # Tables name images by their paths, which are those below the folder or below its parent.
     images = list(folder.all_images())
     for place in (folder, beside):
         others = [path.name for path in place.others]
@@ -45,6 +46,7 @@ def _by_class(
     known = {alike(name): name for name in classes}
     if table.problems or not known.keys() >= set(map(alike, table.labels)):
         return {}
+    # Each image must have its row.
     matched = match(table, files)
     if matched.problems or len(set(matched.files)) < len(files):
         return {}

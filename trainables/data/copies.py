@@ -47,6 +47,7 @@ def copies(prints: Prints) -> Copies:
     same, first = _same(prints.exact)
     with one_thread():
         near, mirrored = _near(prints, first)
+    # Images with the same pixels and near copies, sorted by the pair.
     pairs = np.concatenate([same, near])
     exact = np.arange(len(pairs)) < len(same)
     mirrored = np.concatenate([np.zeros(len(same), bool), mirrored])

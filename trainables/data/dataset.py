@@ -185,6 +185,7 @@ def inspect(
     Raises:
         DataError: Everything that can be found wrong so far.
     """
+    # All that `prepare` does before it decodes.
     source = find(data, cache.absolute(), how)
     listing = source.preview()
     choice = choose(listing, caps=caps, seed=seed, groups=listing.groups)

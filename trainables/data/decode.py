@@ -119,6 +119,7 @@ def cautions(paths: Sequence[Path]) -> list[str]:
     Odd are images that are nearly black, and pages that are not read. It takes milliseconds, so
     that it can be said before a night is spent. Files that do not decode are passed over here.
     """
+    # Some files, evenly spaced: neighbors in a folder are alike.
     rows = np.linspace(0, len(paths) - 1, min(LOOKED_AT, len(paths))).astype(int)
     some = [paths[row] for row in np.unique(rows)]
     peaks: dict[Path, int] = {}
@@ -266,6 +267,7 @@ def _problem(path: Path, error: Exception, expected: str) -> str:
         return f"{path} {error}"
     if isinstance(error, Image.DecompressionBombError):
         return f"{path} must have a reasonable size, but {reason(error)}: shrink or remove it."
+    # No image by its first bytes, or one of a form that Pillow does not know.
     if isinstance(error, UnidentifiedImageError):
         if line := tiff_bands.unread(path):
             return f"{path} {line}"

@@ -18,6 +18,7 @@ def entry_meta(entry: Path) -> Meta | None:
     """Return what an entry says of itself; None where it is absent, half-written or damaged."""
     try:
         meta: Meta = json.loads((entry / "meta.json").read_text(encoding="utf-8"))
+        # Of an older version, or with files that were cut off.
         if meta["format"] != FORMAT:
             return None
         for name, size in meta["files"].items():

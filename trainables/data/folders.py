@@ -80,6 +80,7 @@ def _source(root: Path, layout: Layout, passed: PassedOver, how: ReadOptions) ->
     )
     files = Files(paths, root)
 
+    # Headers of all files are read once, for the preview or for loading.
     def load() -> tuple[Listing, Pixels]:
         unread = shortened(once_per_cause(files.problems), "files are not readable images")
         problems = (*listing.problems, *unread)

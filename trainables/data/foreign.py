@@ -93,6 +93,7 @@ def of_name(data: str) -> str:
             f"--data must be a name or a path on this machine, "
             f"but {data} is an address ({scheme[1]}:): {mend}."
         )
+    # A name such as `owner/set` is likely one of a hub.
     line = f"{unknown_name(data, NAMES, 'data name or existing path')} {FORMS}"
     if re.fullmatch(r"[\w.-]+/[\w.-]+", data):
         return f"{line} A data set of a hub must be downloaded first."

@@ -6,7 +6,7 @@ and what to type for each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -149,17 +149,21 @@ def _flat(level: Level, passed: PassedOver) -> Layout:
         raise DataError([one_class(level)])
     for image in folder.images:
         passed.add(BESIDE_CLASSES, shown(image, folder))
-    parts = {child.name: tuple(child.all_images()) for child in level.children}
     notes = list(level.notes)
     if note := superclasses(level.children):
         notes.append(note)
     return Layout(
         said=f"a folder per class in {level.folder.path}",
         flag="classes",
-        parts={"train": parts},
+        parts={"train": _by_class(level.children)},
         places={"train": str(level.folder.path)},
         notes=tuple(notes),
     )
+
+
+def _by_class(folders: Iterable[Folder]) -> ByClass:
+    """Return all images in and below each folder, by its name."""
+    return {folder.name: tuple(folder.all_images()) for folder in folders}
 
 
 def _leaves(level: Level, passed: PassedOver) -> Layout:
@@ -172,6 +176,7 @@ def _leaves(level: Level, passed: PassedOver) -> Layout:
         halves = {split: folders[0] for split, folders in level.splits.items()}
     parts: dict[SplitName, ByClass] = {}
     places: dict[SplitName, str] = {}
+    # Leaves of one name are one class.
     for split, half in halves.items():
         by_class: dict[str, tuple[Path, ...]] = {}
         for leaf in leaf_folders(half):
@@ -194,6 +199,7 @@ def _splits(level: Level, passed: PassedOver) -> Layout:
     """
     if problems := _not_splits(level, passed):
         raise DataError(problems)
+    # The classes are train's.
     train = holder_of(level.splits["train"][0])
     classes = {child.name for child in train.with_images}
     if not classes:
@@ -220,8 +226,7 @@ def _splits(level: Level, passed: PassedOver) -> Layout:
         for image in inside.images:
             passed.add(BESIDE_CLASSES, shown(image, level.folder))
         held = list(filter(is_class, inside.folders))
-        held = without_second_set(inside, held, passed, notes)
-        parts[split] = {child.name: tuple(child.all_images()) for child in held}
+        parts[split] = _by_class(without_second_set(inside, held, passed, notes))
         places[split] = str(inside.path)
 
     if note := superclasses(train.folders):
@@ -251,8 +256,7 @@ def _companions(level: Level, passed: PassedOver) -> Layout:
             notes.append(_left_out(folder, split, level, passed))
             continue
         inside = holder_of(folder)
-        held = filter(is_class, inside.folders)
-        parts[split] = {child.name: tuple(child.all_images()) for child in held}
+        parts[split] = _by_class(filter(is_class, inside.folders))
         places[split] = str(inside.path)
 
     # What was understood.

@@ -40,6 +40,7 @@ class Found:
 
         Mirror images of two classes (left, right) are no copies.
         """
+        # Left and right shoes may be two classes.
         labels = np.concatenate(list(listing.labels.values()))[rows]
         ones, others = labels[copies.pairs].T
         counts = ~copies.mirrored | (ones == others)
@@ -62,6 +63,7 @@ class Found:
             return given
         if given is None:
             given = np.arange(number, dtype=np.int64)
+        # Whatever is connected by a copy or by a group, in any number of steps, is one group.
         first = _first_of_each(self.near)
         pairs = [
             np.stack([self.rows, self.rows[first]], axis=1),
@@ -109,6 +111,7 @@ def cautions(
     for higher, lower in combinations(reversed(_given(listing)), 2):
         lines += copied.across(lower, higher, kept)
     lines += copied.classes()
+    # Copies within a part matter little where something worse was said.
     flat = len(listing.labels) == 1
     if flat or not lines:
         lines += copied.within(flat, kept)

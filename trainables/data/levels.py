@@ -44,6 +44,7 @@ class Level:
 
 def level_of(folder: Folder, notes: list[str], passed: PassedOver) -> Level:
     """Look at a folder's own folders."""
+    # The folders that may be classes, and the split that each name means.
     children = without_second_set(folder, list(filter(is_class, folder.folders)), passed, notes)
     meant = splits_of(child.name for child in children)
     splits: dict[SplitName, tuple[Folder, ...]] = {}
@@ -151,6 +152,7 @@ def _files_of(folders: Mapping[str, Folder], names: Iterable[str]) -> set[tuple[
 
 def holder_of(folder: Folder) -> Folder:
     """Return what holds a split's class folders: it, or the only folder in it (`train/train`)."""
+    # As long as there is one folder of folders, and nothing beside it.
     while not folder.images and len(folder.with_images) == 1:
         inner = folder.with_images[0]
         if inner.images or not inner.with_images:
@@ -165,7 +167,7 @@ def class_level(folder: Folder) -> bool:
     held = inside.with_images
     if not held:
         return False
-    # All its images, in one folder more, are no class.
+    # All its images, in one folder more, are no class: `test/images`, `test/test`.
     if len(held) == 1:
         only = held[0].name
         if PICTURES.fullmatch(only) or alike(only) == alike(folder.name):
@@ -211,6 +213,7 @@ def labelled(folder: Folder, classes: set[str]) -> bool:
 
 def superclasses(classes: Sequence[Folder]) -> str:
     """Return the note for folders of folders, whose names may be the classes that were meant."""
+    # Folders with several folders of images, and none of their own.
     deep = [child for child in classes if not child.images and len(child.with_images) > 1]
     if not deep:
         return ""
