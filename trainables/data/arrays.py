@@ -14,20 +14,24 @@ from trainables.data.listing import Images, Rows
 
 @dataclass(frozen=True)
 class Arrays:
-    """The pixels of arrays, uint8 [N, H, W, 3] or greyscale [N, H, W], one for each part of the listing, with its name."""
+    """The pixels of arrays.
+
+    Attributes:
+        parts: One for each part of the listing: uint8 [N, H, W, 3], or greyscale [N, H, W].
+        places: Their names.
+    """
 
     parts: Sequence[Images]
     places: Sequence[str]
 
     @property
     def sizes(self) -> Rows:
-        """The shorter and the longer side of each image, [M, 2]."""
-        return np.concatenate(
-            [np.full((len(part), 2), sorted(part.shape[1:3]), np.int64) for part in self.parts]
-        )
+        """Return the shorter and the longer side of each image, [M, 2]."""
+        sides = [sorted(part.shape[1:3]) for part in self.parts]
+        return np.repeat(np.array(sides, np.int64), list(map(len, self.parts)), axis=0)
 
     def squares(self, rows: Rows, side: int) -> tuple[Images, list[str]]:
-        """The centre squares of some images, uint8 [N, side, side, 3]; arrays are never damaged."""
+        """Return the center squares of some images, uint8 [N, side, side, 3], and no problems."""
         squares = np.empty((len(rows), side, side, 3), np.uint8)
         start = 0
         for part in self.parts:
@@ -38,14 +42,14 @@ class Arrays:
         return squares, []
 
     def names(self, rows: Rows) -> list[str]:
-        """The array of each image, and its number there: "x_test[12]"."""
-        starts = np.cumsum([0, *(len(part) for part in self.parts)])
+        """Return the array of each image, and its number there: "x_test[12]"."""
+        starts = np.cumsum([0, *map(len, self.parts)])
         parts = np.searchsorted(starts, rows, side="right") - 1
         numbers = rows - starts[parts]
-        return [
-            f"{self.places[part]}[{number}]"
-            for part, number in zip(parts.tolist(), numbers.tolist(), strict=True)
-        ]
+        named = []
+        for part, number in zip(parts.tolist(), numbers.tolist(), strict=True):
+            named.append(f"{self.places[part]}[{number}]")
+        return named
 
 
 def _squares(images: Images, side: int) -> Images:
@@ -54,5 +58,7 @@ def _squares(images: Images, side: int) -> Images:
     height, width = images.shape[1:3]
     if min(height, width) != side:
         return np.stack([square(Image.fromarray(image), side) for image in images])
-    top, left = (height - side) // 2, (width - side) // 2
+    # A crop alone, without copying: one of the two starts at 0.
+    top = (height - side) // 2
+    left = (width - side) // 2
     return images[:, top : top + side, left : left + side]

@@ -1,13 +1,13 @@
-"""Views of stored images, made on the device: resize, random augmentation for each image, normalisation.
+"""Views of stored images, made on the device: resize, augmentation per image, normalization.
 
-A view is a function of (seed, epoch, sample) alone, to the last bit: it is the same in any batch, order and process, so
-trials that share an augmentation see the same views.
+A view is a function of (seed, epoch, sample) alone, to the last bit: it is the same in any batch,
+order and process, so trials that share an augmentation see the same views.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import torch
@@ -16,24 +16,27 @@ from torch import Tensor
 
 from trainables.data import color, trivial
 from trainables.data.counter_rng import normal, uniform
+from trainables.data.listing import DECODE_SCALE
 from trainables.problems import unknown_name
 
 AUGMENTATION_VERSION = 1
-"""Part of the key of stored views: raise it whenever the same (seed, epoch, sample) would give other numbers."""
+"""Part of the key of stored views: raise it when the same (seed, epoch, sample) gives others."""
 
-MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as torchvision's weights expect it
+# Of ImageNet, as torchvision's weights expect them.
+MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
-STORED_SCALE = 1.25  # stored squares are at most this times image_size, as an enlarged image is before its crop
 MIN_AREA = 0.64  # of the square that a crop keeps: 0.8 of its side, the size of the view
-MAX_ASPECT = (
-    4 / 3
-)  # and its inverse: Szegedy et al. 2015 (Inception), torchvision's RandomResizedCrop
-JITTER = 0.4  # brightness, contrast and saturation factors lie in 1 +- this: MoCo v2 (Chen et al. 2020), SimSiam
+# And its inverse: Szegedy et al. 2015 (Inception), torchvision's RandomResizedCrop.
+MAX_ASPECT = 4 / 3
+# Brightness, contrast and saturation factors lie in 1 +- this: MoCo v2 (Chen et al. 2020), SimSiam.
+JITTER = 0.4
 HUE_JITTER = 0.1  # turns, likewise
-NOISE_SIGMA = 0.02  # 5 of 255 levels, half of CIFAR-10-C's mildest Gaussian noise (0.04, Hendrycks and Dietterich 2019)
+# 5 of 255 levels: half of CIFAR-10-C's mildest Gaussian noise (0.04, Hendrycks, Dietterich 2019).
+NOISE_SIGMA = 0.02
 
-_CPU_CHUNK = 16  # images a thread: their planes stay in the cache; 1.9x the speed of one piece of 256 at 96 px
+# Images per thread: their planes stay in the cache. 1.9x the speed of one piece of 256 at 96 px.
+_CPU_CHUNK = 16
 
 # Columns of an image's random numbers. New ones go to the end: the others keep their values.
 _AREA, _ASPECT, _LEFT, _TOP, _FLIP, _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = range(9)
@@ -43,18 +46,20 @@ _DRAWS = 9
 def view(
     images: Tensor, samples: Tensor, *, augmentation: str, image_size: int, seed: int, epoch: int
 ) -> Tensor:
-    """The view of each image in this epoch.
+    """Return the view of each image in this epoch.
 
-    `none` is `plain_view`. `crop_flip` cuts a square of 0.64 to 1 of the area, flips half of the images left to right and adds
-    Gaussian noise; `crop_flip_color` also varies the aspect from 3/4 to 4/3 and brightness, contrast, saturation and hue, in
-    this order. `trivial` is TrivialAugmentWide on the plain view. No augmentation turns images upside down: photographs
-    to be classified are upright, in val and test too.
+    `none` is `plain_view`. `crop_flip` cuts a square of 0.64 to 1 of the area, flips half of the
+    images left to right and adds Gaussian noise; `crop_flip_color` also varies the aspect from 3/4
+    to 4/3 and brightness, contrast, saturation and hue, in this order. `trivial` is
+    TrivialAugmentWide on the plain view. No augmentation turns images upside down: photographs to
+    be classified are upright, in val and test too.
 
     Args:
-        images: uint8 [B, S, S, 3] on the device that shall do the work; S at most 1.25 x `image_size`.
+        images: uint8 [B, S, S, 3] on the device that shall do the work; S is at most
+            1.25 x `image_size`.
         samples: int64 [B] on the same device, the images' numbers in their data set.
         augmentation: A value of `Recipe.augmentation`.
-        image_size: Pixels a side of the view.
+        image_size: The view's side in pixels.
         seed: The sweep's seed.
         epoch: Which view of the image.
 
@@ -62,34 +67,43 @@ def view(
         float32 [B, 3, image_size, image_size] in [0, 1]; see `normalise`.
 
     Raises:
-        ValueError: An unknown augmentation, or an image too large to be resampled without antialiasing.
+        ValueError: An unknown augmentation, or an image too large to be resampled without
+            antialiasing.
     """
     if augmentation not in _VIEWS:
         raise ValueError(unknown_name(augmentation, _VIEWS, "value of augmentation"))
-    if images.shape[1] > math.ceil(STORED_SCALE * image_size):
+    largest = math.ceil(DECODE_SCALE * image_size)
+    if images.shape[1] > largest:
         raise ValueError(
-            f"Images must be at most {STORED_SCALE:g} x image_size = {math.ceil(STORED_SCALE * image_size)} px a side, "
+            f"Images must be at most {DECODE_SCALE:g} x image_size = {largest} px wide, "
             f"but got {images.shape[1]}: store them smaller."
         )
     make = _VIEWS[augmentation]
-    return torch.cat(
-        [
-            make(x, s, image_size, seed, epoch)
-            for x, s in zip(_chunks(images), _chunks(samples), strict=True)
-        ]
-    )
+    chunks = zip(_chunks(images), _chunks(samples), strict=True)
+    return torch.cat([make(some, which, image_size, seed, epoch) for some, which in chunks])
 
 
 def plain_view(images: Tensor, image_size: int) -> Tensor:
-    """What val, test and `none` see: uint8 [B, S, S, 3], resized with antialiasing, as float32 [B, 3, image_size, image_size].
+    """Return what val, test and `none` see: the images, resized with antialiasing.
 
     Images that have the size already are only divided by 255.
+
+    Args:
+        images: uint8 [B, S, S, 3].
+        image_size: The view's side in pixels.
+
+    Returns:
+        float32 [B, 3, image_size, image_size] in [0, 1].
     """
     return torch.cat([_plain(chunk, image_size) for chunk in _chunks(images)])
 
 
 def normalise(views: Tensor) -> Tensor:
-    """Subtract ImageNet's mean and divide by its deviation: [B, 3, H, W] in [0, 1] in, what the backbones expect out."""
+    """Subtract ImageNet's mean and divide by its deviation, as the backbones expect it.
+
+    Args:
+        views: float32 [B, 3, H, W] in [0, 1].
+    """
     mean, std = _moments(views.device)
     return (views - mean).div_(std)
 
@@ -103,11 +117,12 @@ def resample(
     flip: Tensor,
     image_size: int,
 ) -> Tensor:
-    """Cut a box out of each image, mirror it where `flip` says so, and resize it, in one bilinear sampling.
+    """Cut a box out of each image, mirror it where `flip` says so, and resize it, in one sampling.
 
-    Enlarging to 1.25 x `image_size`, cropping and resizing equals sampling the box of the stored square once. Antialiasing
-    is left out: a box has at most 1.25 stored pixels a pixel of the view. Next to its edges a box reads its neighbours,
-    where a cut-out copy would repeat its last pixel.
+    Enlarging to 1.25 x `image_size`, cropping and resizing equals sampling the box of the stored
+    square once. Antialiasing is left out: a box has at most 1.25 stored pixels per pixel of the
+    view. Next to its edges a box reads its neighbors, where a cut-out copy would repeat its last
+    pixel.
 
     Args:
         images: uint8 [B, S, S, 3].
@@ -116,15 +131,17 @@ def resample(
         width: See `left`.
         height: See `left`.
         flip: bool [B].
-        image_size: Pixels a side of the result.
+        image_size: The result's side in pixels.
 
     Returns:
         float32 [B, 3, image_size, image_size] in [0, 1].
     """
-    centres = (torch.arange(image_size, device=images.device) + 0.5) / image_size
-    across = torch.where(flip[:, None], centres.flip(0), centres)  # [B, image_size]
+    # The centers of the view's pixels, in the square's coordinates from -1 to 1.
+    centers = (torch.arange(image_size, device=images.device) + 0.5) / image_size
+    across = torch.where(flip[:, None], centers.flip(0), centers)  # [B, image_size]
     x = (left[:, None] + width[:, None] * across) * 2 - 1
-    y = (top[:, None] + height[:, None] * centres) * 2 - 1
+    y = (top[:, None] + height[:, None] * centers) * 2 - 1
+
     shape = (len(images), image_size, image_size)
     grid = torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], -1)
     pixels = F.grid_sample(
@@ -157,11 +174,12 @@ def _crop_flip_color(
     images: Tensor, samples: Tensor, image_size: int, seed: int, epoch: int
 ) -> Tensor:
     draws = uniform(seed, epoch, samples, _DRAWS, "augmentation")
-    side, ratio = _side(draws), _root_aspect(draws)
-    # A box that would be wider or higher than the square is cut to it: area and aspect stay within their bounds.
-    views = _cut(
-        images, draws, (side * ratio).clamp_max(1), (side / ratio).clamp_max(1), image_size
-    )
+    side = _side(draws)
+    ratio = _root_aspect(draws)
+    # A box wider or higher than the square is cut to it: area and aspect stay within their bounds.
+    width = (side * ratio).clamp_max(1)
+    height = (side / ratio).clamp_max(1)
+    views = _cut(images, draws, width, height, image_size)
     views = color.brightness(views, 1 + JITTER * _signed(draws[:, _BRIGHTNESS]))
     views = color.contrast(views, 1 + JITTER * _signed(draws[:, _CONTRAST]))
     views = color.saturation(views, 1 + JITTER * _signed(draws[:, _SATURATION]))
@@ -183,19 +201,24 @@ _VIEWS: dict[str, Callable[[Tensor, Tensor, int, int, int], Tensor]] = {
 
 
 def _side(draws: Tensor) -> Tensor:
+    """Return the side of a box of uniform area, as a share of the square's, [B]."""
     return (MIN_AREA + (1 - MIN_AREA) * draws[:, _AREA]).sqrt()
 
 
 def _root_aspect(draws: Tensor) -> Tensor:
-    """Square root of a log-uniform aspect, as (1 + q) / (1 - q) for a uniform q: within 0.01% of exp, and no `exp`,
-    whose last bit depends on the place in the batch."""
+    """Return the square root of a log-uniform aspect, [B].
+
+    It is (1 + q) / (1 - q) for a uniform q: within 0.01% of exp, and no `exp`, whose last bit
+    depends on the place in the batch.
+    """
     limit = (math.sqrt(MAX_ASPECT) - 1) / (math.sqrt(MAX_ASPECT) + 1)
     q = limit * _signed(draws[:, _ASPECT])
     return (1 + q) / (1 - q)
 
 
 def _cut(images: Tensor, draws: Tensor, width: Tensor, height: Tensor, image_size: int) -> Tensor:
-    left, top = draws[:, _LEFT] * (1 - width), draws[:, _TOP] * (1 - height)
+    left = draws[:, _LEFT] * (1 - width)
+    top = draws[:, _TOP] * (1 - height)
     return resample(images, left, top, width, height, draws[:, _FLIP] < 0.5, image_size)
 
 
@@ -205,22 +228,28 @@ def _add_noise(views: Tensor, samples: Tensor, seed: int, epoch: int) -> Tensor:
 
 
 def _signed(draw: Tensor) -> Tensor:
+    """Return numbers of [0, 1) as numbers of [-1, 1)."""
     return 2 * draw - 1
 
 
 def _float(images: Tensor) -> Tensor:
-    """[B, S, S, 3] of bytes as [B, 3, S, S] of floats, 0 to 255."""
+    """Return bytes [B, S, S, 3] as floats [B, 3, S, S], 0 to 255."""
     return images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
 
 
-def _chunks(batch: Tensor) -> Iterable[Tensor]:
-    count = max(1, len(batch))
-    size = _CPU_CHUNK * torch.get_num_threads() if batch.device.type == "cpu" else count
-    return (batch[start : start + size] for start in range(0, count, size))
+def _chunks(batch: Tensor) -> Iterator[Tensor]:
+    """Yield the pieces of a batch that are worked on at a time; an empty batch is one piece."""
+    if batch.device.type != "cpu":
+        yield batch
+        return
+    size = _CPU_CHUNK * torch.get_num_threads()
+    for start in range(0, max(1, len(batch)), size):
+        yield batch[start : start + size]
 
 
 @lru_cache(maxsize=8)
 def _moments(device: torch.device) -> tuple[Tensor, Tensor]:
-    return torch.tensor(MEAN, device=device)[:, None, None], torch.tensor(STD, device=device)[
-        :, None, None
-    ]
+    """Return the mean and the deviation, [3, 1, 1] each."""
+    mean = torch.tensor(MEAN, device=device)
+    std = torch.tensor(STD, device=device)
+    return mean[:, None, None], std[:, None, None]

@@ -1,4 +1,4 @@
-"""CIFAR-10 as torchvision fetches and unpacks it; its checksums are verified before its pickles are read."""
+"""CIFAR-10 as torchvision downloads and unpacks it, its checksums verified before it is read."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ from trainables.problems import reason
 FOLDER = "cifar-10-batches-py"
 ARCHIVE = "cifar-10-python.tar.gz"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5")
+LAYOUT = "CIFAR-10 as published, its train and test images"
 
 
 def cifar10(cache: Path) -> Source:
-    """The data set by its name: downloaded to `datasets/` of the cache the first time it is loaded."""
+    """Return the data set by its name, downloaded to `datasets/` of the cache when first loaded."""
     return Source(
         name="cifar10",
         identity=["cifar10"],  # fixed by its checksums
@@ -35,13 +37,14 @@ def cifar10(cache: Path) -> Source:
 
 
 def cifar10_folder(path: Path) -> Source | None:
-    """The data set at a path that is, or holds, `cifar-10-batches-py`; None where it does not."""
+    """Return the data set at a path that is, or holds, `cifar-10-batches-py`, or None."""
     folder = path if path.resolve().name == FOLDER else path / FOLDER
     if not folder.is_dir():
         return None
-    files = sorted(
-        (file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in folder.iterdir()
-    )
+    files = []
+    for file in sorted(folder.iterdir()):
+        stat = file.stat()
+        files.append((file.name, stat.st_size, stat.st_mtime_ns))
     root = folder.resolve().parent
     return Source(
         name="cifar10",
@@ -52,40 +55,40 @@ def cifar10_folder(path: Path) -> Source | None:
 
 
 def _known(root: Path, files: set[str] | None = None) -> Listing:
-    """The published classes and counts, 5,000 and 1,000 images each; nothing is read."""
-    needed = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta"]
-    missing = [name for name in needed if files is not None and name not in files]
+    """Return the published classes and counts, 5,000 and 1,000 images each, without reading any."""
+    # A folder may lack files; what is downloaded is complete.
+    problems: tuple[str, ...] = ()
+    if files is not None:
+        missing = [name for name in (*BATCHES, "test_batch", "batches.meta") if name not in files]
+        if missing:
+            problems = (_refusal(root, f"lacks {', '.join(missing)}"),)
     return Listing(
         classes=CLASSES,
         labels={"train": np.repeat(np.arange(10), 5000), "test": np.repeat(np.arange(10), 1000)},
         places=_places(root),
-        layout="CIFAR-10 as published, its train and test images",
-        problems=(_refusal(root, f"lacks {', '.join(missing)}"),) if missing else (),
+        layout=LAYOUT,
+        problems=problems,
     )
 
 
 def _downloaded(root: Path, lock: Path) -> tuple[Listing, Arrays]:
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            FileLock(lock),
-            _removed_on_failure(root),
-            socket_timeout(),
-            redirect_stdout(sys.stderr),
-        ):  # torchvision prints
+        # torchvision prints its progress; standard output is for results.
+        printed = redirect_stdout(sys.stderr)
+        with FileLock(lock), _removed_on_failure(root), socket_timeout(), printed:
             return _read(root, download=True)
     except (OSError, RuntimeError, HTTPException, tarfile.TarError, EOFError) as error:
-        raise DataError(
-            [
-                f"cifar10 must be downloaded once, but {_url()} gave: {reason(error)}: put {FOLDER}/ or {ARCHIVE} into {root}, "
-                "or take --data digits or --data FILE.npz."
-            ]
-        ) from error
+        problem = (
+            f"cifar10 must be downloaded once, but {_url()} failed ({reason(error)}): "
+            f"put {FOLDER}/ or {ARCHIVE} into {root}, or use --data digits or --data FILE.npz."
+        )
+        raise DataError([problem]) from error
 
 
 @contextmanager
 def _removed_on_failure(root: Path) -> Iterator[None]:
-    """Nothing half-fetched stays, nothing that was there before goes."""
+    """Remove what a failed download leaves, and nothing that was there before."""
     mine = [path for path in (root / FOLDER, root / ARCHIVE) if not path.exists()]
     try:
         yield
@@ -102,18 +105,14 @@ def _at(root: Path) -> tuple[Listing, Arrays]:
     try:
         return _read(root, download=False)
     except (OSError, RuntimeError) as error:
-        raise DataError(
-            [
-                _refusal(
-                    root, f"has files that are missing or have another checksum ({reason(error)})"
-                )
-            ]
-        ) from error
+        broken = f"has files that are missing or have another checksum ({reason(error)})"
+        raise DataError([_refusal(root, broken)]) from error
 
 
 def _read(root: Path, *, download: bool) -> tuple[Listing, Arrays]:
     from torchvision.datasets import CIFAR10  # imports torch, which takes seconds
 
+    # torchvision verifies the checksums of all files.
     train = CIFAR10(root, train=True, download=download)
     test = CIFAR10(root, train=False)
     listing = Listing(
@@ -123,7 +122,7 @@ def _read(root: Path, *, download: bool) -> tuple[Listing, Arrays]:
             "test": np.array(test.targets, np.int64),
         },
         places=_places(root),
-        layout="CIFAR-10 as published, its train and test images",
+        layout=LAYOUT,
     )
     return listing, Arrays([train.data, test.data], ["cifar10 train", "cifar10 test"])
 
@@ -132,8 +131,11 @@ def _places(root: Path) -> dict[SplitName, str]:
     return {"train": f"{root / FOLDER} (train)", "test": f"{root / FOLDER} (test)"}
 
 
-def _refusal(root: Path, found: str) -> str:
-    return f"{root / FOLDER} must hold CIFAR-10 as published for Python, but {found}: unpack {ARCHIVE} there again."
+def _refusal(root: Path, broken: str) -> str:
+    return (
+        f"{root / FOLDER} must hold CIFAR-10 as published for Python, but {broken}: "
+        f"unpack {ARCHIVE} there again."
+    )
 
 
 def _url() -> str:

@@ -1,4 +1,7 @@
-"""Class names that differ in Unicode form, case or outer spaces alone: one class across splits, refused beside each other."""
+"""Class names that differ in Unicode form, case or outer spaces alone.
+
+Across splits they are one class; in one place they are refused.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +16,25 @@ Item = TypeVar("Item")
 
 
 def alike(name: str) -> str:
-    """What two spellings of one name share: Unicode's compatible form, without case, outer spaces and what takes no room."""
-    seen = "".join(
-        character for character in name if unicodedata.category(character) != "Cf"
-    )  # a zero-width space
+    """Return what two spellings of one name share.
+
+    It is Unicode's compatible form, without case, outer spaces and what takes no room.
+    """
+    # Cf is the category of a zero-width space.
+    seen = "".join(character for character in name if unicodedata.category(character) != "Cf")
     return unicodedata.normalize("NFKC", " ".join(seen.split())).casefold()
 
 
 def twins(names: Iterable[str], place: str) -> list[str]:
-    """A line for names in one place that are alike: nobody can tell them apart, and one of them is a slip."""
+    """Return lines for names in one place that are alike: one of the two is a slip."""
     first: dict[str, str] = {}
     lines = []
     for name in names:
         other = first.setdefault(alike(name), name)
         if other != name:
             lines.append(
-                f"Classes must have names that differ in more than case, spaces or Unicode form, but {place} has {other!r} and "
-                f"{name!r}: rename one, or merge them."
+                "Classes must have names that differ in more than case, spaces or Unicode form, "
+                f"but {place} has {other!r} and {name!r}: rename one, or merge them."
             )
     return shortened(lines, "pairs of classes are alike")
 
@@ -37,7 +42,11 @@ def twins(names: Iterable[str], place: str) -> list[str]:
 def unified(
     parts: Mapping[SplitName, Mapping[str, Sequence[Item]]],
 ) -> tuple[dict[SplitName, dict[str, Sequence[Item]]], list[str]]:
-    """Each split's classes under the name that train has for them, or that comes first, and a note where names differ."""
+    """Give each class the name that train has for it, or that comes first.
+
+    Returns:
+        Each split's classes, and a note for each that was renamed.
+    """
     known: dict[str, str] = {}
     notes = []
     renamed: dict[SplitName, dict[str, Sequence[Item]]] = {}

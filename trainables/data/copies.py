@@ -31,8 +31,8 @@ class Copies:
     """Pairs of images that are copies, sorted, no pair twice.
 
     Attributes:
-        pairs: int64 [P, 2], the smaller number first. Of images with the same pixels, each is paired with the next one, and
-            near copies of them are named for the first.
+        pairs: int64 [P, 2], the smaller number first. Of images with the same pixels, each is
+            paired with the next one, and near copies of them are named for the first.
         exact: bool [P], whether the pixels are the same.
         mirrored: bool [P], whether one is the other's mirror image.
     """
@@ -47,6 +47,7 @@ def copies(prints: Prints) -> Copies:
     same, first = _same(prints.exact)
     with one_thread():
         near, mirrored = _near(prints, first)
+    # Images with the same pixels and near copies, sorted by the pair.
     pairs = np.concatenate([same, near])
     exact = np.arange(len(pairs)) < len(same)
     mirrored = np.concatenate([np.zeros(len(same), bool), mirrored])
@@ -62,7 +63,7 @@ def groups(pairs: Rows, number: int) -> Rows:
 
 
 def _same(exact: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
-    """Chains of images with the same pixels, [P, 2], and the first image of each chain, ascending."""
+    """Return chains of images with the same pixels, [P, 2], and the first of each, ascending."""
     order = np.lexsort((exact[:, 1], exact[:, 0]))  # stable
     again = (exact[order[1:]] == exact[order[:-1]]).all(1)
     chains = np.stack([order[:-1][again], order[1:][again]], 1)
@@ -71,50 +72,59 @@ def _same(exact: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
 
 
 def _near(prints: Prints, rows: Rows) -> tuple[Rows, Flags]:
-    """Near copies among some rows: pairs, [P, 2], and whether they are mirrored."""
+    """Return the near copies among some rows: pairs, [P, 2], and which are mirrored, [P]."""
     rows = rows[_contrast(prints.greys)[rows] >= FLAT]
-    found = look_alikes(prints.greys[rows])
-    pairs = rows[found.pairs]
-    bounds = CHANGE * reach(found.others)
+    candidates = look_alikes(prints.greys[rows])
+    pairs = rows[candidates.pairs]
+    mirrored = candidates.mirrored
+    bounds = CHANGE * reach(candidates.others)
 
+    # Candidates are compared as pictures, some at a time.
     verified = np.zeros(len(pairs), bool)
     for start in range(0, len(pairs), CHUNK):
         part = slice(start, start + CHUNK)
-        verified[part] = _verified(prints, pairs[part], found.mirrored[part], bounds[part])
+        verified[part] = _verified(prints, pairs[part], mirrored[part], bounds[part])
+    pairs = pairs[verified]
+    mirrored = mirrored[verified]
 
-    pairs, mirrored = pairs[verified], found.mirrored[verified]
-    once = np.unique(pairs, axis=0, return_index=True)[1]  # upright goes before mirrored
+    # No pair twice: upright goes before mirrored.
+    once = np.unique(pairs, axis=0, return_index=True)[1]
     return pairs[once], mirrored[once]
 
 
 def _contrast(greys: Greys) -> Floats:
-    found = np.empty(len(greys), np.float32)
+    """Return the standard deviation of each thumbnail, of 255, [N]."""
+    deviations = np.empty(len(greys), np.float32)
     for start in range(0, len(greys), CHUNK):
         part = slice(start, start + CHUNK)
-        found[part] = greys[part].astype(np.float32).std((1, 2))
-    return found
+        deviations[part] = greys[part].astype(np.float32).std((1, 2))
+    return deviations
 
 
 def _verified(prints: Prints, pairs: Rows, mirrored: Flags, bounds: Floats) -> Flags:
-    ones, others = pairs[:, 0], pairs[:, 1]
-    greys, colors = prints.greys[ones].astype(np.float32), prints.colors[ones]
+    """Return which pairs, [P, 2], are copies by their colors and their shapes, [P]."""
+    ones, others = pairs.T
+    greys = prints.greys[ones].astype(np.float32)
+    colors = prints.colors[ones]
     greys[mirrored] = greys[mirrored, :, ::-1]
     colors[mirrored] = colors[mirrored, :, ::-1]
+
+    # Colors first: they are cheaper to compare.
     near = _colors_agree(colors, prints.colors[others])
     rest = np.flatnonzero(near)
-    near[rest] = one_picture(
-        greys[rest], prints.greys[others[rest]].astype(np.float32), bounds[rest]
-    )
+    second = prints.greys[others[rest]].astype(np.float32)
+    near[rest] = one_picture(greys[rest], second, bounds[rest])
     return near
 
 
 def _colors_agree(ones: Colors, others: Colors) -> Flags:
+    """Return which pairs are near in color, or of which one may have lost its own, [P]."""
     distance = _saturation(ones.astype(np.float32) - others)
     palest = np.minimum(_saturation(ones), _saturation(others))
     return np.asarray((distance <= COLOR_CHANGE) | (palest < GREY))
 
 
 def _saturation(chroma: npt.NDArray[Any]) -> Floats:
-    """Mean distance from grey, [P]."""
+    """Return the mean distance from grey, of 255, [P]."""
     saturation: Floats = np.linalg.norm(chroma.astype(np.float32), axis=3).mean((1, 2))
     return saturation

@@ -1,4 +1,4 @@
-"""Copies of images to look at: some groups, the ones that matter most first, with names and small pictures."""
+"""Copies of images to look at: some groups, those that matter most first, with small pictures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CopiedImage:
     """One image that has a copy.
 
     Attributes:
-        name: What its owner calls it.
+        name: Its owner's name for it.
         class_name: Its class.
         given: The part that it was given in.
         used: The split that it is in now; empty where it is left out.
@@ -63,7 +63,7 @@ class CopyExamples:
     Attributes:
         groups: Pictures that are there more than once.
         images: Images that are one of these.
-        examples: First those in several parts, then those under several classes, then the largest groups.
+        examples: First those in several parts, then those under several classes, then the largest.
     """
 
     groups: int
@@ -71,18 +71,16 @@ class CopyExamples:
     examples: tuple[CopiedPicture, ...]
 
     def as_json(self) -> str:
-        """As text."""
+        """Return it as text."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `as_json`, once that is parsed."""
-        examples = [
-            CopiedPicture(
-                **{**example, "images": tuple(CopiedImage(**image) for image in example["images"])}
-            )
-            for example in values["examples"]
-        ]
+        """Return what `as_json` was made of, from its parsed text."""
+        examples = []
+        for example in values["examples"]:
+            images = tuple(CopiedImage(**image) for image in example["images"])
+            examples.append(CopiedPicture(**{**example, "images": images}))
         return cls(groups=values["groups"], images=values["images"], examples=tuple(examples))
 
 
@@ -97,55 +95,57 @@ def read_examples(entry: Path) -> CopyExamples:
 
 def copy_examples(found: Found, listing: Listing, choice: Choice, pool: Pool) -> CopyExamples:
     """Choose the copies to show, while the images that are left out are still there."""
+    # The images that have a copy: their groups, classes and parts.
     sizes = np.bincount(found.near)
     several = sizes[found.near] > 1
-    rows, group = found.rows[several], found.near[several]
-    labels = np.concatenate(list(listing.labels.values()))[rows]
-    ends = np.cumsum([len(of_part) for of_part in listing.labels.values()])
-    parts = np.searchsorted(ends, rows, side="right")
+    rows = found.rows[several]
+    group = found.near[several]
+    exact = found.exact[several]
+    of_parts = list(listing.labels.values())
+    labels = np.concatenate(of_parts)[rows]
+    parts = np.searchsorted(np.cumsum(list(map(len, of_parts))), rows, side="right")
 
     # The groups that matter most: in several parts, under several classes, large.
     torn = _differ(group, parts, len(sizes))
     mixed = _differ(group, labels, len(sizes))
     numbers = np.unique(group)
     order = np.lexsort((-sizes[numbers], ~mixed[numbers], ~torn[numbers]))
-    given = [split for split in SPLITS if split in listing.labels]
-    used = {
-        row: split for split in SPLITS for row in rows[np.isin(rows, choice.rows[split])].tolist()
-    }
 
+    # The split that each image is in now.
+    used: dict[int, SplitName] = {}
+    for split in SPLITS:
+        inside = np.isin(rows, choice.rows[split])
+        used.update(dict.fromkeys(rows[inside].tolist(), split))
+
+    given = [split for split in SPLITS if split in listing.labels]
     examples = []
     for number in numbers[order[:GROUPS]].tolist():
-        inside = np.flatnonzero(group == number)
-        shown = inside[_one_of_each(parts[inside], labels[inside])][:IMAGES]
+        members = np.flatnonzero(group == number)
+        shown = members[_one_of_each(parts[members], labels[members])][:IMAGES]
         names = pool.pixels.names(rows[shown])
-        images = [
-            CopiedImage(
+        images = []
+        for name, at in zip(names, shown.tolist(), strict=True):
+            image = CopiedImage(
                 name=name,
                 class_name=listing.classes[labels[at]],
                 given=given[parts[at]],
                 used=used.get(int(rows[at]), ""),
                 picture=data_uri(pool.images(rows[[at]])[0]),
             )
-            for name, at in zip(names, shown.tolist(), strict=True)
-        ]
-        exact = found.exact[several][inside]
-        examples.append(
-            CopiedPicture(
-                number=len(inside), equal=len(np.unique(exact)) == 1, images=tuple(images)
-            )
-        )
+            images.append(image)
+        equal = len(np.unique(exact[members])) == 1
+        examples.append(CopiedPicture(number=len(members), equal=equal, images=tuple(images)))
     return CopyExamples(groups=len(numbers), images=len(rows), examples=tuple(examples))
 
 
 def _differ(group: Rows, values: Rows, number: int) -> npt.NDArray[np.bool_]:
-    """Whether the images of each group have different values, bool [number]."""
+    """Return whether the images of each group have different values, bool [number]."""
     pairs = np.unique(np.stack([group, values], axis=1), axis=0)
     return np.bincount(pairs[:, 0], minlength=number) > 1
 
 
 def _one_of_each(parts: Rows, labels: Rows) -> Rows:
-    """The places of a group's images, one of each part and class before a second one."""
+    """Return the places of a group's images, one of each part and class before a second one."""
     kinds = np.unique(np.stack([parts, labels], axis=1), axis=0, return_inverse=True)[1].reshape(-1)
     turns = np.zeros(len(kinds), np.int64)
     for kind in np.unique(kinds):

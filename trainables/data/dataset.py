@@ -1,4 +1,7 @@
-"""A data name or path to uint8 arrays on disk: checked, split, decoded once, mapped by every trial of a node."""
+"""A data name or path to uint8 arrays on disk: checked, split, decoded once, mapped by every trial.
+
+The trials of a node share one copy of them in memory.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,12 @@ class TestSplitShutError(RuntimeError):
 
 @dataclass(frozen=True)
 class Split:
-    """One split, read-only: `images` uint8 [N, S, S, 3], mapped from disk, and `labels` int64 [N]."""
+    """One split, read-only.
+
+    Attributes:
+        images: uint8 [N, S, S, 3], mapped from disk.
+        labels: int64 [N].
+    """
 
     images: Images
     labels: Rows
@@ -54,7 +62,7 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a data set would give, in the words of `Dataset`."""
+    """The facts of a data set before it is decoded, in the words of `Dataset`."""
 
     name: str
     source: str
@@ -77,11 +85,13 @@ class Dataset:
         classes: Names of the classes; a label is an index into them.
         digest: 16 hex digits of the SHA-256 of all splits' images, labels and class names.
         counts: Images used, by split and class.
-        notes: Lines to show: classes with fewer images than asked for, names that were read as another.
-        cautions: Lines that a person must know before he trusts a number: copies across splits, contradicting labels.
+        notes: Lines to show: classes with fewer images than asked for, names that were read as
+            another.
+        cautions: Lines that a person must know before trusting a number: copies across splits,
+            contradicting labels.
         layout: What was recognized.
         origins: Where each split comes from.
-        passed_over: What is not used: by reason how many, and an example.
+        passed_over: What is not used: how many files and an example, by reason.
         path: The cache entry, for `read` on a worker.
         test_is_open: Whether `split("test")` answers.
     """
@@ -100,25 +110,27 @@ class Dataset:
     test_is_open: bool = False
 
     def split(self, name: Literal["train", "val", "test"]) -> Split:
-        """The arrays of one split; train is stored shuffled, its classes interleaved.
+        """Return the arrays of one split; train is stored shuffled, its classes interleaved.
 
         Raises:
-            TestSplitShutError: Test is asked for by what may not see it: recipes are chosen without it.
+            TestSplitShutError: Test is asked for by what may not see it: recipes are chosen without
+                it.
         """
         if name == "test" and not self.test_is_open:
             raise TestSplitShutError(
-                "the test split answers once, to finalists: read the data with test=True."
+                "the test split is for finalists alone: read the data with test=True."
             )
         labels = np.load(self.path / f"{name}_labels.npy", allow_pickle=False)
         labels.flags.writeable = False
-        return Split(
-            np.load(self.path / f"{name}_images.npy", mmap_mode="r", allow_pickle=False), labels
-        )
+        images = np.load(self.path / f"{name}_images.npy", mmap_mode="r", allow_pickle=False)
+        return Split(images, labels)
 
     def names(self, split: Literal["train", "val", "test"]) -> tuple[str, ...]:
-        """What the user calls the images of a split, in its order; empty where an older version decoded them."""
+        """Return the user's names of a split's images; none if an older version decoded them."""
         path = self.path / f"{split}_names.json"
-        return tuple(json.loads(path.read_bytes())) if path.is_file() else ()
+        if not path.is_file():
+            return ()
+        return tuple(json.loads(path.read_bytes()))
 
 
 def prepare(
@@ -133,48 +145,47 @@ def prepare(
 ) -> Dataset:
     """Check a data set, split it, decode it into the cache unless it is there, and return it.
 
-    `data` is digits, digits-source, cifar10 (downloaded if need be), an .npz or a folder. Copies of each other are kept on one
-    side of the splits that are made here; of splits that are given, train loses those of val and test.
-    Of several processes that ask at once, one decodes and the others wait.
+    `data` is digits, digits-source, cifar10 (downloaded if need be), an .npz or a folder. Copies of
+    each other are kept on one side of the splits that are made here; of splits that are given,
+    train loses those of val and test. Of several processes that ask at once, one decodes and the
+    others wait.
 
     Raises:
         DataError: Everything that is wrong with the data, or a cache that cannot be written.
     """
     cache = cache.absolute()
     source = find(data, cache, how)
-    key = json.dumps(
-        [CODE_VERSION, source.identity, image_size, asdict(caps), seed, how.keep_copies]
-    )
-    entry = cache / "data" / hashlib.sha256(key.encode()).hexdigest()[:24]
-    if meta := entry_meta(entry):
-        return _dataset(entry, meta, data)
-    try:
-        from trainables.data.decoding import (
-            decoded,
-        )  # SciPy takes a fifth of a second, which workers, who only read, need not
+    # The entry's name depends on all that its arrays depend on.
+    identity = [CODE_VERSION, source.identity, image_size, asdict(caps), seed, how.keep_copies]
+    key = hashlib.sha256(json.dumps(identity).encode())
+    entry = cache / "data" / key.hexdigest()[:24]
+    meta = entry_meta(entry)
+    if meta is None:
+        # SciPy takes a fifth of a second to import; workers, who only read, do without it.
+        from trainables.data.decoding import decoded
 
-        return _dataset(
-            entry, decoded(entry, data, source, image_size, caps, seed, how, progress), data
-        )
-    except OSError as error:
-        raise DataError(
-            [
+        try:
+            meta = decoded(entry, data, source, image_size, caps, seed, how, progress)
+        except OSError as error:
+            problem = (
                 f"The cache {cache} must be writable, but {reason(error)}: make room, or choose "
                 "another place with DVT_CACHE_DIR."
-            ]
-        ) from error
+            )
+            raise DataError([problem]) from error
+    return _dataset(entry, meta, data)
 
 
 def inspect(
     data: str, *, caps: Caps, seed: int, cache: Path, how: ReadOptions = AS_IT_IS
 ) -> Summary:
-    """Check a data set as `prepare` does, headers of image files included, but decode, download and write nothing.
+    """Check a data set as `prepare` does, but decode, download and write nothing.
 
-    Copies of images are not known before they are decoded.
+    Headers of image files are checked. Copies of images are not known before they are decoded.
 
     Raises:
         DataError: Everything that can be found wrong so far.
     """
+    # All that `prepare` does before it decodes.
     source = find(data, cache.absolute(), how)
     listing = source.preview()
     choice = choose(listing, caps=caps, seed=seed, groups=listing.groups)
@@ -192,12 +203,12 @@ def inspect(
 
 
 def present(path: Path) -> bool:
-    """Whether a data set that `prepare` left in the cache is still there."""
+    """Return whether a data set that `prepare` left in the cache is still there."""
     return entry_meta(path) is not None
 
 
 def read(path: Path, *, test: bool = False) -> Dataset:
-    """A data set that `prepare` left in the cache, on a worker.
+    """Return a data set that `prepare` left in the cache, on a worker.
 
     Args:
         path: The cache entry.

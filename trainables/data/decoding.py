@@ -1,4 +1,7 @@
-"""A data set that was found becomes an entry of the cache: decoded once, its copies found, its splits settled, written down."""
+"""A data set that was found becomes an entry of the cache.
+
+It is decoded once, its copies are found, its splits settled, and all is written down.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ from trainables.data.problems import DataError
 from trainables.data.reading import ReadOptions
 from trainables.data.splits import Caps, Choice, choose
 from trainables.data.understood import origins
+from trainables.files import write_whole
 
 
 def decoded(
@@ -37,13 +41,15 @@ def decoded(
     how: ReadOptions,
     progress: Progress,
 ) -> Meta:
-    """Decode a data set into a new entry, unless another process was first: whole, or not there at all.
+    """Decode a data set into a new entry, unless another process was first.
+
+    The entry is there whole or not at all.
 
     Returns:
-        What the entry says of itself.
+        The entry's own words, its meta.json.
 
     Raises:
-        DataError: What is wrong with the data.
+        DataError: All that is wrong with the data.
         OSError: The cache cannot be written.
     """
     listing, pixels = source.load()
@@ -57,30 +63,33 @@ def decoded(
             side = _side(pixels.sizes[:, 0], choice, image_size)
             pool = Pool(folder / "pool", pixels, side, progress)
             choice, found = _without_leaks(listing, choice, pool, caps, seed, how)
+            of_copies = cautions(found, listing, pixels.names, kept=how.keep_copies)
             meta = {
                 "name": source.name,
                 "source": data,
                 "classes": listing.classes,
                 "counts": choice.counts,
                 "notes": choice.notes,
-                "cautions": [
-                    *listing.cautions,
-                    *cautions(found, listing, pixels.names, kept=how.keep_copies),
-                ],
+                "cautions": [*listing.cautions, *of_copies],
                 "layout": listing.layout,
                 "origins": origins(listing),
                 "passed_over": listing.passed_over,
             }
+            # While the images that were left out are still in the pool.
+            examples = copy_examples(found, listing, choice, pool)
             with _synced(folder / COPIES) as file:
-                file.write(copy_examples(found, listing, choice, pool).as_json().encode())
+                file.write(examples.as_json().encode())
             return _write_entry(folder, meta, pool, choice)
 
 
 def _without_leaks(
     listing: Listing, choice: Choice, pool: Pool, caps: Caps, seed: int, how: ReadOptions
 ) -> tuple[Choice, Found]:
-    """The choice once copies are known. Images that come in for those that went are decoded too, until none is new."""
-    pool.add(np.concatenate([choice.rows[split] for split in SPLITS]))
+    """Choose again now that copies can be known.
+
+    Images that come in for those that went are decoded too, until none is new.
+    """
+    pool.add(_all_rows(choice))
     while True:
         found = Found.of(pool.rows, copies(pool.prints), listing)
         if how.keep_copies or not found.any():
@@ -90,25 +99,37 @@ def _without_leaks(
         together = found.groups_of_all(sum(map(len, listing.labels.values())), listing.groups)
         try:
             choice = choose(listing, caps=caps, seed=seed, groups=together)
-        except DataError as error:  # which copies they are
-            raise DataError(
-                [*error.problems, *cautions(found, listing, pool.pixels.names, kept=False)]
-            ) from error
-        if not pool.add(np.concatenate([choice.rows[split] for split in SPLITS])):
+        except DataError as error:
+            # The copies that made it impossible are named, too.
+            of_copies = cautions(found, listing, pool.pixels.names, kept=False)
+            raise DataError([*error.problems, *of_copies]) from error
+        if not pool.add(_all_rows(choice)):
             return choice, found
 
 
+def _all_rows(choice: Choice) -> Rows:
+    """Return the rows of all splits, [N]."""
+    return np.concatenate([choice.rows[split] for split in SPLITS])
+
+
 def _side(sides: Rows, choice: Choice, image_size: int) -> int:
-    """One size for the whole set, smaller images enlarged to it: a batch is then one slice, with nothing to collate."""
+    """Return one size for the whole set, to which smaller images are enlarged.
+
+    A batch is then one slice, with nothing to collate.
+    """
     largest = max(int(sides[rows].max()) for rows in choice.rows.values())
     return min(round(DECODE_SCALE * image_size), largest)
 
 
 @contextmanager
 def _new_entry(entry: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes the entry once that went well, and else is gone. One writer at a time."""
+    """Give a folder to fill, which becomes the entry if that goes well, and else is removed.
+
+    There is one writer at a time.
+    """
     temporary = entry.with_name(f".{entry.name}.tmp")
-    for old in (temporary, entry):  # a killed writer's rest, a damaged entry
+    # A killed writer's rest, a damaged entry.
+    for old in (temporary, entry):
         if old.exists():
             shutil.rmtree(old)
     temporary.mkdir(parents=True)
@@ -121,11 +142,17 @@ def _new_entry(entry: Path) -> Iterator[Path]:
 
 
 def _write_entry(folder: Path, meta: Meta, pool: Pool, choice: Choice) -> Meta:
-    """Write the splits, from images that are decoded already; the given meta with `digest`, `files` and `format` added."""
+    """Write the splits, from images that are decoded already.
+
+    Returns:
+        The given meta with `digest`, `files` and `format` added.
+    """
+    # The digest is of what trials see: images, labels, names of classes.
     digest = hashlib.sha256(json.dumps(meta["classes"]).encode())
     sides = pool.pixels.sizes
     for split in SPLITS:
-        rows, labels = choice.rows[split], choice.labels[split]
+        rows = choice.rows[split]
+        labels = choice.labels[split]
         digest.update(f"{split} {len(rows)} {pool.side}".encode() + labels.tobytes())
         with _synced(folder / f"{split}_labels.npy") as file:
             np.save(file, labels, allow_pickle=False)
@@ -138,15 +165,17 @@ def _write_entry(folder: Path, meta: Meta, pool: Pool, choice: Choice) -> Meta:
         with _synced(folder / BRIGHTNESS.format(split=split)) as file:
             np.save(file, pool.brightness(rows), allow_pickle=False)
     pool.close()
+
+    # A file that was cut off later is known by its size.
     sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     whole = {**meta, "digest": digest.hexdigest()[:16], "files": sizes, "format": FORMAT}
-    with _synced(folder / "meta.json") as file:
-        file.write(json.dumps(whole, indent=1).encode())
+    # The entry's last file. Writing it whole also forces the names of those before it to the disk.
+    write_whole(folder / "meta.json", json.dumps(whole, indent=1))
     return whole
 
 
 def _write_images(file: BinaryIO, pool: Pool, rows: Rows, digest: hashlib._Hash) -> None:
-    """Plain writes rather than a mapped array: a full disk is then an error and not a crash."""
+    """Write images by plain writes, not to a mapped array: a full disk is an error, not a crash."""
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(rows), pool.side, pool.side, 3)}
     np.lib.format.write_array_header_1_0(file, header)
     for start in range(0, len(rows), CHUNK):
@@ -157,6 +186,7 @@ def _write_images(file: BinaryIO, pool: Pool, rows: Rows, digest: hashlib._Hash)
 
 @contextmanager
 def _synced(path: Path) -> Iterator[BinaryIO]:
+    """Write a file in a `with` block, and force it to the disk."""
     with path.open("wb") as file:
         yield file
         file.flush()

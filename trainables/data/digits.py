@@ -1,4 +1,4 @@
-"""scikit-learn's bundled scans of handwritten digits: the data set that needs no network."""
+"""Handwritten digits that come with scikit-learn: the data set that needs no network."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from trainables.data.listing import Listing, Source
 
 
 def digits(name: str) -> Source:
-    """The digits 5 to 9, the task to learn, or 0 to 4, on which its source model is trained: 8x8, some 180 a class."""
+    """Return the digits 5 to 9, the task to learn, or 0 to 4, on which its source model is trained.
+
+    The images have 8x8 pixels; a class has some 180.
+    """
     first = 5 if name == "digits" else 0
-    return Source(
-        name=name, identity=[name], preview=lambda: _load(first)[0], load=lambda: _load(first)
-    )
+
+    def preview() -> Listing:
+        return _load(first)[0]
+
+    return Source(name=name, identity=[name], preview=preview, load=lambda: _load(first))
 
 
 def _load(first: int) -> tuple[Listing, Arrays]:
@@ -21,11 +26,10 @@ def _load(first: int) -> tuple[Listing, Arrays]:
 
     scans = load_digits()
     chosen = (scans.target >= first) & (scans.target < first + 5)
-    images = np.rint(scans.images[chosen] * (255 / 16)).astype(
-        np.uint8
-    )  # [N, 8, 8], greys 0 to 16 to 0 to 255
+    # Greys from 0 to 16 become greys from 0 to 255, [N, 8, 8].
+    images = np.rint(scans.images[chosen] * (255 / 16)).astype(np.uint8)
     listing = Listing(
-        classes=tuple(str(digit) for digit in range(first, first + 5)),
+        classes=tuple(map(str, range(first, first + 5))),
         labels={"train": scans.target[chosen].astype(np.int64) - first},
         places={"train": "scikit-learn's digits"},
         layout="the handwritten digits that come with scikit-learn",

@@ -1,4 +1,7 @@
-"""One decoded data set on disk: arrays to map into memory, and meta.json, which is written last and vouches for them."""
+"""One decoded data set on disk: arrays to map into memory, and meta.json.
+
+meta.json is written last and vouches for the others.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,15 @@ FORMAT = 3
 
 
 def entry_meta(entry: Path) -> Meta | None:
-    """What an entry says of itself; None where it is absent, half-written or damaged."""
+    """Return what an entry says of itself; None where it is absent, half-written or damaged."""
     try:
-        meta = json.loads((entry / "meta.json").read_text(encoding="utf-8"))
-        whole = meta["format"] == FORMAT and all(
-            (entry / name).stat().st_size == size for name, size in meta["files"].items()
-        )
+        meta: Meta = json.loads((entry / "meta.json").read_text(encoding="utf-8"))
+        # Of an older version, or with files that were cut off.
+        if meta["format"] != FORMAT:
+            return None
+        for name, size in meta["files"].items():
+            if (entry / name).stat().st_size != size:
+                return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return meta if whole else None
+    return meta

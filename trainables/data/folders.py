@@ -1,12 +1,13 @@
-"""A folder of image files: what its folders and tables say of classes, splits and groups."""
+"""A folder of image files, with the classes, splits and groups by its folders and tables."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -30,36 +31,43 @@ from trainables.data.tree import Folder, PassedOver, ending_of, walk
 from trainables.problems import once_per_cause, shortened
 
 Stamp: TypeAlias = tuple[int, int, int, int]
+PerImage = TypeVar("PerImage", Rows, Sequence[Stamp])
 
 
 def image_folder(root: Path, how: ReadOptions) -> Source:
-    """The set in a folder, by its folders or by a table in it.
+    """Return the set in a folder, by its folders or by a table in it.
 
     Raises:
         DataError: It has no classes, or more than one reading.
     """
     tree, passed = walk(root)
     layout = read_tree(tree, how, passed)
-    if layout.problems:  # what else would be found follows from them
+    # What else would be found follows from these problems.
+    if layout.problems:
         raise DataError(layout.problems)
     _pass_over_others(tree, passed, layout.tables)
     return _source(root, layout, passed, how)
 
 
 def _source(root: Path, layout: Layout, passed: PassedOver, how: ReadOptions) -> Source:
-    """The source of what was recognized: known by each file's path, size and time of change."""
-    alike = [
-        line
-        for part, by_class in layout.parts.items()
-        for line in twins(by_class, layout.places[part])
-    ]
+    """Return the source of what was recognized: known by each file's path, size and change."""
+    # One name per class.
+    alike: list[str] = []
+    for part, by_class in layout.parts.items():
+        alike += twins(by_class, layout.places[part])
     parts, renamed = unified(layout.parts)
-    classes = tuple(sorted({name for by_class in parts.values() for name in by_class}))
+    classes = tuple(sorted(set().union(*parts.values())))
+
+    # The images in the order of their parts and classes.
     order = [part for part in SPLITS if part in parts]
-    paths = [path for part in order for name in classes for path in parts[part].get(name, ())]
+    labels: dict[SplitName, Rows] = {}
+    paths: list[Path] = []
+    for part in order:
+        of_classes = [parts[part].get(name, ()) for name in classes]
+        labels[part] = np.repeat(np.arange(len(classes)), list(map(len, of_classes)))
+        paths += chain.from_iterable(of_classes)
     groups, group_problems = _groups(root, paths, layout, how.group)
-    labels = {part: _labels(classes, parts[part]) for part in order}
-    stamps = [_stamp(path) for path in paths]
+    stamps = list(map(_stamp, paths))
     listing = Listing(
         classes=classes,
         labels=labels,
@@ -72,35 +80,33 @@ def _source(root: Path, layout: Layout, passed: PassedOver, how: ReadOptions) ->
     )
     files = Files(paths, root)
 
+    # Headers of all files are read once, for the preview or for loading.
     def load() -> tuple[Listing, Pixels]:
-        problems = (
-            *listing.problems,
-            *shortened(once_per_cause(files.problems), "files are no readable images"),
-        )
-        looked = () if problems else cautions(paths)
-        return replace(listing, problems=problems, cautions=tuple(looked)), files
+        unread = shortened(once_per_cause(files.problems), "files are not readable images")
+        problems = (*listing.problems, *unread)
+        if problems:
+            return replace(listing, problems=problems), files
+        return replace(listing, cautions=tuple(cautions(paths))), files
 
+    # The counts of the classes, with the images' order, say all labels.
+    counts = [np.bincount(labels[part], minlength=len(classes)).tolist() for part in order]
+    numbers = [] if groups is None else groups.tolist()
     stats = [(below(path, root), *stamp[2:]) for path, stamp in zip(paths, stamps, strict=True)]
-    sizes = [
-        np.bincount(labels[part], minlength=len(classes)).tolist() for part in order
-    ]  # with the order, all labels
-    number = [] if groups is None else groups.tolist()
     return Source(
         name=plain_name(root.resolve().name),
-        identity=["folder", order, classes, sizes, number, str(root.resolve()), stats],
+        identity=["folder", order, classes, counts, numbers, str(root.resolve()), stats],
         preview=lambda: load()[0],
         load=load,
     )
 
 
-def _labels(classes: Sequence[str], by_class: Mapping[str, Sequence[Path]]) -> Rows:
-    return np.repeat(np.arange(len(classes)), [len(by_class.get(name, ())) for name in classes])
-
-
 def _groups(
     root: Path, paths: Sequence[Path], layout: Layout, pattern: str | None
 ) -> tuple[Rows | None, list[str]]:
-    """A number per image: by the table's column, or by what the pattern finds in its path; a line where it finds nothing."""
+    """Return a number per image, and problems.
+
+    It is numbered by the table's column, or by what the pattern finds in its path.
+    """
     if pattern is None:
         return None, []
     if layout.groups is not None:
@@ -108,9 +114,13 @@ def _groups(
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        return None, [
-            f"--group must be a column of the table or a regular expression, but {pattern!r} is none ({error})."
-        ]
+        problem = (
+            "--group must be a column of the table or a regular expression, "
+            f"but {pattern!r} is neither ({error}): correct it."
+        )
+        return None, [problem]
+
+    # The first group of the expression, or all that it matches.
     names: list[str] = []
     missing: list[str] = []
     for path in paths:
@@ -118,73 +128,94 @@ def _groups(
         match = expression.search(name)
         if match is None:
             missing.append(name)
+        elif expression.groups and match[1] is not None:
+            names.append(match[1])
         else:
-            names.append(match[1] if expression.groups and match[1] is not None else match[0])
+            names.append(match[0])
+
     if missing:
-        rule = f"--group {pattern!r} must be a column of the table or be found in each image's path"
-        if len(missing) == len(paths):
-            columns = (
-                f"; columns are {', '.join(map(repr, layout.header))}" if layout.header else ""
-            )
-            return None, [
-                f"{rule}, but in none of {len(paths):,}, such as {missing[0]!r}{columns}: correct it."
-            ]
-        return None, [
-            f"{rule}, but {len(missing):,} have no match, such as {missing[0]!r}: widen the expression."
-        ]
-    if len(set(names)) < 3:
-        found = " and ".join(map(repr, sorted(set(names))))
-        return None, [
-            f"--group {pattern!r} must find 3 groups or more, but finds {len(set(names))}, {found}: narrow it."
-        ]
+        return None, [_no_match(pattern, missing, len(paths), layout.header)]
+    distinct = sorted(set(names))
+    if len(distinct) < 3:
+        problem = (
+            f"--group {pattern!r} must find 3 groups or more, but finds {len(distinct)}, "
+            f"{' and '.join(map(repr, distinct))}: make it more specific."
+        )
+        return None, [problem]
     return _numbers(names), []
+
+
+def _no_match(pattern: str, missing: Sequence[str], number: int, header: Sequence[str]) -> str:
+    """Return the line for a pattern that some of the images' paths do not match."""
+    rule = f"--group {pattern!r} must be a column of the table or match each image's path"
+    if len(missing) < number:
+        some = f"does not match {len(missing):,}, such as {missing[0]!r}"
+        return f"{rule}, but {some}: widen the expression."
+    columns = f"; columns are {', '.join(map(repr, header))}" if header else ""
+    return f"{rule}, but matches none of {number:,}, such as {missing[0]!r}{columns}: correct it."
 
 
 def _said_of_groups(
     groups: Rows | None, labels: Mapping[SplitName, Rows], name: str | None
 ) -> list[str]:
-    """How many groups there are, and how many images given splits lose to them."""
+    """Return notes: how many groups there are, and how many images given splits lose to them."""
     if groups is None:
         return []
-    said = [f"{len(np.unique(groups)):,} groups by {name!r}, each on one side of every split"]
-    ends = np.cumsum([len(of_part) for of_part in labels.values()])[:-1]
-    parts = dict(zip(labels, np.split(groups, ends), strict=True))
-    for lower, higher in (("train", "test"), ("train", "val"), ("val", "test")):
-        if lower in parts and higher in parts:
-            lost = int(np.isin(parts[lower], parts[higher]).sum())
-            if lost:
-                said.append(
-                    f"{lost:,} {lower} images are left out, since others of their group are in {higher}"
-                )
-    return said
+    notes = [f"{len(np.unique(groups)):,} groups by {name!r}, each on one side of every split"]
+    parts = _by_part(labels, groups)
+    pairs: tuple[tuple[SplitName, SplitName], ...] = (
+        ("train", "test"),
+        ("train", "val"),
+        ("val", "test"),
+    )
+    for lower, higher in pairs:
+        if lower not in parts or higher not in parts:
+            continue
+        lost = int(np.isin(parts[lower], parts[higher]).sum())
+        if lost:
+            notes.append(
+                f"{lost:,} {lower} images are left out, since others of their group are in {higher}"
+            )
+    return notes
 
 
 def _same_files(
     labels: Mapping[SplitName, Rows], stamps: Sequence[Stamp], layout: Layout
 ) -> list[str]:
-    """A line for a split whose files are all those of train, by a link."""
-    ends = np.cumsum([len(of_part) for of_part in labels.values()]).tolist()
-    parts = {
-        part: stamps[end - len(labels[part]) : end] for part, end in zip(labels, ends, strict=True)
-    }
-    train = {stamp[:2] for stamp in parts.get("train", ()) if any(stamp)}
-    return [
-        f"{layout.places[part]} must hold other images than train, but its files are those of {layout.places['train']}: "
-        "take it away, or give other images."
-        for part in ("val", "test")
-        if part in parts
-        and parts[part]
-        and all(any(stamp) and stamp[:2] in train for stamp in parts[part])
-    ]
+    """Return a line for each split whose files are all those of train, by a link."""
+    parts = _by_part(labels, stamps)
+    train = {stamp[:2] for stamp in parts.pop("train", ()) if any(stamp)}
+    lines = []
+    for part, of_part in parts.items():
+        if of_part and all(stamp[:2] in train for stamp in of_part):
+            lines.append(
+                f"{layout.places[part]} must hold other images than train, but its files are those "
+                f"of {layout.places['train']}: remove it, or give other images."
+            )
+    return lines
+
+
+def _by_part(labels: Mapping[SplitName, Rows], items: PerImage) -> dict[SplitName, PerImage]:
+    """Cut what is listed per image into the parts."""
+    start = 0
+    parts = {}
+    for part, of_part in labels.items():
+        parts[part] = items[start : start + len(of_part)]
+        start += len(of_part)
+    return parts
 
 
 def _numbers(names: Sequence[str]) -> Rows:
+    """Return a number per name, the same for the same name."""
     numbers: Rows = np.unique(np.array(names), return_inverse=True)[1].astype(np.int64)
     return numbers
 
 
 def _stamp(path: Path) -> Stamp:
-    """Device, number, size and time of change; zeros for a dead link, which is named with the files that are no images."""
+    """Return device, number, size and time of change of a file.
+
+    A dead link has zeros; it is named with the files that are no images.
+    """
     try:
         stat = path.stat()
     except OSError:
@@ -195,6 +226,5 @@ def _stamp(path: Path) -> Stamp:
 def _pass_over_others(tree: Folder, passed: PassedOver, used: Sequence[Path]) -> None:
     """Count the files that are no images and were not used, by how their names end."""
     for path in tree.all_others():
-        if path in used:
-            continue
-        passed.add(ending_of(path), below(path, tree.path))
+        if path not in used:
+            passed.add(ending_of(path), below(path, tree.path))

@@ -1,4 +1,4 @@
-"""What a source of images says of itself, and what its pixels can be asked for: the words all sources share."""
+"""A source of images: its classes, labels and pixels, in the words that all sources share."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import numpy.typing as npt
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
-DECODE_SCALE = 1.25  # stored side over image_size: room for random crops
+DECODE_SCALE = 1.25
+"""A stored square's side over image_size, at most: room for random crops."""
 
 Rows = npt.NDArray[np.int64]  # [N] numbers of images, or their labels
 Images = npt.NDArray[np.uint8]  # [N, H, W, 3], greyscale [N, H, W]
 
 Progress = Callable[[int, int], None]
-"""Called with the images that are decoded, and all that are to be."""
+"""Called with the number of images that are decoded, and of all that are to be."""
 
 
 def silent(done: int, total: int) -> None:
@@ -32,13 +33,16 @@ class Pixels(Protocol):
 
     @property
     def sizes(self) -> Rows:
-        """The shorter and the longer side of every image in pixels, [M, 2]; 0 where they cannot be read."""
+        """The shorter and the longer side of every image in pixels, [M, 2]; 0 if unreadable."""
 
     def squares(self, rows: Rows, side: int) -> tuple[Images, list[str]]:
-        """The centre squares of some images, uint8 [N, side, side, 3], and a problem for each that does not decode."""
+        """Return the center squares of some images, and a problem for each that does not decode.
+
+        The squares are uint8 [N, side, side, 3].
+        """
 
     def names(self, rows: Rows) -> list[str]:
-        """What the user calls some images: "train/cat/1.jpg", "x_test[12]"."""
+        """Return the user's names of some images: "train/cat/1.jpg", "x_test[12]"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +51,15 @@ class Listing:
 
     Attributes:
         classes: Their names; a label is an index into them.
-        labels: int64 [N] of each part that the user gives. `train` is always there, and alone means a flat set.
-        places: What the user calls each part ("flowers/val", "x.npz: y_val"), for messages.
+        labels: int64 [N] of each part that the user gives. `train` is always there, and alone means
+            a flat set.
+        places: The user's name of each part ("flowers/val", "x.npz: y_val"), for messages.
         layout: What was recognized, in words.
-        passed_over: What is not used: by reason how many, and an example.
-        groups: int64 [N] over all parts in their order: images of one number are not to be parted; None where each is alone.
+        passed_over: What is not used: how many files and an example, by reason.
+        groups: int64 [N] over all parts in their order: images of one number are not to be parted;
+            None where each is alone.
         notes: Lines to show.
-        cautions: Lines that a person must know before he trusts a number.
+        cautions: Lines that a person must know before trusting a number.
         problems: Lines that forbid using the source.
     """
 
@@ -75,8 +81,8 @@ class Source:
     Attributes:
         name: A name that MLflow takes in a model's name.
         identity: Plain values that change whenever the content does; the cache key is made of them.
-        preview: The listing without decoding, downloading or writing anything.
-        load: The listing and the pixels; may download.
+        preview: Returns the listing without decoding, downloading or writing anything.
+        load: Returns the listing and the pixels; may download.
     """
 
     name: str
@@ -86,12 +92,12 @@ class Source:
 
 
 def plain_name(name: str) -> str:
-    """A name without the characters that MLflow refuses in a model's name ("/", ":" and others)."""
+    """Return a name without the characters that MLflow refuses in a model's ("/", ":", others)."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "data"
 
 
 def below(path: Path, root: Path) -> str:
-    """A path as its owner knows it: below the folder that he gave, or whole where it is elsewhere.
+    """Return a path as its owner knows it: below the given folder, or whole where it is elsewhere.
 
     By text, because `Path.relative_to` takes ten times as long, and there may be a million files.
     """

@@ -1,4 +1,4 @@
-"""How the images of a decoded split look, in numbers: their sizes before they were cut and resized, and their brightness."""
+"""The looks of a decoded split's images, in numbers: their original sizes and their brightness."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from trainables.data.listing import Images, SplitName
 
 Floats = npt.NDArray[np.float32]
 
-SIZES, BRIGHTNESS = "{split}_sizes.npy", "{split}_brightness.npy"
+# Files of an entry of the cache.
+SIZES = "{split}_sizes.npy"
+BRIGHTNESS = "{split}_brightness.npy"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Looks:
-    """Of the images of a split, in its order.
+    """The looks of the images of a split, in its order.
 
     Attributes:
         sizes: int32 [N, 2], the shorter and the longer side of each in pixels, as its owner has it.
-        brightness: float32 [N, 3], the darkest value, the mean and the brightest value of its decoded square, of 255.
+        brightness: float32 [N, 3], the darkest value, the mean and the brightest value of its
+            decoded square, of 255.
     """
 
     sizes: npt.NDArray[np.int32]
@@ -40,7 +43,11 @@ def read_looks(entry: Path, split: SplitName) -> Looks:
 
 
 def brightness_of(images: Images) -> Floats:
-    """Take the darkest value, the mean and the brightest value of each image, uint8 [N, S, S, 3]: float32 [N, 3]."""
+    """Return the darkest value, the mean and the brightest value of each image, float32 [N, 3].
+
+    Args:
+        images: uint8 [N, S, S, 3].
+    """
     flat = images.reshape(len(images), -1)
     mean = flat.sum(axis=1, dtype=np.uint64) / flat.shape[1]
     return np.stack([flat.min(axis=1), mean, flat.max(axis=1)], axis=1).astype(np.float32)

@@ -47,7 +47,7 @@ class Opened:
 
 def test_the_test_split_is_shut_unless_it_is_opened_on_purpose(digits: Dataset) -> None:
     for data in (digits, dataset.read(digits.path)):
-        with pytest.raises(TestSplitShutError, match="answers once, to finalists"):
+        with pytest.raises(TestSplitShutError, match="is for finalists alone"):
             data.split("test")
     assert len(dataset.read(digits.path, test=True).split("test").labels) == 5 * CAPS.test
 

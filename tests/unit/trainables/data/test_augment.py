@@ -217,7 +217,7 @@ def test_an_unknown_augmentation_is_refused_with_the_known_names():
 
 
 def test_images_too_large_for_the_view_are_refused():
-    with pytest.raises(ValueError, match=r"at most 1.25 x image_size = 40 px a side, but got 41"):
+    with pytest.raises(ValueError, match=r"at most 1.25 x image_size = 40 px wide, but got 41"):
         show(stored(1, 41), torch.arange(1))
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -202,7 +203,7 @@ def test_a_decompression_bomb_is_a_problem_and_its_smaller_sister_passes_quietly
 ) -> None:
     Image.new("RGB", (100, 100), RED).save(tmp_path / "bomb.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
-    assert "bomb.png must be of a sane size" in Files([tmp_path / "bomb.png"]).problems[0]
+    assert "bomb.png must have a reasonable size" in Files([tmp_path / "bomb.png"]).problems[0]
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9000)  # Pillow only warns up to twice that
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -316,7 +317,7 @@ def test_images_that_are_nearly_black_are_told_of_with_an_example(tmp_path: Path
     Image.fromarray(rng.integers(0, 2, (20, 20), np.uint8)).save(paths[0])
     (line,) = decode.cautions(paths)
     assert line.startswith(
-        f"1 of 16 images looked at are nearly black, such as {paths[0]}, whose brightest value is 1 of 255"
+        f"1 of 16 sampled images are nearly black, such as {paths[0]}, whose brightest value is 1 of 255"
     )
 
 
@@ -328,7 +329,7 @@ def test_fewer_bits_in_16_without_a_word_are_told_of(
         values = np.full((20, 20), 2**bits - 1 - number, np.uint16)
         Image.fromarray(values).save(tmp_path / f"{number:02}.png")
     (line,) = decode.cautions(sorted(tmp_path.iterdir()))
-    assert line.startswith("16 of 16 images looked at are nearly black")
+    assert line.startswith("16 of 16 sampled images are nearly black")
     assert f"whose brightest value is {brightest} of 255" in line
 
 
@@ -336,7 +337,7 @@ def test_only_the_first_of_several_pages_is_used_and_that_is_said(tmp_path: Path
     pages = [Image.new("L", (9, 9), value) for value in (200, 100)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     (line,) = decode.cautions([tmp_path / "a.tif"])
-    assert "1 of 1 images looked at are TIFF files of several pages" in line
+    assert "1 of 1 sampled images are TIFF files with several pages" in line
     assert close(decoded(tmp_path / "a.tif")[4, 4], (200, 200, 200))
 
 
@@ -354,6 +355,21 @@ def test_nearly_black_is_asked_of_each_image() -> None:
     assert decode.nearly_black(images[:0]).tolist() == []
 
 
-def test_a_thread_is_started_for_each_core_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("quota", "threads"), [("max 100000", 3), ("100000 100000", 1)])
+def test_files_are_read_by_a_thread_per_cpu_that_this_process_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, threads: int
+) -> None:
+    Image.new("RGB", (8, 6), RED).save(tmp_path / "a.png")
+    (tmp_path / "cpu.max").write_text(quota)
+    started: list[int] = []
+
+    class Recorded(ThreadPoolExecutor):
+        def __init__(self, max_workers: int) -> None:
+            started.append(max_workers)
+            super().__init__(max_workers)
+
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
-    assert decode._cores() == 3
+    monkeypatch.setattr("trainables.cpus.QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(decode, "ThreadPoolExecutor", Recorded)
+    assert Files([tmp_path / "a.png"]).sizes.tolist() == [[6, 8]]
+    assert started == [threads]

@@ -150,7 +150,7 @@ def test_what_is_no_file_is_no_image_and_a_pipe_is_not_waited_for(tmp_path: Path
         (box(b"ftyp", b"mif1", b"avif"), "an AVIF file that is damaged", "replace"),
         (b"\xff\x0a\xfa\x7f", "a JPEG XL image", "convert it"),
         (b"\xff\xd8\xff\xe0\0", "a JPEG file that is damaged", "replace"),
-        (b"\0\5\x16\7\0\2\0\0Mac OS X", "a Mac's side file", "remove it"),
+        (b"\0\5\x16\7\0\2\0\0Mac OS X", "a macOS side file", "remove it"),
         (b"L\0\0\0\1\x14\2\0\0\0", "a Windows shortcut", "copy the image itself"),
         (b"\x93NUMPY\1\0", "a NumPy array", "save it as PNG"),
         (bytes(range(128, 256)), "of no known image format", "replace or remove it"),

@@ -70,7 +70,7 @@ def test_copies_of_test_images_are_left_out_of_train_and_named(given: Path) -> N
     assert sum(map(sum, (data.counts[split].values() for split in ("train", "val")))) == 40
     copied, torn = data.cautions
     assert copied.startswith(
-        "train images that are copies of test images: 3 (2 equal, 1 nearly), such as train/cat/"
+        "train images that are copies of test images: 3 (2 identical, 1 nearly), such as train/cat/"
     )
     assert copied.endswith("; left out of train")
     assert (
@@ -83,7 +83,7 @@ def test_copies_stay_where_that_is_asked_for_and_are_named_all_the_same(given: P
     data = ready(given, keep_copies=True)
     assert sum(map(sum, (data.counts[split].values() for split in ("train", "val")))) == 43
     assert data.cautions[0].endswith(
-        "; kept, as --keep-copies says, so that scores may be too good"
+        "; kept because of --keep-copies, so scores may be too optimistic"
     )
 
 
@@ -103,7 +103,7 @@ def test_a_flat_set_keeps_copies_on_one_side(tmp_path: Path) -> None:
     assert not origin[0] & origin[1] and not (origin[0] | origin[1]) & origin[2]  # noqa: PT018
     assert sum(map(sum, (by_class.values() for by_class in data.counts.values()))) == 90
     (line,) = data.cautions
-    assert line.startswith("images that are copies of another: 60 (30 equal, 30 nearly)")
+    assert line.startswith("images that are copies of another: 60 (30 identical, 30 nearly)")
 
 
 def test_with_caps_images_come_in_for_those_that_went(given: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_split_that_is_a_part_of_train_is_used_and_taken_out_of_train(
     assert not train & val and not (train | val) & test  # noqa: PT018
     assert sum(map(sum, (by_class.values() for by_class in data.counts.values()))) == 40
     assert data.cautions[0].startswith(
-        f"train images that are copies of {part} images: 10 (equal to the pixel)"
+        f"train images that are copies of {part} images: 10 (identical)"
     )
 
 
@@ -190,7 +190,7 @@ def test_copies_that_are_kept_in_a_flat_set_are_said_to_be_parted(tmp_path: Path
         fill(tmp_path / "set" / name / "again", range(start, start + 10))
     (line,) = ready(tmp_path / "set", keep_copies=True).cautions
     assert line.endswith(
-        "; splits part them, as --keep-copies says, so that scores may be too good"
+        "; some are in different splits because of --keep-copies, so scores may be too optimistic"
     )
 
 

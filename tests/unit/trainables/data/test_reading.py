@@ -91,7 +91,7 @@ def test_class_first_counts_what_it_leaves_out(tmp_path: Path) -> None:
     fill(tmp_path / "set", 9, "cat/train", "cat/test", "dog/train", "dog/test", "dog/more")
     fill(tmp_path / "set", 2, "cat")
     passed = look(tmp_path / "set", layout="class-first").passed_over
-    assert passed["in more/, which is no split"].startswith("9, such as dog/more/")
+    assert passed["in more/, which is not a split"].startswith("9, such as dog/more/")
     assert passed["images beside split folders"].startswith("2, such as cat/")
 
 
@@ -111,6 +111,15 @@ def test_a_flat_test_folder_beside_classes_and_their_val_is_for_predict(tmp_path
     assert any(
         "set/test has no class folders" in note and "dvt predict" in note for note in summary.notes
     )
+
+
+@pytest.mark.parametrize("empty", ["labels", "extra", "logs"])
+def test_an_empty_folder_beside_splits_is_nothing(tmp_path: Path, empty: str) -> None:
+    fill(tmp_path / "set", 10, "train/cat", "train/dog", "test/cat", "test/dog")
+    (tmp_path / "set" / empty).mkdir()
+    summary = look(tmp_path / "set")
+    assert (summary.classes, tuple(summary.notes)) == (("cat", "dog"), ())
+    assert not summary.passed_over
 
 
 @pytest.mark.parametrize(
