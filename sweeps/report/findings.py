@@ -1,4 +1,4 @@
-"""What a sweep comes to: its finalists, the champion, intervals, and the differences between arms."""
+"""What a sweep comes to: finalists, the champion, intervals, and differences between arms."""
 
 from __future__ import annotations
 

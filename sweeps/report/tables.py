@@ -1,4 +1,4 @@
-"""The page's tables: arms, comparisons, pairs, defaults, ablations, losses, spread, publications."""
+"""The page's tables: arms, comparisons, pairs, defaults, ablations, losses, spread, others' numbers."""
 
 from __future__ import annotations
 
