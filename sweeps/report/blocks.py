@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A table's column; those of one `group` stand under it. Numbers are set right."""
+    """A table's column; those of one `group` stand under it. Numbers are right-aligned."""
 
     title: str
     group: str = ""
@@ -18,7 +18,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A table's row, a text for each column; `strong` marks the champion's."""
+    """A table's row, one text per column; `strong` marks the champion's."""
 
     cells: tuple[str, ...]
     strong: bool = False
@@ -37,11 +37,13 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plot:
-    """A figure of Plotly's, `data` and `layout`. What assistive technology reads of it is the caption.
+    """A figure of Plotly's, `data` and `layout`.
+
+    Assistive technology reads its caption.
 
     Attributes:
         name: Fit for an id in HTML.
-        figure: Without colours of text and ground, which the page sets.
+        figure: Without colors of text and ground, which the page sets.
         caption: What to read off.
         title: Above it.
         legend: Names and colors.
@@ -58,7 +60,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Plots:
-    """Small figures beside each other, with one legend (names and colours) and one caption for all."""
+    """Small figures side by side, with one legend (names and colors) and one caption for all."""
 
     plots: Sequence[Plot]
     caption: str
@@ -114,12 +116,12 @@ class Page:
     """A whole page.
 
     Attributes:
-        title: Of the window.
+        title: The window's.
         question: The heading.
-        banner: Said before anything else where the sweep is not whole; lines.
-        headline: Sentences, the first in large.
+        banner: Lines before anything else, where the sweep is not whole.
+        headline: Sentences, the first in large type.
         recipe: Below them, what exactly is shipped.
-        cautions: What to keep in mind.
+        cautions: The caveats.
         sections: In order; those of the first screen have no title.
         footer: A last line.
     """

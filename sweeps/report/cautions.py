@@ -1,4 +1,4 @@
-"""What to keep in mind when the page is read: what is not whole, not equal, lost, or at the edge of what was searched."""
+"""Caveats of a sweep: what is not whole, not equal, lost, or at the edge of what was searched."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sweeps.records import folder
 from sweeps.records.manifest import study_file
@@ -20,35 +21,45 @@ from sweeps.report.variance import MIN_SEEDS
 
 SHOWN = 6  # lines of one kind
 SMALL_CLASS = 10
-"""Test images of the smallest class from which on 95% intervals of balanced accuracy hold 92 to 98% of the time (two classes,
-the other ten times as large, and 5 or 10 seeds); with 6 images they hold at least 87%, with 3 at least 83%."""
+"""Test images of the smallest class from which on 95% intervals of balanced accuracy hold 92 to 98%
+of the time (two classes, the other ten times as large, and 5 or 10 seeds); with 6 images they hold
+at least 87%, with 3 at least 83%."""
 
 
 def banner(run: Run) -> list[str]:
-    """Lines to show before anything else where the sweep is not whole; the last is the command that goes on with it."""
+    """Return lines to show before anything else where the sweep is not whole.
+
+    The last is the command that continues it.
+    """
     done, total, count = _progress(run)
     said = {
         "running": f"This sweep is running: {count}. Numbers will change.",
         "interrupted": f"This sweep was interrupted: {count}. To continue:",
         "failed": f"This sweep failed: {count}. To continue:",
-        "damaged": f"This sweep's files are damaged: by what can be read, {count}.",
-    }.get(run.state, f"This sweep is partial: {count}. For the others:" if done < total else "")
-    if not said.endswith(":"):
-        return [said] if said else []
-    return [said, resume_command(run)] if run.text("study") else [said.rpartition(". ")[0] + "."]
+        "damaged": f"This sweep's files are damaged: as far as can be read, {count}.",
+    }
+    line = said.get(run.state, "")
+    if run.state not in said and done < total:
+        line = f"This sweep is partial: {count}. For the rest:"
+    if not line.endswith(":"):
+        return [line] if line else []
+    if run.text("study"):
+        return [line, resume_command(run)]
+    # Without the study's name there is no command to show.
+    return [f"{line.rpartition('. ')[0]}."]
 
 
 def cautions(findings: Findings) -> list[str]:
-    """A line for each thing to keep in mind."""
+    """Return a line for each caveat."""
     run = findings.run
-    told = [
+    return [
         *_few(data_cautions(run)),
         *_trials(run),
         *_finalists(findings),
         *_score(findings),
         *_edges(findings),
+        *_few(list(findings.problems)),
     ]
-    return [*told, *_few(list(findings.problems))]
 
 
 def resume_command(run: Run) -> str:
@@ -90,50 +101,76 @@ def _trials(run: Run) -> Iterator[str]:
 
 
 def _finalists(findings: Findings) -> Iterator[str]:
-    planned = whole_numbers(findings.run.described.get("finalist_seeds"))
-    if findings.groups and findings.champion and findings.seeds < MIN_SEEDS and findings.best:
-        fewest = min(len(group.seeds) for group in findings.best.values())
-        yield f"Fewer than {MIN_SEEDS} seeds ({fewest}): values have no intervals, and nothing is tested."
+    """Yield what is lacking of the finalists: seeds, recipes, contrasts."""
+    counts = [len(group.seeds) for group in findings.best.values()]
+    champion = findings.champion
+    if findings.groups and champion and findings.seeds < MIN_SEEDS and counts:
+        yield (
+            f"Fewer than {MIN_SEEDS} seeds ({min(counts)}): values have no intervals, and nothing "
+            "is tested."
+        )
     failed = [name for group in findings.groups for name in group.failed]
     yield from _few([f"{name} failed: its recipe has one seed fewer." for name in failed])
-    most = max((len(group.seeds) for group in findings.best.values()), default=0)
-    if findings.tested and findings.seeds < most:
+    if findings.tested and findings.seeds < max(counts, default=0):
         yield f"Arms are compared over the {seeds(findings.seeds)} that all of them have."
-    if findings.champion:
-        missing = [arm for arm in findings.run.compared if arm not in findings.best]
-        if missing:
-            yield f"The best recipe of {listed(missing)} has no finalist that completed: it is not compared on the test split."
-        if len(findings.champion.seeds) < len(planned):
-            yield f"The champion's mean is over {len(findings.champion.seeds)} of {len(planned)} planned seeds."
-    if findings.champion and findings.untested:
-        yield f"Not tested, since an arm of it is missing: {listed(list(findings.untested))}."
+    if not champion:
+        return
+
+    missing = [arm for arm in findings.run.compared if arm not in findings.best]
+    if missing:
+        yield (
+            f"The best recipe of {listed(missing)} has no finalist that completed: it is not "
+            "compared on the test split."
+        )
+    planned = whole_numbers(findings.run.described.get("finalist_seeds"))
+    if len(champion.seeds) < len(planned):
+        yield (
+            f"The champion's mean is over {len(champion.seeds)} of "
+            f"{counted(len(planned), 'planned seed')}."
+        )
+    if findings.untested:
+        names = listed(list(findings.untested))
+        yield f"Not tested, since a comparison lacks an arm: {names}."
 
 
 def _score(findings: Findings) -> Iterator[str]:
-    """What intervals of the score cannot say."""
-    labels = next(
-        (seed.labels for group in findings.groups for seed in group.seeds if len(seed.labels)), None
-    )
+    """Yield what intervals of the score cannot say."""
+    labels = _test_labels(findings)
     if not findings.tested or labels is None:
         return
     least = int(np.unique(labels, return_counts=True)[1].min())
     if findings.run.score == "macro_f1":
-        yield "Macro F1 is no mean over images: intervals and tests are for new seeds on these test images alone."
+        yield (
+            "Macro F1 is not a mean over images: intervals and tests are for new seeds on these "
+            "test images alone."
+        )
     elif findings.run.score == "balanced_accuracy" and least < SMALL_CLASS:
-        yield f"The smallest class has {counted(least, 'test image')}: intervals of balanced accuracy are too narrow for that."
+        yield (
+            f"The smallest class has {counted(least, 'test image')}: intervals of balanced "
+            "accuracy are too narrow for that."
+        )
+
+
+def _test_labels(findings: Findings) -> NDArray[np.int64] | None:
+    """Return the true classes [N] of the test images; None where no predictions are left."""
+    for group in findings.groups:
+        for seed in group.seeds:
+            if len(seed.labels):
+                return seed.labels
+    return None
 
 
 def _edges(findings: Findings) -> Iterator[str]:
+    """Yield the tuned values of the best recipes that lie at an end of their range."""
     for arm, group in findings.best.items():
-        known = {
-            name for name, value in group.recipe.items() if value is not None and value == value
-        }
-        tuned = {
-            name: dim
-            for name, dim in findings.run.tuned.get(arm, {}).items()
-            if {name, *dim["when"]} <= known
-        }
-        yield from (f"{arm}, best recipe: {line}" for line in edges(group.recipe, tuned))
+        known = set()
+        for name, value in group.recipe.items():
+            if value is not None and value == value:
+                known.add(name)
+        dims = findings.run.tuned.get(arm, {})
+        tuned = {name: dim for name, dim in dims.items() if {name, *dim["when"]} <= known}
+        for line in edges(group.recipe, tuned):
+            yield f"{arm}, best recipe: {line}"
 
 
 def _few(lines: list[str]) -> list[str]:

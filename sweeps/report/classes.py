@@ -30,52 +30,62 @@ class ClassRow:
 
 
 def by_class(findings: Findings) -> list[ClassRow]:
-    """Return the champion's classes over all its seeds, the lowest recall first; those without test images are left out."""
+    """Return the champion's classes over all its seeds, the lowest recall first.
+
+    Classes without test images are left out.
+    """
     champion = predicting(findings)
     if champion is None:
         return []
     names = class_names(findings.run, champion)
-    counts = confusions(champion, len(names))
+    counts = confusions(champion, len(names))  # [true, predicted]
     trained = sum(len(seed.labels) > 0 for seed in champion.seeds)
-    right, images, said = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
-    rows = [
-        ClassRow(
+    right = np.diag(counts)
+    images = counts.sum(axis=1)
+    predicted = counts.sum(axis=0)
+    rows = []
+    for at in np.flatnonzero(images):
+        row = ClassRow(
             name=names[at],
             images=int(images[at]) // trained,
-            precision=float(right[at] / said[at]) if said[at] else float("nan"),
+            precision=float(right[at] / predicted[at]) if predicted[at] else float("nan"),
             recall=float(right[at] / images[at]),
         )
-        for at in np.flatnonzero(images)
-    ]
+        rows.append(row)
     return sorted(rows, key=lambda row: row.recall)
 
 
 def weakest(findings: Findings) -> str:
-    """`Weakest class: deer (recall 41%).`; empty where nothing is known of classes, or the champion makes no mistake."""
+    """Return `Weakest class: deer (recall 41% on 100 test images).`.
+
+    Empty where nothing is known of classes, or the champion makes no mistake.
+    """
     rows = by_class(findings)
     if not rows or rows[0].recall == 1:
         return ""
     low = rows[0]
-    return f"Weakest class: {low.name} (recall {percent(low.recall, 0)}% on {counted(low.images, 'test image')})."
+    images = counted(low.images, "test image")
+    return f"Weakest class: {low.name} (recall {percent(low.recall, 0)}% on {images})."
 
 
 def blocks(findings: Findings) -> list[Block]:
-    """The weakest class in a line, and the table of all; folded where there are many."""
-    champion, rows = predicting(findings), by_class(findings)
+    """Return the weakest class in a line, and the table of all; folded where there are many."""
+    champion = predicting(findings)
+    rows = by_class(findings)
     if champion is None or not rows:
         return []
-    shown = [
-        Row((row.name, f"{row.images:,}", percent(row.precision), percent(row.recall)))
-        for row in rows
-    ]
+    shown = []
+    for row in rows:
+        cells = (row.name, f"{row.images:,}", percent(row.precision), percent(row.recall))
+        shown.append(Row(cells))
     columns = [
         Column("class", number=False),
         *map(Column, ("test images", "precision, %", "recall, %")),
     ]
     caption = (
-        f"Over {seeds(len(champion.seeds))} of {champion.name}, the lowest recall first. Recall: the share of the class's "
-        "images that are recognized. Precision: the share of images predicted as the class that are of it. Balanced accuracy "
-        "is the mean of the recalls."
+        f"Over {seeds(len(champion.seeds))} of {champion.name}, the lowest recall first. Recall: "
+        "the share of the class's images that are recognized. Precision: the share of images "
+        "predicted as the class that are of it. Balanced accuracy is the mean of the recalls."
     )
     table = Table(
         columns=columns,
@@ -85,4 +95,4 @@ def blocks(findings: Findings) -> list[Block]:
         folded=len(rows) > MOST_CLASSES,
     )
     said = weakest(findings)
-    return [*([Text(said)] if said else []), table]
+    return [Text(said), table] if said else [table]

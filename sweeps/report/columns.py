@@ -16,14 +16,25 @@ from trainables.metrics import (
 
 COLUMNS = {
     "trial_id": "the name of the training run, unique in the sweep",
-    "role": "trial (of the search) or finalist (a recipe trained again over several seeds)",
+    "role": "trial (of the search) or finalist (a recipe retrained with several seeds)",
     "arm": "the arm it belongs to",
-    "number": "of the trial in its arm, or of the trial whose recipe is trained again; 0 is the arm's default recipe",
-    "group": "of finalists: the trial whose recipe is trained again",
-    "without": "of the champion's ablations, which are finalists too: the recipe field that is set to where it does nothing",
-    "outcome": "completed, pruned (stopped early), diverged, failed or interrupted; empty while it runs",
+    "number": (
+        "of the trial in its arm, or of the trial whose recipe is retrained; 0 is the arm's "
+        "default recipe"
+    ),
+    "group": "of finalists: the trial whose recipe is retrained",
+    "without": (
+        "of the champion's ablations, which are finalists too: the recipe field that is set to "
+        "where it does nothing"
+    ),
+    "outcome": (
+        "completed, pruned (stopped early), diverged, failed or interrupted; empty while it runs"
+    ),
     "reason": "why it diverged or failed",
-    "score": "what decides: the best of the last stage, on val, of the metric that options.score in sweep.json names",
+    "score": (
+        "what decides: the best of the last stage, on val, of the metric that options.score in "
+        "sweep.json names"
+    ),
     "best_epoch": "the epoch of the score",
     "val_accuracy": "at that epoch, on val, as are the next two; 0 to 1",
     "val_balanced_accuracy": "mean of the classes' recalls",
@@ -36,7 +47,7 @@ COLUMNS = {
     "test_macro_f1": "of finalists: mean of the classes' F1 on the test split",
     "test_loss": "of finalists: log loss on the test split, lower is better",
     "parameters": "of finalists: numbers in the network",
-    "inference_ms": "of finalists: milliseconds an image",
+    "inference_ms": "of finalists: milliseconds per image",
 }
 """Columns before the recipe's fields."""
 

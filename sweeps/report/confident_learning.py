@@ -1,11 +1,14 @@
-"""Which given labels are likely wrong: confident learning (Northcutt, Jiang and Chuang, JAIR 2021, arXiv 1911.00068).
+"""Which given labels are likely wrong: confident learning.
 
-A class's threshold is the mean probability of that class over the images that are given it. An image that reaches thresholds is
-counted as the likeliest of those classes, and the counts by given and by counted class, the confident joint, estimate how many
-labels are wrong. Thresholds are per class: a rare class, of which models are less sure, is held to its own measure.
+After Northcutt, Jiang and Chuang, JAIR 2021, arXiv 1911.00068. A class's threshold is the mean
+probability of that class over the images that are given it. An image that reaches thresholds is
+counted as the likeliest of those classes, and the counts by given and by counted class, the
+confident joint, estimate how many labels are wrong. Thresholds are per class: a rare class, of
+which models are less sure, is held to its own measure.
 
-How many are listed comes from the joint; which ones, and in what order, from self-confidence, the probability of the given
-label. In `benchmarks/suspects.py` that finds more planted labels than the normalized margin and than the paper's other lists.
+How many are listed comes from the joint; which ones, and in what order, from self-confidence, the
+probability of the given label. In `benchmarks/suspects.py` that finds more planted labels than the
+normalized margin and than the paper's other lists.
 """
 
 from __future__ import annotations
@@ -39,19 +42,22 @@ class Suspect:
 
 
 def suspects(probabilities: Probabilities, labels: Labels) -> list[Suspect]:
-    """Return the images whose labels are likely wrong, the most suspicious first; never one whose given class is the likeliest.
+    """Return the images whose labels are likely wrong, the most suspicious first.
 
-    A class that is the likeliest of none of its images is one that the models do not know: they can say little of its labels,
-    so these come last, where the list has room.
+    Never one whose given class is the likeliest. A class that is the likeliest of none of its
+    images is one that the models do not know: they can say little of its labels, so these come
+    last, where the list has room.
 
     Args:
         probabilities: [N, classes], of models that were not trained on these images.
         labels: [N], the given classes.
     """
     classes = probabilities.shape[1]
-    suggested = probabilities.argmax(axis=1)
+    suggested = probabilities.argmax(axis=1)  # [N]
     known = np.bincount(labels[suggested == labels], minlength=classes) > 0
     own = probabilities[np.arange(len(labels)), labels]
+
+    # The least probable labels first, those of unknown classes after all others.
     doubted = np.flatnonzero(suggested != labels)
     order = np.lexsort([own[doubted], ~known[labels[doubted]]])
     images = np.bincount(labels, minlength=classes)
@@ -77,7 +83,10 @@ def confident_joint(probabilities: Probabilities, labels: Labels) -> NDArray[np.
 
 
 def thresholds(probabilities: Probabilities, labels: Labels) -> NDArray[np.float64]:
-    """Return each class's threshold [classes]; infinity, which nothing reaches, for a class that no image is given."""
+    """Return each class's threshold [classes].
+
+    Infinity, which nothing reaches, for a class that no image is given.
+    """
     classes = probabilities.shape[1]
     own = probabilities[np.arange(len(labels)), labels]
     images = np.bincount(labels, minlength=classes)
@@ -87,9 +96,10 @@ def thresholds(probabilities: Probabilities, labels: Labels) -> NDArray[np.float
 
 
 def _most(joint: NDArray[np.int64], images: NDArray[np.int64], known: NDArray[np.bool_]) -> int:
-    """Return how many labels of the known classes may be wrong: the estimate and twice its standard error.
+    """Return how many labels of the known classes may be wrong.
 
-    Each counted image speaks for those of its given class that reach no threshold; the counts are taken as Poisson's.
+    The estimate and twice its standard error. Each counted image speaks for those of its given
+    class that reach no threshold; the counts are taken as Poisson's.
     """
     wrong = (joint.sum(axis=1) - joint.diagonal())[known]
     stands_for = (images / np.maximum(joint.sum(axis=1), 1))[known]

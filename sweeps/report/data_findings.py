@@ -1,4 +1,4 @@
-"""What `dvt data` finds in decoded images, in numbers: sizes, brightness, images of a single color, copies."""
+"""What `dvt data` finds in decoded images: sizes, brightness, images of a single color, copies."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.copy_examples import CopyExamples, read_examples
+from trainables.data.copy_examples import CopiedImage, CopyExamples, read_examples
 from trainables.data.dataset import Dataset
 from trainables.data.listing import SPLITS, SplitName
 from trainables.data.looks import Looks, read_looks
 
-NEARLY = 16  # of 255: values so near to each other are one color; 12 bits in 16 reach no more than that from black
+# Of 255: values so near to each other are one color; 12 bits in 16 reach no more than that from
+# black.
+NEARLY = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,12 +54,14 @@ class DataFindings:
 
     Attributes:
         data: The images, with the test split open.
-        side: Of the squares that are stored, in pixels.
-        sizes: By "shorter side", "longer side" and "longer to shorter side", before they were cut and resized.
+        side: Pixels of the squares that are stored.
+        sizes: By "shorter side", "longer side" and "longer to shorter side", before they were cut
+            and resized.
         smallest: The image with the least pixels.
         longest: The image that is the least square.
         enlarged: How many are smaller than what is stored.
-        brightness: By class, of the mean brightness of its images, 0 to 255; nothing of a class without images.
+        brightness: By class, of the mean brightness of its images, 0 to 255; nothing of a class
+            without images.
         one_color: Images that show nothing.
         copies: Images that are there more than once.
     """
@@ -74,7 +78,7 @@ class DataFindings:
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """Those of the data, and what only a look at all images shows."""
+        """Return those of the data, and what only a look at all images shows."""
         if not self.one_color:
             return self.data.cautions
         first = self.one_color[0]
@@ -83,20 +87,18 @@ class DataFindings:
         return (*self.data.cautions, line)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        shapes = {name.replace(" ", "_"): _plain(spread) for name, spread in self.sizes.items()}
+        """Return plain values, for JSON."""
+        sizes: dict[str, Any] = {}
+        for name, spread in self.sizes.items():
+            sizes[name.replace(" ", "_")] = _plain(spread)
+        one_color = []
+        for image in self.one_color:
+            plain = {"file": image.name, "class": image.class_name}
+            one_color.append({**plain, "split": image.split, "kind": image.kind})
         return {
-            "sizes": {**shapes, "stored": self.side, "enlarged": self.enlarged},
+            "sizes": {**sizes, "stored": self.side, "enlarged": self.enlarged},
             "brightness": {name: _plain(spread) for name, spread in self.brightness.items()},
-            "one_color": [
-                {
-                    "file": image.name,
-                    "class": image.class_name,
-                    "split": image.split,
-                    "kind": image.kind,
-                }
-                for image in self.one_color
-            ],
+            "one_color": one_color,
             "copies": _copies(self.copies),
         }
 
@@ -107,14 +109,20 @@ def find_in_data(data: Dataset) -> DataFindings:
     Raises:
         OSError: The cache no longer has it.
     """
-    looks = {split: read_looks(data.path, split) for split in SPLITS}
-    names = {split: data.names(split) for split in SPLITS}
-    labels = {split: data.split(split).labels for split in SPLITS}
+    # All images of all splits, in one order.
+    looks = []
+    names: list[str] = []
+    labels = []
+    one_color: list[OneColor] = []
+    for split in SPLITS:
+        of_split = read_looks(data.path, split)
+        looks.append(of_split)
+        names += data.names(split)
+        labels.append(data.split(split).labels)
+        one_color += _one_color(data, split, of_split, labels[-1])
 
-    sizes = np.concatenate([looks[split].sizes for split in SPLITS]).astype(np.int64)
-    all_names = [name for split in SPLITS for name in names[split]]
-    all_labels = np.concatenate([labels[split] for split in SPLITS])
-    means = np.concatenate([looks[split].brightness[:, 1] for split in SPLITS])
+    sizes = np.concatenate([look.sizes for look in looks]).astype(np.int64)  # [N, 2], shorter first
+    means = np.concatenate([look.brightness[:, 1] for look in looks])  # [N]
     aspects = sizes[:, 1] / sizes[:, 0]
     side = int(data.split("train").images.shape[1])
     return DataFindings(
@@ -125,15 +133,11 @@ def find_in_data(data: Dataset) -> DataFindings:
             "longer side": _spread(sizes[:, 1]),
             "longer to shorter side": _spread(aspects),
         },
-        smallest=_sized(int(sizes.prod(axis=1).argmin()), sizes, all_names),
-        longest=_sized(int(aspects.argmax()), sizes, all_names),
+        smallest=_sized(int(sizes.prod(axis=1).argmin()), sizes, names),
+        longest=_sized(int(aspects.argmax()), sizes, names),
         enlarged=int((sizes[:, 0] < side).sum()),
-        brightness=_by_class(data.classes, all_labels, means),
-        one_color=tuple(
-            image
-            for split in SPLITS
-            for image in _one_color(data, split, looks[split], labels[split])
-        ),
+        brightness=_by_class(data.classes, np.concatenate(labels), means),
+        one_color=tuple(one_color),
         copies=read_examples(data.path),
     )
 
@@ -151,7 +155,7 @@ def _sized(row: int, sizes: NDArray[np.int64], names: list[str]) -> Sized:
 def _by_class(
     classes: tuple[str, ...], labels: NDArray[np.int64], means: NDArray[np.float32]
 ) -> dict[str, Spread]:
-    """The brightness of each class, sorted once: there may be thousands."""
+    """Return the brightness of each class, sorted once: there may be thousands."""
     order = np.argsort(labels, kind="stable")
     ends = np.cumsum(np.bincount(labels, minlength=len(classes)))
     parts = np.split(means[order], ends[:-1])
@@ -161,7 +165,9 @@ def _by_class(
 def _one_color(
     data: Dataset, split: SplitName, looks: Looks, labels: NDArray[np.int64]
 ) -> Iterator[OneColor]:
-    darkest, brightest = looks.brightness[:, 0], looks.brightness[:, 2]
+    """Yield the images of a split whose values are all nearly the same."""
+    darkest = looks.brightness[:, 0]
+    brightest = looks.brightness[:, 2]
     rows = np.flatnonzero(brightest - darkest <= NEARLY).tolist()
     if not rows:
         return
@@ -172,9 +178,8 @@ def _one_color(
             kind = "nearly black"
         elif darkest[row] >= 255 - NEARLY:
             kind = "nearly white"
-        yield OneColor(
-            name=names[row], split=split, row=row, class_name=data.classes[labels[row]], kind=kind
-        )
+        class_name = data.classes[labels[row]]
+        yield OneColor(name=names[row], split=split, row=row, class_name=class_name, kind=kind)
 
 
 def _plain(spread: Spread) -> dict[str, float]:
@@ -186,21 +191,18 @@ def _plain(spread: Spread) -> dict[str, float]:
 
 
 def _copies(copies: CopyExamples) -> dict[str, Any]:
-    """Counts and examples without their pictures."""
-    examples = [
-        {
-            "number": example.number,
-            "equal": example.equal,
-            "images": [
-                {
-                    "file": image.name,
-                    "class": image.class_name,
-                    "given": image.given,
-                    "used": image.used or None,
-                }
-                for image in example.images
-            ],
-        }
-        for example in copies.examples
-    ]
+    """Return counts and examples without their pictures."""
+    examples = []
+    for example in copies.examples:
+        images = [_copied(image) for image in example.images]
+        examples.append({"number": example.number, "equal": example.equal, "images": images})
     return {"groups": copies.groups, "images": copies.images, "examples": examples}
+
+
+def _copied(image: CopiedImage) -> dict[str, Any]:
+    return {
+        "file": image.name,
+        "class": image.class_name,
+        "given": image.given,
+        "used": image.used or None,
+    }

@@ -1,4 +1,7 @@
-"""`data/<name>.html`: what was understood of a data set, with pictures; what a person looks at before spending a night."""
+"""`data/<name>.html`: what was understood of a data set, with pictures.
+
+It is what a person looks at before spending a night on training.
+"""
 
 from __future__ import annotations
 
@@ -49,53 +52,48 @@ def write_data_page(findings: DataFindings, command: str, folder: Path) -> Path:
         OSError: The folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return write_whole(
-        folder / f"{findings.data.name[:80]}.html", rendered(data_page(findings, command))
-    )
+    page = rendered(data_page(findings, command))
+    return write_whole(folder / f"{findings.data.name[:80]}.html", page)
 
 
 def data_page(findings: DataFindings, command: str) -> Page:
-    """What the page of a data set holds."""
+    """Return what the page of a data set holds."""
     data = findings.data
     totals = {split: sum(data.counts[split].values()) for split in SPLITS}
+    classes = counted(len(data.classes), "class")
     uses = (
-        f"{totals['train']:,} to train, {totals['val']:,} to choose among recipes, and {totals['test']:,} to test the best of "
-        "them, which no search sees."
+        f"{totals['train']:,} to train, {totals['val']:,} to choose among recipes, and "
+        f"{totals['test']:,} to test the best of them, which no search sees."
     )
+    faultless = "Neither copies nor images that show nothing were found."
     return Page(
         title=f"{data.name}: data",
         question=f"What was understood of {one_line(data.source)}",
         banner=(),
-        headline=(
-            f"{data.name}: {counted(len(data.classes), 'class')}, {counted(sum(totals.values()), 'image')}.",
-            uses,
-        ),
-        recipe=""
-        if findings.cautions
-        else "Neither copies nor images that show nothing were found.",
+        headline=(f"{data.name}: {classes}, {counted(sum(totals.values()), 'image')}.", uses),
+        recipe="" if findings.cautions else faultless,
         cautions=[one_line(line) for line in findings.cautions],
-        sections=[
-            Section("understood", "", [_understood(findings, command)]),
-            Section("classes", "Images by class and split", [_classes(findings)]),
-            Section("pictures", "A few images of each class", list(_pictures(findings))),
-            *(
-                [Section("copies", "Copies", list(_copies(findings)))]
-                if findings.copies.examples
-                else []
-            ),
-            *(
-                [Section("blank", "Images that show nothing", [_blank(findings)])]
-                if findings.one_color
-                else []
-            ),
-            Section("sizes", "Sizes", [_sizes(findings)]),
-        ],
-        footer=f"Data {data.digest}, {findings.side} x {findings.side} px as stored. Train on them with: {command}",
+        sections=list(_sections(findings, command)),
+        footer=(
+            f"Data {data.digest}, {findings.side} x {findings.side} px as stored. Train on them "
+            f"with: {command}"
+        ),
     )
 
 
+def _sections(findings: DataFindings, command: str) -> Iterator[Section]:
+    yield Section("understood", "", [_understood(findings, command)])
+    yield Section("classes", "Images by class and split", [_classes(findings)])
+    yield Section("pictures", "A few images of each class", list(_pictures(findings)))
+    if findings.copies.examples:
+        yield Section("copies", "Copies", list(_copies(findings)))
+    if findings.one_color:
+        yield Section("blank", "Images that show nothing", [_blank(findings)])
+    yield Section("sizes", "Sizes", [_sizes(findings)])
+
+
 def _understood(findings: DataFindings, command: str) -> Block:
-    """The lines of the terminal as terms, notes, and what to type next."""
+    """Return the lines of the terminal as terms, notes, and what to type next."""
     facts: list[tuple[str, Sequence[str]]] = []
     for line in lines(findings.data, every_class=True):
         term, _, said = line.partition(": ")
@@ -108,31 +106,24 @@ def _understood(findings: DataFindings, command: str) -> Block:
 
 
 def _classes(findings: DataFindings) -> Block:
-    """Images by class and split, and how bright they are."""
-    counts, classes = findings.data.counts, findings.data.classes
+    """Return images by class and split, and how bright they are."""
+    counts = findings.data.counts
+    classes = findings.data.classes
     shown = classes if len(classes) <= ROWS else _largest(findings, ROWS)
-    rows = [
-        Row(
-            (
-                one_line(name),
-                *(f"{counts[split][name]:,}" for split in SPLITS),
-                *_cells(findings.brightness.get(name), 0),
-            )
-        )
-        for name in shown
-    ]
+    rows = []
+    for name in shown:
+        images = [f"{counts[split][name]:,}" for split in SPLITS]
+        rows.append(Row((one_line(name), *images, *_cells(findings.brightness.get(name), 0))))
     totals = [f"{sum(counts[split].values()):,}" for split in SPLITS]
     caption = "Brightness is the mean of an image's values: 0 is black, 255 white."
     if len(shown) < len(classes):
         caption = f"The {ROWS:,} largest of {len(classes):,} classes. {caption}"
+    brightness = ("darkest", "median", "brightest")
     return Table(
         columns=[
             Column("class", number=False),
             *(Column(split, "images used") for split in SPLITS),
-            *(
-                Column(name, "brightness of an image")
-                for name in ("darkest", "median", "brightest")
-            ),
+            *(Column(name, "brightness of an image") for name in brightness),
         ],
         rows=[*rows, Row(("all", *totals, "", "", ""), strong=True)],
         caption=caption,
@@ -141,7 +132,10 @@ def _classes(findings: DataFindings) -> Block:
 
 
 def _pictures(findings: DataFindings) -> Iterator[Block]:
-    """`EACH` images of each split of a class, the classes with most images first where there are many."""
+    """Yield `EACH` images of each split of a class.
+
+    Where there are many classes, those with the most images.
+    """
     data = findings.data
     shown = data.classes if len(data.classes) <= CLASSES else _largest(findings, CLASSES)
     if len(shown) < len(data.classes):
@@ -150,14 +144,13 @@ def _pictures(findings: DataFindings) -> Iterator[Block]:
     names = {split: data.names(split) for split in SPLITS}
     for name in shown:
         label = data.classes.index(name)
-        pictures = [
-            Picture(
-                data_uri(splits[split].images[row]),
-                (split, _short(names[split][row].rpartition("/")[2])),
-            )
-            for split in SPLITS
-            for row in np.flatnonzero(splits[split].labels == label)[:EACH].tolist()
-        ]
+        pictures = []
+        for split in SPLITS:
+            of_class = np.flatnonzero(splits[split].labels == label)
+            for row in of_class[:EACH].tolist():
+                file = names[split][row].rpartition("/")[2]
+                picture = data_uri(splits[split].images[row])
+                pictures.append(Picture(picture, (split, _short(file))))
         numbers = listed([f"{data.counts[split][name]:,} in {split}" for split in SPLITS])
         yield Pictures(pictures, f"Of {numbers}.", one_line(name))
 
@@ -165,16 +158,17 @@ def _pictures(findings: DataFindings) -> Iterator[Block]:
 def _copies(findings: DataFindings) -> Iterator[Block]:
     copies = findings.copies
     shown = len(copies.examples)
-    rest = (
-        f" Here are {shown} of them: across splits first, then those under several classes."
-        if shown < copies.groups
-        else ""
+    occur = "occurs" if copies.groups == 1 else "occur"
+    said = (
+        f"{counted(copies.groups, 'picture')} {occur} more than once, {copies.images:,} images in "
+        "all."
     )
-    pictures = "1 picture is" if copies.groups == 1 else f"{copies.groups:,} pictures are"
-    yield Text(f"{pictures} there more than once, {copies.images:,} images in all.{rest}")
+    if shown < copies.groups:
+        said += f" Here are {shown} of them: across splits first, then those under several classes."
+    yield Text(said)
     for example in copies.examples:
         kind = "equal to the pixel" if example.equal else "nearly equal"
-        title = f"{example.number:,} images, {kind}"
+        title = f"{counted(example.number, 'image')}, {kind}"
         yield Pictures([_copy(image) for image in example.images], _said_of_copies(example), title)
 
 
@@ -188,7 +182,8 @@ def _said_of_copies(example: CopiedPicture) -> str:
     classes = list(dict.fromkeys(one_line(image.class_name) for image in example.images))
     if len(classes) > 1:
         said.append(f"Under {listed(classes)}: at least one label is wrong.")
-    parts = [split for split in SPLITS if split in {image.given for image in example.images}]
+    given = {image.given for image in example.images}
+    parts = [split for split in SPLITS if split in given]
     if len(parts) > 1:
         said.append(f"Given in {listed(list(parts))}.")
     if len(example.images) < example.number:
@@ -199,51 +194,47 @@ def _said_of_copies(example: CopiedPicture) -> str:
 def _blank(findings: DataFindings) -> Block:
     shown = findings.one_color[:BLANKS]
     splits = {split: findings.data.split(split).images for split in SPLITS}
-    pictures = [
-        Picture(
-            data_uri(splits[image.split][image.row]),
-            (image.kind, f"{image.class_name}, {image.split}", _short(image.name)),
-        )
-        for image in shown
-    ]
+    pictures = []
+    for image in shown:
+        said = (image.kind, f"{image.class_name}, {image.split}", _short(image.name))
+        pictures.append(Picture(data_uri(splits[image.split][image.row]), said))
     number = len(findings.one_color)
     first = f"The first {len(shown)} of {number:,}" if len(shown) < number else "All"
     return Pictures(pictures, f"{first} whose values are all within {NEARLY} of 255 of each other.")
 
 
 def _sizes(findings: DataFindings) -> Block:
-    names = list(findings.sizes)
-    digits = [2 if name == names[-1] else 0 for name in names]
-    rows = [
-        Row((f"{name}, px" if not digit else name, *_cells(findings.sizes[name], digit)))
-        for name, digit in zip(names, digits, strict=True)
-    ]
-    smallest, longest = findings.smallest, findings.longest
-    enlarged = (
-        f" {counted(findings.enlarged, 'image')} {'is' if findings.enlarged == 1 else 'are'} smaller and enlarged."
-        if findings.enlarged
-        else ""
-    )
+    """Return the sizes in pixels, and last their ratio, which has decimals."""
+    *sides, ratio = findings.sizes
+    rows = [Row((f"{name}, px", *_cells(findings.sizes[name], 0))) for name in sides]
+    rows.append(Row((ratio, *_cells(findings.sizes[ratio], 2))))
+    smallest = findings.smallest
+    longest = findings.longest
+    enlarged = ""
+    if findings.enlarged:
+        verb = "is" if findings.enlarged == 1 else "are"
+        enlarged = f" {counted(findings.enlarged, 'image')} {verb} smaller and enlarged."
+    columns = [Column("of an image", number=False)]
     return Table(
-        columns=[
-            Column("of an image", number=False),
-            *map(Column, ("smallest", "median", "largest")),
-        ],
+        columns=[*columns, *map(Column, ("smallest", "median", "largest"))],
         rows=rows,
         caption=(
-            f"The smallest is {one_line(smallest.name)} with {smallest.shorter} x {smallest.longer} px, the least square "
-            f"{one_line(longest.name)} with {longest.shorter} x {longest.longer}. Of each, the center square is used, here "
-            f"with {findings.side} x {findings.side} px.{enlarged}"
+            f"The smallest is {one_line(smallest.name)} with {smallest.shorter} x "
+            f"{smallest.longer} px, the most elongated {one_line(longest.name)} with "
+            f"{longest.shorter} x {longest.longer}. Of each, the center square is used, here with "
+            f"{findings.side} x {findings.side} px.{enlarged}"
         ),
     )
 
 
 def _largest(findings: DataFindings, number: int) -> Sequence[str]:
-    """The classes with the most images."""
+    """Return the classes with the most images."""
     counts = findings.data.counts
-    return sorted(
-        findings.data.classes, key=lambda name: -sum(counts[split][name] for split in SPLITS)
-    )[:number]
+
+    def fewer(name: str) -> int:
+        return -sum(counts[split][name] for split in SPLITS)
+
+    return sorted(findings.data.classes, key=fewer)[:number]
 
 
 def _cells(spread: Spread | None, digits: int) -> tuple[str, str, str]:
@@ -253,6 +244,6 @@ def _cells(spread: Spread | None, digits: int) -> tuple[str, str, str]:
 
 
 def _short(name: str) -> str:
-    """The end of a name, which tells most."""
+    """Return the end of a name, which tells most."""
     plain = one_line(name)
     return plain if len(plain) <= LONGEST else f"…\N{WORD JOINER}{plain[-LONGEST:]}"

@@ -1,8 +1,8 @@
-"""What a sweep's data were understood to be, as its page says it. Old sweeps say less."""
+"""A sweep's data, as its page describes them. Old sweeps say less."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweeps.report.blocks import Block, Column, Facts, Row, Table
@@ -13,57 +13,62 @@ FOLDED_FROM = 30  # classes
 
 
 def data_section(run: Run) -> list[Block]:
-    """The layout, where splits come from, what was passed over, and images by class and split; nothing where none is known."""
+    """Return the layout, where splits come from, what was passed over, and images by class.
+
+    Nothing where none of it is known.
+    """
+    blocks: list[Block] = []
     facts = [(term, lines) for term, lines in _facts(run) if lines]
+    if facts:
+        blocks.append(Facts(facts))
     table = _counts(run)
-    return [*([Facts(facts)] if facts else []), *([table] if table else [])]
+    if table:
+        blocks.append(table)
+    return blocks
 
 
 def data_cautions(run: Run) -> list[str]:
-    """What was said of the data before the sweep: copies across splits, contradicting labels, dark images."""
-    return _lines(run.part("data").get("cautions"))
+    """Return what was said of the data before the sweep: copies across splits, dark images."""
+    return texts(run.part("data").get("cautions"))
 
 
-def _facts(run: Run) -> list[tuple[str, list[str]]]:
-    origins, passed = run.part("data", "origins"), run.part("data", "passed_over")
-    return [
-        ("Read as", [text] if (text := run.text("data", "layout")) else []),
-        (
-            "Splits",
-            [
-                f"{split}: {origins[split]}"
-                for split in SPLITS
-                if isinstance(origins.get(split), str)
-            ],
-        ),
-        ("Passed over", [f"{reason}: {number}" for reason, number in passed.items()]),
-        ("Notes", _lines(run.part("data").get("notes"))),
-    ]
+def texts(value: Any) -> list[str]:
+    """Return the texts in what should be a list of them."""
+    return [line for line in value if isinstance(line, str)] if isinstance(value, list) else []
+
+
+def _facts(run: Run) -> Iterator[tuple[str, list[str]]]:
+    origins = run.part("data", "origins")
+    known = [split for split in SPLITS if isinstance(origins.get(split), str)]
+    passed = run.part("data", "passed_over")
+    layout = run.text("data", "layout")
+    yield "Read as", [layout] if layout else []
+    yield "Splits", [f"{split}: {origins[split]}" for split in known]
+    yield "Passed over", [f"{reason}: {number}" for reason, number in passed.items()]
+    yield "Notes", texts(run.part("data").get("notes"))
 
 
 def _counts(run: Run) -> Table | None:
+    """Return images by class and split, in all in the last row."""
     counts = run.part("data", "counts")
-    by_split: dict[str, Mapping[str, Any]] = {
-        split: run.part("data", "counts", split) for split in SPLITS if split in counts
-    }
-    classes = _lines(run.part("data").get("classes"))
-    if not by_split or not classes:
+    splits = [split for split in SPLITS if split in counts]
+    classes = texts(run.part("data").get("classes"))
+    if not splits or not classes:
         return None
-    rows = [
-        Row((name, *(f"{by_class.get(name, 0):,}" for by_class in by_split.values())))
-        for name in classes
-    ]
-    totals = [
-        f"{sum(v for v in by_class.values() if isinstance(v, int)):,}"
-        for by_class in by_split.values()
-    ]
+    by_split = [run.part("data", "counts", split) for split in splits]
+    rows = [Row((name, *_images(by_split, name))) for name in classes]
+    totals = [f"{_total(by_class):,}" for by_class in by_split]
     return Table(
-        columns=[Column("class", number=False), *map(Column, by_split)],
+        columns=[Column("class", number=False), *map(Column, splits)],
         rows=[*rows, Row(("all", *totals), strong=True)],
         title="Images used, by class and split",
         folded=len(classes) > FOLDED_FROM,
     )
 
 
-def _lines(value: Any) -> list[str]:
-    return [line for line in value if isinstance(line, str)] if isinstance(value, list) else []
+def _images(by_split: Sequence[Mapping[str, Any]], name: str) -> list[str]:
+    return [f"{by_class.get(name, 0):,}" for by_class in by_split]
+
+
+def _total(by_class: Mapping[str, Any]) -> int:
+    return sum(number for number in by_class.values() if isinstance(number, int))

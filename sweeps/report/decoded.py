@@ -1,4 +1,4 @@
-"""The images that a sweep was scored on, as the cache still has them, and what their owner calls them and their classes."""
+"""The images that a sweep was scored on, as the cache still has them, with their names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class Decoded:
     """A split's images.
 
     Attributes:
-        names: One per image, such as `train/cat/1.jpg`; `test image 12`, counted from 0, where they are not known.
+        names: One per image, such as `train/cat/1.jpg`; `test image 12`, counted from 0, where they
+            are not known.
         images: uint8 [N, S, S, 3]; None where the cache no longer has them.
     """
 
@@ -32,16 +33,13 @@ def decoded(run: Run, split: Literal["val", "test"], labels: NDArray[np.int64]) 
     unnamed = [f"{split} image {at}" for at in range(len(labels))]
     try:
         data = dataset.read(Path(run.text("data", "path")), test=True)
-        kept, names = data.split(split), data.names(split)
+        kept = data.split(split)
+        names = data.names(split)
     except (dataset.DataError, OSError, ValueError, KeyError, TypeError):
         return Decoded(unnamed, None)
     shape: tuple[Any, ...] = kept.images.shape
-    if (
-        not np.array_equal(kept.labels, labels)
-        or len(shape) != 4
-        or shape[0] != len(labels)
-        or shape[3] != 3
-    ):
+    fits = len(shape) == 4 and shape[0] == len(labels) and shape[3] == 3
+    if not fits or not np.array_equal(kept.labels, labels):
         return Decoded(unnamed, None)
     return Decoded(names if len(names) == len(labels) else unnamed, kept.images)
 
@@ -49,5 +47,5 @@ def decoded(run: Run, split: Literal["val", "test"], labels: NDArray[np.int64]) 
 def named_classes(run: Run, at_least: int) -> list[str]:
     """Return the classes' names; their numbers where the sweep does not say."""
     listed = run.part("data").get("classes")
-    names = [str(name) for name in listed] if isinstance(listed, list) else []
+    names = list(map(str, listed)) if isinstance(listed, list) else []
     return [*names, *(f"class {at}" for at in range(len(names), at_least))]

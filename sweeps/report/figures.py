@@ -1,9 +1,14 @@
-"""How figures look: Plotly's `data` and `layout` as plain values, without colours of text and ground, which the page sets."""
+"""How figures look: Plotly's `data` and `layout` as plain values.
+
+Colors of text and ground are left out: the page sets them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
+
+from sweeps.report.variance import Interval
 
 Trace: TypeAlias = dict[str, Any]
 
@@ -15,36 +20,40 @@ LONGEST = 40  # characters of a label
 
 
 def color(at: int) -> str:
-    """Of the arm, or whatever else, at this place."""
+    """Return the color of the arm, or whatever else, at this place."""
     return PALETTE[at % len(PALETTE)]
 
 
 def symbol(at: int) -> str:
-    """Tells those apart that share a color."""
+    """Return a symbol that tells those apart that share a color."""
     return SYMBOLS[at // len(PALETTE) % len(SYMBOLS)]
 
 
 def legend(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Names with their colors."""
+    """Return names with their colors."""
     return [(name, color(at)) for at, name in enumerate(names)]
 
 
 def label(text: object) -> str:
-    """A name as Plotly shows it: no markup, one line, not too long."""
+    """Return a name as Plotly shows it: no markup, one line, not too long."""
     line = " ".join(str(text).split())
-    short = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
-    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST - 1]}…"
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def hover(*lines: str) -> str:
-    """Lines of a hover box; each is a label, or made of numbers."""
+    """Return the lines of a hover box; each is a label, or made of numbers."""
     return "<br>".join(lines)
 
 
 def figure(
     data: Sequence[Trace], x: str, y: str, *, height: int = 320, **layout: Any
 ) -> dict[str, Any]:
-    """A figure with titled axes; more of the layout by name, what it says of an axis is added."""
+    """Return a figure with titled axes.
+
+    More of the layout is given by name; what it says of an axis is added to that axis.
+    """
     axes = {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}}
     for name in axes:
         axes[name] |= layout.pop(name, {})
@@ -52,18 +61,17 @@ def figure(
 
 
 def points(
-    x: Sequence[Any], y: Sequence[Any], text: Sequence[str], marker: Mapping[str, Any], **more: Any
+    x: Sequence[Any], y: Sequence[Any], text: Sequence[str], marker: Mapping[str, Any]
 ) -> Trace:
-    """Dots that say their text."""
-    shown = {"text": list(text), "hovertemplate": "%{text}<extra></extra>"}
+    """Return dots that say their text."""
     return {
         "type": "scatter",
         "mode": "markers",
         "x": list(x),
         "y": list(y),
         "marker": dict(marker),
-        **shown,
-        **more,
+        "text": list(text),
+        "hovertemplate": "%{text}<extra></extra>",
     }
 
 
@@ -74,29 +82,54 @@ def line(
     *,
     width: float = 2,
     dash: str = "solid",
-    **more: Any,
+    text: str | Sequence[str] = (),
 ) -> Trace:
-    """A line, that says nothing unless it is given a `text`."""
-    said = {"hovertemplate": "%{text}<extra></extra>"} if "text" in more else {"hoverinfo": "skip"}
-    drawn = {"color": colored, "width": width, "dash": dash}
+    """Return a line; without a text, one for all or one per point, it says nothing."""
+    said: Trace = {"hoverinfo": "skip"}
+    if text:
+        said = {"text": text, "hovertemplate": "%{text}<extra></extra>"}
     return {
         "type": "scatter",
         "mode": "lines",
         "x": list(x),
         "y": list(y),
-        "line": drawn,
+        "line": {"color": colored, "width": width, "dash": dash},
         **said,
-        **more,
     }
 
 
+def bars(
+    x: Sequence[Any], y: Sequence[Any], text: Sequence[str], marker: Mapping[str, Any]
+) -> Trace:
+    """Return horizontal bars that say their text."""
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "x": list(x),
+        "y": list(y),
+        "marker": dict(marker),
+        "text": list(text),
+        "hovertemplate": "%{text}<extra></extra>",
+        "textposition": "none",
+    }
+
+
+def error_bar(whole: Interval, colored: str) -> Trace:
+    """Return what shows an interval, of shares on a scale of percent; empty where there is none."""
+    if whole.low is None or whole.high is None:
+        return {}
+    half = round(50 * (whole.high - whole.low), 2)
+    bar = {"type": "data", "array": [half], "color": colored, "thickness": 1.6, "width": 5}
+    return {"error_x": bar}
+
+
 def rounded(values: Sequence[float], digits: int = 2) -> list[float | None]:
-    """Numbers with few digits, so that the page stays small; None where there is none."""
+    """Return numbers with few digits, so that the page stays small; None where there is none."""
     return [round(float(value), digits) if value == value else None for value in values]
 
 
 def ticks(names: Sequence[str]) -> dict[str, Any]:
-    """An axis whose places 0, 1, 2 ... have names."""
+    """Return an axis whose places 0, 1, 2 ... have names."""
     return {
         "tickmode": "array",
         "tickvals": list(range(len(names))),

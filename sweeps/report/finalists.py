@@ -1,22 +1,22 @@
-"""Recipes that were trained again over seeds: which they are, and what each seed came to on the test split, image by image."""
+"""Recipes that were retrained over seeds: which they are, and each seed's results on test."""
 
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.records.folder import predictions as predictions_file
 from sweeps.records.results import Outcome, best, champion, trial_name
 from sweeps.report.columns import COLUMNS, OF_EPOCH
 from sweeps.report.runs import Run, number, records, whole_numbers
 from sweeps.report.strata import balanced
+from trainables.problems import reason
 
 Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "loss"]
 Split = Literal["val", "test"]
@@ -32,16 +32,17 @@ class Seed:
 
     Attributes:
         trial_id: Its name.
-        seed: Of the recipe.
+        seed: The recipe's.
         score: On the validation split.
-        val: The metrics of the validation split at the epoch of the score, by `trainables.recipe`'s names.
+        val: The metrics of the validation split at the epoch of the score, by
+            `trainables.metrics`' names.
         accuracy: On the test split; NaN where it is not known, as are the following.
         balanced_accuracy: On the test split.
         macro_f1: On the test split.
         loss: Log loss on the test split.
-        parameters: Of the network.
-        inference_ms: Milliseconds an image.
-        right: bool [N], whether each test image was recognised; empty where predictions are gone.
+        parameters: Numbers in the network.
+        inference_ms: Milliseconds per image.
+        right: bool [N], whether each test image was recognized; empty where predictions are gone.
         losses: float64 [N], each image's log loss.
         said: int64 [N], the classes predicted.
         labels: int64 [N], the true classes.
@@ -69,13 +70,14 @@ class Seed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Group:
-    """A recipe that was trained again.
+    """A recipe that was retrained.
 
     Attributes:
-        name: The trial whose recipe it is, or of an ablation that of the champion.
+        name: The trial whose recipe it is; an ablation has that of the champion.
         arm: Its arm.
-        kinds: What it is to its arm: the best of the search, the default, both, an ablation, or an earlier best.
-        without: Of an ablation, what is left out.
+        kinds: What it is to its arm: the best of the search, the default, both, an ablation, or an
+            earlier best.
+        without: What an ablation leaves out.
         recipe: Its fields.
         seeds: Those that completed, in the order of the sweep's.
         number: Of the trial that had the recipe.
@@ -98,33 +100,26 @@ class Group:
 
     @property
     def score(self) -> float:
-        """Mean over seeds on the validation split."""
+        """Return the mean over seeds on the validation split."""
         return mean([seed.score for seed in self.seeds])
 
     def test(self, metric: Metric) -> list[float]:
-        """Of each seed, on the test split."""
-        return [value for seed in self.seeds if (value := seed.test(metric)) == value]
+        """Return each seed's value on the test split, where it is known."""
+        values = [seed.test(metric) for seed in self.seeds]
+        return [value for value in values if value == value]
 
     def images(self, metric: Metric) -> dict[int, NDArray[np.float64]]:
-        """By seed, each test image's value; a seed's mean over them is its score.
+        """Return, by seed, each test image's value [N]; a seed's mean over them is its score.
 
-        Of accuracy 1 where it was recognised, of balanced accuracy what `strata.balanced` makes of that, of log loss its own.
-        Macro F1 is no mean over images: each has its seed's, so that intervals are those over seeds alone.
+        Accuracy: 1 where the image was recognized. Balanced accuracy: what `strata.balanced` makes
+        of that. Log loss: its own. Macro F1 is no mean over images: each has its seed's, so that
+        intervals are those over seeds alone.
         """
-        kept = [seed for seed in self.seeds if len(seed.labels)]
-        match metric:
-            case "accuracy":
-                return {seed.seed: seed.right.astype(float) for seed in kept}
-            case "balanced_accuracy":
-                return {seed.seed: balanced(seed.right, seed.labels) for seed in kept}
-            case "macro_f1":
-                return {seed.seed: np.full(len(seed.labels), seed.macro_f1) for seed in kept}
-            case "loss":
-                return {seed.seed: seed.losses for seed in kept}
+        return {s.seed: _of_images(s, metric) for s in self.seeds if len(s.labels)}
 
 
 def mean(values: Sequence[float]) -> float:
-    """Of numbers that are known; NaN where there are none."""
+    """Return the mean of those numbers that are known; NaN where there are none."""
     known = [value for value in values if value == value]
     return fmean(known) if known else float("nan")
 
@@ -138,37 +133,40 @@ def best_trial(run: Run, arm: str) -> str:
 
 
 def groups_of(run: Run, problems: list[str]) -> list[Group]:
-    """All recipes that were trained again, by arm; lines are added to `problems` for predictions that cannot be used.
+    """Return all recipes that were retrained, by arm.
 
-    Seeds that the sweep no longer asks for are left out. Of arms that it no longer has, nothing is best or default.
+    Seeds that the sweep no longer asks for are left out. Of arms that it no longer has, nothing is
+    best or default.
+
+    Args:
+        run: The sweep.
+        problems: Gets a line for each file of predictions that cannot be used.
     """
     finalists = run.rows("finalist")
+    asked = whole_numbers(run.described.get("finalist_seeds"))
+    if asked:
+        finalists = finalists[finalists["seed"].isin(asked)]
+    order = {seed: at for at, seed in enumerate(asked)}
     best_names = {arm: best_trial(run, arm) for arm in run.compared}
+
     groups: list[Group] = []
-    order = {seed: at for at, seed in enumerate(whole_numbers(run.described.get("finalist_seeds")))}
-    finalists = finalists[finalists["seed"].isin(list(order))] if order else finalists
     for (without, arm, name), rows in finalists.groupby(["without", "arm", "group"], sort=False):
         ended = rows[rows["outcome"] == Outcome.COMPLETED.value]
         seeds = [_seed(run, row, problems) for row in records(ended)]
         seeds.sort(key=lambda seed: (order.get(seed.seed, len(order)), seed.seed))
-        kinds: set[Kind] = {"best"} if name == best_names.get(str(arm)) else set()
-        kinds |= {"default"} if arm in best_names and name == trial_name(str(arm), 0) else set()
+        lost = rows["outcome"].isin([Outcome.FAILED.value, Outcome.DIVERGED.value])
         fields = records(rows.drop(columns="seed"))[0]
-        failed = rows[rows["outcome"].isin([Outcome.FAILED.value, Outcome.DIVERGED.value])][
-            "trial_id"
-        ]
-        groups.append(
-            Group(
-                name=str(name),
-                arm=str(arm),
-                kinds=frozenset({"ablation"} if without else kinds or {"earlier"}),
-                without=str(without),
-                number=int(rows["number"].iloc[0]),
-                recipe={field: value for field, value in fields.items() if field not in COLUMNS},
-                seeds=tuple(seeds),
-                failed=tuple(failed),
-            )
+        group = Group(
+            name=str(name),
+            arm=str(arm),
+            kinds=frozenset({"ablation"}) if without else _kinds(str(arm), str(name), best_names),
+            without=str(without),
+            number=int(rows["number"].iloc[0]),
+            recipe={field: value for field, value in fields.items() if field not in COLUMNS},
+            seeds=tuple(seeds),
+            failed=tuple(rows[lost]["trial_id"]),
         )
+        groups.append(group)
     return _same_images(groups, problems)
 
 
@@ -179,62 +177,103 @@ def champion_of(groups: Sequence[Group], arms: Sequence[str]) -> Group | None:
 
 
 def paired(groups: Mapping[str, Group], metric: Metric) -> dict[str, NDArray[np.float64]]:
-    """Arrays [seeds, images] by the given names, the same seeds in the same rows; groups without predictions are left out."""
-    images = {name: values for name, group in groups.items() if (values := group.images(metric))}
-    common = reduce(
-        lambda kept, new: [seed for seed in kept if seed in new], images.values(), _seeds(images)
-    )
-    return (
-        {name: np.stack([values[seed] for seed in common]) for name, values in images.items()}
-        if common
-        else {}
-    )
+    """Return arrays [seeds, images] by the given names, the same seeds in the same rows.
+
+    Groups without predictions are left out; nothing is left where they share no seed.
+    """
+    images: dict[str, dict[int, NDArray[np.float64]]] = {}
+    for name, group in groups.items():
+        values = group.images(metric)
+        if values:
+            images[name] = values
+    common = _common_seeds(list(images.values()))
+    if not common:
+        return {}
+    return {name: np.stack([values[at] for at in common]) for name, values in images.items()}
 
 
 def predictions(
     run: Run, trial_id: str, splits: Sequence[Split], problems: list[str]
 ) -> list[Predicted] | None:
-    """Log-probabilities [N, classes] of each split's images and their classes [N]; None where the file is gone or odd."""
-    path = predictions_file(run.folder, trial_id)
+    """Return log-probabilities [N, classes] of each split's images and their classes [N].
+
+    None, and a line in `problems`, where the file is gone or odd.
+    """
+    path = run.folder / "predictions" / f"{trial_id.replace('/', '-')}.npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            predicted = [
-                (np.asarray(file[split], np.float32), np.asarray(file[f"{split}_labels"], np.int64))
-                for split in splits
-            ]
-        if all(_fit(told, labels) for told, labels in predicted):
-            return predicted
+        predicted = _read_predictions(path, splits)
+    except FileNotFoundError:
+        problems.append(f"predictions/{path.name} is not there.")
+        return None
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        problems.append(f"predictions/{path.name} cannot be read ({reason(error)}).")
+        return None
+    if not all(_fit(told, labels) for told, labels in predicted):
         problems.append(
             f"predictions/{path.name} does not hold log-probabilities with a class for each image."
         )
-    except FileNotFoundError:
-        problems.append(f"predictions/{path.name} is not there.")
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        problems.append(
-            f"predictions/{path.name} cannot be read ({' '.join(str(error).split()) or type(error).__name__})."
-        )
-    return None
+        return None
+    return predicted
+
+
+def _read_predictions(path: Path, splits: Sequence[Split]) -> list[Predicted]:
+    predicted = []
+    with np.load(path, allow_pickle=False) as file:
+        for split in splits:
+            told = np.asarray(file[split], np.float32)
+            predicted.append((told, np.asarray(file[f"{split}_labels"], np.int64)))
+    return predicted
 
 
 def _fit(told: NDArray[np.float32], labels: NDArray[np.int64]) -> bool:
-    shapes = told.ndim == 2 and labels.shape == told.shape[:1] and len(labels) > 0
-    return (
-        shapes and not np.isnan(told).any() and labels.min() >= 0 and labels.max() < told.shape[1]
-    )
+    """Return whether these are log-probabilities [N, classes], N > 0, with classes [N]."""
+    if told.ndim != 2 or labels.shape != told.shape[:1] or not len(labels):
+        return False
+    known = labels.min() >= 0 and labels.max() < told.shape[1]
+    return bool(known and not np.isnan(told).any())
 
 
-def _seeds(images: Mapping[str, Mapping[int, Any]]) -> list[int]:
-    return list(next(iter(images.values()), {}))
+def _kinds(arm: str, name: str, best: Mapping[str, str]) -> frozenset[Kind]:
+    """Return what a recipe is to its arm; of arms that the sweep no longer has, an earlier best."""
+    kinds: set[Kind] = set()
+    if name == best.get(arm):
+        kinds.add("best")
+    if arm in best and name == trial_name(arm, 0):
+        kinds.add("default")
+    return frozenset(kinds or {"earlier"})
+
+
+def _of_images(seed: Seed, metric: Metric) -> NDArray[np.float64]:
+    """Return each test image's value [N]."""
+    match metric:
+        case "accuracy":
+            return seed.right.astype(float)
+        case "balanced_accuracy":
+            return balanced(seed.right, seed.labels)
+        case "macro_f1":
+            return np.full(len(seed.labels), seed.macro_f1)
+        case "loss":
+            return seed.losses
+
+
+def _common_seeds(images: Sequence[Mapping[int, Any]]) -> list[int]:
+    """Return the seeds that all have, in the order of the first."""
+    if not images:
+        return []
+    return [seed for seed in images[0] if all(seed in others for others in images)]
 
 
 def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
+    """Return a row of the journal with its predictions; those are empty where they are gone."""
+    test: NDArray[np.float32] = np.zeros((0, 1), np.float32)
+    labels: NDArray[np.int64] = np.zeros(0, np.int64)
     predicted = predictions(run, row["trial_id"], ["test"], problems)
-    test, labels = (
-        predicted[0] if predicted else (np.zeros((0, 0), np.float32), np.zeros(0, np.int64))
-    )
-    own = test[np.arange(len(labels)), labels] if len(labels) else np.zeros(0, np.float32)
-    said = test.argmax(axis=1) if len(labels) else np.zeros(0, np.int64)
+    if predicted:
+        ((test, labels),) = predicted
+    own = test[np.arange(len(labels)), labels]  # [N], of the true class
+    said = test.argmax(axis=1)
     seed = number(row["seed"])
+    parameters = row["parameters"]
     return Seed(
         trial_id=row["trial_id"],
         seed=int(seed) if seed == seed else -1,
@@ -244,7 +283,7 @@ def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
         balanced_accuracy=row["test_balanced_accuracy"],
         macro_f1=row["test_macro_f1"],
         loss=row["test_loss"],
-        parameters=float("nan") if row["parameters"] is None else number(float(row["parameters"])),
+        parameters=float("nan") if parameters is None else number(float(parameters)),
         inference_ms=row["inference_ms"],
         right=said == labels,
         losses=np.minimum(-own.astype(np.float64), LARGEST_LOSS),
@@ -254,29 +293,27 @@ def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
 
 
 def _same_images(groups: Sequence[Group], problems: list[str]) -> list[Group]:
-    """All of them, or those that were tested on the same images as the first; of the others the predictions are dropped."""
-    first = next(
-        (seed.labels for group in groups for seed in group.seeds if len(seed.labels)),
-        np.zeros(0, np.int64),
-    )
-    empty = np.zeros(0, np.int64)
+    """Return all groups; of seeds tested on other images than the first, without predictions."""
+    tested = (seed for group in groups for seed in group.seeds if len(seed.labels))
+    first = next(tested, None)
+    if first is None:
+        return list(groups)
     kept = []
     for group in groups:
         seeds = []
-        for tested in group.seeds:
-            seed = tested
-            same = not len(seed.labels) or np.array_equal(seed.labels, first)
+        for seed in group.seeds:
+            same = not len(seed.labels) or np.array_equal(seed.labels, first.labels)
             if not same:
                 problems.append(
-                    f"{seed.trial_id} was tested on other images than {groups[0].name}: it is not paired with it."
+                    f"{seed.trial_id} was tested on other images than {groups[0].name}: it is not "
+                    "paired with it."
                 )
-                seed = replace(
-                    seed,
-                    right=empty.astype(bool),
-                    losses=empty.astype(float),
-                    said=empty,
-                    labels=empty,
-                )
-            seeds.append(seed)
+            seeds.append(seed if same else _unpredicted(seed))
         kept.append(replace(group, seeds=tuple(seeds)))
     return kept
+
+
+def _unpredicted(seed: Seed) -> Seed:
+    empty = np.zeros(0, np.int64)
+    right = empty.astype(bool)
+    return replace(seed, right=right, losses=empty.astype(float), said=empty, labels=empty)

@@ -8,9 +8,10 @@ from typing import Any
 from sweeps.records.results import Outcome, best
 from sweeps.records.score import NAMES
 from sweeps.report.finalists import Group, mean
-from sweeps.report.findings import Findings, difference, interval
+from sweeps.report.findings import Difference, Findings, gap, interval
 from sweeps.report.formats import (
     counted,
+    fixed,
     in_words,
     listed,
     p_value,
@@ -21,19 +22,23 @@ from sweeps.report.formats import (
     with_span,
 )
 from sweeps.report.runs import Run, records
-from sweeps.report.variance import MIN_SEEDS
+from sweeps.report.variance import MIN_SEEDS, Interval
 from trainables.metrics import Score
 
 
 def headline(findings: Findings) -> list[str]:
-    """One or two sentences: the champion, then the contrasts. Of a sweep without finalists, the best so far."""
-    if findings.champion is None or not findings.champion.test(findings.run.score):
-        return _search_alone(findings)
-    return [_champion(findings, findings.champion), *_contrasts(findings)]
+    """Return one or two sentences: the champion, then the contrasts.
+
+    Of a sweep without finalists, the best so far.
+    """
+    champion = findings.champion
+    if champion is None or not champion.test(findings.run.score):
+        return _search_alone(findings.run)
+    return [_champion(findings, champion), *_contrasts(findings)]
 
 
 def equal_trials(run: Run) -> str:
-    """`Equal trials: 24 in each arm.`, or what is not equal."""
+    """Return `Equal trials: 24 in each arm.`, or what is not equal."""
     rows = run.rows("trial")
     over = rows[~rows["outcome"].isin(["", Outcome.INTERRUPTED.value])].groupby("arm").size()
     counts = {arm: int(over.get(arm, 0)) for arm in run.arms if run.tuned.get(arm) or arm in over}
@@ -42,127 +47,170 @@ def equal_trials(run: Run) -> str:
     if len(set(counts.values())) == 1:
         return f"Equal trials: {next(iter(counts.values()))} in each arm."
     unequal = ", ".join(f"{arm} {count}" for arm, count in counts.items())
-    return f"Trials are not equal, so arms are not compared equally: {unequal}."
+    return f"The arms are not compared evenly, since they differ in trials: {unequal}."
 
 
-def winners_luck(findings: Findings, group: Group) -> float:
-    """The best score of an arm's search less what the same recipe scores over the seeds; NaN where either is unknown."""
-    scores = findings.run.trials.loc[findings.run.trials["trial_id"] == group.name, "score"]
-    return float(scores.iloc[0]) - group.score if len(scores) else float("nan")
+def overstatement(findings: Findings, group: Group) -> float:
+    """Return by how much the search overstated the best recipe of an arm; NaN where not known.
+
+    Its score in the search minus the mean val score of the same recipe over the seeds.
+    """
+    trials = findings.run.trials
+    scores = trials.loc[trials["trial_id"] == group.name, "score"]
+    if scores.empty:
+        return float("nan")
+    return float(scores.iloc[0]) - group.score
 
 
-def luck(findings: Findings) -> str:
-    """The winner's luck in a sentence; empty where no finalist tells it."""
-    known = mean([winners_luck(findings, group) for group in findings.best.values()])
+def mean_overstatement(findings: Findings) -> str:
+    """Return in a sentence how lucky the best of many were; empty where no finalist tells it."""
+    known = mean([overstatement(findings, group) for group in findings.best.values()])
     if known != known:
         return ""
+    by = fixed(100 * abs(known), 1)
+    if known > 0 and by != "0.0":
+        return (
+            "The best of many trials is partly lucky: retrained with new seeds, the same recipes "
+            f"scored {by} points lower on average."
+        )
     return (
-        "Luck is how far the best val of the search lies above the mean val of the same recipe over the seeds: of many trials "
-        f"the best was also the luckiest. In the mean of the arms it is {points(known)} points."
+        "Retrained with new seeds, the best recipes of the search scored "
+        f"{'the same' if by == '0.0' else f'{by} points higher'} on average: it did not overstate "
+        "them."
     )
 
 
 def rival(findings: Findings, champion: Group) -> Group | None:
-    """What the champion is compared with: the best recipe of the other arm that did best on val, or its own arm's other one."""
-    others = [
-        group
-        for arm, group in findings.best.items()
-        if arm != champion.arm and group.score == group.score
-    ]
+    """Return what the champion is compared with.
+
+    The best recipe of the other arm that did best on val, else its own arm's other recipe.
+    """
+    others = []
+    for arm, group in findings.best.items():
+        if arm != champion.arm and group.score == group.score:
+            others.append(group)
     if others:
         return max(others, key=lambda group: group.score)
-    own = (findings.default.get(champion.arm), findings.best.get(champion.arm))
-    return next((group for group in own if group and group.name != champion.name), None)
+    for own in (findings.default.get(champion.arm), findings.best.get(champion.arm)):
+        if own is not None and own.name != champion.name:
+            return own
+    return None
 
 
 def recipe_line(findings: Findings) -> str:
-    """Which recipe the champion is, in words; empty where there is none."""
-    if findings.champion is None:
-        return ""
+    """Return which recipe the champion is, as a line; empty where there is none."""
+    recipe = champion_recipe(findings)
+    return f"Recipe: {recipe}." if recipe else ""
+
+
+def champion_recipe(findings: Findings) -> str:
+    """Return the champion's name and recipe in words; empty where there is none."""
     group = findings.champion
-    default = "the arm's default recipe: " if "default" in group.kinds else ""
-    return f"Champion: {group.name}, {default}{in_words(group.recipe, findings.run.tuned.get(group.arm, {}))}."
+    if group is None:
+        return ""
+    default = ", the default settings of its arm" if "default" in group.kinds else ""
+    words = in_words(group.recipe, findings.run.tuned.get(group.arm, {}))
+    return f"{group.name}{default} ({words})"
 
 
 def _champion(findings: Findings, champion: Group) -> str:
-    """`Ship resnet34/tricks: 77.2% of the test images are right (74.1 to 80.3, …), +1.2 points … against …`."""
+    """Return `Ship resnet34/tricks: it classifies 77.2% of the test images correctly (…), …`."""
     score = findings.run.score
-    whole, other = interval(champion, score), rival(findings, champion)
+    whole = interval(champion, score)
+    value = percent(whole.mean if whole else float("nan"))
+    said = f"{value}% {NAMES[score]} on the test images"
+    if score == "accuracy":
+        said = f"it classifies {value}% of the test images correctly"
+    other = rival(findings, champion)
+    against = _against(champion, other, score) if other else ""
+    return f"Ship {champion.arm}: {said} ({_certainty(champion, whole)}){against}."
+
+
+def _certainty(champion: Group, whole: Interval | None) -> str:
+    """Return `95% interval 74.1 to 80.3, 5 seeds`, or `mean of 2 seeds`."""
+    number = seeds(len(champion.seeds))
     between = span(whole.low, whole.high) if whole else ""
-    certain = (f"95% interval {between}, " if between else "mean of ") + seeds(len(champion.seeds))
-    what = (
-        "of the test images are right"
-        if score == "accuracy"
-        else f"{NAMES[score]} on the test images"
-    )
-    value = f"{percent(whole.mean if whole else float('nan'))}% {what} ({certain})"
-    return f"Ship {champion.arm}: {value}{_against(champion, other, score) if other else ''}."
+    return f"95% interval {between}, {number}" if between else f"mean of {number}"
 
 
 def _against(champion: Group, other: Group, score: Score) -> str:
-    """`, +1.2 points (−0.4 to 2.8) against the best other arm, resnet50/tricks`."""
-    role = "the default recipe" if "default" in other.kinds else "the best recipe of the search"
-    role = f"the best other arm, {other.arm}" if other.arm != champion.arm else role
-    if row := difference(champion, other, score):
-        between = span(row["low"], row["high"])
-        unsure = ": it may be none" if between and row["low"] <= 0 <= row["high"] else ""
-        gap = with_span(f"{points(row['difference'])} points", between + unsure)
-    elif other.test(score):
-        gap = f"{points(mean(champion.test(score)) - mean(other.test(score)))} points"
-    else:
+    """Return `, 1.2 points (0.4 to 2.8) above the runner-up, resnet50/tricks`."""
+    apart = gap(champion, other, score)
+    if apart.value != apart.value:
         return ""
-    return f", {gap} against {role}"
+    role = "the best recipe of the search"
+    if other.arm != champion.arm:
+        role = f"the runner-up, {other.arm}"
+    elif "default" in other.kinds:
+        role = "the default recipe"
+    return f", {_distance(apart)} {role}"
+
+
+def _distance(apart: Difference) -> str:
+    """Return `1.2 points (0.4 to 2.8) above`, or below: then the interval is of what is lacking."""
+    way = "above"
+    low = apart.low
+    high = apart.high
+    if apart.value < 0:
+        way = "below"
+        low = -apart.high
+        high = -apart.low
+    between = span(low, high)
+    if between and low <= 0 <= high:
+        between += ", so there may be no difference"
+    return f"{with_span(f'{fixed(100 * abs(apart.value), 1)} points', between)} {way}"
 
 
 def _contrasts(findings: Findings) -> list[str]:
     if findings.planned.empty:
         return [] if findings.tested else [_untested(findings)]
-    if not findings.tested:
-        values = "; ".join(
-            f"{row['name']}: {points(row['estimate'])} points" for row in records(findings.planned)
-        )
-        return [f"{_capital(values)}. {_untested(findings)}"]
-    shown = "; ".join(_contrast(row) for row in records(findings.planned))
-    return [f"{_capital(shown)}."]
+    rows = records(findings.planned)
+    if findings.tested:
+        return [f"{_capital('; '.join(map(_contrast, rows)))}."]
+    values = "; ".join(f"{row['name']}: {points(row['estimate'])} points" for row in rows)
+    return [f"{_capital(values)}. {_untested(findings)}"]
 
 
 def _contrast(row: Mapping[str, Any]) -> str:
-    """`tricks: +1.8 points (0.4 to 3.1, Holm p 0.02)`, or that no difference is shown, and what could have been."""
+    """Return `tricks: +1.8 points (0.4 to 3.1, Holm p 0.02)`.
+
+    Where it is not significant, also what could have been.
+    """
     tested = f"{span(row['low'], row['high'])}, Holm p {p_value(row['p_holm'])}"
     effect = f"{row['name']}: {points(row['estimate'])} points ({tested})"
     if row["significant"]:
         return effect
-    able = f"{percent(row['detectable'])} points is the smallest that {seeds(int(row['n']))} would likely have shown"
-    return f"{effect}, no difference shown; {able}"
+    return (
+        f"{effect}, no significant difference: with {seeds(int(row['n']))} only differences above "
+        f"{percent(row['detectable'])} points would likely show"
+    )
 
 
 def _untested(findings: Findings) -> str:
     most = max((len(group.seeds) for group in findings.best.values()), default=0)
     if most >= MIN_SEEDS:
         return f"Nothing is tested: fewer than {MIN_SEEDS} seeds have predictions in all arms."
-    had = findings.seeds or most
-    return f"With {seeds(had)} there are no intervals and nothing is tested: {MIN_SEEDS} or more are needed."
+    had = {1: "One seed is", 2: "Two seeds are"}.get(findings.seeds or most, "The seeds are")
+    return f"{had} too few for confidence intervals and tests; use at least {MIN_SEEDS}."
 
 
-def _search_alone(findings: Findings) -> list[str]:
-    """Return what the search says while nothing is retrained."""
-    run = findings.run
+def _search_alone(run: Run) -> list[str]:
     trials = run.history.of("trial")
     completed = [trial for trial in trials if trial.outcome is Outcome.COMPLETED]
     top = best(completed)
     if top is None:
-        of = f" of {len(trials)}" if trials else ""
-        return [f"No trial has completed{of}: there is nothing to compare yet."]
+        of_many = f" (of {len(trials):,} started)" if trials else ""
+        return [f"No trial has completed{of_many}: there is nothing to compare yet."]
 
-    # The best of all, then the best of each other arm.
+    # The best so far.
     words = in_words(top.recipe, run.tuned.get(top.arm, {}))
-    count = counted(
-        len([trial for trial in completed if trial.score is not None]), "completed trial"
-    )
     by = "" if run.score == "accuracy" else f" {NAMES[run.score]}"
     first = (
-        f"The best of {count} is {top.trial_id} ({words}): {percent(top.score or 0.0)}%{by} on val."
+        f"The best of {counted(len(completed), 'completed trial')} is {top.trial_id} ({words}): "
+        f"{percent(top.score or 0.0)}%{by} on val."
     )
+
+    # The other arms beside it, which invites a ranking: the warning comes first.
     others = []
     for arm in run.arms:
         of_arm = best(trial for trial in completed if trial.arm == arm)

@@ -1,9 +1,10 @@
-"""What the champion gets wrong: its confusions, and the test images of which it is most wrongly sure."""
+"""The champion's mistakes: its confusions, and the test images of which it is most wrongly sure."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,98 +12,88 @@ from numpy.typing import NDArray
 
 from sweeps.report.blocks import Block, Column, Picture, Pictures, Plot, Row, Table, Text
 from sweeps.report.decoded import decoded, named_classes
-from sweeps.report.figures import figure, hover, label
-from sweeps.report.finalists import Group
+from sweeps.report.figures import Trace, figure, hover, label
+from sweeps.report.finalists import Group, Seed
 from sweeps.report.findings import Findings
-from sweeps.report.formats import fixed, percent, seeds
+from sweeps.report.formats import percent, seeds
 from sweeps.report.runs import Run
 from trainables.data.thumbnails import thumbnail_png
 
 MOST_CLASSES = 24  # of a confusion matrix that can be read
+NUMBERED = 12  # classes up to which cells show their percent
 MOST_PAIRS = 8
 MOST_PICTURES = 24
 SIDE = 72  # pixels of a thumbnail, at most: some 15 kB
 
 
 def confusion(findings: Findings) -> Block:
-    """The champion's confusion matrix over all its seeds; of many classes those that it confuses most."""
+    """Return the champion's confusion matrix over all its seeds.
+
+    Of many classes, it shows those that are confused most.
+    """
     title = "Confusion matrix of the champion"
     champion = predicting(findings)
     if champion is None:
         return Text(f"{title}: there are no predictions of a champion.")
     names = class_names(findings.run, champion)
     counts = confusions(champion, len(names))
+
+    # The classes with most mistakes, both ways, in the order of all classes.
     wrong = counts.sum(axis=1) + counts.sum(axis=0) - 2 * np.diag(counts)
     kept = np.sort(np.argsort(-wrong, kind="stable")[:MOST_CLASSES])
-    shown_names = [label(names[at]) for at in kept]
+    shown = [label(names[at]) for at in kept]
     totals = np.maximum(counts.sum(axis=1), 1)
-    shares = 100 * counts / totals[:, None]
-    part = shares[np.ix_(kept, kept)]
-    text = [
-        [
-            hover(
-                f"true {label(names[i])}",
-                f"predicted {label(names[j])}",
-                f"{shares[i, j]:.1f}% ({counts[i, j]})",
-            )
-            for j in kept
-        ]
-        for i in kept
-    ]
-    few = len(kept) <= 12
-    cells: dict[str, Any] = {
-        "type": "heatmap",
-        "z": [[round(float(value), 1) for value in row] for row in part],
-        "text": text,
-        "hovertemplate": "%{text}<extra></extra>",
-        "colorscale": [[0, "rgba(63,127,191,0)"], [1, "rgba(63,127,191,1)"]],
-        "zmin": 0,
-        "zmax": 100,
-        "showscale": False,
-        "xgap": 1,
-        "ygap": 1,
-    }
+    shares = (100 * counts / totals[:, None])[np.ix_(kept, kept)]  # percent [kept, kept]
+
     places = {
         "tickmode": "array",
         "tickvals": list(range(len(kept))),
-        "ticktext": shown_names,
+        "ticktext": shown,
         "showgrid": False,
     }
     layout: dict[str, Any] = {
-        "xaxis": {**places, "tickangle": -40 if max(map(len, shown_names)) > 3 else 0},
+        "xaxis": {**places, "tickangle": -40 if max(map(len, shown)) > 3 else 0},
         "yaxis": {**places, "autorange": "reversed"},
     }
-    if few:
-        layout["annotations"] = [
-            {"x": j, "y": i, "text": f"{part[i, j]:.0f}", "showarrow": False, "font": {"size": 11}}
-            for i in range(len(kept))
-            for j in range(len(kept))
-            if part[i, j] >= 0.5
-        ]
-    shown = figure([cells], "predicted", "true", height=min(640, 150 + 34 * len(kept)), **layout)
-    part_of = f"of {len(names):,} classes the {len(kept)} that are confused most"
-    rows = part_of if len(kept) < len(names) else "rows add up to 100"
+    if len(kept) <= NUMBERED:
+        layout["annotations"] = list(_annotations(shares))
+    cells = _cells(shares, counts[np.ix_(kept, kept)], shown)
+    height = min(640, 150 + 34 * len(kept))
+    rows = "rows add up to 100"
+    if len(kept) < len(names):
+        rows = f"of {len(names):,} classes the {len(kept)} that are confused most"
     trained = seeds(len(_with_predictions(champion)))
-    caption = f"Percent of each true class, over {trained} of {champion.name}; {rows}."
-    return Plot(name="confusion", figure=shown, caption=caption, title=title, narrow=True)
+    return Plot(
+        name="confusion",
+        figure=figure([cells], "predicted", "true", height=height, **layout),
+        caption=f"Percent of each true class, over {trained} of {champion.name}; {rows}.",
+        title=title,
+        narrow=True,
+    )
 
 
 def confused_pairs(findings: Findings) -> Table | None:
-    """The confusions that cost the champion most; None where it makes none, or there are two classes."""
+    """Return the confusions that cost the champion most.
+
+    None where it makes none, or there are two classes.
+    """
     champion = predicting(findings)
-    if champion is None or len(names := class_names(findings.run, champion)) < 3:
+    if champion is None:
+        return None
+    names = class_names(findings.run, champion)
+    if len(names) < 3:
         return None
     counts = confusions(champion, len(names))
-    totals, off = counts.sum(axis=1), counts * ~np.eye(len(names), dtype=bool)
-    order = [
-        int(at) for at in np.argsort(-off, axis=None, kind="stable")[:MOST_PAIRS] if off.flat[at]
-    ]
-    if not order:
-        return None
+    totals = counts.sum(axis=1)
+    off = counts * ~np.eye(len(names), dtype=bool)
     rows = []
-    for i, j in (divmod(at, len(names)) for at in order):
-        shares = (percent(off[i, j] / totals[i]), percent(off[i, j] / off.sum()))
-        rows.append(Row((names[i], names[j], *shares)))
+    for at in np.argsort(-off, axis=None, kind="stable")[:MOST_PAIRS]:
+        i, j = divmod(int(at), len(names))
+        if off[i, j]:
+            shares = (percent(off[i, j] / totals[i]), percent(off[i, j] / off.sum()))
+            rows.append(Row((names[i], names[j], *shares)))
+    if not rows:
+        return None
     columns = [
         Column("true", number=False),
         Column("predicted as", number=False),
@@ -113,74 +104,68 @@ def confused_pairs(findings: Findings) -> Table | None:
 
 
 def worst(findings: Findings) -> Block:
-    """The test images with the highest log loss, mean over the champion's seeds, as thumbnails."""
+    """Return the test images with the highest log loss, mean over the champion's seeds."""
     title = "Worst mistakes of the champion"
     champion = predicting(findings)
     if champion is None:
         return Text(f"{title}: there are no predictions of a champion.")
+
+    # Over seeds: each image's mean log loss, and how often it is wrong, [N] both.
     trained = _with_predictions(champion)
-    losses, labels = np.mean([seed.losses for seed in trained], axis=0), trained[0].labels
-    often = np.mean([~seed.right for seed in trained], axis=0)
-    order = [int(at) for at in np.argsort(-losses, kind="stable")[:MOST_PICTURES] if often[at] > 0]
-    if not order:
+    losses = np.mean([seed.losses for seed in trained], axis=0)
+    wrong = np.mean([~seed.right for seed in trained], axis=0)
+    order = np.argsort(-losses, kind="stable")[:MOST_PICTURES]
+    order = order[wrong[order] > 0]
+    if not len(order):
         return Text(f"{title}: it makes none.")
-    images = decoded(findings.run, "test", labels).images
+    images = decoded(findings.run, "test", trained[0].labels).images
     if images is None:
         return Text(
             f"{title}: the decoded images are no longer in the cache, so there is nothing to show."
         )
-    names, pictures = class_names(findings.run, champion), []
-    for at in order:
-        votes = np.bincount(
-            [int(seed.said[at]) for seed in trained if not seed.right[at]], minlength=len(names)
-        )
-        wrong = int(sum(not seed.right[at] for seed in trained))
-        lines = [
-            f"{names[int(labels[at])]}",
-            f"said {names[int(votes.argmax())]}, {wrong} of {len(trained)}",
-            f"loss {losses[at]:.1f}",
-        ]
+
+    names = class_names(findings.run, champion)
+    pictures = []
+    for at in order.tolist():
+        lines = _mistake(trained, at, names, losses[at])
         pictures.append(Picture(data_uri(thumbnail(images[at])), lines))
     first = "The test image" if len(order) == 1 else f"The {len(order)} test images"
     caption = (
         f"{first} of highest log loss, mean over {seeds(len(trained))}: the true class, what was "
-        "said instead and by how many seeds, and the loss; "
-        f"{fixed(float(np.log(len(names))), 1)} would be a guess. Wrong labels and crops that miss "
-        "the object gather here. "
-        f"{percent(float(1 - np.mean([seed.right for seed in trained])))}% of all test images are "
-        "wrong."
+        "predicted instead and by how many seeds, and the probability that the true class got, "
+        f"their geometric mean (guessing: {100 / len(names):.2g}%). Check these for wrong "
+        f"labels and bad crops. {percent(float(wrong.mean()))}% of test images are misclassified."
     )
     return Pictures(pictures, caption, title)
 
 
 def predicting(findings: Findings) -> Group | None:
-    """The champion, where its predictions are there."""
-    return findings.champion if findings.champion and _with_predictions(findings.champion) else None
+    """Return the champion, where its predictions are there."""
+    champion = findings.champion
+    return champion if champion and _with_predictions(champion) else None
 
 
 def class_names(run: Run, group: Group) -> list[str]:
-    """Of all classes that a group's labels and predictions name; their numbers where the sweep does not say."""
-    most = (
-        max(int(max(seed.labels.max(), seed.said.max())) for seed in _with_predictions(group)) + 1
-    )
-    return named_classes(run, most)
+    """Return the names of all classes that a group's labels and predictions name.
+
+    Their numbers where the sweep does not say.
+    """
+    trained = _with_predictions(group)
+    largest = max(int(max(seed.labels.max(), seed.said.max())) for seed in trained)
+    return named_classes(run, largest + 1)
 
 
 def confusions(group: Group, classes: int) -> NDArray[np.int64]:
-    """Images by true and by predicted class, [classes, classes], over all seeds."""
-    labels, said = (
-        np.concatenate([getattr(seed, part) for seed in _with_predictions(group)])
-        for part in ("labels", "said")
-    )
-    return (
-        np.bincount(labels * classes + said, minlength=classes**2)
-        .reshape(classes, classes)
-        .astype(np.int64)
-    )
+    """Return images by true and by predicted class, [classes, classes], over all seeds."""
+    trained = _with_predictions(group)
+    labels = np.concatenate([seed.labels for seed in trained])
+    said = np.concatenate([seed.said for seed in trained])
+    counts = np.bincount(labels * classes + said, minlength=classes**2)
+    return counts.reshape(classes, classes).astype(np.int64)
 
 
 def thumbnail(image: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
-    """An image [H, W, 3] at most `side` pixels per side, each the mean of a block."""
+    """Return an image [H, W, 3] at most `side` pixels per side, each the mean of a block."""
     step = -(-max(image.shape[:2]) // side)
     height, width = (length // step * step for length in image.shape[:2])
     blocks = image[:height, :width].reshape(height // step, step, width // step, step, 3)
@@ -193,5 +178,59 @@ def data_uri(image: NDArray[np.uint8]) -> str:
     return f"data:image/png;base64,{base64.b64encode(thumbnail_png(image)).decode()}"
 
 
-def _with_predictions(group: Group) -> Sequence[Any]:
+def _cells(shares: NDArray[np.float64], counts: NDArray[np.int64], names: Sequence[str]) -> Trace:
+    """Return the heat map of a confusion matrix, in percent, whose cells say their numbers."""
+    text = []
+    for i, true in enumerate(names):
+        row = []
+        for j, said in enumerate(names):
+            cell = f"{shares[i, j]:.1f}% ({counts[i, j]})"
+            row.append(hover(f"true {true}", f"predicted {said}", cell))
+        text.append(row)
+    return {
+        "type": "heatmap",
+        "z": shares.round(1).tolist(),
+        "text": text,
+        "hovertemplate": "%{text}<extra></extra>",
+        "colorscale": [[0, "rgba(63,127,191,0)"], [1, "rgba(63,127,191,1)"]],
+        "zmin": 0,
+        "zmax": 100,
+        "showscale": False,
+        "xgap": 1,
+        "ygap": 1,
+    }
+
+
+def _annotations(shares: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
+    """Yield the percents that do not round to 0."""
+    for (i, j), share in np.ndenumerate(shares):
+        if share >= 0.5:
+            text = f"{share:.0f}"
+            yield {"x": j, "y": i, "text": text, "showarrow": False, "font": {"size": 11}}
+
+
+def _mistake(trained: Sequence[Seed], at: int, names: Sequence[str], loss: float) -> list[str]:
+    """Return `9`, `predicted 5 (both seeds)`, `0.02% for 9`."""
+    votes = [int(seed.said[at]) for seed in trained if not seed.right[at]]
+    said = int(np.bincount(votes, minlength=len(names)).argmax())
+    true = names[int(trained[0].labels[at])]
+    share = math.exp(-loss)
+    likely = percent(share, 2) if share >= 0.0001 else "< 0.01"
+    return [
+        true,
+        f"predicted {names[said]} ({_of_seeds(votes.count(said), len(trained))})",
+        f"{likely}% for {true}",
+    ]
+
+
+def _of_seeds(count: int, every: int) -> str:
+    """Return `both seeds`, `all 5 seeds`, `3 of 5 seeds`, `1 seed`."""
+    if count < every:
+        return f"{count} of {seeds(every)}"
+    if every == 1:
+        return "1 seed"
+    return "both seeds" if every == 2 else f"all {seeds(every)}"
+
+
+def _with_predictions(group: Group) -> list[Seed]:
     return [seed for seed in group.seeds if len(seed.labels)]

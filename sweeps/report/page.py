@@ -1,4 +1,4 @@
-"""`report.html`: one file that holds all it needs, figures too, and asks the network for nothing."""
+"""`report.html`: one file that holds all it needs, figures too, and needs no network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sweeps.report.blocks import Block, Column, Page, Plot, Plots, Section, Text
 from sweeps.report.cautions import banner, cautions
 from sweeps.report.data_section import data_section
 from sweeps.report.findings import Findings, find
-from sweeps.report.headline import equal_trials, headline, luck, recipe_line
+from sweeps.report.headline import equal_trials, headline, mean_overstatement, recipe_line
 from sweeps.report.provenance import assumptions, provenance
 from sweeps.report.results_csv import write_results
 from sweeps.report.runs import read_run
@@ -42,11 +42,14 @@ class Report:
 
 
 def write(folder: Path, ended: str = "") -> Report:
-    """Build `results.csv`, `suspects.csv` and `report.html` from a sweep's records. What is missing is left out.
+    """Build `results.csv`, `suspects.csv` and `report.html` from a sweep's records.
+
+    What is missing is left out.
 
     Args:
         folder: The sweep's, in whatever state; they are written into it.
-        ended: The outcome, where the driver that still holds the sweep's lock tells it: completed, interrupted or failed.
+        ended: The outcome, where the driver that still holds the sweep's lock tells it: completed,
+            interrupted or failed.
 
     Raises:
         OSError: The folder cannot be written.
@@ -55,13 +58,12 @@ def write(folder: Path, ended: str = "") -> Report:
     results = write_results(run)
     findings = find(run)
     suspects = write_suspects(folder, findings.suspected.images)
-    return Report(
-        results, suspects, write_whole(folder / PAGE, rendered(sweep_page(findings))), findings
-    )
+    page = write_whole(folder / PAGE, rendered(sweep_page(findings)))
+    return Report(results, suspects, page, findings)
 
 
 def sweep_page(findings: Findings) -> Page:
-    """What the report of a sweep holds."""
+    """Return what the report of a sweep holds."""
     run = findings.run
     return Page(
         title=f"{run.text('study') or run.name}: {run.name}",
@@ -70,38 +72,18 @@ def sweep_page(findings: Findings) -> Page:
         headline=headline(findings),
         recipe=recipe_line(findings),
         cautions=cautions(findings),
-        sections=[
-            Section(
-                "arms",
-                "",
-                [
-                    tables.arms_table(findings),
-                    Text(" ".join(filter(None, [equal_trials(run), luck(findings)]))),
-                ],
-            ),
-            *_some("effects", "Effects", _effects(findings)),
-            *_finalists(findings),
-            Section("search", "The search", _search(findings)),
-            *_some("data", "The data", data_section(run)),
-            Section("cost", "What it cost", [plots_finalists.cost(findings)]),
-            Section("how", "How it was made", [provenance(findings)]),
-        ],
+        sections=list(_sections(findings)),
         footer=f"Sweep {run.name}. Rebuild this page with: dvt report {run.name}",
     )
 
 
 def rendered(page: Page) -> str:
-    """The page as HTML."""
+    """Return the page as HTML."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
-    figures = {
-        plot.name: plot.figure
-        for section in page.sections
-        for block in section.blocks
-        for plot in _plots(block)
-    }
+    figures = {plot.name: plot.figure for plot in _plots(page)}
     plotly = get_plotlyjs() if figures else ""
     if "</script" in plotly or "<!--" in plotly:
         plotly = plotly.replace("</script", "<\\/script").replace("<!--", "<\\!--")
@@ -110,15 +92,43 @@ def rendered(page: Page) -> str:
 
 
 def safe_json(value: Any) -> str:
-    """JSON that can stand in a script element: without `<`, `>` and `&`, and null for what is no finite number."""
+    """Return JSON that can stand in a script element.
+
+    Without `<`, `>` and `&`, and null for what is no finite number.
+    """
     text = json.dumps(_finite(value), separators=(",", ":"), allow_nan=False, default=_plain)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _effects(findings: Findings) -> list[Block]:
-    blocks = [
+def _sections(findings: Findings) -> Iterator[Section]:
+    run = findings.run
+    notes = " ".join(filter(None, [equal_trials(run), mean_overstatement(findings)]))
+    yield Section("arms", "", [tables.arms_table(findings), Text(notes)])
+    effects = list(_effects(findings))
+    if effects:
+        yield Section("effects", "Effects", effects)
+    yield from _finalists(findings)
+    search = (
+        plots_search.isolation,
+        plots_search.parallel,
+        plots_search.schedulers,
+        plots_search.more_trials,
+        plots_search.importances,
+    )
+    yield Section("search", "The search", [block(run) for block in search])
+    data = data_section(run)
+    if data:
+        yield Section("data", "The data", data)
+    yield Section("cost", "What it cost", [plots_finalists.cost(findings)])
+    yield Section("how", "Reproduce this", [provenance(findings)])
+
+
+def _effects(findings: Findings) -> Iterator[Block]:
+    """Yield what there is to say of the differences between recipes."""
+    figure = plots_finalists.arms(findings) if findings.groups else None
+    blocks = (
         tables.contrasts_table(findings),
-        plots_finalists.arms(findings) if findings.groups else None,
+        figure,
         tables.pairs_table(findings),
         tables.defaults_table(findings),
         tables.ablations_table(findings),
@@ -126,60 +136,41 @@ def _effects(findings: Findings) -> list[Block]:
         tables.components_table(findings),
         tables.published_table(findings),
         assumptions(findings.run),
-    ]
-    return [block for block in blocks if block is not None]
+    )
+    for block in blocks:
+        if block is not None:
+            yield block
 
 
-def _finalists(findings: Findings) -> list[Section]:
+def _finalists(findings: Findings) -> Iterator[Section]:
     if findings.champion is None:
-        return [
-            Section(
-                "finalists",
-                "Finalists",
-                [Text("No finalist has completed, so nothing is known of the test split.")],
-            )
-        ]
+        text = Text("No finalist has completed, so nothing is known of the test split.")
+        yield Section("finalists", "Finalists", [text])
+        return
+    figures = [plots_finalists.curves(findings), plots_finalists.sizes(findings)]
+    yield Section("finalists", "Finalists", figures)
+    wrong: list[Block] = [*classes.blocks(findings), mistakes.confusion(findings)]
     pairs = mistakes.confused_pairs(findings)
-    wrong = [
-        *classes.blocks(findings),
-        mistakes.confusion(findings),
-        *([pairs] if pairs else []),
-        mistakes.worst(findings),
-    ]
-    return [
-        Section(
-            "finalists",
-            "Finalists",
-            [plots_finalists.curves(findings), plots_finalists.sizes(findings)],
-        ),
-        Section("mistakes", "What the champion gets wrong", wrong),
-        Section("suspects", "Suspected wrong labels", [suspect_pictures(findings)]),
-    ]
+    if pairs:
+        wrong.append(pairs)
+    wrong.append(mistakes.worst(findings))
+    yield Section("mistakes", "What the champion gets wrong", wrong)
+    yield Section("suspects", "Suspected wrong labels", [suspect_pictures(findings)])
 
 
-def _search(findings: Findings) -> list[Block]:
-    run = findings.run
-    parts = (plots_search.isolation, plots_search.parallel, plots_search.schedulers)
-    return [part(run) for part in (*parts, plots_search.more_trials, plots_search.importances)]
-
-
-def _some(name: str, title: str, blocks: Sequence[Block]) -> list[Section]:
-    return [Section(name, title, blocks)] if blocks else []
-
-
-def _plots(block: Block) -> Iterator[Plot]:
-    if isinstance(block, Plot):
-        yield block
-    elif isinstance(block, Plots):
-        yield from block.plots
+def _plots(page: Page) -> Iterator[Plot]:
+    for section in page.sections:
+        for block in section.blocks:
+            if isinstance(block, Plot):
+                yield block
+            elif isinstance(block, Plots):
+                yield from block.plots
 
 
 def _heads(columns: Sequence[Column]) -> list[tuple[str, int]]:
-    """Groups of columns that stand beside each other, with their number."""
-    return [
-        (group, len(list(some)))
-        for group, some in groupby(columns, key=lambda column: column.group)
-    ]
+    """Return groups of columns that stand beside each other, with their number."""
+    groups = groupby(columns, key=lambda column: column.group)
+    return [(group, len(list(some))) for group, some in groups]
 
 
 def _finite(value: Any) -> Any:
@@ -191,5 +182,5 @@ def _finite(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers as Python's."""
+    """Return NumPy's numbers as Python's."""
     return value.item()

@@ -1,4 +1,4 @@
-"""Figures of the search: what each tuned parameter did, what trials had in common, and what more of them would bring."""
+"""Figures of the search: what each tuned parameter did, and what more trials would bring."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sweeps.report.blocks import Block, Plot, Plots, Text
 from sweeps.report.figures import (
     GREY,
     Trace,
+    bars,
     color,
     figure,
     hover,
@@ -35,131 +36,114 @@ TOP = 0.25  # share of an arm's trials that parallel coordinates show in color
 
 
 def isolation(run: Run) -> Block:
-    """Score against each tuned parameter, one small figure a parameter."""
-    names = list(dict.fromkeys(name for arm in run.arms for name in run.tuned.get(arm, {})))
-    plots = [
-        plot for at, name in enumerate(names) if (plot := _isolated(run, name, f"isolation-{at}"))
-    ]
+    """Return the score against each tuned parameter, one small figure per parameter."""
+    names = dict.fromkeys(name for arm in run.arms for name in run.tuned.get(arm, {}))
+    plots = []
+    for at, name in enumerate(names):
+        plot = _isolated(run, name, f"isolation-{at}")
+        if plot:
+            plots.append(plot)
     if not plots:
         return Text("Score against parameters: no trial with a score has tuned anything yet.")
     caption = (
-        f"Best val {NAMES[run.score]} of each trial against one parameter, all others varying. Filled: completed; hollow: "
-        "stopped early, so that its score is not final; ringed: the arm's default. Look for a slope, and for the best lying at "
-        "an end of a range."
+        f"Best val {NAMES[run.score]} of each trial against one parameter, all others varying. "
+        "Filled: completed; hollow: stopped early, so that its score is not final; ringed: the "
+        "arm's default. Look for a slope, and for the best lying at an end of a range."
     )
     return Plots(plots, caption, "Score against each tuned parameter", legend(run.arms))
 
 
 def parallel(run: Run) -> Block:
-    """All parameters of each trial as one line; a figure for the arms that tune the same."""
-    sets: dict[tuple[str, ...], list[str]] = {}
+    """Return all parameters of each trial as one line; a figure for the arms that tune the same."""
+    alike: dict[tuple[str, ...], list[str]] = {}
     for arm in run.arms:
-        if len(run.tuned.get(arm, {})) >= 2:
-            sets.setdefault(tuple(run.tuned[arm]), []).append(arm)
-    plots = [
-        plot
-        for at, (names, arms) in enumerate(sets.items())
-        if (plot := _parallel(run, names, arms, f"parallel-{at}"))
-    ]
+        names = tuple(run.tuned.get(arm, {}))
+        if len(names) >= 2:
+            alike.setdefault(names, []).append(arm)
+    plots = []
+    for at, (names, arms) in enumerate(alike.items()):
+        plot = _parallel(run, names, arms, f"parallel-{at}")
+        if plot:
+            plots.append(plot)
     if not plots:
         return Text(
-            "Parallel coordinates: no two trials of an arm that tunes two or more parameters have completed."
+            "Parallel coordinates: no two trials of an arm that tunes two or more parameters have "
+            "completed."
         )
     caption = (
-        "A line a completed trial, from its parameters to its score, each axis from the low to the high end of its range. In "
-        "color: the best quarter of each arm. Where colored lines meet, good trials agree; where they spread, the value "
-        "hardly matters."
+        "Each line is one completed trial, from its parameters to its score, each axis from the "
+        "low to the high end of its range. In color: the best quarter of each arm. Where colored "
+        "lines meet, good trials agree; where they spread, the value hardly matters."
     )
     return Plots(plots, caption, "What good trials have in common", legend(run.arms))
 
 
 def schedulers(run: Run) -> Block:
-    """Mean learning curve by scheduler, over completed trials of the search."""
+    """Return the mean learning curve by scheduler, over completed trials of the search."""
     rows = run.rows("trial", outcome=Outcome.COMPLETED)
-    names = rows["scheduler"].dropna().unique().tolist()
+    names = list(map(str, rows["scheduler"].dropna().unique()))
     metric = VAL_SCORES[run.score]
     if len(names) < 2 or metric not in run.epochs:
         return Text("Curves by scheduler: fewer than two schedulers have completed trials.")
     data: list[Trace] = []
     for at, scheduler in enumerate(names):
         chosen = rows[rows["scheduler"] == scheduler]["trial_id"]
-        curves = run.epochs[run.epochs["trial_id"].isin(chosen)].pivot_table(
-            index=EPOCH, columns="trial_id", values=metric
-        )
-        mean, spread = 100 * curves.mean(axis=1), 100 * curves.std(axis=1).fillna(0)
+        of_trials = run.epochs[run.epochs["trial_id"].isin(chosen)]
+        curves = of_trials.pivot_table(index=EPOCH, columns="trial_id", values=metric)
         epochs = curves.index.tolist()
-        around = [*rounded((mean + spread).tolist()), *rounded((mean - spread).tolist())[::-1]]
-        band = {
-            "fill": "toself",
-            "fillcolor": f"{color(at)}22",
-            "line": {"width": 0},
-            "hoverinfo": "skip",
-            "mode": "lines",
-        }
-        data.append({"type": "scatter", "x": [*epochs, *epochs[::-1]], "y": around, **band})
-        said = [
-            hover(label(scheduler), f"epoch {e}: {m:.1f}%", counted(len(chosen), "trial"))
-            for e, m in zip(epochs, mean, strict=True)
-        ]
-        data.append(line(epochs, rounded(mean.tolist()), color(at), text=said))
-    shown = figure(data, "epoch", f"val {NAMES[run.score]}, %")
+        means = 100 * curves.mean(axis=1)
+        spread = 100 * curves.std(axis=1).fillna(0)
+        said = []
+        for epoch, value in zip(epochs, means, strict=True):
+            trials = counted(len(chosen), "trial")
+            said.append(hover(label(scheduler), f"epoch {epoch}: {value:.1f}%", trials))
+        data.append(_band(epochs, means - spread, means + spread, color(at)))
+        data.append(line(epochs, rounded(means.tolist()), color(at), text=said))
     caption = (
-        f"Mean val {NAMES[run.score]} by epoch over the completed trials with each scheduler; the band is one standard "
-        "deviation. Other parameters differ too, and arms that fix their scheduler are in one curve only: a hint, not a "
-        "comparison."
+        f"Mean val {NAMES[run.score]} by epoch over the completed trials with each scheduler; the "
+        "band is one standard deviation. Other parameters differ too, and arms that fix their "
+        "scheduler are in one curve only: a hint, not a comparison."
     )
     return Plot(
         name="schedulers",
-        figure=shown,
+        figure=figure(data, "epoch", f"val {NAMES[run.score]}, %"),
         caption=caption,
         title="Curves by scheduler",
-        legend=legend([str(s) for s in names]),
+        legend=legend(names),
     )
 
 
 def more_trials(run: Run) -> Block:
-    """Expected best score against the number of random trials."""
-    drawn, data, known = (
-        run.history.start_up_trials,
-        [],
-        run.rows("trial", outcome=Outcome.COMPLETED).set_index("trial_id")["score"],
-    )
+    """Return the expected best score against the number of random trials."""
+    drawn = run.history.start_up_trials
+    completed = run.rows("trial", outcome=Outcome.COMPLETED).dropna(subset="score")
+    known = completed.set_index("trial_id")["score"]
+    data: list[Trace] = []
     for at, arm in enumerate(run.arms):
-        scores = [
-            float(known[name])
-            for name in drawn.get(arm, [])
-            if name in known.index and known[name] == known[name]
-        ]
-        if len(scores) >= 2:
-            best = expected_best(scores)
-            said = [
-                hover(label(arm), f"best of {k}: {percent(value)}%")
-                for k, value in enumerate(best, 1)
-            ]
-            trace = line(
-                range(1, len(best) + 1),
-                rounded([100 * value for value in best]),
-                color(at),
-                text=said,
-            )
-            data.append(
-                {**trace, "mode": "lines+markers", "marker": {"size": 6, "symbol": symbol(at)}}
-            )
+        scores = [float(known[name]) for name in drawn.get(arm, []) if name in known.index]
+        if len(scores) < 2:
+            continue
+        best = expected_best(scores)
+        said = []
+        for number, value in enumerate(best, start=1):
+            said.append(hover(label(arm), f"best of {number}: {percent(value)}%"))
+        shares = rounded([100 * value for value in best])
+        trace = line(range(1, len(best) + 1), shares, color(at), text=said)
+        marker = {"size": 6, "symbol": symbol(at)}
+        data.append({**trace, "mode": "lines+markers", "marker": marker})
     if not data:
         return Text(
-            "Expected best score by number of trials: no arm has two completed trials that were drawn at random."
+            "Expected best score by number of trials: no arm has two completed trials that were "
+            "drawn at random."
         )
-    shown = figure(
-        data, "random trials", f"expected best val {NAMES[run.score]}, %", xaxis={"dtick": 1}
-    )
+    y = f"expected best val {NAMES[run.score]}, %"
     caption = (
-        "What the best of so many trials would score on average, if all were drawn at random; only an arm's random first "
-        "trials count. A curve that still climbs at its end asks for more trials; val scores of the best are lucky in any "
-        "case."
+        "Expected best score after N random trials; only an arm's random first trials count. If a "
+        "curve is still rising, more trials may help."
     )
     return Plot(
         name="more-trials",
-        figure=shown,
+        figure=figure(data, "random trials", y, xaxis={"dtick": 1}),
         caption=caption,
         title="What more trials would bring",
         legend=legend(run.arms),
@@ -167,7 +151,7 @@ def more_trials(run: Run) -> Block:
 
 
 def importances(run: Run) -> Block:
-    """How much of the difference between good and other trials each parameter explains, where there are trials enough."""
+    """Return how much each parameter tells good from other trials, of arms with enough trials."""
     plots: list[Plot] = []
     lacking: dict[str, int] = {}
     for at, arm in enumerate(run.arms):
@@ -178,179 +162,171 @@ def importances(run: Run) -> Block:
         if shares is None:
             lacking[arm] = int((rows["outcome"] == Outcome.COMPLETED.value).sum())
             continue
-        names, values = list(shares)[::-1], list(shares.values())[::-1]
-        said = [
-            hover(label(name), f"{percent(value, 0)}%")
-            for name, value in zip(names, values, strict=True)
-        ]
-        bar: Trace = {
-            "type": "bar",
-            "orientation": "h",
-            "x": rounded([100 * v for v in values]),
-            "y": [label(n) for n in names],
-        }
-        bar |= {
-            "marker": {"color": color(at)},
-            "text": said,
-            "hovertemplate": "%{text}<extra></extra>",
-            "textposition": "none",
-        }
-        plots.append(
-            Plot(name=f"importance-{at}", figure=figure([bar], "%", "", height=240), title=arm)
-        )
-    have = ", ".join(f"{arm} has {count}" for arm, count in lacking.items())
-    same = len(set(lacking.values())) == 1 and len(lacking) > 1
-    had = (
-        f"each of these arms has {next(iter(lacking.values()))}: {', '.join(lacking)}"
-        if same
-        else have
-    )
-    few = (
-        f"Importance of parameters: {MIN_TRIALS} completed trials of an arm are needed, but {had}."
-        if lacking
-        else ""
-    )
+        # The most important parameter on top, which is the last bar.
+        names = list(shares)[::-1]
+        said = [hover(label(name), f"{percent(shares[name], 0)}%") for name in names]
+        x = rounded([100 * shares[name] for name in names])
+        bar = bars(x, list(map(label, names)), said, {"color": color(at)})
+        shown = figure([bar], "%", "", height=240)
+        plots.append(Plot(name=f"importance-{at}", figure=shown, title=arm))
+    few = _too_few(lacking)
     if not plots:
-        return Text(few or "Importance of parameters: nothing is tuned.")
-    caption = "Which parameters decide whether a trial is among its arm's best tenth (PED-ANOVA), as shares of 100%."
+        return Text(few or "Parameter importance: nothing is tuned.")
+    caption = (
+        "Which parameters decide whether a trial is among its arm's best tenth (PED-ANOVA), as "
+        "shares of 100%."
+    )
     return Plots(plots, f"{caption} {few}".strip(), "Importance of parameters")
 
 
+def _too_few(lacking: Mapping[str, int]) -> str:
+    """Return why arms have no importances, which need trials; empty where all have them."""
+    if not lacking:
+        return ""
+    counts = set(lacking.values())
+    here = ", ".join(f"{arm} {count}" for arm, count in lacking.items())
+    if len(counts) == 1:
+        here = f"{counts.pop()}"
+    return f"Parameter importance needs {MIN_TRIALS} completed trials per arm (here: {here})."
+
+
+def _band(epochs: list[int], low: pd.Series, high: pd.Series, colored: str) -> Trace:
+    """Return the area between two curves: along the upper one, and back along the lower."""
+    around = [*rounded(high.tolist()), *rounded(low.tolist())[::-1]]
+    return {
+        "type": "scatter",
+        "x": [*epochs, *epochs[::-1]],
+        "y": around,
+        "fill": "toself",
+        "fillcolor": f"{colored}22",  # 13% opaque
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "mode": "lines",
+    }
+
+
 def _isolated(run: Run, name: str, plot: str) -> Plot | None:
-    dims = [(arm, run.tuned[arm][name]) for arm in run.arms if name in run.tuned.get(arm, {})]
-    places = _places([dim for _, dim in dims])
+    dims = {arm: run.tuned[arm][name] for arm in run.arms if name in run.tuned.get(arm, {})}
+    first = next(iter(dims.values()))
+    places = _places(list(dims.values()))
     data: list[Trace] = []
-    for arm, dim in dims:
+    for arm in dims:
         rows = run.rows("trial", arm).dropna(subset=["score", name])
         rows = rows[rows["outcome"].isin([Outcome.COMPLETED.value, Outcome.PRUNED.value])]
         if places is not None:
             rows = rows[rows[name].isin(list(places))]
         if len(rows):
-            data.append(_dots(run, arm, name, dim, rows, places))
+            data.append(_dots(run, arm, name, rows, places))
     if not data:
         return None
-    axis: dict[str, Any] = (
-        ticks(list(map(short, places)))
-        if places
-        else {"type": "log" if dims[0][1]["log"] else "linear"}
-    )
-    if places is None and dims[0][1]["log"]:
-        axis |= {"dtick": 1, "exponentformat": "e"}
+    axis: dict[str, Any] = {"type": "linear"}
+    if places:
+        axis = ticks(list(map(short, places)))
+    elif first["log"]:
+        axis = {"type": "log", "dtick": 1, "exponentformat": "e"}
     shown = figure(data, "", f"val {NAMES[run.score]}, %", height=250, xaxis=axis)
     return Plot(name=plot, figure=shown, title=name)
 
 
 def _dots(
-    run: Run,
-    arm: str,
-    name: str,
-    dim: Mapping[str, Any],
-    rows: pd.DataFrame,
-    places: Mapping[Any, int] | None,
+    run: Run, arm: str, name: str, rows: pd.DataFrame, places: Mapping[Any, int] | None
 ) -> Trace:
+    """Return a dot per trial: hollow where it was stopped early, ringed where it is the default."""
     at = run.arms.index(arm)
     aside = 0.5 * ((at + 0.5) / len(run.arms) - 0.5)  # so that arms do not cover each other
-    x = (
-        [places[value] + aside for value in rows[name]]
-        if places
-        else [float(f"{value:.3g}") for value in rows[name]]
-    )
-    hollow = "-open"
-    symbols = [
-        symbol(at) + (hollow if outcome == Outcome.PRUNED.value else "")
-        for outcome in rows["outcome"]
-    ]
-    rings = [2.5 if number == 0 else 0.6 for number in rows["number"]]
-    sizes = [10 if number == 0 else 7 for number in rows["number"]]
+    x = []
+    symbols = []
+    widths = []
+    sizes = []
+    said = []
+    for row in records(rows):
+        value = row[name]
+        x.append(places[value] + aside if places else float(f"{value:.3g}"))
+        pruned = row["outcome"] == Outcome.PRUNED.value
+        symbols.append(f"{symbol(at)}-open" if pruned else symbol(at))
+        ringed = row["number"] == 0
+        widths.append(2.5 if ringed else 0.6)
+        sizes.append(10 if ringed else 7)
+        score = f"{percent(row['score'])}% ({row['outcome']})"
+        said.append(hover(label(row["trial_id"]), f"{label(name)} {label(short(value))}", score))
     marker = {
         "color": color(at),
         "size": sizes,
         "symbol": symbols,
-        "line": {"width": rings, "color": GREY},
+        "line": {"width": widths, "color": GREY},
         "opacity": 0.85,
     }
-    said = [
-        hover(
-            label(row["trial_id"]),
-            f"{label(name)} {label(short(row[name]))}",
-            f"{percent(row['score'])}% ({row['outcome']})",
-        )
-        for row in records(rows)
-    ]
     return points(x, rounded((100 * rows["score"]).tolist()), said, marker)
 
 
 def _places(dims: Sequence[Mapping[str, Any]]) -> dict[Any, int] | None:
-    """Places of values that have no scale, or few values; None where there is one."""
+    """Return places of values that have no scale, or few values; None where there is a scale."""
     if any("options" in dim for dim in dims):
-        return {
-            value: at
-            for at, value in enumerate(
-                dict.fromkeys(value for dim in dims for value in dim.get("options", []))
-            )
-        }
-    low, high = min(dim["low"] for dim in dims), max(dim["high"] for dim in dims)
-    whole = all(isinstance(dim["low"], int) and not dim["log"] for dim in dims)
-    return (
-        {value: value - low for value in range(low, high + 1)}
-        if whole and high - low < FEW
-        else None
-    )
+        options = dict.fromkeys(value for dim in dims for value in dim.get("options", []))
+        return {value: at for at, value in enumerate(options)}
+    if not all(isinstance(dim["low"], int) and not dim["log"] for dim in dims):
+        return None
+    low = min(dim["low"] for dim in dims)
+    high = max(dim["high"] for dim in dims)
+    if high - low >= FEW:
+        return None
+    return {value: value - low for value in range(low, high + 1)}
 
 
 def _parallel(run: Run, names: Sequence[str], arms: Sequence[str], plot: str) -> Plot | None:
-    data: list[Trace] = []
-    everyone = run.rows("trial", outcome=Outcome.COMPLETED).dropna(subset="score")
-    everyone = everyone[everyone["arm"].isin(arms)]
-    if len(everyone) < 2:
+    """Return a line per completed trial of these arms, which all tune these names."""
+    trials = run.rows("trial", outcome=Outcome.COMPLETED).dropna(subset="score")
+    trials = trials[trials["arm"].isin(arms)]
+    if len(trials) < 2:
         return None
-    low, high = everyone["score"].min(), everyone["score"].max()
+    scores = {"low": trials["score"].min(), "high": trials["score"].max(), "log": False}
+    data: list[Trace] = []
     for arm in arms:
-        rows, at = everyone[everyone["arm"] == arm].sort_values("score"), run.arms.index(arm)
-        good = rows["score"].quantile(1 - TOP) if len(rows) else 1.0
+        rows = trials[trials["arm"] == arm].sort_values("score")
+        good = rows["score"].quantile(1 - TOP)
         for row in records(rows):
-            y = [_height(row[name], run.tuned[arm][name]) for name in names]
-            y.append((row["score"] - low) / (high - low) if high > low else 0.5)
-            values = [
-                f"{label(name)} {label(short(row[name]))}"
-                for name, at_y in zip(names, y, strict=False)
-                if at_y is not None
-            ]
-            said = hover(
-                label(row["trial_id"]), *values, f"val {NAMES[run.score]} {percent(row['score'])}%"
-            )
+            heights = [_height(row[name], run.tuned[arm][name]) for name in names]
+            heights.append(_height(row["score"], scores))
             strong = row["score"] >= good
-            trace = line(
-                range(len(y)),
-                [None if v is None else round(v, 3) for v in y],
-                color(at) if strong else GREY,
-                width=1.5,
-            )
-            data.append(
-                {
-                    **trace,
-                    "opacity": 0.9 if strong else 0.22,
-                    "text": said,
-                    "hovertemplate": "%{text}<extra></extra>",
-                }
-            )
-            del data[-1]["hoverinfo"]
-    data.sort(key=lambda trace: trace["opacity"])
+            colored = color(run.arms.index(arm)) if strong else GREY
+            said = _said_of_trial(run, row, names, heights)
+            y = [None if height is None else round(height, 3) for height in heights]
+            trace = line(range(len(y)), y, colored, width=1.5, text=said)
+            data.append({**trace, "opacity": 0.9 if strong else 0.22})
+    data.sort(key=lambda trace: trace["opacity"])  # good trials are drawn over the others
     axis = {**ticks([*(WORDS.get(name, name) for name in names), "score"]), "tickangle": -40}
-    shown = figure(
-        data, "", "", height=360, xaxis=axis, yaxis={"visible": False, "range": [-0.04, 1.04]}
-    )
+    hidden = {"visible": False, "range": [-0.04, 1.04]}
+    shown = figure(data, "", "", height=360, xaxis=axis, yaxis=hidden)
     return Plot(name=plot, figure=shown, title=", ".join(arms))
 
 
+def _said_of_trial(
+    run: Run, row: Mapping[str, Any], names: Sequence[str], heights: Sequence[float | None]
+) -> str:
+    """Return a trial's name, values and score; values that are off are left out."""
+    values = []
+    for name, height in zip(names, heights, strict=False):
+        if height is not None:
+            values.append(f"{label(name)} {label(short(row[name]))}")
+    score = f"val {NAMES[run.score]} {percent(row['score'])}%"
+    return hover(label(row["trial_id"]), *values, score)
+
+
 def _height(value: Any, dim: Mapping[str, Any]) -> float | None:
-    """Where in its range a value lies, 0 to 1; None where it was switched off, or is another version's."""
+    """Return where in its range a value lies, 0 to 1.
+
+    None where it was switched off, or is another version's.
+    """
     if "options" in dim:
         options = dim["options"]
-        return options.index(value) / max(1, len(options) - 1) if value in options else None
+        if value not in options:
+            return None
+        return float(options.index(value) / max(1, len(options) - 1))
     if not isinstance(value, (int, float)) or not np.isfinite(value) or (dim["log"] and value <= 0):
         return None
     scale = np.log if dim["log"] else float
     width = float(scale(dim["high"]) - scale(dim["low"]))
-    height = float(scale(value) - scale(dim["low"])) / width if width else 0.5
+    if not width:
+        return 0.5
+    height = float(scale(value) - scale(dim["low"])) / width
     return height if -0.01 <= height <= 1.01 else None

@@ -1,4 +1,4 @@
-"""`results.csv`: a row for every training run of a sweep; `runs.COLUMNS` says what each column holds."""
+"""`results.csv`: one row per training run of a sweep; `columns.COLUMNS` says what each holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page shows of labels that are likely wrong: the most suspicious images, with their names."""
+"""Labels that are likely wrong, as the page shows them: the most suspicious images, by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ SIDE = 48  # pixels of a thumbnail, at most: some 9 kB
 
 
 def suspect_pictures(findings: Findings) -> Block:
-    """Show the images whose labels are most suspicious; as a table where the cache no longer has them."""
+    """Return the images whose labels are most suspicious.
+
+    As a table where the cache no longer has them.
+    """
     suspected = findings.suspected
     if not suspected.runs:
         return Text("There are no predictions of finalists, so nothing is known of the labels.")
@@ -29,34 +32,34 @@ def suspect_pictures(findings: Findings) -> Block:
     }
     pictures = []
     for image in shown:
-        if (images := pixels[image.split]) is not None:
-            lines = [
-                f"given {image.given}, {percent(image.probability_given)}%",
-                f"suggested {image.suggested}, {percent(image.probability_suggested)}%",
-                image.file,
-            ]
-            pictures.append(Picture(data_uri(thumbnail(images[image.row], SIDE)), lines))
-    if len(pictures) < len(shown):
-        return _table(
-            shown,
-            f"{_caption(suspected)} The decoded images are no longer in the cache, so there are no pictures.",
-        )
+        images = pixels[image.split]
+        if images is None:
+            return _table(
+                shown,
+                f"{_caption(suspected)} The decoded images are no longer in the cache, so there "
+                "are no pictures.",
+            )
+        lines = [
+            f"given {image.given}, {percent(image.probability_given)}%",
+            f"suggested {image.suggested}, {percent(image.probability_suggested)}%",
+            image.file,
+        ]
+        pictures.append(Picture(data_uri(thumbnail(images[image.row], SIDE)), lines))
     return Pictures(pictures, _caption(suspected))
 
 
 def _caption(suspected: Suspected) -> str:
     number = len(suspected.images)
-    first = (
-        f"The first {MOST_PICTURES} of {number:,} images"
-        if number > MOST_PICTURES
-        else counted(number, "image")
-    )
+    first = counted(number, "image")
+    if number > MOST_PICTURES:
+        first = f"The first {MOST_PICTURES} of {number:,} images"
     return (
-        f"{first} of {_checked(suspected)} whose given label looks wrong to {_judges(suspected)}: the given and the suggested "
-        "label with their probabilities, and the file, the most suspicious first (confident learning, Northcutt et al. "
-        "2021). Never changed by us: check them yourself. These models agree with "
-        f"{percent(suspected.agreed)}% of all given labels, and some of what is shown are their own mistakes. Val also chose "
-        f"each run's epoch, so its labels are doubted a little too rarely. {SUSPECTS} has the whole list."
+        f"{first} of {_checked(suspected)} whose given label looks wrong to {_judges(suspected)}: "
+        "the given and the suggested label with their probabilities, and the file, the most "
+        "suspicious first (confident learning, Northcutt et al. 2021). Never changed by us: check "
+        f"them yourself. These models agree with {percent(suspected.agreed)}% of all given labels, "
+        "and some of what is shown are their own mistakes. Val also chose each run's epoch, so its "
+        f"labels are doubted a little too rarely. {SUSPECTS} has the whole list."
     )
 
 
@@ -76,17 +79,9 @@ def _table(images: Sequence[SuspectImage], caption: str) -> Table:
         Column("given, %"),
         Column("suggested, %"),
     ]
-    rows = [
-        Row(
-            (
-                str(image.rank),
-                image.file,
-                image.given,
-                image.suggested,
-                percent(image.probability_given),
-                percent(image.probability_suggested),
-            )
-        )
-        for image in images
-    ]
+    rows = []
+    for image in images:
+        names = (image.file, image.given, image.suggested)
+        shares = (percent(image.probability_given), percent(image.probability_suggested))
+        rows.append(Row((str(image.rank), *names, *shares)))
     return Table(columns=columns, rows=rows, caption=caption)

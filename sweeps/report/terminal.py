@@ -1,6 +1,8 @@
-"""A report in the terminal: the headline, the arms, and what to mind."""
+"""A report in the terminal: the headline, the arms, and the caveats."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table as Grid
@@ -11,32 +13,38 @@ from sweeps.report.cautions import banner, cautions
 from sweeps.report.classes import weakest
 from sweeps.report.findings import Findings
 from sweeps.report.headline import equal_trials, headline, recipe_line
-from sweeps.report.tables import ablations_table, arms_table
+from sweeps.report.tables import OVERSTATED, ablations_table, arms_table
 
-WIDE = ("epochs", "tuned", "luck", "test log loss")  # columns that a terminal has no room for
+WIDE = ("epochs", "tuned", OVERSTATED, "test log loss")  # columns that a terminal has no room for
 
 
 def show(console: Console, findings: Findings) -> None:
     """Print what the first screen of the page says."""
-    for line in filter(
-        None, [*banner(findings.run), *headline(findings), recipe_line(findings), weakest(findings)]
-    ):
+    first = [
+        *banner(findings.run),
+        *headline(findings),
+        recipe_line(findings),
+        weakest(findings),
+    ]
+    for line in filter(None, first):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(grid(arms_table(findings)))
-    if worth := ablations_table(findings):
-        console.print(grid(worth))
+    ablations = ablations_table(findings)
+    if ablations:
+        console.print(grid(ablations))
     for line in (*cautions(findings), equal_trials(findings.run)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def grid(table: Table) -> Grid:
-    """A table of the page, as far as a terminal has room."""
+    """Return a table of the page, as far as a terminal has room."""
     kept = [at for at, column in enumerate(table.columns) if column.title not in WIDE]
     shown = Grid()
-    for column in (table.columns[at] for at in kept):
-        shown.add_column(
-            Text(column.title), justify="right" if column.number else "left", no_wrap=True
-        )
+    for at in kept:
+        column = table.columns[at]
+        justify: Literal["left", "right"] = "right" if column.number else "left"
+        shown.add_column(Text(column.title), justify=justify, no_wrap=True)
     for row in table.rows:
-        shown.add_row(*(Text(row.cells[at]) for at in kept), style="bold" if row.strong else None)
+        cells = [Text(row.cells[at]) for at in kept]
+        shown.add_row(*cells, style="bold" if row.strong else None)
     return shown

@@ -1,13 +1,15 @@
-"""How far a score would move with other seeds, with other images, and with both: intervals and standard deviations.
+"""How far a score would move with other seeds, with other images, and with both.
 
-A score is a mean over test images: values are [seeds, images], one row a training run, one column an image. Seeds and images
-are crossed, each seed meets each image once. No distribution of the values is assumed: for any array whose seeds and whose
-images are independent draws, right or wrong (1.0, 0.0) as well as log losses, the mean squares below have the expectations
+A score is a mean over test images: values are [seeds, images], one row per training run, one column
+per image. Seeds and images are crossed, each seed meets each image once. No distribution of the
+values is assumed: for any array whose seeds and whose images are independent draws, right or wrong
+(1.0, 0.0) as well as log losses, the mean squares below have the expectations
 
     E MS_seed = images * var_seed + var_residual,   E MS_image = seeds * var_image + var_residual
 
-and var(mean) = (E MS_seed + E MS_image - E MS_residual) / (seeds * images): Searle, Casella and McCulloch, Variance
-Components (1992), for the two-way crossed model; Hillis 2007, Statistics in Medicine 26, 596-619, for readers and cases.
+and var(mean) = (E MS_seed + E MS_image - E MS_residual) / (seeds * images): Searle, Casella and
+McCulloch, Variance Components (1992), for the two-way crossed model; Hillis 2007, Statistics in
+Medicine 26, 596-619, for readers and cases.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 MIN_SEEDS = 3
-"""With two, the 95% interval is 12.7 standard errors wide to each side; no interval says it better."""
+"""With two, a 95% interval is 12.7 standard errors wide to each side; no interval says it better.
+"""
 LEAST_P = 1e-100
 
 
@@ -51,9 +54,9 @@ class Components:
     """Standard deviations in the unit of the score.
 
     Attributes:
-        seed: Of a test score, from one seed to the next.
-        images: Of a test score, from one set of as many test images to the next.
-        residual: Of a test score of one seed: what this seed makes of these images, beyond the two.
+        seed: A test score's, from one seed to the next.
+        images: A test score's, from one set of as many test images to the next.
+        residual: A test score's of one seed: what this seed makes of these images, beyond the two.
     """
 
     seed: float
@@ -62,10 +65,12 @@ class Components:
 
 
 def over_seeds(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """What another seed would give, on these very images: Student's t interval with n - 1 degrees of freedom.
+    """Return what another seed would give, on these very images.
+
+    Student's t interval with n - 1 degrees of freedom.
 
     Args:
-        values: A score a seed.
+        values: One score per seed.
         confidence: Share of such intervals that hold the expectation over seeds.
 
     Raises:
@@ -74,36 +79,43 @@ def over_seeds(values: Sequence[float], confidence: float = 0.95) -> Interval:
     scores = np.asarray(values, dtype=float)
     if scores.ndim != 1 or not scores.size:
         raise ValueError(
-            f"there must be one score a seed, and at least one, but got shape {scores.shape}."
+            f"there must be one score per seed, and at least one, but got shape {scores.shape}."
         )
-    mean, n = float(scores.mean()), len(scores)
+    mean = float(scores.mean())
+    n = len(scores)
     if n < MIN_SEEDS or not np.isfinite(scores).all():
         return Interval(mean, None, None, n, None, None)
     return _interval(mean, n, float(scores.std(ddof=1)) / math.sqrt(n), n - 1.0, confidence)
 
 
 def crossed(values: NDArray[np.floating], confidence: float = 0.95) -> Interval:
-    """What new seeds would give on new images of the same source: seeds and images crossed, both random, one value a cell.
+    """Return what new seeds would give on new images of the same source.
 
-    The squared standard error is V_seed + V_image: V_seed = MS_seed / (S I), and V_image = (MS_image - MS_residual) / (S I)
-    but not below 0. So it is never below what seeds alone give: where images add nothing, this is `over_seeds`.
+    Seeds and images are crossed, both random, one value per cell. The squared standard error is
+    V_seed + V_image: V_seed = MS_seed / (S I), and V_image = (MS_image - MS_residual) / (S I) but
+    not below 0. So it is never below what seeds alone give: where images add nothing, this is
+    `over_seeds`.
 
-    The quantile of the interval is the mean of those of t(S - 1) and t(I - 1), weighted by V_seed and V_image (Cochran and
-    Cox, Experimental Designs; Cochran 1964, Biometrics 20, 191-195). `df` is the one at which t has that quantile; it lies
-    between S - 1 and I - 1. Satterthwaite's, as Hillis (2007) has it for this design, divides by V_seed squared: where three
-    seeds agree by chance it is in the hundreds while the error is too small, and 95% intervals over three seeds hold 91 to
-    96% of the time, where these hold 94 to 98% (`benchmarks/coverage.py`). Neither holds where hardly any image is wrong:
-    84% at an accuracy of 99.5% on 150 images.
+    The quantile of the interval is the mean of those of t(S - 1) and t(I - 1), weighted by V_seed
+    and V_image (Cochran and Cox, Experimental Designs; Cochran 1964, Biometrics 20, 191-195). `df`
+    is the one at which t has that quantile; it lies between S - 1 and I - 1. Satterthwaite's, as
+    Hillis (2007) has it for this design, divides by V_seed squared: where three seeds agree by
+    chance it is in the hundreds while the error is too small, and 95% intervals over three seeds
+    hold 91 to 96% of the time, where these hold 94 to 98% (`benchmarks/coverage.py`). Neither holds
+    where hardly any image is wrong: 84% at an accuracy of 99.5% on 150 images.
 
     Args:
-        values: [seeds, images]: 1.0 where right, the log loss of an image, or a weighted sum over arms of such arrays.
+        values: [seeds, images]: 1.0 where right, the log loss of an image, or a weighted sum over
+            arms of such arrays.
         confidence: Share of such intervals that hold the expectation over seeds and images.
 
     Raises:
         ValueError: It is not [seeds, images], or empty.
     """
     cells = _cells(values)
-    mean, seeds, error = float(cells.mean()), len(cells), _error(cells)
+    mean = float(cells.mean())
+    seeds = len(cells)
+    error = _error(cells)
     if error is None:
         return Interval(mean, None, None, seeds, None, None)
     se = math.hypot(*error)
@@ -115,15 +127,17 @@ def crossed(values: NDArray[np.floating], confidence: float = 0.95) -> Interval:
 
 
 def p_value(values: NDArray[np.floating]) -> float:
-    """Two-sided p of `crossed` against a mean of 0: the interval of confidence 1 - p ends at 0. NaN where there is none.
+    """Return the two-sided p of `crossed` against a mean of 0; NaN where there is none.
 
-    Not simply that of t(`df`), which is fitted at one confidence: far out, its tail is too thin for few seeds.
+    The interval of confidence 1 - p ends at 0. Not simply that of t(`df`), which is fitted at one
+    confidence: far out, its tail is too thin for few seeds.
 
     Args:
         values: [seeds, images], as in `crossed`.
     """
     cells = _cells(values)
-    mean, error = abs(float(cells.mean())), _error(cells)
+    mean = abs(float(cells.mean()))
+    error = _error(cells)
     if error is None:
         return math.nan
     if mean == 0.0 or not any(error):
@@ -131,16 +145,18 @@ def p_value(values: NDArray[np.floating]) -> float:
     t = mean / math.hypot(*error)
     if _weighted_quantile(error, cells.shape, LEAST_P / 2) <= t:
         return LEAST_P
-    root = optimize.brentq(
-        lambda x: _weighted_quantile(error, cells.shape, math.exp(x) / 2) - t,
-        math.log(LEAST_P),
-        0.0,
-    )
-    return math.exp(root)
+
+    # p has no closed form: the tail at which the quantile is t, searched over log p.
+    def above(log_p: float) -> float:
+        return _weighted_quantile(error, cells.shape, math.exp(log_p) / 2) - t
+
+    return math.exp(optimize.brentq(above, math.log(LEAST_P), 0.0))
 
 
 def components(values: NDArray[np.floating]) -> Components:
-    """From where a score's spread comes, by the method of moments; a component that comes out below 0 is 0.
+    """Return from where a score's spread comes, by the method of moments.
+
+    A component that comes out below 0 is 0.
 
     Args:
         values: [seeds, images], as in `crossed`.
@@ -172,21 +188,23 @@ def _cells(values: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _mean_squares(cells: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Of seeds, of images and of the residual."""
+    """Return the mean squares of seeds, of images and of the residual."""
     seeds, images = cells.shape
-    rows, columns, mean = cells.mean(axis=1), cells.mean(axis=0), cells.mean()
+    rows = cells.mean(axis=1)  # [seeds]
+    columns = cells.mean(axis=0)  # [images]
+    mean = cells.mean()
     left = cells - rows[:, None] - columns[None, :] + mean
     by_seed = images * np.square(rows - mean).sum() / (seeds - 1)
     by_image = seeds * np.square(columns - mean).sum() / (images - 1)
-    return (
-        float(by_seed),
-        float(by_image),
-        float(np.square(left).sum() / ((seeds - 1) * (images - 1))),
-    )
+    residual = np.square(left).sum() / ((seeds - 1) * (images - 1))
+    return float(by_seed), float(by_image), float(residual)
 
 
 def _error(cells: NDArray[np.float64]) -> tuple[float, float] | None:
-    """Standard errors of the mean from seeds, the residual included, and from images; None where there is no interval."""
+    """Return standard errors of the mean from seeds, the residual included, and from images.
+
+    None where there is no interval.
+    """
     if len(cells) < MIN_SEEDS or cells.shape[1] < 2 or not np.isfinite(cells).all():
         return None
     by_seed, by_image, residual = _mean_squares(cells)
@@ -194,7 +212,7 @@ def _error(cells: NDArray[np.float64]) -> tuple[float, float] | None:
 
 
 def _weighted_quantile(error: tuple[float, float], shape: tuple[int, ...], tail: float) -> float:
-    """The t above which `tail` lies, by Cochran."""
+    """Return the t above which `tail` lies, by Cochran."""
     weights = [part**2 / (error[0] ** 2 + error[1] ** 2) for part in error]
     return sum(weight * _quantile(n - 1, tail) for weight, n in zip(weights, shape, strict=True))
 
@@ -205,5 +223,5 @@ def _interval(mean: float, n: int, se: float, df: float, confidence: float) -> I
 
 
 def _quantile(df: float, tail: float) -> float:
-    """The t above which `tail` lies."""
+    """Return the t above which `tail` lies."""
     return -float(special.stdtrit(df, tail))

@@ -148,7 +148,7 @@ def test_the_champion_is_the_finalist_with_the_best_mean_on_val_and_ships_its_be
     assert sweep.data.tags["sweep.score"] == champion["metric"] == "accuracy"
     assert "Score: accuracy, since val has 30 images per class.\n" in demo.out
     page = (demo.cwd / "mlruns/sweeps/first/report.html").read_text()
-    assert f"{100 * seeds.test_accuracy.mean():.1f}% of the test images are right" in page
+    assert f"{100 * seeds.test_accuracy.mean():.1f}% of the test images correctly" in page
     kept = {item.path for item in client(demo).list_artifacts(sweep.info.run_id)}
     assert {"report.html", "results.csv", "suspects.csv", "sweep.json", "champion"} <= kept
     artifacts = {

@@ -1,4 +1,4 @@
-"""What to keep in mind, and the banner of a sweep that is not whole."""
+"""Caveats, and the banner of a sweep that is not whole."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_an_interrupted_sweep_shows_how_far_it_came_and_the_command_that_goes_on
     tmp_path: Path,
 ) -> None:
     said, command = banner(read_run(made(tmp_path / "mlruns", finish=None, seeds=())))
-    assert said == "This sweep was interrupted: 10 of 10 trials are over. To go on:"
+    assert said == "This sweep was interrupted: 10 of 10 trials are over. To continue:"
     assert command == "python sweeps/depth_vs_tricks.py --resume one"
 
 

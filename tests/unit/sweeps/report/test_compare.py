@@ -37,7 +37,7 @@ def first(tmp_path: Path) -> Findings:
 
 def gaps(a: Findings, b: Findings) -> list[str]:
     table = arms_table(a, b)
-    at = [column.title for column in table.columns].index("second less first, points")
+    at = [column.title for column in table.columns].index("second − first, points")
     return [row.cells[at] for row in table.rows]
 
 
@@ -51,7 +51,7 @@ def test_of_the_same_data_and_seeds_differences_are_paired_image_by_image(
         [s.right.mean() for s in first.best[ARMS[0]].seeds]
     )
     assert gaps(first, second)[0].startswith(f"+{100 * rise:.1f} (")
-    assert answer(first, second)[0].startswith("second less first: resnet18/plain +")
+    assert answer(first, second)[0].startswith("second minus first: resnet18/plain +")
 
 
 def test_a_sweep_and_itself_do_not_differ(first: Findings) -> None:

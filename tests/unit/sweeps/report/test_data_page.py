@@ -126,9 +126,7 @@ def test_images_of_one_color_are_shown_and_are_a_caution(look: Look, pets: Path)
 def test_copies_stand_side_by_side_with_their_names(look: Look, pets: Path) -> None:
     shutil.copy(pets / "cat" / "03.png", pets / HOUND / "wrong.png")
     text, pair = parts(look(pets))["copies"]
-    assert getattr(text, "text", "").startswith(
-        "1 picture is there more than once, 2 images in all."
-    )
+    assert getattr(text, "text", "").startswith("1 picture occurs more than once, 2 images in all.")
     assert isinstance(pair, Pictures)
     assert {(picture.lines[0], picture.lines[2]) for picture in pair.pictures} == {
         ("cat", "cat/03.png"),

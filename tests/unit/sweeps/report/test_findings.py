@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.synthetic_sweep import make
 from sweeps.report import effects
+from sweeps.report.finalists import paired
 from sweeps.report.findings import Findings, difference, find, interval
 from sweeps.report.runs import read_run
 from sweeps.report.variance import crossed, over_seeds
@@ -70,13 +71,13 @@ def test_a_difference_is_paired_over_the_seeds_of_both(tmp_path: Path) -> None:
         )
     )
     a, b = found.best["resnet18/tricks"], found.default["resnet18/plain"]
-    row = difference(a, b, "accuracy")
-    assert row is not None
+    apart = difference(a, b, "accuracy")
+    assert apart is not None
     expected = np.mean([s.right.mean() for s in a.seeds[1:]]) - np.mean(
         [s.right.mean() for s in b.seeds]
     )
-    assert row["difference"] == pytest.approx(expected)
-    assert row["n"] == 4
+    assert apart.value == pytest.approx(expected)
+    assert len(paired({"a": a, "b": b}, "accuracy")["a"]) == 4
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,10 @@ def test_a_recipe_in_words_leaves_out_what_another_value_switches_off() -> None:
         "optimizer": "adamw",
         "nesterov": False,
     }
-    assert in_words(recipe, tuned) == "layers 3, lr 0.00032, no augmentation, adamw"
+    assert (
+        in_words(recipe, tuned)
+        == "top 3 layer groups, learning rate 0.00032, no augmentation, adamw"
+    )
     assert in_words({**recipe, "optimizer": "sgd"}, tuned).endswith("sgd, nesterov false")
     weights = {"class_weights": {"when": {}}}
     assert in_words({"class_weights": "balanced"}, weights) == "balanced class weights"

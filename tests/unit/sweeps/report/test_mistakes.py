@@ -14,7 +14,15 @@ from PIL import Image
 from benchmarks.synthetic_sweep import make
 from sweeps.report.blocks import Pictures, Plot, Table, Text
 from sweeps.report.findings import Findings, find
-from sweeps.report.mistakes import SIDE, confused_pairs, confusion, data_uri, thumbnail, worst
+from sweeps.report.mistakes import (
+    SIDE,
+    _mistake,
+    confused_pairs,
+    confusion,
+    data_uri,
+    thumbnail,
+    worst,
+)
 from sweeps.report.runs import read_run
 from trainables.data import dataset
 
@@ -118,7 +126,15 @@ def test_the_pictures_are_the_test_images_of_highest_loss(tmp_path: Path) -> Non
     losses = np.mean([seed.losses for seed in found.champion.seeds], axis=0)
     first = int(losses.argmax())
     assert np.array_equal(opened(shown.pictures[0].uri), test.images[first])
-    assert shown.pictures[0].lines[0] == data.classes[test.labels[first]]
+    true, predicted, likely = shown.pictures[0].lines
+    assert true == data.classes[test.labels[first]]
+    votes = [int(seed.said[first]) for seed in found.champion.seeds if not seed.right[first]]
+    said = max(sorted(set(votes)), key=votes.count)
+    number = f"{votes.count(said)} of 5 seeds"
+    if votes.count(said) == 5:
+        number = "all 5 seeds"
+    assert predicted == f"predicted {data.classes[said]} ({number})"
+    assert likely == f"{100 * np.exp(-losses[first]):.2f}% for {true}"
     assert 1 <= len(shown.pictures) <= 24
 
     only = np.arange(len(test.labels)) == first
@@ -143,3 +159,23 @@ def test_where_the_cache_is_gone_or_holds_other_images_a_sentence_says_so(
     )
     other = replace(found, run=replace(found.run, described={"data": {"path": str(data.path)}}))
     assert isinstance(worst(other), Text)
+
+
+def test_a_mistake_says_how_many_seeds_predicted_that_class_and_how_likely_the_true_one_was(
+    found: Findings,
+) -> None:
+    champion = found.champion
+    assert champion is not None
+    names = ("plane", "car", "bird", "cat", "deer")
+    for classes, loss, expected in (
+        ((1, 1), 8.4, ("predicted car (both seeds)", "0.02% for plane")),
+        ((1, 1, 1), 0.6931, ("predicted car (all 3 seeds)", "50.00% for plane")),
+        ((1, 2, 1), 40.0, ("predicted car (2 of 3 seeds)", "< 0.01% for plane")),
+        ((3,), 2.0, ("predicted cat (1 seed)", "13.53% for plane")),
+    ):
+        one = np.zeros(1, np.int64)
+        seeds = [
+            replace(champion.seeds[0], labels=one, said=one + said, right=one + said == one)
+            for said in classes
+        ]
+        assert _mistake(seeds, 0, names, loss) == ["plane", *expected]

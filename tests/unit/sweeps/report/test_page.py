@@ -77,7 +77,7 @@ def test_nothing_is_loaded_from_anywhere(html: str) -> None:
 
 
 def test_text_comes_before_scripts_so_that_it_is_painted_first(html: str) -> None:
-    assert html.index("How it was made") < html.index("<script")
+    assert html.index("Reproduce this") < html.index("<script")
 
 
 def test_every_figure_has_its_place_and_every_place_its_figure(html: str) -> None:
@@ -96,13 +96,13 @@ def test_sections_come_in_order_and_have_captions(html: str) -> None:
     titles = re.findall(r"<h2>(.*?)</h2>", html)
     mistakes = ["What the champion gets wrong", "Suspected wrong labels"]
     assert titles == [
-        "Keep in mind",
+        "Caveats",
         "Effects",
         "Finalists",
         *mistakes,
         "The search",
         "What it cost",
-        "How it was made",
+        "Reproduce this",
     ]
     assert html.count("<figcaption>") >= 5
 

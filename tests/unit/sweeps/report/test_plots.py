@@ -120,7 +120,7 @@ def test_what_another_value_switches_off_is_a_gap_in_parallel_coordinates() -> N
 def test_with_too_few_trials_importance_is_a_sentence_that_says_how_many(found: Findings) -> None:
     said = plots_search.importances(found.run)
     assert isinstance(said, Text)
-    assert "50 completed trials of an arm are needed, but each of these arms has 3" in said.text
+    assert said.text == "Parameter importance needs 50 completed trials per arm (here: 3)."
 
 
 def test_with_enough_trials_importance_is_a_figure_an_arm(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_it_writes_both_files_and_prints_answer_table_and_path(
 
 def test_two_names_compare(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["one", "other", "--storage", str(storage)]) == 0
-    assert "second less first" in capsys.readouterr().out
+    assert "second − first" in capsys.readouterr().out
     assert (storage / "sweeps" / "one" / "compare-other.html").is_file()
 
 

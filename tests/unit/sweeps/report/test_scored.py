@@ -92,10 +92,7 @@ def test_intervals_of_macro_f1_are_those_over_seeds_and_others_are_wider(
             assert whole.se is not None
             assert seeds.se is not None
             assert whole.se >= seeds.se - 1e-12
-    alone = (
-        "Macro F1 is no mean over images: intervals and tests are for new seeds on these test "
-        "images alone."
-    )
+    alone = "Macro F1 is not a mean over images: intervals and tests are for new seeds on these test images alone."
     assert (alone in cautions(found)) == (score == "macro_f1")
     assert (tables.components_table(found) is None) == (score == "macro_f1")
 
@@ -114,7 +111,7 @@ def test_where_a_class_is_small_its_intervals_are_said_to_be_too_narrow(scored: 
 @pytest.mark.parametrize(
     ("score", "titles", "words"),
     [
-        ("accuracy", ("best val %", "val %", "test %"), "of the test images are right"),
+        ("accuracy", ("best val %", "val %", "test %"), "% of the test images correctly"),
         (
             "balanced_accuracy",
             ("best val balanced %", "val balanced %", "test balanced %"),

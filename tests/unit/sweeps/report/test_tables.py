@@ -61,7 +61,7 @@ def test_ablations_are_compared_with_the_champion_on_the_same_seeds(found: Findi
     table = tables.ablations_table(found)
     assert table is not None
     assert column(table, "champion") == ["as it is", "without scheduler"]
-    gap = column(table, "champion less this, points")[1]
+    gap = column(table, "champion − this, points")[1]
     assert gap.startswith("+")
     assert " to " in gap
 
@@ -70,7 +70,7 @@ def test_an_arm_whose_default_is_its_best_is_not_compared_with_itself(found: Fin
     table = tables.defaults_table(found)
     assert table is not None
     same = [arm for arm in found.run.arms if found.best[arm].name == found.default[arm].name]
-    told = [row.cells[0] for row in table.rows if row.cells[3] == "the default is the best"]
+    told = [row.cells[0] for row in table.rows if row.cells[3] == "tuning found nothing better"]
     assert told == same
 
 
