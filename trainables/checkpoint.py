@@ -21,7 +21,7 @@ from torch import Tensor
 
 from trainables.backbones import build
 from trainables.data.augment import MEAN, STD
-from trainables.files import leftovers, whole_file
+from trainables.files import crc32_of, leftovers, whole_file
 from trainables.network import Network
 from trainables.recipe import Recipe, completed
 
@@ -30,7 +30,6 @@ BEST = "best.pt"  # the copy that a user is given
 _NAME = re.compile(r"(?:damaged-)?(?:best|last)-(?P<epoch>\d{6})-(?P<crc32>[0-9a-f]{8})\.pt")
 _KEPT = {"best": 1, "last": 2}
 _LOST = (errno.ENOENT, errno.EIO)  # a file that is gone, a disk that cannot read it
-_BLOCK = 2**24  # bytes
 
 
 class CheckpointError(ValueError):
@@ -203,11 +202,9 @@ def _epoch(path: Path) -> int:
 
 def _whole(path: Path) -> bool:
     """Whether a file's bytes are those that its name tells of."""
-    crc32 = 0
     try:
         with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                crc32 = zlib.crc32(block, crc32)
+            crc32 = crc32_of(file)
     except OSError as error:
         if error.errno not in _LOST:
             raise

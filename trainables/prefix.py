@@ -20,9 +20,8 @@ from trainables.data.dataset import Dataset
 from trainables.network import CHUNK, Network, channels_last
 from trainables.prefix_store import ArraySpec, PrefixStore
 from trainables.recipe import LAYER_GROUPS, STAGE1_LAYERS, Recipe
+from trainables.rows import Rows
 from trainables.weights import Weights
-
-RESIDENT_SHARE = 0.3  # of a GPU's free memory that one split's activations may take
 
 View = Mapping[str, Any]
 
@@ -51,22 +50,17 @@ def cuts_of(trainable_layers: int, stage1_epochs: int) -> set[str]:
 
 
 class Activations:
-    """One split's stored activations at a cut; on a GPU they are copied there whole where they fit."""
+    """One split's stored activations at a cut."""
 
     def __init__(self, array: np.ndarray[Any, Any], device: torch.device) -> None:
-        self._array, self._device = array, device
-        self._resident: Tensor | None = None
-        if (
-            device.type == "cuda"
-            and array.nbytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
-        ):
-            self._resident = _tensor(np.array(array)).to(device)
+        self._rows = Rows(array, device)
 
     def take(self, samples: Tensor) -> Tensor:
-        """The rows of these samples (int64 `[B]`, on the CPU), channels-last `[B, C, H, W]` on the device."""
-        if self._resident is not None:
-            return self._resident[samples.to(self._device, non_blocking=True)]
-        return _tensor(np.take(self._array, samples.numpy(), axis=0)).to(self._device)
+        """Return the rows of these samples (int64 `[B]`, on the CPU).
+
+        They are channels-last, `[B, C, H, W]`, on the device.
+        """
+        return _tensor(self._rows.take(samples))
 
 
 class Prefix:
@@ -300,8 +294,8 @@ def _array(activations: Tensor) -> np.ndarray[Any, Any]:
     return array
 
 
-def _tensor(rows: np.ndarray[Any, Any]) -> Tensor:
-    tensor = torch.from_numpy(rows)
-    return (tensor.view(torch.bfloat16) if tensor.dtype == torch.int16 else tensor).permute(
-        0, 3, 1, 2
-    )
+def _tensor(rows: Tensor) -> Tensor:
+    """Undo `_array`: `[B, H, W, C]` in memory to `[B, C, H, W]`."""
+    if rows.dtype == torch.int16:
+        rows = rows.view(torch.bfloat16)
+    return rows.permute(0, 3, 1, 2)

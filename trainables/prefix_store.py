@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from filelock import FileLock, Timeout
 
-from trainables.files import write_whole
+from trainables.files import crc32_of, write_whole
 
 Array: TypeAlias = np.ndarray[Any, Any]
 View: TypeAlias = Mapping[str, Any]
@@ -33,7 +33,6 @@ FORMAT = 1  # raise it when an entry is stored differently
 DIGITS = 24  # of an entry's name
 DATA = "activations.npy"
 HEADER = 128  # bytes of an .npy file before its data
-BLOCK = 2**24  # bytes checked at a time
 DELETED = (
     errno.ENOENT,
     errno.ENOTEMPTY,
@@ -278,10 +277,7 @@ def _mapped(entry: Path) -> Array | None:
         status = os.fstat(file.fileno())
         known = (entry.name, status.st_ino, status.st_size, status.st_mtime_ns)
         if known not in _checked:
-            data, crc32 = np.memmap(file, np.uint8, "r"), 0
-            for start in range(0, len(data), BLOCK):
-                crc32 = zlib.crc32(data[start : start + BLOCK].data, crc32)
-            if crc32 != meta["crc32"]:
+            if crc32_of(file) != meta["crc32"]:
                 return None
             _checked.add(known)
         file.seek(np.lib.format.MAGIC_LEN)

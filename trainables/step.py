@@ -16,37 +16,33 @@ from trainables.data.augment import plain_view
 from trainables.data.dataset import Split
 from trainables.network import Model, Network, Tail
 from trainables.prefix import Activations
+from trainables.rows import Rows
 
 EVAL_BATCH_SIZE = {"cpu": 256, "cuda": 2048}
 SMALLEST_MICRO_BATCH = (
     4  # from 2, an odd batch leaves a piece of 1, on which BatchNorm raises at 1x1 positions
 )
-RESIDENT_SHARE = 0.3  # of a GPU's free memory that one split's pixels may take
 
 Evaluated = TypeVar("Evaluated")
 
 
 class Pixels:
-    """A split's images and labels where the device can index them; on a GPU they are copied there whole where they fit."""
+    """A split's images and labels where the device can index them."""
 
     def __init__(self, split: Split, device: torch.device) -> None:
-        self._split, self.device = split, device
+        self.device = device
         self.labels = torch.tensor(split.labels, device=device)
-        self._resident: Tensor | None = None
-        if (
-            device.type == "cuda"
-            and split.images.nbytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
-        ):
-            self._resident = torch.tensor(split.images, device=device)
+        self._images = Rows(split.images, device)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, samples: Tensor) -> Tensor:
-        """The images of these samples (int64 `[B]`, on the CPU), uint8 `[B, S, S, 3]` on the device."""
-        if self._resident is not None:
-            return self._resident[samples.to(self.device, non_blocking=True)]
-        return torch.from_numpy(self._split.images[samples.numpy()]).to(self.device)
+        """Return the images of these samples (int64 `[B]`, on the CPU).
+
+        They are uint8, `[B, S, S, 3]`, on the device.
+        """
+        return self._images.take(samples)
 
 
 def train_batch(
