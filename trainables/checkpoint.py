@@ -176,6 +176,7 @@ def _write(
         torch.save(content, cast(IO[bytes], output))
         output.raise_error()
         name = f"{kind}-{epoch:06d}-{output.crc32:08x}.pt"
+    # Only now that it is on the disk may older ones go.
     older = [other for other in _files(folder, kind) if other.name != name]
     _unlink(older[_KEPT[kind] - 1 :])
 
@@ -192,6 +193,7 @@ class _Output:
         self.crc32 = 0
 
     def write(self, data: bytes | memoryview) -> int:
+        # After an error torch is told that all is written, until it is done.
         size = len(data)
         try:
             if self._error is None:
@@ -238,6 +240,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     """Read a file; None where it is damaged."""
     if not _is_whole(path):
         return None
+    # Whole, but perhaps not torch's.
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:

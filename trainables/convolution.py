@@ -22,7 +22,8 @@ Pass = Literal["forward", "input", "weight"]
 """The output, the gradient of the input, the gradient of the weight."""
 
 Choices = Mapping[str, Sequence[Pass]]
-"""By `shape_key`, the passes that are done by matrix products; all others, and other shapes, are torch's."""
+"""By `shape_key`, the passes that are done by matrix products; all others, and those at other
+shapes, are torch's."""
 
 # Of torch's time: a smaller gain cannot be told from noise, and would only change the rounding.
 WORTHWHILE = 0.9
@@ -138,7 +139,7 @@ def install(network: nn.Module, choices: Choices) -> None:
 def measure(
     network: nn.Module, inputs: Tensor, *, known: Choices = _NOTHING, rounds: int = 3
 ) -> dict[str, list[Pass]]:
-    """Time each pass of the convolutions that a network does on these inputs, both ways, and choose.
+    """Time each pass of the convolutions that a network does on these inputs, and choose.
 
     Args:
         network: On the CPU. It runs once, in eval mode, and is left as it was; so is torch's random

@@ -1,4 +1,7 @@
-"""Files that are there whole or not at all, whatever ends the process or the machine; checksums."""
+"""Files that are there whole or not at all, whatever ends the process or the machine.
+
+And the checksums that tell whether they still are.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-PRIVATE, SHARED = 0o600, 0o644
+PRIVATE = 0o600
+SHARED = 0o644
 
 BLOCK = 2**24  # bytes read at a time for a checksum
 

@@ -1,7 +1,7 @@
 """The network that a trial trains: a sequence of layer groups, of which the first may be frozen.
 
-On disk its state dict has torchvision's own names, so that a checkpoint loads into `torchvision.models` and a file of
-torchvision's loads here.
+On disk its state dict has torchvision's own names, so that a checkpoint loads into
+`torchvision.models` and a torchvision file loads here.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class Network(nn.Sequential):
         """Pass at most `CHUNK` images through the frozen groups, once.
 
         Args:
-            inputs: Activations at `start`, `[B, C, H, W]`; before the stem these are normalised views.
+            inputs: Activations at `start`, `[B, C, H, W]`; before the stem these are normalised
+                views.
             cuts: Where to take activations, all of them after `start` and none after `cut`.
             start: The group before which the inputs were taken.
 
@@ -98,6 +99,7 @@ class Network(nn.Sequential):
         x = inputs
         if missing := CHUNK - len(inputs):
             x = torch.cat([inputs, inputs.new_zeros(missing, *inputs.shape[1:])])
+        # Each cut is taken before its group.
         taken: dict[str, Tensor] = {}
         with torch.no_grad(), self.autocast(inputs):
             x = channels_last(x)
@@ -124,8 +126,8 @@ class Network(nn.Sequential):
     def train_groups(self, trainable_layers: int, *, batch_stats: bool) -> None:
         """Set train mode for an epoch: frozen groups stay in eval mode unless `batch_stats`.
 
-        `requires_grad=False` alone does not freeze a BatchNorm: its running statistics move in train mode
-        (pytorch issue 86590).
+        `requires_grad=False` alone does not freeze a BatchNorm: its running statistics move in
+        train mode (pytorch issue 86590).
         """
         for name, group in self.named_children():
             group.train(batch_stats or name in LAYER_GROUPS[-trainable_layers:])
@@ -147,18 +149,22 @@ class Network(nn.Sequential):
         """Load tensors under torchvision's names.
 
         Args:
-            state: Tensors by torchvision's names; those of a head are passed over unless `with_head`.
+            state: Tensors by torchvision's names; those of a head are passed over unless
+                `with_head`.
             with_head: The head must be there too, as in our own checkpoints.
 
         Raises:
-            ValueError: A line each for missing keys, unexpected ones and wrong shapes, the first three named.
+            ValueError: A line each for missing keys, unexpected ones and wrong shapes, the first
+                three named.
         """
+        # What must be there, and what is.
         expected = self.torchvision_state_dict()
         if not with_head:
             expected = self._without_head(expected)
             state = self._without_head(state)
         if problems := _state_problems(expected, state):
             raise ValueError("\n".join(problems))
+        # Under the names that they have here.
         keys = {self._rename(key): key for key in self.state_dict()}
         renamed = {keys[name]: value for name, value in state.items()}
         self.load_state_dict(renamed, strict=False)

@@ -156,6 +156,7 @@ class Prefix:
         view = self._view(split, number)
         array = store.open(view, cut)
         if array is None and self._pays(split):
+            # Rather than wait for another process, make what it will want next.
             if self._fill(split, number, wait=False) == "busy":
                 for other, later in others:
                     missing = store.missing(self._view(other, later), [cut])
@@ -255,6 +256,7 @@ class Prefix:
             yield channels_last(normalise(views))
 
     def _specs(self, images: int, cuts: tuple[str, ...]) -> dict[str, ArraySpec]:
+        # One image goes through, once for all views.
         if cuts not in self._samples:
             size = self._recipe.image_size
             taken = self._network.through(torch.zeros(1, 3, size, size, device=self._device), cuts)

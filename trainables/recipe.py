@@ -51,25 +51,31 @@ class Recipe:
         ValueError: One line for each field that breaks its rule, all at once.
     """
 
+    # The network.
     backbone: str = "resnet18"
     # imagenet (IMAGENET1K_V1), none, a file, or a folder of <backbone>.pt
     weights: str = "imagenet"
     head: Head = "linear"
     stem: Stem = "imagenet"  # cifar: 3x3 convolution with stride 1, no max-pool
+    # Its one or two stages.
     trainable_layers: int = 3  # the last k of LAYER_GROUPS
     stage1_epochs: int = 0  # 0: one stage, at stage2_lr
     stage1_lr: float = 1e-3
     stage2_lr: float = 1e-3
+    # Steps.
     optimizer: Optimizer = "adamw"
     nesterov: bool = False  # sgd only; its momentum is 0.9
     weight_decay: float = 0.0
     scheduler: Scheduler = "constant"  # of the last stage; stage 1 is constant
     warmup_epochs: int = 0  # linear, at the start of the last stage
+    # Images and targets.
     augmentation: Augmentation = "none"
     mixup: float = 0.0  # alpha of the Beta distribution; 0 is off
     label_smoothing: float = 0.0
     class_weights: ClassWeights = "none"  # balanced: each class weighs the same in the loss
+    # batch_stats: groups that do not train are in train mode too, and their statistics move.
     batchnorm: BatchNorm = "frozen"
+    # Sizes.
     epochs: int = 20
     batch_size: int = 256
     image_size: int = 224  # pixels per side

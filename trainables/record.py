@@ -32,7 +32,7 @@ class Report(Protocol):
 
 
 class Record:
-    """Collects epochs, and writes them down when it is time: first the checkpoints, then the report.
+    """A writer of epochs when it is time: first their checkpoints, then a report.
 
     Args:
         report: Gets the metrics.
@@ -71,8 +71,10 @@ class Record:
         optimizer: torch.optim.Optimizer,
     ) -> None:
         """Take in an epoch that is done."""
+        # The last epoch is always due.
         self._pending.append(metrics)
         due = time.monotonic() - self._last >= self._every or progress.epoch == self._recipe.epochs
+        # The best network so far is kept until it is written: training goes on with it.
         if self._folder and progress.best_epoch == progress.epoch:
             self._best = network if due else _Snapshot(network, self._recipe)
         if due:
@@ -126,6 +128,7 @@ class _Snapshot:
         moving = LAYER_GROUPS[-recipe.trainable_layers :]
         if recipe.batchnorm == "batch_stats":
             moving = LAYER_GROUPS
+        # By identity: torchvision's names are others than the network's own.
         moved: set[int] = set()
         for name in moving:
             moved |= set(map(id, network.get_submodule(name).state_dict(keep_vars=True).values()))

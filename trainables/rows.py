@@ -22,6 +22,7 @@ class Rows:
     def __init__(self, array: np.ndarray[Any, Any], device: torch.device) -> None:
         self._array = array
         self._device = device
+        # The whole array on a GPU, where there is room.
         self._resident: Tensor | None = None
         if device.type == "cuda":
             room = RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]

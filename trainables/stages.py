@@ -35,7 +35,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands: epochs done, and the score as searcher and scheduler read it."""
+    """A run's progress: epochs done, and the score as searcher and scheduler read it."""
 
     epoch: int = 0
     score: float = 0.0
@@ -55,7 +55,7 @@ class Progress:
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return the stages of a recipe in order.
 
-    Stage 1 trains at most layer4 + fc, at a constant rate; the last stage has the recipe's schedule.
+    Stage 1 trains at most layer4 + fc, at a constant rate; the last has the recipe's schedule.
     """
     last = Stage(
         number=2,
@@ -66,6 +66,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
         scheduler=recipe.scheduler,
         warmup_epochs=recipe.warmup_epochs,
     )
+    # Most recipes have that one alone.
     if recipe.stage1_epochs == 0:
         return (last,)
     first = Stage(

@@ -49,6 +49,7 @@ def flatten(content: object) -> dict[str, Tensor]:
 
     Whatever else is in there is passed over.
     """
+    # Level by level, so that of two equal names the shallower one counts.
     tensors: dict[str, Tensor] = {}
     level = [("", content)]
     seen: set[int] = set()
@@ -78,6 +79,7 @@ def find(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], head: st
     Raises:
         ValueError: Several networks fit, and nothing says which one is meant.
     """
+    # What comes nearest, where nothing fits: the most names, behind the shortest prefix.
     counts = _prefixes(tensors, expected)
     whole = _whole(tensors, expected, counts)
     if not whole:
@@ -143,9 +145,9 @@ def _whole(
 
 
 def _is_whole(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], prefix: str) -> bool:
-    """Return whether all needed tensors are there in their shapes, and their modules hold no others.
+    """Return whether all needed tensors are there in their shapes.
 
-    A deeper network's modules do hold others.
+    Their modules must hold no others, as a deeper network's do.
     """
     for name, wanted in expected.items():
         tensor = tensors.get(prefix + name)
@@ -169,6 +171,7 @@ def _choose(
     first, *others = whole
     if all(_same(tensors, expected, first, other) for other in others):
         return first
+    # The same network twice is one.
     for word in PREFERRED:
         named = [prefix for prefix in whole if re.search(rf"(^|[._]){word}[._]", prefix)]
         if len(named) == 1:

@@ -84,6 +84,7 @@ def _gradients(
     network: Model, optimizer: torch.optim.Optimizer, images: Tensor, targets: Tensor
 ) -> tuple[Tensor, Tensor]:
     optimizer.zero_grad(set_to_none=True)
+    # Whole.
     if not network.micro_batch or network.micro_batch >= len(images):
         logits = network.logits(images)
         loss = F.cross_entropy(logits, targets)
@@ -124,6 +125,7 @@ def evaluate(
         Accuracy, balanced accuracy, macro F1 and log loss (natural logarithm, mean over images).
     """
     network.eval()
+    # From pixels, or from activations.
     if stored is None:
         pixels = Pixels(split, device)
 
@@ -135,6 +137,7 @@ def evaluate(
         def logits_of(samples: Tensor) -> Tensor:
             return evaluate_batch(Tail(network), stored.take(samples))
 
+    # Sums stay on the device until the end: to read one waits for the batch.
     labels = torch.tensor(split.labels, device=device)
     loss_sum = torch.zeros((), device=device)
     predicted = torch.empty_like(labels)
