@@ -1,12 +1,16 @@
-"""What a study varies: arms that are compared, dimensions that are tuned inside each arm, and everything that is fixed."""
+"""What a study varies, and what not.
+
+Arms are compared, dimensions are tuned inside each arm, and everything else is fixed.
+"""
 
 from __future__ import annotations
 
 import fnmatch
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from trainables.problems import unknown_name
@@ -21,7 +25,10 @@ EPOCH_FIELDS = ("stage1_epochs", "warmup_epochs")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Float:
-    """A real number in [low, high]; `log` draws it on a logarithmic scale. `when`: only with these values of other names."""
+    """A real number in [low, high]; `log` draws it on a logarithmic scale.
+
+    It is tuned only `when` other names have one of the values given there.
+    """
 
     low: float
     high: float
@@ -54,7 +61,7 @@ Dimension = Float | Int | Choice
 
 
 def applies(dim: Dimension, chosen: Mapping[str, Value]) -> bool:
-    """Whether a dimension's condition holds for the values chosen so far."""
+    """Return whether a dimension's condition holds for the values chosen so far."""
     return all(name in chosen and chosen[name] in values for name, values in dim.when.items())
 
 
@@ -72,7 +79,8 @@ class Arm:
 
     Attributes:
         name: Its values along the arm dimensions, joined by '/'.
-        fixed: Values that all its recipes share, and those of tuned names while their condition does not hold.
+        fixed: Values that all its recipes share, and those of tuned names while their condition
+            does not hold.
         tuned: Its dimensions; a condition looks at what stands above it.
     """
 
@@ -81,11 +89,14 @@ class Arm:
     tuned: Mapping[str, Dimension]
 
     def default_sample(self) -> dict[str, Value]:
-        """Values of the tuned dimensions in the default recipe; those whose condition does not hold are left out."""
+        """Return the values of the tuned dimensions in the default recipe.
+
+        Those whose condition does not hold are left out.
+        """
         return self.sample_with({})
 
     def recipe(self, sample: Mapping[str, Value]) -> Recipe:
-        """The recipe of one sample of the tuned dimensions.
+        """Return the recipe of one sample of the tuned dimensions.
 
         Raises:
             ValueError: The values break a rule of the recipe.
@@ -93,11 +104,11 @@ class Arm:
         return Recipe.from_sample({**self.fixed, **sample})
 
     def default_recipe(self) -> Recipe:
-        """Trial 0 of the arm."""
+        """Return the recipe of the arm's trial 0."""
         return self.recipe(self.default_sample())
 
     def sample_with(self, chosen: Mapping[str, Value]) -> dict[str, Value]:
-        """The default sample with some values chosen; what they switch on or off follows."""
+        """Return the default sample with some values chosen; what they switch on or off follows."""
         sample: dict[str, Value] = {}
         for name, dim in self.tuned.items():
             if applies(dim, {**self.fixed, **sample}):
@@ -105,11 +116,15 @@ class Arm:
         return sample
 
     def possible(self, name: str) -> tuple[Any, ...]:
-        """Values that a recipe field can take in this arm; of a range its two ends."""
-        dim, otherwise = self.tuned.get(name), (self.fixed.get(name, getattr(Recipe(), name)),)
+        """Return the values that a recipe field can take in this arm; of a range its two ends."""
+        otherwise = self.fixed.get(name, getattr(Recipe(), name))
+        dim = self.tuned.get(name)
         if dim is None:
-            return otherwise
-        return tuple(dict.fromkeys((*_ends(dim), *(otherwise if dim.when else ()))))
+            return (otherwise,)
+        values = list(_ends(dim))
+        if dim.when:
+            values.append(otherwise)
+        return tuple(dict.fromkeys(values))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,7 +137,8 @@ class SearchSpace:
         fixed: Values that differ from the recipe's own defaults.
 
     Raises:
-        ValueError: One line for each name that is no recipe field, has two roles, or has bounds that break a rule.
+        ValueError: One line for each name that is no recipe field, has two roles, or has bounds
+            that break a rule.
     """
 
     arms: Mapping[str, Sequence[Value] | Mapping[str, Variant]]
@@ -130,49 +146,42 @@ class SearchSpace:
     fixed: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        problems = list(dict.fromkeys(_problems(self))) or list(
-            dict.fromkeys(_recipe_problems(self))
-        )
+        # Recipes can be made only of a space that is sound in itself.
+        problems = list(_problems(self)) or list(_recipe_problems(self))
         if problems:
-            raise ValueError("\n".join(problems))
+            raise ValueError("\n".join(dict.fromkeys(problems)))
 
     def grid(self) -> tuple[Arm, ...]:
-        """All arms, the first dimension varying slowest."""
+        """Return all arms, the first dimension varying slowest."""
         return tuple(self._arm(names) for names in itertools.product(*self.arms.values()))
 
     def matching(self, pattern: str) -> tuple[Arm, ...]:
-        """The arms whose name matches one of some shell patterns, such as `resnet18/*` or `resnet18/*,resnet34/*`.
+        """Return the arms whose name matches one of some shell patterns, in the grid's order.
+
+        Args:
+            pattern: Such as `resnet18/*` or `resnet18/*,resnet34/*`.
 
         Raises:
             ValueError: A pattern matches no arm; the message lists them.
         """
-        arms, patterns = self.grid(), [part.strip() for part in pattern.split(",")]
-        idle = [
-            part
-            for part in patterns
-            if not any(fnmatch.fnmatchcase(arm.name, part) for arm in arms)
-        ]
-        if idle:
-            lines = (
-                unknown_name(part, [arm.name for arm in arms], "pattern that matches an arm")
-                for part in idle
-            )
-            raise ValueError("\n".join(lines))
-        return tuple(
-            arm for arm in arms if any(fnmatch.fnmatchcase(arm.name, part) for part in patterns)
-        )
+        arms = {arm.name: arm for arm in self.grid()}
+        matching: set[str] = set()
+        problems: list[str] = []
+        for part in pattern.split(","):
+            names = [name for name in arms if fnmatch.fnmatchcase(name, part.strip())]
+            matching.update(names)
+            if not names:
+                problems.append(unknown_name(part.strip(), arms, "pattern that matches an arm"))
+        if problems:
+            raise ValueError("\n".join(problems))
+        return tuple(arm for name, arm in arms.items() if name in matching)
 
     def swept(self) -> frozenset[str]:
-        """Recipe fields that are arms or tuned: no preset and no flag may set them."""
-        variants = [dim for dim in self.arms.values() if isinstance(dim, Mapping)]
-        inside = [
-            name
-            for dim in variants
-            for variant in dim.values()
-            for name in (*variant.fixed, *variant.tuned)
-        ]
-        plain = [name for name, dim in self.arms.items() if not isinstance(dim, Mapping)]
-        return frozenset([*plain, *self.tuned, *inside])
+        """Return the recipe fields that are arms or tuned: no preset and no flag may set them."""
+        names = set(self.tuned)
+        for dimension, values in self.arms.items():
+            names.update(_varied(dimension, values))
+        return frozenset(names)
 
     def with_fixed(self, **values: Value) -> SearchSpace:
         """Return the same space with other fixed values.
@@ -191,17 +200,16 @@ class SearchSpace:
             )
         before = int(self.fixed.get("epochs", Recipe().epochs))
         after = int(values.get("epochs", before))
-        scaled = {
-            name: dim
-            if not isinstance(dim, Mapping)
-            else {key: _scale_variant(v, before, after) for key, v in dim.items()}
-            for name, dim in self.arms.items()
-        }
-        inner = _scale_variant(Variant(fixed=self.fixed, tuned=self.tuned), before, after)
-        return SearchSpace(arms=scaled, tuned=inner.tuned, fixed={**inner.fixed, **values})
+        arms = dict(self.arms)
+        for name, variants in self.arms.items():
+            if isinstance(variants, Mapping):
+                arms[name] = {key: _scaled(v, before, after) for key, v in variants.items()}
+        outside = _scaled(Variant(fixed=self.fixed, tuned=self.tuned), before, after)
+        return SearchSpace(arms=arms, tuned=outside.tuned, fixed={**outside.fixed, **values})
 
     def _arm(self, names: Sequence[Value]) -> Arm:
-        fixed, tuned = dict(self.fixed), dict(self.tuned)
+        fixed = dict(self.fixed)
+        tuned = dict(self.tuned)
         for (dimension, values), name in zip(self.arms.items(), names, strict=True):
             if isinstance(values, Mapping):
                 variant = values[str(name)]
@@ -216,132 +224,151 @@ class SearchSpace:
 
 
 def _ends(dim: Dimension) -> tuple[Value, ...]:
-    return dim.options if isinstance(dim, Choice) else (dim.low, dim.high)
+    if isinstance(dim, Choice):
+        return dim.options
+    return dim.low, dim.high
 
 
-def _scale_variant(variant: Variant, before: int, after: int) -> Variant:
-    def scale(value: Any) -> Any:
-        """A length that is not 0 stays at least 1, and shorter than the whole."""
-        return max(1, min(round(value * after / before), after - 1)) if value else value
+def _varied(dimension: str, values: Sequence[Value] | Mapping[str, Variant]) -> list[str]:
+    """Return the recipe fields that an arm dimension varies, each once."""
+    if not isinstance(values, Mapping):
+        return [dimension]
+    names: list[str] = []
+    for variant in values.values():
+        names += [*variant.fixed, *variant.tuned]
+    return list(dict.fromkeys(names))
 
-    def scale_dim(name: str, dim: Dimension) -> Dimension:
-        when = {
-            other: tuple(map(scale, v)) if other in EPOCH_FIELDS else v
-            for other, v in dim.when.items()
-        }
-        dim = replace(dim, when=when)
-        if name not in EPOCH_FIELDS or isinstance(dim, Float):
-            return dim
-        if isinstance(dim, Int):
-            return replace(
-                dim, low=scale(dim.low), high=scale(dim.high), default=scale(dim.default)
-            )
-        return replace(
-            dim, options=tuple(dict.fromkeys(map(scale, dim.options))), default=scale(dim.default)
-        )
 
-    fixed = {
-        name: scale(value) if name in EPOCH_FIELDS else value
-        for name, value in variant.fixed.items()
-    }
-    return Variant(
-        fixed=fixed, tuned={name: scale_dim(name, dim) for name, dim in variant.tuned.items()}
-    )
+# Other epochs
+
+
+def _scaled(variant: Variant, before: int, after: int) -> Variant:
+    """Let the lengths of a variant keep their share of the epochs."""
+    fixed = dict(variant.fixed)
+    for name in EPOCH_FIELDS:
+        if name in fixed:
+            fixed[name] = _scaled_length(fixed[name], before, after)
+    tuned = {name: _scaled_dim(name, dim, before, after) for name, dim in variant.tuned.items()}
+    return Variant(fixed=fixed, tuned=tuned)
+
+
+def _scaled_dim(name: str, dim: Dimension, before: int, after: int) -> Dimension:
+    scale = partial(_scaled_length, before=before, after=after)
+    when = dict(dim.when)
+    for other in EPOCH_FIELDS:
+        if other in when:
+            when[other] = tuple(map(scale, when[other]))
+    dim = replace(dim, when=when)
+    if name not in EPOCH_FIELDS or isinstance(dim, Float):
+        return dim
+    if isinstance(dim, Int):
+        return replace(dim, low=scale(dim.low), high=scale(dim.high), default=scale(dim.default))
+    options = tuple(dict.fromkeys(map(scale, dim.options)))
+    return replace(dim, options=options, default=scale(dim.default))
+
+
+def _scaled_length(value: Any, before: int, after: int) -> Any:
+    """Scale a number of epochs: one that is not 0 stays at least 1, and shorter than the whole."""
+    if not value:
+        return value
+    return max(1, min(round(value * after / before), after - 1))
+
+
+# Rules
 
 
 def _problems(space: SearchSpace) -> Iterator[str]:
-    known = Recipe.field_names()
-    yield from (
-        unknown_name(name, known, "recipe field, so it cannot be fixed")
-        for name in space.fixed
-        if name not in known
-    )
+    yield from _unknown(space.fixed, "be fixed")
     yield from _tuned_problems(space.tuned)
-    yield from (
-        f"a name has one role, but {n!r} is fixed and tuned."
-        for n in space.tuned
-        if n in space.fixed
-    )
+    for name in space.tuned:
+        if name in space.fixed:
+            yield f"a name has one role, but {name!r} is fixed and tuned."
     if not space.arms or not all(space.arms.values()):
-        yield "a space needs at least one arm dimension, each with at least one value; `find the best` has one arm too."
+        yield (
+            "a space needs at least one arm dimension, each with at least one value; "
+            "`find the best` has one arm too."
+        )
         return
+    # The arm dimensions, and what each of them varies.
     owners: dict[str, str] = {}
-    for name, values in space.arms.items():
-        yield from (
-            _variant_problems(space, values)
-            if isinstance(values, Mapping)
-            else _arm_problems(space, name, values)
-        )
-        inside = (
-            [n for v in values.values() for n in (*v.fixed, *v.tuned)]
-            if isinstance(values, Mapping)
-            else [name]
-        )
-        for n in dict.fromkeys(inside):
-            if n in owners:
-                yield f"a name has one role, but {n!r} is varied by {owners[n]} and by {name}."
-            owners[n] = name
+    for dimension, values in space.arms.items():
+        if isinstance(values, Mapping):
+            yield from _variant_problems(space, values)
+        else:
+            yield from _arm_problems(space, dimension, values)
+        for name in _varied(dimension, values):
+            if name in owners:
+                yield (
+                    f"a name has one role, but {name!r} is varied by {owners[name]} "
+                    f"and by {dimension}."
+                )
+            owners[name] = dimension
     for arm in space.grid():
         yield from _condition_problems(arm)
 
 
+def _unknown(names: Iterable[str], role: str, subject: str = "it") -> Iterator[str]:
+    known = Recipe.field_names()
+    for name in names:
+        if name not in known:
+            yield unknown_name(name, known, f"recipe field, so {subject} cannot {role}")
+
+
 def _arm_problems(space: SearchSpace, name: str, values: Sequence[Value]) -> Iterator[str]:
-    if name not in Recipe.field_names():
-        yield unknown_name(name, Recipe.field_names(), "recipe field, so it cannot be an arm")
+    yield from _unknown([name], "be an arm")
     if len(set(map(str, values))) != len(values):
-        yield f"the values of an arm dimension must differ, but got {name} = {', '.join(map(str, values))}."
-    roles = {"tuned": space.tuned, "fixed": space.fixed}
-    yield from (
-        f"a name has one role, but {name!r} is an arm and {role}."
-        for role, names in roles.items()
-        if name in names
-    )
+        shown = ", ".join(map(str, values))
+        yield f"the values of an arm dimension must differ, but got {name} = {shown}."
+    for role, names in (("tuned", space.tuned), ("fixed", space.fixed)):
+        if name in names:
+            yield f"a name has one role, but {name!r} is an arm and {role}."
 
 
 def _variant_problems(space: SearchSpace, variants: Mapping[str, Variant]) -> Iterator[str]:
-    known = Recipe.field_names()
     for label, variant in variants.items():
         if not label or "/" in label:
             yield f"a variant's name must hold no '/' and not be empty, but got {label!r}."
-        strange = [n for n in variant.fixed if n not in known]
-        yield from (
-            unknown_name(n, known, f"recipe field, so {label} cannot fix it") for n in strange
-        )
+        yield from _unknown(variant.fixed, "fix it", label)
         yield from _tuned_problems(variant.tuned)
-        both = [n for n in variant.fixed if n in variant.tuned or n in space.tuned]
-        yield from (f"a name has one role, but {n!r} is fixed and tuned in {label}." for n in both)
+        for name in variant.fixed:
+            if name in variant.tuned or name in space.tuned:
+                yield f"a name has one role, but {name!r} is fixed and tuned in {label}."
 
 
 def _recipe_problems(space: SearchSpace) -> Iterator[str]:
-    """Rules of the recipe that an arm's default breaks, or any two of its dimensions at their ends."""
+    """Yield the recipe's rules that an arm's default breaks, or two dimensions at their ends."""
     for arm in space.grid():
-        ends = {name: _ends(dim) for name, dim in arm.tuned.items()}
-        names = itertools.combinations_with_replacement(ends, 2)
-        pairs = [
-            {one: a, two: b}
-            for one, two in names
-            for a, b in itertools.product(ends[one], ends[two])
-        ]
-        for sample in ({}, *pairs):
+        for sample in _corners(arm):
             try:
                 arm.recipe(arm.sample_with(sample))
             except ValueError as error:
-                yield from (f"{arm.name}: {line}" for line in str(error).splitlines())
+                for line in str(error).splitlines():
+                    yield f"{arm.name}: {line}"
+
+
+def _corners(arm: Arm) -> Iterator[dict[str, Value]]:
+    """Yield the default sample's changes: none, and each two dimensions at each of their ends."""
+    yield {}
+    for one, two in itertools.combinations_with_replacement(arm.tuned, 2):
+        for a, b in itertools.product(_ends(arm.tuned[one]), _ends(arm.tuned[two])):
+            yield {one: a, two: b}
 
 
 def _tuned_problems(tuned: Mapping[str, Dimension]) -> Iterator[str]:
+    yield from _unknown(tuned, "be tuned")
     for name, dim in tuned.items():
-        if name not in Recipe.field_names():
-            yield unknown_name(name, Recipe.field_names(), "recipe field, so it cannot be tuned")
         if isinstance(dim, Choice):
             if dim.default not in dim.options:
-                yield f"the default must be an option, but {name} has {dim.default!r} and {', '.join(map(repr, dim.options))}."
-        elif not (
-            math.isfinite(dim.low)
-            and math.isfinite(dim.high)
-            and dim.low <= dim.default <= dim.high
-        ):
-            yield f"low <= default <= high must hold, but {name} has {dim.low}, {dim.default}, {dim.high}."
+                options = ", ".join(map(repr, dim.options))
+                got = f"{dim.default!r} and {options}"
+                yield f"the default must be an option, but {name} has {got}."
+            continue
+        finite = math.isfinite(dim.low) and math.isfinite(dim.high)
+        if not (finite and dim.low <= dim.default <= dim.high):
+            yield (
+                f"low <= default <= high must hold, but {name} has "
+                f"{dim.low}, {dim.default}, {dim.high}."
+            )
         elif dim.log and dim.low <= 0:
             yield f"a log scale needs low > 0, but {name} has low={dim.low}."
 
@@ -349,9 +376,9 @@ def _tuned_problems(tuned: Mapping[str, Dimension]) -> Iterator[str]:
 def _condition_problems(arm: Arm) -> Iterator[str]:
     seen = [name for name in arm.fixed if name not in arm.tuned]
     for name, dim in arm.tuned.items():
-        unmet = [other for other in dim.when if other not in seen]
-        yield from (
-            f"a condition must name a dimension above it, but {name} depends on {other!r}."
-            for other in unmet
-        )
+        for other in dim.when:
+            if other not in seen:
+                yield (
+                    f"a condition must name a dimension above it, but {name} depends on {other!r}."
+                )
         seen.append(name)

@@ -8,7 +8,10 @@ from search_spaces.space import Arm, Choice, Float, Value, applies
 
 
 def suggest(arm: Arm, trial: optuna.trial.BaseTrial) -> dict[str, Value]:
-    """Ask an Optuna trial for a value of every tuned dimension whose condition holds, in the order they are written."""
+    """Ask an Optuna trial for a value of every tuned dimension whose condition holds.
+
+    They are asked for in the order they are written.
+    """
     sample: dict[str, Value] = {}
     for name, dim in arm.tuned.items():
         if not applies(dim, {**arm.fixed, **sample}):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,7 +13,7 @@ import torch
 
 from trainables import checkpoint
 from trainables.compute import Compute
-from trainables.data.dataset import Caps, ReadOptions, prepare
+from trainables.data.dataset import Caps, Dataset, ReadOptions, prepare
 from trainables.finetune import DivergedError, finetune
 from trainables.metrics import (
     EPOCH,
@@ -22,6 +25,7 @@ from trainables.metrics import (
     VAL_LOSS,
     VAL_MACRO_F1,
     VAL_SCORES,
+    Score,
 )
 from trainables.problems import unknown_name
 from trainables.recipe import Recipe
@@ -43,86 +47,117 @@ from trainables.weights import Weights
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Default: what the sweep used.")
 def main(recipe_file: Path, out: Path, device: str | None) -> None:
     """Train the recipe that a sweep left in RECIPE.json on the same data and write OUT/best.pt."""
-    try:
-        saved = json.loads(recipe_file.read_text())
-        origin, cache, threads, score = (
-            saved["data"],
-            Path(saved["cache"]),
-            int(saved["threads"]),
-            float(saved["score"]),
-        )
-        source, digest, image_size, seed = (
-            origin[name] for name in ("source", "digest", "image_size", "seed")
-        )
-        weights_file = Path(saved["weights_file"]) if saved["weights_file"] else None
-        compute = (
-            Compute.from_dict(saved["compute"]) if "compute" in saved else Compute()
-        )  # older files: fp32
-        recipe, caps = Recipe.from_sample(saved["recipe"]), Caps(**origin["caps"])
-        how = ReadOptions.from_dict(origin.get("how", {}))  # older files: as they are
-        place = torch.device(device or saved["device"])
-        metric = saved.get("metric", "accuracy")  # older files have none
-        if metric not in VAL_SCORES:
-            raise ValueError(unknown_name(str(metric), VAL_SCORES, "score"))
-    except (
-        LookupError,
-        TypeError,
-        AttributeError,
-        RuntimeError,
-        UnicodeDecodeError,
-        json.JSONDecodeError,
-    ) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise _Refused(
-            f"{recipe_file} must be the recipe.json of a sweep's champion, but {reason}."
-        ) from error
-    except ValueError as error:
-        raise _Refused(str(error)) from error
+    champion = _read(recipe_file)
+    place = torch.device(device or champion.device)
     if place.type == "cuda" and not torch.cuda.is_available():
         raise _Refused(
             "the recipe was trained on a GPU, but torch sees none here: pass --device cpu."
         )
     if checkpoint.unfinished(out):
         raise _Refused(f"{out} holds an unfinished run: give another folder with --out.")
+    # Train.
     try:
-        data = prepare(source, image_size=image_size, caps=caps, seed=seed, cache=cache, how=how)
-        if data.digest != digest:
+        data = champion.data()
+        if data.digest != champion.digest:
             raise _Refused(
-                f"the data have changed: digest {data.digest}, but the sweep had {digest}."
+                f"the data have changed: digest {data.digest}, but the sweep had {champion.digest}."
             )
-        torch.set_num_threads(threads)
+        torch.set_num_threads(champion.threads)
         finetune(
-            recipe,
+            champion.recipe,
             data,
             place,
             _show,
-            weights=Weights.of(weights_file),
+            weights=Weights.of(champion.weights_file),
             checkpoints=out,
-            compute=compute,
-            score=metric,
+            compute=champion.compute,
+            score=champion.metric,
         )
     except ValueError as error:
         raise _Refused(str(error)) from error
     except (DivergedError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    if (best := checkpoint.best(out)) is None:
+    # Leave the best checkpoint alone.
+    best = checkpoint.best(out)
+    if best is None:
         raise click.ClickException(
             f"{out} must hold the best checkpoint, but it is damaged or gone: train again."
         )
     best = best.replace(out / checkpoint.BEST)
     checkpoint.drop_last(out)
-    click.echo(f"{best}: the sweep's score was {score:.4f}")
+    click.echo(f"{best}: the sweep's score was {champion.score:.4f}")
 
 
 class _Refused(click.ClickException):
     exit_code = 2  # as click's own refusals
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Champion:
+    """A sweep's recipe.json: the best recipe, and all that is needed to train it again."""
+
+    recipe: Recipe
+    data: Callable[[], Dataset]
+    digest: str  # of the data
+    weights_file: Path | None
+    compute: Compute
+    device: str
+    threads: int
+    metric: Score
+    score: float
+
+
+def _read(recipe_file: Path) -> _Champion:
+    try:
+        saved = json.loads(recipe_file.read_text())
+        origin = saved["data"]
+        data = partial(
+            prepare,
+            origin["source"],
+            image_size=origin["image_size"],
+            caps=Caps(**origin["caps"]),
+            seed=origin["seed"],
+            cache=Path(saved["cache"]),
+            # Older files: as they are.
+            how=ReadOptions.from_dict(origin.get("how", {})),
+        )
+        metric = saved.get("metric", "accuracy")  # older files have none
+        if metric not in VAL_SCORES:
+            raise ValueError(unknown_name(str(metric), VAL_SCORES, "score"))
+        weights_file = saved["weights_file"]
+        return _Champion(
+            recipe=Recipe.from_sample(saved["recipe"]),
+            data=data,
+            digest=origin["digest"],
+            weights_file=Path(weights_file) if weights_file else None,
+            # Older files: fp32.
+            compute=Compute.from_dict(saved["compute"]) if "compute" in saved else Compute(),
+            device=str(torch.device(saved["device"])),
+            threads=int(saved["threads"]),
+            metric=metric,
+            score=float(saved["score"]),
+        )
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise _no_champion(recipe_file, str(error)) from error
+    except ValueError as error:
+        raise _Refused(str(error)) from error
+    except KeyError as error:
+        raise _no_champion(recipe_file, f"it lacks {error}") from error
+    except (LookupError, TypeError, AttributeError, RuntimeError) as error:
+        raise _no_champion(recipe_file, str(error)) from error
+
+
+def _no_champion(recipe_file: Path, reason: str) -> _Refused:
+    return _Refused(f"{recipe_file} must be the recipe.json of a sweep's champion, but {reason}.")
+
+
 def _show(metrics: dict[str, float]) -> None:
     click.echo(
-        f"epoch {metrics[EPOCH]:3}   train loss {metrics[TRAIN_LOSS]:.4f} accuracy {metrics[TRAIN_ACCURACY]:.4f}   "
+        f"epoch {metrics[EPOCH]:3}   "
+        f"train loss {metrics[TRAIN_LOSS]:.4f} accuracy {metrics[TRAIN_ACCURACY]:.4f}   "
         f"val loss {metrics[VAL_LOSS]:.4f} accuracy {metrics[VAL_ACCURACY]:.4f} "
-        f"balanced {metrics[VAL_BALANCED_ACCURACY]:.4f} macro F1 {metrics[VAL_MACRO_F1]:.4f}   score {metrics[SCORE]:.4f}"
+        f"balanced {metrics[VAL_BALANCED_ACCURACY]:.4f} macro F1 {metrics[VAL_MACRO_F1]:.4f}   "
+        f"score {metrics[SCORE]:.4f}"
     )
 
 

@@ -1,4 +1,7 @@
-"""The registry of backbones: how each architecture of torchvision's falls into layer groups, `stem, layer1 … layer4, fc`."""
+"""The registry of backbones: how each torchvision architecture falls into layer groups.
+
+The groups are `stem, layer1 … layer4, fc`.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,12 @@ MLP_WIDTH = 256
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backbone:
-    """One architecture of torchvision's and how it falls into layer groups.
+    """One torchvision architecture and how it falls into layer groups.
 
     Attributes:
         build: Makes the untrained torchvision model.
-        groups: For each of `LAYER_GROUPS` but fc, the paths of its modules in torchvision's model, in forward order.
+        groups: For each of `LAYER_GROUPS` but fc, the paths of its modules in torchvision's model,
+            in forward order.
         head: Path of the classifier that the trial's own head replaces.
         num_features: Channels that reach the head.
         first_conv: Path of the convolution that `stem='cifar'` replaces by a 3x3 with stride 1.
@@ -39,17 +43,17 @@ class Backbone:
     max_pool: str | None
 
 
-_RESNET_GROUPS = {"stem": ("conv1", "bn1", "relu", "maxpool")} | {
-    f"layer{i}": (f"layer{i}",) for i in range(1, 5)
+_RESNET_GROUPS = {
+    "stem": ("conv1", "bn1", "relu", "maxpool"),
+    "layer1": ("layer1",),
+    "layer2": ("layer2",),
+    "layer3": ("layer3",),
+    "layer4": ("layer4",),
 }
-# MobileNetV2's stages, grouped by stride so that layer1 … layer4 work at 1/4 … 1/32 as in a ResNet.
-_MOBILENET_BLOCKS = {
-    "stem": (0, 1),
-    "layer1": (2, 3),
-    "layer2": (4, 5, 6),
-    "layer3": range(7, 14),
-    "layer4": range(14, 19),
-}
+
+
+def _features(*numbers: int) -> tuple[str, ...]:
+    return tuple(f"features.{number}" for number in numbers)
 
 
 def _resnet(name: str, num_features: int) -> Backbone:
@@ -71,9 +75,13 @@ BACKBONES: dict[str, Backbone] = {
     "resnet152": _resnet("resnet152", 2048),
     "mobilenet_v2": Backbone(
         build=lambda: torchvision.models.get_model("mobilenet_v2", weights=None),
+        # Its stages, grouped by stride so that layer1 … layer4 work at 1/4 … 1/32 as in a ResNet.
         groups={
-            name: tuple(f"features.{i}" for i in blocks)
-            for name, blocks in _MOBILENET_BLOCKS.items()
+            "stem": _features(0, 1),
+            "layer1": _features(2, 3),
+            "layer2": _features(4, 5, 6),
+            "layer3": _features(*range(7, 14)),
+            "layer4": _features(*range(14, 19)),
         },
         head="classifier.1",  # after its dropout
         num_features=1280,
@@ -81,11 +89,12 @@ BACKBONES: dict[str, Backbone] = {
         max_pool=None,
     ),
 }
-"""Open: add an entry to compare another architecture. Its weights are IMAGENET1K_V1 of the same name in torchvision."""
+"""Open: add an entry to compare another architecture. Its weights are IMAGENET1K_V1 of the same
+name in torchvision."""
 
 
 def backbone(name: str) -> Backbone:
-    """The registry's entry.
+    """Return the registry's entry.
 
     Raises:
         ValueError: The name is not registered; the message lists the known ones.
@@ -96,7 +105,9 @@ def backbone(name: str) -> Backbone:
 
 
 def build(recipe: Recipe, num_classes: int) -> Network:
-    """Make the network of a recipe; its initial values depend on the recipe's seed alone, backbone and head apart.
+    """Make the network of a recipe.
+
+    Its initial values depend on the recipe's seed alone, backbone and head apart.
 
     Args:
         recipe: Read for `backbone`, `stem`, `head` and `seed`; weights are loaded by the caller.
@@ -105,6 +116,7 @@ def build(recipe: Recipe, num_classes: int) -> Network:
     Raises:
         ValueError: The backbone is not registered.
     """
+    # Initial values.
     spec = backbone(recipe.backbone)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(named_seed(recipe.seed, "init", recipe.backbone))
@@ -114,6 +126,7 @@ def build(recipe: Recipe, num_classes: int) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(named_seed(recipe.seed, "head", recipe.head))
         head = _head(recipe.head, spec.num_features, num_classes)
+    # Layer groups, and what torchvision calls their modules.
     groups: dict[str, nn.Module] = {}
     torch_names: dict[str, str] = {}
     for group, paths in spec.groups.items():
@@ -121,11 +134,12 @@ def build(recipe: Recipe, num_classes: int) -> Network:
             groups[group] = model.get_submodule(paths[0])
             torch_names[group] = paths[0]
             continue
-        children = OrderedDict(
-            (path.replace(".", "_"), model.get_submodule(path)) for path in paths
-        )
+        children: OrderedDict[str, nn.Module] = OrderedDict()
+        for path in paths:
+            name = path.replace(".", "_")
+            children[name] = model.get_submodule(path)
+            torch_names[f"{group}.{name}"] = path
         groups[group] = nn.Sequential(children)
-        torch_names |= {f"{group}.{path.replace('.', '_')}": path for path in paths}
     groups["fc"] = nn.Sequential(
         OrderedDict(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), head=head)
     )
@@ -142,7 +156,10 @@ def _head(kind: str, num_features: int, num_classes: int) -> nn.Module:
 
 
 def _make_cifar_stem(model: nn.Module, spec: Backbone) -> None:
-    """3x3 with stride 1 and no max-pool, as every ResNet for 32 px images (He et al. 2016, section 4.2)."""
+    """Make it 3x3 with stride 1 and no max-pool, as in every ResNet for 32 px images.
+
+    The source is He et al. 2016, section 4.2.
+    """
     old = model.get_submodule(spec.first_conv)
     assert isinstance(old, nn.Conv2d)
     new = nn.Conv2d(

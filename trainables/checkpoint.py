@@ -1,8 +1,8 @@
-"""A run's files: `best-*.pt`, what a user ships, and `last-*.pt`, what a run that died continues from.
+"""A run's files: `best-*.pt`, what a user ships, and `last-*.pt`, what a dead run continues from.
 
-A name holds the epoch and the CRC-32 of the file's bytes, such as `last-000012-89abcdef.pt`: a damaged file gives itself away.
-A file appears whole, by a rename, and older ones go after that. Two of `last` stay: a damaged one costs the epochs since the
-other.
+A name holds the epoch and the CRC-32 of the file's bytes, such as `last-000012-89abcdef.pt`: a
+damaged file gives itself away. A file appears whole, by a rename, and older ones go after that. Two
+of `last` stay: a damaged one costs the epochs since the other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from trainables.backbones import build
 from trainables.data.augment import MEAN, STD
-from trainables.files import leftovers, whole_file
+from trainables.files import crc32_of, leftovers, whole_file
 from trainables.network import Network
 from trainables.recipe import Recipe, completed
 
@@ -30,7 +30,6 @@ BEST = "best.pt"  # the copy that a user is given
 _NAME = re.compile(r"(?:damaged-)?(?:best|last)-(?P<epoch>\d{6})-(?P<crc32>[0-9a-f]{8})\.pt")
 _KEPT = {"best": 1, "last": 2}
 _LOST = (errno.ENOENT, errno.EIO)  # a file that is gone, a disk that cannot read it
-_BLOCK = 2**24  # bytes
 
 
 class CheckpointError(ValueError):
@@ -41,7 +40,7 @@ class Stateful(Protocol):
     """A network, or its state at an earlier epoch."""
 
     def torchvision_state_dict(self) -> dict[str, Tensor]:
-        """All parameters and buffers under torchvision's names."""
+        """Return all parameters and buffers under torchvision's names."""
 
 
 def save_best(
@@ -53,14 +52,19 @@ def save_best(
     epoch: int,
     score: float,
 ) -> None:
-    """Write `best-*.pt`: the state dict under torchvision's names, recipe, classes and preprocessing, all plain values.
+    """Write `best-*.pt`: a state dict under torchvision's names, recipe, classes and preprocessing.
+
+    All of it is plain values.
 
     Raises:
         OSError: The disk is full, for one; the best checkpoint before it stays.
     """
     preprocessing = {
         "input": "uint8 RGB [N, H, W, 3]",
-        "steps": "centre square, antialiased bilinear resize, divide by 255, subtract mean, divide by std",
+        "steps": (
+            "centre square, antialiased bilinear resize, divide by 255, subtract mean, "
+            "divide by std"
+        ),
         "image_size": recipe.image_size,
         "mean": list(MEAN),
         "std": list(STD),
@@ -77,14 +81,19 @@ def save_best(
 
 
 def best(folder: Path, *, since: int = 0) -> Path | None:
-    """The newest whole `best-*.pt`, if it is of epoch `since` or a later one."""
-    return next(
-        (path for path in _files(folder, "best") if _epoch(path) >= since and _whole(path)), None
-    )
+    """Return the newest whole `best-*.pt`, if it is of epoch `since` or a later one."""
+    for path in _files(folder, "best"):
+        if _epoch(path) >= since and _is_whole(path):
+            return path
+    return None
 
 
 def load_best(path: Path) -> tuple[Network, Recipe, tuple[str, ...]]:
-    """The network of what `save_best` wrote, on the CPU and in eval mode, with its recipe and its classes."""
+    """Read what `save_best` wrote.
+
+    Returns:
+        The network, on the CPU and in eval mode, its recipe and its classes.
+    """
     saved = torch.load(path, map_location="cpu", weights_only=True)
     recipe = Recipe.from_sample(saved["recipe"])
     network = build(recipe, len(saved["classes"]))
@@ -98,7 +107,8 @@ def save_last(folder: Path, epoch: int, state: dict[str, Any]) -> None:
     Args:
         folder: Of the run.
         epoch: That is done.
-        state: What to continue from. Its `recipe`, as plain values, and its `weights`, a digest, say of which run it is.
+        state: What to continue from. Its `recipe`, as plain values, and its `weights`, a digest,
+            say of which run it is.
 
     Raises:
         OSError: The disk is full, for one; what was there before stays.
@@ -109,26 +119,34 @@ def save_last(folder: Path, epoch: int, state: dict[str, Any]) -> None:
 def load_last(
     folder: Path, *, recipe: Recipe | None = None, weights: str | None = None
 ) -> dict[str, Any] | None:
-    """What `save_last` wrote last, as far as it is whole; None where there is nothing to continue from.
+    """Read the last thing that `save_last` wrote, as far as it is whole.
 
-    A damaged file is renamed to `damaged-*`, in place of an earlier one, and the file before it is taken.
+    A damaged file is renamed to `damaged-*`, in place of an earlier one, and the file before it is
+    taken.
 
     Args:
         folder: Of the run.
         recipe: What is going to be trained.
         weights: Digest of the weights that it starts from, where it is known.
 
+    Returns:
+        The state, or None where there is nothing to continue from.
+
     Raises:
-        CheckpointError: The run that is saved there has another recipe, or began with other weights.
+        CheckpointError: The run that is saved there has another recipe, or began with other
+            weights.
     """
     for path in _files(folder, "last"):
-        if (state := _read(path)) is not None:
-            if recipe is not None and (difference := _difference(state, recipe, weights)):
+        state = _read(path)
+        if state is not None:
+            difference = _difference(state, recipe, weights) if recipe else ""
+            if difference:
                 raise CheckpointError(
                     f"{path} must be of the run that is to continue, but {difference}: "
                     "continue with what it was made by, or train in another folder."
                 )
             return state
+        # Put the damaged one aside.
         with suppress(FileNotFoundError):
             aside = path.replace(path.with_name(f"damaged-{path.name}"))
             _unlink(other for other in _files(folder, "damaged-last") if other != aside)
@@ -136,12 +154,12 @@ def load_last(
 
 
 def unfinished(folder: Path) -> bool:
-    """Whether the folder holds what a run would continue from."""
+    """Return whether the folder holds what a run would continue from."""
     return bool(_files(folder, "last"))
 
 
 def drop_last(folder: Path) -> None:
-    """Delete what a run would continue from, once it is over, and what killed writers have left."""
+    """Delete what a run that is over would continue from, and what killed writers have left."""
     _unlink([*_files(folder, "last"), *_files(folder, "damaged-last"), *leftovers(folder)])
 
 
@@ -158,12 +176,16 @@ def _write(
         torch.save(content, cast(IO[bytes], output))
         output.raise_error()
         name = f"{kind}-{epoch:06d}-{output.crc32:08x}.pt"
+    # Only now that it is on the disk may older ones go.
     older = [other for other in _files(folder, kind) if other.name != name]
     _unlink(older[_KEPT[kind] - 1 :])
 
 
 class _Output:
-    """A file and the CRC-32 of what is written to it. Errors wait until torch is done: its C++ would turn them into others."""
+    """A file and the CRC-32 of what is written to it.
+
+    Errors wait until torch is done: its C++ would turn them into others.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._descriptor = file.fileno()  # past its buffer
@@ -171,6 +193,7 @@ class _Output:
         self.crc32 = 0
 
     def write(self, data: bytes | memoryview) -> int:
+        # After an error torch is told that all is written, until it is done.
         size = len(data)
         try:
             if self._error is None:
@@ -190,10 +213,9 @@ class _Output:
 
 
 def _files(folder: Path, kind: str) -> list[Path]:
-    """A kind's files, newest first."""
-    return sorted(
-        (path for path in folder.glob(f"{kind}-*.pt") if _NAME.fullmatch(path.name)), reverse=True
-    )
+    """Return a kind's files, newest first."""
+    files = [path for path in folder.glob(f"{kind}-*.pt") if _NAME.fullmatch(path.name)]
+    return sorted(files, reverse=True)
 
 
 def _epoch(path: Path) -> int:
@@ -201,13 +223,11 @@ def _epoch(path: Path) -> int:
     return int(match["epoch"]) if match else 0
 
 
-def _whole(path: Path) -> bool:
-    """Whether a file's bytes are those that its name tells of."""
-    crc32 = 0
+def _is_whole(path: Path) -> bool:
+    """Return whether a file's bytes are those that its name tells of."""
     try:
         with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                crc32 = zlib.crc32(block, crc32)
+            crc32 = crc32_of(file)
     except OSError as error:
         if error.errno not in _LOST:
             raise
@@ -217,9 +237,10 @@ def _whole(path: Path) -> bool:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """What a file holds; None where it is damaged."""
-    if not _whole(path):
+    """Read a file; None where it is damaged."""
+    if not _is_whole(path):
         return None
+    # Whole, but perhaps not torch's.
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
@@ -228,21 +249,25 @@ def _read(path: Path) -> dict[str, Any] | None:
         if error.errno not in _LOST:
             raise
         return None
-    except Exception:  # noqa: BLE001  what strange bytes lead torch's reader to: RuntimeError, UnpicklingError, IndexError …
+    # Strange bytes lead torch's reader to RuntimeError, UnpicklingError, IndexError …
+    except Exception:  # noqa: BLE001
         return None
     return state if isinstance(state, dict) else None
 
 
 def _difference(state: dict[str, Any], recipe: Recipe, weights: str | None) -> str:
-    """What of a saved state is not as it is to be; empty where all is."""
-    saved, wanted = state.get("recipe"), recipe.as_dict()
+    """Say what of a saved state is not as it is to be; empty where all is."""
+    saved = state.get("recipe")
     if not isinstance(saved, dict):
         return "it names no recipe"
     saved = completed(saved)
-    fields = [name for name in wanted | saved if saved.get(name) != wanted.get(name)]
-    differences = [
-        f"its {name} is {saved.get(name)!r} and not {wanted.get(name)!r}" for name in fields
-    ]
+    wanted = recipe.as_dict()
+    differences: list[str] = []
+    for name in wanted | saved:
+        has, wants = saved.get(name), wanted.get(name)
+        if has != wants:
+            differences.append(f"its {name} is {has!r} and not {wants!r}")
+    # Runs of an earlier version may not have known the digest.
     if weights is not None and state.get("weights") not in (None, weights):
         differences.append(f"its weights have the digest {state['weights']} and not {weights}")
     return ", ".join(differences)

@@ -14,6 +14,7 @@ def available_cpus() -> int:
         cpus = len(os.sched_getaffinity(0))
     else:
         cpus = os.cpu_count() or 1
+    # A container may have half the time of a CPU, but not half a thread: at least 1.
     try:
         quota, period = QUOTA.read_text().split()
     except (OSError, ValueError):  # no control groups of version 2 here

@@ -19,17 +19,17 @@ TIMED_STEPS = 3
 
 
 def count_gpus() -> int:
-    """GPUs that torch can use here."""
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    """Return how many GPUs torch can use here."""
+    if not torch.cuda.is_available():
+        return 0
+    return torch.cuda.device_count()
 
 
 def describe(device: str) -> str:
-    """The device's name, for a person."""
-    return (
-        torch.cuda.get_device_name()
-        if device == "cuda"
-        else f"CPU with {torch.get_num_threads()} threads"
-    )
+    """Return the device's name, for a person."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return f"CPU with {torch.get_num_threads()} threads"
 
 
 def epoch_seconds(
@@ -41,7 +41,9 @@ def epoch_seconds(
     device: str,
     threads: int,
 ) -> float:
-    """Estimate an epoch of a recipe from three timed training steps and evaluation batches on random images.
+    """Estimate an epoch of a recipe from three timed training steps and evaluation batches.
+
+    The images are random.
 
     Args:
         recipe: Its last stage is timed.
@@ -57,15 +59,20 @@ def epoch_seconds(
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
+        # The network as it trains in the last stage.
         place = torch.device(device)
         network = build(recipe, num_classes).to(place).to(memory_format=torch.channels_last)
         network.precision = best_precision(place)
         optimizer = start_stage(recipe, network, stages(recipe)[-1])
         network.train_groups(recipe.trainable_layers, batch_stats=recipe.batchnorm == "batch_stats")
-        batch = min(recipe.batch_size, train_images, 32 if device == "cpu" else 256)
+        # A batch as it comes out of the frozen layers.
+        largest = {"cpu": 32, "cuda": 256}[device]
+        batch = min(recipe.batch_size, train_images, largest)
         images = torch.rand(batch, 3, recipe.image_size, recipe.image_size, device=place)
-        inputs, tail = network.activations(images), Tail(network)
+        inputs = network.activations(images)
+        tail = Tail(network)
         targets = torch.full((batch, num_classes), 1 / num_classes, device=place)
+        # The first step warms up.
         train_batch(tail, optimizer, inputs, targets)
         step = _median_seconds(lambda: train_batch(tail, optimizer, inputs, targets), place)
         network.eval()

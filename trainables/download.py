@@ -1,4 +1,4 @@
-"""What downloads of weights and data have in common: they give up on a host that says nothing."""
+"""Downloads of weights and data give up on a host that says nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ TIMEOUT_SECONDS = 10.0  # of silence, not of the whole download
 
 @contextmanager
 def socket_timeout() -> Iterator[None]:
-    """Limit silent sockets: torch and torchvision set no limit, and a firewall that drops packets would hang them."""
+    """Limit silent sockets.
+
+    Torch and torchvision set no limit, and a firewall that drops packets would hang them.
+    """
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_SECONDS)
     try:

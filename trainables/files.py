@@ -1,15 +1,22 @@
-"""Files that are there whole or not at all, whatever ends the process or the machine."""
+"""Files that are there whole or not at all, whatever ends the process or the machine.
+
+And the checksums that tell whether they still are.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-PRIVATE, SHARED = 0o600, 0o644
+PRIVATE = 0o600
+SHARED = 0o644
+
+BLOCK = 2**24  # bytes read at a time for a checksum
 
 
 @contextmanager
@@ -66,3 +73,15 @@ def sync_folder(folder: Path) -> None:
             os.fsync(opened)
         finally:
             os.close(opened)
+
+
+def crc32_of(file: BinaryIO) -> int:
+    """Return the CRC-32 of what is left to read of a file.
+
+    Raises:
+        OSError: The disk cannot read it, for one.
+    """
+    crc32 = 0
+    while block := file.read(BLOCK):
+        crc32 = zlib.crc32(block, crc32)
+    return crc32

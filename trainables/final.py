@@ -1,4 +1,4 @@
-"""What a finalist says of the test split: asked once, of its best checkpoint, with its answer for every image."""
+"""A finalist's evaluation on the test split: once, of its best checkpoint, image by image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from torch import Tensor
 from trainables.checkpoint import load_best
 from trainables.class_scores import class_scores
 from trainables.compute import Compute
-from trainables.convolution import install
 from trainables.data.augment import plain_view
 from trainables.data.dataset import Dataset, Split
 from trainables.files import whole_file
@@ -29,7 +28,6 @@ from trainables.metrics import (
     TEST_MACRO_F1,
 )
 from trainables.network import Network
-from trainables.recipe import LAYER_GROUPS
 from trainables.step import Pixels, evaluate_batch, in_batches
 
 
@@ -41,48 +39,53 @@ def answer(
     predictions: Path,
     alive: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
-    """Evaluate a checkpoint on val and test, and write down what it says of each image.
+    """Evaluate a checkpoint on val and test, and write down its answer for each image.
 
     Args:
         best: What `checkpoint.save_best` wrote.
         data: Opened with its test split.
         device: Where.
         compute: As in training, so that val gives the score to the last bit.
-        predictions: An .npz to write, whole or not at all: `val` and `test`, float32 `[N, classes]` natural logarithms of
-            probabilities, and `val_labels`, `test_labels`, int64 `[N]`, in the order of the split.
+        predictions: An .npz to write, whole or not at all: `val` and `test`, float32 `[N, classes]`
+            natural logarithms of probabilities, and `val_labels`, `test_labels`, int64 `[N]`, in
+            the order of the split.
         alive: Called after each batch: a large test split takes a CPU long.
 
     Returns:
-        Test accuracy, balanced accuracy, macro F1 and log loss, the network's number of parameters, and milliseconds per
-        image, from pixels to classes, in the median batch.
+        Test accuracy, balanced accuracy, macro F1 and log loss, the network's number of parameters,
+        and milliseconds per image, from pixels to classes, in the median batch.
 
     Raises:
         OSError: The predictions cannot be written.
     """
+    # The network, which computes as it did in training.
     network, recipe, _ = load_best(best)
     network.to(device).to(memory_format=torch.channels_last)
     network.precision = compute.precision
     network.train_groups(recipe.trainable_layers, batch_stats=recipe.batchnorm == "batch_stats")
-    for name in LAYER_GROUPS[-recipe.trainable_layers :]:
-        install(network.get_submodule(name), compute.convolutions)
+    compute.install(network, recipe.trainable_layers)
     network.eval()
-    val, test = data.split("val"), data.split("test")
-    told, _ = _log_probabilities(network, val, recipe.image_size, device, alive)
-    asked, milliseconds = _log_probabilities(network, test, recipe.image_size, device, alive)
-    labels = torch.tensor(test.labels)
+    # Its answers.
+    val = data.split("val")
+    test = data.split("test")
+    size = recipe.image_size
+    on_val, _ = _log_probabilities(network, val, size, device, alive)
+    on_test, milliseconds = _log_probabilities(network, test, size, device, alive)
     _save(
         predictions,
-        val=told.numpy(),
+        val=on_val.numpy(),
         val_labels=val.labels,
-        test=asked.numpy(),
+        test=on_test.numpy(),
         test_labels=test.labels,
     )
-    found = class_scores(labels, asked.argmax(1), network.num_classes)
+    # Their scores.
+    labels = torch.tensor(test.labels)
+    scores = class_scores(labels, on_test.argmax(1), network.num_classes)
     return {
-        TEST_ACCURACY: found.accuracy,
-        TEST_BALANCED_ACCURACY: found.balanced_accuracy,
-        TEST_MACRO_F1: found.macro_f1,
-        TEST_LOSS: F.nll_loss(asked.double(), labels).item(),
+        TEST_ACCURACY: scores.accuracy,
+        TEST_BALANCED_ACCURACY: scores.balanced_accuracy,
+        TEST_MACRO_F1: scores.macro_f1,
+        TEST_LOSS: F.nll_loss(on_test.double(), labels).item(),
         PARAMETERS: float(sum(parameter.numel() for parameter in network.parameters())),
         INFERENCE_MS: milliseconds,
     }
@@ -92,18 +95,17 @@ def answer(
 def _log_probabilities(
     network: Network, split: Split, image_size: int, device: torch.device, alive: Callable[[], None]
 ) -> tuple[Tensor, float]:
-    """float32 `[N, classes]` on the CPU, and milliseconds an image."""
-    pixels, parts, seconds = Pixels(split, device), [], []
+    """Return float32 `[N, classes]` on the CPU, and milliseconds per image."""
+    pixels = Pixels(split, device)
 
     def timed(samples: Tensor) -> tuple[Tensor, float]:
         started = time.perf_counter()
-        part = (
-            evaluate_batch(network, plain_view(pixels.take(samples), image_size))
-            .log_softmax(1)
-            .cpu()
-        )
+        logits = evaluate_batch(network, plain_view(pixels.take(samples), image_size))
+        part = logits.log_softmax(1).cpu()
         return part, (time.perf_counter() - started) / len(samples)
 
+    parts: list[Tensor] = []
+    seconds: list[float] = []
     for _, (part, took) in in_batches(timed, len(pixels), device):
         parts.append(part)
         seconds.append(took)

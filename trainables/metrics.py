@@ -13,7 +13,7 @@ TRAIN_ACCURACY = "train/accuracy"
 TRAIN_LOSS = "train/loss"
 LR = "lr"
 STAGE = "stage"
-# Of finalists alone, beside the checkpoint's number of parameters and the milliseconds that an image takes.
+# Of finalists alone, beside the checkpoint's number of parameters and the milliseconds per image.
 TEST_ACCURACY = "test/accuracy"
 TEST_BALANCED_ACCURACY = "test/balanced_accuracy"
 TEST_MACRO_F1 = "test/macro_f1"
@@ -26,9 +26,11 @@ IMAGES_PER_SECOND = "images_per_second"
 # What searcher and scheduler read of a report, and nothing else.
 EPOCH = "epoch"
 SCORE = "score"
-HISTORY = "history"  # in a report of several epochs: each one's metrics, with its epoch and score, in order
+# In a report of several epochs: each one's metrics, with its epoch and score, in order.
+HISTORY = "history"
 TEST = "test"  # in a finalist's last report: what came of the test split
-MICRO_BATCH = "micro_batch"  # in a report: the size of the pieces in which a batch went through, where memory was short
+# In a report, where memory was short: the size of the pieces in which a batch went through.
+MICRO_BATCH = "micro_batch"
 
 Score = Literal["accuracy", "balanced_accuracy", "macro_f1"]
 VAL_SCORES: dict[Score, str] = {

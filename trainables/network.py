@@ -1,7 +1,7 @@
 """The network that a trial trains: a sequence of layer groups, of which the first may be frozen.
 
-On disk its state dict has torchvision's own names, so that a checkpoint loads into `torchvision.models` and a file of
-torchvision's loads here.
+On disk its state dict has torchvision's own names, so that a checkpoint loads into
+`torchvision.models` and a torchvision file loads here.
 """
 
 from __future__ import annotations
@@ -16,30 +16,35 @@ from torch import Tensor, nn
 
 from trainables.data.augment import normalise
 from trainables.recipe import LAYER_GROUPS
+from trainables.state_dicts import is_needed, listed
 
 CHUNK = 32
-"""Images that go through frozen groups at once, a short rest filled up: so what comes out for an image is the same to the last
-bit, whichever images are beside it and whoever asks, be it a batch of a trial or the writer of the prefix store."""
+"""Images that go through frozen groups at once, a short rest filled up.
+
+So what comes out for an image is the same to the last bit, whichever images are beside it and
+whoever asks, be it a batch of a trial or the writer of the prefix store."""
 
 Precision = Literal["fp32", "bf16"]
 
 
 class Model(Protocol):
-    """What a training step needs."""
+    """A network, or a part of one, as a training step needs it."""
 
     micro_batch: int | None
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """float32 `[B, classes]` of a batch."""
+        """Return float32 `[B, classes]` of a batch."""
 
 
 class Network(nn.Sequential):
     """Layer groups in forward order: float `[B, 3, H, W]`, normalised, to logits `[B, classes]`.
 
     Attributes:
-        cut: The first layer group that is not frozen, set by `train_groups`; what comes before it is the frozen prefix.
+        cut: The first layer group that is not frozen, set by `train_groups`; what comes before it
+            is the frozen prefix.
         precision: Of `logits` and `through`: fp32, or bf16 autocast.
-        micro_batch: Images that go through at once in training; None for the whole batch. See `trainables.step`.
+        micro_batch: Images that go through at once in training; None for the whole batch. See
+            `trainables.step`.
     """
 
     cut: str
@@ -62,40 +67,46 @@ class Network(nn.Sequential):
         self.micro_batch = None
 
     def logits(self, images: Tensor) -> Tensor:
-        """Logits, float32 `[B, classes]`, of views in [0, 1], `[B, 3, H, W]`."""
+        """Return logits, float32 `[B, classes]`, of views in [0, 1], `[B, 3, H, W]`."""
         return Tail(self).logits(self.activations(images))
 
     def activations(self, images: Tensor) -> Tensor:
-        """What the trainable part sees of views in [0, 1], `[B, 3, H, W]`: activations at `cut`, or the normalised views."""
+        """Return what the trainable part sees of views in [0, 1], `[B, 3, H, W]`.
+
+        These are activations at `cut`, or the normalised views.
+        """
         inputs = channels_last(normalise(images))
         if self.cut == LAYER_GROUPS[0]:
             return inputs
-        return torch.cat(
-            [self.through(chunk, [self.cut])[self.cut] for chunk in inputs.split(CHUNK)]
-        )
+        chunks = [self.through(chunk, [self.cut])[self.cut] for chunk in inputs.split(CHUNK)]
+        return torch.cat(chunks)
 
     def through(
         self, inputs: Tensor, cuts: Collection[str], *, start: str = LAYER_GROUPS[0]
     ) -> dict[str, Tensor]:
-        """One pass of at most `CHUNK` images through the frozen groups.
+        """Pass at most `CHUNK` images through the frozen groups, once.
 
         Args:
-            inputs: Activations at `start`, `[B, C, H, W]`; before the stem these are normalised views.
+            inputs: Activations at `start`, `[B, C, H, W]`; before the stem these are normalised
+                views.
             cuts: Where to take activations, all of them after `start` and none after `cut`.
             start: The group before which the inputs were taken.
 
         Returns:
-            Channels-last activations `[B, C, H, W]` by cut. Before fc they are pooled, `[B, C, 1, 1]`: pooling them once more
-            changes nothing.
+            Channels-last activations `[B, C, H, W]` by cut. Before fc they are pooled,
+            `[B, C, 1, 1]`: pooling them once more changes nothing.
         """
-        missing = CHUNK - len(inputs)
-        x = torch.cat([inputs, inputs.new_zeros(missing, *inputs.shape[1:])]) if missing else inputs
+        x = inputs
+        if missing := CHUNK - len(inputs):
+            x = torch.cat([inputs, inputs.new_zeros(missing, *inputs.shape[1:])])
+        # Each cut is taken before its group.
         taken: dict[str, Tensor] = {}
         with torch.no_grad(), self.autocast(inputs):
             x = channels_last(x)
             for name in LAYER_GROUPS[LAYER_GROUPS.index(start) :]:
                 if name in cuts:
-                    whole = self.get_submodule("fc.pool")(x) if name == LAYER_GROUPS[-1] else x
+                    pooled = name == LAYER_GROUPS[-1]
+                    whole = self.get_submodule("fc.pool")(x) if pooled else x
                     taken[name] = channels_last(whole[: len(inputs)])
                 if len(taken) == len(cuts):
                     return taken
@@ -103,10 +114,9 @@ class Network(nn.Sequential):
         raise AssertionError(f"cuts {cuts} must lie after {start}")
 
     def autocast(self, inputs: Tensor) -> AbstractContextManager[object]:
-        """The network's precision as a context."""
-        return torch.autocast(
-            inputs.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
-        )
+        """Return the network's precision as a context."""
+        enabled = self.precision == "bf16"
+        return torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=enabled)
 
     def freeze_all_but(self, trainable_layers: int) -> None:
         """Let the last `trainable_layers` groups train, and no other parameter."""
@@ -116,51 +126,54 @@ class Network(nn.Sequential):
     def train_groups(self, trainable_layers: int, *, batch_stats: bool) -> None:
         """Set train mode for an epoch: frozen groups stay in eval mode unless `batch_stats`.
 
-        `requires_grad=False` alone does not freeze a BatchNorm: its running statistics move in train mode
-        (pytorch issue 86590).
+        `requires_grad=False` alone does not freeze a BatchNorm: its running statistics move in
+        train mode (pytorch issue 86590).
         """
         for name, group in self.named_children():
             group.train(batch_stats or name in LAYER_GROUPS[-trainable_layers:])
         self.cut = LAYER_GROUPS[0] if batch_stats else LAYER_GROUPS[-trainable_layers]
 
     def torchvision_state_dict(self, *, keep_vars: bool = False) -> dict[str, Tensor]:
-        """All parameters and buffers under torchvision's names; the tensors are not copied, nor detached if `keep_vars`."""
-        return {
-            self._rename(key): value for key, value in self.state_dict(keep_vars=keep_vars).items()
-        }
+        """Return all parameters and buffers under torchvision's names.
+
+        The tensors are not copied, nor detached if `keep_vars`.
+        """
+        state = self.state_dict(keep_vars=keep_vars)
+        return {self._rename(key): value for key, value in state.items()}
 
     def backbone_state_dict(self) -> dict[str, Tensor]:
-        """The tensors of `torchvision_state_dict` without the head's."""
-        return {
-            name: value
-            for name, value in self.torchvision_state_dict().items()
-            if not self._is_head(name)
-        }
+        """Return the tensors of `torchvision_state_dict` without the head's."""
+        return self._without_head(self.torchvision_state_dict())
 
     def load_torchvision_state_dict(self, state: Mapping[str, Tensor], *, with_head: bool) -> None:
         """Load tensors under torchvision's names.
 
         Args:
-            state: Tensors by torchvision's names; those of a head are passed over unless `with_head`.
+            state: Tensors by torchvision's names; those of a head are passed over unless
+                `with_head`.
             with_head: The head must be there too, as in our own checkpoints.
 
         Raises:
-            ValueError: A line each for missing keys, unexpected ones and wrong shapes, the first three named.
+            ValueError: A line each for missing keys, unexpected ones and wrong shapes, the first
+                three named.
         """
-        here = {self._rename(key): key for key in self.state_dict()}
+        # What must be there, and what is.
+        expected = self.torchvision_state_dict()
         if not with_head:
-            here = {name: key for name, key in here.items() if not self._is_head(name)}
-            state = {name: value for name, value in state.items() if not self._is_head(name)}
-        if problems := _state_problems(
-            {name: self.state_dict()[key] for name, key in here.items()}, state
-        ):
+            expected = self._without_head(expected)
+            state = self._without_head(state)
+        if problems := _state_problems(expected, state):
             raise ValueError("\n".join(problems))
-        renamed = {here[name]: value for name, value in state.items()}
+        # Under the names that they have here.
+        keys = {self._rename(key): key for key in self.state_dict()}
+        renamed = {keys[name]: value for name, value in state.items()}
         self.load_state_dict(renamed, strict=False)
 
-    def _is_head(self, name: str) -> bool:
-        # Whatever stands in the place of torchvision's head: `fc.0.weight` of an mlp, `classifier.weight` without its dropout.
-        return name.startswith(f"{self.head.partition('.')[0]}.")
+    def _without_head(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        # Whatever stands in the place of torchvision's head: `fc.0.weight` of an mlp,
+        # `classifier.weight` without its dropout.
+        head = f"{self.head.partition('.')[0]}."
+        return {name: value for name, value in state.items() if not name.startswith(head)}
 
     def _rename(self, key: str) -> str:
         for ours, theirs in self._torch_names.items():
@@ -177,7 +190,7 @@ class Tail:
 
     @property
     def micro_batch(self) -> int | None:
-        """The network's own."""
+        """Return the network's own."""
         return self.network.micro_batch
 
     @micro_batch.setter
@@ -185,7 +198,7 @@ class Tail:
         self.network.micro_batch = size
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """Logits, float32 `[B, classes]`, of activations at the network's cut, `[B, C, H, W]`."""
+        """Return logits, float32 `[B, classes]`, of activations at the cut, `[B, C, H, W]`."""
         x = channels_last(inputs)
         with self.network.autocast(x):
             for name in LAYER_GROUPS[LAYER_GROUPS.index(self.network.cut) :]:
@@ -194,26 +207,24 @@ class Tail:
 
 
 def channels_last(images: Tensor) -> Tensor:
-    """The memory format that oneDNN and tensor cores want."""
+    """Return images in the memory format that oneDNN and tensor cores want."""
     return images.contiguous(memory_format=torch.channels_last)
 
 
 def _state_problems(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
-    # Files from before PyTorch 0.4.1 lack `num_batches_tracked`; nothing reads it at the default momentum.
-    missing = [k for k in expected if k not in found and not k.endswith("num_batches_tracked")]
-    unexpected = [k for k in found if k not in expected]
-    shapes = [
-        f"{k!r} has the shape {list(found[k].shape)} instead of {list(expected[k].shape)}"
-        for k in expected
-        if k in found and expected[k].shape != found[k].shape
-    ]
-    return [
-        *_first("it lacks {}", list(map(repr, missing))),
-        *_first("it has the unexpected {}", list(map(repr, unexpected))),
-        *_first("{}", shapes),
-    ]
-
-
-def _first(sentence: str, items: list[str]) -> list[str]:
-    more = f" and {len(items) - 3} more" if len(items) > 3 else ""
-    return [sentence.format(", ".join(items[:3]) + more)] if items else []
+    missing = [name for name in expected if name not in found and is_needed(name)]
+    unexpected = [name for name in found if name not in expected]
+    shapes: list[str] = []
+    for name, tensor in expected.items():
+        if name in found and found[name].shape != tensor.shape:
+            has = list(found[name].shape)
+            shapes.append(f"{name!r} has the shape {has} instead of {list(tensor.shape)}")
+    problems: list[str] = []
+    if missing:
+        problems.append(f"it lacks {listed(missing)}")
+    if unexpected:
+        problems.append(f"it has the unexpected {listed(unexpected)}")
+    if shapes:
+        more = f" and {len(shapes) - 3} more" if len(shapes) > 3 else ""
+        problems.append(", ".join(shapes[:3]) + more)
+    return problems

@@ -1,4 +1,4 @@
-"""What a trial needs on the node where it runs: data and weights, made ready there where they are missing."""
+"""Data and weights on the node where a trial runs, made ready there where they are missing."""
 
 from __future__ import annotations
 
@@ -36,11 +36,15 @@ class WeightsConfig(TypedDict):
 
 
 def data(config: DataConfig, *, test: bool = False) -> Dataset:
-    """The data set, decoded again where another node has not got it, or its cache was deleted; by one process, the others wait.
+    """Open the data set.
+
+    It is decoded again where another node has not got it, or its cache was deleted; by one process,
+    the others wait.
 
     Raises:
         DataError: It cannot be had here, or is no longer what it was.
     """
+    # The driver's path is this node's too where they share a disk, or are one machine.
     path = Path(config["path"])
     if not dataset.present(path):
         caps = Caps(**config["caps"])
@@ -54,17 +58,16 @@ def data(config: DataConfig, *, test: bool = False) -> Dataset:
         )
         if made.digest != config["digest"]:
             changed = f"its digest was {config['digest']} and is {made.digest}"
-            raise DataError(
-                [
-                    f"{config['source']} must stay as it is while a sweep runs, but {changed}: put it back, then --resume."
-                ]
-            )
+            problem = f"{config['source']} must stay as it is while a sweep runs, but {changed}: "
+            raise DataError([f"{problem}put it back, then --resume."])
         path = made.path
     return dataset.read(path, test=test)
 
 
 def weights(config: WeightsConfig) -> Weights:
-    """The weights, their file located, fetched or made again where another node has not got it.
+    """Return the weights.
+
+    Their file is located, fetched or made again where another node has not got it.
 
     Raises:
         WeightsError: They cannot be had here, or are no longer what they were.
@@ -78,13 +81,14 @@ def weights(config: WeightsConfig) -> Weights:
     if now.digest != config["digest"]:
         changed = f"their digest was {config['digest']} and is {now.digest}"
         raise WeightsError(
-            f"{now.path} must stay as it is while a sweep runs, but {changed}: put it back, then --resume."
+            f"{now.path} must stay as it is while a sweep runs, but {changed}: "
+            "put it back, then --resume."
         )
     return now
 
 
 def find_weights(name: str, backbone: str, cache: Path) -> Path | None:
-    """The file with a backbone's weights, downloaded or made if need be; None for random ones.
+    """Find the file with a backbone's weights, downloaded or made if need be; None for random ones.
 
     Raises:
         WeightsError: They cannot be had.

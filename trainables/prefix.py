@@ -1,7 +1,8 @@
-"""Activations of frozen layer groups: computed once for each view of the data and shared by all trials of a node.
+"""Activations of frozen layer groups, computed once for each view of the data.
 
-With frozen BatchNorm they depend on the data, the backbone, its weights, the cut, the size and the view of the images, and on
-nothing that a trial learns. `none`, val and test have one view; a random augmentation has one an epoch, the same for all.
+All trials of a node share them. With frozen BatchNorm they depend on the data, the backbone, its
+weights, the cut, the size and the view of the images, and on nothing that a trial learns. `none`,
+val and test have one view; a random augmentation has one per epoch, the same for all.
 """
 
 from __future__ import annotations
@@ -18,23 +19,24 @@ from torch import Tensor
 from trainables.data.augment import AUGMENTATION_VERSION, normalise, plain_view, view
 from trainables.data.dataset import Dataset
 from trainables.network import CHUNK, Network, channels_last
-from trainables.prefix_store import ArraySpec, PrefixStore
+from trainables.prefix_store import ArraySpec, Outcome, PrefixStore
 from trainables.recipe import LAYER_GROUPS, STAGE1_LAYERS, Recipe
+from trainables.rows import Rows
 from trainables.weights import Weights
 
-RESIDENT_SHARE = 0.3  # of a GPU's free memory that one split's activations may take
-
 View = Mapping[str, Any]
+SplitName = Literal["train", "val"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shared:
-    """What a trial needs to share activations with others.
+    """The place of activations that a trial shares with others, and what the others want of it.
 
     Attributes:
         store: Where they are.
         cuts: Where trials of this sweep cut this backbone; one forward pass serves all of them.
-        views: Whether another trial sees the same random views of the training images, so that storing them may pay.
+        views: Whether another trial sees the same random views of the training images, so that
+            storing them may pay.
     """
 
     store: PrefixStore
@@ -43,30 +45,25 @@ class Shared:
 
 
 def cuts_of(trainable_layers: int, stage1_epochs: int) -> set[str]:
-    """The layer groups before which the stages of a recipe are cut."""
-    layers = {trainable_layers} | (
-        {min(STAGE1_LAYERS, trainable_layers)} if stage1_epochs else set()
-    )
-    return {LAYER_GROUPS[-k] for k in layers} - {LAYER_GROUPS[0]}
+    """Return the layer groups before which the stages of a recipe are cut."""
+    cuts = {LAYER_GROUPS[-trainable_layers]}
+    if stage1_epochs:
+        cuts.add(LAYER_GROUPS[-min(STAGE1_LAYERS, trainable_layers)])
+    return cuts - {LAYER_GROUPS[0]}
 
 
 class Activations:
-    """One split's stored activations at a cut; on a GPU they are copied there whole where they fit."""
+    """One split's stored activations at a cut."""
 
     def __init__(self, array: np.ndarray[Any, Any], device: torch.device) -> None:
-        self._array, self._device = array, device
-        self._resident: Tensor | None = None
-        if (
-            device.type == "cuda"
-            and array.nbytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
-        ):
-            self._resident = _tensor(np.array(array)).to(device)
+        self._rows = Rows(array, device)
 
     def take(self, samples: Tensor) -> Tensor:
-        """The rows of these samples (int64 `[B]`, on the CPU), channels-last `[B, C, H, W]` on the device."""
-        if self._resident is not None:
-            return self._resident[samples.to(self._device, non_blocking=True)]
-        return _tensor(np.take(self._array, samples.numpy(), axis=0)).to(self._device)
+        """Return the rows of these samples (int64 `[B]`, on the CPU).
+
+        They are channels-last, `[B, C, H, W]`, on the device.
+        """
+        return _tensor(self._rows.take(samples))
 
 
 class Prefix:
@@ -98,133 +95,151 @@ class Prefix:
         self._device = device
         self._opened: tuple[tuple[str, int, str], Activations] | None = None
         self._val: tuple[str, Activations] | None = None
-        self._samples: dict[
-            tuple[str, ...], dict[str, np.ndarray[Any, Any]]
-        ] = {}  # a row at each cut, for its shape
+        # By cuts: the activations of one image at each, for their shape and dtype.
+        self._samples: dict[tuple[str, ...], dict[str, np.ndarray[Any, Any]]] = {}
 
     def train(self, epoch: int, last_epoch: int) -> Activations | None:
-        """Activations of an epoch's training images at the network's cut; None where the trial computes them itself.
+        """Return activations of an epoch's training images at the network's cut.
 
         Args:
             epoch: Whose view it is.
-            last_epoch: The last one with this cut: while another process writes this view, later ones can be made.
+            last_epoch: The last one with this cut: while another process writes this view, later
+                ones can be made.
+
+        Returns:
+            The activations, or None where the trial computes them itself.
         """
         if self._recipe.mixup > 0:
             return None
-        number = epoch if self._random else 0
+        random = self._is_random("train")
+        number = epoch if random else 0
         key = ("train", number, self._network.cut)
         if self._opened is None or self._opened[0] != key:
             self._opened = None  # before the next one takes memory
-            later = (
-                [("train", later) for later in range(epoch + 1, last_epoch + 1)]
-                if self._random
-                else []
-            )
-            if (found := self._get("train", number, [("val", 0), *later])) is None:
+            others: list[tuple[SplitName, int]] = [("val", 0)]
+            if random:
+                others += [("train", later) for later in range(epoch + 1, last_epoch + 1)]
+            activations = self._get("train", number, others)
+            if activations is None:
                 return None
-            self._opened = (key, found)
+            self._opened = (key, activations)
         return self._opened[1]
 
     def val(self) -> Activations | None:
-        """Activations of the validation images at the network's cut."""
+        """Return activations of the validation images at the network's cut.
+
+        None where the trial computes them itself.
+        """
         if self._val is None or self._val[0] != self._network.cut:
             self._val = None
-            if (found := self._get("val", 0, [])) is None:
+            activations = self._get("val", 0, [])
+            if activations is None:
                 return None
-            self._val = (self._network.cut, found)
+            self._val = (self._network.cut, activations)
         return self._val[1]
 
-    @property
-    def _random(self) -> bool:
-        return self._recipe.augmentation != "none"
+    def _is_random(self, split: SplitName) -> bool:
+        """Return whether each epoch has a view of its own of a split."""
+        return split == "train" and self._recipe.augmentation != "none"
 
     def _get(
-        self, split: str, number: int, meanwhile: Sequence[tuple[str, int]]
+        self, split: SplitName, number: int, others: Sequence[tuple[SplitName, int]]
     ) -> Activations | None:
-        cut, store = self._network.cut, self._shared.store
+        """Open a view, which is made where it is missing.
+
+        While another process makes it, one of the other views is made.
+        """
+        cut = self._network.cut
+        store = self._shared.store
         if cut == LAYER_GROUPS[0]:
             return None
         view = self._view(split, number)
         array = store.open(view, cut)
-        if array is None and self._worth(split):
+        if array is None and self._pays(split):
+            # Rather than wait for another process, make what it will want next.
             if self._fill(split, number, wait=False) == "busy":
-                for other, later in meanwhile:
-                    if (
-                        store.missing(self._view(other, later), [cut])
-                        and self._fill(other, later, wait=False) == "filled"
-                    ):
+                for other, later in others:
+                    missing = store.missing(self._view(other, later), [cut])
+                    if missing and self._fill(other, later, wait=False) == "filled":
                         break
                 self._fill(split, number, wait=True)
             array = store.open(view, cut)
-        return None if array is None else Activations(array, self._device)
+        if array is None:
+            return None
+        return Activations(array, self._device)
 
-    def _worth(self, split: str) -> bool:
-        """Whether storing pays: always where there is one view, else as was measured."""
-        if split != "train" or not self._random:
+    def _pays(self, split: SplitName) -> bool:
+        """Return whether storing pays: always where there is one view, else as was measured."""
+        if not self._is_random(split):
             return True
         return self._shared.views and self._shared.store.decision(self._family()) is not False
 
-    def _fill(self, split: str, number: int, *, wait: bool) -> Literal["filled", "busy", "full"]:
-        upto = LAYER_GROUPS.index(self._network.cut)
-        cuts = sorted(
-            {*self._shared.cuts, self._network.cut} & set(LAYER_GROUPS[1 : upto + 1]),
-            key=LAYER_GROUPS.index,
-        )
-        computed = [0.0]
-        specs = self._specs(len(self._data.split(_name(split)).labels), tuple(cuts))
-        done = self._shared.store.fill(
+    def _fill(self, split: SplitName, number: int, *, wait: bool) -> Outcome:
+        """Make a view at the network's cut and all shallower ones that others want."""
+        wanted = {*self._shared.cuts, self._network.cut}
+        deepest = LAYER_GROUPS.index(self._network.cut)
+        cuts = tuple(name for name in LAYER_GROUPS[1 : deepest + 1] if name in wanted)
+        specs = self._specs(len(self._data.split(split).labels), cuts)
+        computed = [0.0]  # seconds, by `_rows`
+        outcome = self._shared.store.fill(
             self._view(split, number),
             specs,
-            lambda wanted: self._rows(split, number, wanted, computed),
+            lambda missing: self._rows(split, number, missing, computed),
             wait=wait,
         )
-        if (
-            computed[0]
-            and split == "train"
-            and self._random
-            and self._shared.store.decision(self._family()) is None
-        ):
+        if computed[0] and self._is_random(split):
             self._decide(number, computed[0])
-        return done
+        return outcome
 
     def _decide(self, number: int, computed: float) -> None:
+        """Measure whether reading a random view is faster than computing it, once per family."""
+        store = self._shared.store
+        if store.decision(self._family()) is not None:
+            return
         started = time.perf_counter()
-        array = self._shared.store.open(self._view("train", number), self._network.cut)
-        if array is not None:
-            rows = Activations(array, self._device)
-            for samples in torch.arange(len(array)).split(self._recipe.batch_size):
-                rows.take(samples)
-            if self._device.type == "cuda":
-                torch.cuda.synchronize(self._device)
-            self._shared.store.decide(self._family(), time.perf_counter() - started < computed)
+        array = store.open(self._view("train", number), self._network.cut)
+        if array is None:
+            return
+        rows = Activations(array, self._device)
+        for samples in torch.arange(len(array)).split(self._recipe.batch_size):
+            rows.take(samples)
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        store.decide(self._family(), time.perf_counter() - started < computed)
 
     def _rows(
-        self, split: str, number: int, cuts: Sequence[str], computed: list[float]
+        self, split: SplitName, number: int, cuts: Sequence[str], computed: list[float]
     ) -> Iterator[Mapping[str, Any]]:
-        """Chunks of rows by cut, from a stored shallower cut where there is one; adds the seconds it took to `computed`."""
-        source, at = self._pixels(split, number), LAYER_GROUPS[0]
+        """Yield chunks of rows by cut, from a stored shallower cut where there is one.
+
+        Adds the seconds that took from the pixels on to `computed`.
+        """
+        # The deepest stored cut before the first that is wanted, or else the pixels.
+        source: Iterable[Tensor] = self._pixels(split, number)
+        start = LAYER_GROUPS[0]
         first = LAYER_GROUPS.index(min(cuts, key=LAYER_GROUPS.index))
         for shallower in reversed(LAYER_GROUPS[1:first]):
-            if (array := self._shared.store.open(self._view(split, number), shallower)) is not None:
-                stored = Activations(array, self._device)
-                source, at = (
-                    (stored.take(samples) for samples in torch.arange(len(array)).split(CHUNK)),
-                    shallower,
+            array = self._shared.store.open(self._view(split, number), shallower)
+            if array is not None:
+                source = map(
+                    Activations(array, self._device).take, torch.arange(len(array)).split(CHUNK)
                 )
+                start = shallower
                 break
+        # Through the network. The time between two chunks is the writer's.
         started = time.perf_counter()
         for inputs in source:
-            rows = {
-                cut: _array(taken)
-                for cut, taken in self._network.through(inputs, cuts, start=at).items()
-            }
-            computed[0] += time.perf_counter() - started if at == LAYER_GROUPS[0] else 0.0
+            taken = self._network.through(inputs, cuts, start=start)
+            rows = {cut: _array(activations) for cut, activations in taken.items()}
+            if start == LAYER_GROUPS[0]:
+                computed[0] += time.perf_counter() - started
             yield rows
             started = time.perf_counter()
 
-    def _pixels(self, split: str, number: int) -> Iterable[Tensor]:
-        """Normalised views, channels-last `[CHUNK, 3, H, W]`, in the order of the split."""
-        images, recipe = self._data.split(_name(split)).images, self._recipe
+    def _pixels(self, split: SplitName, number: int) -> Iterator[Tensor]:
+        """Yield normalised views, channels-last `[CHUNK, 3, H, W]`, in the order of the split."""
+        images = self._data.split(split).images
+        recipe = self._recipe
         for samples in torch.arange(len(images)).split(CHUNK):
             pixels = torch.from_numpy(images[samples.numpy()]).to(self._device)
             if split == "train":
@@ -241,31 +256,35 @@ class Prefix:
             yield channels_last(normalise(views))
 
     def _specs(self, images: int, cuts: tuple[str, ...]) -> dict[str, ArraySpec]:
+        # One image goes through, once for all views.
         if cuts not in self._samples:
             size = self._recipe.image_size
             taken = self._network.through(torch.zeros(1, 3, size, size, device=self._device), cuts)
             self._samples[cuts] = {cut: _array(rows) for cut, rows in taken.items()}
-        return {
-            cut: ArraySpec((images, *row.shape[1:]), row.dtype.str)
-            for cut, row in self._samples[cuts].items()
-        }
+        specs: dict[str, ArraySpec] = {}
+        for cut, row in self._samples[cuts].items():
+            specs[cut] = ArraySpec((images, *row.shape[1:]), row.dtype.str)
+        return specs
 
-    def _view(self, split: str, number: int) -> View:
-        random = split == "train" and self._random
-        return self._family() | {
-            "split": split,
-            "augmentation": self._recipe.augmentation if split == "train" else "none",
-            "seed": self._recipe.seed if random else None,
-            "epoch": number if random else None,
-        }
+    def _view(self, split: SplitName, number: int) -> View:
+        """Return what tells the activations of a view from others, as plain values."""
+        view = self._family() | {"split": split, "seed": None, "epoch": None}
+        if split != "train":
+            view["augmentation"] = "none"
+        if self._is_random(split):
+            view["seed"] = self._recipe.seed
+            view["epoch"] = number
+        return view
 
     def _family(self) -> dict[str, Any]:
+        """Return what the views of all epochs have in common."""
         recipe = self._recipe
+        random_weights = self._weights.path is None
         return {
             "data": self._data.digest,
             "backbone": recipe.backbone,
             "weights": self._weights.digest,
-            "init_seed": recipe.seed if self._weights.path is None else None,
+            "init_seed": recipe.seed if random_weights else None,
             "stem": recipe.stem,
             "image_size": recipe.image_size,
             "augmentation": recipe.augmentation,
@@ -277,31 +296,25 @@ class Prefix:
 
 
 def machine(device: torch.device) -> str:
-    """What decides the last bits of a sum: the processor, its threads, torch's version."""
+    """Return what decides the last bits of a sum: the processor, its threads, torch's version."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
-    name, level = (
-        torch.cpu.get_capabilities().get("cpu_name", "CPU"),
-        torch.backends.cpu.get_cpu_capability(),
-    )
+    name = torch.cpu.get_capabilities().get("cpu_name", "CPU")
+    level = torch.backends.cpu.get_cpu_capability()
     return f"{name}, {level}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 
-def _name(split: str) -> Literal["train", "val"]:
-    return "train" if split == "train" else "val"
-
-
 def _array(activations: Tensor) -> np.ndarray[Any, Any]:
-    """`[B, C, H, W]` to `[B, H, W, C]` in memory; bf16 as int16, which NumPy knows."""
+    """Turn `[B, C, H, W]` to `[B, H, W, C]` in memory; bf16 as int16, which NumPy knows."""
     rows = activations.permute(0, 2, 3, 1).contiguous()
-    array: np.ndarray[Any, Any] = (
-        (rows.view(torch.int16) if rows.dtype == torch.bfloat16 else rows).cpu().numpy()
-    )
+    if rows.dtype == torch.bfloat16:
+        rows = rows.view(torch.int16)
+    array: np.ndarray[Any, Any] = rows.cpu().numpy()
     return array
 
 
-def _tensor(rows: np.ndarray[Any, Any]) -> Tensor:
-    tensor = torch.from_numpy(rows)
-    return (tensor.view(torch.bfloat16) if tensor.dtype == torch.int16 else tensor).permute(
-        0, 3, 1, 2
-    )
+def _tensor(rows: Tensor) -> Tensor:
+    """Undo `_array`: `[B, H, W, C]` in memory to `[B, C, H, W]`."""
+    if rows.dtype == torch.int16:
+        rows = rows.view(torch.bfloat16)
+    return rows.permute(0, 3, 1, 2)

@@ -1,6 +1,8 @@
-"""Activations of frozen layers on disk: written once for a view of the data, mapped by all trials of a node, kept to a budget.
+"""Activations of frozen layers on disk.
 
-An entry appears whole, by a rename. Anything may be deleted at any time: it is computed again, and arrays in use stay.
+They are written once for a view of the data, mapped by all trials of a node, and kept to a budget.
+An entry appears whole, by a rename. Anything may be deleted at any time: it is computed again, and
+arrays in use stay.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from filelock import FileLock, Timeout
 
-from trainables.files import write_whole
+from trainables.files import crc32_of, write_whole
 
 Array: TypeAlias = np.ndarray[Any, Any]
 View: TypeAlias = Mapping[str, Any]
@@ -33,21 +35,21 @@ FORMAT = 1  # raise it when an entry is stored differently
 DIGITS = 24  # of an entry's name
 DATA = "activations.npy"
 HEADER = 128  # bytes of an .npy file before its data
-BLOCK = 2**24  # bytes checked at a time
-DELETED = (
-    errno.ENOENT,
-    errno.ENOTEMPTY,
-    errno.EEXIST,
-)  # somebody deletes the cache, or writes where the lock was deleted
+# Somebody deletes the cache, or writes where the lock was deleted.
+DELETED = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
 UNSTORABLE = (*DELETED, errno.ENOSPC, errno.EDQUOT)
 
-_checked: set[tuple[str, int, int, int]] = (
-    set()
-)  # files whose checksum this process has found right
+# Files whose checksum this process has found right, by name, inode, size and time.
+_checked: set[tuple[str, int, int, int]] = set()
 
 
 class ArraySpec(NamedTuple):
-    """An array to be stored: its shape, samples first, and NumPy's name of its dtype, such as `<f4`."""
+    """An array to be stored.
+
+    Attributes:
+        shape: Samples first.
+        dtype: NumPy's name of it, such as `<f4`.
+    """
 
     shape: tuple[int, ...]
     dtype: str
@@ -58,7 +60,8 @@ class PrefixStore:
 
     Args:
         folder: Where the entries are, made when needed.
-        sweep: Name of the current sweep, whose entries this store never evicts; `name@part` means those of one part of it.
+        sweep: Name of the current sweep, whose entries this store never evicts; `name@part` means
+            those of one part of it.
         share: Of free disk and what the entries hold, what all entries may take together.
 
     Raises:
@@ -70,13 +73,21 @@ class PrefixStore:
             raise ValueError(f"share must be more than 0 and at most 1, but got {share!r}.")
         if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._@-]*", sweep):
             raise ValueError(
-                f"sweep must be letters, digits, '.', '_', '-' and '@', not starting with '.', but got {sweep!r}."
+                "sweep must be letters, digits, '.', '_', '-' and '@', not starting with '.', "
+                f"but got {sweep!r}."
             )
-        self._folder, self._sweep, self._share = folder.absolute(), sweep, share
+        self._folder = folder.absolute()
+        self._sweep = sweep
+        self._share = share
 
     def open(self, view: View, cut: str) -> Array | None:
-        """The read-only array of an entry, mapped and marked as used now; None where it is absent. A damaged one is dropped."""
-        entry, array = self._folder / _digest(view, cut), None
+        """Map the array of an entry, read-only, and mark it as used now.
+
+        Returns:
+            The array, or None where there is none. A damaged one is dropped.
+        """
+        entry = self._folder / _digest(view, cut)
+        array: Array | None = None
         with _Tolerated(*UNSTORABLE):
             seen = entry.stat()
             array = _mapped(entry)
@@ -87,44 +98,54 @@ class PrefixStore:
         return array
 
     def missing(self, view: View, cuts: Iterable[str]) -> list[str]:
-        """Those cuts of a view that have no entry, or one that is damaged, as far as can be seen without reading its data."""
+        """Return those cuts of a view that have no entry, or a damaged one.
+
+        Damage is noticed as far as can be seen without reading an entry's data.
+        """
         return [cut for cut in cuts if _meta(self._folder / _digest(view, cut)) is None]
 
     def fill(
         self, view: View, arrays: Mapping[str, ArraySpec], chunks: Compute, *, wait: bool
     ) -> Outcome:
-        """Compute and store those cuts of a view that are missing and fit. Each view has one writer at a time.
+        """Compute and store those cuts of a view that are missing and fit.
+
+        Each view has one writer at a time.
 
         Args:
             view: What the activations are of.
             arrays: By cut; other rows are a ValueError.
-            chunks: Given cuts, it yields their rows chunk by chunk, in the order of the samples; called once or not at all.
+            chunks: Given cuts, it yields their rows chunk by chunk, in the order of the samples;
+                called once or not at all.
             wait: Whether to wait for another process that writes this view.
 
         Returns:
-            filled: All are there, by whomever. busy: Another process writes this view. full: Only those are there that fit,
-            smallest first; no new ones where the disk is full before its time or the cache is deleted meanwhile.
+            filled: All are there, by whomever. busy: Another process writes this view. full: Only
+            those are there that fit, smallest first; no new ones where the disk is full before its
+            time or the cache is deleted meanwhile.
         """
-        missing, files = self.missing(view, arrays), dict[str, _File]()
+        missing = self.missing(view, arrays)
+        files: dict[str, _File] = {}
         with ExitStack() as stack:
+            # Lock the view and make room.
             with _Tolerated(*UNSTORABLE):
                 if missing and not self._locked(stack, _digest(view), wait):
                     return "busy"
                 missing = self.missing(view, missing)  # another process may have been first
                 for cut in missing:
                     _drop(self._folder / _digest(view, cut))  # a damaged one
-                folders = (
-                    self._reserve(view, {cut: arrays[cut] for cut in missing}, stack)
-                    if missing
-                    else {}
-                )
-                files = {cut: _File(folder, arrays[cut], stack) for cut, folder in folders.items()}
-            for rows in chunks(list(files)) if files else ():  # its own OSErrors are not tolerated
+                if missing:
+                    specs = {cut: arrays[cut] for cut in missing}
+                    for cut, folder in self._reserve(view, specs, stack).items():
+                        files[cut] = _File(folder, specs[cut], stack)
+            # Write. OSErrors of whoever computes are not tolerated.
+            computed = chunks(list(files)) if files else ()
+            for rows in computed:
                 with _Tolerated(*UNSTORABLE):
                     for cut, file in files.items():
                         file.add(rows[cut])
                     continue
                 return "full"
+            # Publish.
             with _Tolerated(*UNSTORABLE):
                 for cut, file in files.items():
                     file.finish({"format": FORMAT, "view": view, "cut": cut}, self._sweep)
@@ -134,21 +155,32 @@ class PrefixStore:
         return "full"
 
     def decision(self, family: View) -> bool | None:
-        """What was decided on a family of views; None where nothing was, or the file is damaged."""
+        """Return what was decided on a family of views.
+
+        None where nothing was, or the file is damaged.
+        """
         with suppress(FileNotFoundError, ValueError):
-            keep = json.loads((self._folder / "decisions" / f"{_digest(family)}.json").read_bytes())
-            return keep if isinstance(keep, bool) else None
+            keep = json.loads(self._decision_file(family).read_bytes())
+            if isinstance(keep, bool):
+                return keep
         return None
 
     def decide(self, family: View, keep: bool) -> None:
         """Remember a decision, unless the disk is full."""
-        path = self._folder / "decisions" / f"{_digest(family)}.json"
+        path = self._decision_file(family)
         with _Tolerated(*UNSTORABLE):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, json.dumps(keep))
 
+    def _decision_file(self, family: View) -> Path:
+        return self._folder / "decisions" / f"{_digest(family)}.json"
+
     def _locked(self, stack: ExitStack, name: str, wait: bool) -> bool:
-        """Hold a lock until the stack ends; False where another process holds it and one does not wait."""
+        """Hold a lock until the stack ends.
+
+        Returns:
+            False where another process holds it and one does not wait.
+        """
         with suppress(Timeout):
             stack.enter_context(
                 FileLock(self._folder / "locks" / f"{name}.lock").acquire(blocking=wait)
@@ -159,23 +191,27 @@ class PrefixStore:
     def _reserve(
         self, view: View, specs: Mapping[str, ArraySpec], outer: ExitStack
     ) -> dict[str, Path]:
-        """Make room, and a folder for each cut that fits; the outer stack drops those that are not published."""
-        sizes = {
-            cut: HEADER + math.prod(spec.shape) * np.dtype(spec.dtype).itemsize
-            for cut, spec in specs.items()
-        }
+        """Make room, and a folder for each cut that fits.
+
+        The outer stack drops those that are not published.
+        """
+        sizes: dict[str, int] = {}
+        for cut, spec in specs.items():
+            sizes[cut] = HEADER + math.prod(spec.shape) * np.dtype(spec.dtype).itemsize
         folders: dict[str, Path] = {}
         with FileLock(self._folder / "locks" / "store.lock"):
             others, kept, held = self._taken(_digest(view))
             limit = self._share * (shutil.disk_usage(self._folder).free + held)
-            for cut in sorted(sizes, key=lambda cut: sizes[cut]):
+            # Those that fit beside what is kept, smallest first; `_taken` reads their names.
+            for cut in sorted(sizes, key=sizes.__getitem__):
                 if kept + sizes[cut] <= limit:
-                    name = f".{_digest(view, cut)}.{_digest(view)}.{sizes[cut]}.{secrets.token_hex(4)}.tmp"
-                    folders[cut] = self._folder / name
+                    parts = (_digest(view, cut), _digest(view), sizes[cut], secrets.token_hex(4))
+                    folders[cut] = self._folder / f".{'.'.join(map(str, parts))}.tmp"
                     kept += sizes[cut]
+            # For them, those entries of other sweeps go that were not used for longest.
             excess = kept + sum(size for _, size, _ in others) - limit
-            for _, size, entry in others if folders else ():
-                if excess > 0:
+            for _, size, entry in others:
+                if folders and excess > 0:
                     _drop(entry)
                     excess -= size
             for folder in folders.values():
@@ -184,17 +220,28 @@ class PrefixStore:
         return folders
 
     def _taken(self, own_lock: str) -> tuple[list[tuple[int, int, Path]], int, int]:
-        """Other sweeps' entries (last use, size, path), oldest first; size of own ones and live reservations; bytes on disk.
+        """Look at what the store holds, and remove what dead processes left.
 
-        Removes what dead processes left: unfinished folders whose lock is free, or held by this process, which has none yet.
+        That is unfinished folders whose lock is free, or held by this process, which has none yet.
+
+        Args:
+            own_lock: The lock that this process holds.
+
+        Returns:
+            Other sweeps' entries (last use, size, path), oldest first; the size of this sweep's own
+            ones and of live reservations; the bytes on the disk.
         """
-        others, kept, held = [], 0, 0
+        others: list[tuple[int, int, Path]] = []
+        kept = 0
+        held = 0
         for path in self._folder.iterdir():
-            size, marks = 0, dict[str, int]()
+            size = 0
+            marks: dict[str, int] = {}
             with _Tolerated(errno.ENOENT, errno.ENOTDIR):
                 size = (path / DATA).stat().st_size
                 marks = {mark.name: mark.stat().st_mtime_ns for mark in (path / "sweeps").iterdir()}
             match path.name.split("."):
+                # An entry, with a mark for each sweep that has used it.
                 case [key] if len(key) == DIGITS:
                     held += size
                     if self._sweep in marks:
@@ -203,6 +250,7 @@ class PrefixStore:
                         others.append((max(marks.values(), default=0), size, path))
                 case ["", _, "gone"]:
                     _drop(path)
+                # A reservation of a writer, which holds a lock as long as it lives.
                 case ["", _, lock, reserved, _, "tmp"]:
                     with ExitStack() as stack:
                         if lock == own_lock or self._locked(stack, lock, wait=False):
@@ -214,10 +262,17 @@ class PrefixStore:
 
 
 class _File:
-    """The array of a new entry. Unbuffered, plain writes: a full disk is an error, here and not at closing, and no crash."""
+    """The array of a new entry.
+
+    Its writes are plain and unbuffered: a full disk is an error, here and not at closing, and no
+    crash.
+    """
 
     def __init__(self, folder: Path, spec: ArraySpec, stack: ExitStack) -> None:
-        self.folder, self._spec, self._rows, self._crc32 = folder, spec, 0, 0
+        self.folder = folder
+        self._spec = spec
+        self._rows = 0
+        self._crc32 = 0
         self._file = stack.enter_context((folder / DATA).open("wb", buffering=0))
         np.lib.format.write_array_header_1_0(
             self, {"descr": spec.dtype, "fortran_order": False, "shape": spec.shape}
@@ -229,7 +284,9 @@ class _File:
             data = memoryview(data)[self._file.write(data) :]
 
     def add(self, rows: Array) -> None:
-        if (rows.dtype, rows.shape[1:]) != (np.dtype(self._spec.dtype), self._spec.shape[1:]):
+        dtype = np.dtype(self._spec.dtype)
+        shape = self._spec.shape
+        if rows.dtype != dtype or rows.shape[1:] != shape[1:]:
             raise ValueError(
                 f"Rows must be {self._spec}, but are {rows.dtype.str}{list(rows.shape)}."
             )
@@ -247,7 +304,7 @@ class _File:
 
 
 class _Tolerated(AbstractContextManager[None, bool]):
-    """Ends at an OSError with one of these numbers, which is no failure."""
+    """A block that ends at an OSError with one of these numbers, which is no failure."""
 
     def __init__(self, *numbers: int) -> None:
         self._numbers = numbers
@@ -257,31 +314,36 @@ class _Tolerated(AbstractContextManager[None, bool]):
 
 
 def _meta(entry: Path) -> dict[str, Any] | None:
-    """What an entry says of itself; None where it is absent, of another size than it says, or of something else."""
+    """Read what an entry says of itself.
+
+    None where it is absent, of another size than it says, or of something else.
+    """
     try:
         meta: dict[str, Any] = json.loads((entry / "meta.json").read_bytes())
-        whole = (
-            meta["format"] == FORMAT
-            and _digest(meta["view"], meta["cut"]) == entry.name
-            and "crc32" in meta
-        )
-        return meta if whole and (entry / DATA).stat().st_size == meta["size"] else None
+        if meta["format"] != FORMAT or "crc32" not in meta:
+            return None
+        if _digest(meta["view"], meta["cut"]) != entry.name:
+            return None
+        if (entry / DATA).stat().st_size != meta["size"]:
+            return None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+    return meta
 
 
 def _mapped(entry: Path) -> Array | None:
-    """The array of an entry; None where it is absent or damaged. A process computes a file's checksum once."""
-    if (meta := _meta(entry)) is None:
+    """Map the array of an entry; None where it is absent or damaged.
+
+    A process computes a file's checksum once.
+    """
+    meta = _meta(entry)
+    if meta is None:
         return None
     with (entry / DATA).open("rb") as file:
         status = os.fstat(file.fileno())
         known = (entry.name, status.st_ino, status.st_size, status.st_mtime_ns)
         if known not in _checked:
-            data, crc32 = np.memmap(file, np.uint8, "r"), 0
-            for start in range(0, len(data), BLOCK):
-                crc32 = zlib.crc32(data[start : start + BLOCK].data, crc32)
-            if crc32 != meta["crc32"]:
+            if crc32_of(file) != meta["crc32"]:
                 return None
             _checked.add(known)
         file.seek(np.lib.format.MAGIC_LEN)
@@ -290,7 +352,10 @@ def _mapped(entry: Path) -> Array | None:
 
 
 def _drop(path: Path) -> None:
-    """Remove a folder, for readers at once; what others still write there or remove too is left to the next writer."""
+    """Remove a folder, for readers at once.
+
+    What others still write there or remove too is left to the next writer.
+    """
     dropped = path.with_name(f".{secrets.token_hex(8)}.gone")
     with _Tolerated(*DELETED):
         path.rename(dropped)
@@ -298,6 +363,5 @@ def _drop(path: Path) -> None:
 
 
 def _digest(*parts: Any) -> str:
-    return hashlib.sha256(
-        json.dumps([FORMAT, *parts], sort_keys=True, allow_nan=False).encode()
-    ).hexdigest()[:DIGITS]
+    text = json.dumps([FORMAT, *parts], sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]

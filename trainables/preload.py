@@ -1,4 +1,7 @@
-"""What a worker imports while it waits for its first trial: 3 s on the CPU instead of 4, and 0.3 s for each later round."""
+"""The imports of a worker that waits for its first trial.
+
+They take 3 s on the CPU instead of 4, and 0.3 s for each later round.
+"""
 
 from trainables.quick_imports import quick_imports
 

@@ -42,7 +42,7 @@ WORKER, ERROR = "worker.json", "error.txt"  # files beside the checkpoints
 
 
 class SharedConfig(TypedDict):
-    """Where the activations are that a trial shares with others."""
+    """The activations that a trial shares with others, as plain values."""
 
     folder: str
     sweep: str
@@ -52,36 +52,41 @@ class SharedConfig(TypedDict):
 
 
 class TrialConfig(TypedDict):
-    """What the driver sends to a worker: plain values and paths, never arrays."""
+    """A trial as the driver sends it to a worker: plain values and paths, never arrays."""
 
-    trial_id: str  # ours, `resnet34/tricks/007`
+    # Which trial it is.
+    trial_id: str  # the sweep's, `resnet34/tricks/007`
     arm: str
     number: int
     finalist: FinalistConfig | None  # None for a trial of the search
+    # What is trained, and on what.
     recipe: dict[str, Any]
     done: list[dict[str, Any]]  # epochs of an earlier run of the sweep
     data: DataConfig
     weights: WeightsConfig
     checkpoints: str  # the trial's own folder
+    # How it computes.
     device: str  # cpu or cuda
     threads: int
     gpu_share: float  # of a GPU, which is also the share of its memory
     compute: dict[str, Any]
     shared: SharedConfig
+    # What it reports.
     report_every: float  # seconds, where epochs are shorter
     score: Score  # what decides which epoch is best
 
 
 def train(config: TrialConfig) -> None:
-    """Tune's function trainable: train the recipe, report each epoch, and say so where that fails.
+    """Train the recipe, report each epoch, and say so where that fails: Tune's function trainable.
 
-    What would fail again is a last report with its `outcome`, `diverged` or `failed`, and the `reason`: Ray does not try again.
-    What a new process may mend is raised. Ray keeps the process for the next trial, so everything that could leak is set or
-    freed here.
+    What would fail again is a last report with its `outcome`, `diverged` or `failed`, and the
+    `reason`: Ray does not try again. What a new process may mend is raised. Ray keeps the process
+    for the next trial, so everything that could leak is set or freed here.
 
     Raises:
-        RuntimeError: Ray gave the trial a GPU that torch cannot see: training on the CPU instead would be silent and slow. Or
-            the GPU's driver gave an error, after which this process cannot use it.
+        RuntimeError: Ray gave the trial a GPU that torch cannot see: training on the CPU instead
+            would be silent and slow. Or the GPU's driver gave an error, after which this process
+            cannot use it.
         MemoryError: The node has no memory left, maybe because of others.
     """
     checkpoints = Path(config["checkpoints"])
@@ -90,13 +95,14 @@ def train(config: TrialConfig) -> None:
     ending: dict[str, Any] = {}
     over = True  # it will not continue
     with _announced(checkpoints / WORKER):
-        check_device(
-            config["device"], [str(gpu) for gpu in ray.get_gpu_ids()], torch.cuda.is_available()
-        )
+        # The process, as this trial needs it.
+        gpu_ids = [str(gpu) for gpu in ray.get_gpu_ids()]
+        check_device(config["device"], gpu_ids, torch.cuda.is_available())
         torch.set_num_threads(config["threads"])
         if config["device"] == "cuda" and config["gpu_share"] < 1:
             torch.cuda.set_per_process_memory_fraction(config["gpu_share"])
         _free_memory()  # of a trial that was stopped: its traceback held its tensors until now
+        # The training, and how it ends.
         try:
             _finetune(config, checkpoints, reports)
             if finalist:
@@ -150,19 +156,20 @@ def _test(
     config: TrialConfig, finalist: FinalistConfig, checkpoints: Path, reports: _Reports
 ) -> dict[str, float]:
     best = checkpoint.best(checkpoints)
-    if best is None:  # damaged since it was written: it is trained again
+    # Damaged since it was written: it is trained again.
+    if best is None:
         _finetune(config, checkpoints, reports)
         best = checkpoint.best(checkpoints)
     if best is None:
         raise CheckpointError(
-            f"{checkpoints} must hold the best checkpoint, but it is damaged or gone: mend the disk."
+            f"{checkpoints} must hold the best checkpoint, but it is damaged or gone: "
+            "check the disk."
         )
-    data, compute = node.data(config["data"], test=True), Compute.from_dict(config["compute"])
     return answer(
         best,
-        data,
+        node.data(config["data"], test=True),
         torch.device(config["device"]),
-        compute,
+        Compute.from_dict(config["compute"]),
         Path(finalist["predictions"]),
         reports.alive,
     )
@@ -178,62 +185,71 @@ class _Reports:
     """
 
     def __init__(self) -> None:
-        self.epoch, self.score, self.failed = 0, 0.0, False
+        self.epoch = 0
+        self.score = 0.0
+        self.failed = False
         self._told = time.monotonic()
 
     def __call__(self, metrics: dict[str, Any]) -> None:
-        """Tune keeps statistics and copies of every top-level number: it gets the two that are read, the rest in a list."""
-        self.failed = True
-        tune.report(
-            {
-                EPOCH: metrics[EPOCH],
-                SCORE: metrics[SCORE],
-                HISTORY: metrics.get(HISTORY) or [metrics],
-            }
-        )
-        self.epoch, self.score, self.failed = metrics[EPOCH], metrics[SCORE], False
+        """Report an epoch, or several."""
+        # Tune keeps statistics and copies of every top-level number: it gets the two that are read,
+        # and the rest in a list.
+        history = metrics.get(HISTORY) or [metrics]
+        self._report({EPOCH: metrics[EPOCH], SCORE: metrics[SCORE], HISTORY: history})
+        self.epoch = metrics[EPOCH]
+        self.score = metrics[SCORE]
 
     def alive(self) -> None:
-        """Say once a minute that the test goes on, so that the driver does not take it for stuck."""
+        """Say once per minute that the test goes on, lest the driver take it for stuck."""
         if time.monotonic() - self._told > ALIVE_EVERY_S:
             self.tested({})
 
     def tested(self, metrics: dict[str, float]) -> None:
-        """What the test split said, after the last epoch."""
-        self.failed, self._told = True, time.monotonic()
-        tune.report({EPOCH: self.epoch, SCORE: self.score, TEST: metrics})
+        """Report what came of the test split, after the last epoch."""
+        self._told = time.monotonic()
+        self._report({EPOCH: self.epoch, SCORE: self.score, TEST: metrics})
+
+    def _report(self, content: dict[str, Any]) -> None:
+        self.failed = True
+        tune.report(content)
         self.failed = False
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether another process may do better: memory was short on the node, or this process cannot use its GPU any more."""
+    """Return whether another process may do better.
+
+    Memory was short on the node, or this process cannot use its GPU any more.
+    """
     if isinstance(error, torch.OutOfMemoryError):
         return False
-    if isinstance(error, MemoryError | torch.AcceleratorError) or (
-        isinstance(error, OSError) and error.errno == errno.ENOMEM
-    ):
+    if isinstance(error, MemoryError | torch.AcceleratorError):
         return True
-    return isinstance(error, RuntimeError) and any(
-        words in str(error) for words in ("can't allocate memory", "CUDA error")
-    )
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    # What torch has no class for.
+    said = str(error)
+    passing = "can't allocate memory" in said or "CUDA error" in said
+    return isinstance(error, RuntimeError) and passing
 
 
 def _failure(error: Exception, checkpoints: Path) -> tuple[str, str]:
-    """The kind and, in one line, the reason of a failure; a traceback goes to `error.txt`."""
+    """Return the kind and, in one line, the reason of a failure.
+
+    A traceback goes to `error.txt`.
+    """
+    # What a user can mend.
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            DISK_FULL,
-            f"{error.filename or checkpoints} must be writable, but: {error.strerror}. Make room, then --resume.",
-        )
+        place = error.filename or checkpoints
+        line = f"{place} must be writable, but: {error.strerror}. Make room, then --resume."
+        return DISK_FULL, line
     if isinstance(error, WeightsError | DataError | CheckpointError):
         return "error", _one_line(str(error))
+    # What was not foreseen.
     with suppress(OSError):
         (checkpoints / ERROR).write_text("".join(traceback.format_exception(error)))
     if isinstance(error, torch.OutOfMemoryError):
-        return (
-            "gpu-memory",
-            "a trial's share of a GPU must hold its smallest micro-batch: pass more --gpus-per-trial.",
-        )
+        line = "a trial's share of a GPU must hold its smallest micro-batch: "
+        return "gpu-memory", f"{line}pass more --gpus-per-trial."
     return "error", _one_line(f"{type(error).__name__}: {error}")
 
 
@@ -243,14 +259,18 @@ def _one_line(text: str) -> str:
 
 @contextmanager
 def _announced(path: Path) -> Iterator[None]:
-    """Say in a file which process trains, so that the driver can end it where it is stuck."""
+    """Say in a file which process trains, so that the driver can end it where it is stuck.
+
+    Once the block is over, the file goes.
+    """
     worker = {
         "pid": os.getpid(),
         "node_id": ray.get_runtime_context().get_node_id(),
         "started": time.time(),
     }
     content = json.dumps(worker)
-    with suppress(OSError):  # a full disk is for the training to find out
+    # A full disk is for the training to find out.
+    with suppress(OSError):
         path.unlink(missing_ok=True)  # it names a process that is dead
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
@@ -263,14 +283,17 @@ def _announced(path: Path) -> Iterator[None]:
 
 
 def _free_memory() -> None:
-    """Give back what the trial held: the process stays for the next one, and glibc would keep much of it."""
+    """Give back what the trial held.
+
+    The process stays for the next one, and glibc would keep much of it.
+    """
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    if sys.platform == "linux" and (
-        trim := getattr(ctypes.CDLL(None), "malloc_trim", None)
-    ):  # glibc has it, musl not
-        trim(0)
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim:  # glibc has it, musl not
+            trim(0)
 
 
 def check_device(device: str, gpu_ids: list[str], cuda_available: bool) -> None:
@@ -281,6 +304,6 @@ def check_device(device: str, gpu_ids: list[str], cuda_available: bool) -> None:
     """
     if device == "cuda" and not cuda_available:
         raise RuntimeError(
-            f"the trial holds GPU {', '.join(gpu_ids) or 'none'} of Ray's, but torch sees no GPU: "
+            f"Ray gave the trial GPU {', '.join(gpu_ids) or 'none'}, but torch sees no GPU: "
             "install a torch that fits this node's driver, or pass --gpus 0."
         )

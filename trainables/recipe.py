@@ -1,9 +1,9 @@
-"""What one trial is told: `Recipe`, the complete and typed description of a training run. No torch here."""
+"""`Recipe`, the complete and typed description of a training run. No torch here."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
@@ -42,37 +42,43 @@ STAGE1_LAYERS = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """One training run. The defaults are the comparison article's (100 CIFAR-10 images a class).
+    """One training run. The defaults are the comparison article's (100 CIFAR-10 images per class).
 
-    The article names no optimiser; its curves look like Adam's, hence `adamw` without weight decay (our inference).
+    The article names no optimizer; its curves look like Adam's, hence `adamw` without weight decay
+    (our inference).
 
     Raises:
         ValueError: One line for each field that breaks its rule, all at once.
     """
 
+    # The network.
     backbone: str = "resnet18"
-    weights: str = (
-        "imagenet"  # imagenet (IMAGENET1K_V1), none, a file, or a folder of <backbone>.pt
-    )
+    # imagenet (IMAGENET1K_V1), none, a file, or a folder of <backbone>.pt
+    weights: str = "imagenet"
     head: Head = "linear"
     stem: Stem = "imagenet"  # cifar: 3x3 convolution with stride 1, no max-pool
+    # Its one or two stages.
     trainable_layers: int = 3  # the last k of LAYER_GROUPS
     stage1_epochs: int = 0  # 0: one stage, at stage2_lr
     stage1_lr: float = 1e-3
     stage2_lr: float = 1e-3
+    # Steps.
     optimizer: Optimizer = "adamw"
     nesterov: bool = False  # sgd only; its momentum is 0.9
     weight_decay: float = 0.0
     scheduler: Scheduler = "constant"  # of the last stage; stage 1 is constant
     warmup_epochs: int = 0  # linear, at the start of the last stage
+    # Images and targets.
     augmentation: Augmentation = "none"
     mixup: float = 0.0  # alpha of the Beta distribution; 0 is off
     label_smoothing: float = 0.0
     class_weights: ClassWeights = "none"  # balanced: each class weighs the same in the loss
+    # batch_stats: groups that do not train are in train mode too, and their statistics move.
     batchnorm: BatchNorm = "frozen"
+    # Sizes.
     epochs: int = 20
     batch_size: int = 256
-    image_size: int = 224  # pixels a side
+    image_size: int = 224  # pixels per side
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -81,7 +87,7 @@ class Recipe:
 
     @classmethod
     def field_names(cls) -> tuple[str, ...]:
-        """Names of all fields, in order."""
+        """Return the names of all fields, in order."""
         return tuple(field.name for field in fields(cls))
 
     @classmethod
@@ -92,19 +98,24 @@ class Recipe:
             ValueError: A name that is no field, or a value that breaks its field's rule.
         """
         known = cls.field_names()
-        unknown = [
-            unknown_name(name, known, "recipe field") for name in sample if name not in known
-        ]
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for name, value in sample.items():
+            if name in known:
+                values[name] = value
+            else:
+                problems.append(unknown_name(name, known, "recipe field"))
+        # All problems at once: those of the names, then those of the values.
         try:
-            recipe = cls(**{name: value for name, value in sample.items() if name in known})
+            recipe = cls(**values)
         except ValueError as error:
-            raise ValueError("\n".join([*unknown, str(error)])) from error
-        if unknown:
-            raise ValueError("\n".join(unknown))
+            raise ValueError("\n".join([*problems, str(error)])) from error
+        if problems:
+            raise ValueError("\n".join(problems))
         return recipe
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, the inverse of `from_sample`."""
+        """Return plain values, the inverse of `from_sample`."""
         return asdict(self)
 
 
@@ -140,7 +151,8 @@ _REAL = {  # over or at least, and under
 }
 
 
-def _problems(recipe: Recipe) -> Iterable[str]:
+def _problems(recipe: Recipe) -> Iterator[str]:
+    # Each field by itself.
     for name, kind, rule in (
         ("backbone", str, "a name"),
         ("weights", str, "a name"),
@@ -158,20 +170,32 @@ def _problems(recipe: Recipe) -> Iterable[str]:
             yield f"{name} must be a whole number from {lowest} to {highest}, but got {value!r}."
     for name, (bound, low, high) in _REAL.items():
         value = getattr(recipe, name)
-        if (
-            type(value) not in (int, float)
-            or not (low < value or (bound == "at least" and low == value))
-            or not value < high
-        ):
-            limit = f" and under {high:g}" if high < math.inf else " and finite"
-            yield f"{name} must be {bound} {low:g}{limit}, but got {value!r}."
+        if not _is_real(value, bound, low, high):
+            limit = f"under {high:g}" if high < math.inf else "finite"
+            yield f"{name} must be {bound} {low:g} and {limit}, but got {value!r}."
+    # Fields that go together.
     if type(recipe.stage1_epochs) is type(recipe.warmup_epochs) is type(recipe.epochs) is int:
         last_stage = recipe.epochs - recipe.stage1_epochs
         if last_stage <= 0 < recipe.epochs:
-            yield f"stage1_epochs < epochs must hold, but got {recipe.stage1_epochs} and {recipe.epochs}."
+            got = f"{recipe.stage1_epochs} and {recipe.epochs}"
+            yield f"stage1_epochs < epochs must hold, but got {got}."
         elif recipe.warmup_epochs and recipe.warmup_epochs >= last_stage:
-            yield f"warmup_epochs must be shorter than the last stage ({last_stage}), but got {recipe.warmup_epochs}."
+            yield (
+                f"warmup_epochs must be shorter than the last stage ({last_stage}), "
+                f"but got {recipe.warmup_epochs}."
+            )
     if recipe.nesterov and recipe.optimizer != "sgd":
         yield f"nesterov belongs to sgd, but optimizer is {recipe.optimizer!r}."
     if recipe.stem == "cifar" and recipe.weights == "imagenet":
-        yield "stem='cifar' does not fit the imagenet weights: take weights='none' or a file trained with that stem."
+        yield (
+            "stem='cifar' does not fit the imagenet weights: "
+            "take weights='none' or a file trained with that stem."
+        )
+
+
+def _is_real(value: object, bound: str, low: float, high: float) -> bool:
+    if type(value) not in (int, float):
+        return False
+    assert isinstance(value, int | float)
+    above = low <= value if bound == "at least" else low < value
+    return above and value < high

@@ -1,4 +1,7 @@
-"""The demo's pretrained weights: a source model trained for seconds on the digits 0-4, and cached. No download."""
+"""The demo's pretrained weights: a source model trained for seconds on the digits 0-4, and cached.
+
+No download.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ VERSION = 1  # raise it when the recipe below changes
 
 
 def source_recipe(backbone: str) -> Recipe:
-    """From random weights, everything trainable, on some 540 images of 8x8 pixels shown at 32."""
+    """Return the recipe: from random weights, everything trainable.
+
+    There are some 540 images of 8x8 pixels, shown at 32.
+    """
     return Recipe(
         backbone=backbone,
         weights="none",
@@ -37,34 +43,40 @@ def source_recipe(backbone: str) -> Recipe:
 
 
 def path(backbone: str, cache: Path) -> Path:
-    """Where the backbone's source weights are, or will be: `<cache>/digits-source/v1/<backbone>.pt`."""
+    """Return the place of a backbone's weights: `<cache>/digits-source/v1/<backbone>.pt`."""
     return cache / NAME / f"v{VERSION}" / f"{backbone}.pt"
 
 
 def ensure(backbone: str, cache: Path) -> Path:
-    """The backbone's source weights; trained by one process if they are not there."""
-    found = path(backbone, cache)
-    if found.is_file():
-        return found
-    found.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(found.with_suffix(".lock")):
-        if not found.is_file():
-            recipe = source_recipe(backbone)
-            caps = Caps(train=1000, val=1000, test=1000)
-            data = prepare(NAME, image_size=recipe.image_size, caps=caps, seed=SEED, cache=cache)
-            work = found.with_suffix(".work")
-            finetune(
-                recipe,
-                data,
-                torch.device("cpu"),
-                lambda metrics: None,
-                checkpoints=work,
-                report_every=WHOLE_S,
-            )
-            best = checkpoint.best(work)
-            if best is not None:
-                best.replace(found)
-            shutil.rmtree(work)
-            if best is None:
-                raise OSError(errno.EIO, "the checkpoint is damaged: try again", str(work))
-    return found
+    """Return the file of a backbone's weights; one process trains them if they are not there."""
+    file = path(backbone, cache)
+    if file.is_file():
+        return file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_suffix(".lock")):
+        if not file.is_file():
+            _train(backbone, cache, file)
+    return file
+
+
+def _train(backbone: str, cache: Path, file: Path) -> None:
+    # All scans of these digits.
+    recipe = source_recipe(backbone)
+    caps = Caps(train=1000, val=1000, test=1000)
+    data = prepare(NAME, image_size=recipe.image_size, caps=caps, seed=SEED, cache=cache)
+    work = file.with_suffix(".work")
+    finetune(
+        recipe,
+        data,
+        torch.device("cpu"),
+        lambda metrics: None,
+        checkpoints=work,
+        report_every=WHOLE_S,
+    )
+    # The weights are the best checkpoint; the rest of the run goes, whatever came of it.
+    best = checkpoint.best(work)
+    if best is not None:
+        best.replace(file)
+    shutil.rmtree(work)
+    if best is None:
+        raise OSError(errno.EIO, "the checkpoint is damaged: try again", str(work))

@@ -14,7 +14,10 @@ MOMENTUM = 0.9
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """A part of training with its own optimiser. The optimiser starts with empty moments and the schedule at step 0."""
+    """A part of training with its own optimizer.
+
+    The optimizer starts with empty moments and the schedule at step 0.
+    """
 
     number: int  # 1 or 2
     first_epoch: int  # counted from 1
@@ -26,27 +29,34 @@ class Stage:
 
     @property
     def last_epoch(self) -> int:
-        """The stage's last epoch."""
+        """Return the stage's last epoch."""
         return self.first_epoch + self.epochs - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands: epochs done, and the score as searcher and scheduler read it."""
+    """A run's progress: epochs done, and the score as searcher and scheduler read it."""
 
     epoch: int = 0
     score: float = 0.0
     best_epoch: int = 0
 
     def after(self, stage: Stage, value: float, *, last_stage: bool) -> Progress:
-        """One epoch on: the current value in stage 1, the running best since it began in the last stage."""
+        """Go on by one epoch.
+
+        The score is the current value in stage 1, and the best since it began in the last stage.
+        """
         epoch = self.epoch + 1
-        keeps = last_stage and epoch != stage.first_epoch and value <= self.score
-        return replace(self, epoch=epoch) if keeps else Progress(epoch, value, epoch)
+        if last_stage and epoch != stage.first_epoch and value <= self.score:
+            return replace(self, epoch=epoch)
+        return Progress(epoch, value, epoch)
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
-    """The stages of a recipe in order. Stage 1: at most layer4 + fc, constant rate; the last stage: the recipe's schedule."""
+    """Return the stages of a recipe in order.
+
+    Stage 1 trains at most layer4 + fc, at a constant rate; the last has the recipe's schedule.
+    """
     last = Stage(
         number=2,
         first_epoch=recipe.stage1_epochs + 1,
@@ -56,6 +66,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
         scheduler=recipe.scheduler,
         warmup_epochs=recipe.warmup_epochs,
     )
+    # Most recipes have that one alone.
     if recipe.stage1_epochs == 0:
         return (last,)
     first = Stage(
@@ -71,10 +82,10 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
 
 
 def start_stage(recipe: Recipe, network: Network, stage: Stage) -> torch.optim.Optimizer:
-    """Freeze what the stage does not train and make its optimiser, which sees trainable parameters only.
+    """Freeze what the stage does not train, and make its optimizer of the other parameters.
 
-    AdamW is fused everywhere: on a CPU 13 ms for layer4 against 40, and 150 once its moments are denormal numbers. SGD is
-    fused on a GPU only: on a CPU torch's plain loop takes 5 ms against 11.
+    AdamW is fused everywhere: on a CPU 13 ms for layer4 against 40, and 150 once its moments are
+    denormal numbers. SGD is fused on a GPU only: on a CPU torch's plain loop takes 5 ms against 11.
     """
     network.freeze_all_but(stage.trainable_layers)
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]

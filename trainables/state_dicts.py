@@ -1,7 +1,8 @@
-"""State dicts inside checkpoints: under which wrapper and prefix a backbone's tensors are, and what is beside them.
+"""State dicts inside checkpoints: where a backbone's tensors are, and what is beside them.
 
-A wrapper, `{"state_dict": {...}}`, and a prefix, `module.conv1.weight`, are the same thing once nested names are joined by
-dots. No list of either is needed: the prefix is the one under which the backbone's own names are found.
+A wrapper, `{"state_dict": {...}}`, and a prefix, `module.conv1.weight`, are the same thing once
+nested names are joined by dots. No list of either is needed: the prefix is the one under which the
+backbone's own names are found.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from torch import Tensor
 DEPTH = 8  # of nested dicts; nobody wraps more often, and names of hostile files stay short
 
 PREFERRED = ("ema", "swa", "teacher", "encoder_q", "online")
-"""Where several networks fit: the one that the authors of such checkpoints evaluate (timm's averages, DINO, MoCo, BYOL)."""
+"""Where several networks fit: the one that the authors of such checkpoints evaluate (timm's
+averages, DINO, MoCo, BYOL)."""
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = 90
@@ -31,7 +33,8 @@ class Found:
     Attributes:
         prefix: What its names begin with in the file: "" or a dotted prefix with its last dot.
         state: Its tensors by their names without the prefix.
-        whole: Whether all that is needed is there. If not, `state` is what comes nearest, with all that is beside it.
+        whole: Whether all that is needed is there. If not, `state` is what comes nearest, with all
+            that is beside it.
         passed_over: Modules of the file that are not taken, the network's own head apart.
     """
 
@@ -42,7 +45,11 @@ class Found:
 
 
 def flatten(content: object) -> dict[str, Tensor]:
-    """Return the tensors of nested dicts by their keys joined by dots; whatever else is in there is passed over."""
+    """Return the tensors of nested dicts by their keys joined by dots.
+
+    Whatever else is in there is passed over.
+    """
+    # Level by level, so that of two equal names the shallower one counts.
     tensors: dict[str, Tensor] = {}
     level = [("", content)]
     seen: set[int] = set()
@@ -62,7 +69,7 @@ def flatten(content: object) -> dict[str, Tensor]:
 
 
 def find(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], head: str) -> Found:
-    """Find the network in a file whose names, behind one prefix, and shapes are the expected ones.
+    """Find the network in a file whose names, behind one prefix, and shapes are as expected.
 
     Args:
         tensors: Of a file, by their dotted names.
@@ -72,6 +79,7 @@ def find(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], head: st
     Raises:
         ValueError: Several networks fit, and nothing says which one is meant.
     """
+    # What comes nearest, where nothing fits: the most names, behind the shortest prefix.
     counts = _prefixes(tensors, expected)
     whole = _whole(tensors, expected, counts)
     if not whole:
@@ -80,43 +88,45 @@ def find(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], head: st
     prefix = _choose(whole, tensors, expected)
     under = _under(tensors, prefix)
     state = {name: under[name] for name in expected if name in under}
-    beside = [
-        key
-        for key in tensors
-        if key.removeprefix(prefix) not in state or not key.startswith(prefix)
-    ]
-    modules = dict.fromkeys(
-        _module_beside(key, prefix) for key in beside if not key.startswith(f"{prefix}{head}.")
-    )
+    # What is beside the network, by module; a dict keeps each once, in order.
+    modules: dict[str, None] = {}
+    for key in tensors:
+        taken = key.startswith(prefix) and key.removeprefix(prefix) in state
+        if not taken and not key.startswith(f"{prefix}{head}."):
+            modules[_module_beside(key, prefix)] = None
     return Found(prefix=prefix, state=state, whole=True, passed_over=tuple(modules))
 
 
 def fits(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:
-    """Whether a file holds a network with these names and shapes."""
+    """Return whether a file holds a network with these names and shapes."""
     return bool(_whole(tensors, expected, _prefixes(tensors, expected)))
 
 
 def is_needed(name: str) -> bool:
-    """Whether a network cannot do without a tensor.
+    """Return whether a network cannot do without a tensor.
 
-    Files from before PyTorch 0.4.1 lack `num_batches_tracked`; nothing reads it at the default momentum.
+    Files from before PyTorch 0.4.1 lack `num_batches_tracked`; nothing reads it at the default
+    momentum.
     """
     return not name.endswith("num_batches_tracked")
 
 
 def listed(names: Iterable[object]) -> str:
-    """The first three names, each of at most 90 characters, and how many more."""
+    """Return the first three names, each of at most 90 characters, and how many more there are."""
     names = list(names)
-    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(map(_SHORT.repr, names[:3])) + rest
+    shown = ", ".join(map(_SHORT.repr, names[:3]))
+    if len(names) > 3:
+        shown += f" and {len(names) - 3} more"
+    return shown
 
 
 def _prefixes(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Counter[str]:
-    """How many of the expected names are found behind each prefix."""
+    """Count the expected names that are found behind each prefix."""
     lengths = sorted({name.count(".") for name in expected})
     counts: Counter[str] = Counter()
     for key in tensors:
         for dots in lengths:
+            # `layer1.0.conv1.weight` of `module.layer1.0.conv1.weight`, for 3 dots
             name = ".".join(key.rsplit(".", dots + 1)[-dots - 1 :])
             prefix = key[: len(key) - len(name)]
             if name in expected and (not prefix or prefix.endswith(".")):
@@ -127,24 +137,25 @@ def _prefixes(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
 def _whole(
     tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], counts: Mapping[str, int]
 ) -> list[str]:
-    """The prefixes behind which the whole network is."""
+    """Return the prefixes behind which the whole network is."""
     needed = sum(map(is_needed, expected))
-    return [
-        prefix
-        for prefix, count in counts.items()
-        if count >= needed and _is_whole(tensors, expected, prefix)
-    ]
+    # The counts are cheap, and leave few prefixes to look at.
+    enough = [prefix for prefix, count in counts.items() if count >= needed]
+    return [prefix for prefix in enough if _is_whole(tensors, expected, prefix)]
 
 
 def _is_whole(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], prefix: str) -> bool:
-    """Whether all needed tensors are there in their shapes, and their modules hold no others, as a deeper network's do."""
-    found = {name: tensors.get(prefix + name) for name in expected}
-    if any(value is None and is_needed(name) for name, value in found.items()):
-        return False
-    if any(
-        value is not None and value.shape != expected[name].shape for name, value in found.items()
-    ):
-        return False
+    """Return whether all needed tensors are there in their shapes.
+
+    Their modules must hold no others, as a deeper network's do.
+    """
+    for name, wanted in expected.items():
+        tensor = tensors.get(prefix + name)
+        if tensor is None:
+            if is_needed(name):
+                return False
+        elif tensor.shape != wanted.shape:
+            return False
     modules = {name.partition(".")[0] for name in expected}
     under = _under(tensors, prefix)
     return all(name in expected or name.partition(".")[0] not in modules for name in under)
@@ -157,8 +168,10 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _choose(
     whole: Sequence[str], tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 ) -> str:
-    if len(whole) == 1 or all(_same(tensors, expected, whole[0], other) for other in whole[1:]):
-        return whole[0]
+    first, *others = whole
+    if all(_same(tensors, expected, first, other) for other in others):
+        return first
+    # The same network twice is one.
     for word in PREFERRED:
         named = [prefix for prefix in whole if re.search(rf"(^|[._]){word}[._]", prefix)]
         if len(named) == 1:
@@ -169,15 +182,15 @@ def _choose(
 def _same(
     tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], one: str, other: str
 ) -> bool:
-    return all(
-        torch.equal(tensors[one + name], tensors[other + name])
-        for name in expected
-        if is_needed(name)
-    )
+    needed = filter(is_needed, expected)
+    return all(torch.equal(tensors[one + name], tensors[other + name]) for name in needed)
 
 
 def _module_beside(key: str, prefix: str) -> str:
-    """The part of a key up to where it leaves the prefix: `model.head` of `model.head.weight` beside `model.backbone.`."""
+    """Return the part of a key up to where it leaves the prefix.
+
+    That is `model.head` of `model.head.weight` beside `model.backbone.`.
+    """
     parts = key.split(".")
     shared = 0
     for part, other in zip(parts, prefix.split(".")[:-1], strict=False):

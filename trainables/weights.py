@@ -1,4 +1,4 @@
-"""Pretrained weights: where `imagenet`, `none`, a file or a folder of `<backbone>.pt` lead, and what is taken of it."""
+"""Pretrained weights: what `imagenet`, `none`, a file or a folder of `<backbone>.pt` stand for."""
 
 from __future__ import annotations
 
@@ -76,18 +76,22 @@ RANDOM = Weights(None, "none")
 
 
 def locate(weights: str, backbone_name: str) -> Path | None:
-    """The file that holds a backbone's weights; `imagenet` is downloaded through torchvision if it is not there yet.
+    """Find the file that holds a backbone's weights.
+
+    `imagenet` is downloaded through torchvision if it is not there yet.
 
     Args:
-        weights: `imagenet` (IMAGENET1K_V1 for every backbone, so that depth is not mixed up with the pretraining recipe),
-            `none`, a file, or a folder of `<backbone>.pt`, `.pth` or `.safetensors`.
+        weights: `imagenet` (IMAGENET1K_V1 for every backbone, so that depth is not mixed up with
+            the pretraining recipe), `none`, a file, or a folder of `<backbone>.pt`, `.pth` or
+            `.safetensors`.
         backbone_name: A name of the registry.
 
     Returns:
         The file, or None for `none`.
 
     Raises:
-        WeightsError: The file is not there or damaged, or the download failed; the message says what to do instead.
+        WeightsError: The file is not there or damaged, or the download failed; the message says
+            what to do instead.
     """
     backbone(backbone_name)
     if weights == "none":
@@ -100,13 +104,10 @@ def locate(weights: str, backbone_name: str) -> Path | None:
             path = in_folder(path, backbone_name)
         if path.is_file():
             return path.resolve()
-    except (
-        OSError,
-        RuntimeError,
-    ) as error:  # a name too long, a folder closed to us, a user without a home
-        found = reason(error)
+    # A name too long, a folder closed to us, a user without a home.
+    except (OSError, RuntimeError) as error:
         raise WeightsError(
-            f"weights for {backbone_name} must be in a readable file, but {found}: {MEND}."
+            f"weights for {backbone_name} must be in a readable file, but {reason(error)}: {MEND}."
         ) from error
     raise WeightsError(
         f"weights for {backbone_name} must be in a file, but there is no {path}: {MEND}."
@@ -114,7 +115,7 @@ def locate(weights: str, backbone_name: str) -> Path | None:
 
 
 def in_folder(folder: Path, backbone_name: str) -> Path:
-    """The file of a folder that is named after a backbone; if there is none, where it would be.
+    """Return the file of a folder that is named after a backbone; if there is none, its place.
 
     Raises:
         WeightsError: There are several.
@@ -124,29 +125,37 @@ def in_folder(folder: Path, backbone_name: str) -> Path:
     if len(there) > 1:
         names = " and ".join(path.name for path in there)
         raise WeightsError(
-            f"{folder} must hold one file for {backbone_name}, but has {names}: move all but one elsewhere."
+            f"{folder} must hold one file for {backbone_name}, but has {names}: "
+            "move all but one elsewhere."
         )
     return there[0] if there else files[0]
 
 
 def load(network: Network, path: Path, backbone_name: str) -> str:
-    """Load the backbone's weights into a network, whatever wraps them in the file; a head in the file is passed over.
+    """Load the backbone's weights into a network, whatever wraps them in the file.
+
+    A head in the file is passed over.
 
     Returns:
         One line that says which part of the file was taken; empty where that is all of it.
 
     Raises:
-        WeightsError: The file cannot be read; a key is missing, unexpected or of another shape; a number is not finite.
-            Each is named.
+        WeightsError: The file cannot be read; a key is missing, unexpected or of another shape; a
+            number is not finite. Each is named.
     """
+    # The network in the file.
     tensors = read(path)
     expected = network.backbone_state_dict()
     try:
         found = state_dicts.find(tensors, expected, network.head.partition(".")[0])
     except ValueError as error:
-        problem = f"{path} must hold one network that fits {backbone_name}, but {error}: save one of them alone."
-        raise WeightsError(problem) from error
-    if problem := _unusable({found.prefix + name: value for name, value in found.state.items()}):
+        raise WeightsError(
+            f"{path} must hold one network that fits {backbone_name}, but {error}: "
+            "save one of them alone."
+        ) from error
+    # Its numbers, under the names that they have there.
+    named = {found.prefix + name: value for name, value in found.state.items()}
+    if problem := _unusable(named):
         raise WeightsError(f"{path} must hold finite real numbers, but {problem}.")
     try:
         network.load_torchvision_state_dict(found.state, with_head=False)
@@ -158,7 +167,10 @@ def load(network: Network, path: Path, backbone_name: str) -> str:
 
 
 def fitting(tensors: Mapping[str, Tensor]) -> Iterator[str]:
-    """The registered backbones that a file's tensors fit, those with a stem for small images marked."""
+    """Yield the registered backbones that a file's tensors fit.
+
+    Those with a stem for small images are marked.
+    """
     for name, spec in BACKBONES.items():
         with torch.device("meta"):  # names and shapes, no numbers
             expected = build(Recipe(backbone=name, weights="none"), 2).backbone_state_dict()
@@ -171,7 +183,9 @@ def fitting(tensors: Mapping[str, Tensor]) -> Iterator[str]:
 
 
 def check_cached(backbone_name: str) -> None:
-    """Hold the imagenet weights in torch's cache, if they are there, against the hash in their name. Downloads nothing.
+    """Hold the imagenet weights in torch's cache against the hash in their name.
+
+    Downloads nothing; weights that are not there are none of its business.
 
     Raises:
         WeightsError: They are cut off, or something else.
@@ -189,8 +203,9 @@ def check_cached(backbone_name: str) -> None:
     wanted = _hash_in_name(path)
     if not found.startswith(wanted):
         raise WeightsError(
-            f"{path} must have the SHA-256 in its name, {wanted}, but it is {found[: len(wanted)]} ({status.st_size} bytes, "
-            f"cut off or replaced): delete {shlex.quote(str(path))} and it is downloaded again."
+            f"{path} must have the SHA-256 in its name, {wanted}, but it is "
+            f"{found[: len(wanted)]} ({status.st_size} bytes, cut off or replaced): "
+            f"delete {shlex.quote(str(path))} and it is downloaded again."
         )
 
 
@@ -210,14 +225,15 @@ def _download(backbone_name: str) -> Path:
             )
     except (OSError, http.client.HTTPException, RuntimeError) as error:
         raise WeightsError(
-            f"the imagenet weights for {backbone_name} cannot be downloaded ({reason(error)}): put {path.name} into "
-            f"{path.parent}, or pass --weights with a file or a folder that holds {backbone_name}.pt."
+            f"the imagenet weights for {backbone_name} cannot be downloaded ({reason(error)}): "
+            f"put {path.name} into {path.parent}, or pass --weights with a file or a folder "
+            f"that holds {backbone_name}.pt."
         ) from error
     return path
 
 
 def _imagenet(backbone_name: str) -> tuple[str, Path]:
-    """Where the imagenet weights come from, and where torch keeps them."""
+    """Return where the imagenet weights come from, and where torch keeps them."""
     url = torchvision.models.get_model_weights(backbone_name).IMAGENET1K_V1.url
     return url, Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
 
@@ -228,7 +244,10 @@ def _hash_in_name(path: Path) -> str:
 
 @functools.lru_cache
 def _known_sha256(path: Path, size: int, modified: int) -> str:
-    """The hash of a file that is looked at several times, at 0.1 s each for 45 MB, and only changes with the other two."""
+    """Return the hash of a file that is looked at several times, at 0.1 s each for 45 MB.
+
+    It only changes with the other two.
+    """
     return _sha256(path)
 
 
@@ -241,25 +260,26 @@ def _sha256(path: Path) -> str:
 
 
 def _unusable(state: Mapping[str, Tensor]) -> str:
-    """Which tensors are no real numbers in memory, or hold NaN or infinity, and the mend; empty if none."""
+    """Name the tensors that are no real numbers in memory, or hold NaN or infinity, and the mend.
+
+    Empty if there are none.
+    """
     odd = [name for name, value in state.items() if not _is_plain(value)]
     if odd:
         return f"{listed(odd)} is complex, sparse, quantized or without content: save plain tensors"
     infinite = [name for name, value in state.items() if not _is_finite(value)]
-    return (
-        f"{listed(infinite)} has NaN or infinity: pass a checkpoint from before that"
-        if infinite
-        else ""
-    )
+    if infinite:
+        return f"{listed(infinite)} has NaN or infinity: pass a checkpoint from before that"
+    return ""
 
 
 def _is_plain(value: Tensor) -> bool:
-    """Whether a tensor is real numbers in memory, each in its place: no complex, sparse, nested, quantised or empty shell."""
-    return (
-        value.layout == torch.strided
-        and value.device.type == "cpu"
-        and not (value.is_complex() or value.is_quantized or value.is_nested)
-    )
+    """Return whether a tensor is real numbers in memory, each in its place.
+
+    Others are complex, sparse, nested, quantized or an empty shell.
+    """
+    in_memory = value.layout == torch.strided and value.device.type == "cpu"
+    return in_memory and not (value.is_complex() or value.is_quantized or value.is_nested)
 
 
 def _is_finite(value: Tensor) -> bool:
@@ -270,13 +290,18 @@ def _is_finite(value: Tensor) -> bool:
 def _misfit(
     network: Network, backbone_name: str, tensors: Mapping[str, Tensor], found: Found, wrong: str
 ) -> str:
-    """What is wrong with weights that do not fit, with what would help."""
+    """Say what is wrong with weights that do not fit, and what would help."""
     expected = [name for name in network.backbone_state_dict() if state_dicts.is_needed(name)]
     missing = [name for name in expected if name not in found.state]
+    # A list of parameters, which are not all.
     if missing and all("running_" in name for name in missing):
         return f"{wrong}: save model.state_dict(), which has BatchNorm's running statistics"
-    if not found.whole and (others := list(fitting(tensors))):
-        return f"{wrong.partition('; ')[0]}; it fits {', '.join(others)}: pass weights of {backbone_name}"
+    # Another backbone's.
+    others = [] if found.whole else list(fitting(tensors))
+    if others:
+        first = wrong.partition("; ")[0]
+        return f"{first}; it fits {', '.join(others)}: pass weights of {backbone_name}"
+    # Something else altogether.
     if len(missing) > len(expected) / 2:
         wrong = f"it holds {listed(tensors)} instead of {listed(expected)}"
     return f"{wrong}: pass weights of torchvision's {backbone_name}"
@@ -285,6 +310,9 @@ def _misfit(
 def _said(path: Path, backbone_name: str, found: Found) -> str:
     if not (found.prefix or found.passed_over):
         return ""
-    under = f", those under {found.prefix!r}" if found.prefix else ""
-    beside = f"; passed over: {listed(found.passed_over)}" if found.passed_over else ""
-    return f"Weights for {backbone_name}: {path}{under}{beside}."
+    said = f"Weights for {backbone_name}: {path}"
+    if found.prefix:
+        said += f", those under {found.prefix!r}"
+    if found.passed_over:
+        said += f"; passed over: {listed(found.passed_over)}"
+    return f"{said}."

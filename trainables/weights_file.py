@@ -1,4 +1,7 @@
-"""Reading a file of weights, whatever it is: torch's or safetensors, or else named for what it is. Its code never runs."""
+"""Reading a file of weights: torch's or safetensors, or else named for what it is.
+
+Its code never runs.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +26,14 @@ from trainables.state_dicts import flatten, listed
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
 READ_WITHIN_S = 3  # of processor time; 100 MB take 0.1
-MOST_STRANGERS = (
-    12  # classes of objects beside the weights; each costs one more reading of the pickle
-)
+MOST_STRANGERS = 12  # classes of objects beside the weights; each costs one more reading
 
 _SAVE = "save model.state_dict() with torch.save"
 _UNPACK = "unpack it and pass the weights that are in it"
 _OTHER_FILES = {  # first bytes: what has them, and the mend
     b"version https://git-lfs": ("it is a Git LFS pointer", "fetch the weights with git lfs pull"),
     b"\x89HDF": ("it is an HDF5 file, as Keras writes them", _SAVE),
-    b"\x93NUMPY": ("it is an array of NumPy", _SAVE),
+    b"\x93NUMPY": ("it is a NumPy array", _SAVE),
     b"GGUF": ("it is a GGUF file", _SAVE),
     b"%PDF": ("it is a PDF", _SAVE),
     b"\x89PNG": ("it is an image", _SAVE),
@@ -68,6 +69,7 @@ def read(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: The file cannot be read as weights, or holds no tensors under names.
     """
+    # By its bytes, whatever its name is.
     stranger = ""
     try:
         if other := _other_kind(path):
@@ -78,8 +80,10 @@ def read(path: Path) -> dict[str, Tensor]:
             content, stranger = _load_torch(path)
     except WeightsError:
         raise
-    except Exception as error:  # what damaged bytes lead the readers to: IndexError, struct.error, AssertionError …
+    # Damaged bytes lead the readers to IndexError, struct.error, AssertionError …
+    except Exception as error:
         raise _unreadable(path, *_damage(path, error)) from error
+    # Its tensors, or why there are none.
     tensors = flatten(content)
     if tensors:
         return tensors
@@ -144,7 +148,10 @@ def _unreadable(path: Path, found: str, mend: str) -> WeightsError:
 
 
 def _other_kind(path: Path) -> tuple[str, str] | None:
-    """What a file is that neither torch nor safetensors wrote, as far as its bytes tell, and the mend."""
+    """Say what a file is that neither torch nor safetensors wrote, and the mend.
+
+    None where its bytes do not tell.
+    """
     head = _head(path)
     for magic, kind in _OTHER_FILES.items():
         if head.startswith(magic):
@@ -155,9 +162,8 @@ def _other_kind(path: Path) -> tuple[str, str] | None:
         return "it is a web page", "save the file itself, not the page about it"
     if head[257:262] == b"ustar":
         return "it is a tar archive", _UNPACK
-    if (
-        head[:1] == b"\x08" and head[1:2] < b" " and head[2:3] in (b"\x12", b"\x3a", b"\x42")
-    ):  # protobuf: a version first
+    # Protobuf: a version first.
+    if head[:1] == b"\x08" and head[1:2] < b" " and head[2:3] in (b"\x12", b"\x3a", b"\x42"):
         return "it is an ONNX or TensorFlow model", _SAVE
     if zipfile.is_zipfile(path):
         return _other_archive(path)
@@ -167,7 +173,7 @@ def _other_kind(path: Path) -> tuple[str, str] | None:
 
 
 def _other_archive(path: Path) -> tuple[str, str] | None:
-    """What a zip is that `torch.save` did not write."""
+    """Say what a zip is that `torch.save` did not write, and the mend."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
     inner = {name.partition("/")[2] for name in names}
@@ -176,11 +182,11 @@ def _other_archive(path: Path) -> tuple[str, str] | None:
     if "data.pkl" in inner:
         return None
     if "archive_format" in inner or "serialized_exported_program.json" in names:
-        return "it is a program of torch.export", _SAVE
+        return "it is a torch.export program", _SAVE
     if any(name.endswith(".npy") for name in names):
-        return "it is an .npz of NumPy's", _SAVE
+        return "it is a NumPy .npz archive", _SAVE
     if any(name.endswith(".h5") for name in names):
-        return "it is a model of Keras", _SAVE
+        return "it is a Keras model", _SAVE
     weights = [name for name in names if name.endswith(SUFFIXES)]
     if weights:
         return f"it is a zip that holds {listed(weights)}", _UNPACK
@@ -188,7 +194,10 @@ def _other_archive(path: Path) -> tuple[str, str] | None:
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Whether a file begins as the format says: the length of a header in 8 bytes, then the header, JSON."""
+    """Return whether a file begins as the format says.
+
+    That is the length of a header in 8 bytes, then the header, JSON.
+    """
     head = _head(path)
     return head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size
 
@@ -203,17 +212,20 @@ def _is_text(head: bytes) -> bool:
 
 
 def _damage(path: Path, error: Exception) -> tuple[str, str]:
-    """What a failure of a reader means, and the mend. Its own words are not shown: torch's advise to run the file's code."""
+    """Say what a failure of a reader means, and the mend.
+
+    Its own words are not shown: torch's advise to run the file's code.
+    """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror, _SAVE
     if isinstance(error, _HoldsError) and error.stranger:
         return _holds(error.stranger), _SAVE
     if _head(path).startswith(b"PK") or _is_safetensors(path):
         return "it is damaged or cut off", "save or download it again"
-    return (
-        "it holds something else than tensors, or is neither a file of torch.save nor of safetensors",
-        _SAVE,
+    found = (
+        "it holds something other than tensors, or is neither a torch.save nor a safetensors file"
     )
+    return found, _SAVE
 
 
 def _holds(stranger: str) -> str:
@@ -224,18 +236,23 @@ def _holds(stranger: str) -> str:
 
 
 def _load_torch(path: Path) -> tuple[object, str]:
-    """The content of a file of `torch.save`, and the first class in it that is not known to be safe, if there is one.
+    """Read a file of `torch.save`.
 
-    Training scripts put an argparse.Namespace or a NumPy number beside the weights. An object of an unknown class is
-    replaced by an empty one, so that nothing of that class runs and the tensors beside it can be had.
+    Training scripts put an argparse.Namespace or a NumPy number beside the weights. An object of an
+    unknown class is replaced by an empty one, so that nothing of that class runs and the tensors
+    beside it can be had.
+
+    Returns:
+        The content, and the first class in it that is not known to be safe, if there is one.
     """
+    # By name, with what takes their place. The reader names one at a time, and begins again.
     strangers: dict[str, type] = {}
     while True:
         replaced: list[Any] = [(empty, name) for name, empty in strangers.items()]
         try:
             with torch.serialization.safe_globals(replaced):
                 return _load_safely(path), next(iter(strangers), "")
-        except pickle.UnpicklingError as error:  # it names one class at a time
+        except pickle.UnpicklingError as error:
             stranger = _stranger(error)
             if not stranger or stranger in strangers or len(strangers) == MOST_STRANGERS:
                 raise _HoldsError(next(iter(strangers), stranger)) from error
@@ -243,34 +260,40 @@ def _load_torch(path: Path) -> tuple[object, str]:
 
 
 def _load_safely(path: Path) -> object:
-    # Mapped where the format allows it: 16 ms instead of 100 for a ResNet-18, at the start of each trial.
+    # Mapped where the format allows it: 16 ms instead of 100 for a ResNet-18, at the start of each
+    # trial.
     # A path that ends in .safetensors torch would give to another reader.
     mapped = zipfile.is_zipfile(path) and path.suffix != ".safetensors"
     with (
         warnings.catch_warnings(action="ignore", category=UserWarning),  # about the pickle protocol
         path.open("rb") as file,
     ):
-        return torch.load(
-            path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped
-        )
+        source = path if mapped else file
+        return torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)
 
 
 def _stranger(error: Exception) -> str:
-    """The class that torch's reader stopped at; empty if it stopped at something else, such as a call into `os`."""
-    found = re.search(r"GLOBAL (\S+) was not an allowed global", str(error))
-    if not found:
+    """Return the class that torch's reader stopped at.
+
+    Empty if it stopped at something else, such as a call into `os`.
+    """
+    match = re.search(r"GLOBAL (\S+) was not an allowed global", str(error))
+    if not match:
         return ""
-    return found[1] if "." in found[1] else f"builtins.{found[1]}"
+    return match[1] if "." in match[1] else f"builtins.{match[1]}"
 
 
 def _empty_class(name: str) -> type:
-    """A class of objects that hold nothing, for torch's reader to make in place of those of the class `name`.
+    """Return a class of objects that hold nothing, to take the place of those of the class `name`.
 
-    The reader fills dicts only if they are its own kinds of dict, but NumPy's types are built from a tuple.
+    The reader fills dicts only if they are its own kinds of dict, but NumPy's types are built from
+    a tuple.
     """
 
     def new(cls: type, *_: object, **__: object) -> Any:
-        return object.__new__(cls) if name.startswith("numpy") else OrderedDict()
+        if name.startswith("numpy"):
+            return object.__new__(cls)
+        return OrderedDict()
 
     return type("Empty", (), {"__new__": new, "__setstate__": lambda self, state: None})
 
@@ -282,7 +305,7 @@ def _described(content: object) -> str:
     kind = f"a {type(content).__name__}"
     if not isinstance(content, Mapping):
         return kind
-    return f"{kind} of {listed(content)}" if content else f"{kind} of nothing"
+    return f"{kind} of {listed(content) or 'nothing'}"
 
 
 def _shown(text: str) -> str:

@@ -10,13 +10,13 @@ from trainables.ray_trial import check_device
 
 @pytest.mark.parametrize(
     ("gpu_ids", "named"),
-    [(["0"], "GPU 0 "), (["2", "3"], "GPU 2, 3 "), (["MIG-1f"], "GPU MIG-1f "), ([], "GPU none ")],
+    [(["0"], "GPU 0"), (["2", "3"], "GPU 2, 3"), (["MIG-1f"], "GPU MIG-1f"), ([], "GPU none")],
 )
 def test_a_gpu_that_torch_cannot_see_is_refused_with_the_mend(
     gpu_ids: list[str], named: str
 ) -> None:
     with pytest.raises(
-        RuntimeError, match=f"the trial holds {named}of Ray's, but torch sees no GPU.*--gpus 0"
+        RuntimeError, match=f"Ray gave the trial {named}, but torch sees no GPU.*--gpus 0"
     ):
         check_device("cuda", gpu_ids, cuda_available=False)
 

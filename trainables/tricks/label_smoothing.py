@@ -1,4 +1,7 @@
-"""Label smoothing: targets that leave a little to the other classes (Szegedy et al. 2016, section 7)."""
+"""Label smoothing: targets that leave a little to the other classes.
+
+The source is Szegedy et al. 2016, section 7.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from torch import Tensor
 
 
 def smooth_targets(labels: Tensor, num_classes: int, smoothing: float) -> Tensor:
-    """Turn labels into class probabilities: `1 - smoothing` for the label, plus `smoothing / classes` for every class.
+    """Turn labels into class probabilities.
+
+    They are `1 - smoothing` for the label, plus `smoothing / classes` for every class.
 
     Args:
         labels: int64 `[B]`.

@@ -17,8 +17,9 @@ def mixup(
     Args:
         images: `[B, C, H, W]`.
         targets: Class probabilities, `[B, classes]`.
-        alpha: Of Beta(alpha, alpha), from which one mixing weight is drawn a batch, as the paper does; 0 does nothing.
-        seed: With `epoch` and `batch` (number of the batch within the epoch) it decides weight and partners.
+        alpha: Of Beta(alpha, alpha), from which one mixing weight is drawn per batch, as the paper
+            does; 0 does nothing.
+        seed: With `epoch` and `batch` it decides weight and partners.
         epoch: Current epoch.
         batch: Number of the batch in its epoch: mixing is a matter of the batch, not of one sample.
 
@@ -27,6 +28,7 @@ def mixup(
     """
     if alpha == 0:
         return images, targets
+    # One weight per batch and a partner per image, drawn on the CPU: all devices see the same.
     rng = np.random.default_rng(named_seed(seed, "mixup", epoch, batch))
     weight = float(rng.beta(alpha, alpha))
     partner = torch.from_numpy(rng.permutation(len(images))).to(images.device)

@@ -1,7 +1,9 @@
-"""Learning-rate schedules as pure functions of the step; equal to PyTorch's schedulers of the same name.
+"""Learning-rate schedules as pure functions of the step.
 
-Constant, step decay and cosine annealing (Loshchilov & Hutter 2017, without restarts), each with an optional linear
-warm-up (Goyal et al. 2017). There is no state: a resumed run needs only its step.
+They are equal to PyTorch's schedulers of the same name.
+
+Constant, step decay and cosine annealing (Loshchilov & Hutter 2017, without restarts), each with an
+optional linear warm-up (Goyal et al. 2017). There is no state: a resumed run needs only its step.
 """
 
 from __future__ import annotations
@@ -12,20 +14,22 @@ STEP_GAMMA = 0.1  # every third of the stage
 
 
 def lr_factor(scheduler: str, step: int, total_steps: int, warmup_steps: int = 0) -> float:
-    """What the base rate is multiplied by at one optimiser step.
+    """Return the factor of the base rate at one optimizer step.
 
     Args:
         scheduler: `constant`, `step` (x0.1 at each third) or `cosine` (to 0 at the end).
         step: The step about to be taken, from 0 to total_steps - 1.
         total_steps: Steps of the whole stage, warm-up included.
-        warmup_steps: The rate grows linearly over so many steps, reaching the base rate at the step after; 0 is off.
+        warmup_steps: The rate grows linearly over so many steps, reaching the base rate at the step
+            after; 0 is off.
 
     Returns:
         A factor in [0, 1].
     """
     if step < warmup_steps:
         return (step + 1) / (warmup_steps + 1)
-    done, length = step - warmup_steps, total_steps - warmup_steps
+    done = step - warmup_steps
+    length = total_steps - warmup_steps
     if scheduler == "constant":
         return 1.0
     if scheduler == "step":

@@ -207,13 +207,13 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsiz
             "unpack it",
         ),
         (zipped(readme=b"x"), "a zip of 'readme'", "save"),
-        (zipped(config_DOT_json=b"{}", model_DOT_weights_DOT_h5=b"x"), "a model of Keras", "save"),
-        (arrays(), "an .npz of NumPy's", "save"),
+        (zipped(config_DOT_json=b"{}", model_DOT_weights_DOT_h5=b"x"), "a Keras model", "save"),
+        (arrays(), "a NumPy .npz archive", "save"),
         (b"conv1.weight 0.5\n", "text, 'conv1.weight 0.5'", "save"),
         (b'{"weight_map": {}}', "text, '{\"weight_map\": {}}'", "save"),
         (saved(TENSORS)[:-1], "damaged or cut off", "save"),
         (saved(TENSORS)[:200], "damaged or cut off", "save"),
-        (b"\x80\x02J1", "neither a file of torch.save nor of safetensors", "save"),
+        (b"\x80\x02J1", "neither a torch.save nor a safetensors file", "save"),
     ],
     ids=str,
 )
@@ -230,7 +230,7 @@ def test_a_file_of_another_kind_is_named_for_what_it_is(
 def test_a_program_of_torch_export_is_refused(tmp_path: Path) -> None:
     program = torch.export.export(nn.Linear(2, 2), (torch.zeros(1, 2),))
     torch.export.save(program, tmp_path / "a.pt2")
-    assert "(it is a program of torch.export)" in refusal(tmp_path / "a.pt2")
+    assert "(it is a torch.export program)" in refusal(tmp_path / "a.pt2")
 
 
 def test_a_folder_or_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
