@@ -15,7 +15,7 @@ from trainables.randomness import named_seed
 
 NAMED = 3  # classes that are named in a line
 EVERY = 10**6
-"""A cap from here on asks for every image there is: no class is called short of it."""
+"""The cap that asks for every image of a class, however many there are: no class is short of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
