@@ -38,32 +38,43 @@ def headers_of(path: Path) -> tuple[dict[str, Header], list[str]]:
     Raises:
         DataError: No zip file, or an array in it that is a pickle or damaged.
     """
-    headers, others, problems = {}, [], []
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            meant = canonical([member.filename.removesuffix(".npy") for member in members])
-            for member in members:
-                name = member.filename.removesuffix(".npy")
-                key = meant.get(name, "")
-                if not key:
-                    others.append(name)
-                    continue
-                try:
-                    if key in headers:
-                        raise ValueError("is there twice")
-                    headers[key] = _header(archive, member)
-                except Exception as error:  # noqa: BLE001 - what odd bytes lead zipfile and numpy to: TokenError, LZMAError …
-                    problems.append(
-                        f"{path}: {key} must be a plain array, but {reason(error)}: save it again."
-                    )
-    except (
-        Exception
-    ) as error:  # NotImplementedError, UnicodeDecodeError and others of a damaged table of contents
-        raise DataError([_no_npz(path, error)]) from error
+    headers: dict[str, Header] = {}
+    others: list[str] = []
+    problems: list[str] = []
+    with _opened(path) as archive:
+        members = archive.infolist()
+        meant = canonical([_name(member) for member in members])
+        for member in members:
+            key = meant.get(_name(member), "")
+            if not key:
+                others.append(_name(member))
+                continue
+            try:
+                if key in headers:
+                    raise ValueError("is there twice")
+                headers[key] = _header(archive, member)
+            # Odd bytes lead the decompressors and numpy's parsers (tokenize, ast, dtype) to errors
+            # of no common class: zlib.error, LZMAError, TokenError, SyntaxError, RecursionError …
+            except Exception as error:  # noqa: BLE001
+                problems.append(
+                    f"{path}: {key} must be a plain array, but {reason(error)}: save it again."
+                )
     if problems:
         raise DataError(problems)
     return headers, others
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    """Open a zip file, whose table of contents is read by that."""
+    try:
+        return zipfile.ZipFile(path)
+    # A name that is no UTF-8 is a ValueError, a version from the future a NotImplementedError.
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise DataError([_no_npz(path, error)]) from error
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    return member.filename.removesuffix(".npy")
 
 
 def _no_npz(path: Path, error: Exception) -> str:
