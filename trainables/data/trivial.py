@@ -8,6 +8,7 @@ for each image of the batch and computed on the device: shears, translations and
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -170,9 +171,7 @@ def _tables(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
         by_sign = [_strengths(name, sign) for sign in (1, -1)]
         strengths.append(by_sign)
         if name in OPERATIONS[_GEOMETRIC]:
-            inverses.append(
-                [[_inverse(name, strength, size) for strength in row] for row in by_sign]
-            )
+            inverses.append([_inverses(name, row, size) for row in by_sign])
     return torch.tensor(strengths, device=device), torch.tensor(inverses, device=device)
 
 
@@ -190,6 +189,10 @@ def _strength(name: str, sign: int, strength_bin: int) -> float:
         # Values from here on are inverted.
         return 255.0 * (1 - share)
     return sign * share * _SIGNED.get(name, 0.0)
+
+
+def _inverses(name: str, strengths: Sequence[float], size: int) -> list[tuple[float, ...]]:
+    return [_inverse(name, strength, size) for strength in strengths]
 
 
 def _inverse(name: str, strength: float, size: int) -> tuple[float, ...]:
