@@ -48,7 +48,7 @@ def _load(path: Path) -> tuple[Listing, Arrays]:
 
 def _dark(arrays: Iterable[npt.NDArray[np.uint8]]) -> Iterator[str]:
     """Yield a line where images are nearly black: masks of 0 and 1, or values not scaled to 255."""
-    dark = np.concatenate([nearly_black(images) for images in arrays])
+    dark = np.concatenate(list(map(nearly_black, arrays)))
     if dark.any():
         yield (
             f"{int(dark.sum()):,} of {len(dark):,} images are nearly black, with no value above "

@@ -182,18 +182,19 @@ def _joined(folder: Path, tables: Mapping[str, Table]) -> Table:
     names = sorted(splits, key=lambda name: ("train", "val", "test", None).index(splits[name]))
     if len(names) == 1:
         return tables[names[0]]
-    return _concatenated([tables[name] for name in names], [splits[name] or "" for name in names])
+    return _concatenated({splits[name] or "": tables[name] for name in names})
 
 
-def _concatenated(parts: Sequence[Table], splits: Sequence[str]) -> Table:
+def _concatenated(by_split: Mapping[str, Table]) -> Table:
     """Return one table of several, each of which is one split."""
+    parts = list(by_split.values())
     ids: list[str] = []
     labels: list[str] = []
     lines: list[str] = []
     split_of_row: list[str] = []
     groups: list[str] = []
     notes: list[str] = []
-    for part, split in zip(parts, splits, strict=True):
+    for split, part in by_split.items():
         ids += part.ids
         labels += part.labels
         lines += [f"{line} of {part.path.name}" for line in part.lines]

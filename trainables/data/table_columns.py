@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from trainables.data.table_ids import Files, bare, parts
@@ -86,14 +86,15 @@ def find_columns(
     # The column of splits, of what neither counts the rows nor names groups.
     notes: list[str] = []
     problems: list[str] = []
-    free = [c for c in range(len(names)) if c != grouped and not _counts(names[c], _cells(rows, c))]
+    free = _without(range(len(names)), grouped)
+    free = [c for c in free if not _counts(names[c], _cells(rows, c))]
     split = _split(names, rows, free, title, notes, problems)
-    free = [c for c in free if c != split]
+    free = _without(free, split)
 
     # The column of images, whose names may tell their groups, too.
     possible = free if grouped is None else sorted({*free, grouped})
     images = _images(names, rows, possible, files)
-    images = [c for c in images if c != grouped] or images
+    images = _without(images, grouped) or images
     image = images[0] if len(images) == 1 else None
 
     # The columns of labels, of what is left.
@@ -101,7 +102,7 @@ def find_columns(
     if image is None:
         problems.append(_not_certain("names of images", names, images, free, title))
     else:
-        others = [c for c in free if c != image and not _is_unnamed(names[c])]
+        others = [c for c in _without(free, image) if not _is_unnamed(names[c])]
         named = _named_labels(names, rows, others, notes)
         labels = named or _unnamed_labels(names, rows, others)
         if grouped is not None and names_label(names[grouped]) and not named:
@@ -144,7 +145,7 @@ def _asked(
             f"give IMAGE,LABEL."
         )
         label = None
-    free = [c for c in range(len(names)) if c not in (image, label, group)]
+    free = _without(range(len(names)), image, label, group)
     return Columns(
         image=image,
         label=() if label is None else (label,),
@@ -166,6 +167,15 @@ def _position(names: Sequence[str], name: str) -> int | None:
     if name.isdecimal() and len(name) < 10 and 1 <= int(name) <= len(names):
         return int(name) - 1
     return None
+
+
+def _without(columns: Iterable[int], *others: int | None) -> list[int]:
+    return [column for column in columns if column not in others]
+
+
+def _called(columns: Iterable[int], names: Sequence[str], test: Callable[[str], bool]) -> list[int]:
+    """Return the columns whose names pass a test."""
+    return [column for column in columns if test(names[column])]
 
 
 def _cells(rows: Body, column: int) -> list[str]:
@@ -240,7 +250,7 @@ def _disagree(names: Sequence[str], rows: Body, splits: Sequence[int]) -> bool:
 
 def _images(names: Sequence[str], rows: Body, free: Sequence[int], files: Files) -> list[int]:
     """Return the column that names the images; several, or none, where that is not certain."""
-    named = [c for c in free if names_image(names[c])]
+    named = _called(free, names, names_image)
     # `id` and `name` may be those of persons where another column names images more clearly.
     clearly = [c for c in named if plain(names[c]) not in ("id", "name")] or named
     if not files.files:
@@ -277,15 +287,15 @@ def _named_labels(
     names: Sequence[str], rows: Body, others: Sequence[int], notes: list[str]
 ) -> list[int]:
     """Return the column with a label's name, or the several of different meaning."""
-    named = [c for c in others if names_label(names[c])]
+    named = _called(others, names, names_label)
     # Beside x, a y is no label.
     if any(plain(names[c]) in ("x", "x1", "xmin") for c in others):
-        named = [c for c in named if not names_box(names[c])]
+        named = _without(named, *_called(named, names, names_box))
     if len(named) < 2 or not _same_classes(rows, named):
         return named
     words = [c for c in named if not all(map(_is_number, _cells(rows, c)))]
     chosen = (words or named)[0]
-    rest = listed(names, [c for c in named if c != chosen])
+    rest = listed(names, _without(named, chosen))
     notes.append(f"column {names[chosen]!r} gives the labels; {rest} would give the same classes")
     return [chosen]
 
@@ -313,7 +323,7 @@ def _is_hot(cells: Sequence[str]) -> bool:
 
 def _same_classes(rows: Body, columns: Sequence[int]) -> bool:
     """Return whether columns tell the same classes apart, such as numbers and names of them."""
-    together = {tuple(row[c] for c in columns) for row in rows}
+    together = set(zip(*(_cells(rows, c) for c in columns), strict=True))
     return all(len(set(_cells(rows, c))) == len(together) for c in columns)
 
 
@@ -334,7 +344,8 @@ def _not_certain(
     if candidates:
         state = f"{listed(names, candidates)} could be it"
     mend = "say which with --columns IMAGE,LABEL"
-    plausible = [c for c in candidates or free if not names_box(names[c])]
+    plausible = candidates or free
+    plausible = _without(plausible, *_called(plausible, names, names_box))
     if image is not None and plausible:
         typed = f"{_typed(names, image)},{_typed(names, plausible[0])}"
         mend += f", such as --columns {shlex.quote(typed)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,7 +94,7 @@ def _where(root: Folder, folder: Folder, how: ReadOptions) -> tuple[Folder, Tabl
     places = [root]
     if folder is not root:
         places.append(folder)
-    meant = splits_of(child.name for child in folder.with_images)
+    meant = _meant(folder)
     train = [name for name, split in meant.items() if split == "train"]
     places += [part for part in folder.with_images if part.name in train and not part.with_images]
     for place in places:
@@ -102,6 +102,11 @@ def _where(root: Folder, folder: Folder, how: ReadOptions) -> tuple[Folder, Tabl
         if table is not None and (table.ids or place in (root, folder)):
             return place, table
     return root, None
+
+
+def _meant(folder: Folder) -> Mapping[str, SplitName]:
+    """Return the split that the name of each folder of images in it means."""
+    return splits_of(child.name for child in folder.with_images)
 
 
 def _table_of(folder: Folder, how: ReadOptions) -> Table | None:
@@ -126,7 +131,7 @@ def _by_table(folder: Folder, table: Table) -> Layout:
         if table.groups:
             groups[images[file]] = table.groups[row]
 
-    given = [split for split in SPLITS if split in parts] or ["train"]
+    given = _given(parts) or ["train"]
     said, *notes = table.notes or (f"table {table.path}",)
     notes += matched.notes
     notes += _unlabelled(folder, {images[file] for file in matched.files})
@@ -143,6 +148,11 @@ def _by_table(folder: Folder, table: Table) -> Layout:
     )
 
 
+def _given(parts: Collection[SplitName]) -> list[SplitName]:
+    """Return the splits that have images, in their order."""
+    return [split for split in SPLITS if split in parts]
+
+
 def _places(table: Table, splits: Sequence[SplitName]) -> dict[SplitName, str]:
     if len(splits) == 1:
         return dict.fromkeys(splits, f"{table.path}")
@@ -155,7 +165,7 @@ def _problems(
     """Return what forbids using a table's classes."""
     problems = [*table.problems, *matched.problems]
     if parts and "train" not in parts:
-        given = " and ".join(split for split in SPLITS if split in parts)
+        given = " and ".join(_given(parts))
         problems.append(
             f"{table.path} must have images of train among its splits, but has {given}: add them."
         )
@@ -175,7 +185,7 @@ def _with_companions(layout: Layout, folder: Folder, train: Folder, passed: Pass
     They are given by tables of their own, or are left out and said to be.
     """
     classes = _class_names(layout)
-    meant = splits_of(child.name for child in folder.with_images)
+    meant = _meant(folder)
     for child in folder.with_images:
         split = meant.get(child.name)
         if child is train or split is None or split in layout.parts:
@@ -204,7 +214,7 @@ def _noted(layout: Layout, note: str) -> Layout:
 
 def _unlabelled(folder: Folder, labelled: set[Path]) -> Iterator[str]:
     """Yield a note for each folder of a split's name without a labelled image."""
-    meant = splits_of(child.name for child in folder.with_images)
+    meant = _meant(folder)
     for child in folder.with_images:
         if child.name in meant and labelled.isdisjoint(child.all_images()):
             yield f"{child.path} has no labels: {_FOR_PREDICTION}"

@@ -6,7 +6,7 @@ import errno
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -252,7 +252,7 @@ def _pass_over_litter(path: Path, root: Path, passed: PassedOver) -> None:
 
 def _without_masks(root: Path, images: list[Path], passed: PassedOver) -> list[Path]:
     """Return the images but for masks of others, such as `x_mask.png` beside `x.png`."""
-    stems = {image.stem for image in images}
+    stems = _stems(images)
     kept = []
     for image in images:
         match = MASK.fullmatch(image.stem)
@@ -267,13 +267,13 @@ def _without_thumbnails(
     root: Path, folders: list[Folder], images: list[Path], passed: PassedOver
 ) -> list[Folder]:
     """Return the folders but for thumbnails of the images beside them."""
-    stems = {image.stem for image in images}
+    stems = _stems(images)
     kept = []
     for folder in folders:
-        small = [image.stem for image in folder.images]
-        if THUMBNAILS.fullmatch(folder.name) and small and stems.issuperset(small):
+        small = _stems(folder.images)
+        if THUMBNAILS.fullmatch(folder.name) and small and stems >= small:
             example = below(folder.images[0], root)
-            passed.add("thumbnails of the images above them", example, len(small))
+            passed.add("thumbnails of the images above them", example, len(folder.images))
         else:
             kept.append(folder)
     return kept
@@ -287,16 +287,21 @@ def _without_mask_folders(root: Path, folders: list[Folder], passed: PassedOver)
     pictures: set[str] = set()
     for folder in folders:
         if PICTURES.fullmatch(folder.name):
-            pictures.update(image.stem for image in folder.images)
+            pictures |= _stems(folder.images)
     kept = []
     for folder in folders:
-        stems = [image.stem for image in folder.images]
-        if ANNOTATIONS.fullmatch(folder.name) and stems and pictures.issuperset(stems):
+        stems = _stems(folder.images)
+        if ANNOTATIONS.fullmatch(folder.name) and stems and pictures >= stems:
             reason = f"in {folder.name}/, beside the images that they belong to"
-            passed.add(reason, below(folder.images[0], root), len(stems))
+            passed.add(reason, below(folder.images[0], root), len(folder.images))
         else:
             kept.append(folder)
     return kept
+
+
+def _stems(images: Iterable[Path]) -> set[str]:
+    """Return the names of images without suffixes."""
+    return {image.stem for image in images}
 
 
 def _identity(path: Path) -> Identity:

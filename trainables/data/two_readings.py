@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from trainables.data.class_names import alike
 from trainables.data.foreign import in_folder
@@ -51,7 +52,7 @@ def no_classes(folder: Folder) -> str:
     count = f"{len(images):,} images"
     if folder.images:
         count += " directly"
-    boxes = {path.stem for path in folder.others} & {path.stem for path in folder.images}
+    boxes = _stems(folder.others) & _stems(folder.images)
     if 2 * len(boxes) > len(images):
         return (
             f"{rule} {count}, with a text file for each: is this a set for detection? "
@@ -110,7 +111,7 @@ def _annotated(level: Level) -> Iterator[tuple[Folder, str, str]]:
     # Images beside annotations, here or in each split.
     splits = [folders[0] for folders in level.splits.values()]
     for place in [level.folder, *map(holder_of, splits)]:
-        flat = [child.name for child in place.with_images if not child.with_images]
+        flat = _names(_flat(place.with_images))
         shown = list(filter(PICTURES.fullmatch, flat))
         marks = [*place.marks, *filter(ANNOTATIONS.fullmatch, _names(place.with_images))]
         if shown and marks and {*shown, *marks} >= set(flat):
@@ -119,21 +120,24 @@ def _annotated(level: Level) -> Iterator[tuple[Folder, str, str]]:
     # Flat splits beside annotations, or with boxes in them.
     for split in splits:
         if split.images and not split.with_images:
-            marks = [*level.marks, *filter(_names_boxes, _file_names(split))]
-            if marks:
-                yield level.folder, split.name, marks[0]
+            boxes = next(filter(_has_boxes, split.others), None)
+            if level.marks:
+                yield level.folder, split.name, level.marks[0]
+            elif boxes:
+                yield level.folder, split.name, boxes.name
 
 
 def _names(folders: Iterable[Folder]) -> list[str]:
     return [folder.name for folder in folders]
 
 
-def _file_names(folder: Folder) -> list[str]:
-    return [path.name for path in folder.others]
+def _stems(files: Iterable[Path]) -> set[str]:
+    return {file.stem for file in files}
 
 
-def _names_boxes(file: str) -> bool:
-    return "annotation" in file.lower() or "coco" in file.lower()
+def _has_boxes(file: Path) -> bool:
+    """Return whether a file's name says that it holds boxes."""
+    return "annotation" in file.name.lower() or "coco" in file.name.lower()
 
 
 def _annotates(marks: Folder, pictures: Folder) -> bool:
@@ -149,7 +153,7 @@ def _annotates(marks: Folder, pictures: Folder) -> bool:
         return True
     if rest[0] not in " _-":
         return False
-    stems = {image.stem for image in pictures.images}
+    stems = _stems(pictures.images)
     both = 0
     for image in marks.images:
         # 1.png and 1_mask.png are both of 1.jpg.
@@ -215,7 +219,7 @@ def _domains(level: Level) -> str:
 
 def _have_classes_in_common(level: Level, holding: Sequence[Sequence[Folder]]) -> bool:
     """Return whether all hold at least 2 class folders of the same names, and few others."""
-    inner = list(map(_flat_names, holding))
+    inner = list(map(_class_names, holding))
     common = set.intersection(*inner)
     # Numbers are classes in patient_1/{0,1}; dates are none.
     numbers = set(map(str, range(len(common))))
@@ -224,9 +228,13 @@ def _have_classes_in_common(level: Level, holding: Sequence[Sequence[Folder]]) -
     return len(common) >= max(2, IN_COMMON * len(set.union(*inner)))
 
 
-def _flat_names(folders: Sequence[Folder]) -> set[str]:
-    """Return the names of folders that hold images and no folders of images."""
-    return {alike(sub.name) for sub in folders if sub.images and not sub.with_images}
+def _flat(folders: Sequence[Folder]) -> list[Folder]:
+    """Return the folders that hold images and no folders of images."""
+    return [folder for folder in folders if folder.images and not folder.with_images]
+
+
+def _class_names(folders: Sequence[Folder]) -> set[str]:
+    return set(map(alike, _names(_flat(folders))))
 
 
 def _mends_of_domains(level: Level, holding: Sequence[Sequence[Folder]]) -> str:
