@@ -15,10 +15,10 @@ from dataclasses import replace
 
 from search_spaces.depth_on_dogs import SPACE
 from sweeps.runner import PRESETS, Contrast, Published, Study, main
+from trainables.data.splits import EVERY
 from trainables.metrics import TEST_LOSS
 
 PAPER = "the depth study's table: score, read as Kaggle's log loss, lower is better"
-EVERY = 10**6  # images a class: all there are
 
 STUDY = Study(
     name="depth_on_dogs",

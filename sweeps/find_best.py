@@ -14,8 +14,7 @@ from dataclasses import replace
 
 from search_spaces.find_best import SPACE
 from sweeps.runner import PRESETS, Study, main
-
-EVERY = 10**6  # images a class: all there are
+from trainables.data.splits import EVERY
 
 STUDY = Study(
     name="find_best",

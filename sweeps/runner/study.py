@@ -122,7 +122,11 @@ class Study:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preset:
-    """Sizes. Images a class are caps: a class that has fewer gives all; a million asks for every image."""
+    """The sizes of a sweep.
+
+    Images per class are caps: a class that has fewer gives all it has, and
+    `trainables.data.splits.EVERY` asks for every image.
+    """
 
     image_size: int
     epochs: int

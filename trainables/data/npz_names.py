@@ -1,9 +1,9 @@
-"""What arrays of an .npz are called elsewhere: MedMNIST's `train_images`, Keras's `X_train`, plain `images` and `labels`."""
+"""Other names of an .npz's arrays: MedMNIST's `train_images`, Keras's `X_train`, plain `images`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from trainables.data.listing import SPLITS
 
@@ -22,27 +22,41 @@ _CLASSES = ("classes", "class_names", "names", "label_names")
 
 
 def canonical(names: Sequence[str]) -> dict[str, str]:
-    """The key in `KEYS` that each array's name means, of those that mean one; a name in `KEYS` is itself.
+    """Return the key in `KEYS` that each array's name means, of those that mean one.
 
-    Where two names mean one key and neither is it, neither does.
+    A name in `KEYS` is itself. Where two names mean one key and neither is it, neither does.
     """
-    found = {name: name for name in names if name in KEYS}
+    exact = {name: name for name in names if name in KEYS}
     meant: dict[str, list[str]] = {}
     for name in names:
         key = _key(name)
-        if key and key not in found:
+        if key and key not in exact:
             meant.setdefault(key, []).append(name)
-    return found | {several[0]: key for key, several in meant.items() if len(several) == 1}
+    certain = {several[0]: key for key, several in meant.items() if len(several) == 1}
+    return exact | certain
 
 
 def _key(name: str) -> str:
-    """The key that a name means by its words; empty where it means none."""
+    """Return the key that a name means by its words; empty where it means none."""
     if name.lower() in _CLASSES:
         return "classes"
-    words = [word.lower() for word in re.findall(r"[A-Za-z]+", name)]
-    axes = [axis for axis, known in _AXES.items() for word in words if word in known]
-    splits = [split for split, known in _SPLITS.items() for word in words if word in known]
-    rest = len(words) - len(axes) - len(splits)
-    if len(axes) != 1 or len(splits) > 1 or rest:
+    axes: list[str] = []
+    splits: list[str] = []
+    for word in re.findall(r"[A-Za-z]+", name):
+        axis = _meaning(word.lower(), _AXES)
+        split = _meaning(word.lower(), _SPLITS)
+        if axis:
+            axes.append(axis)
+        elif split:
+            splits.append(split)
+        else:
+            return ""
+    if len(axes) != 1 or len(splits) > 1:
         return ""
-    return f"{axes[0]}_{splits[0] if splits else 'train'}"
+    splits = splits or ["train"]
+    return f"{axes[0]}_{splits[0]}"
+
+
+def _meaning(word: str, words_of: Mapping[str, Sequence[str]]) -> str:
+    """Return what has a word among its words; empty where nothing has."""
+    return next((meant for meant, words in words_of.items() if word in words), "")

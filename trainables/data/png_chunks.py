@@ -1,4 +1,4 @@
-"""The chunks of a PNG file: its pixels without what was written beside them, and how many bits these use."""
+"""The chunks of a PNG file: its pixels without what is beside them, and the bits that these use."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ import zlib
 from typing import BinaryIO
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-OF_PIXELS = (b"tRNS", b"sBIT")  # small letters, and yet they change what is seen
-SMALL = 1 << 20  # bytes of an EXIF chunk that is no attack
+# Small letters, and yet they change what is seen.
+OF_PIXELS = (b"tRNS", b"sBIT")
+# Bytes of an EXIF chunk that is no attack.
+SMALL = 1 << 20
 
 
 def without_extras(data: bytes) -> bytes | None:
-    """A PNG file without texts, profiles and times, which may be broken or huge beside whole pixels.
+    """Return a PNG file without texts, profiles and times; None where it has none of these.
 
-    A capital first letter marks the chunks that pixels need (PNG specification, 5.4); they stay as they are, damage
-    included. EXIF stays where its checksum is right: it says which side is up. None where there is nothing to leave out.
+    They may be broken or huge beside whole pixels. A capital first letter marks the chunks that
+    pixels need (PNG specification, 5.4); they stay as they are, damage included. EXIF stays where
+    its checksum is right: it says which side is up.
     """
     if not data.startswith(SIGNATURE):
         return None
     kept = [SIGNATURE]
     place = len(SIGNATURE)
+    # A chunk is its length in 4 bytes, its name in 4, its data, and a checksum in 4.
     while place + 8 <= len(data):
         name = data[place + 4 : place + 8]
         end = place + 12 + int.from_bytes(data[place : place + 4])
@@ -34,7 +38,10 @@ def without_extras(data: bytes) -> bytes | None:
 
 
 def significant_bits(file: BinaryIO) -> int | None:
-    """The bits of grey that an sBIT chunk says are used; None where none says so. The file stays at its place."""
+    """Return the bits of gray that an sBIT chunk says are used; None where none says so.
+
+    The file stays at its place.
+    """
     before = file.tell()
     try:
         file.seek(len(SIGNATURE))

@@ -12,17 +12,18 @@ from trainables.data.looks import Floats, brightness_of
 from trainables.data.problems import DataError
 from trainables.problems import once_per_cause, shortened
 
-CHUNK = 256  # images decoded at a time: bounds memory, keeps all cores busy
+# Images decoded at a time: bounds memory, keeps all cores busy.
+CHUNK = 256
 
 
 class Pool:
-    """Decoded squares in a file, in the order in which they were asked for, with what copies are known by.
+    """Decoded squares in a file, in the order in which they were asked for, with their prints.
 
     Args:
-        path: Of the file, which is made.
-        pixels: Of the source.
-        side: Of the squares, in pixels.
-        progress: Told of each chunk that is decoded.
+        path: The file, which is made.
+        pixels: The pixels of the source.
+        side: The side of the squares, in pixels.
+        progress: Is called after each chunk that is decoded.
     """
 
     def __init__(self, path: Path, pixels: Pixels, side: int, progress: Progress = silent) -> None:
@@ -38,11 +39,11 @@ class Pool:
 
     @property
     def prints(self) -> Prints:
-        """Of all rows, in their order."""
+        """The prints of all rows, in their order."""
         return Prints.joined(self._prints)
 
     def add(self, rows: Rows) -> bool:
-        """Decode those rows that are not there yet; whether there were any.
+        """Decode those rows that are not there yet; return whether there were any.
 
         Raises:
             DataError: One line for each image that does not decode.
@@ -67,13 +68,13 @@ class Pool:
         return len(new) > 0
 
     def images(self, rows: Rows) -> Images:
-        """Some of them, uint8 [N, side, side, 3]."""
+        """Return some of them, uint8 [N, side, side, 3]."""
         shape = (len(self.rows), self.side, self.side, 3)
-        found: Images = np.memmap(self._path, np.uint8, "r", shape=shape)[self._places(rows)]
-        return found
+        images: Images = np.memmap(self._path, np.uint8, "r", shape=shape)[self._places(rows)]
+        return images
 
     def brightness(self, rows: Rows) -> Floats:
-        """Darkest value, mean and brightest value of some of them, [N, 3]."""
+        """Return the darkest value, mean and brightest value of some of them, [N, 3]."""
         return self._brightness[self._places(rows)]
 
     def close(self) -> None:
@@ -82,6 +83,6 @@ class Pool:
         self._path.unlink(missing_ok=True)
 
     def _places(self, rows: Rows) -> Rows:
-        """Where some rows are in the file."""
+        """Return where some rows are in the file."""
         places: Rows = self._order[np.searchsorted(self.rows, rows, sorter=self._order)]
         return places

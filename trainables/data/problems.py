@@ -1,4 +1,4 @@
-"""How a data set is refused: all problems at once, one line each."""
+"""The refusal of a data set: all problems at once, one line each."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Iterable
 
 from trainables.problems import at_most, one_line
 
-MOST = 8  # lines of a refusal: what fits beside the command on a small screen
+# Lines of a refusal: what fits beside the command on a small screen.
+MOST = 8
 
 
 class DataError(ValueError):
-    """A data set that cannot be used. Each problem is one line: the rule, then the value, then the mend.
+    """A data set that cannot be used.
 
+    Each problem is one line: the rule, then the value, then the mend.
     There are `MOST` lines at most: of more, the last counts the rest.
     """
 
@@ -22,4 +24,5 @@ class DataError(ValueError):
         super().__init__("\n".join(self.problems))
 
     def __reduce__(self) -> tuple[type[DataError], tuple[tuple[str, ...]]]:
-        return type(self), (self.problems,)  # so that it crosses process borders whole
+        # So that it crosses process borders whole.
+        return type(self), (self.problems,)

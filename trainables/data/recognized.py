@@ -1,4 +1,4 @@
-"""What was recognized of a folder: its images by split and class, in the words in which its owner is told."""
+"""The images of a folder by split and class, in the words in which its owner is told."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ ByClass = Mapping[str, Sequence[Path]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """What was recognized.
+    """The classes and splits that were recognized.
 
     Attributes:
-        said: In words.
+        said: What was recognized, in words.
         flag: The value of --layout that gives the same; empty where none does.
-        parts: Images by split and by class, as the folders are called. `train` alone is a set without splits.
-        places: What the user calls each part.
+        parts: Images by split and by class, as the folders are called. `train` alone is a set
+            without splits.
+        places: The user's name for each part.
         groups: By image, the group that a table gives it.
         tables: Tables that were used.
-        header: Their columns.
+        header: The names of their columns.
         notes: Lines to show.
         problems: Lines that forbid using the set.
     """

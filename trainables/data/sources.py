@@ -1,4 +1,4 @@
-"""From what the user calls his data to where it is."""
+"""The source that the user means by `--data`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from trainables.problems import reason
 
 
 def find(data: str, cache: Path, how: ReadOptions) -> Source:
-    """The source of a name or a path; a known name wins over a folder of that name (`./digits` is the folder).
+    """Return the source of a name or a path.
+
+    A known name wins over a folder of that name (`./digits` is the folder).
 
     Raises:
         DataError: Neither a known name nor a path to something that is known.
@@ -27,18 +29,18 @@ def find(data: str, cache: Path, how: ReadOptions) -> Source:
         return _as_it_is(digits(data), data, how)
     try:
         return _at(data, Path(data).expanduser(), how)
-    except (OSError, RuntimeError) as error:  # RuntimeError: the home of a user that is none
-        raise DataError(
-            [
-                f"{data} must be readable, but {reason(error)}: mend its permissions or choose another."
-            ]
-        ) from error
+    # The home of an unknown user is a RuntimeError.
+    except (OSError, RuntimeError) as error:
+        mend = "mend its permissions or choose another"
+        raise DataError([f"{data} must be readable, but {reason(error)}: {mend}."]) from error
 
 
 def _at(data: str, path: Path, how: ReadOptions) -> Source:
     if data and path.is_dir():
         published = cifar10_folder(path)
-        return _as_it_is(published, data, how) if published else image_folder(path, how)
+        if published:
+            return _as_it_is(published, data, how)
+        return image_folder(path, how)
     if data and path.is_file():
         if path.suffix.lower() == ".npz":
             return _as_it_is(npz(path), data, how)
@@ -47,21 +49,20 @@ def _at(data: str, path: Path, how: ReadOptions) -> Source:
 
 
 def _as_it_is(source: Source, data: str, how: ReadOptions) -> Source:
-    """A source that is no folder of images, and cannot be read in other ways.
+    """Return a source that is no folder of images, and cannot be read in other ways.
 
     Raises:
         DataError: It is to be read in one.
     """
-    asked = {
-        "--layout": how.layout != "auto",
-        "--columns": how.columns is not None,
-        "--group": how.group is not None,
-    }
-    if flags := [flag for flag, given in asked.items() if given]:
+    flags = []
+    if how.layout != "auto":
+        flags.append("--layout")
+    if how.columns is not None:
+        flags.append("--columns")
+    if how.group is not None:
+        flags.append("--group")
+    if flags:
         says = "say" if len(flags) > 1 else "says"
-        raise DataError(
-            [
-                f"{' and '.join(flags)} {says} how to read a folder of images, but {data} is none: leave it out."
-            ]
-        )
+        rule = f"{' and '.join(flags)} {says} how to read a folder of images"
+        raise DataError([f"{rule}, but {data} is none: leave it out."])
     return source

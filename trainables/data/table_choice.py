@@ -1,4 +1,4 @@
-"""Which file of a folder is its table of labels: by name and, where there are several, by what they hold."""
+"""Which file of a folder is its table of labels: by name and, of several, by what they hold."""
 
 from __future__ import annotations
 
@@ -11,39 +11,21 @@ from trainables.data.table_ids import Files
 from trainables.data.table_names import split_of
 from trainables.data.tables import Table, read_table
 
-MEANT = "labels"  # a table of this name wins over all others
-SAMPLE = 200  # rows that tell whether a table is of the images here
-MOST_TABLES = 20  # files of a folder that are read to find its table, the likeliest first
+# A table of this name wins over all others.
+MEANT = "labels"
+# Rows that tell whether a table is of the images here.
+SAMPLE = 200
+# Files of a folder that are read to find its table, the likeliest first.
+MOST_TABLES = 20
 
 _SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
-_LIKELY = frozenset(
-    (
-        *(
-            "label",
-            "labels",
-            "train",
-            "training",
-            "annotation",
-            "annotations",
-            "metadata",
-            "truth",
-            "groundtruth",
-        ),
-        *(
-            "target",
-            "targets",
-            "val",
-            "valid",
-            "validation",
-            "trainval",
-            "test",
-            "testing",
-            "list",
-            "images",
-        ),
-    )
-)
-_OTHER_KINDS = {  # by the end of the name: what it is, and how it becomes a table
+_LIKELY = frozenset((
+    "label", "labels", "train", "training", "annotation", "annotations", "metadata", "truth",
+    "groundtruth", "target", "targets", "val", "valid", "validation", "trainval", "test",
+    "testing", "list", "images",
+))  # fmt: skip
+# By the end of the name: what it is, and how it becomes a table.
+_OTHER_KINDS = {
     ".xlsx": ("an Excel workbook", "save it as {name}.csv (CSV UTF-8)"),
     ".xls": ("an Excel workbook", "save it as {name}.csv (CSV UTF-8)"),
     ".ods": ("a spreadsheet", "save it as {name}.csv"),
@@ -57,32 +39,31 @@ _ANSWERS = frozenset(("submission", "submissions", "requirements", "readme", "li
 
 
 def is_table(name: str) -> bool:
-    """Whether a file of this name may be a table of labels; a .txt only where its name says so."""
-    path = PurePosixPath(name)
-    words = _words(name)
-    if path.suffix.lower() not in _SUFFIXES or name.startswith(".") or _ANSWERS & set(words):
+    """Return whether a file may be a table of labels; a .txt only where its name says so."""
+    suffix = _suffix(name)
+    if suffix not in _SUFFIXES or name.startswith(".") or _ANSWERS & set(_words(name)):
         return False
-    return path.suffix.lower() != ".txt" or bool(_LIKELY & set(words))
+    return suffix != ".txt" or _is_likely(name)
 
 
 def tables_in(names: Iterable[str], images: Iterable[str] = ()) -> tuple[str, ...]:
-    """The files of a folder that may be tables of labels, the likeliest `MOST_TABLES` of them first.
+    """Return the files of a folder that may be tables of labels, the likeliest first.
+
+    There are `MOST_TABLES` of them at most.
 
     Args:
         names: The names of its files.
-        images: Names of images beside them: a .txt called like one (a caption, boxes) is of that image alone.
+        images: Names of images beside them: a .txt called like one (a caption, boxes) is of that
+            image alone.
     """
     stems = {PurePosixPath(image).stem for image in images}
-    found = [
-        name
-        for name in names
-        if is_table(name) and not (name.lower().endswith(".txt") and name[:-4] in stems)
-    ]
-    return tuple(
-        sorted(found, key=lambda name: (not _is_meant(name), not _is_likely(name), name))[
-            :MOST_TABLES
-        ]
-    )
+
+    def is_of_an_image(name: str) -> bool:
+        return name.lower().endswith(".txt") and name[:-4] in stems
+
+    tables = [name for name in names if is_table(name) and not is_of_an_image(name)]
+    tables.sort(key=lambda name: (not _is_meant(name), not _is_likely(name), name))
+    return tuple(tables[:MOST_TABLES])
 
 
 def find_table(
@@ -95,8 +76,9 @@ def find_table(
 ) -> Table | None:
     """Read the table of labels of a folder.
 
-    Where several files may be it, it is the one that has labels of the images; `train`, `val` and `test` of one
-    name are one table with splits. None where no file is a table that has anything to do with the images.
+    Where several files may be it, it is the one that has labels of the images; `train`, `val` and
+    `test` of one name are one table with splits. None where no file is a table that has anything
+    to do with the images.
 
     Args:
         folder: Where the tables are.
@@ -111,35 +93,37 @@ def find_table(
     index = Files(files)
     if _is_meant(candidates[0]):
         return read_table(folder / candidates[0], columns=columns, group=group, files=index)
-    tables = {
-        name: read_table(folder / name, columns=columns, group=group, files=index)
-        for name in candidates
-    }
-    usable = [name for name, table in tables.items() if not table.problems and _is_of(table, index)]
+
+    # Only what the files hold tells which of them is meant.
+    tables: dict[str, Table] = {}
+    usable: dict[str, Table] = {}
+    for name in candidates:
+        table = read_table(folder / name, columns=columns, group=group, files=index)
+        tables[name] = table
+        if not table.problems and _is_of(table, index):
+            usable[name] = table
     if not usable:
         return _nearly(tables) or _other_kind(folder, names)
+    chosen = next(iter(usable.values())) if len(usable) == 1 else _joined(folder, usable)
     others = [name for name in candidates if name not in usable]
-    notes = (f"tables that are not used: {', '.join(map(repr, others[:5]))}",) if others else ()
-    chosen = (
-        tables[usable[0]]
-        if len(usable) == 1
-        else _joined(folder, {name: tables[name] for name in usable})
-    )
-    return replace(chosen, notes=(*chosen.notes, *notes))
+    if not others:
+        return chosen
+    note = f"tables that are not used: {', '.join(map(repr, others[:5]))}"
+    return replace(chosen, notes=(*chosen.notes, note))
 
 
 def _words(name: str) -> list[str]:
-    """`ISIC_2019_Training_GroundTruth.csv` as isic, 2019, training, ground, truth."""
-    stem = PurePosixPath(name).stem
-    return [
-        word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^\W\d_]+", stem)
-    ]
+    """Split `ISIC_2019_Training_GroundTruth.csv` into isic, 2019, training, ground, truth."""
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^\W\d_]+", PurePosixPath(name).stem)
+    return list(map(str.lower, words))
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
 
 
 def _is_meant(name: str) -> bool:
-    return (
-        PurePosixPath(name).stem.lower() == MEANT and PurePosixPath(name).suffix.lower() != ".txt"
-    )
+    return PurePosixPath(name).stem.lower() == MEANT and _suffix(name) != ".txt"
 
 
 def _is_likely(name: str) -> bool:
@@ -147,73 +131,98 @@ def _is_likely(name: str) -> bool:
 
 
 def _is_of(table: Table, files: Files) -> bool:
-    """Whether a table's ids name images that are here."""
+    """Return whether a table's ids name images that are here."""
     sample = table.ids[:: max(1, len(table.ids) // SAMPLE)]
     return not files.files or any(map(files.find, sample))
 
 
 def _nearly(tables: Mapping[str, Table]) -> Table | None:
-    """The likeliest table, to say what is wrong with it; none where no name is a table's."""
+    """Return the likeliest table, to say what is wrong with it; None where no name is a table's."""
     likely = [name for name in tables if _is_likely(name) and not name.lower().endswith(".txt")]
+    if not likely:
+        return None
     learned = [name for name in likely if _split(name) != "test"]
-    return tables[(learned or likely)[0]] if likely else None
+    return tables[(learned or likely)[0]]
 
 
 def _other_kind(folder: Path, names: Sequence[str]) -> Table | None:
-    """A file with a table's name that is no text of columns, refused for what it is."""
+    """Return a file with a table's name that is no text of columns, refused for what it is."""
     for name in sorted(names):
+        if not _is_likely(name.removesuffix(".zip").removesuffix(".gz")):
+            continue
         for end, (kind, mend) in _OTHER_KINDS.items():
-            if name.lower().endswith(end) and _is_likely(
-                name.removesuffix(".zip").removesuffix(".gz")
-            ):
-                stem = name[: -len(end)]
-                line = f"{folder / name} must be a table of labels in CSV, but is {kind}: {mend.format(name=stem)}."
+            if name.lower().endswith(end):
+                rule = f"{folder / name} must be a table of labels in CSV"
+                line = f"{rule}, but is {kind}: {mend.format(name=name[: -len(end)])}."
                 return Table(path=folder / name, columns={}, problems=(line,))
     return None
 
 
 def _split(name: str) -> str | None:
+    """Return the split that a file's name tells, if any."""
     return next(filter(None, map(split_of, _words(name))), None)
 
 
 def _joined(folder: Path, tables: Mapping[str, Table]) -> Table:
-    """Tables of the same name but for train, val and test as one; others are refused."""
-    splits = {name: _split(name) for name in tables}
-    rests = {tuple(word for word in _words(name) if not split_of(word)) for name in tables}
-    # a test table of one label only is filled with it
-    splits = {
-        name: split
-        for name, split in splits.items()
-        if split == "train" or len(set(tables[name].labels)) > 1
-    }
-    names = sorted(splits, key=lambda name: ("train", "val", "test", None).index(splits[name]))
-    family = (
-        len(rests) == 1 and "train" in splits.values() and len(set(splits.values())) == len(splits)
-    )
+    """Join tables of the same name but for train, val and test; refuse others."""
+    splits: dict[str, str | None] = {}
+    rests: set[tuple[str, ...]] = set()
+    for name, table in tables.items():
+        rests.add(tuple(word for word in _words(name) if not split_of(word)))
+        split = _split(name)
+        # A test table of one label only is filled with it.
+        if split == "train" or len(set(table.labels)) > 1:
+            splits[name] = split
+
+    # One train, and at most one of each other split.
+    different = set(splits.values())
+    family = len(rests) == 1 and "train" in different and len(different) == len(splits)
     if not family or any(table.splits for table in tables.values()):
         return _refused(folder, tables)
+    names = sorted(splits, key=lambda name: ("train", "val", "test", None).index(splits[name]))
     if len(names) == 1:
         return tables[names[0]]
-    parts = [tables[name] for name in names]
-    groups = [table.groups for table in parts]
+    return _concatenated({splits[name] or "": tables[name] for name in names})
+
+
+def _concatenated(by_split: Mapping[str, Table]) -> Table:
+    """Return one table of several, each of which is one split."""
+    parts = list(by_split.values())
+    ids: list[str] = []
+    labels: list[str] = []
+    lines: list[str] = []
+    split_of_row: list[str] = []
+    groups: list[str] = []
+    notes: list[str] = []
+    for split, part in by_split.items():
+        ids += part.ids
+        labels += part.labels
+        lines += [f"{line} of {part.path.name}" for line in part.lines]
+        split_of_row += [split] * len(part.ids)
+        groups += part.groups or ()
+        notes += part.notes
+    grouped = all(part.groups is not None for part in parts)
     return Table(
         path=parts[0].path,
-        more=tuple(table.path for table in parts[1:]),
-        ids=tuple(name for table in parts for name in table.ids),
-        labels=tuple(label for table in parts for label in table.labels),
-        lines=tuple(f"{line} of {table.path.name}" for table in parts for line in table.lines),
-        splits=tuple(splits[table.path.name] or "" for table in parts for _ in table.ids),
-        groups=None if None in groups else tuple(cell for cells in groups for cell in cells or ()),
+        more=tuple(part.path for part in parts[1:]),
+        ids=tuple(ids),
+        labels=tuple(labels),
+        lines=tuple(lines),
+        splits=tuple(split_of_row),
+        groups=tuple(groups) if grouped else None,
         columns=parts[0].columns,
         header=parts[0].header,
-        notes=tuple(note for table in parts for note in table.notes),
+        notes=tuple(notes),
     )
 
 
 def _refused(folder: Path, tables: Mapping[str, Table]) -> Table:
     names = list(tables)
-    shown = ", ".join(map(repr, names[:5])) + (
-        f" and {len(names) - 5} more" if len(names) > 5 else ""
+    shown = ", ".join(map(repr, names[:5]))
+    if len(names) > 5:
+        shown += f" and {len(names) - 5} more"
+    line = (
+        f"{folder} must have one table of labels, but {shown} could be it: "
+        f"rename the one that is meant to labels.csv."
     )
-    line = f"{folder} must have one table of labels, but {shown} could be it: rename the one that is meant to labels.csv."
     return Table(path=folder / names[0], columns={}, problems=(line,))

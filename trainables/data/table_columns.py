@@ -1,13 +1,15 @@
-"""Which column of a table names the images, which their labels, splits and groups: only where it is certain."""
+"""Which column of a table names the images, which their labels, splits and groups.
+
+Only what is certain is decided.
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from trainables.data.table_ids import Files, bare, parts
 from trainables.data.table_names import (
@@ -20,12 +22,17 @@ from trainables.data.table_names import (
     split_of,
 )
 
-SHOWN = 8  # names of columns in one line
-SAMPLE = 500  # rows whose cells are looked up among the files
-MOST_WORDS = 20  # different cells of a column of splits
-HALF = 0.5  # a column of images names a file in at least so many rows
+# Names of columns in one line.
+SHOWN = 8
+# Rows whose cells are looked up among the files.
+SAMPLE = 500
+# Different cells of a column of splits.
+MOST_WORDS = 20
+# A column of images names a file in at least this share of the rows.
+HALF = 0.5
 
-Body = Sequence[Sequence[str]]  # rows below the header, all as long as it
+# The rows below the header, all as long as it.
+Body = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +41,8 @@ class Columns:
 
     Attributes:
         image: The column that names the images; None where that is not certain.
-        label: The column of labels, or of a one-hot table all of them; empty where that is not certain.
+        label: The column of labels, or of a one-hot table all of them; empty where that is not
+            certain.
         split: The column of train, val and test.
         group: The column that was asked for as group.
         notes: What was decided otherwise than by name.
@@ -68,40 +76,39 @@ def find_columns(
         asked: Names (or numbers from 1) of the columns of images and labels, from the user.
         group: The name of a column of groups; a name that the table lacks is no problem here.
     """
-    grouped = (
-        _position(names, group) if group and re.fullmatch(r"[^\W\d][\w -]*", group) else None
-    )  # else a pattern
+    # What does not look like a name is a pattern, for paths.
+    grouped = None
+    if group and re.fullmatch(r"[^\W\d][\w -]*", group):
+        grouped = _position(names, group)
     if asked:
         return _asked(names, rows, title, asked, grouped)
+
+    # The column of splits, of what neither counts the rows nor names groups.
     notes: list[str] = []
     problems: list[str] = []
-    free = [
-        c
-        for c in range(len(names))
-        if not _counts(names[c], [row[c] for row in rows]) and c != grouped
-    ]
+    free = _without(range(len(names)), grouped)
+    free = [c for c in free if not _counts(names[c], _cells(rows, c))]
     split = _split(names, rows, free, title, notes, problems)
-    free = [c for c in free if c != split]
-    images = _images(names, rows, free if grouped is None else sorted({*free, grouped}), files)
-    images = [
-        c for c in images if c != grouped
-    ] or images  # names of images may tell their groups, too
+    free = _without(free, split)
+
+    # The column of images, whose names may tell their groups, too.
+    possible = free if grouped is None else sorted({*free, grouped})
+    images = _images(names, rows, possible, files)
+    images = _without(images, grouped) or images
     image = images[0] if len(images) == 1 else None
+
+    # The columns of labels, of what is left.
     labels: list[int] = []
     if image is None:
         problems.append(_not_certain("names of images", names, images, free, title))
     else:
-        others = [
-            c
-            for c in free
-            if c != image and names[c].strip() and not plain(names[c]).startswith("unnamed")
-        ]
+        others = [c for c in _without(free, image) if not _is_unnamed(names[c])]
         named = _named_labels(names, rows, others, notes)
         labels = named or _unnamed_labels(names, rows, others)
         if grouped is not None and names_label(names[grouped]) and not named:
-            rule = f"--group must name another column of {title} than that of labels"
             problems.append(
-                f"{rule}, but names {names[grouped]!r}: name that of patients or videos, or leave it out."
+                f"--group must name another column of {title} than that of labels, but names "
+                f"{names[grouped]!r}: name that of patients or videos, or leave it out."
             )
         elif not labels or len(named) > 1:
             problems.append(_not_certain("labels", names, named, others, title, image))
@@ -119,26 +126,26 @@ def find_columns(
 def _asked(
     names: Sequence[str], rows: Body, title: str, asked: tuple[str, str], group: int | None
 ) -> Columns:
-    """The columns that the user names."""
+    """Return the columns that the user names."""
     notes: list[str] = []
     problems: list[str] = []
-    found = []
+    positions = []
     for name in asked:
         position = _position(names, name)
-        found.append(position)
+        positions.append(position)
         if position is None:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f" did you mean {near[0]!r}?" if near else ""
-            problems.append(
-                f"unknown column {name!r} in {title}:{hint} it has {listed(names, range(len(names)))}."
-            )
-    image, label = found
+            known = listed(names, range(len(names)))
+            problems.append(f"unknown column {name!r} in {title}:{hint} it has {known}.")
+    image, label = positions
     if image is not None and image == label:
         problems.append(
-            f"--columns must name two columns of {title}, but names {asked[0]!r} twice: give IMAGE,LABEL."
+            f"--columns must name two columns of {title}, but names {asked[0]!r} twice: "
+            f"give IMAGE,LABEL."
         )
         label = None
-    free = [c for c in range(len(names)) if c not in (image, label, group)]
+    free = _without(range(len(names)), image, label, group)
     return Columns(
         image=image,
         label=() if label is None else (label,),
@@ -150,10 +157,11 @@ def _asked(
 
 
 def _position(names: Sequence[str], name: str) -> int | None:
-    """A column by its name, as written or nearly so, or by its number from 1."""
+    """Return a column by its name, as written or nearly so, or by its number from 1."""
     if name in names:
         return names.index(name)
-    alike = [c for c, other in enumerate(names) if plain(other) == plain(name) != ""]
+    meant = plain(name)
+    alike = [c for c, other in enumerate(names) if meant and plain(other) == meant]
     if len(alike) == 1:
         return alike[0]
     if name.isdecimal() and len(name) < 10 and 1 <= int(name) <= len(names):
@@ -161,14 +169,33 @@ def _position(names: Sequence[str], name: str) -> int | None:
     return None
 
 
+def _without(columns: Iterable[int], *others: int | None) -> list[int]:
+    return [column for column in columns if column not in others]
+
+
+def _called(columns: Iterable[int], names: Sequence[str], test: Callable[[str], bool]) -> list[int]:
+    """Return the columns whose names pass a test."""
+    return [column for column in columns if test(names[column])]
+
+
+def _cells(rows: Body, column: int) -> list[str]:
+    return [row[column] for row in rows]
+
+
+def _is_unnamed(name: str) -> bool:
+    """Return whether a column has no name, which pandas writes as `Unnamed: 0`."""
+    return not name.strip() or plain(name).startswith("unnamed")
+
+
 def _counts(name: str, cells: Sequence[str]) -> bool:
-    """Whether a column only counts the rows, as pandas and R write it: 0, 1, 2 ... without a name."""
-    if plain(name) not in ("", "index", "rownames", "x") and not plain(name).startswith("unnamed"):
+    """Return whether a column only counts the rows, as pandas and R write it: 0, 1, 2 ..."""
+    if plain(name) not in ("", "index", "rownames", "x") and not _is_unnamed(name):
         return False
     if not cells or not all(cell.isdecimal() and len(cell) < 10 for cell in cells):
         return False
     numbers = list(map(int, cells))
-    return numbers[0] in (0, 1) and all(after == before + 1 for before, after in pairwise(numbers))
+    start = numbers[0]
+    return start in (0, 1) and numbers == list(range(start, start + len(numbers)))
 
 
 def _split(
@@ -179,105 +206,125 @@ def _split(
     notes: list[str],
     problems: list[str],
 ) -> int | None:
-    """The column of splits: one with a split's name whose cells are splits."""
-    found: list[int] = []
+    """Return the column of splits: one with a split's name whose cells are splits."""
+    splits: list[int] = []
     for column in free:
-        words = sorted({row[column] for row in rows})
-        if len(words) > MOST_WORDS and not names_split(names[column]):
+        name = names[column]
+        words = sorted(set(_cells(rows, column)))
+        if len(words) > MOST_WORDS and not names_split(name):
             continue
-        strange = [word for word in words if split_of(word, names[column]) is None]
-        plainly = len(words) > 1 and not strange and not names_label(names[column])
-        if not plainly and not names_split(names[column]):
+        strange = [word for word in words if split_of(word, name) is None]
+        plainly = len(words) > 1 and not strange and not names_label(name)
+        if not plainly and not names_split(name):
             continue
-        some = ", ".join(map(repr, strange[:3])) + (", ..." if len(strange) > 3 else "")
         if not strange:
-            found.append(column)
-        elif len(strange) < len(words) or plain(names[column]).startswith("split"):
-            rule = f"column {names[column]!r} of {title} must be train, val or test in each row"
-            problems.append(f"{rule}, but has {some}: write these, or rename the column.")
-        elif all(word.isdecimal() for word in strange):
-            notes.append(
-                f"column {names[column]!r} ({some}) is no split, as it does not say train, val or test"
+            splits.append(column)
+            continue
+        some = ", ".join(map(repr, strange[:3]))
+        if len(strange) > 3:
+            some += ", ..."
+        if len(strange) < len(words) or plain(name).startswith("split"):
+            problems.append(
+                f"column {name!r} of {title} must be train, val or test in each row, but has "
+                f"{some}: write these, or rename the column."
             )
-    if any(len({split_of(row[c], names[c]) for c in found}) > 1 for row in rows):
-        both = " and ".join(repr(names[c]) for c in found)
+        elif all(map(str.isdecimal, strange)):
+            notes.append(
+                f"column {name!r} ({some}) is no split, as it does not say train, val or test"
+            )
+    if not splits:
+        return None
+    if _disagree(names, rows, splits):
+        both = " and ".join(repr(names[column]) for column in splits)
         problems.append(
-            f"{title} must have one column of splits, but has {both}, which differ: rename all but one."
+            f"{title} must have one column of splits, but has {both}, which differ: "
+            f"rename all but one."
         )
-    return found[0] if found else None
+    return splits[0]
+
+
+def _disagree(names: Sequence[str], rows: Body, splits: Sequence[int]) -> bool:
+    """Return whether columns of splits give one row different splits."""
+    return any(len({split_of(row[c], names[c]) for c in splits}) > 1 for row in rows)
 
 
 def _images(names: Sequence[str], rows: Body, free: Sequence[int], files: Files) -> list[int]:
-    """The column that names the images; several, or none, where that is not certain."""
-    named = [c for c in free if names_image(names[c])]
+    """Return the column that names the images; several, or none, where that is not certain."""
+    named = _called(free, names, names_image)
+    # `id` and `name` may be those of persons where another column names images more clearly.
+    clearly = [c for c in named if plain(names[c]) not in ("id", "name")] or named
     if not files.files:
-        return [c for c in named if plain(names[c]) not in ("id", "name")] or named
+        return clearly
+
+    # The files tell which column names them.
     sample = rows[:: max(1, len(rows) // SAMPLE)]
-    merit = {c: _merit([row[c] for row in sample], files) for c in free}
-    fitting = [c for c in named if merit[c][0] >= HALF] or [c for c in free if merit[c][0] >= HALF]
-    if not fitting:  # which files are missing is said when rows are matched
-        part = [c for c in named if merit[c][0] > 0]
-        return part or [c for c in named if plain(names[c]) not in ("id", "name")] or named
+    merit = {c: _merit(_cells(sample, c), files) for c in free}
+    fitting = [c for c in free if merit[c][0] >= HALF]
+    fitting = [c for c in fitting if c in named] or fitting
+    if not fitting:
+        # Which files are missing is said when rows are matched.
+        return [c for c in named if merit[c][0] > 0] or clearly
     most = max(merit[c] for c in fitting)
     best = [c for c in fitting if merit[c] == most]
-    same = all(_key(row[best[0]]) == _key(row[c]) for row in sample for c in best)
-    return best[:1] if same else best
+    if all(_keys(sample, c) == _keys(sample, best[0]) for c in best[1:]):
+        return best[:1]
+    return best
 
 
 def _merit(cells: Sequence[str], files: Files) -> tuple[float, int, int]:
-    """How many cells name a file, how well they do, and how many are different."""
-    degrees = [files.fits(cell) for cell in cells]
-    count = max(1, len(cells))
-    return sum(map(bool, degrees)) / count, sum(degrees), len(set(cells))
+    """Return the share of cells that name a file, how well they do, and how many are different."""
+    degrees = list(map(files.fits, cells))
+    share = sum(map(bool, degrees)) / max(1, len(cells))
+    return share, sum(degrees), len(set(cells))
 
 
-def _key(cell: str) -> str:
-    return bare((parts(cell) or [cell])[-1])
+def _keys(rows: Body, column: int) -> list[str]:
+    """Return a column's names of files without folders and suffix."""
+    return [bare((parts(cell) or [cell])[-1]) for cell in _cells(rows, column)]
 
 
 def _named_labels(
     names: Sequence[str], rows: Body, others: Sequence[int], notes: list[str]
 ) -> list[int]:
-    """The column with a label's name, or the several of different meaning."""
-    boxes = any(plain(names[c]) in ("x", "x1", "xmin") for c in others)  # beside x, a y is no label
-    named = [c for c in others if names_label(names[c]) and not (boxes and names_box(names[c]))]
+    """Return the column with a label's name, or the several of different meaning."""
+    named = _called(others, names, names_label)
+    # Beside x, a y is no label.
+    if any(plain(names[c]) in ("x", "x1", "xmin") for c in others):
+        named = _without(named, *_called(named, names, names_box))
     if len(named) < 2 or not _same_classes(rows, named):
         return named
-    words = [c for c in named if not all(_is_number(row[c]) for row in rows)]
+    words = [c for c in named if not all(map(_is_number, _cells(rows, c)))]
     chosen = (words or named)[0]
-    rest = listed(names, [c for c in named if c != chosen])
+    rest = listed(names, _without(named, chosen))
     notes.append(f"column {names[chosen]!r} gives the labels; {rest} would give the same classes")
     return [chosen]
 
 
 def _unnamed_labels(names: Sequence[str], rows: Body, others: Sequence[int]) -> list[int]:
-    """The columns of a one-hot table, or the only one beside the images."""
-    never = (
-        names_box,
-        names_tags,
-        names_split,
-    )  # 0, 1 and 2 of a column `partition` are no classes
-    plausible = [c for c in others if not any(names_so(names[c]) for names_so in never)]
-    hot = [
-        c
-        for c in plausible
-        if all(_is_flag(row[c]) for row in rows) and any(row[c] for row in rows)
-    ]
+    """Return the columns of a one-hot table, or the only one beside the images."""
+    plausible = [c for c in others if not _is_never_a_label(names[c])]
+    hot = [c for c in plausible if _is_hot(_cells(rows, c))]
     headed = any(name != str(number) for number, name in enumerate(names, 1))
     if len(hot) > 1 and headed:
         return hot
     return plausible if len(others) == 1 else []
 
 
+def _is_never_a_label(name: str) -> bool:
+    """Return whether a name tells other things: 0, 1 and 2 of `partition` are no classes."""
+    return names_box(name) or names_tags(name) or names_split(name)
+
+
+def _is_hot(cells: Sequence[str]) -> bool:
+    """Return whether cells may be one column of a one-hot table."""
+    flags = ("", "0", "1", "0.0", "1.0", "-1", "true", "false")
+    return any(cells) and all(cell.lower() in flags for cell in cells)
+
+
 def _same_classes(rows: Body, columns: Sequence[int]) -> bool:
-    """Whether columns tell the same classes apart, such as numbers and names of them."""
-    together = {tuple(row[c] for c in columns) for row in rows}
-    return all(len({row[c] for row in rows}) == len(together) for c in columns)
-
-
-def _is_flag(cell: str) -> bool:
-    """Whether a cell may be of a one-hot table."""
-    return cell.lower() in ("", "0", "1", "0.0", "1.0", "-1", "true", "false")
+    """Return whether columns tell the same classes apart, such as numbers and names of them."""
+    together = set(zip(*(_cells(rows, c) for c in columns), strict=True))
+    return all(len(set(_cells(rows, c))) == len(together) for c in columns)
 
 
 def _is_number(cell: str) -> bool:
@@ -292,27 +339,31 @@ def _not_certain(
     title: str,
     image: int | None = None,
 ) -> str:
-    """One line: which columns could be meant, and what to type."""
-    found = (
-        f"{listed(names, candidates)} could be it" if candidates else f"has {listed(names, free)}"
-    )
+    """Return a line: which columns could be meant, and what to type."""
+    state = f"has {listed(names, free)}"
+    if candidates:
+        state = f"{listed(names, candidates)} could be it"
     mend = "say which with --columns IMAGE,LABEL"
-    plausible = [c for c in candidates or free if not names_box(names[c])]
+    plausible = candidates or free
+    plausible = _without(plausible, *_called(plausible, names, names_box))
     if image is not None and plausible:
         typed = f"{_typed(names, image)},{_typed(names, plausible[0])}"
         mend += f", such as --columns {shlex.quote(typed)}"
-    return f"{title} must have one column of {what}, but {found}: {mend}."
+    return f"{title} must have one column of {what}, but {state}: {mend}."
 
 
 def _typed(names: Sequence[str], column: int) -> str:
-    """How a column is named on the command line: by its number where its name has a comma or is not the only one."""
+    """Return what to type for a column: its number where its name has a comma or is not unique."""
     name = names[column]
-    plainly = name.strip() and "," not in name and names.count(name) == 1
-    return name if plainly else str(column + 1)
+    if name.strip() and "," not in name and names.count(name) == 1:
+        return name
+    return str(column + 1)
 
 
 def listed(names: Sequence[str], columns: Sequence[int]) -> str:
-    """The names of the first `SHOWN` columns, and how many more there are."""
-    shown = ", ".join(repr(names[c]) for c in list(columns)[:SHOWN])
+    """Return the names of the first `SHOWN` columns, and how many more there are."""
+    shown = ", ".join(repr(names[c]) for c in columns[:SHOWN])
     rest = len(columns) - SHOWN
-    return f"{shown} and {rest} more" if rest > 0 else shown or "none"
+    if rest > 0:
+        return f"{shown} and {rest} more"
+    return shown or "none"

@@ -19,7 +19,8 @@ class Rule:
     """One way in which an id names a file: both have the same key.
 
     Attributes:
-        said: What was assumed, for a note; `{id}` and `{file}` are an example. Empty where nothing was.
+        said: What was assumed, for a note; `{id}` and `{file}` are an example. Empty where nothing
+            was.
         of_id: The key of an id's last part.
         of_file: The key of a file's name.
     """
@@ -47,34 +48,39 @@ class Found:
 
 
 def bare(name: str) -> str:
-    """A name without the suffix of an image."""
+    """Return a name without the suffix of an image."""
     return _SUFFIX.sub("", name)
 
 
 def suffix(name: str) -> str:
-    """The suffix of an image with its dot; empty where a name has none."""
-    found = _SUFFIX.search(name)
-    return found[0] if found else ""
+    """Return the suffix of an image with its dot; empty where a name has none."""
+    match = _SUFFIX.search(name)
+    return match[0] if match else ""
 
 
 def parts(written: str) -> list[str]:
-    r"""The folders and the name of an id: `C:\train\0.png`, `./train/0.png` and URLs too."""
+    r"""Return the folders and the name of an id: `C:\train\0.png`, `./train/0.png` and URLs too."""
     if "://" in written:
         written = unquote(urlsplit(written).path)
     return [part for part in re.split(r"[/\\]", written) if part not in ("", ".", "..")]
 
 
 def folded(name: str) -> str:
-    """A name regardless of case and Unicode form."""
+    """Return a name regardless of case and Unicode form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def number(name: str) -> str:
-    """The digits of `1`, `0001` and `1.0` without zeros; of other names nothing."""
-    found = re.fullmatch(r"0*([0-9]+?)(\.0+)?", bare(name))
-    return found[1] if found else ""
+    """Return the digits of `1`, `0001` and `1.0` without zeros; of other names nothing."""
+    match = re.fullmatch(r"0*([0-9]+?)(\.0+)?", bare(name))
+    return match[1] if match else ""
 
 
+def _folded_bare(name: str) -> str:
+    return folded(bare(name))
+
+
+# From tight to loose.
 RULES = (
     Rule("", str, str),
     Rule("ids lack the suffix {suffix!r}: {id!r} is {file!r}", str, bare),
@@ -83,12 +89,12 @@ RULES = (
     Rule(
         "ids differ from the files in suffix, case or Unicode form: {id!r} is {file!r}",
         folded,
-        lambda name: folded(bare(name)),
+        _folded_bare,
     ),
     Rule(
         "ids differ from the files in suffix, case or Unicode form: {id!r} is {file!r}",
-        lambda name: folded(bare(name)),
-        lambda name: folded(bare(name)),
+        _folded_bare,
+        _folded_bare,
     ),
     Rule(
         "ids are numbers, written in another way than in the files: {id!r} is {file!r}",
@@ -99,49 +105,58 @@ RULES = (
 
 
 class Files:
-    """The images beside a table, by all keys that an id may have."""
+    """The images beside a table, by all keys that an id may have.
+
+    Args:
+        files: Their relative posix paths.
+    """
 
     def __init__(self, files: Sequence[str]) -> None:
-        """Take their relative posix paths."""
         self.files = files
         self.places = {path: index for index, path in enumerate(files)}
         self._parts = [path.split("/") for path in files]
         self._keys: dict[int, dict[str, list[int]]] = {}
 
     def fits(self, written: str) -> int:
-        """How well a cell names a file: 0 where it names none, and the more the tighter the rule."""
+        """Return how well a cell names a file: 0 for none, and the more the tighter the rule."""
         found = self.find(written)
         return 0 if found is None else len(RULES) - RULES.index(found.rule)
 
     def folders(self, file: int) -> list[str]:
-        """The names of the folders that a file is in."""
+        """Return the names of the folders that a file is in."""
         return self._parts[file][:-1]
 
     def find(self, written: str) -> Found | None:
-        """The files that an id may name."""
+        """Return the files that an id may name."""
         if written in self.places:
             return Found(RULES[0], (self.places[written],), written.count("/"), strange=False)
         ways = [parts(written)]
-        if "\\" in written:  # a name may hold it
+        # On Unix a name may hold a backslash.
+        if "\\" in written:
             ways.insert(0, [written])
         for way in filter(None, ways):
             for place, rule in enumerate(RULES):
-                if files := self._by_key(place).get(rule.of_id(way[-1])):
+                files = self._by_key(place).get(rule.of_id(way[-1]))
+                if files:
                     return self._nearest(rule, way, files)
         return None
 
     def _by_key(self, rule: int) -> dict[str, list[int]]:
-        """The files by their key under a rule, made when it is first needed; files without one are left out."""
+        """Return the files by their key under a rule, without those that have none.
+
+        They are looked through when the rule is first needed.
+        """
         if rule not in self._keys:
             by_key: dict[str, list[int]] = {}
             for index, way in enumerate(self._parts):
-                if key := RULES[rule].of_file(way[-1]):
+                key = RULES[rule].of_file(way[-1])
+                if key:
                     by_key.setdefault(key, []).append(index)
             self._keys[rule] = by_key
         return self._keys[rule]
 
     def _nearest(self, rule: Rule, way: Sequence[str], files: Sequence[int]) -> Found:
-        """Those of equally named files whose folders agree furthest with the id's."""
+        """Return those of equally named files whose folders agree furthest with the id's."""
         shared = {index: _shared(way[:-1], self._parts[index][:-1]) for index in files}
         most = max(shared.values())
         nearest = tuple(index for index in files if shared[index] == most)
@@ -150,7 +165,7 @@ class Files:
 
 
 def _shared(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many folders are the same, from the last upwards."""
+    """Return how many folders are the same, from the last upwards."""
     count = 0
     for left, right in zip(reversed(one), reversed(other), strict=False):
         if folded(left) != folded(right):

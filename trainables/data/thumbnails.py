@@ -1,4 +1,4 @@
-"""Decoded images as small pictures that a page can hold."""
+"""Small pictures of decoded images, for a page to hold."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from PIL import Image
 
 from trainables.data.listing import Images
 
-SIDE = 64  # pixels, at most
-QUALITY = 85  # of a JPEG: some 3 kB of a photograph
+# Pixels, at most.
+SIDE = 64
+# Of a JPEG: some 3 kB per photograph.
+QUALITY = 85
 
 
 def data_uri(image: Images) -> str:
-    """A picture of an image, uint8 [H, W, 3], as a data URI: PNG or JPEG, whichever is smaller."""
+    """Return an image, uint8 [H, W, 3], as a data URI: PNG or JPEG, whichever is smaller."""
     small = Image.fromarray(image)
     small.thumbnail((SIDE, SIDE))
-    files = {form: _file(small, form) for form in ("PNG", "JPEG")}
-    form = min(files, key=lambda name: len(files[name]))
-    return f"data:image/{form.lower()};base64,{base64.b64encode(files[form]).decode()}"
+    png = _file(small, "PNG")
+    jpeg = _file(small, "JPEG")
+    if len(jpeg) < len(png):
+        return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def thumbnail_png(image: Images) -> bytes:

@@ -1,4 +1,4 @@
-"""A folder read once, with all below it: its images, its other files, and what is passed over and why."""
+"""A folder read once, with all below it: its images, its other files, and what is passed over."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -15,15 +15,15 @@ from trainables.data.file_kinds import is_image
 from trainables.data.listing import below
 
 LITTER = re.compile(
-    r"@eadir|@__thumb|[@#$]+recycle(d|r)?(\.bin)?|system volume information|__macosx|lost\+found|__pycache__|node_modules"
-    r"|site-packages|.*\.lrdata"
+    r"@eadir|@__thumb|[@#$]+recycle(d|r)?(\.bin)?|system volume information|__macosx|lost\+found"
+    r"|__pycache__|node_modules|site-packages|.*\.lrdata"
     r"|thumbs\.db|ehthumbs.*\.db|desktop\.ini|.*:zone\.identifier",
     re.IGNORECASE,
 )
-"""What systems leave beside a person's files: Synology, Windows, macOS, Linux, and programs' own caches."""
+"""Names of what systems and programs leave beside files: Synology, Windows, macOS, caches."""
 
 THUMBNAILS = re.compile(r"_?thumb(s|nails?)?", re.IGNORECASE)
-"""A folder of this name is passed over where each image in it has its larger self in the folder above."""
+"""A folder of this name is passed over where the folder above has each of its images, larger."""
 
 MASK = re.compile(
     r"(.+?)[ _-](mask|seg|segmentation|label|annotation|gt)([ _-]?\d+)?", re.IGNORECASE
@@ -35,8 +35,9 @@ PICTURES = re.compile(
     re.IGNORECASE,
 )
 ANNOTATIONS = re.compile(
-    r"ann(ot(ations?)?)?|labels?(txt)?|masks?|segmentation\w*|bbox(es)?|bounding[ _-]?boxes|xmls?|ground[ _-]?truths?|gts?"
-    r"|imagesets|trimaps|instances?|polygons?|keypoints?|depths?|targets?|jsons?|maps?",
+    r"ann(ot(ations?)?)?|labels?(txt)?|masks?|segmentation\w*|bbox(es)?|bounding[ _-]?boxes|xmls?"
+    r"|ground[ _-]?truths?|gts?|imagesets|trimaps|instances?|polygons?|keypoints?|depths?|targets?"
+    r"|jsons?|maps?",
     re.IGNORECASE,
 )
 """Names of folders that hold what belongs to other images: boxes, masks, depths."""
@@ -51,10 +52,10 @@ class Folder:
     """A folder without what is passed over, its parts sorted by name.
 
     Attributes:
-        path: As it was reached.
-        folders: In it.
-        images: Directly in it.
-        others: Files directly in it that are no images.
+        path: The folder as it was reached.
+        folders: The folders in it.
+        images: The images directly in it.
+        others: The files directly in it that are no images.
         marks: Names of folders in it that hold what belongs to images: annotations, masks.
     """
 
@@ -66,30 +67,34 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """Its own."""
+        """The folder's own name."""
         return self.path.name
 
     def all_images(self) -> Iterator[Path]:
-        """Its images and those of all folders below it; a folder that is reached twice, by a link, gives them once."""
+        """Yield its images and those of all folders below it.
+
+        A folder that is reached twice, by a link, gives them once.
+        """
         seen: set[Identity] = set()
         waiting = [self]
         while waiting:
             folder = waiting.pop()
-            if (identity := _identity(folder.path)) in seen:
+            identity = _identity(folder.path)
+            if identity in seen:
                 continue
             seen.add(identity)
             yield from folder.images
             waiting += reversed(folder.folders)
 
     def all_others(self) -> Iterator[Path]:
-        """Files that are no images, in it and in all folders below it."""
+        """Yield the files that are no images, in it and in all folders below it."""
         yield from self.others
         for folder in self.folders:
             yield from folder.all_others()
 
     @property
     def count(self) -> int:
-        """Images in it and below it."""
+        """The number of images in it and below it."""
         return sum(1 for _ in self.all_images())
 
     @property
@@ -98,17 +103,17 @@ class Folder:
         return tuple(folder for folder in self.folders if folder.any_image())
 
     def any_image(self) -> bool:
-        """Whether there is an image in it or below it."""
+        """Return whether there is an image in it or below it."""
         return next(self.all_images(), None) is not None
 
     def empty(self) -> bool:
-        """Whether there is no file at all in it or below it."""
+        """Return whether there is no file at all in it or below it."""
         return not self.any_image() and next(self.all_others(), None) is None
 
 
 @dataclass(slots=True)
 class PassedOver:
-    """What is not used, by reason: how many, and the first one as an example."""
+    """The files that are not used, by reason: how many, and the first one as an example."""
 
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -124,18 +129,18 @@ class PassedOver:
             self.add(reason, other.examples[reason], number)
 
     def lines(self) -> Mapping[str, str]:
-        """By reason, in the order in which they were met: `24, such as a/@eaDir/1.jpg`."""
-        return {
-            reason: f"{number:,}, such as {self.examples[reason]}"
-            for reason, number in self.counts.items()
-        }
+        """Return `24, such as a/@eaDir/1.jpg` by reason, in the order in which these were met."""
+        lines = {}
+        for reason, number in self.counts.items():
+            lines[reason] = f"{number:,}, such as {self.examples[reason]}"
+        return lines
 
 
 def walk(root: Path, closed: list[OSError] | None = None) -> tuple[Folder, PassedOver]:
-    """Read a folder and all below it, links to folders too; a loop of links ends where it comes back.
+    """Read a folder and all below it, links to folders too; a loop of links ends where it began.
 
-    Within a folder that a link leads to, links to one folder are followed once: folders that link to each other are else
-    read in each order in which they can be reached, of which there are n!.
+    Within a folder that a link leads to, links to one folder are followed once: folders that link
+    to each other are else read in each order in which they can be reached, of which there are n!.
 
     Args:
         root: The folder.
@@ -149,7 +154,7 @@ def walk(root: Path, closed: list[OSError] | None = None) -> tuple[Folder, Passe
 
 
 def ending_of(path: Path) -> str:
-    """How the name of a file that is no image ends, as a reason for which it is passed over."""
+    """Return how a file's name ends, as a reason for which it is passed over."""
     return f"ending in {path.suffix.lower()}" if path.suffix else "without a suffix"
 
 
@@ -161,7 +166,7 @@ def _folder(
     passed: PassedOver,
     closed: list[OSError] | None,
 ) -> Folder:
-    """A folder; `followed` is None but within a link, where it has all that links have led to."""
+    """Read a folder; within a link, `followed` has all that links have led to, else it is None."""
     above = above | {_identity(path)}
     folders: list[Folder] = []
     images: list[Path] = []
@@ -173,8 +178,12 @@ def _folder(
         elif LITTER.fullmatch(entry.name):
             _pass_over_litter(here, root, passed)
         elif _is_folder(entry):
-            within = set() if followed is None and entry.is_symlink() else followed
-            if entry.is_symlink() and (reason := _read_before(_identity(here), above, within)):
+            within = followed
+            reason = ""
+            if entry.is_symlink():
+                within = set() if followed is None else followed
+                reason = _read_before(_identity(here), above, within)
+            if reason:
                 passed.add(reason, below(here, root))
             else:
                 folders.append(_folder(root, here, above, within, passed, closed))
@@ -182,6 +191,8 @@ def _folder(
             images.append(here)
         else:
             others.append(here)
+
+    # Images that only belong to others are known by what is beside them.
     kept = _without_masks(root, images, passed)
     folders = _without_thumbnails(root, folders, kept, passed)
     return Folder(
@@ -193,14 +204,10 @@ def _folder(
     )
 
 
-def _read_before(
-    identity: Identity, above: frozenset[Identity], followed: set[Identity] | None
-) -> str:
-    """Why a link is not followed; empty where it is, which is remembered."""
+def _read_before(identity: Identity, above: frozenset[Identity], followed: set[Identity]) -> str:
+    """Return why a link is not followed; empty where it is, which is remembered."""
     if identity in above:
         return "links back to a folder above"
-    if followed is None:
-        return ""
     if identity in followed:
         return "links to a folder that was read already"
     followed.add(identity)
@@ -209,7 +216,8 @@ def _read_before(
 
 def _entries(path: Path, closed: list[OSError] | None) -> list[os.DirEntry[str]]:
     try:
-        (path / "..").stat()  # a folder may be one to list and not to enter (0444)
+        # A folder may be one to list and not to enter (0444).
+        (path / "..").stat()
         with os.scandir(path) as scan:
             return sorted(scan, key=lambda entry: entry.name)
     except OSError as error:
@@ -221,26 +229,30 @@ def _entries(path: Path, closed: list[OSError] | None) -> list[os.DirEntry[str]]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder, or a link to one."""
+    """Return whether it is a folder, or a link to one."""
     try:
         return entry.is_dir()
     except OSError as error:
-        if error.errno != errno.ELOOP:  # links that lead in a circle are no folder
+        # Links that lead in a circle are no folder.
+        if error.errno != errno.ELOOP:
             raise
         return False
 
 
 def _pass_over_litter(path: Path, root: Path, passed: PassedOver) -> None:
-    """Count the files in a folder of litter, or litter that is a file; what cannot be read counts as one."""
-    files = sorted(Path(place, name) for place, _, names in os.walk(path) for name in names)
+    """Count the files in litter; a file, and what cannot be read, counts as one."""
+    files: list[Path] = []
+    for place, _, names in os.walk(path):
+        files += [Path(place, name) for name in names]
+    files.sort()
     example = below(files[0], root) if files else below(path, root)
     reason = f"in {path.name}/" if path.is_dir() else f"named {path.name}"
     passed.add(reason, example, max(1, len(files)))
 
 
 def _without_masks(root: Path, images: list[Path], passed: PassedOver) -> list[Path]:
-    """The images but for those that a name tells to be another one's mask: `x_mask.png` beside `x.png`."""
-    stems = {image.stem for image in images}
+    """Return the images but for masks of others, such as `x_mask.png` beside `x.png`."""
+    stems = _stems(images)
     kept = []
     for image in images:
         match = MASK.fullmatch(image.stem)
@@ -254,39 +266,42 @@ def _without_masks(root: Path, images: list[Path], passed: PassedOver) -> list[P
 def _without_thumbnails(
     root: Path, folders: list[Folder], images: list[Path], passed: PassedOver
 ) -> list[Folder]:
-    stems = {image.stem for image in images}
+    """Return the folders but for thumbnails of the images beside them."""
+    stems = _stems(images)
     kept = []
     for folder in folders:
-        small = [image.stem for image in folder.images]
-        if THUMBNAILS.fullmatch(folder.name) and small and stems.issuperset(small):
-            passed.add(
-                "thumbnails of the images above them", below(folder.images[0], root), len(small)
-            )
+        small = _stems(folder.images)
+        if THUMBNAILS.fullmatch(folder.name) and small and stems >= small:
+            example = below(folder.images[0], root)
+            passed.add("thumbnails of the images above them", example, len(folder.images))
         else:
             kept.append(folder)
     return kept
 
 
 def _without_mask_folders(root: Path, folders: list[Folder], passed: PassedOver) -> list[Folder]:
-    """The folders but for masks and their like beside a folder of pictures, where both hold images of the same names."""
-    pictures = {
-        image.stem
-        for folder in folders
-        if PICTURES.fullmatch(folder.name)
-        for image in folder.images
-    }
+    """Return the folders but for masks and their like.
+
+    Those are beside a folder of pictures, and both hold images of the same names.
+    """
+    pictures: set[str] = set()
+    for folder in folders:
+        if PICTURES.fullmatch(folder.name):
+            pictures |= _stems(folder.images)
     kept = []
     for folder in folders:
-        stems = [image.stem for image in folder.images]
-        if ANNOTATIONS.fullmatch(folder.name) and stems and pictures.issuperset(stems):
-            passed.add(
-                f"in {folder.name}/, beside the images that they belong to",
-                below(folder.images[0], root),
-                len(stems),
-            )
+        stems = _stems(folder.images)
+        if ANNOTATIONS.fullmatch(folder.name) and stems and pictures >= stems:
+            reason = f"in {folder.name}/, beside the images that they belong to"
+            passed.add(reason, below(folder.images[0], root), len(folder.images))
         else:
             kept.append(folder)
     return kept
+
+
+def _stems(images: Iterable[Path]) -> set[str]:
+    """Return the names of images without suffixes."""
+    return {image.stem for image in images}
 
 
 def _identity(path: Path) -> Identity:

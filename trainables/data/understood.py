@@ -1,4 +1,4 @@
-"""What was understood of a data set, in lines that its owner can check before a night of training."""
+"""The lines by which the owner of a data set can check what was understood of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Protocol
 from trainables.data.listing import SPLITS, Listing, SplitName
 from trainables.problems import one_line
 
-SHOWN = 5  # names of classes, and reasons for which files are passed over, in a line
+# Names of classes, and reasons for which files are passed over, in a line.
+SHOWN = 5
 
 
 class Understood(Protocol):
@@ -24,15 +25,15 @@ class Understood(Protocol):
 
     @property
     def layout(self) -> str:
-        """What was recognized."""
+        """The layout that was recognized, in words."""
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """Where each split comes from."""
+        """The place that each split comes from."""
 
     @property
     def passed_over(self) -> Mapping[str, str]:
-        """What is not used: by reason how many, and an example."""
+        """The count of what is not used, with an example, by reason."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -40,59 +41,63 @@ class Understood(Protocol):
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """Lines that a person must know before he trusts a number."""
+        """Lines that a person must know before trusting a number."""
 
 
 def said_of_data(data: Understood, *, every_class: bool = False) -> tuple[str, ...]:
-    """All that is said of a data set before it is used: what was understood, notes, and cautions."""
-    more = (*data.notes, *(f"Caution: {line}" for line in data.cautions))
+    """Return all that is said of a data set before it is used: `lines`, notes, and cautions."""
+    more = [*data.notes, *map("Caution: {}".format, data.cautions)]
     return (*lines(data, every_class=every_class), *map(one_line, more))
 
 
 def lines(data: Understood, *, every_class: bool = False) -> tuple[str, ...]:
-    """The layout, the classes, the images of each split with where they come from, and what was passed over."""
+    """Return the layout, the classes, each split with its place, and what was passed over."""
     said = [f"Data: {data.layout}", _classes(data.classes, every_class)]
     said += [_split(split, data) for split in SPLITS if data.counts.get(split)]
     if data.passed_over:
-        reasons = [f"{reason} ({number})" for reason, number in data.passed_over.items()]
-        rest = len(reasons) - SHOWN
-        more = [f"and for {rest} more reasons"] if rest > 0 and not every_class else []
-        said.append(
-            f"Passed over: {'; '.join([*reasons[: None if every_class else SHOWN], *more])}"
-        )
+        said.append(_passed_over(data.passed_over, every_class))
     return tuple(map(one_line, said))
 
 
 def origins(listing: Listing) -> dict[str, str]:
-    """Where each split comes from, in words."""
-    places: Mapping[str, str] = {part: str(place) for part, place in listing.places.items()}
+    """Say where each split comes from."""
+    places: dict[str, str] = {part: str(place) for part, place in listing.places.items()}
     given = [part for part in SPLITS if part in listing.labels]
     if len(given) == 3:
         return {split: places[split] for split in SPLITS}
+    train = places["train"]
     if len(given) == 1:
         return {
-            "train": f"60% of {places['train']}",
-            "val": f"20% of {places['train']}, split off here",
-            "test": f"20% of {places['train']}, split off here",
+            "train": f"60% of {train}",
+            "val": f"20% of {train}, split off here",
+            "test": f"20% of {train}, split off here",
         }
-    other = given[1]
     return {
-        "train": f"75% of {places['train']}",
-        "val": f"25% of {places['train']}, split off here",
-        "test": places[other],
+        "train": f"75% of {train}",
+        "val": f"25% of {train}, split off here",
+        "test": places[given[1]],
     }
 
 
 def _classes(classes: Sequence[str], every_class: bool) -> str:
     shown = classes if every_class else classes[:SHOWN]
+    line = f"{len(classes):,} classes: {', '.join(shown)}"
     rest = len(classes) - len(shown)
-    more = f" and {rest:,} more (-v lists all)" if rest else ""
-    return f"{len(classes):,} classes: {', '.join(shown)}{more}"
+    return f"{line} and {rest:,} more (-v lists all)" if rest else line
 
 
 def _split(split: SplitName, data: Understood) -> str:
     counts = data.counts[split].values()
-    least, most = min(counts), max(counts)
+    least = min(counts)
+    most = max(counts)
     each = f"{least:,}" if least == most else f"{least:,} to {most:,}"
-    total = sum(counts)
-    return f"{split}: {total:,} images, {each} per class, from {data.origins.get(split, 'the same place')}"
+    place = data.origins.get(split, "the same place")
+    return f"{split}: {sum(counts):,} images, {each} per class, from {place}"
+
+
+def _passed_over(passed_over: Mapping[str, str], every_reason: bool) -> str:
+    reasons = [f"{reason} ({number})" for reason, number in passed_over.items()]
+    rest = len(reasons) - SHOWN
+    if rest > 0 and not every_reason:
+        reasons = [*reasons[:SHOWN], f"and for {rest} more reasons"]
+    return f"Passed over: {'; '.join(reasons)}"

@@ -212,6 +212,23 @@ def test_a_file_that_is_no_zip_is_refused(tmp_path: Path, content: bytes) -> Non
     assert "must be an .npz as numpy.savez writes it" in problems(tmp_path / "a.npz")[0]
 
 
+@pytest.mark.parametrize(
+    ("place", "byte"),
+    [
+        pytest.param(6, 99, id="a version from the future"),
+        pytest.param(46, 255, id="a name that is no UTF-8"),
+        pytest.param(0, 0, id="no entry where one should be"),
+    ],
+)
+def test_a_damaged_table_of_contents_is_refused(tmp_path: Path, place: int, byte: int) -> None:
+    path = save(tmp_path / "a.npz", x_train=X, y_train=Y)
+    member(path, "ü.npy", b"")  # the flag for UTF-8
+    damaged = bytearray(path.read_bytes())
+    damaged[damaged.rindex(b"PK\x01\x02") + place] = byte
+    path.write_bytes(damaged)
+    assert "must be an .npz as numpy.savez writes it, but" in problems(path)[0]
+
+
 def test_a_member_that_is_no_array_is_refused_and_never_unpickled(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("x_train.npy", pickle.dumps(Bomb()))
