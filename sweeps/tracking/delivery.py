@@ -173,7 +173,7 @@ def sync(folder: Path, tracking_uri: str, storage: Path) -> str:
         with FileLock(folder / DELIVERY_LOCK, timeout=0):
             courier = Courier(folder / JOURNAL, tracking_uri, storage)
             waited = courier.waiting()
-            _carry_all(courier, folder.name)
+            _carry_all(courier, f"{folder.name}{at(storage)}")
     except Timeout:
         return f"{folder.name} is being delivered by another process: nothing to do."
     except (OSError, JournalError) as error:
@@ -188,7 +188,8 @@ def sync(folder: Path, tracking_uri: str, storage: Path) -> str:
     return " ".join(lines)
 
 
-def _carry_all(courier: Courier, sweep: str) -> None:
+def _carry_all(courier: Courier, arguments: str) -> None:
+    """Deliver all there is; `arguments` are those of `dvt sync` that do it later."""
     tries, more = 1, True
     while more:
         before = courier.offset
@@ -201,7 +202,8 @@ def _carry_all(courier: Courier, sweep: str) -> None:
             if tries > _SYNC_TRIES:
                 left = _events(courier.waiting(), "are")
                 raise TrackingError(
-                    f"{left} not in MLflow yet ({one_line(error)}): `dvt sync {sweep}` delivers them."
+                    f"{left} not in MLflow yet ({one_line(error)}): "
+                    f"`dvt sync {arguments}` delivers them."
                 ) from error
             time.sleep(RETRY_FIRST * 2 ** (tries - 2))
 

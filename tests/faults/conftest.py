@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.tracking.environment import prepare_process
 from sweeps.tracking.store import prepare_store
 from tests.faults.processes import Faulty, end_all, environment
+
+prepare_process()  # as the commands do, before a test imports MLflow
 
 Make = Callable[..., Faulty]
 

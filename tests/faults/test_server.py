@@ -48,7 +48,8 @@ def test_a_server_that_comes_back_has_all_in_order_and_one_that_stays_away_gets_
         os.kill(worker, signal.SIGCONT)
         assert sweep.ended() == 0, sweep.log
         assert "not in MLflow yet" in sweep.log
-        assert f"`dvt sync {sweep.name}` delivers them" in sweep.log
+        command = f"`dvt sync {sweep.name} --storage {sweep.storage}`"
+        assert f"{command} delivers them" in sweep.log
         server.start()
         delivered = sweep.sync()
         assert delivered.code == 0, delivered

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.tracking.environment import prepare_process
 from sweeps.tracking.store import prepare_store
 from tests.integration.postgres import Postgres
+
+prepare_process()  # as the commands do, before a test imports MLflow
 
 ROOT = Path(__file__).parents[2]
 STUDY = ROOT / "sweeps" / "depth_vs_tricks.py"

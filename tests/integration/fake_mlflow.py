@@ -1,5 +1,6 @@
 """An MLflow in memory that fails and is killed where a test says, and a sweep to deliver to it."""
 
+import os
 import re
 import sqlite3
 import time
@@ -13,13 +14,22 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
+from sweeps.records.events import (
+    DataRecord,
+    EpochsReported,
+    SweepStarted,
+    TrialEnded,
+    TrialStarted,
+)
 from sweeps.records.journal import Journal
+from sweeps.records.results import Outcome
 from sweeps.tracking import delivery
 from sweeps.tracking.courier import Courier
 from sweeps.tracking.runs import SUMMARY
 from sweeps.tracking.tracker import Tracker
+from trainables.recipe import completed
 
-DATA = TrackedData(name="digits", digest="5f3a", source="sklearn", num_images={"train": 500})
+DATA = DataRecord(name="digits", digest="5f3a", source="sklearn", num_images={"train": 500})
 SWEEP, A, B, C, D = "s1", "arm/000", "arm/001", "arm/002", "arm/003"
 URI, OTHER = "fake://one", "fake://two"
 
@@ -146,6 +156,8 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeMlflow]:
     known = {URI: FakeMlflow(), OTHER: FakeMlflow()}
     monkeypatch.setattr("sweeps.tracking.runs.MlflowClient", known.__getitem__)
     monkeypatch.setattr("sweeps.tracking.runs.resolve_tags", dict)
+    # `mlflow.offset` is written thousands of times, and no machine fails here.
+    monkeypatch.setattr(os, "fsync", lambda file: None)
     monkeypatch.setattr(delivery, "RETRY_FIRST", 0.02)
     monkeypatch.setattr(delivery, "RETRY_MOST", 0.05)
     return known
@@ -269,7 +281,8 @@ def check_store(store: FakeMlflow) -> None:
     assert by_name[A].tags["micro_batch"] == "16"
     for run in runs:
         assert len(run.datasets) == 1
-        assert run.params == ({"seed": "0"} if run.name == SWEEP else {"lr": "0.1", "seed": "1"})
+        trained = params_it(lr=0.1, seed=1)
+        assert run.params == ({"seed": "0"} if run.name == SWEEP else trained)
         assert run.name == SWEEP or run.tags["mlflow.parentRunId"] == sweep_id
     for name, last in {A: 3, B: 3, C: 4, D: 0}.items():
         points = [(key, step) for key, step, _, _ in by_name[name].metrics if key not in SUMMARY]
@@ -306,16 +319,38 @@ def counted_it(method: Any, tick: Any) -> Any:
     return call
 
 
+def params_it(**recipe: Any) -> dict[str, str]:
+    """Return a recipe's params in MLflow: with the fields that the journal's version lacked."""
+    return {name: str(value) for name, value in completed(recipe).items()}
+
+
 def open_tracker(folder: Path, uri: str = URI) -> Tracker:
     tracker = Tracker(uri, folder.parents[1], Journal(folder / "trials.jsonl"))
-    tracker.start_sweep(
-        study="study", sweep_name=SWEEP, tags={}, params={}, dataset=DATA, description="Does it?"
+    tracker.tell(
+        SweepStarted(
+            study="study",
+            sweep_name=SWEEP,
+            tags={},
+            params={},
+            dataset=DATA,
+            description="Does it?",
+        )
     )
     return tracker
 
 
 def start_trial(tracker: Tracker, trial_id: str) -> None:
-    tracker.trial_started(trial_id, "arm", int(trial_id[-3:]), {"lr": 0.1}, sample={})
+    number = int(trial_id[-3:])
+    tracker.tell(TrialStarted(trial_id=trial_id, arm="arm", number=number, recipe={"lr": 0.1}))
+
+
+def report_it(tracker: Tracker, trial_id: str, epoch: int = 1, **metrics: float) -> None:
+    done = {"epoch": epoch, "score": 0.1, **(metrics or {"val/loss": 1.0})}
+    tracker.tell(EpochsReported(trial_id=trial_id, epochs=[done]))
+
+
+def complete_it(tracker: Tracker, trial_id: str, score: float | None = None) -> None:
+    tracker.tell(TrialEnded(trial_id=trial_id, outcome=Outcome.COMPLETED, score=score))
 
 
 def wait_until(get: Any, seconds: float = 10) -> Any:

@@ -11,7 +11,9 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, TEMPORARILY_UNAVAILABLE
 
+from sweeps.records.events import SweepFinished
 from sweeps.records.journal import Journal
+from sweeps.records.results import Outcome
 from sweeps.tracking import courier
 from sweeps.tracking.courier import Courier
 from tests.integration import fake_mlflow
@@ -24,8 +26,10 @@ from tests.integration.fake_mlflow import (
     Killed,
     carry_it,
     check_store,
+    complete_it,
     kill_at_it,
     open_tracker,
+    report_it,
     start_trial,
     wait_until,
 )
@@ -178,15 +182,13 @@ def test_what_is_refused_for_good_blocks_nothing(
 ) -> None:
     tracker = open_tracker(folder)
     start_trial(tracker, A)
-    tracker.trial_reported(A, [{"epoch": 1, "score": 0.1, "val/loss": 1.0}])
-    tracker.trial_reported(A, [{"epoch": 2, "score": 0.1, "bad": 1.0}])
-    tracker.trial_reported(A, [{"epoch": 3, "score": 0.1, "val/loss": 0.5}])
-    tracker.trial_ended(A, "completed", score=0.1)
-    tracker.trial_reported("nobody/000", [{"epoch": 1, "score": 0.1}])
-    tracker.finish_sweep(
-        "completed",
-        artifacts={"gone.csv": folder / "gone.csv", "results.csv": folder / "results.csv"},
-    )
+    report_it(tracker, A, 1, **{"val/loss": 1.0})
+    report_it(tracker, A, 2, bad=1.0)
+    report_it(tracker, A, 3, **{"val/loss": 0.5})
+    complete_it(tracker, A, score=0.1)
+    report_it(tracker, "nobody/000")
+    files = {name: str(folder / name) for name in ("gone.csv", "results.csv")}
+    tracker.tell(SweepFinished(outcome=Outcome.COMPLETED, artifacts=files))
     assert tracker.close() == "MLflow refused 3 events: MlflowException: Invalid metric name"
     run = next(run for run in stores[URI].runs.values() if run.name == A)
     assert [step for key, step, _, _ in run.metrics if key == "val/loss"] == [1, 3]

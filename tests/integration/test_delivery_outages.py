@@ -14,7 +14,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import ErrorCode
 
+from sweeps.records.events import EpochsReported, TrialStarted, TrialTagged
 from sweeps.records.journal import Journal
+from sweeps.records.results import Finalist
 from sweeps.tracking.delivery import sync
 from sweeps.tracking.store import TrackingError, is_refusal, one_line
 from sweeps.tracking.tracker import Tracker
@@ -30,8 +32,11 @@ from tests.integration.fake_mlflow import (
     Killed,
     carry_it,
     check_store,
+    complete_it,
     counted_it,
     open_tracker,
+    params_it,
+    report_it,
     start_trial,
     statuses_in,
     wait_until,
@@ -81,14 +86,14 @@ def test_a_store_that_stays_away_is_one_line_at_the_end_and_gets_all_later(
     stores[URI].fault = down
     tracker = open_tracker(folder)
     start_trial(tracker, A)
-    assert (
-        tracker.close(0.3)
-        == "2 events are not in MLflow yet (connection refused): `dvt sync s1` delivers them."
+    line = (
+        "2 events are not in MLflow yet (connection refused): "
+        f"`dvt sync s1 --storage {folder.parents[1]}` delivers them."
     )
-    with pytest.raises(
-        TrackingError, match=r"2 events are not in MLflow yet \(connection refused\): `dvt sync s1`"
-    ):
+    assert tracker.close(0.3) == line
+    with pytest.raises(TrackingError) as error:
         sync(folder, URI, folder.parents[1])
+    assert str(error.value) == line
     stores[URI].fault = lambda *_: None
     assert sync(folder, URI, folder.parents[1]) == "2 events were delivered: MLflow has all of s1."
     assert sync(folder, URI, folder.parents[1]) == "MLflow has all of s1 already."
@@ -124,17 +129,21 @@ def test_a_finalist_whose_recipe_was_changed_has_a_run_of_its_own(
             if rate == 0.1
             else Tracker(URI, folder.parents[1], Journal(folder / "trials.jsonl"))
         )
-        tracker.trial_started(name, "arm", 0, {"lr": rate}, sample={}, role="finalist", group=A)
-        tracker.trial_reported(name, [{"epoch": 1, "score": score}])
-        tracker.trial_ended(name, "completed", score=score)
+        tracker.tell(
+            TrialStarted(
+                trial_id=name, arm="arm", number=0, recipe={"lr": rate}, finalist=Finalist(A)
+            )
+        )
+        tracker.tell(EpochsReported(trial_id=name, epochs=[{"epoch": 1, "score": score}]))
+        complete_it(tracker, name, score=score)
         assert tracker.close() is None
     (run,) = [run for run in stores[URI].runs.values() if run.name == name and not run.deleted]
-    assert run.params == {"lr": "0.2"}
+    assert run.params == params_it(lr=0.2)
     assert {point[3] for point in run.metrics if point[0] == "score"} == {0.7}
     (folder / "mlflow.offset").unlink()
     assert "were delivered" in sync(folder, URI, folder.parents[1])
     (run,) = [run for run in stores[URI].runs.values() if run.name == name and not run.deleted]
-    assert (run.params, run.status) == ({"lr": "0.2"}, "FINISHED")
+    assert (run.params, run.status) == (params_it(lr=0.2), "FINISHED")
 
 
 def test_sync_stands_back_while_the_driver_delivers(
@@ -165,13 +174,14 @@ def test_a_slow_store_delays_nobody(folder: Path, stores: dict[str, FakeMlflow])
     started = time.perf_counter()
     for number in range(50):
         start_trial(tracker, f"arm/{number:03}")
-        tracker.trial_reported(f"arm/{number:03}", [{"epoch": 1, "score": 0.1, "val/loss": 1.0}])
-        tracker.trial_ended(f"arm/{number:03}", "completed")
+        report_it(tracker, f"arm/{number:03}")
+        complete_it(tracker, f"arm/{number:03}")
     assert tracker.problem() is None
     assert time.perf_counter() - started < 1
     line = tracker.close(0.2)
     assert line is not None
-    assert re.fullmatch(r"\d+ events are not in MLflow yet: `dvt sync s1` delivers them\.", line)
+    command = re.escape(f"`dvt sync s1 --storage {folder.parents[1]}`")
+    assert re.fullmatch(rf"\d+ events are not in MLflow yet: {command} delivers them\.", line)
 
 
 def test_a_store_that_hangs_keeps_nobody_waiting_and_loses_nothing(
@@ -181,8 +191,8 @@ def test_a_store_that_hangs_keeps_nobody_waiting_and_loses_nothing(
     stores[URI].fault = lambda *_: go_on.wait(20) and None
     tracker = open_tracker(folder)
     assert not tracker.flush(timeout=0.3)
-    assert (
-        tracker.close(timeout=0.3) == "1 event is not in MLflow yet: `dvt sync s1` delivers them."
+    assert tracker.close(timeout=0.3) == (
+        f"1 event is not in MLflow yet: `dvt sync s1 --storage {folder.parents[1]}` delivers them."
     )
     go_on.set()
 
@@ -205,14 +215,14 @@ def test_ended_trials_take_no_memory(folder: Path, stores: dict[str, FakeMlflow]
     for number in range(200):
         trial_id = f"arm/{number:03}"
         start_trial(tracker, trial_id)
-        tracker.trial_reported(trial_id, [{"epoch": 1, "score": 0.1, "val/loss": 1.0}])
-        tracker.trial_ended(trial_id, "completed")
+        report_it(tracker, trial_id)
+        complete_it(tracker, trial_id)
     assert tracker.flush()
     writer = tracker._delivery._courier._writer
     assert writer is not None
     assert list(writer._runs._runs) == [""]
     assert not writer._runs._known
-    tracker.trial_tagged("arm/007", {"late": "yes"})  # found again
+    tracker.tell(TrialTagged(trial_id="arm/007", tags={"late": "yes"}))  # found again
     assert tracker.close() is None
     assert (
         next(run for run in stores[URI].runs.values() if run.name == "arm/007").tags["late"]
@@ -272,8 +282,8 @@ def test_a_real_database_that_loses_a_table_is_waited_for(
     with sqlite3.connect(store[1] / "mlflow.db") as database:
         database.execute("alter table metrics rename to away")
     start_trial(tracker, A)
-    tracker.trial_reported(A, [{"epoch": 1, "score": 0.1, "val/loss": 1.0}])
-    tracker.trial_ended(A, "completed")
+    report_it(tracker, A)
+    complete_it(tracker, A)
     assert "no such table: metrics" in wait_until(tracker.problem)
     with sqlite3.connect(store[1] / "mlflow.db") as database:
         database.execute("alter table away rename to metrics")
