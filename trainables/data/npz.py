@@ -102,6 +102,7 @@ def _listing(path: Path, headers: Mapping[str, Header], others: Sequence[str]) -
     if problems:
         raise DataError(problems)
 
+    # Only labels are read here; images are compared by their checksums.
     wanted = [f"y_{part}" for part in parts]
     if "classes" in headers:
         wanted.append("classes")
@@ -110,6 +111,7 @@ def _listing(path: Path, headers: Mapping[str, Header], others: Sequence[str]) -
     if problems:
         raise DataError(problems)
 
+    # Without names of classes, the labels are their names.
     names = values.pop("classes", None)
     if names is None:
         classes, labels = _unnamed(values)
@@ -174,12 +176,14 @@ def _named(
     """Read labels as numbers into `names`, or as some of them."""
     classes = tuple(map(str, names.tolist()))
     problems = []
+    # A name that occurs twice would leave it open which class is meant.
     if len(set(classes)) < len(classes):
         twice = sorted(name for name, count in Counter(classes).items() if count > 1)
         some = ", ".join(map(repr, twice[:3]))
         problems.append(
-            f"{path}: classes must be different names, but {some} is there twice: rename one."
+            f"{path}: classes must be different names, but {some} occurs twice: rename one."
         )
+    # Numbers count from 0; names are those of classes.
     parts = []
     for key, labels in values.items():
         if labels.dtype.kind in "iu":
@@ -192,7 +196,7 @@ def _named(
         if unknown:
             some = ", ".join(map(repr, unknown[:3]))
             problems.append(
-                f"{path}: {key} must hold {rule}, but has {some}: mend it, or leave out classes."
+                f"{path}: {key} must hold {rule}, but has {some}: fix it, or leave out classes."
             )
         else:
             parts.append(_index(labels, known))

@@ -59,7 +59,7 @@ def headers_of(path: Path) -> tuple[dict[str, Header], list[str]]:
                 continue
             try:
                 if key in headers:
-                    raise ValueError("is there twice")
+                    raise ValueError("occurs twice")
                 headers[key] = _header(archive, member)
             # Odd bytes lead the decompressors and numpy's parsers (tokenize, ast, dtype) to errors
             # of no common class: zlib.error, LZMAError, TokenError, SyntaxError, RecursionError …
@@ -143,6 +143,7 @@ def part_problems(
     """Yield all that the headers alone show to be wrong with one part, and with `classes`."""
     x = headers.get(f"x_{part}")
     y = headers.get(f"y_{part}")
+    # A part has both images and labels.
     lacking = [key for key in (f"x_{part}", f"y_{part}") if key not in headers]
     if lacking:
         known = listed([*headers, *others]) or "nothing"
@@ -154,10 +155,11 @@ def part_problems(
         yield from _image_problems(f"{path}: x_{part}", x)
     if y is not None:
         yield from _label_problems(f"{path}: y_{part}", y)
+    # One label per image.
     if x is not None and y is not None and _is_flat(y) and x.shape[:1] != y.shape[:1]:
         images = x.shape[0] if x.shape else 0
         yield (
-            f"{path}: x_{part} and y_{part} must be of one length, but have {images} and "
+            f"{path}: x_{part} and y_{part} must have the same length, but have {images} and "
             f"{y.shape[0]}: write them again."
         )
     if part == "train" and "classes" in headers:
@@ -198,7 +200,7 @@ def _image_problems(key: str, x: Header) -> Iterator[str]:
             mend = "(255 * x).round().astype('uint8') if it is 0 to 1"
         yield f"{key} must be uint8, but is {x.dtype}: save {mend}."
     if axes not in (3, 4) or (axes == 4 and x.shape[3] != 3):
-        mend = "images of 3 colours, or of greys without the last axis"
+        mend = "images with 3 color channels, or grayscale without the last axis"
         if axes == 4 and x.shape[1] == 3:
             mend = "x.transpose(0, 2, 3, 1)"
         if axes == 2:

@@ -26,6 +26,7 @@ def canonical(names: Sequence[str]) -> dict[str, str]:
 
     A name in `KEYS` is itself. Where two names mean one key and neither is it, neither does.
     """
+    # Names in `KEYS` win over all others.
     exact = {name: name for name in names if name in KEYS}
     meant: dict[str, list[str]] = {}
     for name in names:
@@ -42,6 +43,7 @@ def _key(name: str) -> str:
         return "classes"
     axes: list[str] = []
     splits: list[str] = []
+    # Each word must name an axis or a split: `train_images`, and no `train_masks`.
     for word in re.findall(r"[A-Za-z]+", name):
         axis = _meaning(word.lower(), _AXES)
         split = _meaning(word.lower(), _SPLITS)

@@ -80,13 +80,14 @@ def _white(values: npt.NDArray[Any], bits: int, image: Image.Image) -> int:
     Raises:
         PixelsError: It is not known.
     """
+    # Floats and 32-bit integers have no largest value that is white by definition.
     low = values.min()
     high = values.max()
     if image.mode == "F":
         if not np.isfinite(values).all():
             raise PixelsError(
                 "must have pixels of floats from 0 to 1, but has NaN or infinite ones: "
-                "replace these by numbers."
+                "replace these with numbers."
             )
         if low >= 0 and (1 / 255 < high <= 1 or high == 0):
             return 1

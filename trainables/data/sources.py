@@ -31,7 +31,7 @@ def find(data: str, cache: Path, how: ReadOptions) -> Source:
         return _at(data, Path(data).expanduser(), how)
     # The home of an unknown user is a RuntimeError.
     except (OSError, RuntimeError) as error:
-        mend = "mend its permissions or choose another"
+        mend = "fix its permissions or choose another"
         raise DataError([f"{data} must be readable, but {reason(error)}: {mend}."]) from error
 
 
@@ -62,7 +62,6 @@ def _as_it_is(source: Source, data: str, how: ReadOptions) -> Source:
     if how.group is not None:
         flags.append("--group")
     if flags:
-        says = "say" if len(flags) > 1 else "says"
-        rule = f"{' and '.join(flags)} {says} how to read a folder of images"
-        raise DataError([f"{rule}, but {data} is none: leave it out."])
+        rule = f"{' and '.join(flags)} must go with a folder of images"
+        raise DataError([f"{rule}, but {data} is not one: leave out {' and '.join(flags)}."])
     return source

@@ -46,6 +46,7 @@ def in_each_name(names: Sequence[str]) -> bool:
     roles = _roles(names)
     if len(names) < 4 or not all(name in roles for name in names):
         return False
+    # The other words are the classes, each of which must have train and more.
     splits: dict[tuple[str, ...], set[SplitName]] = {}
     for split, rest in roles.values():
         splits.setdefault(rest, set()).add(split)
@@ -78,6 +79,7 @@ def _role(name: str) -> Role | None:
     if len(matches) != 1:
         return None
     match = matches[0]
+    # What is left beside the split, fillers and numbers for the order.
     rest = [word for word in words if not (word == match[0] or word in _FILLERS or _is_order(word))]
     if match["year"] and not _is_order(match["year"]):
         rest.append(match["year"])

@@ -139,7 +139,7 @@ def _parted_too_small(
     if len(short) > NAMED:
         named += f" and {len(short) - NAMED} more like it"
     kept = "copies"
-    mend = "pass --keep-copies where they are no copies"
+    mend = "pass --keep-copies where they are not copies"
     if asked:
         kept = "groups"
         mend = "use --group with smaller groups, or leave it out"
@@ -157,10 +157,10 @@ def _needed(parts: Mapping[SplitName, Rows]) -> dict[SplitName, int]:
 def _problems(listing: Listing) -> Iterator[str]:
     place = listing.places["train"]
     if len(listing.classes) < 2:
-        names = ", ".join(map(repr, listing.classes)) or "none"
+        has = f"only {listing.classes[0]!r}" if listing.classes else "none"
         yield (
-            f"There must be at least 2 classes, but {place} has {names} alone: "
-            f"part its images into more classes."
+            f"There must be at least 2 classes, but {place} has {has}: "
+            f"sort its images into more classes."
         )
     rule = f"A class must have a name in UTF-8, but {place}"
     odd = [f"{rule} has {name!r}: rename it." for name in listing.classes if not _is_text(name)]
@@ -175,22 +175,24 @@ def _too_few(listing: Listing, part: SplitName, need: int) -> Iterator[str]:
     short = np.flatnonzero(counts < need)
     if not len(short):
         return
+    # More is needed where val, or val and test, are split off.
     made = {
         MINIMUM: "",
         2 * MINIMUM: " to be split into train and val",
         3 * MINIMUM: " to be split into train, val and test",
     }[need]
     rule = f"A class needs at least {need} images in {listing.places[part]}{made}"
+    # A few are named, each with its count; of many there are examples.
     few = len(short) <= NAMED
     link = "has" if few else "with"
     names = ", ".join(
         f"{listing.classes[label]!r} {link} {counts[label]}" for label in short[:NAMED]
     )
     if few:
-        yield f"{rule}, but {names}: give it more, or leave it out."
+        yield f"{rule}, but {names}: add images, or leave the class out."
     else:
         some = f"{len(short):,} of {len(listing.classes):,} classes have fewer, such as {names}"
-        yield f"{rule}, but {some}: leave these folders out, or join classes."
+        yield f"{rule}, but {some}: leave these folders out, or merge classes."
 
 
 def _is_text(name: str) -> bool:
@@ -241,10 +243,11 @@ def _short_classes(counts: Mapping[str, Mapping[str, int]], caps: Caps) -> Itera
         short = {name: count for name, count in counts[split].items() if count < cap}
         if len(short) == 1:
             ((name, count),) = short.items()
-            yield f"class {name!r} has {count} {split} images, fewer than the {cap} asked for"
+            yield f"class {name!r} has {count} {split} images, fewer than {cap}"
         elif short:
             low = min(short.values())
             high = max(short.values())
             span = f"{low}" if low == high else f"{low} to {high}"
-            classes = f"{len(short)} of {len(counts[split])} classes"
-            yield f"{classes} have fewer {split} images than the {cap} asked for: {span}"
+            total = len(counts[split])
+            classes = f"all {total}" if len(short) == total else f"{len(short)} of {total}"
+            yield f"{classes} classes have fewer than {cap} {split} images ({span})"

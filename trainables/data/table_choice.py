@@ -32,8 +32,8 @@ _OTHER_KINDS = {
     ".json": ("JSON", "write its images and labels as {name}.csv with the header id,label"),
     ".jsonl": ("JSON", "write its images and labels as {name}.csv with the header id,label"),
     ".parquet": ("a parquet file", "save it as {name}.csv"),
-    ".csv.zip": ("packed", "unpack it with unzip"),
-    ".csv.gz": ("packed", "unpack it with gunzip"),
+    ".csv.zip": ("compressed", "decompress it with unzip"),
+    ".csv.gz": ("compressed", "decompress it with gunzip"),
 }
 _ANSWERS = frozenset(("submission", "submissions", "requirements", "readme", "license"))
 
@@ -90,6 +90,7 @@ def find_table(
     candidates = tables_in(names, [file for file in files if "/" not in file])
     if not candidates:
         return _other_kind(folder, names)
+    # A table called labels needs no other sign.
     index = Files(files)
     if _is_meant(candidates[0]):
         return read_table(folder / candidates[0], columns=columns, group=group, files=index)
@@ -104,7 +105,9 @@ def find_table(
             usable[name] = table
     if not usable:
         return _nearly(tables) or _other_kind(folder, names)
-    chosen = next(iter(usable.values())) if len(usable) == 1 else _joined(folder, usable)
+    chosen = next(iter(usable.values()))
+    if len(usable) > 1:
+        chosen = _joined(folder, usable)
     others = [name for name in candidates if name not in usable]
     if not others:
         return chosen
@@ -188,6 +191,7 @@ def _joined(folder: Path, tables: Mapping[str, Table]) -> Table:
 def _concatenated(by_split: Mapping[str, Table]) -> Table:
     """Return one table of several, each of which is one split."""
     parts = list(by_split.values())
+    # Rows keep the order of the parts: train, val, test.
     ids: list[str] = []
     labels: list[str] = []
     lines: list[str] = []
@@ -201,6 +205,7 @@ def _concatenated(by_split: Mapping[str, Table]) -> Table:
         split_of_row += [split] * len(part.ids)
         groups += part.groups or ()
         notes += part.notes
+    # Groups are of use only where each row has one.
     grouped = all(part.groups is not None for part in parts)
     return Table(
         path=parts[0].path,
@@ -223,6 +228,6 @@ def _refused(folder: Path, tables: Mapping[str, Table]) -> Table:
         shown += f" and {len(names) - 5} more"
     line = (
         f"{folder} must have one table of labels, but {shown} could be it: "
-        f"rename the one that is meant to labels.csv."
+        f"rename the right one to labels.csv."
     )
     return Table(path=folder / names[0], columns={}, problems=(line,))

@@ -127,6 +127,7 @@ def _asked(
     names: Sequence[str], rows: Body, title: str, asked: tuple[str, str], group: int | None
 ) -> Columns:
     """Return the columns that the user names."""
+    # Names that are unknown, or one that is given twice.
     notes: list[str] = []
     problems: list[str] = []
     positions = []
@@ -145,6 +146,7 @@ def _asked(
             f"give IMAGE,LABEL."
         )
         label = None
+    # Splits may be in any other column.
     free = _without(range(len(names)), image, label, group)
     return Columns(
         image=image,
@@ -210,6 +212,7 @@ def _split(
     splits: list[int] = []
     for column in free:
         name = names[column]
+        # Only a name that says so, or cells that all are splits, make a column one.
         words = sorted(set(_cells(rows, column)))
         if len(words) > MOST_WORDS and not names_split(name):
             continue
@@ -220,6 +223,7 @@ def _split(
         if not strange:
             splits.append(column)
             continue
+        # Cells of other meanings are a problem only where some are splits, or the name is clear.
         some = ", ".join(map(repr, strange[:3]))
         if len(strange) > 3:
             some += ", ..."
@@ -230,10 +234,12 @@ def _split(
             )
         elif all(map(str.isdecimal, strange)):
             notes.append(
-                f"column {name!r} ({some}) is no split, as it does not say train, val or test"
+                f"column {name!r} ({some}) is not used as a split: "
+                f"it does not say train, val or test"
             )
     if not splits:
         return None
+    # Of several that agree, the first is taken.
     if _disagree(names, rows, splits):
         both = " and ".join(repr(names[column]) for column in splits)
         problems.append(
@@ -293,6 +299,7 @@ def _named_labels(
         named = _without(named, *_called(named, names, names_box))
     if len(named) < 2 or not _same_classes(rows, named):
         return named
+    # Of numbers and names of the same classes, names are better to read.
     words = [c for c in named if not all(map(_is_number, _cells(rows, c)))]
     chosen = (words or named)[0]
     rest = listed(names, _without(named, chosen))
@@ -304,6 +311,7 @@ def _unnamed_labels(names: Sequence[str], rows: Body, others: Sequence[int]) -> 
     """Return the columns of a one-hot table, or the only one beside the images."""
     plausible = [c for c in others if not _is_never_a_label(names[c])]
     hot = [c for c in plausible if _is_hot(_cells(rows, c))]
+    # Without a header there are no names for the classes.
     headed = any(name != str(number) for number, name in enumerate(names, 1))
     if len(hot) > 1 and headed:
         return hot
@@ -343,7 +351,7 @@ def _not_certain(
     state = f"has {listed(names, free)}"
     if candidates:
         state = f"{listed(names, candidates)} could be it"
-    mend = "say which with --columns IMAGE,LABEL"
+    mend = "choose one with --columns IMAGE,LABEL"
     plausible = candidates or free
     plausible = _without(plausible, *_called(plausible, names, names_box))
     if image is not None and plausible:

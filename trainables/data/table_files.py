@@ -113,7 +113,7 @@ def _in_split_folders(
         chosen.append(files)
     for split, count in used.items():
         notes.append(
-            f"{table.path.name}: names that several folders have are of the {split} folder: {count}"
+            f"{table.path.name}: names found in several folders are taken from {split}: {count}"
         )
     return chosen
 
@@ -124,15 +124,16 @@ def _lacking(table: Table, files: Sequence[str], rows: Sequence[int]) -> list[st
         return []
     some = ", ".join(repr(table.ids[row]) for row in rows[:EXAMPLES])
     first = table.ids[rows[0]]
+    # The nearest name shows best what is different.
     name = (parts(first) or [first])[-1]
     names = [file.rpartition("/")[2] for file in files[:SEARCHED]]
     near = difflib.get_close_matches(name, names, n=1)
     if near:
         there = f"the nearest file is {near[0]!r}"
     elif files:
-        there = f"files there are such as {files[0]!r}"
+        there = f"files are named like {files[0]!r}"
     else:
-        there = "there is no image at all, neither beside it nor in a folder such as train/"
+        there = "there are no images at all, neither beside it nor in a folder such as train/"
     return [
         f"Each id of {table.path} must have an image in {table.path.parent}, but {len(rows)} have "
         f"none, such as {some} (line {table.lines[rows[0]]}; {len(table.ids)} ids in all); {there}:"
@@ -182,6 +183,7 @@ def _contradictions(
                 causes.setdefault(what, []).append(f"{name!r} has {said} (lines {where})")
                 break
 
+    # One example per cause; the others are counted.
     problems = []
     for what in columns:
         lines = causes.get(what, [])
@@ -215,6 +217,7 @@ def _assumed(
                 if said not in first:
                     path = files[file]
                     first[said] = said.format(id=table.ids[row], file=path, suffix=suffix(path))
+    # Each rule that was used is told with its first example.
     notes = []
     for said, text in first.items():
         notes.append(f"{table.path.name}: {text} ({count[said]} of {len(table.ids)} ids)")

@@ -97,7 +97,7 @@ RULES = (
         _folded_bare,
     ),
     Rule(
-        "ids are numbers, written in another way than in the files: {id!r} is {file!r}",
+        "ids are numbers, written differently from those of the files: {id!r} is {file!r}",
         number,
         number,
     ),
@@ -134,6 +134,7 @@ class Files:
         # On Unix a name may hold a backslash.
         if "\\" in written:
             ways.insert(0, [written])
+        # The first rule that finds a file wins, from tight to loose.
         for way in filter(None, ways):
             for place, rule in enumerate(RULES):
                 files = self._by_key(place).get(rule.of_id(way[-1]))
@@ -160,6 +161,7 @@ class Files:
         shared = {index: _shared(way[:-1], self._parts[index][:-1]) for index in files}
         most = max(shared.values())
         nearest = tuple(index for index in files if shared[index] == most)
+        # It is strange where both have folders that could agree, and do not.
         strange = all(most < min(len(way), len(self._parts[index])) - 1 for index in nearest)
         return Found(rule, nearest, most, strange)
 

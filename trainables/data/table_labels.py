@@ -129,6 +129,7 @@ def _row_problems(
 ) -> list[str]:
     """Return a line per cause for which rows cannot be used."""
     assert columns.image is not None
+    # A competition leaves some rows without labels, but not most.
     problems = []
     if 2 * len(kept) < len(rows):
         unlabelled = len(rows) - len(kept)
@@ -137,6 +138,7 @@ def _row_problems(
             f"fill or remove these rows."
         )
 
+    # A row with a label must say which image, and which group if asked.
     needed = {"an image": columns.image}
     if columns.group is not None:
         needed["a group"] = columns.group
@@ -149,6 +151,7 @@ def _row_problems(
                 f"fill or remove it."
             )
 
+    # Labels that are all different are ids, or file names.
     if len(labels) > EXAMPLES and len(set(labels)) == len(labels) and len(columns.label) == 1:
         some = ", ".join(map(reprlib.repr, labels[:EXAMPLES]))
         problems.append(

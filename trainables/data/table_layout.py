@@ -123,6 +123,7 @@ def _by_table(folder: Folder, table: Table) -> Layout:
     files = [below(image, folder.path) for image in images]
     matched = match(table, files)
     splits = _splits(table, matched, files)
+    # Rows without a usable file are among the problems of `matched`.
     parts: dict[SplitName, dict[str, list[Path]]] = {}
     groups: dict[Path, str] = {}
     for row, file in zip(matched.rows, matched.files, strict=True):
@@ -131,6 +132,7 @@ def _by_table(folder: Folder, table: Table) -> Layout:
         if table.groups:
             groups[images[file]] = table.groups[row]
 
+    # The first note of a table says what was understood of it.
     given = _given(parts) or ["train"]
     said, *notes = table.notes or (f"table {table.path}",)
     notes += matched.notes
@@ -172,8 +174,8 @@ def _problems(
     classes: set[str] = set().union(*parts.values())
     if len(classes) == 1 and not problems:
         problems.append(
-            f"There must be at least 2 classes, but {table.path} has {classes.pop()!r} alone: give "
-            f"the columns that are meant with --columns IMAGE,LABEL, or write them into labels.csv "
+            f"There must be at least 2 classes, but {table.path} has only {classes.pop()!r}: give "
+            f"the right columns with --columns IMAGE,LABEL, or write them into labels.csv "
             f"(image,label)."
         )
     return problems
@@ -190,6 +192,7 @@ def _with_companions(layout: Layout, folder: Folder, train: Folder, passed: Pass
         split = meant.get(child.name)
         if child is train or split is None or split in layout.parts:
             continue
+        # A table of its own, whose classes are the same, gives its labels.
         labelled = labelled_by_table(child, classes, folder)
         if labelled:
             by_class, table = labelled
@@ -260,7 +263,7 @@ def _settled(root: Folder, table: Table, by_table: Layout, by_folders: Layout) -
             return by_table
         raise DataError([_two_readings(root, table, by_table, by_folders)])
     if table.splits is None and table.groups is None:
-        return _noted(by_folders, f"{name} says of the classes what the folders say")
+        return _noted(by_folders, f"{name} gives the same classes as the folders")
     # The table knows splits or groups, too.
     return by_table
 

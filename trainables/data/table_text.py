@@ -31,7 +31,7 @@ _BOMS = (
 _OTHER_KINDS = (
     (b"PK\x03\x04", "an Excel workbook or a zip archive", "save the table as CSV in UTF-8"),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook", "save the table as CSV in UTF-8"),
-    (b"\x1f\x8b", "compressed by gzip", "unpack it with gunzip"),
+    (b"\x1f\x8b", "compressed by gzip", "decompress it with gunzip"),
     (b"PAR1", "a parquet file", "save the table as CSV in UTF-8"),
     (b"%PDF", "a PDF", "save the table as CSV in UTF-8"),
     (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself with git lfs pull"),
@@ -85,8 +85,8 @@ def read_cells(path: Path, known: Callable[[str], bool]) -> Cells:
         line = numbers[-1] + 1 if numbers else first + 1
         raise DataError(
             [
-                f"{path} must have cells without quotes or within closed ones, but from line "
-                f"{line} on has not ({reason(error)}): close or remove the quote."
+                f"{path} must quote its cells correctly, but does not from line {line} on "
+                f"({reason(error)}): close or remove the quote."
             ]
         ) from error
     if not rows:
@@ -118,7 +118,7 @@ def _text(path: Path) -> str:
     rule = f"{path} must be text of columns in UTF-8"
     try:
         if not path.is_file():
-            raise DataError([f"{rule}, but is no file: remove or replace it."])
+            raise DataError([f"{rule}, but is not a file: remove or replace it."])
         content = path.read_bytes()
     except OSError as error:
         raise DataError([f"{rule}, but {reason(error)}: make it readable."]) from error
@@ -126,6 +126,7 @@ def _text(path: Path) -> str:
         if content[:32].lstrip().lower().startswith(start.lower()):
             raise DataError([f"{rule}, but is {kind}: {mend}."])
 
+    # Without a mark, only UTF-8 is certain.
     encoding = next((name for mark, name in _BOMS if content.startswith(mark)), "utf-8")
     mend = "save it as UTF-8 (Excel: CSV UTF-8)"
     try:

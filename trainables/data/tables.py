@@ -159,6 +159,7 @@ def _table(
     headed: bool,
 ) -> Table:
     """Return the rows that have a label, by the columns that were found."""
+    # What was understood comes first among the notes.
     problems = list(found.problems)
     notes = [_understood(path, names, found, headed)]
     notes += [f"{path.name}: {note}" for note in found.notes]
@@ -228,6 +229,7 @@ def _understood(path: Path, names: Sequence[str], found: Columns, headed: bool) 
         said.append(f"groups by {called(found.group)}")
     start = path.name if headed else f"{path.name} has no header"
     line = f"{start}: {', '.join(said) or 'not understood'}"
+    # Other columns are named, as one of them may be the right one.
     used = _used(found)
     rest = [c for c, name in enumerate(names) if c not in used and name.strip()]
     if rest and found.label:

@@ -50,7 +50,7 @@ RULE = "must be grayscale, RGB or RGBA of 8 or 16 bits"
 def misread(tags: Tags) -> str | None:
     """Say why an image that Pillow opens would not be what its file means; None where it would.
 
-    Pillow takes signed bytes for unsigned ones, and the first of several bands for grey.
+    Pillow takes signed bytes for unsigned ones, and the first of several bands for gray.
     """
     bands, bits, form = _layout(tags)
     if form == SIGNED and bits <= 16:
@@ -78,7 +78,7 @@ def unread(path: Path) -> str | None:
 
 
 def claimed_bits(tags: Tags) -> int:
-    """Return the bits that the values of 16-bit grey use, where the tags say so.
+    """Return the bits that the values of 16-bit gray use, where the tags say so.
 
     The largest value is a statistic of the file and not its white, but one of 1023, 4095 or 16383
     is that of 10, 12 or 14 bits.
@@ -131,6 +131,7 @@ def _refusal(tags: Tags) -> str:
     bands, bits, form = _layout(tags)
     count = f"{bands} band" if bands == 1 else f"{bands} bands"
     has = f"but has {count} of {bits}-bit {FORMATS.get(form, 'values')}"
+    # Each kind is told with what to save instead.
     plain = form == UNSIGNED and bits in (8, 16)
     if plain and bands == 3 and tags.get(PHOTOMETRIC) in GREYS:
         return (

@@ -167,6 +167,7 @@ def _folder(
     closed: list[OSError] | None,
 ) -> Folder:
     """Read a folder; within a link, `followed` has all that links have led to, else it is None."""
+    # A link to one of the folders above would never end.
     above = above | {_identity(path)}
     folders: list[Folder] = []
     images: list[Path] = []
@@ -178,6 +179,7 @@ def _folder(
         elif LITTER.fullmatch(entry.name):
             _pass_over_litter(here, root, passed)
         elif _is_folder(entry):
+            # Only links can lead to a folder again.
             within = followed
             reason = ""
             if entry.is_symlink():

@@ -43,6 +43,7 @@ def no_classes(folder: Folder) -> str:
     """Return the line for a folder without class folders: what it holds in their place."""
     rule = f"{folder.path} must hold a folder for each class, but holds"
     table = "put a table labels.csv (image,label) beside them"
+    # A folder without images may hold data in another form.
     images = list(folder.all_images())
     if not images:
         other = in_folder(folder.all_others(), folder.path)
@@ -52,29 +53,30 @@ def no_classes(folder: Folder) -> str:
     count = f"{len(images):,} images"
     if folder.images:
         count += " directly"
+    # Images with a text file of the same name each are those of YOLO.
     boxes = _stems(folder.others) & _stems(folder.images)
     if 2 * len(boxes) > len(images):
         return (
             f"{rule} {count}, with a text file for each: is this a set for detection? "
             f"Give each image one label, or {table}."
         )
-    return f"{rule} {count}, such as {images[0].name}: part them into class folders, or {table}."
+    return f"{rule} {count}, such as {images[0].name}: sort them into class folders, or {table}."
 
 
 def one_class(level: Level) -> str:
     """Return the line for a single folder of images."""
     folder = level.folder
+    name = level.children[0].name
     line = (
-        f"There must be at least 2 classes, but {folder.path} has {level.children[0].name!r} "
-        f"alone: part its images into a folder per class, or put a table labels.csv (image,label) "
-        f"beside it."
+        f"There must be at least 2 classes, but {folder.path} has only {name!r}: sort its images "
+        f"into a folder per class, or put a table labels.csv (image,label) beside it."
     )
     beside = in_folder(folder.all_others(), folder.path)
     return f"{line} Beside it: {beside}" if beside else line
 
 
 def two_readings(
-    level: Level, what: str, mend: str = "move away what is no train, val or test"
+    level: Level, what: str, mend: str = "move away what is not train, val or test"
 ) -> str:
     """Return the line for folders that may be splits or classes."""
     classes = _as_classes(level)
@@ -241,6 +243,7 @@ def _mends_of_domains(level: Level, holding: Sequence[Sequence[Folder]]) -> str:
     """Return what to type for each reading that has enough images."""
     mends = []
     path = typed(level.folder.path)
+    # Classes by the inner folders, by the outer ones, or one of the outer ones alone.
     sizes: Counter[str] = Counter()
     for folders in holding:
         for sub in folders:
@@ -256,7 +259,7 @@ def _mends_of_domains(level: Level, holding: Sequence[Sequence[Folder]]) -> str:
             break
     if mends:
         return f"give {', or '.join(mends)}"
-    return f"each class needs {ENOUGH} images, so add some or join folders"
+    return f"each class needs {ENOUGH} images, so add some or merge folders"
 
 
 def _as_classes(level: Level) -> str:

@@ -65,6 +65,7 @@ def origins(listing: Listing) -> dict[str, str]:
     given = [part for part in SPLITS if part in listing.labels]
     if len(given) == 3:
         return {split: places[split] for split in SPLITS}
+    # The shares are those of `splits.choose`.
     train = places["train"]
     if len(given) == 1:
         return {
@@ -80,10 +81,11 @@ def origins(listing: Listing) -> dict[str, str]:
 
 
 def _classes(classes: Sequence[str], every_class: bool) -> str:
-    shown = classes if every_class else classes[:SHOWN]
-    line = f"{len(classes):,} classes: {', '.join(shown)}"
-    rest = len(classes) - len(shown)
-    return f"{line} and {rest:,} more (-v lists all)" if rest else line
+    rest = len(classes) - SHOWN
+    if every_class or rest <= 0:
+        return f"{len(classes):,} classes: {', '.join(classes)}"
+    shown = ", ".join(classes[:SHOWN])
+    return f"{len(classes):,} classes: {shown} and {rest:,} more (-v lists all)"
 
 
 def _split(split: SplitName, data: Understood) -> str:

@@ -135,7 +135,7 @@ def test_an_empty_class_folder_is_refused(tmp_path: Path) -> None:
 
 def test_one_class_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "set" / "a", 9)
-    assert f"at least 2 classes, but {tmp_path / 'set'} has 'a'" in one_problem(tmp_path / "set")
+    assert f"at least 2 classes, but {tmp_path / 'set'} has only 'a'" in one_problem(tmp_path / "set")
 
 
 def test_classes_that_only_one_split_has_are_refused_both_ways(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_a_kaggle_table_may_write_extensions_and_repeat_a_line(tmp_path: Path) -
     [
         (
             "id,breed\n" + lines_of(23),
-            ["5 have none, such as '018', '019', '020'", "files there are such as 'train/000.jpg'"],
+            ["5 have none, such as '018', '019', '020'", "files are named like 'train/000.jpg'"],
         ),
         (
             "id,breed\n" + lines_of(18) + "003,dog\n",

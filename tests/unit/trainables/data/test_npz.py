@@ -153,7 +153,7 @@ def test_numbers_as_labels_are_sorted_as_numbers_and_named_by_classes(tmp_path: 
         ({"x_train": X[:0], "y_train": Y[:0]}, ["x_train must not be empty"]),
         (
             {"x_train": X, "y_train": Y[:7]},
-            ["x_train and y_train must be of one length, but have 20 and 7"],
+            ["x_train and y_train must have the same length, but have 20 and 7"],
         ),
         (
             {"x_train": X, "y_train": np.eye(2)[Y].astype(int)},
@@ -318,7 +318,7 @@ def test_an_array_that_is_there_twice_is_refused(tmp_path: Path) -> None:
         array = io.BytesIO()
         np.save(array, X / 2)
         member(path, name, array.getvalue())
-        assert "x_train must be a plain array, but is there twice" in problems(path)[0]
+        assert "x_train must be a plain array, but occurs twice" in problems(path)[0]
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

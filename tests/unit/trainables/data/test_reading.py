@@ -131,7 +131,7 @@ def test_what_is_no_folder_is_not_read_in_other_ways(tmp_path: Path, flag: dict[
     )
     for data in (tmp_path / "a.npz", Path("digits")):
         assert (
-            f"--{next(iter(flag))} says how to read a folder of images, but {data} is none"
+            f"--{next(iter(flag))} must go with a folder of images, but {data} is not one"
             in problem(data, **flag)
         )
 

@@ -141,7 +141,7 @@ def test_two_tables_that_could_be_meant_are_refused_and_the_mend_works(tmp_path:
     assert refused is not None
     (line,) = refused.problems
     assert (
-        "'annotations.csv', 'metadata.csv' could be it: rename the one that is meant to labels.csv"
+        "'annotations.csv', 'metadata.csv' could be it: rename the right one to labels.csv"
         in line
     )
     (tmp_path / "metadata.csv").rename(tmp_path / "labels.csv")
@@ -174,7 +174,7 @@ def test_what_is_wrong_with_the_only_likely_table_is_said(tmp_path: Path) -> Non
         ("labels.xlsx", "is an Excel workbook: save it as labels.csv"),
         ("annotations.json", "is JSON: write its images and labels as annotations.csv"),
         ("train.parquet", "is a parquet file: save it as train.csv"),
-        ("labels.csv.zip", "is packed: unpack it with unzip"),
+        ("labels.csv.zip", "is compressed: decompress it with unzip"),
     ],
 )
 def test_a_table_in_another_format_is_named_for_what_it_is(

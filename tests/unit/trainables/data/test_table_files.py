@@ -104,10 +104,10 @@ def test_ids_without_an_image_are_one_line_with_what_nearly_fits() -> None:
         "'img-1.jpg', 'img-2.jpg' (line 2; 60 ids in all); the nearest file is 'img_0.jpg': add "
         "the files or remove the lines."
     )
-    assert "files there are such as 'x.png'" in one_problem(
+    assert "files are named like 'x.png'" in one_problem(
         match(table(["0000", "0001"]), ["x.png"])
     )
-    assert "there is no image at all" in one_problem(match(table(["0000", "0001"]), []))
+    assert "there are no images at all" in one_problem(match(table(["0000", "0001"]), []))
 
 
 def test_an_id_of_several_images_is_refused() -> None:
@@ -121,7 +121,7 @@ def test_equal_names_in_folders_are_told_by_the_split() -> None:
     assert found(matched, files) == ["val/1.png", "test/1.png", "train/2.png"]
     matched = match(table(["1", "2"]), files)
     assert found(matched, files) == ["train/1.png", "train/2.png"]
-    assert "names that several folders have are of the train folder: 1" in matched.notes[0]
+    assert "names found in several folders are taken from train: 1" in matched.notes[0]
     assert "'1' has 2" in one_problem(match(table(["1"]), ["a/1.png", "b/1.png"]))
 
 

@@ -372,11 +372,11 @@ REFUSED: dict[str, tuple[str, list[str], list[str]]] = {
     "no labels": ("id,breed\na,\nb,NaN\n", ABC, ["2 of 2 rows have none"]),
     "no rows": ("id,breed\n", ABC, ["has none: add them"]),
     "nothing": ("", ABC, ["has none: add them"]),
-    "an open quote": ('id,breed\na,"pug\nb,lab\n', ABC, ["within closed ones", "from line 2"]),
+    "an open quote": ('id,breed\na,"pug\nb,lab\n', ABC, ["quote its cells", "from line 2"]),
     "text after a quote": (
         'id,breed\na,"pug" x\nb,lab\n',
         ABC,
-        ["within closed ones", "from line 2"],
+        ["quote its cells", "from line 2"],
     ),
     "a comma in a label": (
         "id,breed\na,pug\nb,lab, black\nc,pug\n",

@@ -79,7 +79,7 @@ def test_other_kinds_of_files_are_named_for_what_they_are(
 def test_folders_pipes_and_missing_files_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     for name in (".", "pipe.csv", "none.csv"):
-        assert "is no file" in one_problem(read_table(tmp_path / name))
+        assert "is not a file" in one_problem(read_table(tmp_path / name))
 
 
 def test_a_line_of_empty_cells_is_passed_over_however_long(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_a_column_of_splits_is_normalized(
 def test_folds_are_no_split_but_a_note(tmp_path: Path) -> None:
     table = read(tmp_path, "id,label,fold\na,x,0\nb,y,1\nc,x,2\nd,y,0\n")
     assert table.splits is None
-    assert "column 'fold' ('0', '1', '2') is no split" in table.notes[1]
+    assert "column 'fold' ('0', '1', '2') is not used as a split" in table.notes[1]
 
 
 def test_a_label_called_train_is_a_label(tmp_path: Path) -> None:
