@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,6 +14,16 @@ class Column:
     title: str
     group: str = ""
     number: bool = True
+
+
+def number_columns(titles: Iterable[str], group: str = "") -> list[Column]:
+    """Return columns of numbers, under one group."""
+    return [Column(title, group) for title in titles]
+
+
+def text_columns(titles: Iterable[str], group: str = "") -> list[Column]:
+    """Return columns of text, under one group."""
+    return [Column(title, group, number=False) for title in titles]
 
 
 @dataclass(frozen=True, slots=True)

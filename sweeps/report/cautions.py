@@ -154,9 +154,8 @@ def _score(findings: Findings) -> Iterator[str]:
 def _test_labels(findings: Findings) -> NDArray[np.int64] | None:
     """Return the true classes [N] of the test images; None where no predictions are left."""
     for group in findings.groups:
-        for seed in group.seeds:
-            if len(seed.labels):
-                return seed.labels
+        for seed in group.predicted:
+            return seed.labels
     return None
 
 
@@ -175,4 +174,6 @@ def _edges(findings: Findings) -> Iterator[str]:
 
 def _few(lines: list[str]) -> list[str]:
     rest = len(lines) - SHOWN
-    return [*lines[:SHOWN], f"And {rest} more of this kind."] if rest > 0 else lines
+    if rest <= 0:
+        return lines
+    return [*lines[:SHOWN], f"And {rest} more of this kind."]

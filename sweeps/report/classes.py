@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sweeps.report.blocks import Block, Column, Row, Table, Text
+from sweeps.report.blocks import Block, Row, Table, Text, number_columns, text_columns
 from sweeps.report.findings import Findings
 from sweeps.report.formats import counted, percent, seeds
 from sweeps.report.mistakes import MOST_CLASSES, class_names, confusions, predicting
@@ -39,16 +39,19 @@ def by_class(findings: Findings) -> list[ClassRow]:
         return []
     names = class_names(findings.run, champion)
     counts = confusions(champion, len(names))  # [true, predicted]
-    trained = sum(len(seed.labels) > 0 for seed in champion.seeds)
+    trained = len(champion.predicted)
     right = np.diag(counts)
     images = counts.sum(axis=1)
     predicted = counts.sum(axis=0)
     rows = []
     for at in np.flatnonzero(images):
+        precision = float("nan")
+        if predicted[at]:
+            precision = float(right[at] / predicted[at])
         row = ClassRow(
             name=names[at],
             images=int(images[at]) // trained,
-            precision=float(right[at] / predicted[at]) if predicted[at] else float("nan"),
+            precision=precision,
             recall=float(right[at] / images[at]),
         )
         rows.append(row)
@@ -78,10 +81,8 @@ def blocks(findings: Findings) -> list[Block]:
     for row in rows:
         cells = (row.name, f"{row.images:,}", percent(row.precision), percent(row.recall))
         shown.append(Row(cells))
-    columns = [
-        Column("class", number=False),
-        *map(Column, ("test images", "precision, %", "recall, %")),
-    ]
+    numbers = ("test images", "precision, %", "recall, %")
+    columns = [*text_columns(["class"]), *number_columns(numbers)]
     caption = (
         f"Over {seeds(len(champion.seeds))} of {champion.name}, the lowest recall first. Recall: "
         "the share of the class's images that are recognized. Precision: the share of images "
@@ -95,4 +96,6 @@ def blocks(findings: Findings) -> list[Block]:
         folded=len(rows) > MOST_CLASSES,
     )
     said = weakest(findings)
-    return [Text(said), table] if said else [table]
+    if not said:
+        return [table]
+    return [Text(said), table]

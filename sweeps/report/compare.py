@@ -11,7 +11,17 @@ import numpy as np
 from scipy import special
 
 from sweeps.records.score import NAMES, headed
-from sweeps.report.blocks import Block, Column, Page, Plot, Row, Section, Table, Text
+from sweeps.report.blocks import (
+    Block,
+    Page,
+    Plot,
+    Row,
+    Section,
+    Table,
+    Text,
+    number_columns,
+    text_columns,
+)
 from sweeps.report.figures import (
     Trace,
     color,
@@ -25,7 +35,7 @@ from sweeps.report.figures import (
 )
 from sweeps.report.finalists import Group
 from sweeps.report.findings import Difference, Findings, difference, interval
-from sweeps.report.formats import MISSING, counted, percent, span, with_span
+from sweeps.report.formats import MISSING, counted, named, percent, span, with_span
 from sweeps.report.formats import points as in_points
 from sweeps.report.headline import champion_recipe
 from sweeps.report.page import rendered
@@ -118,7 +128,8 @@ def cautions(a: Findings, b: Findings) -> list[str]:
     lines = []
 
     # Other data: nothing can be compared.
-    one, other = (run.part("data") for run in runs)
+    one = a.run.part("data")
+    other = b.run.part("data")
     if one.get("digest") != other.get("digest"):
         lines.append(
             f"The data or their splits differ, {_data(a.run)} and {_data(b.run)}: accuracies "
@@ -128,8 +139,7 @@ def cautions(a: Findings, b: Findings) -> list[str]:
         lines.append("The classes differ: accuracies cannot be compared.")
 
     # The same data, but less can be said of them.
-    first, second = (run.described.get("finalist_seeds") for run in runs)
-    if not lines and first != second:
+    if not lines and not _same_seeds(a.run, b.run):
         lines.append(
             "The finalists' seeds differ: differences are not paired, so their intervals are wider "
             "than they need to be."
@@ -153,18 +163,22 @@ def arms_table(a: Findings, b: Findings) -> Table:
         one = a.best.get(arm)
         other = b.best.get(arm)
         gap = _gap(one, other, score, paired=paired)
-        told = with_span(in_points(gap.value), span(gap.low, gap.high)) if gap else MISSING
+        told = MISSING
+        if gap:
+            told = with_span(in_points(gap.value), span(gap.low, gap.high))
         tests = (_test(one, score), _test(other, score))
         names = (_name(one), _name(other))
         rows.append(Row((arm, *tests, told, *names), strong=gap is not None and _clear(gap)))
     sweeps = (a.run.name, b.run.name)
     columns = [
-        Column("arm", number=False),
-        *(Column(name, f"test {NAMES[score]} of the best recipe, %") for name in sweeps),
-        Column("second − first, points"),
-        *(Column(name, "best recipe", number=False) for name in sweeps),
+        *text_columns(["arm"]),
+        *number_columns(sweeps, f"test {NAMES[score]} of the best recipe, %"),
+        *number_columns(["second − first, points"]),
+        *text_columns(sweeps, "best recipe"),
     ]
-    how = "paired by seed and image" if paired else "of independent means (Welch)"
+    how = "of independent means (Welch)"
+    if paired:
+        how = "paired by seed and image"
     caption = (
         f"Means over seeds with 95% intervals; differences are {how}. Bold: the interval of the "
         "difference excludes 0."
@@ -222,13 +236,18 @@ def _paired(a: Findings, b: Findings) -> bool:
             return False
     if not one.get("digest"):
         return False
-    if a.run.described.get("finalist_seeds") != b.run.described.get("finalist_seeds"):
+    if not _same_seeds(a.run, b.run):
         return False
 
     # The labels of the test images, in order, of every seed whose predictions are there.
-    groups = (*a.groups, *b.groups)
-    labels = [seed.labels for group in groups for seed in group.seeds if len(seed.labels)]
+    labels = []
+    for group in (*a.groups, *b.groups):
+        labels += [seed.labels for seed in group.predicted]
     return all(np.array_equal(labels[0], others) for others in labels[1:])
+
+
+def _same_seeds(a: Run, b: Run) -> bool:
+    return bool(a.described.get("finalist_seeds") == b.described.get("finalist_seeds"))
 
 
 def _gap(
@@ -237,12 +256,15 @@ def _gap(
     """Return second minus first; None where one was not tested."""
     if one is None or other is None:
         return None
-    by_image = difference(other, one, score) if paired else None
-    if by_image:
-        return by_image
+    if paired:
+        by_image = difference(other, one, score)
+        if by_image:
+            return by_image
     first = interval(one, score)
     second = interval(other, score)
-    return _welch(second, first) if first and second else None
+    if first is None or second is None:
+        return None
+    return _welch(second, first)
 
 
 def _welch(one: Interval, other: Interval) -> Difference:
@@ -271,9 +293,9 @@ def _champions(a: Findings, b: Findings) -> Table:
         rows.append(Row((findings.run.name, val, _test(champion, score), recipe)))
     val = headed("val", score) if a.run.score == b.run.score else "val %, by its own metric"
     columns = [
-        Column("sweep", number=False),
-        *map(Column, (val, headed("test", score))),
-        Column("recipe", number=False),
+        *text_columns(["sweep"]),
+        *number_columns([val, headed("test", score)]),
+        *text_columns(["recipe"]),
     ]
     return Table(columns=columns, rows=rows)
 
@@ -289,8 +311,7 @@ def _changes(a: Run, b: Run) -> Block:
             "Nothing that is recorded: settings, data, weights, code, versions and machine are the "
             "same."
         )
-    columns = [Column(name, number=False) for name in ("what", a.name, b.name)]
-    return Table(columns=columns, rows=rows)
+    return Table(columns=text_columns(["what", a.name, b.name]), rows=rows)
 
 
 def _keyed(value: Any) -> Any:
@@ -309,7 +330,7 @@ def _plain(value: Any) -> str:
     if value is None:
         return MISSING
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_plain(inner)}" for name, inner in value.items())
+        return named({name: _plain(inner) for name, inner in value.items()})
     if isinstance(value, list):
         return ", ".join(map(_plain, value))
     return str(value)
@@ -323,7 +344,9 @@ def _plot(a: Findings, b: Findings) -> Plot | None:
     for at, findings in enumerate((a, b)):
         for place, arm in enumerate(names):
             group = findings.best.get(arm)
-            whole = interval(group, score) if group else None
+            if group is None:
+                continue
+            whole = interval(group, score)
             if whole is None:
                 continue
             said = hover(label(findings.run.name), label(arm), f"{with_interval(whole)}%")

@@ -12,7 +12,6 @@ import numpy as np
 
 from sweeps.report.blocks import (
     Block,
-    Column,
     Facts,
     Page,
     Picture,
@@ -21,6 +20,8 @@ from sweeps.report.blocks import (
     Section,
     Table,
     Text,
+    number_columns,
+    text_columns,
 )
 from sweeps.report.data_findings import NEARLY, DataFindings, Spread
 from sweeps.report.data_section import FOLDED_FROM
@@ -72,7 +73,7 @@ def data_page(findings: DataFindings, command: str) -> Page:
         banner=(),
         headline=(f"{data.name}: {classes}, {counted(sum(totals.values()), 'image')}.", uses),
         recipe="" if findings.cautions else faultless,
-        cautions=[one_line(line) for line in findings.cautions],
+        cautions=list(map(one_line, findings.cautions)),
         sections=list(_sections(findings, command)),
         footer=(
             f"Data {data.digest}, {findings.side} x {findings.side} px as stored. Train on them "
@@ -101,7 +102,7 @@ def _understood(findings: DataFindings, command: str) -> Block:
             said = "in the table below"
         facts.append((term, [said]))
     if findings.data.notes:
-        facts.append(("Notes", [one_line(note) for note in findings.data.notes]))
+        facts.append(("Notes", list(map(one_line, findings.data.notes))))
     return Facts([*facts, ("To train on it", [command])])
 
 
@@ -109,7 +110,7 @@ def _classes(findings: DataFindings) -> Block:
     """Return images by class and split, and how bright they are."""
     counts = findings.data.counts
     classes = findings.data.classes
-    shown = classes if len(classes) <= ROWS else _largest(findings, ROWS)
+    shown = _largest(findings, ROWS)
     rows = []
     for name in shown:
         images = [f"{counts[split][name]:,}" for split in SPLITS]
@@ -118,12 +119,11 @@ def _classes(findings: DataFindings) -> Block:
     caption = "Brightness is the mean of an image's values: 0 is black, 255 white."
     if len(shown) < len(classes):
         caption = f"The {ROWS:,} largest of {len(classes):,} classes. {caption}"
-    brightness = ("darkest", "median", "brightest")
     return Table(
         columns=[
-            Column("class", number=False),
-            *(Column(split, "images used") for split in SPLITS),
-            *(Column(name, "brightness of an image") for name in brightness),
+            *text_columns(["class"]),
+            *number_columns(SPLITS, "images used"),
+            *number_columns(("darkest", "median", "brightest"), "brightness of an image"),
         ],
         rows=[*rows, Row(("all", *totals, "", "", ""), strong=True)],
         caption=caption,
@@ -137,7 +137,7 @@ def _pictures(findings: DataFindings) -> Iterator[Block]:
     Where there are many classes, those with the most images.
     """
     data = findings.data
-    shown = data.classes if len(data.classes) <= CLASSES else _largest(findings, CLASSES)
+    shown = _largest(findings, CLASSES)
     if len(shown) < len(data.classes):
         yield Text(f"Of {len(data.classes):,} classes, the {len(shown)} with the most images.")
     splits = {split: data.split(split) for split in SPLITS}
@@ -169,21 +169,23 @@ def _copies(findings: DataFindings) -> Iterator[Block]:
     for example in copies.examples:
         kind = "equal to the pixel" if example.equal else "nearly equal"
         title = f"{counted(example.number, 'image')}, {kind}"
-        yield Pictures([_copy(image) for image in example.images], _said_of_copies(example), title)
+        yield Pictures(list(map(_copy, example.images)), _said_of_copies(example), title)
 
 
 def _copy(image: CopiedImage) -> Picture:
-    place = f"in {image.used}" if image.used else f"left out of {image.given}"
+    place = f"left out of {image.given}"
+    if image.used:
+        place = f"in {image.used}"
     return Picture(image.picture, (one_line(image.class_name), place, _short(image.name)))
 
 
 def _said_of_copies(example: CopiedPicture) -> str:
     said = []
-    classes = list(dict.fromkeys(one_line(image.class_name) for image in example.images))
+    classes = list(dict.fromkeys(image.class_name for image in example.images))
     if len(classes) > 1:
-        said.append(f"Under {listed(classes)}: at least one label is wrong.")
-    given = {image.given for image in example.images}
-    parts = [split for split in SPLITS if split in given]
+        names = listed(list(map(one_line, classes)))
+        said.append(f"Under {names}: at least one label is wrong.")
+    parts = sorted({image.given for image in example.images}, key=SPLITS.index)
     if len(parts) > 1:
         said.append(f"Given in {listed(list(parts))}.")
     if len(example.images) < example.number:
@@ -193,13 +195,15 @@ def _said_of_copies(example: CopiedPicture) -> str:
 
 def _blank(findings: DataFindings) -> Block:
     shown = findings.one_color[:BLANKS]
-    splits = {split: findings.data.split(split).images for split in SPLITS}
     pictures = []
     for image in shown:
+        pixels = findings.data.split(image.split).images[image.row]  # uint8 [S, S, 3]
         said = (image.kind, f"{image.class_name}, {image.split}", _short(image.name))
-        pictures.append(Picture(data_uri(splits[image.split][image.row]), said))
+        pictures.append(Picture(data_uri(pixels), said))
     number = len(findings.one_color)
-    first = f"The first {len(shown)} of {number:,}" if len(shown) < number else "All"
+    first = "All"
+    if len(shown) < number:
+        first = f"The first {len(shown)} of {number:,}"
     return Pictures(pictures, f"{first} whose values are all within {NEARLY} of 255 of each other.")
 
 
@@ -214,9 +218,11 @@ def _sizes(findings: DataFindings) -> Block:
     if findings.enlarged:
         verb = "is" if findings.enlarged == 1 else "are"
         enlarged = f" {counted(findings.enlarged, 'image')} {verb} smaller and enlarged."
-    columns = [Column("of an image", number=False)]
     return Table(
-        columns=[*columns, *map(Column, ("smallest", "median", "largest"))],
+        columns=[
+            *text_columns(["of an image"]),
+            *number_columns(("smallest", "median", "largest")),
+        ],
         rows=rows,
         caption=(
             f"The smallest is {one_line(smallest.name)} with {smallest.shorter} x "
@@ -228,8 +234,10 @@ def _sizes(findings: DataFindings) -> Block:
 
 
 def _largest(findings: DataFindings, number: int) -> Sequence[str]:
-    """Return the classes with the most images."""
+    """Return the classes with the most images; all, in their own order, where they are few."""
     counts = findings.data.counts
+    if len(findings.data.classes) <= number:
+        return findings.data.classes
 
     def fewer(name: str) -> int:
         return -sum(counts[split][name] for split in SPLITS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sweeps.report.blocks import Block, Column, Facts, Row, Table
+from sweeps.report.blocks import Block, Facts, Row, Table, number_columns, text_columns
 from sweeps.report.runs import Run
 from trainables.data.listing import SPLITS
 
@@ -34,18 +34,22 @@ def data_cautions(run: Run) -> list[str]:
 
 def texts(value: Any) -> list[str]:
     """Return the texts in what should be a list of them."""
-    return [line for line in value if isinstance(line, str)] if isinstance(value, list) else []
+    if not isinstance(value, list):
+        return []
+    return [line for line in value if isinstance(line, str)]
 
 
 def _facts(run: Run) -> Iterator[tuple[str, list[str]]]:
     origins = run.part("data", "origins")
-    known = [split for split in SPLITS if isinstance(origins.get(split), str)]
-    passed = run.part("data", "passed_over")
-    layout = run.text("data", "layout")
-    yield "Read as", [layout] if layout else []
-    yield "Splits", [f"{split}: {origins[split]}" for split in known]
-    yield "Passed over", [f"{reason}: {number}" for reason, number in passed.items()]
+    known = {split: origins[split] for split in SPLITS if isinstance(origins.get(split), str)}
+    yield "Read as", list(filter(None, [run.text("data", "layout")]))
+    yield "Splits", _terms(known)
+    yield "Passed over", _terms(run.part("data", "passed_over"))
     yield "Notes", texts(run.part("data").get("notes"))
+
+
+def _terms(values: Mapping[Any, object]) -> list[str]:
+    return [f"{name}: {value}" for name, value in values.items()]
 
 
 def _counts(run: Run) -> Table | None:
@@ -59,7 +63,7 @@ def _counts(run: Run) -> Table | None:
     rows = [Row((name, *_images(by_split, name))) for name in classes]
     totals = [f"{_total(by_class):,}" for by_class in by_split]
     return Table(
-        columns=[Column("class", number=False), *map(Column, splits)],
+        columns=[*text_columns(["class"]), *number_columns(splits)],
         rows=[*rows, Row(("all", *totals), strong=True)],
         title="Images used, by class and split",
         folded=len(classes) > FOLDED_FROM,

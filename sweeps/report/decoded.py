@@ -47,5 +47,7 @@ def decoded(run: Run, split: Literal["val", "test"], labels: NDArray[np.int64]) 
 def named_classes(run: Run, at_least: int) -> list[str]:
     """Return the classes' names; their numbers where the sweep does not say."""
     listed = run.part("data").get("classes")
-    names = list(map(str, listed)) if isinstance(listed, list) else []
+    names: list[str] = []
+    if isinstance(listed, list):
+        names += map(str, listed)
     return [*names, *(f"class {at}" for at in range(len(names), at_least))]

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from sweeps.report.formats import named
 from sweeps.report.variance import MIN_SEEDS, Interval, crossed, over_seeds, p_value
 
 Values = Mapping[str, NDArray[np.floating]]
@@ -153,10 +154,9 @@ def pairs(values: Values) -> pd.DataFrame:
 def _check(values: Values) -> None:
     shapes = {arm: np.shape(array) for arm, array in values.items()}
     if len(set(shapes.values())) > 1:
-        given = ", ".join(f"{arm} {shape}" for arm, shape in shapes.items())
         raise ValueError(
-            f"all arms must have the same seeds and images, but got {given}: take what they have "
-            "in common."
+            f"all arms must have the same seeds and images, but got {named(shapes)}: take what "
+            "they have in common."
         )
 
 
@@ -188,6 +188,11 @@ def _clopper_pearson(wins: float, n: int, confidence: float = 0.95) -> tuple[flo
     if n < MIN_SEEDS:
         return math.nan, math.nan
     tail = (1 - confidence) / 2
-    low = 0.0 if wins == 0 else float(stats.beta.ppf(tail, wins, n - wins + 1))
-    high = 1.0 if wins == n else float(stats.beta.ppf(1 - tail, wins + 1, n - wins))
+    # At no win, or nothing but wins, the limit is that of all shares: beta has no quantile there.
+    low = 0.0
+    high = 1.0
+    if wins > 0:
+        low = float(stats.beta.ppf(tail, wins, n - wins + 1))
+    if wins < n:
+        high = float(stats.beta.ppf(1 - tail, wins + 1, n - wins))
     return low, high

@@ -5,7 +5,7 @@ Colors of text and ground are left out: the page sets them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from sweeps.report.variance import Interval
@@ -128,10 +128,15 @@ def rounded(values: Sequence[float], digits: int = 2) -> list[float | None]:
     return [round(float(value), digits) if value == value else None for value in values]
 
 
+def percents(shares: Iterable[float]) -> list[float | None]:
+    """Return shares in percent, with few digits."""
+    return rounded([100 * share for share in shares])
+
+
 def ticks(names: Sequence[str]) -> dict[str, Any]:
     """Return an axis whose places 0, 1, 2 ... have names."""
     return {
         "tickmode": "array",
         "tickvals": list(range(len(names))),
-        "ticktext": [label(name) for name in names],
+        "ticktext": list(map(label, names)),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -103,10 +104,14 @@ class Group:
         """Return the mean over seeds on the validation split."""
         return mean([seed.score for seed in self.seeds])
 
+    @property
+    def predicted(self) -> list[Seed]:
+        """Return the seeds whose predictions are there."""
+        return [seed for seed in self.seeds if len(seed.labels)]
+
     def test(self, metric: Metric) -> list[float]:
         """Return each seed's value on the test split, where it is known."""
-        values = [seed.test(metric) for seed in self.seeds]
-        return [value for value in values if value == value]
+        return _known([seed.test(metric) for seed in self.seeds])
 
     def images(self, metric: Metric) -> dict[int, NDArray[np.float64]]:
         """Return, by seed, each test image's value [N]; a seed's mean over them is its score.
@@ -115,12 +120,12 @@ class Group:
         of that. Log loss: its own. Macro F1 is no mean over images: each has its seed's, so that
         intervals are those over seeds alone.
         """
-        return {s.seed: _of_images(s, metric) for s in self.seeds if len(s.labels)}
+        return {seed.seed: _of_images(seed, metric) for seed in self.predicted}
 
 
 def mean(values: Sequence[float]) -> float:
     """Return the mean of those numbers that are known; NaN where there are none."""
-    known = [value for value in values if value == value]
+    known = _known(values)
     return fmean(known) if known else float("nan")
 
 
@@ -143,12 +148,14 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
         problems: Gets a line for each file of predictions that cannot be used.
     """
     finalists = run.rows("finalist")
+    # The sweep's own seeds, in its order; an old description may not have them.
     asked = whole_numbers(run.described.get("finalist_seeds"))
     if asked:
         finalists = finalists[finalists["seed"].isin(asked)]
     order = {seed: at for at, seed in enumerate(asked)}
     best_names = {arm: best_trial(run, arm) for arm in run.compared}
 
+    # A group per arm, recipe and what is left out of it.
     groups: list[Group] = []
     for (without, arm, name), rows in finalists.groupby(["without", "arm", "group"], sort=False):
         ended = rows[rows["outcome"] == Outcome.COMPLETED.value]
@@ -159,7 +166,7 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
         group = Group(
             name=str(name),
             arm=str(arm),
-            kinds=frozenset({"ablation"}) if without else _kinds(str(arm), str(name), best_names),
+            kinds=_kinds(str(arm), str(name), str(without), best_names),
             without=str(without),
             number=int(rows["number"].iloc[0]),
             recipe={field: value for field, value in fields.items() if field not in COLUMNS},
@@ -216,6 +223,10 @@ def predictions(
     return predicted
 
 
+def _known(values: Sequence[float]) -> list[float]:
+    return [value for value in values if value == value]
+
+
 def _read_predictions(path: Path, splits: Sequence[Split]) -> list[Predicted]:
     predicted = []
     with np.load(path, allow_pickle=False) as file:
@@ -233,8 +244,10 @@ def _fit(told: NDArray[np.float32], labels: NDArray[np.int64]) -> bool:
     return bool(known and not np.isnan(told).any())
 
 
-def _kinds(arm: str, name: str, best: Mapping[str, str]) -> frozenset[Kind]:
+def _kinds(arm: str, name: str, without: str, best: Mapping[str, str]) -> frozenset[Kind]:
     """Return what a recipe is to its arm; of arms that the sweep no longer has, an earlier best."""
+    if without:
+        return frozenset({"ablation"})
     kinds: set[Kind] = set()
     if name == best.get(arm):
         kinds.add("best")
@@ -260,7 +273,8 @@ def _common_seeds(images: Sequence[Mapping[int, Any]]) -> list[int]:
     """Return the seeds that all have, in the order of the first."""
     if not images:
         return []
-    return [seed for seed in images[0] if all(seed in others for others in images)]
+    common = set(images[0]).intersection(*images)
+    return [seed for seed in images[0] if seed in common]
 
 
 def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
@@ -273,7 +287,7 @@ def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
     own = test[np.arange(len(labels)), labels]  # [N], of the true class
     said = test.argmax(axis=1)
     seed = number(row["seed"])
-    parameters = row["parameters"]
+    parameters = number(row["parameters"])
     return Seed(
         trial_id=row["trial_id"],
         seed=int(seed) if seed == seed else -1,
@@ -283,7 +297,7 @@ def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
         balanced_accuracy=row["test_balanced_accuracy"],
         macro_f1=row["test_macro_f1"],
         loss=row["test_loss"],
-        parameters=float("nan") if parameters is None else number(float(parameters)),
+        parameters=parameters,
         inference_ms=row["inference_ms"],
         right=said == labels,
         losses=np.minimum(-own.astype(np.float64), LARGEST_LOSS),
@@ -294,21 +308,21 @@ def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
 
 def _same_images(groups: Sequence[Group], problems: list[str]) -> list[Group]:
     """Return all groups; of seeds tested on other images than the first, without predictions."""
-    tested = (seed for group in groups for seed in group.seeds if len(seed.labels))
+    tested = itertools.chain.from_iterable(group.predicted for group in groups)
     first = next(tested, None)
     if first is None:
         return list(groups)
     kept = []
     for group in groups:
-        seeds = []
-        for seed in group.seeds:
-            same = not len(seed.labels) or np.array_equal(seed.labels, first.labels)
-            if not same:
-                problems.append(
-                    f"{seed.trial_id} was tested on other images than {groups[0].name}: it is not "
-                    "paired with it."
-                )
-            seeds.append(seed if same else _unpredicted(seed))
+        seeds = list(group.seeds)
+        for at, seed in enumerate(seeds):
+            if not len(seed.labels) or np.array_equal(seed.labels, first.labels):
+                continue
+            problems.append(
+                f"{seed.trial_id} was tested on other images than {groups[0].name}: it is not "
+                "paired with it."
+            )
+            seeds[at] = _unpredicted(seed)
         kept.append(replace(group, seeds=tuple(seeds)))
     return kept
 

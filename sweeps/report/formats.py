@@ -26,7 +26,9 @@ def percent(share: float, digits: int = 1) -> str:
 def points(difference: float) -> str:
     """Return `+1.8` for 0.018, `−0.4`, `0.0`."""
     written = fixed(100 * difference, 1)
-    return f"+{written}" if difference > 0 and written != "0.0" else written
+    if difference > 0 and written != "0.0":
+        return f"+{written}"
+    return written
 
 
 def fixed(value: float, digits: int) -> str:
@@ -55,14 +57,18 @@ def p_value(p: float) -> str:
     """Return `0.02`, `0.004`, `< 0.001`."""
     if p < 0.001:
         return "< 0.001"
-    return fixed(p, 3 if p < 0.01 else 2)
+    if p < 0.01:
+        return fixed(p, 3)
+    return fixed(p, 2)
 
 
 def short(value: object) -> str:
     """Return a value of a recipe: `0.00032`, `cosine`, `true`."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.2g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.2g}"
+    return str(value)
 
 
 def in_words(recipe: Mapping[str, Any], tuned: Mapping[str, Mapping[str, Any]]) -> str:
@@ -86,8 +92,14 @@ def counted(count: int, thing: str) -> str:
     """Return a number of things: `1 trial`, `2,000 trials`, `3 classes`."""
     if count == 1:
         return f"1 {thing}"
-    ending = "es" if thing.endswith("s") else "s"
-    return f"{count:,} {thing}{ending}"
+    if thing.endswith("s"):
+        return f"{count:,} {thing}es"
+    return f"{count:,} {thing}s"
+
+
+def named(values: Mapping[Any, object]) -> str:
+    """Return names with their values: `train 100, val 50`."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def listed(words: list[str]) -> str:
@@ -113,9 +125,12 @@ def _word(name: str, value: object) -> str:
 def _applies(dim: Mapping[str, Any], recipe: Mapping[str, Any]) -> bool:
     """Return whether the condition of a tuned name holds in a recipe."""
     when = dim.get("when")
-    conditions = when if isinstance(when, dict) else {}
-    for name, values in conditions.items():
-        known = values if isinstance(values, list) else []
-        if recipe.get(name) not in known:
-            return False
-    return True
+    if not isinstance(when, dict):
+        return True
+    # An old or damaged sweep may hold anything: what is no list of values holds for none.
+    unmet = [name for name, values in when.items() if not _among(recipe.get(name), values)]
+    return not unmet
+
+
+def _among(value: object, values: object) -> bool:
+    return isinstance(values, list) and value in values

@@ -14,6 +14,7 @@ from sweeps.report.formats import (
     fixed,
     in_words,
     listed,
+    named,
     p_value,
     percent,
     points,
@@ -46,8 +47,7 @@ def equal_trials(run: Run) -> str:
         return "No arm has been searched."
     if len(set(counts.values())) == 1:
         return f"Equal trials: {next(iter(counts.values()))} in each arm."
-    unequal = ", ".join(f"{arm} {count}" for arm, count in counts.items())
-    return f"The arms are not compared evenly, since they differ in trials: {unequal}."
+    return f"The arms are not compared evenly, since they differ in trials: {named(counts)}."
 
 
 def overstatement(findings: Findings, group: Group) -> float:
@@ -73,10 +73,10 @@ def mean_overstatement(findings: Findings) -> str:
             "The best of many trials is partly lucky: retrained with new seeds, the same recipes "
             f"scored {by} points lower on average."
         )
+    scored = "the same" if by == "0.0" else f"{by} points higher"
     return (
-        "Retrained with new seeds, the best recipes of the search scored "
-        f"{'the same' if by == '0.0' else f'{by} points higher'} on average: it did not overstate "
-        "them."
+        f"Retrained with new seeds, the best recipes of the search scored {scored} on average: it "
+        "did not overstate them."
     )
 
 
@@ -108,33 +108,36 @@ def champion_recipe(findings: Findings) -> str:
     group = findings.champion
     if group is None:
         return ""
-    default = ", the default settings of its arm" if "default" in group.kinds else ""
     words = in_words(group.recipe, findings.run.tuned.get(group.arm, {}))
-    return f"{group.name}{default} ({words})"
+    if "default" in group.kinds:
+        return f"{group.name}, the default settings of its arm ({words})"
+    return f"{group.name} ({words})"
 
 
 def _champion(findings: Findings, champion: Group) -> str:
     """Return `Ship resnet34/tricks: it classifies 77.2% of the test images correctly (…), …`."""
     score = findings.run.score
     whole = interval(champion, score)
-    value = percent(whole.mean if whole else float("nan"))
-    said = f"{value}% {NAMES[score]} on the test images"
+    assert whole is not None  # a champion was tested: `headline`
+    value = f"{percent(whole.mean)}%"
+    said = f"{value} {NAMES[score]} on the test images"
     if score == "accuracy":
-        said = f"it classifies {value}% of the test images correctly"
-    other = rival(findings, champion)
-    against = _against(champion, other, score) if other else ""
+        said = f"it classifies {value} of the test images correctly"
+    against = _against(champion, rival(findings, champion), score)
     return f"Ship {champion.arm}: {said} ({_certainty(champion, whole)}){against}."
 
 
-def _certainty(champion: Group, whole: Interval | None) -> str:
+def _certainty(champion: Group, whole: Interval) -> str:
     """Return `95% interval 74.1 to 80.3, 5 seeds`, or `mean of 2 seeds`."""
     number = seeds(len(champion.seeds))
-    between = span(whole.low, whole.high) if whole else ""
+    between = span(whole.low, whole.high)
     return f"95% interval {between}, {number}" if between else f"mean of {number}"
 
 
-def _against(champion: Group, other: Group, score: Score) -> str:
+def _against(champion: Group, other: Group | None, score: Score) -> str:
     """Return `, 1.2 points (0.4 to 2.8) above the runner-up, resnet50/tricks`."""
+    if other is None:
+        return ""
     apart = gap(champion, other, score)
     if apart.value != apart.value:
         return ""
@@ -162,13 +165,12 @@ def _distance(apart: Difference) -> str:
 
 
 def _contrasts(findings: Findings) -> list[str]:
-    if findings.planned.empty:
-        return [] if findings.tested else [_untested(findings)]
     rows = records(findings.planned)
     if findings.tested:
-        return [f"{_capital('; '.join(map(_contrast, rows)))}."]
+        return [f"{_capital('; '.join(map(_contrast, rows)))}."] if rows else []
     values = "; ".join(f"{row['name']}: {points(row['estimate'])} points" for row in rows)
-    return [f"{_capital(values)}. {_untested(findings)}"]
+    untested = _untested(findings)
+    return [f"{_capital(values)}. {untested}" if rows else untested]
 
 
 def _contrast(row: Mapping[str, Any]) -> str:

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.report.blocks import Block, Column, Picture, Pictures, Plot, Row, Table, Text
+from sweeps.report.blocks import (
+    Block,
+    Picture,
+    Pictures,
+    Plot,
+    Row,
+    Table,
+    Text,
+    number_columns,
+    text_columns,
+)
 from sweeps.report.decoded import decoded, named_classes
 from sweeps.report.figures import Trace, figure, hover, label
 from sweeps.report.finalists import Group, Seed
@@ -62,7 +72,7 @@ def confusion(findings: Findings) -> Block:
     rows = "rows add up to 100"
     if len(kept) < len(names):
         rows = f"of {len(names):,} classes the {len(kept)} that are confused most"
-    trained = seeds(len(_with_predictions(champion)))
+    trained = seeds(len(champion.predicted))
     return Plot(
         name="confusion",
         figure=figure([cells], "predicted", "true", height=height, **layout),
@@ -95,10 +105,8 @@ def confused_pairs(findings: Findings) -> Table | None:
     if not rows:
         return None
     columns = [
-        Column("true", number=False),
-        Column("predicted as", number=False),
-        Column("of its class, %"),
-        Column("of all mistakes, %"),
+        *text_columns(["true", "predicted as"]),
+        *number_columns(["of its class, %", "of all mistakes, %"]),
     ]
     return Table(columns=columns, rows=rows, title="Most frequent confusions")
 
@@ -111,7 +119,7 @@ def worst(findings: Findings) -> Block:
         return Text(f"{title}: there are no predictions of a champion.")
 
     # Over seeds: each image's mean log loss, and how often it is wrong, [N] both.
-    trained = _with_predictions(champion)
+    trained = champion.predicted
     losses = np.mean([seed.losses for seed in trained], axis=0)
     wrong = np.mean([~seed.right for seed in trained], axis=0)
     order = np.argsort(-losses, kind="stable")[:MOST_PICTURES]
@@ -142,7 +150,9 @@ def worst(findings: Findings) -> Block:
 def predicting(findings: Findings) -> Group | None:
     """Return the champion, where its predictions are there."""
     champion = findings.champion
-    return champion if champion and _with_predictions(champion) else None
+    if champion is None or not champion.predicted:
+        return None
+    return champion
 
 
 def class_names(run: Run, group: Group) -> list[str]:
@@ -150,14 +160,14 @@ def class_names(run: Run, group: Group) -> list[str]:
 
     Their numbers where the sweep does not say.
     """
-    trained = _with_predictions(group)
+    trained = group.predicted
     largest = max(int(max(seed.labels.max(), seed.said.max())) for seed in trained)
     return named_classes(run, largest + 1)
 
 
 def confusions(group: Group, classes: int) -> NDArray[np.int64]:
     """Return images by true and by predicted class, [classes, classes], over all seeds."""
-    trained = _with_predictions(group)
+    trained = group.predicted
     labels = np.concatenate([seed.labels for seed in trained])
     said = np.concatenate([seed.said for seed in trained])
     counts = np.bincount(labels * classes + said, minlength=classes**2)
@@ -215,7 +225,9 @@ def _mistake(trained: Sequence[Seed], at: int, names: Sequence[str], loss: float
     said = int(np.bincount(votes, minlength=len(names)).argmax())
     true = names[int(trained[0].labels[at])]
     share = math.exp(-loss)
-    likely = percent(share, 2) if share >= 0.0001 else "< 0.01"
+    likely = "< 0.01"
+    if share >= 0.0001:
+        likely = percent(share, 2)
     return [
         true,
         f"predicted {names[said]} ({_of_seeds(votes.count(said), len(trained))})",
@@ -227,10 +239,6 @@ def _of_seeds(count: int, every: int) -> str:
     """Return `both seeds`, `all 5 seeds`, `3 of 5 seeds`, `1 seed`."""
     if count < every:
         return f"{count} of {seeds(every)}"
-    if every == 1:
-        return "1 seed"
-    return "both seeds" if every == 2 else f"all {seeds(every)}"
-
-
-def _with_predictions(group: Group) -> list[Seed]:
-    return [seed for seed in group.seeds if len(seed.labels)]
+    if every == 2:
+        return "both seeds"
+    return "1 seed" if every == 1 else f"all {seeds(every)}"

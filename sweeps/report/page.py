@@ -125,7 +125,9 @@ def _sections(findings: Findings) -> Iterator[Section]:
 
 def _effects(findings: Findings) -> Iterator[Block]:
     """Yield what there is to say of the differences between recipes."""
-    figure = plots_finalists.arms(findings) if findings.groups else None
+    figure = None
+    if findings.groups:
+        figure = plots_finalists.arms(findings)
     blocks = (
         tables.contrasts_table(findings),
         figure,
@@ -177,8 +179,10 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _finite(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple, range)):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return list(map(_finite, value))
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def _plain(value: Any) -> Any:

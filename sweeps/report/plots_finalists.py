@@ -20,6 +20,7 @@ from sweeps.report.figures import (
     label,
     legend,
     line,
+    percents,
     points,
     rounded,
     symbol,
@@ -83,6 +84,8 @@ def curves(findings: Findings) -> Block:
         gaps.append(f"{arm} {fixed(gap, 1)}")
         lows.append(100 * min(train.min().min(), val.min().min()))
         colored = color(run.arms.index(arm))
+
+        # A figure per arm, all on one scale in the end.
         data = [*_seeds(train, GREY, "train", "dot"), *_seeds(val, colored, "val", "solid")]
         stage = number(group.recipe.get("stage1_epochs"))
         marks = {"shapes": [_mark(stage + 0.5)]} if stage > 0 else {}
@@ -174,7 +177,7 @@ def _whisker(group: Group, score: Score, y: float, colored: str, kind: str) -> l
     for seed, value_of_seed in zip(group.seeds, values, strict=True):
         tested = f"{percent(value_of_seed)}%"
         texts.append(hover(label(seed.trial_id), f"seed {seed.seed}", tested))
-    x = rounded([100 * value for value in values])
+    x = percents(values)
     small = points(x, [y - 0.12] * len(x), texts, {"color": colored, "size": 5, "opacity": 0.55})
     return [small, large | error_bar(whole, colored)]
 
@@ -195,7 +198,7 @@ def _seeds(curves: pd.DataFrame, colored: str, what: str, dash: str) -> list[Tra
     epochs = curves.index.tolist()
     traces = []
     for name in curves:
-        thin = line(epochs, rounded((100 * curves[name]).tolist()), colored, width=0.8)
+        thin = line(epochs, percents(curves[name]), colored, width=0.8)
         traces.append({**thin, "opacity": 0.35})
     means = (100 * curves.mean(axis=1)).tolist()
     said = []

@@ -21,18 +21,23 @@ from sweeps.report.figures import (
     label,
     legend,
     line,
+    percents,
     points,
     rounded,
     symbol,
     ticks,
 )
-from sweeps.report.formats import WORDS, counted, percent, short
+from sweeps.report.formats import WORDS, counted, named, percent, short
 from sweeps.report.runs import Run, records
 from sweeps.report.search_effects import MIN_TRIALS, expected_best, importance
 from trainables.metrics import EPOCH, VAL_SCORES
 
 FEW = 12  # whole numbers in a range up to which each has its own place
 TOP = 0.25  # share of an arm's trials that parallel coordinates show in color
+
+
+RINGED = (2.5, 10)  # width of the line around a dot, and its size: the arm's default
+PLAIN = (0.6, 7)
 
 
 def isolation(run: Run) -> Block:
@@ -127,8 +132,7 @@ def more_trials(run: Run) -> Block:
         said = []
         for number, value in enumerate(best, start=1):
             said.append(hover(label(arm), f"best of {number}: {percent(value)}%"))
-        shares = rounded([100 * value for value in best])
-        trace = line(range(1, len(best) + 1), shares, color(at), text=said)
+        trace = line(range(1, len(best) + 1), percents(best), color(at), text=said)
         marker = {"size": 6, "symbol": symbol(at)}
         data.append({**trace, "mode": "lines+markers", "marker": marker})
     if not data:
@@ -165,7 +169,7 @@ def importances(run: Run) -> Block:
         # The most important parameter on top, which is the last bar.
         names = list(shares)[::-1]
         said = [hover(label(name), f"{percent(shares[name], 0)}%") for name in names]
-        x = rounded([100 * shares[name] for name in names])
+        x = percents(map(shares.__getitem__, names))
         bar = bars(x, list(map(label, names)), said, {"color": color(at)})
         shown = figure([bar], "%", "", height=240)
         plots.append(Plot(name=f"importance-{at}", figure=shown, title=arm))
@@ -184,7 +188,7 @@ def _too_few(lacking: Mapping[str, int]) -> str:
     if not lacking:
         return ""
     counts = set(lacking.values())
-    here = ", ".join(f"{arm} {count}" for arm, count in lacking.items())
+    here = named(lacking)
     if len(counts) == 1:
         here = f"{counts.pop()}"
     return f"Parameter importance needs {MIN_TRIALS} completed trials per arm (here: {here})."
@@ -244,9 +248,9 @@ def _dots(
         x.append(places[value] + aside if places else float(f"{value:.3g}"))
         pruned = row["outcome"] == Outcome.PRUNED.value
         symbols.append(f"{symbol(at)}-open" if pruned else symbol(at))
-        ringed = row["number"] == 0
-        widths.append(2.5 if ringed else 0.6)
-        sizes.append(10 if ringed else 7)
+        width, size = RINGED if row["number"] == 0 else PLAIN
+        widths.append(width)
+        sizes.append(size)
         score = f"{percent(row['score'])}% ({row['outcome']})"
         said.append(hover(label(row["trial_id"]), f"{label(name)} {label(short(value))}", score))
     marker = {
@@ -256,21 +260,30 @@ def _dots(
         "line": {"width": widths, "color": GREY},
         "opacity": 0.85,
     }
-    return points(x, rounded((100 * rows["score"]).tolist()), said, marker)
+    return points(x, percents(rows["score"]), said, marker)
 
 
 def _places(dims: Sequence[Mapping[str, Any]]) -> dict[Any, int] | None:
     """Return places of values that have no scale, or few values; None where there is a scale."""
-    if any("options" in dim for dim in dims):
-        options = dict.fromkeys(value for dim in dims for value in dim.get("options", []))
-        return {value: at for at, value in enumerate(options)}
-    if not all(isinstance(dim["low"], int) and not dim["log"] for dim in dims):
+    options: list[Any] = []
+    for dim in dims:
+        options += dim.get("options", [])
+    if not options:
+        options = _whole_numbers(dims)
+    if not options:
         return None
+    return {value: at for at, value in enumerate(dict.fromkeys(options))}
+
+
+def _whole_numbers(dims: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return the whole numbers that these ranges span; none where they are many, or not whole."""
+    if not all(isinstance(dim["low"], int) and not dim["log"] for dim in dims):
+        return []
     low = min(dim["low"] for dim in dims)
     high = max(dim["high"] for dim in dims)
     if high - low >= FEW:
-        return None
-    return {value: value - low for value in range(low, high + 1)}
+        return []
+    return list(range(low, high + 1))
 
 
 def _parallel(run: Run, names: Sequence[str], arms: Sequence[str], plot: str) -> Plot | None:
@@ -287,12 +300,14 @@ def _parallel(run: Run, names: Sequence[str], arms: Sequence[str], plot: str) ->
         for row in records(rows):
             heights = [_height(row[name], run.tuned[arm][name]) for name in names]
             heights.append(_height(row["score"], scores))
-            strong = row["score"] >= good
-            colored = color(run.arms.index(arm)) if strong else GREY
+            colored = GREY
+            opacity = 0.22
+            if row["score"] >= good:
+                colored = color(run.arms.index(arm))
+                opacity = 0.9
             said = _said_of_trial(run, row, names, heights)
-            y = [None if height is None else round(height, 3) for height in heights]
-            trace = line(range(len(y)), y, colored, width=1.5, text=said)
-            data.append({**trace, "opacity": 0.9 if strong else 0.22})
+            trace = line(range(len(heights)), heights, colored, width=1.5, text=said)
+            data.append({**trace, "opacity": opacity})
     data.sort(key=lambda trace: trace["opacity"])  # good trials are drawn over the others
     axis = {**ticks([*(WORDS.get(name, name) for name in names), "score"]), "tickangle": -40}
     hidden = {"visible": False, "range": [-0.04, 1.04]}
@@ -321,7 +336,7 @@ def _height(value: Any, dim: Mapping[str, Any]) -> float | None:
         options = dim["options"]
         if value not in options:
             return None
-        return float(options.index(value) / max(1, len(options) - 1))
+        return round(float(options.index(value) / max(1, len(options) - 1)), 3)
     if not isinstance(value, (int, float)) or not np.isfinite(value) or (dim["log"] and value <= 0):
         return None
     scale = np.log if dim["log"] else float
@@ -329,4 +344,6 @@ def _height(value: Any, dim: Mapping[str, Any]) -> float | None:
     if not width:
         return 0.5
     height = float(scale(value) - scale(dim["low"])) / width
-    return height if -0.01 <= height <= 1.01 else None
+    if not -0.01 <= height <= 1.01:
+        return None
+    return round(height, 3)

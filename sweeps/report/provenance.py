@@ -9,7 +9,7 @@ from typing import Any
 from sweeps.report.blocks import Facts
 from sweeps.report.data_section import texts
 from sweeps.report.findings import Findings
-from sweeps.report.formats import counted
+from sweeps.report.formats import counted, listed, named
 from sweeps.report.results_csv import RESULTS
 from sweeps.report.runs import Run, number, whole_numbers
 from sweeps.report.suspects import SUSPECTS
@@ -31,7 +31,9 @@ def assumptions(run: Run) -> Facts | None:
     None where the study says nothing.
     """
     lines = texts(run.described.get("assumptions"))
-    return Facts([("Assumptions", lines)]) if lines else None
+    if not lines:
+        return None
+    return Facts([("Assumptions", lines)])
 
 
 def _facts(findings: Findings) -> Iterator[tuple[str, Sequence[str]]]:
@@ -41,14 +43,14 @@ def _facts(findings: Findings) -> Iterator[tuple[str, Sequence[str]]]:
     finalists = ", ".join(map(str, whole_numbers(run.described.get("finalist_seeds"))))
     yield "Command", [run.text("command"), *_resumed(run)]
     yield "Started", [_moment(run.text("started"))]
-    yield "Commit", [run.text("machine", "commit"), _named("code digest", run.text("code"))]
+    yield "Commit", [run.text("machine", "commit"), _headed("code digest", run.text("code"))]
     yield "Versions", [_plain(run.part("versions"))]
     yield "Hardware", [", ".join(hardware), _slots(run)]
     yield "Python", [run.text("machine", "python")]
     yield "Numerics", [_numerics(run)]
     yield "Data", _data(run)
     yield "Weights", list(_weights(run))
-    yield "Seeds", [_named("sweep", run.text("seed")), _named("finalists", finalists)]
+    yield "Seeds", [_headed("sweep", run.text("seed")), _headed("finalists", finalists)]
     yield "Champion's recipe", [_recipe(findings), _retrain(run)]
     yield "Records", [_records(run)]
 
@@ -57,8 +59,9 @@ def _recipe(findings: Findings) -> str:
     """Return the champion's recipe, whole but for its seed."""
     if findings.champion is None:
         return ""
-    recipe = findings.champion.recipe
-    return ", ".join(f"{name} {value}" for name, value in recipe.items() if name != "seed")
+    recipe = dict(findings.champion.recipe)
+    recipe.pop("seed", None)
+    return named(recipe)
 
 
 def _retrain(run: Run) -> str:
@@ -98,34 +101,41 @@ def _slots(run: Run) -> str:
         return ""
     of_each = []
     if cpus > 0:
-        of_each.append(f"{cpus:g} CPU {'core' if cpus == 1 else 'cores'}")
-    if gpus > 0:
-        of_each.append(f"{gpus:g} {'GPUs' if gpus > 1 else 'GPU'}")
-    room = f", {' and '.join(of_each)} each" if of_each else ""
-    return f"{counted(int(count), 'trial')} at a time{room}"
+        of_each.append(counted(int(cpus), "CPU core"))
+    if gpus > 1:
+        of_each.append(f"{gpus:g} GPUs")
+    elif gpus > 0:  # a fraction where trials share one
+        of_each.append(f"{gpus:g} GPU")
+    trials = f"{counted(int(count), 'trial')} at a time"
+    return f"{trials}, {listed(of_each)} each" if of_each else trials
 
 
 def _numerics(run: Run) -> str:
-    known = []
-    for name, value in run.part("compute").items():
-        if isinstance(value, (str, int)):
-            known.append(f"{name} {value}")
-    return ", ".join(known)
+    compute = run.part("compute")
+    return named({name: compute[name] for name in compute if isinstance(compute[name], str | int)})
 
 
 def _data(run: Run) -> list[str]:
-    counts = ", ".join(f"{count} {split}" for split, count in run.part("data", "images").items())
-    limits = ", ".join(f"{cap} {split}" for split, cap in run.part("data", "caps").items())
+    counts = _by_split(run.part("data", "images"))
+    limits = _by_split(run.part("data", "caps"))
     classes = run.part("data").get("classes")
     name = run.text("data", "name")
     source = run.text("data", "source")
+    described = name
+    if source not in ("", name):
+        described = f"{name}, from {source}"
     return [
-        name if source in ("", name) else f"{name}, from {source}",
-        _named("digest", run.text("data", "digest")),
-        _named("images:", counts),
-        _named("at most per class:", limits),
+        described,
+        _headed("digest", run.text("data", "digest")),
+        _headed("images:", counts),
+        _headed("at most per class:", limits),
         counted(len(classes), "class") if isinstance(classes, list) else "",
     ]
+
+
+def _by_split(numbers: Mapping[str, Any]) -> str:
+    """Return `100 train, 50 val`."""
+    return ", ".join(f"{number} {split}" for split, number in numbers.items())
 
 
 def _weights(run: Run) -> Iterator[str]:
@@ -134,16 +144,18 @@ def _weights(run: Run) -> Iterator[str]:
         yield f"{of_backbone}, digest {entry.get('digest') or 'none'}"
 
 
-def _named(name: str, value: str) -> str:
+def _headed(name: str, value: str) -> str:
     return f"{name} {value}" if value else ""
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
     """Return the objects in what should be a list of them."""
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+    if not isinstance(value, list):
+        return []
+    return [entry for entry in value if isinstance(entry, dict)]
 
 
 def _plain(value: object) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_plain(inner)}" for name, inner in value.items())
+        return named({name: _plain(inner) for name, inner in value.items()})
     return str(value)

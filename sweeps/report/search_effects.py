@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import optuna
 import pandas as pd
 
@@ -81,8 +82,11 @@ def importance(
         # A condition that held in one trial: it counts for nothing, as it should.
         warnings.simplefilter("ignore")
         shares = optuna.importance.PedAnovaImportanceEvaluator().evaluate(study)
+    # Shares of 1; where nothing separates the best tenth, all are 0 as they are.
     total = sum(shares.values())
-    return {name: share / total if total > 0 else 0.0 for name, share in shares.items()}
+    if total > 0:
+        return {name: share / total for name, share in shares.items()}
+    return dict.fromkeys(shares, 0.0)
 
 
 def edges(recipe: Mapping[str, Any], tuned: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -165,8 +169,7 @@ def _holds(distribution: optuna.distributions.BaseDistribution, value: Any) -> b
 
 def _plain(value: Any) -> Any:
     """Return a number of NumPy's, as a table holds it, as Python's."""
-    item = getattr(value, "item", None)
-    return item() if callable(item) else value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _at(value: float, dim: Mapping[str, Any], end: str) -> bool:
@@ -179,7 +182,9 @@ def _at(value: float, dim: Mapping[str, Any], end: str) -> bool:
 
 def _beyond(dim: Mapping[str, Any], step: int) -> float:
     """Return a value that a wider range would hold: above it where `step` is 1, below at -1."""
-    end = dim["high"] if step > 0 else dim["low"]
+    end = dim["low"]
+    if step > 0:
+        end = dim["high"]
     if isinstance(dim["low"], int):
         return int(end + step)
     if dim["log"]:

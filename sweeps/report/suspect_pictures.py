@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sweeps.report.blocks import Block, Column, Picture, Pictures, Row, Table, Text
+from sweeps.report.blocks import (
+    Block,
+    Picture,
+    Pictures,
+    Row,
+    Table,
+    Text,
+    number_columns,
+    text_columns,
+)
 from sweeps.report.decoded import decoded
 from sweeps.report.findings import Findings
 from sweeps.report.formats import counted, percent
@@ -72,12 +81,10 @@ def _judges(suspected: Suspected) -> str:
 
 
 def _table(images: Sequence[SuspectImage], caption: str) -> Table:
-    words = ("file", "given", "suggested")
     columns = [
-        Column("rank"),
-        *(Column(word, number=False) for word in words),
-        Column("given, %"),
-        Column("suggested, %"),
+        *number_columns(["rank"]),
+        *text_columns(["file", "given", "suggested"]),
+        *number_columns(["given, %", "suggested, %"]),
     ]
     rows = []
     for image in images:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -115,12 +115,17 @@ def suspected(run: Run, groups: Sequence[Group], problems: list[str]) -> Suspect
     names = [*of_val, *of_test]
     images = []
     for rank, suspect in enumerate(suspects(probabilities, labels), start=1):
-        in_val = suspect.row < len(mean.val)
+        # Rows count on from val to test.
+        split: Tested = "val"
+        row = suspect.row
+        if row >= len(mean.val):
+            split = "test"
+            row -= len(mean.val)
         image = SuspectImage(
             rank=rank,
             file=names[suspect.row],
-            split="val" if in_val else "test",
-            row=suspect.row if in_val else suspect.row - len(mean.val),
+            split=split,
+            row=row,
             given=classes[suspect.given],
             suggested=classes[suspect.suggested],
             probability_given=float(probabilities[suspect.row, suspect.given]),
@@ -142,8 +147,7 @@ def write_suspects(folder: Path, images: Sequence[SuspectImage]) -> Path:
     Raises:
         OSError: The folder cannot be written.
     """
-    rows = [[getattr(image, name) for name in COLUMNS] for image in images]
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).round(DIGITS)
+    table = pd.DataFrame(map(asdict, images), columns=list(COLUMNS)).round(DIGITS)
     for name in ("file", "given", "suggested"):
         table[name] = [_as_text(value) for value in table[name]]
     # Quoted: a file's name may hold anything, a lone carriage return too.
@@ -185,6 +189,7 @@ def _mean(run: Run, groups: Sequence[Group], problems: list[str]) -> _Mean:
         if val.shape[1] != test.shape[1]:
             continue
         labels = (val_labels, test_labels)
+        # Probabilities [val and test, classes]; rounding may have left some above 1.
         told = np.exp(np.minimum(np.concatenate([val, test]), 0))
         if runs == 0:
             total = np.zeros_like(told)
@@ -204,4 +209,4 @@ def _seeds(groups: Sequence[Group]) -> Iterator[Seed]:
     """Yield the finalist runs whose predictions are there, but for ablations."""
     for group in groups:
         if not group.without:
-            yield from (seed for seed in group.seeds if len(seed.labels))
+            yield from group.predicted

@@ -1,4 +1,4 @@
-"""The page's tables: arms, comparisons, pairs, defaults, ablations, losses, spread, others' numbers."""
+"""The page's tables: arms, comparisons, pairs, defaults, ablations, losses, spread, published."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from sweeps.records.results import Outcome
 from sweeps.records.score import NAMES, headed
-from sweeps.report.blocks import Column, Row, Table
+from sweeps.report.blocks import Row, Table, number_columns, text_columns
 from sweeps.report.finalists import Group, mean
 from sweeps.report.findings import Findings, gap, interval
 from sweeps.report.formats import MISSING, counted, fixed, p_value, percent, points, span, with_span
@@ -34,10 +34,10 @@ def arms_table(findings: Findings) -> Table:
     if any(group.seeds for group in findings.groups):
         retrained = (headed("val", score), OVERSTATED, headed("test", score), "test log loss")
     columns = [
-        _name("arm"),
-        *(Column(title, "search") for title in searched),
-        *(Column(title, "retrained best recipe") for title in retrained),
-        Column("device-hours"),
+        *text_columns(["arm"]),
+        *number_columns(searched, "search"),
+        *number_columns(retrained, "retrained best recipe"),
+        *number_columns(["device-hours"]),
     ]
 
     rows = []
@@ -70,8 +70,8 @@ def contrasts_table(findings: Findings) -> Table | None:
             f"paired. Bold: p under 0.05 after Holm's adjustment for {counted(len(rows), 'test')}. "
             "Detectable: the smallest true difference that 4 of 5 such sweeps would have found."
         )
-    head = [_name("comparison"), *map(Column, titles)]
-    return Table(columns=head, rows=rows, caption=caption, title="Planned comparisons")
+    columns = [*text_columns(["comparison"]), *number_columns(titles)]
+    return Table(columns=columns, rows=rows, caption=caption, title="Planned comparisons")
 
 
 def pairs_table(findings: Findings) -> Table | None:
@@ -99,7 +99,7 @@ def pairs_table(findings: Findings) -> Table | None:
             "0 by chance."
         )
     return Table(
-        columns=[_name("A"), _name("B"), *map(Column, titles)],
+        columns=[*text_columns(["A", "B"]), *number_columns(titles)],
         rows=rows,
         caption=caption,
         title="All pairs of arms",
@@ -121,8 +121,9 @@ def defaults_table(findings: Findings) -> Table | None:
         rows.append(Row((arm, _test(findings, default), _test(findings, best), gain)))
     if not rows:
         return None
-    titles = [headed(f"{which}, test", findings.run.score) for which in ("default", "best")]
-    columns = [_name("arm"), *map(Column, (*titles, "gain from tuning, points"))]
+    score = findings.run.score
+    tests = (headed("default, test", score), headed("best, test", score))
+    columns = [*text_columns(["arm"]), *number_columns([*tests, "gain from tuning, points"])]
     caption = (
         "The best recipe of each search against the arm's default, on the same seeds and images."
     )
@@ -146,7 +147,7 @@ def ablations_table(findings: Findings) -> Table | None:
         "thing helps. Effects need not add up."
     )
     return Table(
-        columns=[_name("champion"), *map(Column, titles)],
+        columns=[*text_columns(["champion"]), *number_columns(titles)],
         rows=rows,
         caption=caption,
         title="What the champion owes to each trick",
@@ -165,10 +166,10 @@ def losses_table(findings: Findings) -> Table | None:
     for arm, group in known.items():
         tests = [with_interval(interval(group, metric)) for metric in shown]
         rows.append(Row((arm, *tests, _loss(group))))
+    titles = [f"test {NAMES[metric]}, % (higher is better)" for metric in shown]
     columns = [
-        _name("arm"),
-        *(Column(f"test {NAMES[metric]}, % (higher is better)") for metric in shown),
-        Column("test log loss (lower is better)"),
+        *text_columns(["arm"]),
+        *number_columns([*titles, "test log loss (lower is better)"]),
     ]
 
     # What to read off: who leads, and what log loss is.
@@ -212,7 +213,7 @@ def components_table(findings: Findings) -> Table | None:
         "cover a different training sample."
     )
     return Table(
-        columns=[_name("arm"), *map(Column, titles)],
+        columns=[*text_columns(["arm"]), *number_columns(titles)],
         rows=rows,
         caption=caption,
         title="What makes a score vary",
@@ -228,7 +229,9 @@ def published_table(findings: Findings) -> Table | None:
     for entry in listed:
         match entry:
             case {"arm": str(arm), "value": float(value) | int(value), "metric": str(metric)}:
-                shown = percent(value) if metric in SHARES else fixed(number(value), 3)
+                shown = fixed(number(value), 3)
+                if metric in SHARES:
+                    shown = percent(value)
                 default = _own(findings, findings.default.get(arm), metric)
                 best = _own(findings, findings.best.get(arm), metric)
                 source = entry.get("source")
@@ -236,8 +239,11 @@ def published_table(findings: Findings) -> Table | None:
                 rows.append(Row((arm, metric, shown, default, best, text)))
     if not rows:
         return None
-    names = [_name("arm"), _name("metric")]
-    columns = [*names, *map(Column, ("published", "default here", "best here")), _name("source")]
+    columns = [
+        *text_columns(["arm", "metric"]),
+        *number_columns(["published", "default here", "best here"]),
+        *text_columns(["source"]),
+    ]
     caption = (
         "Here: means over seeds. Accuracies in percent, higher is better; log losses, lower is "
         "better."
@@ -250,10 +256,6 @@ def with_interval(whole: Interval | None, digits: int = 1, scale: float = 100) -
     if whole is None:
         return MISSING
     return with_span(fixed(scale * whole.mean, digits), span(whole.low, whole.high, digits, scale))
-
-
-def _name(title: str) -> Column:
-    return Column(title, number=False)
 
 
 def _searched(findings: Findings, arm: str, shown: Sequence[Outcome]) -> list[str]:
