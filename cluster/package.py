@@ -11,7 +11,6 @@ from cluster.refused import Refused
 
 MOST_BYTES = 50 * 2**20
 """The project has 2 MB. Ray keeps archives in the memory of its head, and refuses half a gigabyte."""
-PACKAGES = ("cluster", "search_spaces", "sweeps", "trainables")
 _SHOWN = 5
 _ANCIENT = (
     1980,
@@ -23,18 +22,19 @@ _ANCIENT = (
 )  # the earliest time of an archive: what it holds decides its name, not when
 
 
-def files(root: Path, without: Sequence[Path] = ()) -> list[Path]:
+def files(root: Path, packages: Sequence[str], without: Sequence[Path] = ()) -> list[Path]:
     """The files to ship, relative to the root: those that git tracks or would; where there is no git, its packages' Python.
 
     Args:
         root: The project's folder.
+        packages: Its packages, of which Python's files are shipped where there is no git.
         without: Folders of which nothing is shipped whatever git says, such as a storage.
     """
     names = _of_git(root)
     if names is None:
         found = [
             path
-            for package in PACKAGES
+            for package in packages
             for path in (root / package).rglob("*")
             if path.suffix in (".py", ".jinja")
         ]

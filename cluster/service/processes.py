@@ -45,6 +45,13 @@ class Process:
         except OSError:
             return []
 
+    def name(self) -> str:
+        """What it calls itself, such as `ray::DashboardA` and `raylet`."""
+        try:
+            return (PROC / str(self.pid) / "comm").read_text().strip()
+        except OSError:  # it has ended just now
+            return "ended"
+
 
 def process(pid: int) -> Process | None:
     """The process of that number, if there is one."""

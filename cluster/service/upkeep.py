@@ -6,7 +6,6 @@ import importlib.util
 import shutil
 import socket
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -16,16 +15,15 @@ from pathlib import Path
 from secrets import token_hex
 
 from cluster.refused import Refused
-from cluster.service import database, mlflow_gate, parts
+from cluster.service import database, jobs, mlflow_gate, parts
 from cluster.service import processes as system
 from cluster.service import state as service
+from cluster.service.jobs import STOP_WITHIN_S
 from cluster.service.jobserver import ENDED, JobServer, find
 from cluster.service.parts import DASHBOARD, RAYLET, StartError
 from cluster.service.processes import Process, boot, family
 from cluster.service.state import Part, State
 
-STOP_WITHIN_S = 180
-"""What a job has to stop in order: its trials end, MLflow is told. Each trial's last epoch is saved already."""
 END_WITHIN_S = 5.0
 LONGEST_TEMPORARY = (
     45  # characters of Ray's folder: its sockets are below it, and their paths may have 107
@@ -216,13 +214,8 @@ def _again(state: State, part: str, wait: Callable[[], State]) -> State:
 def _stop_jobs(server: JobServer, say: Callable[[str], None]) -> None:
     running = [job["submission_id"] for job in server.jobs() if job["status"] not in ENDED]
     if running:
-        say(f"Stopping {', '.join(running)} in order; each can be resumed.")
-    for name in running:
-        server.stop(name)
-    deadline = time.monotonic() + STOP_WITHIN_S + 10
-    while running and time.monotonic() < deadline:
-        running = [job["submission_id"] for job in server.jobs() if job["status"] not in ENDED]
-        time.sleep(0.5)
+        say(f"Stopping {', '.join(running)}; each can be resumed.")
+        jobs.stop(server, running, STOP_WITHIN_S + 10)
 
 
 def _end(state: State, part: Part) -> set[Process]:

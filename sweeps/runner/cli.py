@@ -17,6 +17,7 @@ import click
 from rich.console import Console
 
 from cluster.session import environment
+from sweeps.commands import kit
 from sweeps.runner.options import Options, Refused, command, parse
 from sweeps.runner.output import printed
 from sweeps.runner.study import Sweep
@@ -41,10 +42,10 @@ COMMANDS = {
         "sweeps.commands.service",
         "Ray with a job server, and MLflow, on this machine: up, status, down",
     ),
-    "submit": ("cluster.submit", "run a study as a job of the service or of a cluster"),
-    "jobs": ("cluster.jobs", "what was submitted, and how it stands"),
-    "logs": ("cluster.logs", "what a job has written"),
-    "stop": ("cluster.stop", "stop a job in order"),
+    "submit": ("sweeps.commands.submit", "run a study as a job of the service or of a cluster"),
+    "jobs": ("sweeps.commands.jobs", "what was submitted, and how it stands"),
+    "logs": ("sweeps.commands.logs", "what a job has written"),
+    "stop": ("sweeps.commands.stop", "stop a job in order"),
     "doctor": ("sweeps.runner.doctor", "whether this machine is fit for a sweep"),
 }
 WIDE = 140  # columns where the output is no terminal
@@ -91,7 +92,10 @@ def _command(arguments: Sequence[str]) -> int:
         click.echo(f"Studies: {', '.join(studies)}")
         return 0
     if arguments[0] in COMMANDS:
-        status: int = importlib.import_module(COMMANDS[arguments[0]][0]).main(arguments[1:])
+        module = importlib.import_module(COMMANDS[arguments[0]][0])
+        if module.__name__.startswith("sweeps.commands."):
+            return kit.main(module.command, arguments[1:])
+        status: int = module.main(arguments[1:])
         return status
     if arguments[0] != "run":
         click.echo(

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from cluster import logs
-from cluster.jobs import row
 from cluster.refused import Refused
+from cluster.service import jobs
 from cluster.service.jobserver import Silent
+from sweeps.commands import logs
 
 JOB = {
     "submission_id": "s",
@@ -40,7 +40,7 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cluster.logs.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("cluster.service.jobs.time.sleep", lambda seconds: None)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_server_that_is_started_again_is_waited_for() -> None:
 def test_a_lost_cluster_ends_with_what_goes_on(
     lost: Refused, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "_LOST_FOR_S", 0.0)
+    monkeypatch.setattr(jobs, "_LOST_FOR_S", 0.0)
     assert logs.follow(Server(JOB, lost), "s") == 1  # type: ignore[arg-type]
     assert "dvt submit sweeps/x.py -- --resume s" in capsys.readouterr().err
 
@@ -86,15 +86,6 @@ def test_ctrl_c_leaves_the_job_running(capsys: pytest.CaptureFixture[str]) -> No
     assert "dvt stop s" in capsys.readouterr().err
 
 
-def test_a_row_of_the_table() -> None:
-    ended = JOB | {"status": "FAILED", "driver_exit_code": 2, "end_time": 3_785_000}
-    assert row(ended)[:4] == ("s", "sweeps/x.py", "failed", "2")
-    assert row(ended)[5] == "1h02m"
-    assert row({"submission_id": "raw", "status": "PENDING"}) == (
-        "raw",
-        "-",
-        "pending",
-        "-",
-        "-",
-        "-",
-    )
+def test_a_job_that_did_not_start_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.follow(Server(JOB, JOB | {"status": "FAILED", "message": "runtime_env\nbroke"}), "s")  # type: ignore[arg-type]
+    assert "s failed: runtime_env broke. To resume:" in capsys.readouterr().err
