@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -121,7 +122,7 @@ def start_ray(state: State) -> Callable[[], State]:
             part.known
         ):  # Ray's server for clients elsewhere: no sweep comes that way, so its door is closed
             if _UNUSED in one.arguments():
-                os.kill(one.pid, 15)
+                one.send(signal.SIGTERM)
         members = {
             name: found for name, file in _NEEDED.items() if (found := _member(part.known, file))
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -159,9 +160,9 @@ def is_own(host: str) -> bool:
 
 def _check(state: State, backend: str) -> None:
     problems = []
-    if not system.PROC.joinpath("self/stat").exists():
+    if sys.platform != "linux":
         raise Refused(
-            "the service needs Linux, whose /proc says which processes are its own: run sweeps without it here."
+            "the service needs Linux, which says which processes are its own: run sweeps without it here."
         )
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
         problems.append(

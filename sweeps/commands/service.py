@@ -212,7 +212,7 @@ def _say_listeners(state: State, alive: set[Process]) -> None:
         names |= {member.pid: name for name, member in part.members.items()}
     calls_itself = {one.pid: one.name() for one in alive}
     for listener in listeners(alive):
-        name = names.get(listener.pid) or calls_itself[listener.pid]
+        name = names.get(listener.pid) or calls_itself[listener.pid] or "ended"
         wide = "" if listener.local else "  (the network reaches it)"
         click.echo(f"  listens             {listener.host}:{listener.port}  {name}{wide}")
 

@@ -37,6 +37,7 @@ HOMES: dict[str, Rule] = {  # the longest name that fits an import decides
     "ray.autoscaler": lambda name: name == "cluster.nodes",
     "aiohttp": lambda name: name == "cluster.service.jobserver",  # that of Ray's client for jobs
     "click": lambda name: name.startswith("sweeps.") or name.endswith(".__main__"),
+    "psutil": lambda name: name.startswith("cluster.service."),
     "rich": lambda name: name.startswith("sweeps."),
     "pandas": lambda name: name.startswith("sweeps.report"),
     "numpy": lambda name: (
