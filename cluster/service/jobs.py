@@ -7,11 +7,10 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from cluster import package
 from cluster.service import state as service
-from cluster.service.jobserver import ENDED, JobServer, Silent
+from cluster.service.jobserver import Job, JobServer, Silent
 from cluster.session import RESUME
 
 STOP_WITHIN_S = 180
@@ -59,7 +58,7 @@ def send(
         )
 
 
-def follow(server: JobServer, name: str, show: Callable[[str], None]) -> dict[str, Any]:
+def follow(server: JobServer, name: str, show: Callable[[str], None]) -> Job:
     """Show a job's log until the job ends; return what is known of it then.
 
     Raises:
@@ -69,7 +68,7 @@ def follow(server: JobServer, name: str, show: Callable[[str], None]) -> dict[st
     while True:
         shown = server.tail(name, shown, show)
         job = _asked(server, name)
-        if job["status"] in ENDED:
+        if job.over:
             show(server.log(name)[shown:])  # of its last moment
             return job
         time.sleep(1)
@@ -86,28 +85,21 @@ def stop(server: JobServer, names: Collection[str], within: float) -> set[str]:
     left = set(names)
     deadline = time.monotonic() + within
     while left and time.monotonic() < deadline:
-        left = {name for name in left if server.job(name)["status"] not in ENDED}
+        left = {name for name in left if not server.job(name).over}
         time.sleep(_POLL_S if left else 0)
     return left
 
 
-def exit_status(job: Mapping[str, Any]) -> int:
+def exit_status(job: Job) -> int:
     """Return the exit status of a job that has ended: its driver's; 130 of one that was stopped."""
-    if job["status"] == "STOPPED":
+    if job.status == "STOPPED":
         return INTERRUPTED
-    code = job.get("driver_exit_code")
-    if code is None:
-        return 0 if job["status"] == "SUCCEEDED" else FAILED
-    return int(code)
+    if job.exit_code is not None:
+        return job.exit_code
+    return 0 if job.status == "SUCCEEDED" else FAILED
 
 
-def resume_command(job: Mapping[str, Any]) -> str:
-    """Return the command that resumes a job's sweep."""
-    known: str | None = (job.get("metadata") or {}).get("resume")
-    return known or "dvt submit sweeps/STUDY.py -- --resume NAME"
-
-
-def _asked(server: JobServer, name: str) -> dict[str, Any]:
+def _asked(server: JobServer, name: str) -> Job:
     """Return what is known of a job, from a server that may be away for a while."""
     deadline = time.monotonic() + _LOST_FOR_S
     while True:

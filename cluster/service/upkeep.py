@@ -20,7 +20,7 @@ from cluster.service import database, jobs, mlflow_gate, parts
 from cluster.service import processes as system
 from cluster.service import state as service
 from cluster.service.jobs import STOP_WITHIN_S
-from cluster.service.jobserver import ENDED, JobServer, find
+from cluster.service.jobserver import JobServer, find
 from cluster.service.parts import DASHBOARD, RAYLET, StartError
 from cluster.service.processes import Process, boot, family
 from cluster.service.state import Part, State
@@ -213,7 +213,7 @@ def _again(state: State, part: str, wait: Callable[[], State]) -> State:
 
 
 def _stop_jobs(server: JobServer, say: Callable[[str], None]) -> None:
-    running = [job["submission_id"] for job in server.jobs() if job["status"] not in ENDED]
+    running = [job.name for job in server.jobs() if not job.over]
     if running:
         say(f"Stopping {', '.join(running)}; each can be resumed.")
         jobs.stop(server, running, STOP_WITHIN_S + 10)

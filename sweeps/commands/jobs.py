@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
 from datetime import datetime
-from typing import Any
 
 import click
 
-from cluster.service.jobserver import find
+from cluster.service.jobserver import Job, find
 from sweeps.commands import kit
 
 HEADINGS = ("job", "study", "state", "exit", "started", "took")
@@ -34,20 +33,17 @@ def command(address: str | None) -> int:
     return kit.DONE
 
 
-def row(job: Mapping[str, Any]) -> tuple[str, ...]:
+def row(job: Job) -> tuple[str, ...]:
     """Return a job as the table shows it."""
-    code = job.get("driver_exit_code")
-    start = job.get("start_time")  # milliseconds, as is the end
     started = took = "-"
-    if start:
-        end = job.get("end_time") or datetime.now().timestamp() * 1000
-        started = f"{datetime.fromtimestamp(start / 1000):%Y-%m-%d %H:%M}"
-        took = _duration((end - start) / 1000)
+    if job.started:
+        started = f"{datetime.fromtimestamp(job.started):%Y-%m-%d %H:%M}"
+        took = _duration((job.ended or time.time()) - job.started)
     return (
-        job["submission_id"],
-        (job.get("metadata") or {}).get("study", "-"),
-        job["status"].lower(),
-        "-" if code is None else str(code),
+        job.name,
+        job.study or "-",
+        job.status.lower(),
+        "-" if job.exit_code is None else str(job.exit_code),
         started,
         took,
     )

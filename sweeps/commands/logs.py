@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import click
 
 from cluster.refused import Refused
 from cluster.service import jobs
-from cluster.service.jobserver import JobServer, find
+from cluster.service.jobserver import Job, JobServer, find
 from sweeps.commands import kit
 
 
@@ -48,19 +45,24 @@ def follow(server: JobServer, name: str) -> int:
         return kit.INTERRUPTED
     except Refused as error:  # the cluster's head is gone, or another one is there
         click.echo(f"error: {error}\nTo resume the sweep:", err=True)
-        click.echo(f"  {jobs.resume_command(started)}", err=True)
+        click.echo(f"  {resume_command(started)}", err=True)
         return kit.FAILED
-    _say_end(ended, name)
+    _say_end(ended)
     return jobs.exit_status(ended)
 
 
-def _say_end(job: Mapping[str, Any], name: str) -> None:
+def resume_command(job: Job) -> str:
+    """Return the command that resumes a job's sweep."""
+    return job.resume or "dvt submit sweeps/STUDY.py -- --resume NAME"
+
+
+def _say_end(job: Job) -> None:
     """Say how a job ended, where its log does not."""
-    if job["status"] == "STOPPED":
-        click.echo(f"{name} was stopped. To resume:", err=True)
-    elif job["status"] == "FAILED" and job.get("driver_exit_code") is None:
-        reason = " ".join((job.get("message") or "no reason is known").split())[:300]
-        click.echo(f"error: {name} failed: {reason}. To resume:", err=True)
+    if job.status == "STOPPED":
+        click.echo(f"{job.name} was stopped. To resume:", err=True)
+    elif job.status == "FAILED" and job.exit_code is None:
+        reason = " ".join((job.message or "no reason is known").split())[:300]
+        click.echo(f"error: {job.name} failed: {reason}. To resume:", err=True)
     else:
         return
-    click.echo(f"  {jobs.resume_command(job)}", err=True)
+    click.echo(f"  {resume_command(job)}", err=True)

@@ -11,7 +11,7 @@ from cluster.addresses import SERVER_DATABASES
 from cluster.refused import Refused
 from cluster.service import parts, upkeep
 from cluster.service import state as service
-from cluster.service.jobserver import ENDED, find
+from cluster.service.jobserver import find
 from cluster.service.listeners import listeners
 from cluster.service.processes import Process
 from cluster.service.state import State
@@ -142,7 +142,7 @@ def status() -> int:
     click.echo(f"The service is up since {datetime.fromisoformat(state.started):%Y-%m-%d %H:%M}.")
     _say_where(state, jobs=_health(runs_jobs), tracks=_health(tracks))
     if runs_jobs:
-        running = [job["submission_id"] for job in find(None).jobs() if job["status"] not in ENDED]
+        running = [job.name for job in find(None).jobs() if not job.over]
         click.echo(f"  running             {', '.join(running) or 'no job'}")
     _say_listeners(state, alive)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from cluster.service import jobs
-from cluster.service.jobserver import ENDED, find
+from cluster.service.jobserver import find
 from sweeps.commands import kit
+from sweeps.commands.logs import resume_command
 
 WITHIN_S = jobs.STOP_WITHIN_S + 30
 
@@ -22,12 +23,12 @@ def command(name: str, address: str | None) -> int:
     """Stop a job cleanly, and wait until it has ended."""
     server = find(address)
     job = server.job(name)
-    if job["status"] in ENDED:
-        click.echo(f"{name} has ended already: {job['status'].lower()}.")
+    if job.over:
+        click.echo(f"{name} has ended already: {job.status.lower()}.")
         return kit.DONE
     if jobs.stop(server, [name], WITHIN_S):
         late = f"{name} has not ended within {WITHIN_S} s: `dvt logs {name}` may say why."
         click.echo(f"error: {late}", err=True)
         return kit.FAILED
-    click.echo(f"{name} was stopped. To resume:\n  {jobs.resume_command(job)}")
+    click.echo(f"{name} was stopped. To resume:\n  {resume_command(job)}")
     return kit.DONE

@@ -34,6 +34,7 @@ HOMES: dict[str, Rule] = {  # the longest name that fits an import decides
     "ray": lambda name: name in ("cluster.session", "cluster.probes", "trainables.ray_trial"),
     "ray.tune": lambda name: name.startswith("sweeps.runner.") or name == "trainables.ray_trial",
     "ray.job_submission": lambda name: name.startswith("cluster."),
+    "ray.exceptions": lambda name: name.startswith("cluster."),
     "ray.autoscaler": lambda name: name == "cluster.nodes",
     "aiohttp": lambda name: name == "cluster.service.jobserver",  # that of Ray's client for jobs
     "click": lambda name: name.startswith("sweeps.") or name.endswith(".__main__"),

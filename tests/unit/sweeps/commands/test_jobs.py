@@ -1,18 +1,13 @@
 """What `dvt jobs` shows of a job."""
 
+from cluster.service.jobserver import Job
 from sweeps.commands.jobs import row
 
 
 def test_a_row_of_the_table() -> None:
-    ended = {
-        "submission_id": "s",
-        "status": "FAILED",
-        "driver_exit_code": 2,
-        "metadata": {"study": "sweeps/x.py"},
-        "start_time": 60_000,
-        "end_time": 3_785_000,
-    }
+    ended = Job(
+        name="s", status="FAILED", exit_code=2, study="sweeps/x.py", started=60.0, ended=3785.0
+    )
     assert row(ended)[:4] == ("s", "sweeps/x.py", "failed", "2")
     assert row(ended)[5] == "1h02m"
-    nothing_known = {"submission_id": "raw", "status": "PENDING"}
-    assert row(nothing_known) == ("raw", "-", "pending", "-", "-", "-")
+    assert row(Job(name="raw", status="PENDING")) == ("raw", "-", "pending", "-", "-", "-")

@@ -8,9 +8,9 @@ import pytest
 from cluster.refused import Refused
 from cluster.service import jobs
 from cluster.service import state as service
-from cluster.service.jobserver import JobServer
+from cluster.service.jobserver import Job, JobServer
 from cluster.session import RESUME
-from sweeps.commands import kit, submit
+from sweeps.commands import kit, logs, submit
 from sweeps.runner.description import resume_command
 from tests.unit.cluster.service.test_state import STATE
 
@@ -151,7 +151,7 @@ def test_a_job_says_what_goes_on_with_its_sweep_from_where_it_was_submitted(
     )
     monkeypatch.setenv(RESUME, line)
     assert resume_command(None) == line  # type: ignore[arg-type]
-    assert jobs.resume_command({"metadata": {"resume": line}}) == line
+    assert logs.resume_command(Job(name="s", status="FAILED", resume=line)) == line
 
 
 def test_a_study_that_is_not_there_or_elsewhere_is_refused(
