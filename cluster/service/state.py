@@ -15,6 +15,7 @@ from typing import Any
 
 from cluster.refused import Refused
 from cluster.service.processes import Process, boot
+from trainables.files import PRIVATE, leftovers, write_whole
 
 FOLDER = "DVT_SERVICE_DIR"
 _STATE, _LOCK, _TOKEN = "state.json", "lock", "token"
@@ -108,7 +109,7 @@ def token_path() -> Path:
 def make_token() -> None:
     """Write a token unless there is one."""
     if not token_path().exists():
-        _write(token_path(), secrets.token_hex(32))
+        write_whole(token_path(), secrets.token_hex(32), mode=PRIVATE)
 
 
 def make_folder() -> Path:
@@ -148,13 +149,15 @@ def load() -> State | None:
 
 def save(state: State) -> None:
     """Write it down, whole or not at all."""
-    _write(folder() / _STATE, json.dumps(asdict(state), indent=2) + "\n")
+    write_whole(folder() / _STATE, json.dumps(asdict(state), indent=2) + "\n", mode=PRIVATE)
 
 
 def forget() -> None:
     """Delete state and token."""
     (folder() / _STATE).unlink(missing_ok=True)
     token_path().unlink(missing_ok=True)
+    for left in leftovers(folder()):  # of killed processes; one may hold a token
+        left.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -181,15 +184,6 @@ def _part(found: dict[str, Any]) -> Part:
     members = {name: Process(**member) for name, member in found["members"].items()}
     known = tuple(Process(**one) for one in found["known"])
     return Part(mark=found["mark"], members=members, known=known, arguments=found["arguments"])
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w") as file:  # noqa: PTH123 - of a descriptor
-        file.write(text)
-    temporary.replace(path)
 
 
 def _reached(host: str) -> str:

@@ -76,6 +76,14 @@ def test_processes_of_another_start_of_the_machine_are_not_its_own() -> None:
     assert replace(STATE, boot=boot()).known == (Process(7, 70), Process(8, 80))
 
 
+def test_what_a_killed_writer_left_goes_too(place: Path) -> None:
+    service.make_folder()
+    service.make_token()
+    service.token_path().rename(place / ".token.0badcafe.tmp")
+    service.forget()
+    assert list(place.iterdir()) == []
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"storage": 1}'])
 def test_what_cannot_be_read_is_refused_by_its_path(place: Path, text: str) -> None:
     place.mkdir()
