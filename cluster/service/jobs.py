@@ -1,4 +1,4 @@
-"""A job from its sending to its end: sent with the project's code, followed, stopped, and its end told."""
+"""A job from its sending to its end: sent with the project's code, followed, and stopped."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from cluster.service.jobserver import Job, JobServer, Silent
 from cluster.session import RESUME
 
 STOP_WITHIN_S = 180
-"""What a job has to stop cleanly: its trials end, MLflow is told. Each trial's last epoch is saved already."""
-FAILED, INTERRUPTED = 1, 130
+"""The time that a job has to stop cleanly: its trials end, MLflow is told. Each trial's last epoch
+is saved already."""
+FAILED = 1
+INTERRUPTED = 130
 _LOST_FOR_S = 60.0  # how long a job server that is being started again is waited for
 _POLL_S = 0.5
 
@@ -44,7 +46,10 @@ def send(
     Raises:
         Refused: The project cannot be shipped, or the job was not accepted.
     """
-    ours = [Path(server.state.storage), service.folder()] if server.state else []
+    # Of the folders of this machine's service nothing is shipped, whatever git says.
+    ours = []
+    if server.state:
+        ours = [Path(server.state.storage), service.folder()]
     stop = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WITHIN_S)}
     with tempfile.TemporaryDirectory(prefix="dvt-submit-") as folder:
         archive = Path(folder) / "project.zip"
@@ -69,7 +74,8 @@ def follow(server: JobServer, name: str, show: Callable[[str], None]) -> Job:
         shown = server.tail(name, shown, show)
         job = _asked(server, name)
         if job.over:
-            show(server.log(name)[shown:])  # of its last moment
+            # What it wrote in its last moment.
+            show(server.log(name)[shown:])
             return job
         time.sleep(1)
 
@@ -86,7 +92,8 @@ def stop(server: JobServer, names: Collection[str], within: float) -> set[str]:
     deadline = time.monotonic() + within
     while left and time.monotonic() < deadline:
         left = {name for name in left if not server.job(name).over}
-        time.sleep(_POLL_S if left else 0)
+        if left:
+            time.sleep(_POLL_S)
     return left
 
 
@@ -96,7 +103,9 @@ def exit_status(job: Job) -> int:
         return INTERRUPTED
     if job.exit_code is not None:
         return job.exit_code
-    return 0 if job.status == "SUCCEEDED" else FAILED
+    if job.status == "SUCCEEDED":
+        return 0
+    return FAILED
 
 
 def _asked(server: JobServer, name: str) -> Job:

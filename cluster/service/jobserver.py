@@ -1,4 +1,4 @@
-"""The job server of a Ray cluster: found, asked with a token and a time limit, refused in one line where it does not fit."""
+"""The job server of a Ray cluster: found, asked with a token, refused where it does not fit."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobServer:
-    """Where jobs are submitted to.
+    """The server to which jobs are submitted.
 
     Attributes:
         address: `http://HOST:PORT`.
-        token_file: Holds the token; None where there is none.
-        state: Of this user's own service, where it is that one.
+        token_file: The file that holds the token; None where there is none.
+        state: This user's own service, where it is that one.
         token: The token; kept out of every message.
     """
 
@@ -78,11 +78,13 @@ class JobServer:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What lets in."""
-        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        """The header that lets in."""
+        if not self.token:
+            return {}
+        return {"Authorization": f"Bearer {self.token}"}
 
     def ask(self, path: str) -> Any:
-        """What it answers to a request: decoded JSON.
+        """Return its answer to a request, decoded from JSON.
 
         Raises:
             Refused: Nothing answers, the token is missing or wrong, or there is no such thing.
@@ -92,9 +94,8 @@ class JobServer:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            raise self._refused(
-                error.code, error.read(300).decode(errors="replace"), path
-            ) from error
+            said = error.read(300).decode(errors="replace")
+            raise self._refused(error.code, said, path) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._silent(error) from error
 
@@ -140,7 +141,7 @@ class JobServer:
         """Show what a job writes until it ends, or the connection does.
 
         Args:
-            name: The job's.
+            name: The job's name.
             shown: Characters of its log that were shown before.
             show: Shows a piece.
 
@@ -154,7 +155,8 @@ class JobServer:
         async def run(client: Any) -> None:
             nonlocal seen
             async for piece in client.tail_job_logs(_quoted(name)):
-                if new := piece[max(0, shown - seen) :]:
+                new = piece[max(0, shown - seen) :]
+                if new:
                     show(new)
                 seen += len(piece)
 
@@ -175,11 +177,11 @@ class JobServer:
         """Run a command on the cluster.
 
         Args:
-            name: The job's.
+            name: The job's name.
             entrypoint: A line for its shell.
-            archive: A ZIP file; the job starts in a folder that holds what is in it, and so do its workers.
-            variables: Of its environment. They are on record, as is the line: no secrets.
-            metadata: What else is on record.
+            archive: A ZIP file; the job, and so its workers, start in a folder with its content.
+            variables: Variables of its environment. They are on record, as is the line: no secrets.
+            metadata: Whatever else is on record.
 
         Raises:
             Refused: It was not accepted.
@@ -194,28 +196,26 @@ class JobServer:
             )
 
     def check_versions(self) -> None:
-        """Compare Ray and Python with this side's: jobs are asked for, and answered, in one version's words.
+        """Compare Ray and Python with this side's: a job is sent and read in one version's words.
 
         Raises:
             Refused: They differ, or it is no job server.
         """
         theirs = self._ray_version()
         ours = version("ray")
-        problems = []
         if theirs != ours:
-            problems.append(
-                f"Ray must be the same here and in the cluster, but is {ours} here and {theirs} at {self.address}: "
-                f"install ray=={theirs} here, or {ours} there."
+            raise Refused(
+                f"Ray must be the same here and in the cluster, but is {ours} here and {theirs} at "
+                f"{self.address}: install ray=={theirs} here, or {ours} there."
             )
-        else:
-            python = self.ask("/api/v0/cluster_metadata")["data"]["pythonVersion"]
-            if python.split(".")[:2] != (own := platform.python_version()).split(".")[:2]:
-                problems.append(
-                    f"Python must be the same here and in the cluster, but is {own} here and {python} at {self.address}: "
-                    f"submit with Python {'.'.join(python.split('.')[:2])}."
-                )
-        if problems:
-            raise Refused(*problems)
+        python = self.ask("/api/v0/cluster_metadata")["data"]["pythonVersion"]
+        own = platform.python_version()
+        major, minor, *_ = python.split(".")
+        if own.split(".")[:2] != [major, minor]:
+            raise Refused(
+                f"Python must be the same here and in the cluster, but is {own} here and {python} "
+                f"at {self.address}: submit with Python {major}.{minor}."
+            )
 
     def _ray_version(self) -> str:
         """Return the version of its Ray.
@@ -244,9 +244,11 @@ class JobServer:
             Refused: The server does not answer, or not as it should.
         """
         self._ray_version()
-        for variable in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):  # it would go there instead
+        # It would go there instead.
+        for variable in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
             os.environ.pop(variable, None)
-        from ray.exceptions import AuthenticationError  # here, since Ray takes half a second
+        # Here, since Ray takes half a second to import.
+        from ray.exceptions import AuthenticationError
         from ray.job_submission import JobSubmissionClient
 
         for logger in ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk"):
@@ -277,23 +279,24 @@ class JobServer:
         )
 
     def _refused(self, status: int, said: str, path: str) -> Refused:
+        """Return what an HTTP status means, as a refusal."""
         if status == 401:
             return Refused(
-                f"{self.address} needs a token, but none was found: put it into a file of mode 600, and name that with "
-                "RAY_AUTH_TOKEN_PATH."
+                f"{self.address} needs a token, but none was found: put it into a file of mode "
+                "600, and name that with RAY_AUTH_TOKEN_PATH."
             )
         if status == 403 and self.token:
             where = self.token_file or "RAY_AUTH_TOKEN"
             return Refused(
-                f"{self.address} does not know the token in {where}: name the right file with RAY_AUTH_TOKEN_PATH."
+                f"{self.address} does not know the token in {where}: name the right file with "
+                "RAY_AUTH_TOKEN_PATH."
             )
-        return Refused(
-            f"{self.address} answers HTTP {status} to {path}: {' '.join(said.split())[:200] or 'no reason given'}."
-        )
+        reason = " ".join(said.split())[:200] or "no reason given"
+        return Refused(f"{self.address} answers HTTP {status} to {path}: {reason}.")
 
 
 def find(address: str | None) -> JobServer:
-    """The job server at an address, or the one of this user's own service.
+    """Return the job server at an address, or the one of this user's own service.
 
     Raises:
         Refused: It is no address, no service is up, or the token cannot be read.
@@ -302,23 +305,35 @@ def find(address: str | None) -> JobServer:
     if address is None:
         if state is None:
             raise Refused(
-                "no service is up on this machine: start one with `dvt service up`, or name a cluster's with --address URL."
+                "no service is up on this machine: start one with `dvt service up`, or name a "
+                "cluster's with --address URL."
             )
         address = state.dashboard
-    address = address.rstrip("/") if "://" in address else f"http://{address.rstrip('/')}"
-    parts = urllib.parse.urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-        raise Refused(
-            "--address must be that of a cluster's dashboard, such as http://127.0.0.1:8265, without a login: a token goes "
-            "into the file that RAY_AUTH_TOKEN_PATH names."
-        )
+    if "://" not in address:
+        address = f"http://{address}"
+    address = address.rstrip("/")
+    _check_address(address)
     own = state if state and address == state.dashboard else None
     path = service.token_path() if own else _token_file()
     return JobServer(address=address, token_file=path, state=own, token=_read(path))
 
 
+def _check_address(address: str) -> None:
+    try:
+        parts = urllib.parse.urlsplit(address)
+        good = parts.scheme in ("http", "https") and parts.hostname
+        plain = not parts.username and not parts.query
+    except ValueError:  # such as http://[::1
+        good = plain = False
+    if not good or not plain:
+        raise Refused(
+            "--address must be that of a cluster's dashboard, such as http://127.0.0.1:8265, "
+            "without a login: a token goes into the file that RAY_AUTH_TOKEN_PATH names."
+        )
+
+
 def _token_file() -> Path | None:
-    """Where Ray would look for it, too."""
+    """Return the file in which Ray would look for it, too."""
     if given := os.environ.get("RAY_AUTH_TOKEN_PATH"):
         return Path(given).expanduser()
     default = Path(_DEFAULT_TOKEN).expanduser()
@@ -326,6 +341,7 @@ def _token_file() -> Path | None:
 
 
 def _read(path: Path | None) -> str:
+    """Return the token in a file, or in the environment where there is none."""
     if path is None:
         return os.environ.get("RAY_AUTH_TOKEN", "").strip()
     try:
@@ -334,9 +350,8 @@ def _read(path: Path | None) -> str:
         raise Refused(
             f"the token must be in a file that can be read, but {path} cannot ({error})."
         ) from error
-    if (
-        not token.isascii() or not token.isprintable()
-    ):  # it would break the header that it is sent in
+    # Anything else would break the header that it is sent in.
+    if not token.isascii() or not token.isprintable():
         raise Refused(
             f"the token must be one line of letters and digits, but {path} holds something else."
         )

@@ -1,4 +1,7 @@
-"""Processes of one origin: found by their environment and descent, never by a name, so that nobody else's is ever ended."""
+"""Processes of one origin, found by their environment and descent.
+
+Never by a name, so that nobody else's is ever ended.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,8 @@ def process(pid: int) -> Process | None:
         found = psutil.Process(pid)
         if found.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
             return None
-        since_boot = found.create_time() - psutil.boot_time()  # a clock that is set moves both
+        # A clock that is set moves both.
+        since_boot = found.create_time() - psutil.boot_time()
         return Process(pid, round(since_boot * _TICKS_PER_S))
     except psutil.Error:
         return None

@@ -1,4 +1,4 @@
-"""What a service is to be: what was asked for, else what it was, else a default."""
+"""The service that is wanted: as it was asked for, else as it was, else by default."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def wanted(
 
     Args:
         before: The service as it was, if there was one.
-        storage: Where sweeps and MLflow's records are kept; by default `mlruns`.
+        storage: The folder of sweeps and MLflow's records; by default `mlruns`.
         backend: MLflow's database; by default an SQLite file in the storage.
-        host: Where others may come in; by default this machine only.
-        dashboard_port: Of the dashboard and the job server.
-        mlflow_port: Of MLflow.
+        host: The address to listen at; by default one that only this machine reaches.
+        dashboard_port: Port of the dashboard and the job server.
+        mlflow_port: Port of MLflow.
         cpus: CPUs of Ray; by default all.
         gpus: GPUs of Ray; by default Ray counts them.
     """
@@ -71,4 +71,6 @@ def _default(storage: Path) -> State:
 
 def _without_secret(uri: str) -> str:
     """Return a database's address, or nothing where it holds a secret: that is not written down."""
-    return uri if without_password(uri) == uri else ""
+    if without_password(uri) != uri:
+        return ""
+    return uri

@@ -35,6 +35,9 @@ def command(address: str | None) -> int:
 
 def row(job: Job) -> tuple[str, ...]:
     """Return a job as the table shows it."""
+    code = "-"
+    if job.exit_code is not None:
+        code = str(job.exit_code)
     started = took = "-"
     if job.started:
         started = f"{datetime.fromtimestamp(job.started):%Y-%m-%d %H:%M}"
@@ -43,7 +46,7 @@ def row(job: Job) -> tuple[str, ...]:
         job.name,
         job.study or "-",
         job.status.lower(),
-        "-" if job.exit_code is None else str(job.exit_code),
+        code,
         started,
         took,
     )

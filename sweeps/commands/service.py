@@ -30,7 +30,7 @@ def own_address(value: str) -> str:
 
 
 def database(value: str) -> str:
-    """The address of a database that MLflow writes to; the path of an SQLite file is made absolute."""
+    """The address of a database that MLflow writes to; the path of an SQLite file becomes absolute."""
     scheme, _, place = values.text(value).partition("://")
     dialect = scheme.partition("+")[0]
     if dialect not in ("sqlite", *SERVER_DATABASES) or not place.strip("/"):
@@ -124,15 +124,19 @@ def up(
 
 @command.command("status", cls=kit.Command)
 def status() -> int:
-    """Say where it is, whether it answers, what runs on it, and where else it listens.
+    """Show where it is, and whether it answers.
 
-    Exit status 1 where a part is dead.
+    Lists the running jobs, and all addresses at which it listens. Exit status 1 where a part is
+    dead.
     """
     state = service.load()
-    alive = upkeep.processes(state) if state else set()
-    if not state or not alive:
-        lost = " Its processes are gone: `dvt service up` starts it again." if state else ""
-        click.echo(f"The service is not up.{lost}")
+    if state is None:
+        click.echo("The service is not up.")
+        return kit.FAILED
+    alive = upkeep.processes(state)
+    if not alive:
+        gone = "Its processes are gone: `dvt service up` starts it again."
+        click.echo(f"The service is not up. {gone}")
         return kit.FAILED
     dead = upkeep.dead(state)
     runs_jobs = parts.answers(f"{state.dashboard}/api/jobs/", parts.authorization())
@@ -150,18 +154,23 @@ def status() -> int:
     for name in dead:
         places = f"{service.folder()} and {state.temporary}"
         click.echo(f"Dead: {name}. `dvt service up` starts it again; logs are in {places}.")
-    healthy = runs_jobs and tracks
-    if not dead and not healthy:
-        click.echo(
-            "All processes are there, but not all answer: wait a little, or run "
-            "`dvt service down` and `up`."
-        )
-    return kit.DONE if healthy and not dead else kit.FAILED
+    if dead:
+        return kit.FAILED
+    if runs_jobs and tracks:
+        return kit.DONE
+    click.echo(
+        "All processes are there, but not all answer: wait a little, or run "
+        "`dvt service down` and `up`."
+    )
+    return kit.FAILED
 
 
 @command.command("down", cls=kit.Command)
 def down() -> int:
-    """Stop its jobs cleanly, and end all that `up` started and nothing else."""
+    """Stop its jobs cleanly, and end it.
+
+    What ends is all that `up` started, and nothing else.
+    """
     with service.alone():
         state = service.load()
         if state is None:
@@ -169,7 +178,7 @@ def down() -> int:
             return kit.DONE
         ended, left = upkeep.end(state, click.echo)
         if left:
-            numbers = ", ".join(str(pid) for pid in sorted(one.pid for one in left))
+            numbers = ", ".join(map(str, sorted(one.pid for one in left)))
             click.echo(f"error: not even SIGKILL ended the processes {numbers}.", err=True)
             return kit.FAILED
         click.echo(f"The service is down: {ended} processes ended.")
@@ -177,7 +186,7 @@ def down() -> int:
 
 
 def _brought_up(before: State | None, asked: State, backend: str) -> tuple[State, str]:
-    """Start what is missing of a service; return it as it is then, and a line that says what was done.
+    """Start what is missing of a service; return the service, and a line that says what was done.
 
     Raises:
         Refused: It is up with other flags, or cannot be started.
@@ -207,14 +216,16 @@ def _say_where(state: State, jobs: str = "", tracks: str = "") -> None:
 
 
 def _say_listeners(state: State, alive: set[Process]) -> None:
-    names: dict[int, str] = {}
+    # Members by the service's names, others by what they call themselves.
+    names = {one.pid: one.name() or "ended" for one in alive}
     for part in (state.ray, state.mlflow):
-        names |= {member.pid: name for name, member in part.members.items()}
-    calls_itself = {one.pid: one.name() for one in alive}
+        for name, member in part.members.items():
+            names[member.pid] = name
     for listener in listeners(alive):
-        name = names.get(listener.pid) or calls_itself[listener.pid] or "ended"
-        wide = "" if listener.local else "  (the network reaches it)"
-        click.echo(f"  listens             {listener.host}:{listener.port}  {name}{wide}")
+        line = f"  listens             {listener.host}:{listener.port}  {names[listener.pid]}"
+        if not listener.local:
+            line += "  (the network reaches it)"
+        click.echo(line)
 
 
 def _health(good: bool) -> str:

@@ -1,4 +1,4 @@
-"""`dvt submit STUDY [--address URL] [--follow] -- FLAG…`: a study, run as a job on a Ray cluster."""
+"""`dvt submit STUDY [--address URL] [--follow] -- FLAG…`: run a study as a job on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -107,7 +107,9 @@ def flags_of(study: str, arguments: Sequence[str]) -> Flags:
 
 def _script(study: str) -> Path:
     """Return the study's file, relative to the project. Its name alone will do."""
-    path = Path(study) if study.endswith(".py") else ROOT / "sweeps" / f"{study}.py"
+    path = Path(study)
+    if not study.endswith(".py"):
+        path = ROOT / "sweeps" / f"{study}.py"
     if not path.is_file():
         files = [file.name for file in sorted((ROOT / "sweeps").glob("*.py"))]
         known = ", ".join(f"sweeps/{name}" for name in files if name != "__init__.py")
@@ -142,7 +144,7 @@ def _arguments(server: JobServer, given: Flags, sweep: str) -> list[str]:
 
     # Where everything is kept.
     if own:
-        _put(flags, "--storage", str(_absolute(storage)) if storage else own.storage)
+        _put(flags, "--storage", str(_absolute(storage or own.storage)))
     elif storage is None:
         raise Refused(
             f"--storage must be given after the --, since {server.address} is not this machine's "
@@ -194,8 +196,10 @@ def _is_here(path: Path) -> bool:
 
 
 def _resume_command(address: str | None, script: Path, given: Flags, sweep: str) -> str:
-    """Return what a person types to resume the sweep; what it lacks is in the sweep's description."""
-    where = ["--address", address] if address else []
+    """Return what a person types to resume the sweep; the rest is in the sweep's description."""
+    where = []
+    if address:
+        where = ["--address", address]
     kept = {flag: given[flag] for flag in _NOT_DESCRIBED if flag in given}
     storage = given.get("--storage")
     if storage:

@@ -80,7 +80,8 @@ def test_too_much_is_refused_with_the_five_largest(
     (problem,) = refused.value.problems
     assert "at most 1.0 MB, but has 7.0 MB" in problem
     assert problem.endswith(
-        "The largest: 6.bin (1.8 MB), 5.bin (1.5 MB), 4.bin (1.2 MB), 3.bin (1.0 MB), 2.bin (0.8 MB)."
+        "The largest: 6.bin (1.8 MB), 5.bin (1.5 MB), 4.bin (1.2 MB), 3.bin (1.0 MB), "
+        "2.bin (0.8 MB)."
     )
 
 

@@ -188,7 +188,14 @@ def test_a_wrong_token_is_told_by_what_asks_for_jobs_too(serve: Serve, token: Pa
 
 @pytest.mark.parametrize(
     "address",
-    ["ray://h:10001", "http://user:pass@h:1", "http://", "http://h?token=1", "file:///etc/passwd"],
+    [
+        "ray://h:10001",
+        "http://user:pass@h:1",
+        "http://",
+        "http://h?token=1",
+        "file:///etc/passwd",
+        "http://[::1",
+    ],
 )
 def test_only_addresses_of_web_servers_without_a_login_are_taken(address: str) -> None:
     with pytest.raises(Refused, match="must be that of a cluster's dashboard") as refused:

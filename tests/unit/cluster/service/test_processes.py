@@ -14,8 +14,11 @@ import pytest
 from cluster.service.processes import MARK, Process, boot, end, family, process
 
 ORPHAN = "(sleep 60 &) ; sleep 60"
-RENAMED = f"import os, time\nos.environ.pop({MARK!r}, None)\nos.execve('/bin/sleep', ['sleep', '60'], {{}})"
-STUBBORN = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint(flush=True)\ntime.sleep(60)"
+RENAMED = "import os\nos.execve('/bin/sleep', ['sleep', '60'], {})"
+STUBBORN = (
+    "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "print(flush=True)\ntime.sleep(60)"
+)
 
 Start = Callable[..., subprocess.Popen[bytes]]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import socket
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
-from cluster.service import parts, upkeep
+from cluster.service import mlflow_gate, parts, upkeep
 from cluster.service import state as service
 from cluster.service.state import Part, State
 from sweeps.commands import kit
@@ -110,6 +111,16 @@ def test_taken_ports_missing_packages_and_an_old_installation_are_said_at_once(
     assert f"--dashboard-port must be free, but something else listens on {port}" in lines[2]
     assert not (place / "service" / "state.json").exists()
     assert not (place / "mlruns").exists()
+
+
+def test_an_installation_that_names_a_moved_module_is_old(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = EntryPoint(mlflow_gate.NAME, "cluster.mlflow_gate:create_app", "mlflow.app")
+    monkeypatch.setattr(upkeep, "entry_points", lambda **which: [old])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert main(["up", "--dashboard-port", str(taken.getsockname()[1])]) == 2
+    assert "pip install -e ." in capsys.readouterr().err
 
 
 def test_what_has_not_started_is_one_line_and_exit_status_1(

@@ -1,4 +1,4 @@
-"""What a study is given on the cluster: its own flags, and the service's places for those left out."""
+"""What a study is given on the cluster: its flags, and the service's places for those left out."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -145,9 +145,9 @@ def test_a_job_says_what_goes_on_with_its_sweep_from_where_it_was_submitted(
     assert line == "dvt submit sweeps/x.py -- --resume 'a sweep'"
     flags = {"--storage": "/shared", "--gpus": "4"}
     line = submit._resume_command("http://there:8265", script, flags, "s")
-    assert (
-        line
-        == "dvt submit --address http://there:8265 sweeps/x.py -- --resume s --gpus 4 --storage /shared"
+    assert line == (
+        "dvt submit --address http://there:8265 sweeps/x.py -- "
+        "--resume s --gpus 4 --storage /shared"
     )
     monkeypatch.setenv(RESUME, line)
     assert resume_command(None) == line  # type: ignore[arg-type]
