@@ -1,4 +1,4 @@
-"""Addresses of servers and databases as people may see them: without the passwords and tokens in them."""
+"""Addresses of servers and databases as people may see them: without passwords and tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of the nodes of a joined cluster before a sweep starts: the storage must be shared, GPUs have a precision."""
+"""Questions to the nodes of a joined cluster, before a sweep starts on them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FORGOTTEN_WITHIN_S = 20.0  # Ray lists a node for some seconds after its death
 
 
 def blind_nodes(folder: Path, asked: Iterable[str] | None = None) -> list[str]:
-    """Addresses of the nodes of the joined cluster that do not see what this process writes into a folder.
+    """Return the addresses of the nodes that do not see what this process writes into a folder.
 
     Checkpoints of such a node would be lost with it.
 
     Args:
-        folder: Must exist here and be writable; what is written is removed again.
+        folder: It exists here and can be written to; what is written is removed again.
         asked: Ray's ids of nodes; None asks all, unless this process is on the only one.
 
     Raises:
@@ -30,36 +30,47 @@ def blind_nodes(folder: Path, asked: Iterable[str] | None = None) -> list[str]:
     """
     import ray
 
-    alive = {
-        node["NodeID"]: str(node["NodeManagerAddress"]) for node in ray.nodes() if node["Alive"]
-    }
-    if asked is None and len(alive) == 1:
-        return []
+    addresses = {}
+    for node in ray.nodes():
+        if node["Alive"]:
+            addresses[node["NodeID"]] = str(node["NodeManagerAddress"])
+    if asked is None:
+        if len(addresses) == 1:
+            return []
+        asked = addresses
+
+    # A word that no other process can have written.
     word = secrets.token_hex(8)
     probe = folder / f".seen-by-all-{word}"
     probe.write_text(word)
     try:
-        told = on_nodes(alive if asked is None else asked, lambda: _reads(probe, word))
+        seen = on_nodes(asked, lambda: _reads(probe, word))
     finally:
         with suppress(FileNotFoundError):
             probe.unlink()
-    return sorted(alive.get(node, node) for node, sees in told.items() if not sees)
+    return sorted(addresses.get(node, node) for node, sees in seen.items() if not sees)
 
 
 def of_gpu_nodes(task: Callable[[], Any], asked: Iterable[str] | None = None) -> list[Any]:
-    """What a function returns on each node that has a GPU, or on those of some nodes that have one.
+    """Return what a function returns on each node that has a GPU.
+
+    Args:
+        task: The function.
+        asked: Ray's ids of nodes; None asks all that have one.
 
     Raises:
         TimeoutError: A node does not answer.
     """
-    with_gpus = [node for node, (_, gpus) in nodes().items() if gpus]
-    return list(
-        on_nodes(with_gpus if asked is None else set(with_gpus) & set(asked), task).values()
-    )
+    with_gpus = {node for node, (_, gpus) in nodes().items() if gpus}
+    if asked is not None:
+        with_gpus &= set(asked)
+    return list(on_nodes(with_gpus, task).values())
 
 
 def on_nodes(names: Iterable[str], task: Callable[[], Any]) -> dict[str, Any]:
-    """What a function returns on each of some nodes, by Ray's id of the node. One that has died since is left out.
+    """Return what a function returns on each of some nodes, by Ray's id of the node.
+
+    A node that has died since is left out.
 
     Raises:
         TimeoutError: A node does not answer.
@@ -67,14 +78,16 @@ def on_nodes(names: Iterable[str], task: Callable[[], Any]) -> dict[str, Any]:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    # All are asked at once.
     run = ray.remote(num_cpus=0, max_retries=0)(task)
-    asked = {
-        name: run.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(name, soft=False)
-        ).remote()
-        for name in names
-    }
-    deadline, answers = time.monotonic() + ANSWERED_WITHIN_S, {}
+    asked = {}
+    for name in names:
+        there = NodeAffinitySchedulingStrategy(name, soft=False)
+        asked[name] = run.options(scheduling_strategy=there).remote()
+
+    # Their answers, within one time for all.
+    answers = {}
+    deadline = time.monotonic() + ANSWERED_WITHIN_S
     for node, answer in asked.items():
         try:
             answers[node] = ray.get(answer, timeout=max(0.0, deadline - time.monotonic()))
@@ -95,6 +108,7 @@ def on_nodes(names: Iterable[str], task: Callable[[], Any]) -> dict[str, Any]:
 
 
 def _gone(node: str) -> bool:
+    """Return whether Ray takes a node for dead, which it knows after some seconds."""
     deadline = time.monotonic() + FORGOTTEN_WITHIN_S
     while node in nodes():
         if time.monotonic() > deadline:

@@ -1,4 +1,7 @@
-"""How the CPUs and GPUs of a machine or a cluster are cut into slots, one trial each. Pure arithmetic."""
+"""How the CPUs and GPUs of a machine or a cluster are cut into slots, one trial each.
+
+Pure arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 CPU_SLOTS_AT_MOST = 8
-"""More trials at once leave TPE blind to each other's results; the cores beyond give each slot more threads."""
+"""More trials at once leave TPE blind to each other's results; further cores give more threads."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,44 +32,48 @@ class Slots:
 
     @property
     def devices_per_trial(self) -> float:
-        """What a second of a trial costs in device-seconds: GPUs on GPUs, cores on the CPU."""
-        return self.gpus if self.device == "cuda" else float(self.cpus)
+        """Device-seconds per second of a trial: GPUs on GPUs, cores on the CPU."""
+        if self.device == "cuda":
+            return self.gpus
+        return float(self.cpus)
 
     @property
     def whole_gpus(self) -> int:
         """GPUs that all slots together occupy."""
-        return math.ceil(self.count / _per_gpu(self.gpus)) if self.gpus else 0
+        if not self.gpus:
+            return 0
+        return math.ceil(self.count / _per_gpu(self.gpus))
 
     @property
     def unit(self) -> str:
-        """Unit of the cost of a trial."""
+        """Unit of a trial's cost."""
         return "GPU-hours" if self.device == "cuda" else "core-hours"
 
     def describe(self) -> str:
-        """In words: `2 slots of 1 CPU`."""
-        of = (
-            f"{self.gpus:g} GPU and {self.cpus} CPU"
-            if self.device == "cuda"
-            else f"{self.cpus} CPU"
-        )
-        return f"{self.count} slot{'s' if self.count != 1 else ''} of {of}"
+        """Return it in words: `2 slots of 1 CPU`."""
+        size = f"{self.cpus} CPU"
+        if self.device == "cuda":
+            size = f"{self.gpus:g} GPU and {size}"
+        plural = "" if self.count == 1 else "s"
+        return f"{self.count} slot{plural} of {size}"
 
 
 def cpu_slots(cpus: int) -> Slots:
-    """Slots on CPUs alone: one core each, or where there are many, the equal cut that shares no core and idles fewest.
+    """Return slots on CPUs alone: one core each, or an equal cut of many cores.
 
-    Training alone is as fast either way (`benchmarks/slots.py`; figures in `benchmarks/README.md`). But in a sweep one trial
-    trains while the other saves, reports or starts.
+    That cut shares no core and leaves the fewest idle. Training alone is as fast either way
+    (`benchmarks/slots.py`; figures in `benchmarks/README.md`). But in a sweep one trial trains
+    while the other saves, reports or starts.
     """
-    few = range(CPU_SLOTS_AT_MOST // 2 + 1, CPU_SLOTS_AT_MOST + 1)
-    count = (
-        max(1, cpus) if cpus <= CPU_SLOTS_AT_MOST else max(few, key=lambda n: (n * (cpus // n), n))
-    )
+    count = max(1, cpus)
+    if cpus > CPU_SLOTS_AT_MOST:
+        counts = range(CPU_SLOTS_AT_MOST // 2 + 1, CPU_SLOTS_AT_MOST + 1)
+        count = max(counts, key=lambda n: (n * (cpus // n), n))
     return Slots(count=count, cpus=max(1, cpus // count), gpus=0.0, device="cpu")
 
 
 def gpu_slots(cpus: int, gpus: int, gpus_per_trial: float) -> Slots:
-    """Slots on GPUs, each with its share of the CPUs.
+    """Return slots on GPUs, each with its share of the CPUs.
 
     Args:
         cpus: All CPUs that the sweep may use.
@@ -78,7 +85,7 @@ def gpu_slots(cpus: int, gpus: int, gpus_per_trial: float) -> Slots:
 
 
 def cluster_slots(nodes: Sequence[tuple[int, int]], gpus: int, gpus_per_trial: float) -> Slots:
-    """Slots that fit on the nodes one by one: a trial never spans two.
+    """Return slots that fit on the nodes one by one: a trial never spans two.
 
     Args:
         nodes: CPUs and GPUs of each node.
@@ -89,26 +96,25 @@ def cluster_slots(nodes: Sequence[tuple[int, int]], gpus: int, gpus_per_trial: f
         ValueError: A GPU node has fewer CPUs than trials, or there is no CPU at all.
     """
     if gpus:
-        shares = [
-            node_cpus // (node_gpus * _per_gpu(gpus_per_trial))
-            for node_cpus, node_gpus in nodes
-            if node_gpus
-        ]
-        if min(shares) == 0:
+        share = _smallest_share(nodes, gpus_per_trial)
+        if share == 0:
             raise ValueError(
-                "each trial needs a CPU, but a node has fewer CPUs than trials: raise --gpus-per-trial."
+                "each trial needs a CPU, but a node has fewer CPUs than trials: "
+                "raise --gpus-per-trial."
             )
-        return replace(gpu_slots(0, gpus, gpus_per_trial), cpus=min(shares))
-    largest = max((node_cpus for node_cpus, _ in nodes), default=0)
+        return replace(gpu_slots(0, gpus, gpus_per_trial), cpus=share)
+
+    # On CPUs: as on one machine with all of them, but no slot larger than the largest node.
+    cpus = [node_cpus for node_cpus, _ in nodes]
+    largest = max(cpus, default=0)
     if largest == 0:
         raise ValueError("each trial needs a CPU, but the cluster has none: add nodes.")
-    each = min(cpu_slots(sum(node_cpus for node_cpus, _ in nodes)).cpus, largest)
-    count = min(CPU_SLOTS_AT_MOST, sum(node_cpus // each for node_cpus, _ in nodes))
-    return Slots(count=count, cpus=each, gpus=0.0, device="cpu")
+    each = min(cpu_slots(sum(cpus)).cpus, largest)
+    return Slots(count=_cpu_slots_of(cpus, each), cpus=each, gpus=0.0, device="cpu")
 
 
 def fitting(nodes: Sequence[tuple[int, int]], slots: Slots, gpus: int | None) -> int:
-    """How many slots of one kind fit on nodes that may have come or gone since they were cut.
+    """Return how many slots of one kind fit on nodes that may have changed since they were cut.
 
     Args:
         nodes: CPUs and GPUs of each node that is there now.
@@ -116,12 +122,30 @@ def fitting(nodes: Sequence[tuple[int, int]], slots: Slots, gpus: int | None) ->
         gpus: GPUs of all nodes that the sweep may use; None is all there are.
     """
     if slots.device == "cpu":
-        return min(CPU_SLOTS_AT_MOST, sum(node_cpus // slots.cpus for node_cpus, _ in nodes))
-    each = _per_gpu(slots.gpus)
-    fit = sum(min(node_gpus * each, node_cpus // slots.cpus) for node_cpus, node_gpus in nodes)
-    return fit if gpus is None else min(fit, gpus * each)
+        return _cpu_slots_of([node_cpus for node_cpus, _ in nodes], slots.cpus)
+    per_gpu = _per_gpu(slots.gpus)
+    fit = 0
+    for node_cpus, node_gpus in nodes:
+        fit += min(node_gpus * per_gpu, node_cpus // slots.cpus)
+    if gpus is None:
+        return fit
+    return min(fit, gpus * per_gpu)
+
+
+def _smallest_share(nodes: Sequence[tuple[int, int]], gpus_per_trial: float) -> int:
+    """Return the CPUs per trial on the GPU node that has the fewest."""
+    shares = []
+    for node_cpus, node_gpus in nodes:
+        if node_gpus:
+            shares.append(node_cpus // (node_gpus * _per_gpu(gpus_per_trial)))
+    return min(shares)
+
+
+def _cpu_slots_of(cpus: Sequence[int], each: int) -> int:
+    """Return how many slots of so many CPUs are cut on nodes with these."""
+    return min(CPU_SLOTS_AT_MOST, sum(of_node // each for of_node in cpus))
 
 
 def _per_gpu(gpus_per_trial: float) -> int:
-    """A fraction is cut out of one GPU, never out of two."""
+    """Return the trials per GPU: a fraction is cut out of one GPU, never out of two."""
     return int(1 / gpus_per_trial + 1e-9)

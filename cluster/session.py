@@ -1,4 +1,7 @@
-"""The Ray that a sweep runs on: its own on this machine, or a running cluster. The only caller of `ray.init`."""
+"""The Ray that a sweep runs on: its own on this machine, or a running cluster.
+
+The only caller of `ray.init`.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +23,26 @@ CONNECT_TIMEOUT_S = 3.0
 OBJECT_STORE_BYTES = 128 * 1024**2
 """Trials map their data from disk; only small reports pass through the object store."""
 
-_HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(
-    [0, 0, 0, 4, 0, 0, 0, 0, 0]
-)  # and settings: none
+# What a client says first (RFC 9113, 3.4), with a frame of settings that holds none.
+_HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+_FRAME_HEADER_BYTES = 9  # length in 3 bytes, type, flags, stream in 4
 SETTINGS = {
-    # Ray's monitor kills workers with an error that makes Tune end the whole sweep. Without it the kernel kills one, which Tune
-    # takes for what it is: a failed worker, whose trial starts again from its last epoch.
+    # Ray's monitor kills workers with an error that makes Tune end the whole sweep. Without it the
+    # kernel kills one, which Tune takes for what it is: a failed worker, whose trial starts again
+    # from its last epoch.
     "RAY_memory_monitor_refresh_ms": "0",
-    # The first trial's place takes the CPUs, after 1 s Ray ends workers that have none: those that have imported torch.
+    # The first trial's slot takes the CPUs, and after 1 s Ray ends workers that have none: those
+    # that have imported torch.
     "RAY_idle_worker_killing_time_threshold_ms": "30000",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "TUNE_MAX_PENDING_TRIALS_PG": "1024",  # `sweeps.runner.capacity` bounds them, by what a cluster has grown to
+    # The driver bounds them, by what a cluster has grown to.
+    "TUNE_MAX_PENDING_TRIALS_PG": "1024",
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep has its own
-    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's snapshots are not what a sweep is continued from
+    # The driver has a handler of its own.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # Tune's snapshots are not what a sweep is resumed from.
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "20",
 }
@@ -52,10 +60,12 @@ Nodes = tuple[tuple[int, int], ...]
 def environment(address: str) -> Iterator[None]:
     """Set what Ray reads when it is first imported; so this comes before that import.
 
-    A Ray of this sweep's own lets nobody else on the network in: it gets a token in a file that only its user can read. Ray's
-    default would write one into the home directory. A mode that is set already is left as it is.
+    A Ray of this sweep's own lets nobody else on the network in: it gets a token in a file that
+    only its user can read. Ray's default would write one into the home directory. A mode that is
+    set already is left as it is.
     """
-    os.environ.update({name: value for name, value in SETTINGS.items() if name not in os.environ})
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
     if address != "local" or "RAY_AUTH_MODE" in os.environ:
         yield
         return
@@ -69,20 +79,23 @@ def session(address: str, *, cpus: int, gpus: int, preload: str = "") -> Iterato
     """Start or join a Ray, and leave it at the end.
 
     Args:
-        address: `local` starts one for this sweep alone; `auto` joins the one that runs on this machine; else `HOST:PORT`.
+        address: `local` starts one for this sweep alone; `auto` joins the one that runs on this
+            machine; else `HOST:PORT`.
         cpus: CPUs of a local Ray.
         gpus: GPUs of a local Ray.
-        preload: A module that the workers of a local Ray import while they wait for their first trial: torch takes seconds.
+        preload: A module that the workers of a local Ray import while they wait for their first
+            trial: torch takes seconds.
 
     Raises:
         SessionError: Nothing, or something else than Ray, answers at the address.
     """
     if address not in ("local", "auto"):
         check_address(address)
-    if preload:
+    if preload:  # Ray reads it when it is imported
         os.environ["RAY_preload_python_modules"] = preload  # noqa: SIM112 - Ray spells it so
     import ray
 
+    # What Ray says of itself is not for the user, who sees the sweep's progress.
     for name in ("ray", "ray.tune", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
     options: dict[str, Any] = {
@@ -97,6 +110,8 @@ def session(address: str, *, cpus: int, gpus: int, preload: str = "") -> Iterato
             "object_store_memory": OBJECT_STORE_BYTES,
             "include_dashboard": False,
         }
+
+    # Start it or join it; leave it whatever comes.
     try:
         ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
@@ -111,15 +126,19 @@ def session(address: str, *, cpus: int, gpus: int, preload: str = "") -> Iterato
 
 
 def nodes() -> dict[str, tuple[int, int]]:
-    """CPUs and GPUs of each node of the Ray that was started or joined, as they are now, by Ray's id of the node."""
+    """Return the CPUs and GPUs that each node has now, by Ray's id of the node."""
     import ray
 
-    alive = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
-    return {name: (int(has.get("CPU", 0)), int(has.get("GPU", 0))) for name, has in alive.items()}
+    sizes = {}
+    for node in ray.nodes():
+        if node["Alive"]:
+            resources = node["Resources"]
+            sizes[node["NodeID"]] = (int(resources.get("CPU", 0)), int(resources.get("GPU", 0)))
+    return sizes
 
 
 def end_process(node_id: str, pid: int) -> None:
-    """Kill a process on a node of the cluster; that it is gone already is no error.
+    """Kill a process on a node of the cluster; it may be gone already.
 
     Args:
         node_id: Ray's id of the node, in hexadecimal digits.
@@ -148,37 +167,39 @@ def check_address(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdigit():
         raise SessionError(
-            f"--address must be local, auto or the HOST:PORT of a head node, but got {address!r} (a sweep does not run through "
-            "a ray:// client: start it on a node of the cluster)."
+            f"--address must be local, auto or the HOST:PORT of a head node, but got {address!r} "
+            "(a sweep does not run through a ray:// client: start it on a node of the cluster)."
         )
+    encrypted = os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true")
     try:
         with socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S) as connection:
-            known = os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true") or _speaks_http2(
-                connection
-            )
+            known = encrypted or _speaks_http2(connection)
     except (OSError, OverflowError) as error:
         raise SessionError(
             f"nothing answers at --address {address!r} ({error}): start Ray there, or pass local."
         ) from error
     if not known:
         raise SessionError(
-            f"--address must be where a Ray's head node listens, but {address!r} does not speak gRPC: "
-            "give the address that `ray start --head` printed, or pass local."
+            f"--address must be where a Ray's head node listens, but {address!r} does not speak "
+            "gRPC: give the address that `ray start --head` printed, or pass local."
         )
 
 
 def _speaks_http2(connection: socket.socket) -> bool:
-    """Whether the other side begins with a frame of settings, as each server of HTTP/2 and so of gRPC does: RFC 9113, 3.4."""
-    received, deadline = b"", time.monotonic() + CONNECT_TIMEOUT_S
+    """Return whether the other side begins with a frame of settings.
+
+    Each server of HTTP/2, and so of gRPC, does: RFC 9113, 3.4.
+    """
+    received = b""
+    deadline = time.monotonic() + CONNECT_TIMEOUT_S
     try:
         connection.sendall(_HTTP2_PREFACE)
-        while len(received) < 9:  # a frame's header: length in 3 bytes, type, flags, stream in 4
+        while len(received) < _FRAME_HEADER_BYTES:
             connection.settimeout(max(0.01, deadline - time.monotonic()))
-            if not (more := connection.recv(9 - len(received))):
+            more = connection.recv(_FRAME_HEADER_BYTES - len(received))
+            if not more or time.monotonic() > deadline:
                 return False
             received += more
-            if time.monotonic() > deadline:
-                return False
     except OSError:  # silence, or a connection that was reset
         return False
     return received[3:] == bytes([4, 0, 0, 0, 0, 0])

@@ -1,4 +1,7 @@
-"""The token of a sweep's own Ray: in a file that only its user can read, and that does not outlive its process for long."""
+"""The token of a sweep's own Ray, in a file that only its user can read.
+
+It does not outlive its process for long.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,10 @@ _NAME = "token"
 
 @contextmanager
 def token_file() -> Iterator[Path]:
-    """A file with a new token, for the time of a `with` block. What killed processes of this user have left is deleted.
+    """Lend a file with a new token for the time of a `with` block.
 
-    A process holds a lock on its folder, and the system lets go of it when the process ends, however it ends.
+    A process holds a lock on its folder, and the system lets go of it when the process ends,
+    however it ends: so what killed processes of this user have left is known, and deleted.
     """
     _delete_abandoned(Path(tempfile.gettempdir()))
     folder, held = _folder()
@@ -33,18 +37,16 @@ def token_file() -> Iterator[Path]:
 
 
 def _folder() -> tuple[Path, int]:
-    """A new folder, and the descriptor that holds its lock."""
+    """Return a new folder, and the descriptor that holds its lock."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         try:
             held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except (
-            FileNotFoundError
-        ):  # another process took it for abandoned, in the moment before it was locked
+        except FileNotFoundError:
+            # Another process took it for abandoned, in the moment before it was locked.
             continue
-        with suppress(
-            OSError
-        ):  # where folders cannot be locked, nobody can take this one for abandoned either
+        # Where folders cannot be locked, nobody can take this one for abandoned either.
+        with suppress(OSError):
             fcntl.flock(held, fcntl.LOCK_EX)
         if folder.exists():
             return folder, held
@@ -64,7 +66,7 @@ def _delete_abandoned(place: Path) -> None:
 
 
 def _delete(folder: Path) -> None:
-    """The token and its folder; a folder that holds anything else stays."""
+    """Delete the token and its folder; a folder that holds anything else stays."""
     with suppress(OSError):
         (folder / _NAME).unlink(missing_ok=True)
         folder.rmdir()

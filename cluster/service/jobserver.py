@@ -1,4 +1,4 @@
-"""The job server of a Ray cluster: found, asked with a token and a time limit, refused in one line where it does not fit."""
+"""The job server of a Ray cluster: found, asked with a token, refused where it does not fit."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import platform
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -31,13 +31,43 @@ class Silent(Refused):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """What is known of a submitted job.
+
+    Attributes:
+        name: Its name, Ray's "submission id".
+        status: PENDING, RUNNING, or one of `ENDED`.
+        exit_code: Its driver's, once that has ended.
+        message: What Ray says of its state.
+        started: Seconds since 1970; None of one that has not begun.
+        ended: Seconds since 1970.
+        study: The study's file.
+        resume: The command that resumes its sweep.
+    """
+
+    name: str
+    status: str
+    exit_code: int | None = None
+    message: str = ""
+    started: float | None = None
+    ended: float | None = None
+    study: str = ""
+    resume: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self.status in ENDED
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class JobServer:
-    """Where jobs are submitted to.
+    """The server to which jobs are submitted.
 
     Attributes:
         address: `http://HOST:PORT`.
-        token_file: Holds the token; None where there is none.
-        state: Of this user's own service, where it is that one.
+        token_file: The file that holds the token; None where there is none.
+        state: This user's own service, where it is that one.
         token: The token; kept out of every message.
     """
 
@@ -48,77 +78,70 @@ class JobServer:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What lets in."""
-        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        """The header that lets in."""
+        if not self.token:
+            return {}
+        return {"Authorization": f"Bearer {self.token}"}
 
-    def ask(self, path: str, *, method: str = "GET", timeout: float = TIMEOUT_S) -> Any:
-        """What it answers to a request: decoded JSON.
+    def ask(self, path: str) -> Any:
+        """Return its answer to a request, decoded from JSON.
 
         Raises:
             Refused: Nothing answers, the token is missing or wrong, or there is no such thing.
         """
-        request = urllib.request.Request(
-            f"{self.address}{path}", method=method, headers=self.headers
-        )
+        request = urllib.request.Request(f"{self.address}{path}", headers=self.headers)
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            raise self._refused(
-                error.code, error.read(300).decode(errors="replace"), path
-            ) from error
+            said = error.read(300).decode(errors="replace")
+            raise self._refused(error.code, said, path) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = " ".join(str(getattr(error, "reason", error)).split())
-            mend = (
-                "`dvt service status` says what is up."
-                if self.state
-                else "start it there, or correct --address."
-            )
-            raise Silent(
-                f"a Ray job server must answer at {self.address}, but does not ({reason}): {mend}"
-            ) from error
+            raise self._silent(error) from error
 
-    def job(self, name: str) -> dict[str, Any]:
-        """What is known of a job.
+    def job(self, name: str) -> Job:
+        """Return what is known of a job.
 
         Raises:
             Refused: There is none of that name, or as `ask`.
         """
-        found: dict[str, Any] = self.ask(f"/api/jobs/{urllib.parse.quote(name, safe='')}")
-        return found
+        with self._client(name) as client:
+            return _job(client.get_job_info(_quoted(name)))
 
-    def jobs(self) -> list[dict[str, Any]]:
-        """The submitted jobs, newest first.
+    def jobs(self) -> list[Job]:
+        """Return the submitted jobs, newest first.
 
         Raises:
             Refused: As `ask`.
         """
-        found = [job for job in self.ask("/api/jobs/") if job.get("submission_id")]
-        return sorted(found, key=lambda job: job.get("start_time") or 0, reverse=True)
+        with self._client() as client:
+            listed = client.list_jobs()
+        submitted = [_job(details) for details in listed if details.submission_id]
+        return sorted(submitted, key=lambda job: job.started or 0, reverse=True)
 
     def stop(self, name: str) -> None:
-        """Ask a job to stop in order: its driver gets SIGTERM.
+        """Ask a job to stop cleanly: its driver gets SIGTERM.
 
         Raises:
             Refused: As `job`.
         """
-        self.ask(f"/api/jobs/{urllib.parse.quote(name, safe='')}/stop", method="POST")
+        with self._client(name) as client:
+            client.stop_job(_quoted(name))
 
     def log(self, name: str) -> str:
-        """What a job has written so far.
+        """Return what a job has written so far.
 
         Raises:
             Refused: As `job`.
         """
-        return str(
-            self.ask(f"/api/jobs/{urllib.parse.quote(name, safe='')}/logs", timeout=60)["logs"]
-        )
+        with self._client(name) as client:
+            return str(client.get_job_logs(_quoted(name)))
 
     def tail(self, name: str, shown: int, show: Callable[[str], None]) -> int:
         """Show what a job writes until it ends, or the connection does.
 
         Args:
-            name: The job's.
+            name: The job's name.
             shown: Characters of its log that were shown before.
             show: Shows a piece.
 
@@ -127,20 +150,19 @@ class JobServer:
         """
         import aiohttp  # Ray's client needs it, too
 
-        client = self._client()
         seen = 0
 
-        async def run() -> None:
+        async def run(client: Any) -> None:
             nonlocal seen
-            async for piece in client.tail_job_logs(name):
-                if new := piece[max(0, shown - seen) :]:
+            async for piece in client.tail_job_logs(_quoted(name)):
+                new = piece[max(0, shown - seen) :]
+                if new:
                     show(new)
                 seen += len(piece)
 
-        with suppress(
-            RuntimeError, aiohttp.ClientError, OSError
-        ):  # whoever asks for the job's state sees whether it is away
-            asyncio.run(run())
+        # Whoever asks for the job's state next sees whether the server is away.
+        with suppress(Refused, aiohttp.ClientError), self._client(name) as client:
+            asyncio.run(run(client))
         return max(seen, shown)
 
     def submit(
@@ -155,87 +177,126 @@ class JobServer:
         """Run a command on the cluster.
 
         Args:
-            name: The job's.
+            name: The job's name.
             entrypoint: A line for its shell.
-            archive: A ZIP file; the job starts in a folder that holds what is in it, and so do its workers.
-            variables: Of its environment. They are on record, as is the line: no secrets.
-            metadata: What else is on record.
+            archive: A ZIP file; the job, and so its workers, start in a folder with its content.
+            variables: Variables of its environment. They are on record, as is the line: no secrets.
+            metadata: Whatever else is on record.
 
         Raises:
             Refused: It was not accepted.
         """
         runtime = {"working_dir": str(archive), "env_vars": dict(variables)}
-        try:
-            self._client().submit_job(
+        with self._client() as client:
+            client.submit_job(
                 entrypoint=entrypoint,
                 submission_id=name,
                 runtime_env=runtime,
                 metadata=dict(metadata),
             )
-        except (RuntimeError, ValueError, OSError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise Refused(f"{self.address} must accept the job, but does not: {reason}") from error
 
     def check_versions(self) -> None:
-        """Compare Ray and Python with this side's: jobs are asked for, and answered, in one version's words.
+        """Compare Ray and Python with this side's: a job is sent and read in one version's words.
 
         Raises:
             Refused: They differ, or it is no job server.
         """
-        found = self.ask("/api/version")
-        if not isinstance(found, dict) or "ray_version" not in found:
+        theirs = self._ray_version()
+        ours = version("ray")
+        if theirs != ours:
             raise Refused(
-                f"--address must be a Ray cluster's dashboard, but {self.address} is something else: correct it."
+                f"Ray must be the same here and in the cluster, but is {ours} here and {theirs} at "
+                f"{self.address}: install ray=={theirs} here, or {ours} there."
             )
-        problems = []
-        if (theirs := found["ray_version"]) != (ours := version("ray")):
-            problems.append(
-                f"Ray must be the same here and in the cluster, but is {ours} here and {theirs} at {self.address}: "
-                f"install ray=={theirs} here, or {ours} there."
+        python = self.ask("/api/v0/cluster_metadata")["data"]["pythonVersion"]
+        own = platform.python_version()
+        major, minor, *_ = python.split(".")
+        if own.split(".")[:2] != [major, minor]:
+            raise Refused(
+                f"Python must be the same here and in the cluster, but is {own} here and {python} "
+                f"at {self.address}: submit with Python {major}.{minor}."
             )
-        else:
-            python = self.ask("/api/v0/cluster_metadata")["data"]["pythonVersion"]
-            if python.split(".")[:2] != (own := platform.python_version()).split(".")[:2]:
-                problems.append(
-                    f"Python must be the same here and in the cluster, but is {own} here and {python} at {self.address}: "
-                    f"submit with Python {'.'.join(python.split('.')[:2])}."
-                )
-        if problems:
-            raise Refused(*problems)
 
-    def _client(self) -> Any:
-        """Ray's own, whose import takes seconds."""
-        for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):  # it would go there instead
-            os.environ.pop(name, None)
+    def _ray_version(self) -> str:
+        """Return the version of its Ray.
+
+        Raises:
+            Refused: It is no job server, or as `ask`.
+        """
+        answer = self.ask("/api/version")
+        if not isinstance(answer, dict) or "ray_version" not in answer:
+            raise Refused(
+                f"--address must be a Ray cluster's dashboard, but {self.address} is something "
+                "else: correct it."
+            )
+        return str(answer["ray_version"])
+
+    @contextmanager
+    def _client(self, name: str = "") -> Iterator[Any]:
+        """Lend Ray's own client, whose errors become refusals.
+
+        It sets no time limits, so the server is first asked by `ask` whether it answers.
+
+        Args:
+            name: The job that the server is asked about.
+
+        Raises:
+            Refused: The server does not answer, or not as it should.
+        """
+        self._ray_version()
+        # It would go there instead.
+        for variable in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+            os.environ.pop(variable, None)
+        # Here, since Ray takes half a second to import.
+        from ray.exceptions import AuthenticationError
         from ray.job_submission import JobSubmissionClient
 
-        for name in ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        return JobSubmissionClient(self.address, headers=self.headers)
+        for logger in ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk"):
+            logging.getLogger(logger).setLevel(logging.ERROR)
+        try:
+            yield JobSubmissionClient(self.address, headers=self.headers)
+        except AuthenticationError as error:
+            raise self._refused(403 if self.token else 401, "", "") from error
+        except OSError as error:  # that of requests, too
+            raise self._silent(error) from error
+        except (RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:300]
+            if name and "status code 404" in reason:
+                raise Refused(
+                    f"a job must be one of `dvt jobs`, but {self.address} knows no {name!r}."
+                ) from error
+            raise Refused(
+                f"{self.address} must do what it is asked, but does not: {reason}"
+            ) from error
+
+    def _silent(self, error: Exception) -> Silent:
+        reason = " ".join(str(getattr(error, "reason", error)).split())
+        mend = "start it there, or correct --address."
+        if self.state:
+            mend = "`dvt service status` says what is up."
+        return Silent(
+            f"a Ray job server must answer at {self.address}, but does not ({reason}): {mend}"
+        )
 
     def _refused(self, status: int, said: str, path: str) -> Refused:
+        """Return what an HTTP status means, as a refusal."""
         if status == 401:
             return Refused(
-                f"{self.address} needs a token, but none was found: put it into a file of mode 600, and name that with "
-                "RAY_AUTH_TOKEN_PATH."
+                f"{self.address} needs a token, but none was found: put it into a file of mode "
+                "600, and name that with RAY_AUTH_TOKEN_PATH."
             )
         if status == 403 and self.token:
             where = self.token_file or "RAY_AUTH_TOKEN"
             return Refused(
-                f"{self.address} does not know the token in {where}: name the right file with RAY_AUTH_TOKEN_PATH."
+                f"{self.address} does not know the token in {where}: name the right file with "
+                "RAY_AUTH_TOKEN_PATH."
             )
-        if status == 404 and path.startswith("/api/jobs/"):
-            name = urllib.parse.unquote(path.removeprefix("/api/jobs/").partition("/")[0])
-            return Refused(
-                f"a job must be one of `dvt jobs`, but {self.address} knows no {name!r}."
-            )
-        return Refused(
-            f"{self.address} answers HTTP {status} to {path}: {' '.join(said.split())[:200] or 'no reason given'}."
-        )
+        reason = " ".join(said.split())[:200] or "no reason given"
+        return Refused(f"{self.address} answers HTTP {status} to {path}: {reason}.")
 
 
 def find(address: str | None) -> JobServer:
-    """The job server at an address, or the one of this user's own service.
+    """Return the job server at an address, or the one of this user's own service.
 
     Raises:
         Refused: It is no address, no service is up, or the token cannot be read.
@@ -244,23 +305,35 @@ def find(address: str | None) -> JobServer:
     if address is None:
         if state is None:
             raise Refused(
-                "no service is up on this machine: start one with `dvt service up`, or name a cluster's with --address URL."
+                "no service is up on this machine: start one with `dvt service up`, or name a "
+                "cluster's with --address URL."
             )
         address = state.dashboard
-    address = address.rstrip("/") if "://" in address else f"http://{address.rstrip('/')}"
-    parts = urllib.parse.urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-        raise Refused(
-            "--address must be that of a cluster's dashboard, such as http://127.0.0.1:8265, without a login: a token goes "
-            "into the file that RAY_AUTH_TOKEN_PATH names."
-        )
+    if "://" not in address:
+        address = f"http://{address}"
+    address = address.rstrip("/")
+    _check_address(address)
     own = state if state and address == state.dashboard else None
     path = service.token_path() if own else _token_file()
     return JobServer(address=address, token_file=path, state=own, token=_read(path))
 
 
+def _check_address(address: str) -> None:
+    try:
+        parts = urllib.parse.urlsplit(address)
+        good = parts.scheme in ("http", "https") and parts.hostname
+        plain = not parts.username and not parts.query
+    except ValueError:  # such as http://[::1
+        good = plain = False
+    if not good or not plain:
+        raise Refused(
+            "--address must be that of a cluster's dashboard, such as http://127.0.0.1:8265, "
+            "without a login: a token goes into the file that RAY_AUTH_TOKEN_PATH names."
+        )
+
+
 def _token_file() -> Path | None:
-    """Where Ray would look for it, too."""
+    """Return the file in which Ray would look for it, too."""
     if given := os.environ.get("RAY_AUTH_TOKEN_PATH"):
         return Path(given).expanduser()
     default = Path(_DEFAULT_TOKEN).expanduser()
@@ -268,6 +341,7 @@ def _token_file() -> Path | None:
 
 
 def _read(path: Path | None) -> str:
+    """Return the token in a file, or in the environment where there is none."""
     if path is None:
         return os.environ.get("RAY_AUTH_TOKEN", "").strip()
     try:
@@ -276,10 +350,29 @@ def _read(path: Path | None) -> str:
         raise Refused(
             f"the token must be in a file that can be read, but {path} cannot ({error})."
         ) from error
-    if (
-        not token.isascii() or not token.isprintable()
-    ):  # it would break the header that it is sent in
+    # Anything else would break the header that it is sent in.
+    if not token.isascii() or not token.isprintable():
         raise Refused(
             f"the token must be one line of letters and digits, but {path} holds something else."
         )
     return token
+
+
+def _quoted(name: str) -> str:
+    """Return a job's name as a part of a path, as which Ray's client takes it."""
+    return urllib.parse.quote(name, safe="")
+
+
+def _job(details: Any) -> Job:
+    """Return what Ray's client says of a job, whose times are in milliseconds."""
+    metadata = details.metadata or {}
+    return Job(
+        name=details.submission_id or details.job_id,
+        status=str(details.status),
+        exit_code=details.driver_exit_code,
+        message=details.message or "",
+        started=details.start_time and details.start_time / 1000,
+        ended=details.end_time and details.end_time / 1000,
+        study=metadata.get("study", ""),
+        resume=metadata.get("resume", ""),
+    )

@@ -1,28 +1,25 @@
-"""Where processes listen for TCP connections, as `ss -ltn` would say it: proc(5)."""
+"""Where processes listen for TCP connections, as `ss -ltn` would say it."""
 
 from __future__ import annotations
 
 import ipaddress
-import os
-import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from cluster.service.processes import PROC, Process
+import psutil
 
-_LISTENING = "0A"
+from cluster.service.processes import Process
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class Listener:
-    """One socket that waits for connections.
+    """One address that is listened at.
 
     Attributes:
-        host: The address it is bound to; `0.0.0.0` and `::` are all of the machine's.
+        host: The address; `0.0.0.0` and `::` are all of the machine's.
         port: Its port.
-        pid: One of the processes that have it.
+        pid: One of the processes that listen there.
     """
 
     host: str
@@ -32,44 +29,25 @@ class Listener:
     @property
     def local(self) -> bool:
         """Whether only processes of this machine can reach it."""
-        address = ipaddress.ip_address(self.host)
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        return (mapped or address).is_loopback
+        return _plain(self.host).is_loopback
 
 
 def listeners(processes: Collection[Process]) -> list[Listener]:
-    """What these processes listen on, by port; a socket that several share is there once."""
-    sockets = {
-        inode: place for name in ("tcp", "tcp6") for inode, place in _sockets(PROC / "net" / name)
-    }
-    found: dict[str, Listener] = {}
-    for one in sorted(processes, key=lambda one: one.pid):
-        with suppress(OSError):
-            for link in (PROC / str(one.pid) / "fd").iterdir():
-                with suppress(OSError):  # closed meanwhile
-                    inode = os.readlink(link).removeprefix("socket:[").rstrip("]")  # noqa: PTH115 - it is no path
-                    if inode in sockets:
-                        found.setdefault(inode, Listener(*sockets[inode], one.pid))
-    return sorted(found.values(), key=lambda listener: (listener.port, listener.host))
+    """Return where these processes listen, by port; a socket that several share is there once."""
+    places: dict[tuple[int, str], Listener] = {}
+    for pid in sorted(one.pid for one in processes):
+        with suppress(psutil.Error):
+            for socket in psutil.Process(pid).net_connections("tcp"):
+                if socket.status == psutil.CONN_LISTEN:
+                    host = str(_plain(socket.laddr.ip))
+                    places.setdefault(
+                        (socket.laddr.port, host), Listener(host, socket.laddr.port, pid)
+                    )
+    return [places[place] for place in sorted(places)]
 
 
-def _sockets(table: Path) -> Iterator[tuple[str, tuple[str, int]]]:
-    try:
-        lines = table.read_text().splitlines()[1:]
-    except FileNotFoundError:  # no IPv6 here
-        return
-    for line in lines:
-        fields = line.split()
-        if fields[3] == _LISTENING:
-            host, _, port = fields[1].partition(":")
-            yield fields[9], (_address(host), int(port, 16))
-
-
-def _address(digits: str) -> str:
-    """Of `0100007F`, `127.0.0.1`: words of 32 bits, each in this machine's order of bytes."""
-    words = [
-        int(digits[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(digits), 8)
-    ]
-    address = ipaddress.ip_address(b"".join(words))
+def _plain(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return an address, of `::ffff:127.0.0.1` the one of IPv4 in it."""
+    address = ipaddress.ip_address(host)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
+    return mapped or address

@@ -1,6 +1,7 @@
-"""MLflow's server behind the service's token. `mlflow server --app-name depth-vs-tricks` finds it as an entry point.
+"""MLflow's server behind the service's token.
 
-MLflow's own `basic-auth` would need another package, a second database and users to look after.
+`mlflow server --app-name depth-vs-tricks` finds it as an entry point. MLflow's own `basic-auth`
+would need another package, a second database and users to look after.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 NAME = "depth-vs-tricks"
 TOKEN = "RAY_AUTH_TOKEN_PATH"
 OPEN = ("/health", "/version")
-"""What everybody may ask: whether the server is there."""
+"""The paths that everybody may ask: whether the server is there."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -25,23 +26,25 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def create_app() -> App:
-    """MLflow's own application, closed to everybody without the token in the file that `RAY_AUTH_TOKEN_PATH` names.
+    """Return MLflow's own application, closed to everybody without the token.
+
+    That is in the file that `RAY_AUTH_TOKEN_PATH` names.
 
     Raises:
         OSError: There is no such file.
         ValueError: It is empty.
     """
-    from mlflow.server.fastapi_app import (
-        app,
-    )  # MLflow's own command asks for this file, too, but not for that
+    # Here, since MLflow's command looks for this function, and so imports this file, without it.
+    from mlflow.server.fastapi_app import app
 
     return gate(app, Path(os.environ[TOKEN]).read_text().strip())
 
 
 def gate(app: App, token: str) -> App:
-    """An application that passes on requests with the token, as `Bearer` or as the password of a login, and refuses others.
+    """Return an application that passes on requests with the token, and refuses others.
 
-    Programs send the first; browsers ask their user for the second. Any user's name will do.
+    Programs send it as `Bearer`; browsers ask their user for it, as the password of a login with
+    any name.
     """
     if not token:
         raise ValueError("the token must not be empty.")
@@ -65,6 +68,7 @@ def _allowed(scope: Scope, token: str) -> bool:
 
 
 def _secret(header: bytes) -> bytes:
+    """Return the token in a header of authorization, whichever way it was sent."""
     kind, _, value = header.strip().partition(b" ")
     if kind.lower() == b"bearer":
         return value.strip()

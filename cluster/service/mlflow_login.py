@@ -1,4 +1,4 @@
-"""How a program of this user gets into the MLflow of its own service: by the token's file, never by the token's value.
+"""The way into the MLflow of this user's own service: by the token's file, not by its value.
 
 MLflow finds `Login` as an entry point, and asks it once `MLFLOW_TRACKING_AUTH` names it.
 """
@@ -18,29 +18,34 @@ CHOSEN = "MLFLOW_TRACKING_AUTH"
 
 
 def let_in(uri: str) -> None:
-    """Have MLflow's client use the token where an address is that of the service. A login of the user's own stays."""
-    with suppress(
-        Refused
-    ):  # of a state that cannot be read: then MLflow asks for a login, which is told
+    """Have MLflow's client use the token where an address is that of the service.
+
+    A login of the user's own stays.
+    """
+    # A state that cannot be read is no login: MLflow asks for one, and the user is told that.
+    with suppress(Refused):
         state = service.load()
         if state and uri.rstrip("/") == state.tracking:
             os.environ.setdefault(CHOSEN, NAME)
 
 
 class Login:
-    """What MLflow calls a request auth provider."""
+    """The login that MLflow finds as an entry point, its "request auth provider"."""
 
     def get_name(self) -> str:
-        """How `MLFLOW_TRACKING_AUTH` names it."""
+        """Return the name by which `MLFLOW_TRACKING_AUTH` chooses it."""
         return NAME
 
     def get_auth(self) -> Callable[[Any], Any]:
-        """What `requests` calls with each request that is to be sent."""
+        """Return what `requests` calls with each request that is to be sent."""
         return sign
 
 
 def sign(request: Any) -> Any:
-    """Put the token into a request to the service, and into no other: it is read anew, since a new `up` makes another."""
+    """Put the token into a request to the service, and into no other.
+
+    It is read each time, since a new `up` makes another.
+    """
     state = service.load()
     if state and request.url.startswith(f"{state.tracking}/"):
         request.headers["Authorization"] = f"Bearer {service.token_path().read_text().strip()}"

@@ -1,9 +1,10 @@
-"""The two parts of a sweep service, Ray's head and MLflow's server: how each is started, and whether it answers."""
+"""The two parts of a sweep service, Ray's head and MLflow's server: started, and asked."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,8 +21,12 @@ from cluster.session import OBJECT_STORE_BYTES, SETTINGS
 
 STARTS_WITHIN_S = 180.0
 PROBE_S = 5.0
-GCS, RAYLET, DASHBOARD, MLFLOW = "Ray's GCS", "Ray's node", "dashboard and job server", "MLflow"
+GCS = "Ray's GCS"
+RAYLET = "Ray's node"
+DASHBOARD = "dashboard and job server"
+MLFLOW = "MLflow"
 _NEEDED = {GCS: "gcs_server", RAYLET: "raylet", DASHBOARD: "dashboard.py"}
+# The ports that Ray chooses by itself, as `--...port=0`.
 _FREE_PORTS = (
     "",
     "node-manager-",
@@ -31,6 +36,8 @@ _FREE_PORTS = (
     "dashboard-agent-listen-",
 )
 _UNUSED = "ray.util.client.server"
+# Ray's switch for desktops, by which it takes the loopback for the node's address.
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _SECRETS = ("RAY_AUTH_TOKEN", "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")
 
 
@@ -39,34 +46,25 @@ class StartError(RuntimeError):
 
 
 def start_mlflow(state: State, backend: str) -> Callable[[], State]:
-    """Start MLflow's server; what is returned waits until it answers, and tells the state then.
+    """Start MLflow's server; what is returned waits until it answers, and returns the state then.
 
     Args:
-        state: Says where; its part `mlflow` holds a mark only.
+        state: The service; its part `mlflow` holds a mark only.
         backend: The database. It is passed in the environment, since it may hold a password.
 
     Raises:
         StartError: It ended, or takes too long; by what is returned.
     """
-    scripts, storage = Path(sys.executable).parent, Path(state.storage)
-    command = [
-        sys.executable,
-        str(scripts / "mlflow"),
-        "server",
-        "--app-name",
-        NAME,
-        "--workers",
-        "1",
-    ]
+    command = [*_script("mlflow"), "server", "--app-name", NAME, "--workers", "1"]
     command += ["--host", state.host, "--port", str(state.mlflow_port)]
-    command += ["--artifacts-destination", str(storage / "artifacts")]
-    settings = {"MLFLOW_BACKEND_STORE_URI": backend, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    command += ["--artifacts-destination", str(Path(state.storage) / "artifacts")]
+    settings = {
+        "MLFLOW_BACKEND_STORE_URI": backend,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
     log = folder() / "mlflow.log"
-    server = _started(
-        command,
-        _environment(state.mlflow.mark) | settings | {"MLFLOW_DISABLE_TELEMETRY": "true"},
-        log,
-    )
+    server = _started(command, _environment(state.mlflow.mark) | settings, log)
 
     def wait() -> State:
         _wait(server, lambda: answers(f"{state.tracking}/health"), "MLflow", log)
@@ -83,72 +81,67 @@ def start_mlflow(state: State, backend: str) -> Callable[[], State]:
 
 
 def start_ray(state: State) -> Callable[[], State]:
-    """Start Ray's head with its dashboard and job server; what is returned waits, as `start_mlflow` says.
+    """Start Ray's head with its dashboard and job server; what is returned waits.
 
-    On loopback all of Ray listens there: by the switch for desktops, where it takes the loopback for the node's address.
+    Args:
+        state: The service; its part `ray` holds a mark only.
 
     Raises:
         StartError: It ended, or takes too long; by what is returned.
     """
-    command = [
-        sys.executable,
-        str(Path(sys.executable).parent / "ray"),
-        "start",
-        "--head",
-        "--disable-usage-stats",
-    ]
-    command += [f"--{name}port=0" for name in _FREE_PORTS] + [f"--temp-dir={state.temporary}"]
+    command = [*_script("ray"), "start", "--head", "--disable-usage-stats"]
+    command += [f"--{name}port=0" for name in _FREE_PORTS]
+    command += [f"--temp-dir={state.temporary}"]
     command += [f"--dashboard-host={state.host}", f"--dashboard-port={state.dashboard_port}"]
     command += [f"--num-cpus={state.cpus}", f"--object-store-memory={OBJECT_STORE_BYTES}"]
-    command += [] if state.gpus is None else [f"--num-gpus={state.gpus}"]
-    command += [
-        "--no-monitor",
-        "--include-log-monitor=false",
-    ]  # nothing is scaled here, and drivers do not print workers' logs
+    if state.gpus is not None:
+        command.append(f"--num-gpus={state.gpus}")
+    # Nothing is scaled here, and drivers do not print workers' logs.
+    command += ["--no-monitor", "--include-log-monitor=false"]
     environment = _environment(state.ray.mark)
     if is_local(state.host):
-        command += ["--node-ip-address=127.0.0.1"]
-        environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        command.append("--node-ip-address=127.0.0.1")
+        environment |= _LOOPBACK
     elif not is_any(state.host):
-        command += [f"--node-ip-address={state.host}"]
+        command.append(f"--node-ip-address={state.host}")
     log = folder() / "ray.log"
     starter = _started(command, environment, log)
 
     def wait() -> State:
         _wait(starter, lambda: starter.poll() is not None, "Ray", log)
-        part = replace(state.ray, known=tuple(family(state.ray.mark, ())))
-        for one in (
-            part.known
-        ):  # Ray's server for clients elsewhere: no sweep comes that way, so its door is closed
-            if _UNUSED in one.arguments():
-                os.kill(one.pid, 15)
-        members = {
-            name: found for name, file in _NEEDED.items() if (found := _member(part.known, file))
-        }
-        part = replace(
-            part,
-            members=members,
-            arguments={name: one.arguments() for name, one in members.items()},
-        )
-        if missing := [name for name in _NEEDED if name not in members]:
+        known = tuple(family(state.ray.mark, ()))
+        members = _members(known)
+        missing = [name for name in _NEEDED if name not in members]
+        if missing:
             raise StartError(
                 f"Ray started without {', '.join(missing)}; see {log} and {state.temporary}."
             )
+        arguments = {name: one.arguments() for name, one in members.items()}
+        # Ray's server for clients elsewhere: no sweep comes that way, so its door is closed.
+        for one in known:
+            if _UNUSED in one.arguments():
+                one.send(signal.SIGTERM)
+        part = replace(state.ray, members=members, known=known, arguments=arguments)
         return _dashboard_answers(replace(state, ray=part))
 
     return wait
 
 
 def start_dashboard(state: State) -> Callable[[], State]:
-    """Start a dashboard that ended, beside a Ray and its sweeps that go on; what is returned waits, as `start_mlflow` says."""
+    """Start a dashboard that ended, beside a Ray whose sweeps keep running; what is returned waits.
+
+    Raises:
+        StartError: It ended, or takes too long; by what is returned.
+    """
     command = state.ray.arguments[DASHBOARD]
     environment = _environment(state.ray.mark)
     if is_local(state.host):
-        environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        environment |= _LOOPBACK
     started = _started(command, environment, folder() / "ray.log")
 
     def wait() -> State:
-        if not (member := process(started.pid)):
+        member = process(started.pid)
+        if member is None:
             raise StartError(f"the dashboard did not start; see {state.temporary}.")
         part = replace(state.ray, members=state.ray.members | {DASHBOARD: member})
         return _dashboard_answers(replace(state, ray=part))
@@ -157,35 +150,36 @@ def start_dashboard(state: State) -> Callable[[], State]:
 
 
 def answers(url: str, headers: Mapping[str, str] | None = None) -> bool:
-    """Whether a server answers with success within 5 s."""
+    """Return whether a server answers with success within `PROBE_S`."""
     try:
-        with urllib.request.urlopen(
-            urllib.request.Request(url, headers=dict(headers or {})), timeout=PROBE_S
-        ):
+        request = urllib.request.Request(url, headers=dict(headers or {}))
+        with urllib.request.urlopen(request, timeout=PROBE_S):
             return True
     except (OSError, ValueError):
         return False
 
 
 def authorization() -> dict[str, str]:
-    """The header that lets in to the service."""
+    """Return the header that lets in to the service."""
     return {"Authorization": f"Bearer {token_path().read_text().strip()}"}
 
 
 def is_local(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
+    """Return whether only this machine reaches what listens there."""
     return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def is_any(host: str) -> bool:
-    """Whether it stands for all addresses of the machine."""
+    """Return whether it stands for all addresses of the machine."""
     return _is_address(host) and ipaddress.ip_address(host).is_unspecified
 
 
 def gcs_address(state: State) -> str:
-    """Where other nodes join; empty where it is not known."""
-    words = state.ray.arguments.get(DASHBOARD, [])
-    return next((word.partition("=")[2] for word in words if word.startswith("--gcs-address=")), "")
+    """Return the address at which other nodes join; empty where it is not known."""
+    for word in state.ray.arguments.get(DASHBOARD, []):
+        if word.startswith("--gcs-address="):
+            return word.partition("=")[2]
+    return ""
 
 
 def _is_address(host: str) -> bool:
@@ -197,18 +191,22 @@ def _is_address(host: str) -> bool:
 
 
 def _environment(mark: str) -> dict[str, str]:
-    """Of a part's processes, and so of the jobs: this process's, without secrets that are there by value."""
-    ours = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in (*_SECRETS, "RAY_ADDRESS", "MLFLOW_TRACKING_URI")
-    }
-    path = f"{Path(sys.executable).parent}{os.pathsep}{ours.get('PATH', os.defpath)}"  # `python`, and MLflow's `uvicorn`
-    return (
-        SETTINGS
-        | ours
-        | {MARK: mark, "RAY_AUTH_MODE": "token", TOKEN: str(token_path()), "PATH": path}
-    )
+    """Return the environment of a part's processes, and so of the jobs.
+
+    It is this process's, without secrets that are there by value.
+    """
+    ours = dict(os.environ)
+    for name in (*_SECRETS, "RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
+        ours.pop(name, None)
+    # `python`, and MLflow's `uvicorn`, are found beside this Python.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{ours.get('PATH', os.defpath)}"
+    service = {MARK: mark, "RAY_AUTH_MODE": "token", TOKEN: str(token_path()), "PATH": path}
+    return SETTINGS | ours | service
+
+
+def _script(name: str) -> list[str]:
+    """Return the command line of a program that is installed beside this Python."""
+    return [sys.executable, str(Path(sys.executable).parent / name)]
 
 
 def _started(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
@@ -248,16 +246,21 @@ def _dashboard_answers(state: State) -> State:
     return replace(state, ray=replace(state.ray, known=known))
 
 
-def _member(known: tuple[Process, ...], file: str) -> Process | None:
-    """The process that runs a program or a script of that name."""
-    return next(
-        (one for one in known if any(Path(word).name == file for word in one.arguments()[:2])), None
-    )
+def _members(known: tuple[Process, ...]) -> dict[str, Process]:
+    """Return the processes that Ray cannot do without, by the program or script that each runs."""
+    members: dict[str, Process] = {}
+    for one in known:
+        files = [Path(word).name for word in one.arguments()[:2]]
+        for name, file in _NEEDED.items():
+            if file in files:
+                members.setdefault(name, one)
+    return members
 
 
 def _last_line(log: Path) -> str:
-    said = [line.strip() for line in log.read_text(errors="replace").splitlines()]
-    lines = [
-        line for line in said if line and not line.startswith("(Background on this error")
-    ]  # SQLAlchemy's last word
-    return f"{lines[-1][:300] if lines else 'it said nothing'} (all of it: {log})"
+    """Return what a part said last, without SQLAlchemy's last word, a link."""
+    last = "it said nothing"
+    for line in log.read_text(errors="replace").splitlines():
+        if line.strip() and not line.strip().startswith("(Background on this error"):
+            last = line.strip()
+    return f"{last[:300]} (all of it: {log})"

@@ -1,19 +1,25 @@
-"""Processes of one origin, found again by what Linux says of them: never by a name, so that nobody else's is ever ended."""
+"""Processes of one origin, found by their environment and descent.
+
+Never by a name, so that nobody else's is ever ended.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-PROC = Path("/proc")
+import psutil
+
 MARK = "DVT_SERVICE"
 """A variable in the environment of all that a service starts, and so of what these start."""
 POLL_S = 0.1
+KILL_WITHIN_S = 10.0
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,59 +35,72 @@ class Process:
     started: int
 
     def alive(self) -> bool:
-        """Whether it still runs. One that ended and was not waited for does not."""
-        return _started(self.pid) == self.started
+        """Return whether it still runs. One that ended and was not waited for does not."""
+        return process(self.pid) == self
 
     def arguments(self) -> list[str]:
-        """Its command line; empty where it is gone."""
-        try:
-            return (
-                (PROC / str(self.pid) / "cmdline")
-                .read_bytes()
-                .decode(errors="replace")
-                .rstrip("\0")
-                .split("\0")
-            )
-        except OSError:
-            return []
+        """Return its command line; empty where it is gone."""
+        with suppress(psutil.Error):
+            return list(psutil.Process(self.pid).cmdline())
+        return []
+
+    def name(self) -> str:
+        """Return what it calls itself, such as `ray::DashboardAgent`; empty where it is gone."""
+        with suppress(psutil.Error):
+            return str(psutil.Process(self.pid).name())
+        return ""
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, unless it has ended."""
+        with suppress(psutil.Error):
+            if self.alive():
+                psutil.Process(self.pid).send_signal(number)
 
 
 def process(pid: int) -> Process | None:
-    """The process of that number, if there is one."""
-    started = _started(pid)
-    return None if started is None else Process(pid, started)
+    """Return the process of that number, if there is one."""
+    try:
+        found = psutil.Process(pid)
+        if found.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return None
+        # A clock that is set moves both.
+        since_boot = found.create_time() - psutil.boot_time()
+        return Process(pid, round(since_boot * _TICKS_PER_S))
+    except psutil.Error:
+        return None
 
 
 def family(mark: str, known: Collection[Process]) -> set[Process]:
-    """All living processes of one origin.
+    """Return all living processes of one origin.
 
-    Both ways are needed: a process that renames itself overwrites its environment, as Ray's agents do, and one whose parent
-    died has lost its origin.
+    Both ways are needed: a process that renames itself overwrites its environment, as Ray's agents
+    do, and one whose parent died has lost its origin.
 
     Args:
         mark: The value of `MARK` in their environment; a random one, which nobody else has.
         known: Processes that were seen before and have no mark, perhaps.
 
     Returns:
-        Those with the mark, the known ones, and all descendants of these; without this process and what it descends from.
+        Those with the mark, the known ones, and all descendants of these; without this process and
+        what it descends from.
     """
+    members = {one.pid for one in known if one.alive()}
     parents: dict[int, int] = {}
-    found: set[int] = {one.pid for one in known if one.alive()}
-    for pid in _pids():
-        with suppress(OSError):
-            parents[pid] = int(_stat(pid)[1])
-            if f"{MARK}={mark}".encode() in (PROC / str(pid) / "environ").read_bytes().split(b"\0"):
-                found.add(pid)
-    more = True
+    for pid in psutil.pids():
+        with suppress(psutil.Error):
+            one = psutil.Process(pid)
+            parents[pid] = one.ppid()
+            if one.environ().get(MARK) == mark:
+                members.add(pid)
+
+    # Descendants: a generation per round.
+    more = members
     while more:
-        children = {pid for pid, parent in parents.items() if parent in found} - found
-        found |= children
-        more = bool(children)
-    ours: int | None = os.getpid()
-    while ours:
-        found.discard(ours)
-        ours = parents.get(ours)
-    return {one for one in map(process, found) if one}
+        more = {pid for pid, parent in parents.items() if parent in members} - members
+        members |= more
+    ours = psutil.Process()
+    members -= {ours.pid, *(one.pid for one in ours.parents())}
+    return {one for one in map(process, members) if one}
 
 
 def end(
@@ -98,51 +117,23 @@ def end(
     Returns:
         Those that outlive even that.
     """
-    deadline = time.monotonic() + patience
-    if first and first.alive():
-        _send(first, signal.SIGTERM)
+    if first:
+        first.send(signal.SIGTERM)
+        deadline = time.monotonic() + patience
         while first.alive() and time.monotonic() < deadline:
             time.sleep(POLL_S)
-        deadline = time.monotonic() + patience
-    asked: set[Process] = set()
-    while (left := family(mark, known)) and time.monotonic() < deadline:
-        for one in left - asked:  # also those that were born meanwhile
-            _send(one, signal.SIGTERM)
-        asked |= left
-        known = {*known, *left}
-        time.sleep(POLL_S)
-    deadline = time.monotonic() + 10
-    while (left := family(mark, known)) and time.monotonic() < deadline:
-        for one in left:
-            _send(one, signal.SIGKILL)
-        known = {*known, *left}
-        time.sleep(POLL_S)
+    for number, within in ((signal.SIGTERM, patience), (signal.SIGKILL, KILL_WITHIN_S)):
+        asked: set[Process] = set()
+        deadline = time.monotonic() + within
+        while (left := family(mark, known)) and time.monotonic() < deadline:
+            for one in left - asked:  # those that were born meanwhile too
+                one.send(number)
+            asked |= left
+            known = {*known, *left}
+            time.sleep(POLL_S)
     return left
 
 
 def boot() -> str:
-    """What tells this start of the machine from every other."""
-    return (PROC / "sys/kernel/random/boot_id").read_text().strip()
-
-
-def _send(one: Process, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        if one.alive():
-            os.kill(one.pid, number)
-
-
-def _pids() -> Iterator[int]:
-    return (int(path.name) for path in PROC.iterdir() if path.name.isdigit())
-
-
-def _started(pid: int) -> int | None:
-    try:
-        state, *rest = _stat(pid)
-    except OSError:
-        return None
-    return None if state in ("Z", "X") else int(rest[18])
-
-
-def _stat(pid: int) -> list[str]:
-    """Fields of `/proc/PID/stat` from the third one on, the state: proc(5). The second may hold anything, spaces too."""
-    return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    """Return what tells this start of the machine from every other."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -1,4 +1,7 @@
-"""What is written down of a sweep service: where it is, and which processes it consists of. The token is named by its path."""
+"""The record of a sweep service: where it is, and which processes it consists of.
+
+The token is named by its path.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,12 @@ from typing import Any
 
 from cluster.refused import Refused
 from cluster.service.processes import Process, boot
+from trainables.files import PRIVATE, leftovers, write_whole
 
 FOLDER = "DVT_SERVICE_DIR"
-_STATE, _LOCK, _TOKEN = "state.json", "lock", "token"
+_STATE = "state.json"
+_LOCK = "lock"
+_TOKEN = "token"
 _EVERYWHERE = ("0.0.0.0", "::")
 
 
@@ -26,9 +32,9 @@ class Part:
     """Ray, or MLflow.
 
     Attributes:
-        mark: In the environment of its processes.
-        members: Those that it cannot do without, by name.
-        known: All that were seen when it had started.
+        mark: The value of `processes.MARK` in the environment of its processes.
+        members: The processes that it cannot do without, by name.
+        known: All processes that were seen when it had started.
         arguments: The command line of each member.
     """
 
@@ -38,7 +44,7 @@ class Part:
     arguments: dict[str, list[str]] = field(default_factory=dict)
 
     def dead(self) -> list[str]:
-        """Names of its members that have ended."""
+        """Return the names of its members that have ended."""
         return [name for name, member in self.members.items() if not member.alive()]
 
 
@@ -47,18 +53,19 @@ class State:
     """A service that is up, or was.
 
     Attributes:
-        storage: Where sweeps are kept that name no other place.
-        backend: MLflow's database; empty where its address holds a password, which is not written down.
-        host: Where dashboard, job server and MLflow listen.
-        dashboard_port: Of the first two.
-        mlflow_port: Of the third.
+        storage: The folder of the sweeps that name no other one.
+        backend: MLflow's database; empty where its address holds a password, which is not written
+            down.
+        host: The address at which dashboard, job server and MLflow listen.
+        dashboard_port: Port of dashboard and job server.
+        mlflow_port: Port of MLflow.
         cpus: CPUs of Ray.
         gpus: GPUs of Ray; None leaves it to Ray to count them.
         temporary: Ray's own folder.
-        started: When, in ISO 8601.
+        started: Its start, in ISO 8601.
         boot: The start of the machine in which it was started.
-        ray: Its processes.
-        mlflow: Its processes.
+        ray: Ray's processes.
+        mlflow: MLflow's processes.
     """
 
     storage: str
@@ -84,31 +91,36 @@ class State:
         """Address of MLflow."""
         return f"http://{_reached(self.host)}:{self.mlflow_port}"
 
-    @property
-    def known(self) -> tuple[Process, ...]:
-        """All processes that were seen; of another start of the machine none is there any more."""
-        return (*self.ray.known, *self.mlflow.known) if self.boot == boot() else ()
+    def known(self, part: Part) -> tuple[Process, ...]:
+        """Return the processes of a part that were seen.
+
+        None of another start of the machine is there: their numbers mean other processes now.
+        """
+        if self.boot != boot():
+            return ()
+        return part.known
 
 
 def folder() -> Path:
-    """Where service, token and logs are written down: one service for each user and machine. It may not exist."""
+    """Return the folder of record, token and logs; it may not exist.
+
+    There is one service per user and machine.
+    """
     if given := os.environ.get(FOLDER):
         return Path(given).expanduser().absolute()
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return (
-        Path(base).expanduser().absolute() / "depth-vs-tricks" / f"service-{socket.gethostname()}"
-    )
+    base = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser().absolute()
+    return base / "depth-vs-tricks" / f"service-{socket.gethostname()}"
 
 
 def token_path() -> Path:
-    """The file that holds the service's token."""
+    """Return the file that holds the service's token."""
     return folder() / _TOKEN
 
 
 def make_token() -> None:
     """Write a token unless there is one."""
     if not token_path().exists():
-        _write(token_path(), secrets.token_hex(32))
+        write_whole(token_path(), secrets.token_hex(32), mode=PRIVATE)
 
 
 def make_folder() -> Path:
@@ -122,39 +134,45 @@ def make_folder() -> Path:
         place.mkdir(parents=True, exist_ok=True)
         place.chmod(0o700)
     except OSError as error:
-        said = f"{place} must be a folder that can be written to, but cannot ({error.strerror}): name another with {FOLDER}."
-        raise Refused(said) from error
+        raise Refused(
+            f"{place} must be a folder that can be written to, but cannot ({error.strerror}): "
+            f"name another with {FOLDER}."
+        ) from error
     return place
 
 
 def load() -> State | None:
-    """What is written down, if anything.
+    """Return the record, if there is one.
 
     Raises:
         Refused: It cannot be read.
     """
     path = folder() / _STATE
     try:
-        found = json.loads(path.read_text())
-        return State(**found | {name: _part(found[name]) for name in ("ray", "mlflow")})
+        record = json.loads(path.read_text())
+        parts = {name: _part(record[name]) for name in ("ray", "mlflow")}
+        return State(**record | parts)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise Refused(
-            f"{path} must say what the service consists of, but cannot be read ({reason}): end its processes, then delete it."
+            f"{path} must say what the service consists of, but cannot be read ({reason}): "
+            "end its processes, then delete it."
         ) from error
 
 
 def save(state: State) -> None:
-    """Write it down, whole or not at all."""
-    _write(folder() / _STATE, json.dumps(asdict(state), indent=2) + "\n")
+    """Write the record, whole or not at all."""
+    write_whole(folder() / _STATE, json.dumps(asdict(state), indent=2) + "\n", mode=PRIVATE)
 
 
 def forget() -> None:
-    """Delete state and token."""
+    """Delete record and token."""
     (folder() / _STATE).unlink(missing_ok=True)
     token_path().unlink(missing_ok=True)
+    for left in leftovers(folder()):  # of killed processes; one may hold a token
+        left.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -177,21 +195,17 @@ def alone() -> Iterator[None]:
         os.close(held)
 
 
-def _part(found: dict[str, Any]) -> Part:
-    members = {name: Process(**member) for name, member in found["members"].items()}
-    known = tuple(Process(**one) for one in found["known"])
-    return Part(mark=found["mark"], members=members, known=known, arguments=found["arguments"])
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w") as file:  # noqa: PTH123 - of a descriptor
-        file.write(text)
-    temporary.replace(path)
+def _part(record: dict[str, Any]) -> Part:
+    return Part(
+        mark=record["mark"],
+        members={name: Process(**member) for name, member in record["members"].items()},
+        known=tuple(Process(**one) for one in record["known"]),
+        arguments=record["arguments"],
+    )
 
 
 def _reached(host: str) -> str:
-    """An address on this machine for what listens there."""
-    return "127.0.0.1" if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
+    """Return the address by which this machine reaches what listens at `host`."""
+    if host in _EVERYWHERE:
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

@@ -1,13 +1,17 @@
-"""The life of a sweep service: all of it started, what has died of it started again, and all of it ended."""
+"""The life of a sweep service: started, what has died of it started again, and ended.
+
+A supervisor of its own, since a service is one command away for every user: without root, without
+systemd, without Docker.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
 import socket
+import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,20 +20,19 @@ from pathlib import Path
 from secrets import token_hex
 
 from cluster.refused import Refused
-from cluster.service import database, mlflow_gate, parts
+from cluster.service import database, jobs, mlflow_gate, parts
 from cluster.service import processes as system
 from cluster.service import state as service
-from cluster.service.jobserver import ENDED, JobServer, find
+from cluster.service.jobs import STOP_WITHIN_S
+from cluster.service.jobserver import JobServer, find
 from cluster.service.parts import DASHBOARD, RAYLET, StartError
 from cluster.service.processes import Process, boot, family
 from cluster.service.state import Part, State
 
-STOP_WITHIN_S = 180
-"""What a job has to stop in order: its trials end, MLflow is told. Each trial's last epoch is saved already."""
 END_WITHIN_S = 5.0
-LONGEST_TEMPORARY = (
-    45  # characters of Ray's folder: its sockets are below it, and their paths may have 107
-)
+# Characters of Ray's folder: its sockets are below it, and their paths may have 107.
+LONGEST_TEMPORARY = 45
+# Packages of ray[default].
 _NEEDED = (
     "aiohttp_cors",
     "colorful",
@@ -42,14 +45,13 @@ _NEEDED = (
 
 
 def processes(state: State) -> set[Process]:
-    """All living processes of a service."""
-    return {
-        one for part in (state.ray, state.mlflow) for one in family(part.mark, _known(state, part))
-    }
+    """Return all living processes of a service."""
+    of_ray, of_mlflow = (family(part.mark, state.known(part)) for part in (state.ray, state.mlflow))
+    return of_ray | of_mlflow
 
 
 def dead(state: State) -> list[str]:
-    """What has died of a service, by name."""
+    """Return what has died of a service, by name."""
     return [*state.ray.dead(), *state.mlflow.dead()]
 
 
@@ -57,7 +59,7 @@ def start(state: State, backend: str) -> State:
     """Start a service of which nothing runs.
 
     Args:
-        state: What is wanted; its processes are not looked at.
+        state: The service that is wanted; its processes are not looked at.
         backend: MLflow's database.
 
     Raises:
@@ -68,18 +70,21 @@ def start(state: State, backend: str) -> State:
     Path(state.storage).mkdir(parents=True, exist_ok=True)
     state = replace(
         state,
-        temporary=tempfile.mkdtemp(prefix="dvt-ray-", dir=_temporary()),
+        temporary=_temporary_folder(),
         started=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
         boot=boot(),
         ray=Part(mark=token_hex(16)),
         mlflow=Part(mark=token_hex(16)),
     )
     service.make_token()
-    service.save(state)  # first, so that what is started can be ended whatever comes
+    # First, so that what is started can be ended whatever comes.
+    service.save(state)
     try:
-        tracked, joined = parts.start_mlflow(state, backend), parts.start_ray(state)
-        state = replace(state, mlflow=tracked().mlflow)
-        state = replace(state, ray=joined().ray)
+        # Both at once; each takes seconds.
+        with_mlflow = parts.start_mlflow(state, backend)
+        with_ray = parts.start_ray(state)
+        state = replace(state, mlflow=with_mlflow().mlflow)
+        state = replace(state, ray=with_ray().ray)
     except (StartError, KeyboardInterrupt):
         end(state, lambda line: None)
         raise
@@ -88,60 +93,55 @@ def start(state: State, backend: str) -> State:
 
 
 def mend(state: State, backend: str) -> State:
-    """Start what has died again. Sweeps go on unless the heart of Ray is what died.
+    """Start what has died again. Sweeps keep running unless the heart of Ray is what died.
 
     Raises:
         Refused: MLflow's database is not known any more.
-        StartError: Something did not start; the rest goes on.
+        StartError: Something did not start; the rest keeps running.
     """
-    if gone := state.mlflow.dead():
-        if not backend:
-            raise Refused(
-                "MLflow's database has a password, which is not written down: give --backend-store-uri again."
-            )
-        if closed := database.problem(backend, "--backend-store-uri"):
-            raise Refused(f"MLflow's database {closed}")
+    if state.mlflow.dead():
+        closed = _closed(backend)
+        if closed:
+            raise Refused(closed)
         _end(state, state.mlflow)
-        state = _again(
-            state,
-            "mlflow",
-            parts.start_mlflow(replace(state, mlflow=Part(mark=token_hex(16))), backend),
-        )
+        fresh = replace(state, mlflow=Part(mark=token_hex(16)))
+        started = parts.start_mlflow(fresh, backend)()
+        state = replace(state, mlflow=started.mlflow)
+        service.save(state)
     gone = state.ray.dead()
+    if not gone:
+        return state
+
+    # The dashboard alone can be started again beside the rest; without another part Ray is lost.
     if gone == [DASHBOARD]:
-        state = _again(state, "ray", parts.start_dashboard(state))
-    elif gone:
+        state = parts.start_dashboard(state)()
+    else:
         _end(state, state.ray)
         clear(state)
-        fresh = replace(
-            state,
-            temporary=tempfile.mkdtemp(prefix="dvt-ray-", dir=_temporary()),
-            ray=Part(mark=token_hex(16)),
-        )
+        fresh = replace(state, temporary=_temporary_folder(), ray=Part(mark=token_hex(16)))
         service.save(fresh)
-        state = _again(fresh, "ray", parts.start_ray(fresh))
+        state = parts.start_ray(fresh)()
+    service.save(state)
     return state
 
 
 def end(state: State, say: Callable[[str], None]) -> tuple[int, set[Process]]:
-    """Stop the jobs in order, end all processes, and forget the service.
+    """Stop the jobs cleanly, end all processes, and forget the service.
 
     Args:
         state: The service.
         say: Shows a line before what takes long.
 
     Returns:
-        How many processes ended, and those that did not.
+        The number of processes that ended, and those that did not.
     """
     before = processes(state)
-    if before and not state.ray.dead() and state.ray.members:
-        with suppress(
-            Refused
-        ):  # a job server that does not answer cannot stop them; their sweeps are resumed later
+    if before and state.ray.members and not state.ray.dead():
+        # A job server that does not answer cannot stop them; their sweeps are resumed later.
+        with suppress(Refused):
             _stop_jobs(find(None), say)
-    left = set()
-    for part in (state.ray, state.mlflow):  # MLflow last: it is told how a sweep ended
-        left |= _end(state, part)
+    # MLflow last: it is told how a sweep ended.
+    left = _end(state, state.ray) | _end(state, state.mlflow)
     if not left:
         clear(state)
         service.forget()
@@ -155,92 +155,112 @@ def clear(state: State) -> None:
 
 
 def is_own(host: str) -> bool:
-    """Whether it is an address of this machine: one can listen there."""
+    """Return whether it is an address of this machine: one can listen there."""
     return _can_listen(host, 0)
 
 
 def _check(state: State, backend: str) -> None:
-    problems = []
-    if not system.PROC.joinpath("self/stat").exists():
+    """Refuse what cannot be started, for all reasons at once."""
+    if sys.platform != "linux":
         raise Refused(
-            "the service needs Linux, whose /proc says which processes are its own: run sweeps without it here."
+            "the service needs Linux, which says which processes are its own: run sweeps without "
+            "it here."
         )
-    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
-        problems.append(
-            f"Ray's dashboard and job server must be installed, but {', '.join(missing)} are missing: "
-            f"pip install 'ray[default]=={version('ray')}'."
+    problems = [
+        *_missing_packages(),
+        _closed(backend),
+        *_taken_ports(state),
+        _unwritable(Path(state.storage)),
+    ]
+    told = [problem for problem in problems if problem]
+    if told:
+        raise Refused(*told)
+
+
+def _missing_packages() -> Iterator[str]:
+    missing = [name for name in _NEEDED if not _is_installed(name)]
+    if missing:
+        yield (
+            f"Ray's dashboard and job server must be installed, but {', '.join(missing)} are "
+            f"missing: pip install 'ray[default]=={version('ray')}'."
         )
-    if not entry_points(group="mlflow.app", name=mlflow_gate.NAME):
-        problems.append(
-            "MLflow must find this project, but its installation is older than the service: pip install -e ."
+    # An installation of before may name a module that is not there any more.
+    gate = f"{mlflow_gate.__name__}:{mlflow_gate.create_app.__name__}"
+    found = entry_points(group="mlflow.app", name=mlflow_gate.NAME)
+    if gate not in [entry.value for entry in found]:
+        yield (
+            "MLflow must find this project, but its installation is older than the service: "
+            "pip install -e ."
         )
+
+
+def _is_installed(name: str) -> bool:
+    # What is imported already may have no spec: colorful has none.
+    return name in sys.modules or importlib.util.find_spec(name) is not None
+
+
+def _closed(backend: str) -> str:
+    """Return why MLflow's database does not open; empty where it does."""
     if not backend:
-        problems.append(
-            "MLflow's database has a password, which is not written down: give --backend-store-uri again."
+        return (
+            "MLflow's database has a password, which is not written down: give "
+            "--backend-store-uri again."
         )
-    elif closed := database.problem(backend, "--backend-store-uri"):
-        problems.append(f"MLflow's database {closed}")
-    for flag, port in (
-        ("--dashboard-port", state.dashboard_port),
-        ("--mlflow-port", state.mlflow_port),
-    ):
+    closed = database.problem(backend, "--backend-store-uri")
+    return f"MLflow's database {closed}" if closed else ""
+
+
+def _taken_ports(state: State) -> Iterator[str]:
+    ports = {"--dashboard-port": state.dashboard_port, "--mlflow-port": state.mlflow_port}
+    for flag, port in ports.items():
         if not _can_listen(state.host, port):
-            problems.append(
-                f"{flag} must be free, but something else listens on {port}: end it, or give another port."
+            yield (
+                f"{flag} must be free, but something else listens on {port}: end it, or give "
+                "another port."
             )
     if state.dashboard_port == state.mlflow_port:
-        problems.append(
-            f"--dashboard-port and --mlflow-port must differ, but both are {state.mlflow_port}."
+        yield (
+            f"--dashboard-port and --mlflow-port must differ, but both are {state.mlflow_port}: "
+            "give another one."
         )
+
+
+def _unwritable(storage: Path) -> str:
+    """Return why nothing can be kept in a folder that need not exist yet; empty where it can."""
     try:
-        parent = next(
-            path for path in (Path(state.storage), *Path(state.storage).parents) if path.exists()
-        )
+        parent = next(path for path in (storage, *storage.parents) if path.exists())
         with tempfile.TemporaryFile(dir=parent):
-            pass
+            return ""
     except OSError as error:
-        problems.append(
-            f"--storage must be a folder that can be written to, but {state.storage} cannot ({error.strerror})."
+        return (
+            f"--storage must be a folder that can be written to, but {storage} cannot "
+            f"({error.strerror}): give another one."
         )
-    if problems:
-        raise Refused(*problems)
-
-
-def _again(state: State, part: str, wait: Callable[[], State]) -> State:
-    started = wait()
-    state = replace(state, **{part: getattr(started, part)})
-    service.save(state)
-    return state
 
 
 def _stop_jobs(server: JobServer, say: Callable[[str], None]) -> None:
-    running = [job["submission_id"] for job in server.jobs() if job["status"] not in ENDED]
+    running = [job.name for job in server.jobs() if not job.over]
     if running:
-        say(f"Stopping {', '.join(running)} in order; each can be resumed.")
-    for name in running:
-        server.stop(name)
-    deadline = time.monotonic() + STOP_WITHIN_S + 10
-    while running and time.monotonic() < deadline:
-        running = [job["submission_id"] for job in server.jobs() if job["status"] not in ENDED]
-        time.sleep(0.5)
+        say(f"Stopping {', '.join(running)}; each can be resumed.")
+        jobs.stop(server, running, STOP_WITHIN_S + 10)
 
 
 def _end(state: State, part: Part) -> set[Process]:
-    """Ray's node goes first: without Ray's other processes it would wait for them."""
-    known = _known(state, part)
-    return system.end(
-        part.mark, known, patience=END_WITHIN_S, first=part.members.get(RAYLET) if known else None
-    )
+    """End a part's processes; return those that outlive that.
+
+    Ray's node goes first: without Ray's other processes it would wait for them.
+    """
+    known = state.known(part)
+    first = part.members.get(RAYLET) if known else None
+    return system.end(part.mark, known, patience=END_WITHIN_S, first=first)
 
 
-def _known(state: State, part: Part) -> tuple[Process, ...]:
-    """After a start of the machine the numbers mean other processes."""
-    return part.known if state.boot == boot() else ()
-
-
-def _temporary() -> str:
-    given = tempfile.gettempdir()
-    return given if len(given) <= LONGEST_TEMPORARY - len("/dvt-ray-12345678") else "/tmp"
+def _temporary_folder() -> str:
+    """Make a folder for Ray, where its name is short."""
+    parent = tempfile.gettempdir()
+    if len(parent) > LONGEST_TEMPORARY - len("/dvt-ray-12345678"):
+        parent = "/tmp"
+    return tempfile.mkdtemp(prefix="dvt-ray-", dir=parent)
 
 
 def _can_listen(host: str, port: int) -> bool:

@@ -20,10 +20,11 @@ import pytest
 
 from cluster.service.listeners import listeners
 from cluster.service.parts import DASHBOARD, MLFLOW, gcs_address
-from cluster.service.processes import PROC
 from cluster.service.state import FOLDER
 from cluster.service.upkeep import processes
 from tests.integration.services import SMALL, Service, holds, wait
+
+PROC = Path("/proc")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -11,10 +11,11 @@ import pytest
 
 from benchmarks.audit import audit
 from cluster.service.parts import MLFLOW
-from cluster.service.processes import PROC
 from cluster.service.state import FOLDER
 from tests.integration.postgres import PASSWORD, USER, Postgres, missing
 from tests.integration.services import SMALL, Service, holds, wait
+
+PROC = Path("/proc")
 
 pytestmark = [
     pytest.mark.slow,

@@ -23,7 +23,6 @@ SERVED = ("sweeps.predict.model", "cluster.service.mlflow_gate")
 
 Rule = Callable[[str], bool]
 PLAIN = ("trainables.recipe", "trainables.metrics", "trainables.problems", "trainables.files")
-COMMANDS = {f"cluster.{name}" for name in ("commandline", "submit", "jobs", "logs", "stop")}
 
 HOMES: dict[str, Rule] = {  # the longest name that fits an import decides
     "torch": lambda name: name.startswith("trainables.") and name not in PLAIN,
@@ -32,16 +31,14 @@ HOMES: dict[str, Rule] = {  # the longest name that fits an import decides
         name.startswith(("search_spaces.", "sweeps.report")) or name == "sweeps.runner.searcher"
     ),
     "mlflow": lambda name: name in TRACKING or name.startswith("sweeps.report") or name in SERVED,
-    "ray": lambda name: (
-        name in ("cluster.session", "cluster.probes", "cluster.submit", "trainables.ray_trial")
-    ),
+    "ray": lambda name: name in ("cluster.session", "cluster.probes", "trainables.ray_trial"),
     "ray.tune": lambda name: name.startswith("sweeps.runner.") or name == "trainables.ray_trial",
     "ray.job_submission": lambda name: name.startswith("cluster."),
+    "ray.exceptions": lambda name: name.startswith("cluster."),
     "ray.autoscaler": lambda name: name == "cluster.nodes",
     "aiohttp": lambda name: name == "cluster.service.jobserver",  # that of Ray's client for jobs
-    "click": lambda name: (
-        name.startswith("sweeps.") or name.endswith(".__main__") or name in COMMANDS
-    ),
+    "click": lambda name: name.startswith("sweeps.") or name.endswith(".__main__"),
+    "psutil": lambda name: name.startswith("cluster.service."),
     "rich": lambda name: name.startswith("sweeps."),
     "pandas": lambda name: name.startswith("sweeps.report"),
     "numpy": lambda name: (

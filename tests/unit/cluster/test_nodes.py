@@ -60,9 +60,8 @@ def test_the_command_asks_and_says_whether_they_came(
     assert nodes.main(["4", "--timeout", "0"]) == 1
     assert asked == [2, 4]
     assert capsys.readouterr().err == (
-        "error: 4 GPUs must be there within 0 s, but they are not: look at `ray status`, ask for "
-        "fewer, or wait longer with "
-        "--timeout.\n"
+        "error: 4 GPUs must be there within 0 s, but they are not: look at `ray status`, "
+        "ask for fewer, or wait longer with --timeout.\n"
     )
 
 

@@ -14,10 +14,10 @@ import pytest
 
 from cluster.token import PREFIX, token_file
 
-HOLD = (
-    "from cluster.token import token_file\nwith token_file() as path:\n    print(path, "
-    "flush=True)\n    input()"
-)
+HOLD = """from cluster.token import token_file
+with token_file() as path:
+    print(path, flush=True)
+    input()"""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A database that does not open is named in one line, without its password, before any server."""
+"""A database that does not open is said in one line, without its password, before any start."""
 
 from __future__ import annotations
 

@@ -14,17 +14,29 @@ import pytest
 from cluster.refused import Refused
 from cluster.service import jobserver
 from cluster.service import state as service
-from cluster.service.jobserver import Silent, find
+from cluster.service.jobserver import Job, Silent, find
 
 TOKEN = "5ecre7"
+DRIVER = {"type": "SUBMISSION", "entrypoint": "python x.py"}
+OLD = DRIVER | {
+    "submission_id": "old",
+    "status": "FAILED",
+    "start_time": 1000,
+    "end_time": 2500,
+    "driver_exit_code": 2,
+    "metadata": {"study": "sweeps/x.py", "resume": "dvt submit …"},
+}
 GOOD = {
     "/api/version": {"ray_version": version("ray")},
     "/api/v0/cluster_metadata": {"data": {"pythonVersion": platform.python_version()}},
     "/api/jobs/": [
-        {"submission_id": "old", "status": "FAILED", "start_time": 1},
-        {"submission_id": None, "status": "RUNNING", "start_time": 3},
-        {"submission_id": "new", "status": "RUNNING", "start_time": 2},
+        OLD,
+        {"submission_id": None, "status": "RUNNING", "start_time": 3000, **DRIVER},
+        {"submission_id": "new", "status": "RUNNING", "start_time": 2000, **DRIVER},
     ],
+    "/api/jobs/old": OLD,
+    "/api/jobs/old/logs": {"logs": "one\ntwo\n"},
+    "/api/jobs/old/stop": {"stopped": False},
 }
 
 Serve = Callable[[dict[str, Any]], str]
@@ -84,8 +96,25 @@ def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_one_that_fits_is_taken_and_its_token_is_not_shown(serve: Serve) -> None:
     server = find(serve(GOOD))
     server.check_versions()
-    assert [job["submission_id"] for job in server.jobs()] == ["new", "old"]
+    assert [job.name for job in server.jobs()] == ["new", "old"]
     assert TOKEN not in repr(server)
+
+
+def test_a_job_is_known_with_its_end_and_its_log(serve: Serve) -> None:
+    server = find(serve(GOOD))
+    assert server.job("old") == Job(
+        name="old",
+        status="FAILED",
+        exit_code=2,
+        started=1.0,
+        ended=2.5,
+        study="sweeps/x.py",
+        resume="dvt submit …",
+    )
+    assert server.log("old") == "one\ntwo\n"
+    server.stop("old")
+    running = server.jobs()[0]
+    assert (running.over, running.ended, running.resume) == (False, None, "")
 
 
 def test_no_scheme_and_a_slash_at_the_end_are_no_matter(serve: Serve) -> None:
@@ -136,13 +165,37 @@ def test_nothing_there_or_something_else_is_refused(serve: Serve) -> None:
 
 
 def test_an_unknown_job_is_refused_by_its_name(serve: Serve) -> None:
-    with pytest.raises(Refused, match="knows no 'a/b c'"):
-        find(serve(GOOD)).job("a/b c")
+    server = find(serve(GOOD))
+    for ask in (server.job, server.log, server.stop):
+        with pytest.raises(Refused, match="knows no 'a/b c'"):
+            ask("a/b c")
+
+
+def test_a_server_that_fails_is_one_line(serve: Serve) -> None:
+    known = {path: answer for path, answer in GOOD.items() if path != "/api/jobs/"}
+    with pytest.raises(Refused, match=r"must do what it is asked, but does not: .*404") as refused:
+        find(serve(known)).jobs()
+    assert "\n" not in str(refused.value)
+
+
+def test_a_wrong_token_is_told_by_what_asks_for_jobs_too(serve: Serve, token: Path) -> None:
+    server = find(serve(GOOD))
+    token.write_text("wr0ng")
+    assert server.jobs()
+    with pytest.raises(Refused, match="does not know the token"):
+        find(server.address).jobs()
 
 
 @pytest.mark.parametrize(
     "address",
-    ["ray://h:10001", "http://user:pass@h:1", "http://", "http://h?token=1", "file:///etc/passwd"],
+    [
+        "ray://h:10001",
+        "http://user:pass@h:1",
+        "http://",
+        "http://h?token=1",
+        "file:///etc/passwd",
+        "http://[::1",
+    ],
 )
 def test_only_addresses_of_web_servers_without_a_login_are_taken(address: str) -> None:
     with pytest.raises(Refused, match="must be that of a cluster's dashboard") as refused:
@@ -160,4 +213,4 @@ def test_a_servers_silence_has_a_limit(serve: Serve, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(jobserver, "TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(Silent, match="timed out"):
-        find(f"127.0.0.1:{mute.getsockname()[1]}").ask("/api/version", timeout=0.1)
+        find(f"127.0.0.1:{mute.getsockname()[1]}").jobs()

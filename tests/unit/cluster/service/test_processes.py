@@ -7,19 +7,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from cluster.service.processes import MARK, Process, boot, end, family, process
 
 ORPHAN = "(sleep 60 &) ; sleep 60"
-RENAMED = (
-    f"import os, time\nos.environ.pop({MARK!r}, None)\nos.execve('/bin/sleep', ['sleep', '60'], "
-    f"{{}})"
-)
+RENAMED = "import os\nos.execve('/bin/sleep', ['sleep', '60'], {})"
 STUBBORN = (
-    "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint(flush=True)\n"
-    "time.sleep(60)"
+    "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "print(flush=True)\ntime.sleep(60)"
 )
 
 Start = Callable[..., subprocess.Popen[bytes]]
@@ -129,3 +127,23 @@ def test_a_zombie_is_dead(start: Start) -> None:
 
 def test_the_boot_stays_the_same() -> None:
     assert boot() == boot() != ""
+
+
+def test_a_start_is_in_clock_ticks_as_linux_has_it_whatever_the_clock_says() -> None:
+    """So that a state that was written before the clock was set, or by an older version, holds."""
+    own = process(os.getpid())
+    assert own
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    assert own.started == int(fields[19])  # the 22nd in proc(5); this is the 3rd and on
+
+
+def test_a_process_is_named_by_itself_and_nothing_is_known_of_one_that_is_gone(
+    start: Start,
+) -> None:
+    one = start("sleep", "60", mark="mine")
+    (found,) = settled("mine", 1)
+    assert (found.name(), found.arguments()) == ("sleep", ["sleep", "60"])
+    one.kill()
+    one.wait()
+    assert (found.alive(), found.name(), found.arguments()) == (False, "", [])
+    found.send(signal.SIGTERM)

@@ -72,8 +72,16 @@ def test_a_token_stays_until_it_is_forgotten_and_is_new_then() -> None:
 
 
 def test_processes_of_another_start_of_the_machine_are_not_its_own() -> None:
-    assert STATE.known == ()
-    assert replace(STATE, boot=boot()).known == (Process(7, 70), Process(8, 80))
+    assert STATE.known(STATE.ray) == ()
+    assert replace(STATE, boot=boot()).known(STATE.ray) == (Process(7, 70), Process(8, 80))
+
+
+def test_what_a_killed_writer_left_goes_too(place: Path) -> None:
+    service.make_folder()
+    service.make_token()
+    service.token_path().rename(place / ".token.0badcafe.tmp")
+    service.forget()
+    assert list(place.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"storage": 1}'])

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import socket
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
-from cluster.refused import Refused
-from cluster.service import parts, upkeep
+from cluster.service import mlflow_gate, parts, upkeep
 from cluster.service import state as service
 from cluster.service.state import Part, State
-from sweeps.commands.service import _wanted, main
+from sweeps.commands import kit
+from sweeps.commands.service import command
 from tests.unit.cluster.service.test_state import STATE
-
-NOTHING = dict.fromkeys(("storage", "host", "dashboard_port", "mlflow_port", "cpus", "gpus"))
 
 
 @pytest.fixture(autouse=True)
@@ -39,33 +38,26 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[State, str]]:
     return seen
 
 
-def test_without_flags_it_is_for_this_machine_only_and_for_the_sweeps_that_are_here(
-    place: Path,
-) -> None:
-    state = _wanted(NOTHING, "", None)
-    assert (state.host, state.storage) == ("127.0.0.1", str(place / "mlruns"))
-    assert state.backend == f"sqlite:///{place}/mlruns/mlflow.db"
-    assert parts.is_local(state.host)
+def main(arguments: list[str]) -> int:
+    return kit.main(command, arguments)
 
 
-def test_what_is_left_out_is_as_it_was() -> None:
-    assert _wanted(NOTHING, "", STATE) == STATE
-    assert _wanted(NOTHING | {"cpus": "4"}, "", STATE) == replace(STATE, cpus=4)
-
-
-def test_all_bad_flags_are_said_at_once() -> None:
-    with pytest.raises(Refused) as refused:
-        _wanted(
-            NOTHING | {"cpus": "0", "mlflow_port": "80", "gpus": "-1", "host": "192.0.2.77"},
-            "",
-            None,
-        )
-    assert [problem.split()[0] for problem in refused.value.problems] == [
+def test_all_bad_flags_are_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--mlflow-port", "80", "--cpus", "0", "--gpus", "-1", "--host", "192.0.2.77"]
+    assert main(["up", *flags]) == 2
+    problems = capsys.readouterr().err.splitlines()
+    assert [problem.split()[1] for problem in problems] == [
         "--mlflow-port",
         "--cpus",
         "--gpus",
         "--host",
     ]
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.256", "nowhere.invalid"])
+def test_a_host_must_be_this_machines(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", "--host", host]) == 2
+    assert capsys.readouterr().err.startswith("error: --host must be ")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +86,7 @@ def test_a_database_must_be_one_that_mlflow_writes_to(
 ) -> None:
     assert main(["up", "--backend-store-uri", uri]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: --backend-store-uri must name a database, but got ")
+    assert said.startswith("error: --backend-store-uri must be the address of a database, ")
     assert said.count("\n") == 1
     assert "team:5ecre7" not in said
 
@@ -119,6 +111,16 @@ def test_taken_ports_missing_packages_and_an_old_installation_are_said_at_once(
     assert f"--dashboard-port must be free, but something else listens on {port}" in lines[2]
     assert not (place / "service" / "state.json").exists()
     assert not (place / "mlruns").exists()
+
+
+def test_an_installation_that_names_a_moved_module_is_old(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = EntryPoint(mlflow_gate.NAME, "cluster.mlflow_gate:create_app", "mlflow.app")
+    monkeypatch.setattr(upkeep, "entry_points", lambda **which: [old])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert main(["up", "--dashboard-port", str(taken.getsockname()[1])]) == 2
+    assert "pip install -e ." in capsys.readouterr().err
 
 
 def test_what_has_not_started_is_one_line_and_exit_status_1(

@@ -104,9 +104,7 @@ def test_ids_without_an_image_are_one_line_with_what_nearly_fits() -> None:
         "'img-1.jpg', 'img-2.jpg' (line 2; 60 ids in all); the nearest file is 'img_0.jpg': add "
         "the files or remove the lines."
     )
-    assert "files are named like 'x.png'" in one_problem(
-        match(table(["0000", "0001"]), ["x.png"])
-    )
+    assert "files are named like 'x.png'" in one_problem(match(table(["0000", "0001"]), ["x.png"]))
     assert "there are no images at all" in one_problem(match(table(["0000", "0001"]), []))
 
 

@@ -1,0 +1,60 @@
+"""`dvt jobs`: the jobs that were submitted to a cluster, and their state."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import click
+
+from cluster.service.jobserver import Job, find
+from sweeps.commands import kit
+
+HEADINGS = ("job", "study", "state", "exit", "started", "took")
+
+
+@kit.command("dvt jobs")
+@click.option(
+    "--address",
+    metavar="URL",
+    help="A cluster's dashboard; default: that of this machine's `dvt service`.",
+)
+def command(address: str | None) -> int:
+    """List the jobs of a cluster, newest first."""
+    jobs = find(address).jobs()
+    if not jobs:
+        click.echo("No jobs.")
+        return kit.DONE
+    rows = [HEADINGS, *map(row, jobs)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for cells in rows:
+        padded = map(str.ljust, cells, widths)
+        click.echo("  ".join(padded).rstrip())
+    return kit.DONE
+
+
+def row(job: Job) -> tuple[str, ...]:
+    """Return a job as the table shows it."""
+    code = "-"
+    if job.exit_code is not None:
+        code = str(job.exit_code)
+    started = took = "-"
+    if job.started:
+        started = f"{datetime.fromtimestamp(job.started):%Y-%m-%d %H:%M}"
+        took = _duration((job.ended or time.time()) - job.started)
+    return (
+        job.name,
+        job.study or "-",
+        job.status.lower(),
+        code,
+        started,
+        took,
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02}m"
+    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
