@@ -14,6 +14,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from search_spaces.depth_vs_tricks import SPACE
 from search_spaces.space import Arm, Choice, Int
+from sweeps.records.events import DataRecord, SweepStarted, to_json
 from sweeps.records.manifest import definition
 from trainables.metrics import (
     EPOCH,
@@ -74,9 +75,7 @@ def make(storage: Path, name: str = "one", **changes: Any) -> Path:
     (folder / "sweep.json").write_text(
         json.dumps(_described(asked, arms, name) | asked.described, indent=2)
     )
-    events: list[dict[str, Any]] = [
-        {"event": "sweep", "study": "depth_vs_tricks", "sweep_name": name}
-    ]
+    events: list[dict[str, Any]] = [_started(asked, name)]
     rng = np.random.default_rng(asked.seed)
     for number in range(asked.trials):
         for arm in arms:
@@ -90,6 +89,24 @@ def make(storage: Path, name: str = "one", **changes: Any) -> Path:
     ]
     (folder / "trials.jsonl").write_text("".join(stamped))
     return folder
+
+
+def _started(asked: Synthetic, name: str) -> dict[str, Any]:
+    data = DataRecord(
+        name="cifar10",
+        digest="0123456789abcdef",
+        source="cifar10",
+        num_images={"train": 500, "val": 500, "test": asked.images},
+    )
+    started = SweepStarted(
+        study="depth_vs_tricks",
+        sweep_name=name,
+        tags={"sweep.preset": "full"},
+        params={"trials_per_arm": asked.trials},
+        dataset=data,
+        description="Does depth pay, or do better training tricks?",
+    )
+    return to_json(started)
 
 
 def _described(asked: Synthetic, arms: Sequence[Arm], name: str) -> dict[str, Any]:

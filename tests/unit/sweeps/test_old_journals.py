@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.records.status import status_of
 from sweeps.report.results_csv import write_results
 from sweeps.report.runs import read_run
 
@@ -49,7 +50,7 @@ def test_results_are_the_same_to_the_byte(folder: Path) -> None:
 def test_the_list_of_sweeps_says_the_same(
     folder: Path, state: str, done: int, left: int, best: str, champion: str
 ) -> None:
-    sweep = state_of(folder)
+    sweep = status_of(folder)
     assert (sweep.state, sweep.done, sweep.left) == (state, done, left)
     assert sweep.score is not None
     assert f"{100 * sweep.score:.1f}" == best

@@ -25,10 +25,11 @@ def test_a_whole_sweep_has_no_banner(found: Findings) -> None:
 
 
 def test_an_interrupted_sweep_shows_how_far_it_came_and_the_command_that_goes_on(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     said, command = banner(read_run(made(tmp_path / "mlruns", finish=None, seeds=())))
-    assert said == "This sweep was interrupted: 10 of 10 trials are over. To continue:"
+    assert said == "This sweep was interrupted: 10 of 10 trials done. To continue:"
     assert command == "python sweeps/depth_vs_tricks.py --resume one"
 
 
@@ -45,7 +46,7 @@ def test_other_states_are_named(tmp_path: Path, state: str) -> None:
 
 def test_a_sweep_that_finished_with_trials_left_is_partial(tmp_path: Path) -> None:
     said, command = banner(read_run(made(tmp_path, described={"trials_per_arm": 9}, seeds=())))
-    assert said.startswith("This sweep is partial: 10 of 18 trials are over.")
+    assert said.startswith("This sweep is partial: 10 of 18 trials done.")
     assert "--resume one" in command
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from benchmarks.synthetic_sweep import make
 from sweeps.report.finalists import Group, best_trial, champion_of, groups_of, paired
 from sweeps.report.runs import read_run
+from tests.unit.sweeps.journals import ended, started
 
 ARMS = ("resnet18/plain", "resnet18/tricks")
 
@@ -66,20 +68,20 @@ def test_what_predictions_say_is_what_the_end_of_a_finalist_says(groups: Any) ->
 
 def test_the_champion_has_most_seeds_and_then_the_best_mean_on_val(groups: Any) -> None:
     whole = groups()[0]
-    champion = champion_of(whole)
+    champion = champion_of(whole, ARMS)
     able = [group for group in whole if not group.without]
     assert champion is not None
     assert champion.score == max(group.score for group in able)
-    assert champion_of([]) is None
+    assert champion_of([], ARMS) is None
 
 
 def test_a_champion_that_lost_a_seed_gives_way_to_a_recipe_with_all(
     groups: Any, tmp_path: Path
 ) -> None:
-    first = champion_of(groups()[0])
+    first = champion_of(groups()[0], ARMS)
     assert first is not None
     again = make(tmp_path, "two", arms=ARMS, trials=5, images=60, lost=(f"{first.name}/s3",))
-    other = champion_of(groups_of(read_run(again), []))
+    other = champion_of(groups_of(read_run(again), []), ARMS)
     assert other is not None
     assert other.name != first.name
     assert len(other.seeds) == 5
@@ -87,21 +89,14 @@ def test_a_champion_that_lost_a_seed_gives_way_to_a_recipe_with_all(
 
 def test_a_finalist_of_an_earlier_best_is_no_champion(groups: Any) -> None:
     def extended(folder: Path) -> None:
-        journal = folder / "trials.jsonl"
-        better = (
-            '{"event": "%s", "trial_id": "resnet18/%s/099", "arm": "resnet18/%s", "number": 99, '
-            '"recipe": {}, %s}\n'
-        )
-        more = [
-            (kind, arm, arm, '"outcome": "completed", "score": 0.99')
-            for arm in ("plain", "tricks")
-            for kind in ("trial", "end")
-        ]
-        journal.write_text(journal.read_text() + "".join(better % values for values in more))
+        with (folder / "trials.jsonl").open("a") as journal:
+            for arm in ARMS:
+                for line in (started(arm, 99), ended(f"{arm}/099", score=0.99)):
+                    journal.write(json.dumps(line) + "\n")
 
     found = groups(extended)[0]
     assert "earlier" in set().union(*(group.kinds for group in found))
-    champion = champion_of(found)
+    champion = champion_of(found, ARMS)
     assert champion is not None
     assert champion.kinds == {"default"}
 

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from search_spaces.depth_vs_tricks import SPACE
 from search_spaces.space import Arm, Choice, Float, Int
 from sweeps.records.manifest import definition
-from sweeps.records.results import STARTUP_TRIALS
-from sweeps.report.search_effects import edges, expected_best, importance, start_up_trials
+from sweeps.report.search_effects import edges, expected_best, importance
 from trainables.recipe import Recipe
 
 ARM = "resnet18/tricks"
@@ -55,73 +54,6 @@ def test_the_expected_best_is_unbiased() -> None:
     assert np.mean(
         [expected_best(rng.random(12).tolist())[3] for _ in range(4000)]
     ) == pytest.approx(0.8, abs=0.005)
-
-
-def _started(number: int, arm: str = ARM, role: str = "trial") -> dict[str, Any]:
-    return {
-        "event": "trial",
-        "trial_id": f"{arm}/{number:03d}",
-        "arm": arm,
-        "number": number,
-        "role": role,
-    }
-
-
-def _ended(number: int, outcome: str = "completed", arm: str = ARM) -> dict[str, Any]:
-    return {"event": "end", "trial_id": f"{arm}/{number:03d}", "outcome": outcome}
-
-
-def _names(*numbers: int, arm: str = ARM) -> dict[str, list[str]]:
-    return {arm: [f"{arm}/{number:03d}" for number in numbers]}
-
-
-def test_one_after_the_other_trials_1_to_4_are_random_as_trial_0_counts() -> None:
-    events = [event for number in range(9) for event in (_started(number), _ended(number))]
-    assert start_up_trials(events) == _names(1, 2, 3, 4)
-    assert STARTUP_TRIALS == 5
-
-
-def test_side_by_side_more_trials_are_random_as_fewer_have_ended() -> None:
-    waves = [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
-    events = [event for wave in waves for event in (*map(_started, wave), *map(_ended, wave))]
-    assert start_up_trials(events) == _names(1, 2, 3, 4, 5)
-
-
-def test_pruned_and_diverged_trials_count_as_ended_failed_and_interrupted_ones_do_not() -> None:
-    def random_ones(outcome: str) -> int:
-        events = [
-            event for number in range(12) for event in (_started(number), _ended(number, outcome))
-        ]
-        return len(start_up_trials(events)[ARM])
-
-    assert [
-        random_ones(outcome) for outcome in ("pruned", "diverged", "failed", "interrupted")
-    ] == [4, 4, 11, 11]
-
-
-def test_a_trial_that_was_resumed_counts_from_its_first_start_and_ends_once() -> None:
-    first = [event for number in range(4) for event in (_started(number), _ended(number))]
-    again = [
-        _started(4),
-        _ended(4, "interrupted"),
-        _started(4),
-        _ended(3),
-        _started(5),
-        _ended(4),
-        _started(6),
-    ]
-    assert start_up_trials([*first, *again]) == _names(1, 2, 3, 4, 5)
-
-
-def test_arms_are_counted_each_alone_and_finalists_not_at_all() -> None:
-    other = [_started(0, "b"), _started(1, "b"), _started(0, "b/s0", role="finalist")]
-    strange = [
-        {"event": "sweep"},
-        {"event": "epochs", "trial_id": "b/000", "epochs": []},
-        _ended(0, arm="b/s0"),
-    ]
-    mine = [event for number in range(7) for event in (_started(number), _ended(number))]
-    assert start_up_trials([*mine, *other, *strange]) == _names(1, 2, 3, 4) | _names(1, arm="b")
 
 
 def _random_trials(

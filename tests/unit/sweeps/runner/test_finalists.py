@@ -12,10 +12,12 @@ import pytest
 
 from search_spaces.depth_vs_tricks import SPACE
 from search_spaces.space import SearchSpace
-from sweeps.records.results import Outcome, Results, TrialRecord, trial_name
+from sweeps.records.results import Finalist, Outcome, Results, TrialRecord, trial_name
 from sweeps.runner import finalists
-from sweeps.runner.finalists import Group, ablations, champion, chosen
+from sweeps.runner.driver import Run
+from sweeps.runner.finalists import ablations, champion, chosen
 from sweeps.runner.plan import finalist_seeds
+from sweeps.runner.trials import Batch, Place
 from trainables.recipe import NEUTRAL, Recipe
 
 ARMS = SPACE.with_fixed(weights="none", seed=3).matching("resnet18/*")
@@ -38,24 +40,23 @@ def searched(**scores: list[float | None]) -> Results:
 
 def test_best_and_default_of_each_arm_are_trained_again_and_once_where_they_are_the_same() -> None:
     found = chosen(ARMS, searched(plain=[0.5, 0.7, 0.6], tricks=[0.9, 0.7, 0.6]))
-    assert [group.name for group in found] == [
+    assert [candidate.finalist.group for candidate in found] == [
         "resnet18/plain/001",
         "resnet18/plain/000",
         "resnet18/tricks/000",
     ]
-    assert [group.recipe.stage2_lr for group in found] == [2e-3, 1e-3, 1e-3]
+    assert [candidate.recipe.stage2_lr for candidate in found] == [2e-3, 1e-3, 1e-3]
 
 
 def test_an_arm_whose_default_failed_sends_its_best_alone_and_one_without_a_score_nothing() -> None:
-    assert [group.name for group in chosen(ARMS, searched(plain=[None, 0.2], tricks=[None]))] == [
-        "resnet18/plain/001"
-    ]
+    found = chosen(ARMS, searched(plain=[None, 0.2], tricks=[None]))
+    assert [candidate.finalist.group for candidate in found] == ["resnet18/plain/001"]
 
 
 def test_an_arm_with_nothing_to_tune_goes_straight_to_the_finalists() -> None:
     arms = SearchSpace(arms={"stage2_lr": (0.1, 0.2)}, fixed={"weights": "none"}).grid()
     found = chosen(arms, Results({arm.name: 0 for arm in arms}))
-    assert [(group.name, group.recipe.stage2_lr) for group in found] == [
+    assert [(candidate.finalist.group, candidate.recipe.stage2_lr) for candidate in found] == [
         ("0.1/000", 0.1),
         ("0.2/000", 0.2),
     ]
@@ -63,23 +64,24 @@ def test_an_arm_with_nothing_to_tune_goes_straight_to_the_finalists() -> None:
 
 def test_each_trick_is_taken_away_in_turn_and_nothing_else_changes() -> None:
     recipe = replace(TRICKS.default_recipe(), label_smoothing=0.1)
-    top = TrialRecord("g/s0", TRICKS.name, 4, recipe, group="g")
-    found = ablations(top)
-    assert [group.without for group in found] == [
+    group = trial_name(TRICKS.name, 4)
+    found = ablations(TrialRecord(f"{group}/s0", TRICKS.name, 4, recipe, Finalist(group)))
+    assert [candidate.finalist.without for candidate in found] == [
         "stage1_epochs", "scheduler", "augmentation", "label_smoothing", "weight_decay",
     ]  # fmt: skip
-    for group in found:
+    for candidate in found:
         changed = {
             name: value
-            for name, value in group.recipe.as_dict().items()
+            for name, value in candidate.recipe.as_dict().items()
             if value != recipe.as_dict()[name]
         }
-        assert changed == {group.without: NEUTRAL[group.without]}
-        assert group.name == f"g/without-{group.without}"
+        without = candidate.finalist.without
+        assert changed == {without: NEUTRAL[without]}
+        assert candidate.finalist.group == f"{group}/without-{without}"
 
 
 def test_a_recipe_without_tricks_has_nothing_to_take_away() -> None:
-    assert ablations(TrialRecord("g/s0", "a", 0, Recipe(**NEUTRAL), group="g")) == ()
+    assert ablations(TrialRecord("a/000/s0", "a", 0, Recipe(**NEUTRAL), Finalist("a/000"))) == ()
 
 
 @pytest.mark.parametrize("name", NEUTRAL)
@@ -87,37 +89,34 @@ def test_a_neutral_value_is_one_that_a_recipe_may_have(name: str) -> None:
     assert Recipe.from_sample({name: NEUTRAL[name]}).as_dict()[name] == NEUTRAL[name]
 
 
-def finals(**groups: list[float | None]) -> Results:
+def finals(*candidates: tuple[Finalist, list[float | None]]) -> Results:
+    """Return seeds with these scores; one without failed."""
     results = Results({"a": 9})
-    for name, scores in groups.items():
+    for finalist, scores in candidates:
         for index, score in enumerate(scores):
-            without = "scheduler" if name == "ablated" else ""
-            record = results.start(f"{name}/s{index}", "a", 0, Recipe(), name, without)
-            record.outcome, record.score = (
-                (Outcome.FAILED if score is None else Outcome.COMPLETED),
-                score,
-            )
+            record = results.start(f"{finalist.group}/s{index}", "a", 0, Recipe(), finalist)
+            record.outcome = Outcome.FAILED if score is None else Outcome.COMPLETED
+            record.score = score
     return results
 
 
+ONE = Finalist("one")
+TWO = Finalist("two")
+
+
 def test_the_champion_has_the_best_mean_and_its_best_seed_comes_first() -> None:
-    found = champion(finals(one=[0.9, 0.1, 0.2], two=[0.5, 0.6, 0.4], ablated=[1.0, 1.0, 1.0]))
-    assert [record.trial_id for record in found] == ["two/s1", "two/s0", "two/s2"]
-
-
-def test_where_means_are_equal_the_arm_and_the_trial_that_come_first_win() -> None:
-    results = Results({"b": 4, "a": 4})
-    for index, (arm, number, score) in enumerate(
-        [("a", 0, 0.8), ("a", 0, 0.9), ("b", 3, 0.9), ("b", 3, 0.8), ("b", 1, 0.8), ("b", 1, 0.9)]
-    ):
-        made = results.start(f"{arm}/{number}/s{index}", arm, number, Recipe(), f"{arm}/{number}")
-        made.outcome, made.score = Outcome.COMPLETED, score
-    assert champion(results)[0].group == "b/1"
+    ablated = (Finalist("two/without-scheduler", "scheduler"), [1.0, 1.0, 1.0])
+    found = champion(finals((ONE, [0.9, 0.1, 0.2]), (TWO, [0.5, 0.6, 0.4]), ablated))
+    assert found
+    assert [record.trial_id for record in found.seeds] == ["two/s1", "two/s0", "two/s2"]
+    assert found.scores == (0.6, 0.5, 0.4)
 
 
 def test_a_recipe_that_lost_a_seed_does_not_win_by_its_luck() -> None:
-    assert champion(finals(one=[0.9, None], two=[0.5, 0.6]))[0].group == "two"
-    assert champion(finals(one=[None, None])) == []
+    found = champion(finals((ONE, [0.9, None]), (TWO, [0.5, 0.6])))
+    assert found
+    assert found.seeds[0].finalist == TWO
+    assert champion(finals((ONE, [None, None]))) is None
 
 
 def test_finalists_have_seeds_of_their_own() -> None:
@@ -125,7 +124,7 @@ def test_finalists_have_seeds_of_their_own() -> None:
     assert len({3, *seeds}) == 11
     assert finalist_seeds(3, 5) == seeds[:5]
     assert not set(seeds) & set(finalist_seeds(4, 10))
-    Group(name="g", arm="a", number=0, recipe=replace(Recipe(), seed=seeds[0]))
+    assert replace(Recipe(), seed=seeds[0]).seed == seeds[0], "a recipe may have it"
 
 
 def test_activations_of_a_seed_are_kept_for_all_groups_of_that_seed_and_for_no_other(
@@ -133,15 +132,14 @@ def test_activations_of_a_seed_are_kept_for_all_groups_of_that_seed_and_for_no_o
 ) -> None:
     sent: dict[str, Any] = {}
 
-    def run_trials(
-        run: Any, finals: Results, progress: Any, queue: Any, *rest: Any, **more: Any
-    ) -> Outcome:
-        while isinstance(config := queue.suggest(""), dict):
+    def run_trials(run: Run, batch: Batch, progress: Any) -> Outcome:
+        while isinstance(config := batch.searcher.suggest(""), dict):
             sent[config["trial_id"]] = config
         return Outcome.COMPLETED
 
-    def trial_config(run: Any, past: Any, name: str, *rest: Any) -> dict[str, Any]:
-        return {"trial_id": name, "shared": {"folder": "prefix", "sweep": "night", "views": True}}
+    def trial_config(run: Run, past: Any, place: Place, recipe: Recipe) -> dict[str, Any]:
+        shared = {"folder": "prefix", "sweep": "night", "views": True}
+        return {"trial_id": place.trial_id, "shared": shared}
 
     monkeypatch.setattr(finalists, "run_trials", run_trials)
     monkeypatch.setattr(finalists, "trial_config", trial_config)

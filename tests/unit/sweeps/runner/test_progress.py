@@ -179,7 +179,7 @@ def test_only_trials_that_ended_badly_get_a_line_of_their_own(
     results: Results, outcome: Outcome
 ) -> None:
     shown = _progress(results)
-    shown.say(SimpleNamespace(trial_id="a/000", outcome=outcome, reason="[loss] is nan"))
+    shown.ended(SimpleNamespace(trial_id="a/000", outcome=outcome, reason="[loss] is nan"))
     bad = outcome in (Outcome.DIVERGED, Outcome.FAILED)
     assert shown._console.file.getvalue() == (
         f"a/000 {outcome.value}: [loss] is nan\n" if bad else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sweeps.commands import doctor
+from sweeps.commands import doctor, dvt
 
 
 @pytest.fixture
@@ -29,5 +29,7 @@ def test_data_is_read_as_the_flags_say(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(doctor, "CHECKS", {"data": doctor.CHECKS["data"]})
-    doctor.main(["--preset", "demo", "--data", str(data), "--storage", str(data.parent), *flags])
+    dvt.run(
+        ["doctor", "--preset", "demo", "--data", str(data), "--storage", str(data.parent), *flags]
+    )
     assert capsys.readouterr().out.startswith(state)

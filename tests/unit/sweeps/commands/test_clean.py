@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from sweeps.commands.clean import main
-from tests.unit.sweeps.runner.test_listing import ALL, driver, finish, sweep
+from sweeps.commands import dvt
+from tests.unit.sweeps.journals import ALL, finished, other_driver, write_sweep
 
 Clean = Callable[..., str]
 
@@ -25,7 +25,7 @@ def clean(
     monkeypatch.delenv("DVT_CACHE_DIR", raising=False)
 
     def run(*words: str, yes: bool = True, code: int = 0) -> str:
-        found = main([*words, *["--yes"] * yes, "--storage", str(tmp_path)])
+        found = dvt.run(["clean", *words, *["--yes"] * yes, "--storage", str(tmp_path)])
         said = capsys.readouterr()
         assert found == code, said
         assert bool(said.err) == (code != 0)
@@ -36,7 +36,7 @@ def clean(
 
 def ended(storage: Path, name: str = "one", outcome: str = "completed") -> Path:
     """An ended sweep with the checkpoints of three trials, of which the second is the champion."""
-    folder = sweep(storage, name, [*ALL, *finish(outcome)])
+    folder = write_sweep(storage, name, [*ALL, finished(outcome)])
     for trial in ("plain-000", "plain-001", "tricks-000"):
         (folder / "checkpoints" / f"resnet18-{trial}").mkdir(parents=True)
         (folder / "checkpoints" / f"resnet18-{trial}" / "best.pt").write_bytes(bytes(1000))
@@ -126,7 +126,7 @@ def test_a_running_sweep_keeps_the_cache_but_for_activations_of_others(
     cache = cached(tmp_path / "cache", aa=["one@s1"], bb=["one", "running"], cc=["running@s0"])
     (cache / "prefix" / ".half.tmp").mkdir()
     before = names(cache)
-    with driver(running):
+    with other_driver(running):
         assert "wait for its end" in clean("data", code=2)
         assert "wait for its end" in clean("cache", code=2)
         said = clean("prefix")
@@ -181,7 +181,7 @@ def test_sweeps_go_by_name_or_pattern_and_mlflow_stays(clean: Clean, tmp_path: P
 def test_a_running_sweep_is_left(clean: Clean, tmp_path: Path) -> None:
     folder = ended(tmp_path, "two-b")
     ended(tmp_path, "two-a")
-    with driver(folder):
+    with other_driver(folder):
         assert "two-b runs" in clean("two-b", code=2)
         assert "two-b stays: it runs" in clean("two-*")
     assert names(tmp_path / "sweeps") == {"two-b"}
@@ -212,7 +212,7 @@ def test_it_asks_and_takes_no_for_an_answer(
     questions: list[str] = []
     monkeypatch.setattr(sys, "stdin", _Terminal())
     monkeypatch.setattr("click.confirm", lambda question: questions.append(question))
-    assert main(["one", "--storage", str(tmp_path)]) == 1
+    assert dvt.run(["clean", "one", "--storage", str(tmp_path)]) == 1
     assert len(questions) == 1
     assert folder.exists()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.synthetic_sweep import make
-from sweeps.commands.report import main
+from sweeps.commands import dvt
 
 ASKED = {"arms": ("resnet18/plain",), "trials": 5, "images": 40, "seeds": (0, 1, 2)}
 
@@ -21,7 +21,7 @@ def storage(tmp_path: Path) -> Path:
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
-    assert main(arguments) == 2
+    assert dvt.run(["report", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     return err.splitlines()
@@ -30,7 +30,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
 def test_it_writes_both_files_and_prints_answer_table_and_path(
     storage: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["one", "--storage", str(storage)]) == 0
+    assert dvt.run(["report", "one", "--storage", str(storage)]) == 0
     out = capsys.readouterr().out
     assert out.startswith("Ship resnet18/plain: ")
     assert "completed" in out
@@ -43,7 +43,7 @@ def test_it_writes_both_files_and_prints_answer_table_and_path(
 
 
 def test_two_names_compare(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["one", "other", "--storage", str(storage)]) == 0
+    assert dvt.run(["report", "one", "other", "--storage", str(storage)]) == 0
     assert "second − first" in capsys.readouterr().out
     assert (storage / "sweeps" / "one" / "compare-other.html").is_file()
 
@@ -51,7 +51,7 @@ def test_two_names_compare(storage: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_open_shows_the_page(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
     monkeypatch.setattr(webbrowser, "open", shown.append)
-    assert main(["one", "--storage", str(storage), "--open"]) == 0
+    assert dvt.run(["report", "one", "--storage", str(storage), "--open"]) == 0
     assert shown == [(storage / "sweeps" / "one" / "report.html").as_uri()]
 
 
@@ -101,7 +101,7 @@ def test_an_unknown_flag_lists_the_known_ones(
 
 
 def test_help_explains(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"]) == 0
+    assert dvt.run(["report", "--help"]) == 0
     assert "compare two sweeps" in " ".join(capsys.readouterr().out.split())
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweeps.records.results import Outcome, Results, TrialRecord
+from sweeps.records.events import ChampionKept, Event
+from sweeps.records.folder import checkpoints
+from sweeps.records.results import Finalist, Outcome, Results, TrialRecord
+from sweeps.runner.champion import Shipped, keep, register, tidy, tidy_left
 from sweeps.runner.finalists import champion
-from sweeps.tracking import registry as winner
 from trainables.backbones import build
 from trainables.checkpoint import BEST, best, load_best, save_best, save_last, unfinished
 from trainables.compute import Compute
@@ -35,29 +37,25 @@ def plan(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def materials() -> Any:
+def run(plan: Any) -> Any:
     val = SimpleNamespace(images=np.zeros((1, 40, 40, 3), np.uint8))
     data = SimpleNamespace(split=lambda name: val)
-    return SimpleNamespace(data=data, weights={("none", "resnet18"): RANDOM}, compute=Compute())
+    weights = {("none", "resnet18"): RANDOM}
+    materials = SimpleNamespace(data=data, weights=weights, compute=Compute())
+    return SimpleNamespace(plan=plan, materials=materials)
 
 
 def record(
-    name: str, score: float, outcome: Outcome = Outcome.COMPLETED, without: str = ""
+    name: str,
+    score: float,
+    outcome: Outcome = Outcome.COMPLETED,
+    finalist: Finalist | None = None,
 ) -> TrialRecord:
-    return TrialRecord(
-        name,
-        "a",
-        0,
-        RECIPE,
-        outcome=outcome,
-        score=score,
-        group=name.rpartition("/")[0],
-        without=without,
-    )
+    return TrialRecord(name, "a", 0, RECIPE, finalist, outcome=outcome, score=score)
 
 
 def train(plan: Any, trial: TrialRecord, *, last: bool = False) -> None:
-    folder = winner.checkpoint_folder(plan, trial.trial_id)
+    folder = checkpoints(plan.folder, trial.trial_id)
     save_best(folder, build(RECIPE, 2), RECIPE, ("x", "y"), epoch=1, score=trial.score or 0.0)
     if last:
         save_last(folder, 1, {"recipe": RECIPE.as_dict()})
@@ -69,17 +67,16 @@ def test_of_equal_seeds_the_one_that_is_shipped_has_kept_its_checkpoint(
 ) -> None:
     results, ended = Results({"a": 2}), []
     for index in (0, 1):
-        made = results.start(f"a/000/s{index}", "a", 0, RECIPE, "a/000")
+        made = results.start(f"a/000/s{index}", "a", 0, RECIPE, Finalist("a/000"))
         made.outcome, made.score = Outcome.COMPLETED, 0.9
     for trial in results.records()[::order]:
         train(plan, trial)
         ended.append(trial)
-        winner.tidy(plan, ended, trial)
-    top = champion(results)[0]
-    kept = [
-        trial.trial_id for trial in ended if best(winner.checkpoint_folder(plan, trial.trial_id))
-    ]
-    assert kept == [top.trial_id]
+        tidy(plan, ended, trial)
+    top = champion(results)
+    assert top
+    kept = [trial.trial_id for trial in ended if best(checkpoints(plan.folder, trial.trial_id))]
+    assert kept == [top.seeds[0].trial_id]
 
 
 def test_an_end_deletes_what_nobody_continues_from_and_nothing_else(plan: Any) -> None:
@@ -90,10 +87,9 @@ def test_an_end_deletes_what_nobody_continues_from_and_nothing_else(plan: Any) -
     )
     for trial in (first, waits, ended):
         train(plan, trial, last=True)
-    winner.tidy(plan, [first, waits], ended)
+    tidy(plan, [first, waits], ended)
     folders = {
-        trial.trial_id: winner.checkpoint_folder(plan, trial.trial_id)
-        for trial in (first, waits, ended)
+        trial.trial_id: checkpoints(plan.folder, trial.trial_id) for trial in (first, waits, ended)
     }
     assert {name: (bool(best(folder)), unfinished(folder)) for name, folder in folders.items()} == {
         "a/001": (False, False),
@@ -103,16 +99,14 @@ def test_an_end_deletes_what_nobody_continues_from_and_nothing_else(plan: Any) -
 
 
 def test_what_a_killed_driver_left_goes_at_the_next_start(plan: Any) -> None:
-    ended = [
-        record("a/001", 0.5),
-        record("a/002", 0.9),
-        record("a/003", 0.7),
-        record("a/004", 0.0, Outcome.INTERRUPTED),
-    ]
-    for trial in ended:
+    results = Results({"a": 4})
+    for number, score in enumerate((0.5, 0.9, 0.7, 0.0), 1):
+        trial = results.start(f"a/{number:03d}", "a", number, RECIPE)
+        trial.outcome, trial.score = Outcome.COMPLETED, score
         train(plan, trial, last=True)
-    winner.tidy_left(plan, ended, lambda trial: ended)
-    folders = [winner.checkpoint_folder(plan, trial.trial_id) for trial in ended]
+    results["a/004"].outcome = Outcome.INTERRUPTED
+    tidy_left(plan, results)
+    folders = [checkpoints(plan.folder, trial.trial_id) for trial in results.records()]
     assert [bool(best(folder)) for folder in folders] == [False, True, False, True]
     assert [unfinished(folder) for folder in folders] == [False, False, False, True], (
         "an interrupted trial goes on"
@@ -120,21 +114,20 @@ def test_what_a_killed_driver_left_goes_at_the_next_start(plan: Any) -> None:
 
 
 def test_nobody_ships_an_ablation(plan: Any) -> None:
-    trial = record("a/001/without-mixup/s0", 0.9, without="mixup")
+    finalist = Finalist("a/001/without-mixup", "mixup")
+    trial = record("a/001/without-mixup/s0", 0.9, finalist=finalist)
     train(plan, trial)
-    winner.tidy(plan, [], trial)
-    assert best(winner.checkpoint_folder(plan, trial.trial_id)) is None
+    tidy(plan, [], trial)
+    assert best(checkpoints(plan.folder, trial.trial_id)) is None
 
 
 def test_the_weights_of_another_champion_are_never_shipped_under_this_ones_name(
-    plan: Any, materials: Any
+    plan: Any, run: Any
 ) -> None:
     old, new = record("a/001", 0.5), record("a/002", 0.7)
     train(plan, old)
-    assert set(winner.keep(plan, materials, old)) == {"champion/recipe.json", "champion/best.pt"}
-    assert set(winner.keep(plan, materials, new)) == {"champion/recipe.json"}, (
-        "its checkpoint is gone"
-    )
+    assert set(keep(run, old)) == {"champion/recipe.json", "champion/best.pt"}
+    assert set(keep(run, new)) == {"champion/recipe.json"}, "its checkpoint is gone"
     kept = json.loads((plan.folder / "champion/recipe.json").read_text())
     assert (kept["trial"], kept["score"], kept["metric"]) == ("a/002", 0.7, "macro_f1")
     assert not (plan.folder / "champion" / BEST).exists()
@@ -143,39 +136,41 @@ def test_the_weights_of_another_champion_are_never_shipped_under_this_ones_name(
 @pytest.mark.parametrize(
     ("score", "said"),
     [
-        ("accuracy", "best of 2 seeds with 80.0% on val and 70.0% on test in the mean"),
+        ("accuracy", "best of 2 seeds; on average 80.0% on val and 70.0% on test"),
         (
             "balanced_accuracy",
-            "best of 2 seeds with a balanced accuracy of 80.0% on val and 60.0% on test "
-            "in the mean",
+            "best of 2 seeds; on average a balanced accuracy of 80.0% on val and 60.0% on test",
         ),
     ],
 )
 def test_the_registered_model_says_which_metric_chose_it(
-    plan: Any, materials: Any, score: str, said: str
+    plan: Any, run: Any, score: str, said: str
 ) -> None:
     plan.score, plan.name, plan.study = score, "night", SimpleNamespace(name="study")
-    materials.data.name, materials.data.classes = "photos", ("x", "y")
+    run.materials.data.name, run.materials.data.classes = "photos", ("x", "y")
     (plan.folder / "champion").mkdir()
     (plan.folder / "champion" / BEST).touch()
     seeds = [record(f"a/000/s{at}", 0.75 + 0.1 * at) for at in (1, 0)]
     for seed in seeds:
         seed.test = {"test/accuracy": 0.7, "test/balanced_accuracy": 0.6}
-    told: dict[str, Any] = {}
-    tracker: Any = SimpleNamespace(register_champion=lambda **words: told.update(words))
-    winner.register(plan, materials, tracker, seeds[0], seeds, move_alias=True)
-    assert told["description"] == f"a/000/s1 of sweep night: {said}."
+    told: list[Event] = []
+    run.tell = told.append
+    register(run, Shipped(record=seeds[0], seeds=seeds, whole=True))
+    (event,) = told
+    assert isinstance(event, ChampionKept)
+    assert (event.name, event.move_alias, event.stored_side) == ("study-photos", True, 40)
+    assert event.description == f"a/000/s1 of sweep night: {said}."
 
 
 def test_a_champion_that_is_kept_again_keeps_its_weights_though_its_checkpoint_is_gone(
-    plan: Any, materials: Any
+    plan: Any, run: Any
 ) -> None:
     trial = record("a/001", 0.5)
     train(plan, trial)
-    winner.keep(plan, materials, trial)
-    for path in winner.checkpoint_folder(plan, trial.trial_id).iterdir():
+    keep(run, trial)
+    for path in checkpoints(plan.folder, trial.trial_id).iterdir():
         path.unlink()
-    assert set(winner.keep(plan, materials, trial)) == {"champion/recipe.json", "champion/best.pt"}
+    assert set(keep(run, trial)) == {"champion/recipe.json", "champion/best.pt"}
     assert load_best(plan.folder / "champion" / BEST)[1] == RECIPE
     assert sorted(path.name for path in (plan.folder / "champion").iterdir()) == [
         "best.pt",

@@ -1,0 +1,154 @@
+"""What of a manifest tells one sweep from every other, and what no longer is what it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search_spaces.depth_vs_tricks import SPACE
+from sweeps.records.manifest import (
+    ROOT,
+    changes,
+    code_digest,
+    definition,
+    study_file,
+    write_manifest,
+)
+
+
+def manifest(**other: Any) -> dict[str, Any]:
+    whole = {
+        "definition": definition(SPACE.grid()),
+        "data": {"source": "digits", "digest": "d"},
+        "weights": [{"weights": "imagenet", "backbone": "resnet18", "digest": "w"}],
+        "code": "c",
+        "versions": {"torch": "2.15.0"},
+    }
+    return whole | other
+
+
+def test_everything_that_has_changed_is_named() -> None:
+    before = manifest()
+    assert changes(before, manifest()) == []
+    other = json.loads(json.dumps(before["definition"]))
+    other["resnet18/plain"]["tuned"]["stage2_lr"]["high"] = 0.5
+    del other["resnet50/tricks"]
+    now = manifest(
+        definition=other,
+        data={"source": "digits", "digest": "e"},
+        weights=[{"weights": "imagenet", "backbone": "resnet18", "digest": "x"}],
+        code="k",
+        versions={"torch": "2.16.0"},
+    )
+    lines = changes(before, now)
+    assert len(lines) == 6
+    for words in (
+        "resnet18/plain: tuned stage2_lr",
+        '"high": 0.5',
+        "resnet50/tricks: is gone",
+        "data digits",
+        "weights imagenet",
+    ):
+        assert any(words in line for line in lines), words
+    assert "torch: 2.15.0 is now 2.16.0" in lines
+
+
+def test_contrasts_that_are_planned_anew_are_a_change() -> None:
+    before = manifest(contrasts=[{"name": "a"}], finalist_seeds=[1, 2])
+    assert changes(before, before) == []
+    lines = changes(before, before | {"contrasts": [], "finalist_seeds": [1]})
+    assert lines == ['contrasts: [{"name": "a"}] is now []', "finalist seeds: [1, 2] is now [1]"]
+
+
+def test_a_definition_is_what_json_gives_back() -> None:
+    found = definition(SPACE.grid())
+    assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        ("python my/study.py --trials 3", "my/study.py"),
+        ("python '/my runs/study.py' --gpus 2", "/my runs/study.py"),
+        ("python -m mine", "sweeps/two_stage.py"),
+        ("python 'torn", "sweeps/two_stage.py"),
+        (None, "sweeps/two_stage.py"),
+    ],
+)
+def test_the_study_is_where_it_was_started_from(command: str | None, path: str) -> None:
+    assert study_file({"study": "two_stage", "command": command}) == path
+
+
+def test_a_manifest_is_written_whole(tmp_path: Path) -> None:
+    write_manifest(tmp_path, {"study": "s"})
+    assert json.loads((tmp_path / "sweep.json").read_text()) == {"study": "s"}
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep.json"]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """The project's packages, to be changed."""
+    for package in ("sweeps", "trainables", "search_spaces", "cluster"):
+        skipped = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=skipped)
+    return tmp_path
+
+
+def test_the_codes_digest_is_stable(tree: Path) -> None:
+    assert code_digest() == code_digest(tree)
+    assert len(code_digest()) == 16
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "trainables/finetune.py",
+        "trainables/ray_trial.py",
+        "trainables/data/splits.py",
+        "trainables/tricks/mixup.py",
+        "search_spaces/space.py",
+        "search_spaces/to_optuna.py",
+        "sweeps/records/history.py",
+        "sweeps/records/results.py",
+        "sweeps/records/score.py",
+        "sweeps/runner/searcher.py",
+        "sweeps/runner/scheduler.py",
+        "sweeps/runner/finalists.py",
+        "sweeps/runner/trials.py",
+    ],
+)
+def test_code_that_decides_numbers_or_the_search_is_in_the_digest(tree: Path, file: str) -> None:
+    before = code_digest(tree)
+    path = tree / file
+    path.write_text(path.read_text() + "# changed\n")
+    assert code_digest(tree) != before
+
+
+@pytest.mark.parametrize("file", ["trainables/new.py", "sweeps/runner/new.py"])
+def test_a_file_more_of_such_code_changes_the_digest(tree: Path, file: str) -> None:
+    before = code_digest(tree)
+    (tree / file).touch()
+    assert code_digest(tree) != before
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "sweeps/commands/clean.py",
+        "sweeps/report/page.py",
+        "sweeps/tracking/courier.py",
+        "sweeps/predict/model.py",
+        "sweeps/two_stage.py",
+        "search_spaces/two_stage.py",
+        "cluster/submit.py",
+    ],
+)
+def test_code_that_decides_neither_and_another_studys_space_are_not(tree: Path, file: str) -> None:
+    before = code_digest(tree)
+    path = tree / file
+    path.write_text(path.read_text() + "# changed\n")
+    assert code_digest(tree) == before
