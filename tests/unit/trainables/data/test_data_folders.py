@@ -135,7 +135,9 @@ def test_an_empty_class_folder_is_refused(tmp_path: Path) -> None:
 
 def test_one_class_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "set" / "a", 9)
-    assert f"at least 2 classes, but {tmp_path / 'set'} has only 'a'" in one_problem(tmp_path / "set")
+    assert f"at least 2 classes, but {tmp_path / 'set'} has only 'a'" in one_problem(
+        tmp_path / "set"
+    )
 
 
 def test_classes_that_only_one_split_has_are_refused_both_ways(tmp_path: Path) -> None:

@@ -210,9 +210,7 @@ def test_classes_short_of_the_cap_are_one_line_a_split() -> None:
     one = choose(listing(train=[95, 200]), caps=Caps(train=100, val=19, test=10), seed=0)
     assert one.notes == ("class 'a' has 57 train images, fewer than 100",)
     many = choose(listing(train=[95, 90, 500]), caps=Caps(train=100, val=18, test=18), seed=0)
-    assert many.notes == (
-        "2 of 3 classes have fewer than 100 train images (54 to 58)",
-    )
+    assert many.notes == ("2 of 3 classes have fewer than 100 train images (54 to 58)",)
 
 
 def test_no_class_is_short_of_a_cap_that_asks_for_every_image() -> None:

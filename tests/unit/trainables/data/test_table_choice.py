@@ -140,8 +140,7 @@ def test_two_tables_that_could_be_meant_are_refused_and_the_mend_works(tmp_path:
     assert refused is not None
     (line,) = refused.problems
     assert (
-        "'annotations.csv', 'metadata.csv' could be it: rename the right one to labels.csv"
-        in line
+        "'annotations.csv', 'metadata.csv' could be it: rename the right one to labels.csv" in line
     )
     (tmp_path / "metadata.csv").rename(tmp_path / "labels.csv")
     table = find_table(tmp_path, ["labels.csv", "annotations.csv"], files=TRAIN)

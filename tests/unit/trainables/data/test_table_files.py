@@ -102,9 +102,7 @@ def test_ids_without_an_image_are_one_line_with_what_nearly_fits() -> None:
         "Each id of /data/dogs/labels.csv must have an image in /data/dogs, but 60 have none, such as 'img-0.jpg', "
         "'img-1.jpg', 'img-2.jpg' (line 2; 60 ids in all); the nearest file is 'img_0.jpg': add the files or remove the lines."
     )
-    assert "files are named like 'x.png'" in one_problem(
-        match(table(["0000", "0001"]), ["x.png"])
-    )
+    assert "files are named like 'x.png'" in one_problem(match(table(["0000", "0001"]), ["x.png"]))
     assert "there are no images at all" in one_problem(match(table(["0000", "0001"]), []))
 
 
