@@ -22,7 +22,7 @@ FOLDERS = "ids are in other folders than the files: {id!r} is {file!r}"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Matched:
-    """Which row of a table is of which file.
+    """The rows of a table, each with its file.
 
     Attributes:
         rows: Indices of rows, one per usable row, ascending.
