@@ -95,6 +95,7 @@ def _trials(run: Run) -> Iterator[str]:
     said = equal_trials(run)
     if not said.startswith("Equal"):
         yield said
+    # Of many failures the most frequent reasons.
     failed = run.rows("trial", outcome=Outcome.FAILED)
     for reason, count in Counter(failed["reason"]).most_common(SHOWN):
         yield f"{counted(count, 'trial')} failed: {reason or 'no reason is recorded'}."
@@ -102,6 +103,7 @@ def _trials(run: Run) -> Iterator[str]:
 
 def _finalists(findings: Findings) -> Iterator[str]:
     """Yield what is lacking of the finalists: seeds, recipes, contrasts."""
+    # Seeds: too few, lost ones, and those that arms do not share.
     counts = [len(group.seeds) for group in findings.best.values()]
     champion = findings.champion
     if findings.groups and champion and findings.seeds < MIN_SEEDS and counts:
@@ -116,6 +118,7 @@ def _finalists(findings: Findings) -> Iterator[str]:
     if not champion:
         return
 
+    # What the champion is not compared with, and what its own mean lacks.
     missing = [arm for arm in findings.run.compared if arm not in findings.best]
     if missing:
         yield (
@@ -166,6 +169,7 @@ def _edges(findings: Findings) -> Iterator[str]:
         for name, value in group.recipe.items():
             if value is not None and value == value:
                 known.add(name)
+        # A range whose condition names what this recipe does not have says nothing.
         dims = findings.run.tuned.get(arm, {})
         tuned = {name: dim for name, dim in dims.items() if {name, *dim["when"]} <= known}
         for line in edges(group.recipe, tuned):

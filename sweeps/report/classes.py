@@ -43,6 +43,7 @@ def by_class(findings: Findings) -> list[ClassRow]:
     right = np.diag(counts)
     images = counts.sum(axis=1)
     predicted = counts.sum(axis=0)
+    # Counts are over all seeds, which see the same test images.
     rows = []
     for at in np.flatnonzero(images):
         precision = float("nan")
@@ -77,6 +78,7 @@ def blocks(findings: Findings) -> list[Block]:
     rows = by_class(findings)
     if champion is None or not rows:
         return []
+    # The table of all classes, with the weakest in a line before it.
     shown = []
     for row in rows:
         cells = (row.name, f"{row.images:,}", percent(row.precision), percent(row.recall))

@@ -96,6 +96,7 @@ def answer(a: Findings, b: Findings) -> list[str]:
     """Return which arms changed, in two sentences."""
     score = common_score(a, b)
     paired = _paired(a, b)
+    # Arms that were tested in both sweeps.
     gaps: dict[str, Difference] = {}
     for arm in _arms(a, b):
         gap = _gap(a.best.get(arm), b.best.get(arm), score, paired=paired)
@@ -158,6 +159,7 @@ def arms_table(a: Findings, b: Findings) -> Table:
     """Return each arm's best recipe on the test split in both sweeps."""
     paired = _paired(a, b)
     score = common_score(a, b)
+    # A row per arm of either sweep; bold where the interval excludes 0.
     rows = []
     for arm in _arms(a, b):
         one = a.best.get(arm)
@@ -169,6 +171,8 @@ def arms_table(a: Findings, b: Findings) -> Table:
         tests = (_test(one, score), _test(other, score))
         names = (_name(one), _name(other))
         rows.append(Row((arm, *tests, told, *names), strong=gap is not None and _clear(gap)))
+
+    # Groups of two columns, one per sweep, with the difference between them.
     sweeps = (a.run.name, b.run.name)
     columns = [
         *text_columns(["arm"]),
@@ -275,6 +279,7 @@ def _welch(one: Interval, other: Interval) -> Difference:
     gap = one.mean - other.mean
     if one.se is None or other.se is None or one.df is None or other.df is None:
         return Difference(gap)
+    # Equal means without any spread differ by exactly 0.
     variances = (one.se**2, other.se**2)
     if not sum(variances):
         return Difference(gap, gap, gap)
@@ -349,6 +354,7 @@ def _plot(a: Findings, b: Findings) -> Plot | None:
             whole = interval(group, score)
             if whole is None:
                 continue
+            # One dot with its interval.
             said = hover(label(findings.run.name), label(arm), f"{with_interval(whole)}%")
             marker = {"color": color(at), "size": 9}
             x = round(100 * whole.mean, 2)
@@ -357,6 +363,7 @@ def _plot(a: Findings, b: Findings) -> Plot | None:
             data.append(trace | error_bar(whole, color(at)))
     if not data:
         return None
+    # Names of arms at 0, 1, 2 ..., with room for both dots of the outer ones.
     axis = {"range": [-0.6, len(names) - 0.4], "showgrid": False, **ticks(names)}
     shown = figure(data, f"test {NAMES[score]}, %", "", height=110 + 46 * len(names), yaxis=axis)
     return Plot(

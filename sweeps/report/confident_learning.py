@@ -54,6 +54,7 @@ def suspects(probabilities: Probabilities, labels: Labels) -> list[Suspect]:
     """
     classes = probabilities.shape[1]
     suggested = probabilities.argmax(axis=1)  # [N]
+    # Classes that are the likeliest of at least one of their images.
     known = np.bincount(labels[suggested == labels], minlength=classes) > 0
     own = probabilities[np.arange(len(labels)), labels]
 
@@ -77,6 +78,7 @@ def confident_joint(probabilities: Probabilities, labels: Labels) -> NDArray[np.
     """Return how many images [given class, counted class] reach a threshold."""
     classes = probabilities.shape[1]
     reached = np.where(probabilities >= thresholds(probabilities, labels), probabilities, -1)
+    # Of the classes whose thresholds an image reaches, the likeliest; -1 reaches none.
     sure = reached.max(axis=1) >= 0
     cells = labels[sure] * classes + reached[sure].argmax(axis=1)
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes).astype(np.int64)

@@ -121,6 +121,7 @@ def find_in_data(data: Dataset) -> DataFindings:
         labels.append(data.split(split).labels)
         one_color += _one_color(data, split, of_split, labels[-1])
 
+    # From here on, a row per image of the whole set.
     sizes = np.concatenate([look.sizes for look in looks]).astype(np.int64)  # [N, 2], shorter first
     means = np.concatenate([look.brightness[:, 1] for look in looks])  # [N]
     aspects = sizes[:, 1] / sizes[:, 0]

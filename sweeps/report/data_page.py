@@ -66,6 +66,7 @@ def data_page(findings: DataFindings, command: str) -> Page:
         f"{totals['train']:,} to train, {totals['val']:,} to choose among recipes, and "
         f"{totals['test']:,} to test the best of them, which no search sees."
     )
+    # Where there are cautions, they are the page's first screen.
     faultless = "Neither copies nor images that show nothing were found."
     return Page(
         title=f"{data.name}: data",
@@ -115,6 +116,7 @@ def _classes(findings: DataFindings) -> Block:
     for name in shown:
         images = [f"{counts[split][name]:,}" for split in SPLITS]
         rows.append(Row((one_line(name), *images, *_cells(findings.brightness.get(name), 0))))
+    # The last row adds all classes, those that are not shown too.
     totals = [f"{sum(counts[split].values()):,}" for split in SPLITS]
     caption = "Brightness is the mean of an image's values: 0 is black, 255 white."
     if len(shown) < len(classes):
@@ -140,6 +142,7 @@ def _pictures(findings: DataFindings) -> Iterator[Block]:
     shown = _largest(findings, CLASSES)
     if len(shown) < len(data.classes):
         yield Text(f"Of {len(data.classes):,} classes, the {len(shown)} with the most images.")
+    # Read once for all classes: a memory map, and a list that is parsed.
     splits = {split: data.split(split) for split in SPLITS}
     names = {split: data.names(split) for split in SPLITS}
     for name in shown:
@@ -212,6 +215,7 @@ def _sizes(findings: DataFindings) -> Block:
     *sides, ratio = findings.sizes
     rows = [Row((f"{name}, px", *_cells(findings.sizes[name], 0))) for name in sides]
     rows.append(Row((ratio, *_cells(findings.sizes[ratio], 2))))
+    # The caption names the images at both ends.
     smallest = findings.smallest
     longest = findings.longest
     enlarged = ""

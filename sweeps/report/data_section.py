@@ -60,6 +60,7 @@ def _counts(run: Run) -> Table | None:
     if not splits or not classes:
         return None
     by_split = [run.part("data", "counts", split) for split in splits]
+    # A class that a split does not count has 0 images there.
     rows = [Row((name, *_images(by_split, name))) for name in classes]
     totals = [f"{_total(by_class):,}" for by_class in by_split]
     return Table(

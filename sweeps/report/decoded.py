@@ -37,6 +37,7 @@ def decoded(run: Run, split: Literal["val", "test"], labels: NDArray[np.int64]) 
         names = data.names(split)
     except (dataset.DataError, OSError, ValueError, KeyError, TypeError):
         return Decoded(unnamed, None)
+    # Another set may lie there by now: the labels tell it from the sweep's.
     shape: tuple[Any, ...] = kept.images.shape
     fits = len(shape) == 4 and shape[0] == len(labels) and shape[3] == 3
     if not fits or not np.array_equal(kept.labels, labels):

@@ -46,11 +46,13 @@ def planned(contrasts: Sequence[Mapping[str, Any]], values: Values) -> pd.DataFr
         ValueError: The arms' shapes differ.
     """
     _check(values)
+    # Each contrast as one array [seeds, images], whose mean is the estimate.
     sums: list[tuple[str, NDArray[np.float64]]] = []
     for contrast in contrasts:
         total = _weighted(contrast["weights"], values)
         if total is not None:
             sums.append((str(contrast["name"]), total))
+    # Holm counts those alone that can be had.
     raw = [p_value(total) for _, total in sums]
     adjusted = holm(raw)
 
@@ -79,6 +81,7 @@ def holm(p: Sequence[float]) -> list[float]:
     Reject those below alpha, and the chance of any false rejection is at most alpha, whatever the
     tests have in common (Holm 1979, Scandinavian Journal of Statistics 6, 65-70).
     """
+    # Step down from the smallest p.
     order = sorted((i for i in range(len(p)) if not math.isnan(p[i])), key=lambda i: p[i])
     adjusted = [math.nan] * len(p)
     floor = 0.0  # adjusted values never fall from one rank to the next
@@ -131,6 +134,7 @@ def pairs(values: Values) -> pd.DataFrame:
         both = crossed(difference)
         seeds = over_seeds(by_seed.tolist())
         wins = float((by_seed > 0).sum() + (by_seed == 0).sum() / 2)
+        # Superiority counts seeds, a tie as half a win.
         superiority_low, superiority_high = _clopper_pearson(wins, both.n)
         row = {
             "a": a,
@@ -162,6 +166,7 @@ def _check(values: Values) -> None:
 
 def _weighted(weights: Mapping[str, float], values: Values) -> NDArray[np.float64] | None:
     """Return the weighted sum of the arms, [seeds, images]; None where a pattern matches no arm."""
+    # The arms of a pattern share its weight: their mean counts once.
     parts = []
     for pattern, weight in weights.items():
         matching = [values[arm] for arm in values if fnmatchcase(arm, pattern)]

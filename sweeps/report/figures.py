@@ -54,6 +54,7 @@ def figure(
 
     More of the layout is given by name; what it says of an axis is added to that axis.
     """
+    # Axes first, since both figure and caller say something of them.
     axes = {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}}
     for name in axes:
         axes[name] |= layout.pop(name, {})

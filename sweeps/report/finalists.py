@@ -158,9 +158,11 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
     # A group per arm, recipe and what is left out of it.
     groups: list[Group] = []
     for (without, arm, name), rows in finalists.groupby(["without", "arm", "group"], sort=False):
+        # Seeds in the sweep's order; those that it no longer asks for last.
         ended = rows[rows["outcome"] == Outcome.COMPLETED.value]
         seeds = [_seed(run, row, problems) for row in records(ended)]
         seeds.sort(key=lambda seed: (order.get(seed.seed, len(order)), seed.seed))
+        # What did not complete is named; what still runs is not.
         lost = rows["outcome"].isin([Outcome.FAILED.value, Outcome.DIVERGED.value])
         fields = records(rows.drop(columns="seed"))[0]
         group = Group(
@@ -193,6 +195,7 @@ def paired(groups: Mapping[str, Group], metric: Metric) -> dict[str, NDArray[np.
         values = group.images(metric)
         if values:
             images[name] = values
+    # Seeds that one of them lacks are left out of all.
     common = _common_seeds(list(images.values()))
     if not common:
         return {}
@@ -279,6 +282,7 @@ def _common_seeds(images: Sequence[Mapping[int, Any]]) -> list[int]:
 
 def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
     """Return a row of the journal with its predictions; those are empty where they are gone."""
+    # Arrays of no images, so that all below works on them.
     test: NDArray[np.float32] = np.zeros((0, 1), np.float32)
     labels: NDArray[np.int64] = np.zeros(0, np.int64)
     predicted = predictions(run, row["trial_id"], ["test"], problems)
@@ -286,6 +290,7 @@ def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
         ((test, labels),) = predicted
     own = test[np.arange(len(labels)), labels]  # [N], of the true class
     said = test.argmax(axis=1)
+    # Numbers of an old journal may be missing; -1 is no recipe's seed.
     seed = number(row["seed"])
     parameters = number(row["parameters"])
     return Seed(

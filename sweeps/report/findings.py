@@ -79,6 +79,7 @@ class Difference:
 
 def find(run: Run) -> Findings:
     """Work out a sweep's findings. What is missing is left out."""
+    # Recipes by what they are to their arm; whatever cannot be read becomes a problem.
     problems = list(run.problems)
     groups = [group for group in groups_of(run, problems) if group.seeds or group.failed]
     champion = champion_of(groups, run.arms)
@@ -131,6 +132,7 @@ def difference(a: Group, b: Group, metric: Metric) -> Difference | None:
 
     None where they have no seeds with predictions in common.
     """
+    # Without a common seed there are no rows to pair.
     values = paired({"a": a, "b": b}, metric)
     if len(values) < 2:
         return None

@@ -41,6 +41,7 @@ def headline(findings: Findings) -> list[str]:
 def equal_trials(run: Run) -> str:
     """Return `Equal trials: 24 in each arm.`, or what is not equal."""
     rows = run.rows("trial")
+    # Trials that ended; an arm that tunes nothing has no search.
     over = rows[~rows["outcome"].isin(["", Outcome.INTERRUPTED.value])].groupby("arm").size()
     counts = {arm: int(over.get(arm, 0)) for arm in run.arms if run.tuned.get(arm) or arm in over}
     if not counts:
@@ -141,6 +142,7 @@ def _against(champion: Group, other: Group | None, score: Score) -> str:
     apart = gap(champion, other, score)
     if apart.value != apart.value:
         return ""
+    # Which recipe the other one is.
     role = "the best recipe of the search"
     if other.arm != champion.arm:
         role = f"the runner-up, {other.arm}"
@@ -151,6 +153,7 @@ def _against(champion: Group, other: Group | None, score: Score) -> str:
 
 def _distance(apart: Difference) -> str:
     """Return `1.2 points (0.4 to 2.8) above`, or below: then the interval is of what is lacking."""
+    # Written without a sign: below 0, both ends of the interval change places.
     way = "above"
     low = apart.low
     high = apart.high
@@ -197,6 +200,7 @@ def _untested(findings: Findings) -> str:
 
 
 def _search_alone(run: Run) -> list[str]:
+    # A sweep that has just begun, or in which all failed.
     trials = run.history.of("trial")
     completed = [trial for trial in trials if trial.outcome is Outcome.COMPLETED]
     top = best(completed)

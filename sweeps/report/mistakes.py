@@ -55,6 +55,7 @@ def confusion(findings: Findings) -> Block:
     totals = np.maximum(counts.sum(axis=1), 1)
     shares = (100 * counts / totals[:, None])[np.ix_(kept, kept)]  # percent [kept, kept]
 
+    # Both axes name the same classes; the first true class stands on top.
     places = {
         "tickmode": "array",
         "tickvals": list(range(len(kept))),
@@ -67,6 +68,7 @@ def confusion(findings: Findings) -> Block:
     }
     if len(kept) <= NUMBERED:
         layout["annotations"] = list(_annotations(shares))
+    # The figure, and what its rows add up to.
     cells = _cells(shares, counts[np.ix_(kept, kept)], shown)
     height = min(640, 150 + 34 * len(kept))
     rows = "rows add up to 100"
@@ -93,6 +95,7 @@ def confused_pairs(findings: Findings) -> Table | None:
     names = class_names(findings.run, champion)
     if len(names) < 3:
         return None
+    # Off the diagonal, the largest counts first, [true, predicted].
     counts = confusions(champion, len(names))
     totals = counts.sum(axis=1)
     off = counts * ~np.eye(len(names), dtype=bool)
@@ -132,6 +135,7 @@ def worst(findings: Findings) -> Block:
             f"{title}: the decoded images are no longer in the cache, so there is nothing to show."
         )
 
+    # A picture per image with what was said of it.
     names = class_names(findings.run, champion)
     pictures = []
     for at in order.tolist():
@@ -176,6 +180,7 @@ def confusions(group: Group, classes: int) -> NDArray[np.int64]:
 
 def thumbnail(image: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
     """Return an image [H, W, 3] at most `side` pixels per side, each the mean of a block."""
+    # Blocks of whole pixels: the edge that does not fill one is cut off.
     step = -(-max(image.shape[:2]) // side)
     height, width = (length // step * step for length in image.shape[:2])
     blocks = image[:height, :width].reshape(height // step, step, width // step, step, 3)
@@ -221,9 +226,11 @@ def _annotations(shares: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
 
 def _mistake(trained: Sequence[Seed], at: int, names: Sequence[str], loss: float) -> list[str]:
     """Return `9`, `predicted 5 (both seeds)`, `0.02% for 9`."""
+    # The class that most of the wrong seeds predicted.
     votes = [int(seed.said[at]) for seed in trained if not seed.right[at]]
     said = int(np.bincount(votes, minlength=len(names)).argmax())
     true = names[int(trained[0].labels[at])]
+    # A mean log loss is the log of a geometric mean.
     share = math.exp(-loss)
     likely = "< 0.01"
     if share >= 0.0001:

@@ -85,6 +85,7 @@ def rendered(page: Page) -> str:
     )
     figures = {plot.name: plot.figure for plot in _plots(page)}
     plotly = get_plotlyjs() if figures else ""
+    # Either would end the script element, or hide its end.
     if "</script" in plotly or "<!--" in plotly:
         plotly = plotly.replace("</script", "<\\/script").replace("<!--", "<\\!--")
     template = environment.get_template(TEMPLATE)
@@ -102,12 +103,14 @@ def safe_json(value: Any) -> str:
 
 def _sections(findings: Findings) -> Iterator[Section]:
     run = findings.run
+    # The first screen: arms, and whether their search was even and how lucky.
     notes = " ".join(filter(None, [equal_trials(run), mean_overstatement(findings)]))
     yield Section("arms", "", [tables.arms_table(findings), Text(notes)])
     effects = list(_effects(findings))
     if effects:
         yield Section("effects", "Effects", effects)
     yield from _finalists(findings)
+    # Of the search, each figure or the sentence why there is none.
     search = (
         plots_search.isolation,
         plots_search.parallel,
@@ -151,6 +154,7 @@ def _finalists(findings: Findings) -> Iterator[Section]:
         return
     figures = [plots_finalists.curves(findings), plots_finalists.sizes(findings)]
     yield Section("finalists", "Finalists", figures)
+    # What it gets wrong: by class, which classes, and which images.
     wrong: list[Block] = [*classes.blocks(findings), mistakes.confusion(findings)]
     pairs = mistakes.confused_pairs(findings)
     if pairs:

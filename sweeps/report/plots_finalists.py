@@ -45,6 +45,7 @@ def arms(findings: Findings) -> Block:
     run = findings.run
     names = [arm for arm in run.arms if arm in findings.best or arm in findings.default][::-1]
     data: list[Trace] = []
+    # From the last arm at the bottom to the first on top, the best above the default.
     for place, arm in enumerate(names):
         best = findings.best.get(arm)
         default = findings.default.get(arm)
@@ -55,6 +56,7 @@ def arms(findings: Findings) -> Block:
             data += _whisker(default, run.score, place - 0.25, GREY, "default")
     if not data:
         return Text("Arms on the test split: no finalist has completed.")
+    # What to read off depends on whether there are intervals.
     ranges = {"range": [-0.6, len(names) - 0.4], "showgrid": False, **ticks(names)}
     height = 110 + 56 * len(names)
     shown = figure(data, f"test {NAMES[run.score]}, %", "", height=height, yaxis=ranges)
@@ -87,6 +89,7 @@ def curves(findings: Findings) -> Block:
 
         # A figure per arm, all on one scale in the end.
         data = [*_seeds(train, GREY, "train", "dot"), *_seeds(val, colored, "val", "solid")]
+        # Stage 2 begins between two epochs.
         stage = number(group.recipe.get("stage1_epochs"))
         marks = {"shapes": [_mark(stage + 0.5)]} if stage > 0 else {}
         shown = figure(data, "epoch", "accuracy, %", height=250, **marks)
@@ -132,6 +135,7 @@ def cost(findings: Findings) -> Block:
     if not total > 0:
         return Text("No training time is recorded yet.")
     names = list(run.arms)[::-1]
+    # Every training run is in one part.
     search = hours["role"] == "trial"
     ablations = hours["without"] != ""
     parts = (
@@ -139,6 +143,7 @@ def cost(findings: Findings) -> Block:
         ("finalists", ~search & ~ablations, 0.55),
         ("ablations", ablations, 0.25),
     )
+    # One stack per arm, a color per arm and a shade per part.
     data: list[Trace] = []
     for part, chosen, opacity in parts:
         spent = hours[chosen].groupby("arm")["hours"].sum()
@@ -148,6 +153,7 @@ def cost(findings: Findings) -> Block:
             said.append(hover(label(arm), f"{part}: {fixed(value, 2)} device-hours"))
         marker = {"color": [color(run.arms.index(arm)) for arm in names], "opacity": opacity}
         data.append(bars(rounded(values, 4), range(len(names)), said, marker))
+    # Bars lie, so that names of arms have room.
     shown = figure(
         data,
         "device-hours",
@@ -172,6 +178,7 @@ def _whisker(group: Group, score: Score, y: float, colored: str, kind: str) -> l
     value = f"{with_span(percent(whole.mean), span(whole.low, whole.high))}%"
     said = hover(label(group.name), f"{kind} recipe", value)
     large = points([round(100 * whole.mean, 2)], [y], [said], {"color": colored, "size": 10})
+    # Small dots lie a little lower, so that the mean stays readable.
     values = [seed.test(score) for seed in group.seeds]
     texts = []
     for seed, value_of_seed in zip(group.seeds, values, strict=True):
@@ -231,6 +238,7 @@ def _against(findings: Findings, size: Size, title: str, unit: str, of_one: floa
         whole = interval(group, run.score)
         if not known or whole is None:
             continue
+        # Four digits of x are more than a figure shows.
         at = run.arms.index(arm)
         x = mean(known) / of_one
         score = f"{with_span(percent(whole.mean), span(whole.low, whole.high))}%"
@@ -251,6 +259,7 @@ def _against(findings: Findings, size: Size, title: str, unit: str, of_one: floa
 def _saved(run: Run) -> str:
     """Return what early stopping saved: epochs of stopped trials that were not trained."""
     pruned = run.rows("trial", outcome=Outcome.PRUNED)
+    # Planned minus trained epochs.
     epochs = pd.to_numeric(pruned["epochs"], errors="coerce")
     left = (epochs - pruned["epochs_done"].astype(float)).clip(lower=0).sum()
     trained = int(run.rows("trial")["epochs_done"].sum())

@@ -60,6 +60,7 @@ def isolation(run: Run) -> Block:
 
 def parallel(run: Run) -> Block:
     """Return all parameters of each trial as one line; a figure for the arms that tune the same."""
+    # Arms with the same axes share a figure.
     alike: dict[tuple[str, ...], list[str]] = {}
     for arm in run.arms:
         names = tuple(run.tuned.get(arm, {}))
@@ -92,12 +93,14 @@ def schedulers(run: Run) -> Block:
         return Text("Curves by scheduler: fewer than two schedulers have completed trials.")
     data: list[Trace] = []
     for at, scheduler in enumerate(names):
+        # Mean and spread over the trials, [epochs].
         chosen = rows[rows["scheduler"] == scheduler]["trial_id"]
         of_trials = run.epochs[run.epochs["trial_id"].isin(chosen)]
         curves = of_trials.pivot_table(index=EPOCH, columns="trial_id", values=metric)
         epochs = curves.index.tolist()
         means = 100 * curves.mean(axis=1)
         spread = 100 * curves.std(axis=1).fillna(0)
+        # The line says its numbers, the band says nothing.
         said = []
         for epoch, value in zip(epochs, means, strict=True):
             trials = counted(len(chosen), "trial")
@@ -121,12 +124,13 @@ def schedulers(run: Run) -> Block:
 def more_trials(run: Run) -> Block:
     """Return the expected best score against the number of random trials."""
     drawn = run.history.start_up_trials
+    # Scores of completed trials, of which those drawn at random count.
     completed = run.rows("trial", outcome=Outcome.COMPLETED).dropna(subset="score")
     known = completed.set_index("trial_id")["score"]
     data: list[Trace] = []
     for at, arm in enumerate(run.arms):
         scores = [float(known[name]) for name in drawn.get(arm, []) if name in known.index]
-        if len(scores) < 2:
+        if len(scores) < 2:  # one point is no curve
             continue
         best = expected_best(scores)
         said = []
@@ -223,6 +227,7 @@ def _isolated(run: Run, name: str, plot: str) -> Plot | None:
             data.append(_dots(run, arm, name, rows, places))
     if not data:
         return None
+    # The scale is that of the search: names or few numbers, log, or linear.
     axis: dict[str, Any] = {"type": "linear"}
     if places:
         axis = ticks(list(map(short, places)))
@@ -238,6 +243,7 @@ def _dots(
     """Return a dot per trial: hollow where it was stopped early, ringed where it is the default."""
     at = run.arms.index(arm)
     aside = 0.5 * ((at + 0.5) / len(run.arms) - 0.5)  # so that arms do not cover each other
+    # All that differs from dot to dot.
     x = []
     symbols = []
     widths = []
@@ -292,6 +298,7 @@ def _parallel(run: Run, names: Sequence[str], arms: Sequence[str], plot: str) ->
     trials = trials[trials["arm"].isin(arms)]
     if len(trials) < 2:
         return None
+    # The last axis is the score, from the worst to the best trial.
     scores = {"low": trials["score"].min(), "high": trials["score"].max(), "log": False}
     data: list[Trace] = []
     for arm in arms:
@@ -300,6 +307,7 @@ def _parallel(run: Run, names: Sequence[str], arms: Sequence[str], plot: str) ->
         for row in records(rows):
             heights = [_height(row[name], run.tuned[arm][name]) for name in names]
             heights.append(_height(row["score"], scores))
+            # The best quarter of the arm in its color.
             colored = GREY
             opacity = 0.22
             if row["score"] >= good:

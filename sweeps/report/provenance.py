@@ -39,6 +39,7 @@ def assumptions(run: Run) -> Facts | None:
 def _facts(findings: Findings) -> Iterator[tuple[str, Sequence[str]]]:
     run = findings.run
     machine = run.part("machine")
+    # In the order in which somebody who repeats it needs them.
     hardware = [str(machine[name]) for name in ("processor", "system") if machine.get(name)]
     finalists = ", ".join(map(str, whole_numbers(run.described.get("finalist_seeds"))))
     yield "Command", [run.text("command"), *_resumed(run)]
@@ -99,6 +100,7 @@ def _slots(run: Run) -> str:
     gpus = number(slots.get("gpus"))
     if not count > 0:
         return ""
+    # What each trial has of the machine.
     of_each = []
     if cpus > 0:
         of_each.append(counted(int(cpus), "CPU core"))

@@ -66,6 +66,7 @@ def importance(
     """
     ranges = {name: _distribution(dim) for name, dim in tuned.items()}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Optuna weighs a study of its own trials: ours are told to it.
     study = optuna.create_study(direction="maximize")
     completed = trials[trials["outcome"] == Outcome.COMPLETED.value]
     for row in completed.to_dict("records"):
@@ -108,6 +109,7 @@ def edges(recipe: Mapping[str, Any], tuned: Mapping[str, Mapping[str, Any]]) -> 
         dim = tuned[name]
         if "options" in dim or dim["low"] == dim["high"]:
             continue
+        # A range is too narrow where the best lies at its end, and more is allowed.
         for end, way, step in (("low", "downwards", -1), ("high", "upwards", 1)):
             if not _at(plain[name], dim, end):
                 continue

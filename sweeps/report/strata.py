@@ -26,6 +26,7 @@ def balanced(right: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.
         labels: [N], the true classes; those without images are left out.
     """
     _, of_image, images = np.unique(labels, return_inverse=True, return_counts=True)
+    # [classes], then by the class of each image.
     recall = np.bincount(of_image, weights=right) / images
     weight = len(labels) / (len(images) * images) * np.sqrt(images / np.maximum(images - 1, 1))
     values: NDArray[np.float64] = recall.mean() + weight[of_image] * (right - recall[of_image])

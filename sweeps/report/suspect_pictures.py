@@ -34,6 +34,7 @@ def suspect_pictures(findings: Findings) -> Block:
         return Text("There are no predictions of finalists, so nothing is known of the labels.")
     if not suspected.images:
         return Text(f"No label of {_checked(suspected)} looks wrong to {_judges(suspected)}.")
+    # Pictures, or without any of them a table.
     shown = suspected.images[:MOST_PICTURES]
     pixels = {
         "val": decoded(findings.run, "val", suspected.val).images,

@@ -107,6 +107,7 @@ def suspected(run: Run, groups: Sequence[Group], problems: list[str]) -> Suspect
     mean = _mean(run, groups, problems)
     if not mean.runs:
         return Suspected(images=(), runs=0, agreed=float("nan"), val=mean.val, test=mean.test)
+    # One ranking over both splits.
     labels = np.concatenate([mean.val, mean.test])
     probabilities = mean.probabilities
     classes = named_classes(run, probabilities.shape[1])
@@ -194,6 +195,7 @@ def _mean(run: Run, groups: Sequence[Group], problems: list[str]) -> _Mean:
         if runs == 0:
             total = np.zeros_like(told)
             known = labels
+        # Runs that saw other images cannot be averaged with the first.
         if told.shape == total.shape and all(map(np.array_equal, labels, known)):
             weight = trust(told, np.concatenate(labels))
             total += weight * told

@@ -40,6 +40,7 @@ def arms_table(findings: Findings) -> Table:
         *number_columns(["device-hours"]),
     ]
 
+    # Device-hours are those of all runs of an arm, its finalists included.
     rows = []
     for arm in findings.run.arms:
         trained = findings.run.trials[findings.run.trials["arm"] == arm]
@@ -61,6 +62,7 @@ def contrasts_table(findings: Findings) -> Table | None:
             cells.append(span(row["low"], row["high"]))
             cells += [p_value(row["p"]), p_value(row["p_holm"]), percent(row["detectable"])]
         rows.append(Row(tuple(cells), strong=bool(row["significant"])))
+    # Under 3 seeds there is the difference alone.
     titles = ["difference, points"]
     caption = f"With fewer than {MIN_SEEDS} seeds, nothing is tested."
     if findings.tested:
@@ -88,6 +90,7 @@ def pairs_table(findings: Findings) -> Table | None:
             between = span(row["superiority_low"], row["superiority_high"], 0)
             cells.append(with_span(percent(row["superiority"], 0), between))
         rows.append(Row(tuple(cells), strong=bool(row["low"] > 0)))
+    # What to read off, as far as there are seeds for it.
     titles = ["A − B"]
     caption = "Best recipes of two arms on the test split, in points."
     if findings.tested:
@@ -115,6 +118,7 @@ def defaults_table(findings: Findings) -> Table | None:
         default = findings.default.get(arm)
         if best is None or default is None:
             continue
+        # Where the default won, it is not compared with itself.
         gain = "tuning found nothing better"
         if best.name != default.name:
             gain = _gap(best, default, findings.run.score)
@@ -136,6 +140,7 @@ def ablations_table(findings: Findings) -> Table | None:
     if not findings.ablations or champion is None:
         return None
     score = findings.run.score
+    # The champion first, then itself without one thing each.
     rows = [Row(("as it is", _test(findings, champion), "", str(len(champion.seeds))))]
     for group in findings.ablations:
         gain = _gap(champion, group, score)
@@ -161,6 +166,7 @@ def losses_table(findings: Findings) -> Table | None:
     if not known:
         return None
     groups = list(known.values())
+    # Old sweeps lack some metrics.
     shown = [metric for metric in TEST_SCORES if any(group.test(metric) for group in groups)]
     rows = []
     for arm, group in known.items():
@@ -197,6 +203,7 @@ def components_table(findings: Findings) -> Table | None:
     rows = []
     count = 0
     for arm, group in findings.best.items():
+        # From two seeds and two images on, both have a spread.
         images = list(group.images(score).values())
         if len(images) < 2 or min(map(len, images)) < 2:
             continue
@@ -229,6 +236,7 @@ def published_table(findings: Findings) -> Table | None:
     for entry in listed:
         match entry:
             case {"arm": str(arm), "value": float(value) | int(value), "metric": str(metric)}:
+                # Shares in percent, losses as they are.
                 shown = fixed(number(value), 3)
                 if metric in SHARES:
                     shown = percent(value)

@@ -20,6 +20,7 @@ WIDE = ("epochs", "tuned", OVERSTATED, "test log loss")  # columns that a termin
 
 def show(console: Console, findings: Findings) -> None:
     """Print what the first screen of the page says."""
+    # What the page says before its first table.
     first = [
         *banner(findings.run),
         *headline(findings),
@@ -38,6 +39,7 @@ def show(console: Console, findings: Findings) -> None:
 
 def grid(table: Table) -> Grid:
     """Return a table of the page, as far as a terminal has room."""
+    # Columns that have no room are on the page.
     kept = [at for at, column in enumerate(table.columns) if column.title not in WIDE]
     shown = Grid()
     for at in kept:

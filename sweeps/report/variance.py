@@ -121,6 +121,7 @@ def crossed(values: NDArray[np.floating], confidence: float = 0.95) -> Interval:
     se = math.hypot(*error)
     if se == 0.0:
         return _interval(mean, seeds, 0.0, seeds - 1.0, confidence)
+    # The degrees of freedom at which t has the weighted quantile.
     tail = (1 - confidence) / 2
     df = float(special.stdtridf(1 - tail, _weighted_quantile(error, cells.shape, tail)))
     return _interval(mean, seeds, se, df, confidence)
@@ -194,6 +195,7 @@ def _mean_squares(cells: NDArray[np.float64]) -> tuple[float, float, float]:
     columns = cells.mean(axis=0)  # [images]
     mean = cells.mean()
     left = cells - rows[:, None] - columns[None, :] + mean
+    # Sums of squares over their degrees of freedom.
     by_seed = images * np.square(rows - mean).sum() / (seeds - 1)
     by_image = seeds * np.square(columns - mean).sum() / (images - 1)
     residual = np.square(left).sum() / ((seeds - 1) * (images - 1))
