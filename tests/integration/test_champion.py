@@ -1,6 +1,7 @@
 """The champion as a user loads it: through MLflow's two ways, held against the checkpoint."""
 
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import torch
 from mlflow import MlflowClient
 from mlflow.models import Model
 
+from sweeps.records.events import ChampionKept, DataRecord, SweepFinished, SweepStarted
 from sweeps.records.journal import Journal
+from sweeps.records.results import Outcome
 from sweeps.tracking import pyfunc as mlflow_model
-from sweeps.tracking.registry import register_champion
+from sweeps.tracking.registry import RegisteredModel, register_champion
 from sweeps.tracking.store import TrackingError, prepare_store
 from sweeps.tracking.tracker import Tracker
 from trainables.backbones import build
@@ -42,7 +45,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def champion(store: tuple[str, Path], checkpoint: Path) -> Champion:
+def champion(store: tuple[str, Path], checkpoint: Path) -> RegisteredModel:
     return _register(*store, checkpoint, sweep_name="first", move_alias=True)
 
 
@@ -64,7 +67,7 @@ def images() -> list[np.ndarray]:
 
 
 def test_both_of_mlflows_ways_give_the_checkpoints_probabilities(
-    store: tuple[str, Path], champion: Champion, checkpoint: Path, images: list[np.ndarray]
+    store: tuple[str, Path], champion: RegisteredModel, checkpoint: Path, images: list[np.ndarray]
 ) -> None:
     mlflow.set_tracking_uri(store[0])
     assert champion.uri == f"models:/{NAME}@champion"
@@ -85,7 +88,7 @@ def test_both_of_mlflows_ways_give_the_checkpoints_probabilities(
 
 def test_a_loaded_model_reads_what_it_is_sent_as_images_or_says_why_not(
     store: tuple[str, Path],
-    champion: Champion,
+    champion: RegisteredModel,
     images: list[np.ndarray],
     recwarn: pytest.WarningsRecorder,
 ) -> None:
@@ -124,7 +127,7 @@ def test_a_loaded_model_reads_what_it_is_sent_as_images_or_says_why_not(
 
 def test_two_models_in_one_process_each_read_by_their_own_file(
     store: tuple[str, Path],
-    champion: Champion,
+    champion: RegisteredModel,
     checkpoint: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -153,7 +156,7 @@ def test_a_switch_that_mlflow_no_longer_writes_is_named(
 
 
 def test_the_model_says_its_classes_its_recipe_and_what_it_takes(
-    store: tuple[str, Path], champion: Champion, checkpoint: Path, tmp_path: Path
+    store: tuple[str, Path], champion: RegisteredModel, checkpoint: Path, tmp_path: Path
 ) -> None:
     mlflow.set_tracking_uri(store[0])
     info = mlflow.models.get_model_info(champion.uri)
@@ -166,18 +169,23 @@ def test_the_model_says_its_classes_its_recipe_and_what_it_takes(
     assert kept.classes == load_classifier(checkpoint).classes
 
 
-def test_the_model_belongs_to_the_sweeps_run(store: tuple[str, Path], champion: Champion) -> None:
+def test_the_model_belongs_to_the_sweeps_run(
+    store: tuple[str, Path], champion: RegisteredModel
+) -> None:
     client = MlflowClient(store[0])
     version = client.get_model_version_by_alias(NAME, "champion")
     run = client.get_run(version.run_id)
     assert run.data.tags["sweep.name"] == "first"
     assert [f"models:/{model.model_id}" for model in run.outputs.model_outputs] == [version.source]
     assert version.description == "**81.4%**"
-    assert version.tags == {"sweep.name": "first", "sweep.champion_key": "first"}
+    assert version.tags == {"sweep.name": "first", "sweep.champion_key": str(_told_at("first"))}
 
 
 def test_a_partial_sweep_registers_a_version_and_leaves_the_alias(
-    store: tuple[str, Path], champion: Champion, checkpoint: Path, capfd: pytest.CaptureFixture[str]
+    store: tuple[str, Path],
+    champion: RegisteredModel,
+    checkpoint: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     partial = _register(*store, checkpoint, sweep_name="second", move_alias=False)
     assert partial.version > champion.version
@@ -227,20 +235,14 @@ def test_a_sweep_tells_its_champion_and_waits_for_it(
     store: tuple[str, Path], checkpoint: Path
 ) -> None:
     tracker = _sweep(*store, "seventh")
-    assert tracker.champion() is None  # none was told
-    told = {
-        "recipe": RECIPE.as_dict(),
-        "classes": CLASSES,
-        "move_alias": True,
-        "description": "**81.4%**",
-    }
-    tracker.finish_sweep("completed")
-    tracker.register_champion(name="told", checkpoint=checkpoint, **told)
-    assert tracker.champion() == Champion(name="told", version=1, uri="models:/told@champion")
+    assert tracker.registered() is None  # none was told
+    tracker.tell(SweepFinished(outcome=Outcome.COMPLETED))
+    tracker.tell(_kept("told", checkpoint))
+    first = RegisteredModel(name="told", version=1, uri="models:/told@champion")
+    assert tracker.registered() == first
     assert MlflowClient(store[0]).get_model_version("told", "1").tags["sweep.name"] == "seventh"
-    gone = checkpoint.with_name("gone.pt")
-    tracker.register_champion(name="told", checkpoint=gone, **told)
-    assert tracker.champion() is None
+    tracker.tell(_kept("told", checkpoint.with_name("gone.pt")))
+    assert tracker.registered() is None
     line = tracker.close()
     assert line is not None
     assert re.fullmatch(
@@ -291,15 +293,16 @@ def _sweep(uri: str, storage: Path, sweep_name: str) -> Tracker:
     folder = storage / "sweeps" / sweep_name
     folder.mkdir(parents=True)
     tracker = Tracker(uri, storage, Journal(folder / "trials.jsonl"))
-    tracker.start_sweep(
-        study="depth_vs_tricks",
-        sweep_name=sweep_name,
-        tags={},
-        params={},
-        dataset=TrackedData(
-            name="digits", digest="0" * 16, source="sklearn", num_images={"train": 10}
-        ),
-        description="Does depth pay?",
+    data = DataRecord(name="digits", digest="0" * 16, source="sklearn", num_images={"train": 10})
+    tracker.tell(
+        SweepStarted(
+            study="depth_vs_tricks",
+            sweep_name=sweep_name,
+            tags={},
+            params={},
+            dataset=data,
+            description="Does depth pay?",
+        )
     )
     return tracker
 
@@ -312,34 +315,52 @@ def _register(
     sweep_name: str,
     move_alias: bool,
     name: str = NAME,
-) -> Champion:
+) -> RegisteredModel:
     tracker = _sweep(uri, storage, sweep_name)
     try:
+        assert tracker.flush()
         return _told(
             uri,
-            tracker.sweep_run_id(),
+            _run_of(uri, sweep_name),
             checkpoint,
             sweep_name=sweep_name,
             move_alias=move_alias,
             name=name,
         )
     finally:
-        tracker.finish_sweep("completed")
+        tracker.tell(SweepFinished(outcome=Outcome.COMPLETED))
         assert tracker.close() is None
+
+
+def _run_of(uri: str, sweep_name: str) -> str:
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("depth_vs_tricks")
+    which = f"tags.`sweep.name` = '{sweep_name}'"
+    (run,) = client.search_runs([experiment.experiment_id], which)
+    return run.info.run_id
 
 
 def _told(
     uri: str, run_id: str, checkpoint: Path, *, sweep_name: str, move_alias: bool, name: str
-) -> Champion:
-    return register_champion(
-        uri,
-        run_id,
-        key=sweep_name,
+) -> RegisteredModel:
+    kept = _kept(name, checkpoint, time=_told_at(sweep_name), move_alias=move_alias)
+    return register_champion(uri, run_id, kept, tags={"sweep.name": sweep_name})
+
+
+def _kept(
+    name: str, checkpoint: Path, *, time: int | None = None, move_alias: bool = True
+) -> ChampionKept:
+    return ChampionKept(
         name=name,
-        checkpoint=checkpoint,
+        checkpoint=str(checkpoint),
         recipe=RECIPE.as_dict(),
         classes=CLASSES,
         move_alias=move_alias,
         description="**81.4%**",
-        tags={"sweep.name": sweep_name},
+        time=time,
     )
+
+
+def _told_at(sweep_name: str) -> int:
+    """Return the moment at which a sweep told its champion: one of its own for each."""
+    return zlib.crc32(sweep_name.encode())

@@ -17,11 +17,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from mlflow import MlflowClient
 from PIL import Image
 
-from sweeps.commands.predict import main
-from sweeps.predict.model import CHAMPION, STORED
+from sweeps.commands import dvt as console
+from sweeps.predict.model import STORED
+from sweeps.records.events import ChampionKept, DataRecord, SweepFinished, SweepStarted
+from sweeps.records.folder import BEST, CHAMPION
 from sweeps.records.journal import Journal
+from sweeps.records.results import Outcome
 from sweeps.tracking.registry import register_champion
 from sweeps.tracking.tracker import Tracker
 from tests.integration.conftest import environment
@@ -58,7 +62,8 @@ def predict(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 
     def run(cwd: Path, *arguments: object, code: int = 0, note: bool = False) -> list[str]:
         monkeypatch.chdir(cwd)
-        found, said = main(list(map(str, arguments))), capfd.readouterr()
+        found = console.run(["predict", *map(str, arguments)])
+        said = capfd.readouterr()
         assert found == code, said
         assert "Traceback" not in said.err
         notes = said.err.splitlines()
@@ -108,14 +113,14 @@ def champion(storage: Path, name: str, classes: tuple[str, ...], stored_side: in
     save_best(folder / "checkpoints", network, RECIPE, classes, epoch=1, score=0.5)
     made = best(folder / "checkpoints")
     assert made
-    (folder / CHAMPION).parent.mkdir()
-    made.replace(folder / CHAMPION)
+    (folder / CHAMPION).mkdir()
+    made.replace(folder / CHAMPION / BEST)
     data = {"source": "photos"} | ({STORED: stored_side} if stored_side else {})
     (folder / "champion" / "recipe.json").write_text(
         json.dumps({"trial": "a/000", "score": 0.5, "data": data})
     )
     (folder / "sweep.json").write_text(json.dumps({"study": "depth_vs_tricks"}))
-    return folder / CHAMPION
+    return folder / CHAMPION / BEST
 
 
 def validated(data: Path, cache: Path, checkpoint: Path) -> tuple[int, dict[Path, np.ndarray]]:
@@ -465,14 +470,24 @@ def _poison(told: object, key: str, code: str) -> None:
 def _register(uri: str, storage: Path, checkpoint: Path) -> None:
     journal = Journal(checkpoint.with_name("trials.jsonl"))
     tracker = Tracker(uri, storage, journal)
-    data = TrackedData(name="photos", digest="0" * 16, source="photos", num_images={"train": 1})
-    tracker.start_sweep(
-        study="study", sweep_name="one", tags={}, params={}, dataset=data, description="?"
+    data = DataRecord(name="photos", digest="0" * 16, source="photos", num_images={"train": 1})
+    tracker.tell(
+        SweepStarted(
+            study="study", sweep_name="one", tags={}, params={}, dataset=data, description="?"
+        )
     )
-    run_id = tracker.sweep_run_id()
-    assert run_id
-    told = {"recipe": RECIPE.as_dict(), "classes": ("bee", "cat", "dog"), "move_alias": True}
-    register_champion(uri, run_id, key="one", name="study-photos", checkpoint=checkpoint, **told)
-    tracker.finish_sweep("completed")
+    kept = ChampionKept(
+        name="study-photos",
+        checkpoint=str(checkpoint),
+        recipe=RECIPE.as_dict(),
+        classes=("bee", "cat", "dog"),
+        move_alias=True,
+        time=1,
+    )
+    assert tracker.flush()
+    client = MlflowClient(uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("study").experiment_id])
+    register_champion(uri, run.info.run_id, kept, tags={})
+    tracker.tell(SweepFinished(outcome=Outcome.COMPLETED))
     assert tracker.close() is None
     journal.close()

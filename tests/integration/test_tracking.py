@@ -9,14 +9,23 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from sweeps.records.events import (
+    DataRecord,
+    EpochsReported,
+    SweepFinished,
+    SweepStarted,
+    TrialEnded,
+    TrialStarted,
+)
 from sweeps.records.journal import Journal
-from sweeps.tracking.store import TrackingError, prepare_store
+from sweeps.records.results import Finalist, Outcome
+from sweeps.tracking.store import prepare_store
 from sweeps.tracking.tracker import Tracker
 from trainables.recipe import Recipe
 
 STUDY = "depth_vs_tricks"
 QUESTION = "Does depth still pay once the tricks are on?"
-DATA = TrackedData(
+DATA = DataRecord(
     name="digits",
     digest="5f3a" * 16,
     source="sklearn.datasets.load_digits",
@@ -39,15 +48,24 @@ def test_the_default_store_is_made_in_the_storage_folder_without_a_word(
 def test_a_sweep_is_one_run_with_its_trials_under_it(store: tuple[str, Path]) -> None:
     tracker = _started(store)
     _trial(tracker, TRIAL, epochs=3)
-    tracker.trial_ended(
-        TRIAL, "completed", wall_seconds=12.5, device_seconds=11.0, score=0.83, best_epoch=2
+    tracker.tell(
+        TrialEnded(
+            trial_id=TRIAL,
+            outcome=Outcome.COMPLETED,
+            wall_seconds=12.5,
+            device_seconds=11.0,
+            score=0.83,
+            best_epoch=2,
+        )
     )
     report = store[1] / "report.html"
     report.write_text("<h1>Result</h1>")
-    tracker.finish_sweep(
-        "completed",
-        artifacts={"report.html": report, "tables/best.html": report},
-        metrics={"test/accuracy": 0.81},
+    tracker.tell(
+        SweepFinished(
+            outcome=Outcome.COMPLETED,
+            artifacts={"report.html": str(report), "tables/best.html": str(report)},
+            metrics={"test/accuracy": 0.81},
+        )
     )
     assert tracker.close() is None
 
@@ -101,24 +119,24 @@ def test_a_sweep_is_one_run_with_its_trials_under_it(store: tuple[str, Path]) ->
 @pytest.mark.parametrize(
     ("outcome", "status"),
     [
-        ("completed", "FINISHED"),
-        ("pruned", "FINISHED"),
-        ("diverged", "FAILED"),
-        ("failed", "FAILED"),
-        ("interrupted", "KILLED"),
+        (Outcome.COMPLETED, "FINISHED"),
+        (Outcome.PRUNED, "FINISHED"),
+        (Outcome.DIVERGED, "FAILED"),
+        (Outcome.FAILED, "FAILED"),
+        (Outcome.INTERRUPTED, "KILLED"),
     ],
 )
 def test_an_outcome_is_a_status_and_a_tag(
-    store: tuple[str, Path], outcome: Any, status: str
+    store: tuple[str, Path], outcome: Outcome, status: str
 ) -> None:
     tracker = _started(store)
     _trial(tracker, TRIAL, epochs=1)
-    tracker.trial_ended(TRIAL, outcome, "what happened")
-    tracker.finish_sweep(outcome)
+    tracker.tell(TrialEnded(trial_id=TRIAL, outcome=outcome, reason="what happened"))
+    tracker.tell(SweepFinished(outcome=outcome))
     assert tracker.close() is None
     for run in _runs(store).values():
         assert run.info.status == status
-        assert run.data.tags["sweep.outcome"] == outcome
+        assert run.data.tags["sweep.outcome"] == outcome.value
     assert _runs(store)[TRIAL].data.tags["sweep.reason"] == "what happened"
 
 
@@ -127,7 +145,7 @@ def test_a_resumed_sweep_continues_its_runs_and_logs_each_epoch_once(
 ) -> None:
     first = _started(store)
     _trial(first, TRIAL, epochs=3)
-    first.trial_ended(TRIAL, "interrupted", "Ctrl-C")
+    first.tell(TrialEnded(trial_id=TRIAL, outcome=Outcome.INTERRUPTED, reason="Ctrl-C"))
     _trial(first, "resnet18/tricks/001", epochs=2)
     _trial(first, "resnet18/tricks/002", epochs=2)
     assert first.close() is None  # and killed: no finish
@@ -140,8 +158,8 @@ def test_a_resumed_sweep_continues_its_runs_and_logs_each_epoch_once(
     taken_up = _runs(store)[TRIAL]
     assert taken_up.info.status == "RUNNING"
     assert not {"sweep.outcome", "sweep.reason"} & taken_up.data.tags.keys()
-    second.trial_ended(TRIAL, "completed", score=0.9)
-    second.finish_sweep("interrupted")
+    second.tell(TrialEnded(trial_id=TRIAL, outcome=Outcome.COMPLETED, score=0.9))
+    second.tell(SweepFinished(outcome=Outcome.INTERRUPTED))
     assert second.close() is None
 
     assert len(_client(store).search_runs(_experiments(store))) == 4
@@ -158,10 +176,16 @@ def test_a_resumed_sweep_continues_its_runs_and_logs_each_epoch_once(
 
 def test_a_finalists_seed_is_a_run_of_its_own(store: tuple[str, Path]) -> None:
     tracker = _started(store)
-    tracker.trial_started(
-        f"{TRIAL}/seed-1", "resnet18/tricks", 0, RECIPE | {"seed": 1}, sample={}, role="finalist"
+    tracker.tell(
+        TrialStarted(
+            trial_id=f"{TRIAL}/seed-1",
+            arm="resnet18/tricks",
+            number=0,
+            recipe=RECIPE | {"seed": 1},
+            finalist=Finalist(TRIAL),
+        )
     )
-    tracker.finish_sweep("completed")
+    tracker.tell(SweepFinished(outcome=Outcome.COMPLETED))
     assert tracker.close() is None
     assert _runs(store)[f"{TRIAL}/seed-1"].data.tags["sweep.role"] == "finalist"
 
@@ -198,9 +222,10 @@ def test_what_is_told_together_is_sent_together(
 
 def test_a_sweep_without_a_run_is_said_to_have_none(store: tuple[str, Path]) -> None:
     tracker = _tracker(store)
-    tracker.trial_started(TRIAL, "resnet18/tricks", 0, RECIPE, sample={})
-    with pytest.raises(TrackingError, match="must have the sweep's run"):
-        tracker.sweep_run_id()
+    start = TrialStarted(trial_id=TRIAL, arm="resnet18/tricks", number=0, recipe=RECIPE)
+    tracker.tell(start)
+    assert tracker.flush()
+    assert not _client(store).search_runs(_experiments(store))
     assert (
         tracker.close()
         == "MLflow refused 1 event: A journal must begin with its sweep, but it begins with "
@@ -212,7 +237,7 @@ def test_sweeps_at_the_same_time_share_the_experiment(store: tuple[str, Path]) -
     trackers = [_started(store, name=f"s{number}") for number in range(4)]
     for tracker in trackers:
         _trial(tracker, TRIAL, epochs=2)
-        tracker.finish_sweep("completed")
+        tracker.tell(SweepFinished(outcome=Outcome.COMPLETED))
     assert [tracker.close() for tracker in trackers] == [None] * 4
     runs = _client(store).search_runs(_experiments(store))
     assert len(_experiments(store)) == 1
@@ -238,20 +263,28 @@ def _tracker(store: tuple[str, Path], name: str = "s1") -> Tracker:
 
 def _started(store: tuple[str, Path], name: str = "s1") -> Tracker:
     tracker = _tracker(store, name)
-    tracker.start_sweep(
-        study=STUDY,
-        sweep_name=name,
-        tags={"launcher": "test"},
-        params={"trials_per_arm": 16},
-        dataset=DATA,
-        description=QUESTION,
+    tracker.tell(
+        SweepStarted(
+            study=STUDY,
+            sweep_name=name,
+            tags={"launcher": "test"},
+            params={"trials_per_arm": 16},
+            dataset=DATA,
+            description=QUESTION,
+        )
     )
     return tracker
 
 
 def _trial(tracker: Tracker, trial_id: str, *, epochs: int) -> None:
-    tracker.trial_started(
-        trial_id, "resnet18/tricks", int(trial_id[-3:]), RECIPE, sample={"lr": 0.1}
+    tracker.tell(
+        TrialStarted(
+            trial_id=trial_id,
+            arm="resnet18/tricks",
+            number=int(trial_id[-3:]),
+            recipe=RECIPE,
+            sample={"lr": 0.1},
+        )
     )
     for epoch in range(1, epochs + 1):
         reported = {
@@ -261,7 +294,7 @@ def _trial(tracker: Tracker, trial_id: str, *, epochs: int) -> None:
             "val/loss": 1 / epoch,
             "micro_batch": 16,
         }
-        tracker.trial_reported(trial_id, [reported])
+        tracker.tell(EpochsReported(trial_id=trial_id, epochs=[reported]))
 
 
 def _client(store: tuple[str, Path]) -> MlflowClient:
