@@ -24,7 +24,7 @@ from sweeps.records.events import (
 )
 from sweeps.records.history import History, fold
 from sweeps.records.results import Finalist, Outcome, trial_name
-from trainables.metrics import EPOCH, SCORE
+from trainables.metrics import EPOCH, SCORE, VAL_ACCURACY
 from trainables.recipe import Recipe
 
 Line: TypeAlias = dict[str, Any]
@@ -100,7 +100,8 @@ def epochs(trial_id: str, *numbers: int, score: float | None = None) -> Line:
     """Return a report of these epochs; their score is a tenth of their number where none is given."""
     reported = []
     for number in numbers:
-        reported.append({EPOCH: number, SCORE: number / 10 if score is None else score})
+        value = number / 10 if score is None else score
+        reported.append({EPOCH: number, SCORE: value, VAL_ACCURACY: value})
     return to_json(EpochsReported(trial_id=trial_id, epochs=reported))
 
 

@@ -1,12 +1,20 @@
-"""What is recorded of a trial, and which trial is "best"."""
+"""What is recorded of a trial, which trial is "best", and which recipe is the champion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import fmean
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sweeps.records.results import (
     Outcome,
     Results,
     TrialRecord,
     best,
+    champion,
     default,
     outcome_of,
     trial_name,
@@ -57,6 +65,94 @@ def test_of_equal_scores_the_earlier_number_is_best(order: int) -> None:
 def test_a_score_of_zero_still_completes() -> None:
     assert best([_record(0, 0.0)]).number == 0
     assert best([_record(0, None)]) is None
+
+
+MANY = settings(derandomize=True, deadline=None)
+
+# Of few values, so that many are equal.
+SCORES = st.one_of(st.none(), st.sampled_from([0.0, 0.5, 0.6, 0.7]), st.floats(0, 1))
+TRIALS = st.lists(st.tuples(SCORES, st.one_of(st.none(), st.sampled_from(Outcome))), max_size=8)
+
+
+@MANY
+@given(TRIALS, st.randoms(use_true_random=False))
+def test_nothing_that_completed_is_better_than_the_best_nor_as_good_and_earlier(
+    trials: list[tuple[float | None, Outcome | None]], random: object
+) -> None:
+    records = [_record(number, *trial) for number, trial in enumerate(trials)]
+    random.shuffle(records)  # type: ignore[attr-defined]
+    found = best(records)
+    able = [r for r in records if r.outcome is Outcome.COMPLETED and r.score is not None]
+    assert (found is None) == (not able)
+    for record in able:
+        assert found
+        assert record.score <= found.score
+        assert record.score < found.score or record.number >= found.number
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A recipe that was trained again."""
+
+    arm: str
+    number: int
+    scores: tuple[float, ...]
+
+
+ARMS = ("zebra", "still", "ant")  # in an order that no sorting by name gives
+MARKS = st.one_of(st.sampled_from([0.1, 0.2, 0.3, 0.7]), st.floats(0, 1))
+RETRAINED = st.builds(
+    Retrained,
+    arm=st.sampled_from(ARMS),
+    number=st.integers(0, 3),
+    scores=st.lists(MARKS, max_size=4).map(tuple),
+)
+CANDIDATES = st.lists(RETRAINED, max_size=8, unique_by=lambda one: (one.arm, one.number))
+
+
+@MANY
+@given(CANDIDATES)
+def test_the_champion_has_most_seeds_then_the_best_mean_then_comes_first(
+    candidates: list[Retrained],
+) -> None:
+    found = champion(candidates, ARMS)
+    left = [one for one in candidates if one.scores]
+    assert (found is None) == (not left)
+    if found is None:
+        return
+    most = max(len(one.scores) for one in left)
+    left = [one for one in left if len(one.scores) == most]
+    highest = max(fmean(one.scores) for one in left)
+    left = [one for one in left if fmean(one.scores) == highest]
+    first = next(arm for arm in ARMS if arm in {one.arm for one in left})
+    left = [one for one in left if one.arm == first]
+    assert found is min(left, key=lambda one: one.number)
+
+
+@MANY
+@given(CANDIDATES, st.randoms(use_true_random=False))
+def test_in_whatever_order_candidates_and_seeds_come_the_champion_is_the_same(
+    candidates: list[Retrained], random: object
+) -> None:
+    found = champion(candidates, ARMS)
+    shuffled = []
+    for one in candidates:
+        scores = list(one.scores)
+        random.shuffle(scores)  # type: ignore[attr-defined]
+        shuffled.append(Retrained(one.arm, one.number, tuple(scores)))
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    again = champion(shuffled, ARMS)
+    assert (again and (again.arm, again.number)) == (found and (found.arm, found.number))
+
+
+def test_of_equal_means_of_different_seeds_the_first_arm_and_then_the_first_trial_wins() -> None:
+    ant = Retrained("ant", 0, (0.1, 0.2, 0.3, 0.7))
+    third = Retrained("zebra", 3, (0.7, 0.3, 0.2, 0.1))
+    second = Retrained("zebra", 1, (0.3, 0.7, 0.1, 0.2))
+    assert champion([ant, third, second], ARMS) is second
+    assert champion([ant, third], ARMS) is third
+    worse = Retrained("zebra", 0, (0.1, 0.2, 0.3, 0.65))
+    assert champion([worse, ant], ARMS) is ant
 
 
 def test_default_is_trial_0_if_it_completed() -> None:
