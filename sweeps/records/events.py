@@ -98,7 +98,7 @@ class SweepResumed:
         """Make the event of a line."""
         return cls(
             changes=tuple(found.get("changes") or ()),
-            trials_per_arm=int(found.get("trials_per_arm") or 0),
+            trials_per_arm=_whole(found.get("trials_per_arm") or 0),
             time=found.get("time"),
         )
 
@@ -429,8 +429,10 @@ def from_json(found: Mapping[str, Any]) -> Event | None:
     if kind is None:
         return None
     try:
+        if found.get("time") is not None:
+            _whole(found["time"])
         return kind.read(found)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         said = " ".join(str(error).split()) or type(error).__name__
         raise EventError(f"an event {kind.kind!r} is not what it must be ({said})") from error
 
