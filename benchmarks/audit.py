@@ -10,8 +10,23 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from sweeps.records.events import EpochsReported, Event, TrialEnded, TrialStarted, from_json
+from sweeps.records.folder import JOURNAL, MANIFEST
+from sweeps.records.history import History, Trial
+from sweeps.records.journal import read
+from sweeps.records.results import Outcome
+from sweeps.tracking.environment import prepare_process
+from trainables.metrics import EPOCH, VAL_ACCURACY
+
+Problems: TypeAlias = dict[str, list[str]]
+"""Examples by the kind of loss."""
+OF_TRIALS = (TrialStarted, EpochsReported, TrialEnded)
 
 
 def audit(folder: Path, tracking_uri: str) -> dict[str, Any]:
@@ -21,90 +36,100 @@ def audit(folder: Path, tracking_uri: str) -> dict[str, Any]:
         folder: The sweep's folder.
         tracking_uri: Where MLflow has it.
     """
-    description = json.loads((folder / "sweep.json").read_text())
-    events = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
-    wanted = {
-        f"{arm}/{number:03d}"
-        for arm in description["arms"]
-        for number in range(description["trials_per_arm"])
+    problems: Problems = defaultdict(list)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    events = map(from_json, read(folder / JOURNAL))
+    history = in_journal((event for event in events if event is not None), problems)
+    outcomes = {
+        name: trial.outcome
+        for name, trial in history.trials.items()
+        if trial.told and trial.outcome
     }
-    chosen = [event for event in events if event["event"] == "finalists"]
-    finalists = {trial_id for event in chosen for trial_id in event["trial_ids"]}
-    wanted |= finalists
-    problems: dict[str, list[str]] = defaultdict(list)
-    epochs, outcomes = in_journal(events, problems)
+
+    # What was asked for.
+    searched = {
+        f"{arm}/{number:03d}"
+        for arm in manifest["arms"]
+        for number in range(manifest["trials_per_arm"])
+    }
+    wanted = searched | history.finalists
     problems["trials lost"] += sorted(wanted - outcomes.keys())
-    runs = in_mlflow(description["study"], folder.name, tracking_uri)
+    failed = [name for name, outcome in outcomes.items() if outcome is Outcome.FAILED]
+    problems["failed trials"] += sorted(failed)
+
+    # What MLflow has.
+    runs = in_mlflow(manifest["study"], folder.name, tracking_uri)
     problems["trials not in MLflow"] += sorted(wanted - runs.keys())
     for trial_id, found in sorted(runs.items()):
         if len(found) > 1:
             problems["duplicate runs"].append(trial_id)
-        for steps, outcome in found:
-            counted = Counter(steps)
-            expected = set(epochs.get(trial_id, ()))
-            problems["epochs missing in MLflow"] += [
-                f"{trial_id} {epoch}" for epoch in sorted(expected - counted.keys())
-            ]
-            problems["epochs repeated in MLflow"] += [
-                f"{trial_id} {epoch}" for epoch, times in counted.items() if times > 1
-            ]
-            problems["epochs only in MLflow"] += [
-                f"{trial_id} {epoch}" for epoch in sorted(counted.keys() - expected)
-            ]
-            if outcome != outcomes.get(trial_id):
-                problems["outcomes that differ"].append(
-                    f"{trial_id}: {outcome} instead of {outcomes.get(trial_id)}"
-                )
+        for steps, said in found:
+            compare(trial_id, history.trials.get(trial_id), steps, said, problems)
+
     counts = {kind: len(found) for kind, found in problems.items()}
+    ended: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}  # by "a finalist"
+    for name, outcome in outcomes.items():
+        ended[name in history.finalists][outcome.value] += 1
     return {
-        "trials": len(wanted - finalists),
-        "ended": dict(
-            Counter(outcome for name, outcome in outcomes.items() if name not in finalists)
-        ),
-        "finalists": dict(
-            Counter(outcome for name, outcome in outcomes.items() if name in finalists)
-        ),
-        "epochs": sum(map(len, epochs.values())),
+        "trials": len(wanted - history.finalists),
+        "ended": dict(ended[False]),
+        "finalists": dict(ended[True]),
+        "epochs": sum(len(trial.epochs) for trial in history.trials.values()),
         "lost": sum(counts.values()),
         **counts,
         "examples": {kind: found[:5] for kind, found in problems.items() if found},
     }
 
 
-def in_journal(
-    events: list[dict[str, Any]], problems: dict[str, list[str]]
-) -> tuple[dict[str, list[int]], dict[str, str]]:
-    """Epochs and outcome of each trial."""
-    epochs: dict[str, list[int]] = defaultdict(list)
-    outcomes: dict[str, str] = {}
-    length: dict[str, int] = {}
-    finalists: set[str] = set()
+def in_journal(events: Iterable[Event], problems: Problems) -> History:
+    """Return the history, and note what it does not show: the fold takes each epoch once."""
+    history = History()
+    reported: dict[str, list[int]] = defaultdict(list)
     for event in events:
-        trial_id = event.get("trial_id", "")
-        if event["event"] in ("trial", "epochs") and trial_id in outcomes:
-            problems["finished trials run again"].append(trial_id)
-        if event["event"] == "trial":
-            length[trial_id] = event["recipe"]["epochs"]
-            finalists |= {trial_id} if event.get("role") == "finalist" else set()
-        elif event["event"] == "epochs":
-            epochs[trial_id] += [int(epoch["epoch"]) for epoch in event["epochs"]]
-        elif event["event"] == "end" and event["outcome"] != "interrupted":
-            if trial_id in finalists and event["outcome"] == "completed" and not event.get("test"):
-                problems["finalists without a test"].append(trial_id)
-            outcomes[trial_id] = event["outcome"]
-    for trial_id, numbers in epochs.items():
+        before = history.trials.get(event.trial_id) if isinstance(event, OF_TRIALS) else None
+        history.apply(event)
+        match event:
+            case TrialStarted() if history.trials[event.trial_id] is not before:
+                reported.pop(event.trial_id, None)  # new, or a finalist whose recipe was changed
+            case TrialStarted() | EpochsReported() if before and before.told:
+                problems["finished trials run again"].append(event.trial_id)
+            case TrialEnded() if before and before.finalist:
+                if event.outcome is Outcome.COMPLETED and not event.test:
+                    problems["finalists without a test"].append(event.trial_id)
+        if isinstance(event, EpochsReported):
+            reported[event.trial_id] += [int(epoch[EPOCH]) for epoch in event.epochs]
+
+    for trial_id, numbers in reported.items():
         if numbers != list(range(1, len(numbers) + 1)):
             problems["epochs missing or repeated in the journal"].append(trial_id)
-        if outcomes.get(trial_id) == "completed" and len(numbers) != length[trial_id]:
+    for trial_id, trial in history.trials.items():
+        completed = trial.told and trial.outcome is Outcome.COMPLETED
+        if completed and len(reported[trial_id]) != trial.recipe["epochs"]:
             problems["completed trials that are too short"].append(trial_id)
-    problems["failed trials"] += sorted(
-        trial_id for trial_id, outcome in outcomes.items() if outcome == "failed"
-    )
-    return epochs, outcomes
+    return history
+
+
+def compare(
+    trial_id: str, trial: Trial | None, steps: list[int], outcome: str, problems: Problems
+) -> None:
+    """Hold a run in MLflow against the journal's trial."""
+    counted = Counter(steps)
+    expected = {int(epoch[EPOCH]) for epoch in trial.epochs} if trial else set()
+    repeated = [epoch for epoch, times in counted.items() if times > 1]
+    for kind, epochs in (
+        ("epochs missing in MLflow", sorted(expected - counted.keys())),
+        ("epochs repeated in MLflow", repeated),
+        ("epochs only in MLflow", sorted(counted.keys() - expected)),
+    ):
+        problems[kind] += [f"{trial_id} {epoch}" for epoch in epochs]
+    told = trial.outcome if trial and trial.told else None
+    if outcome != told:
+        problems["outcomes that differ"].append(f"{trial_id}: {outcome} instead of {told}")
 
 
 def in_mlflow(study: str, sweep: str, tracking_uri: str) -> dict[str, list[tuple[list[int], str]]]:
     """Steps and outcome of each trial's runs."""
+    prepare_process()
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri)
@@ -112,18 +137,16 @@ def in_mlflow(study: str, sweep: str, tracking_uri: str) -> dict[str, list[tuple
     found: dict[str, list[tuple[list[int], str]]] = defaultdict(list)
     if experiment is None:
         return found
-    where, token = f"tags.`sweep.name` = '{sweep}' and tags.`sweep.role` != 'sweep'", None
-    while True:
+    where = f"tags.`sweep.name` = '{sweep}' and tags.`sweep.role` != 'sweep'"
+    token = None
+    while token != "":
         page = client.search_runs([experiment.experiment_id], where, page_token=token)
         for run in page:
-            steps = [
-                point.step for point in client.get_metric_history(run.info.run_id, "val/accuracy")
-            ]
-            found[run.data.tags["sweep.trial_id"]].append(
-                (steps, run.data.tags.get("sweep.outcome", ""))
-            )
-        if not (token := page.token):
-            return found
+            points = client.get_metric_history(run.info.run_id, VAL_ACCURACY)
+            outcome = run.data.tags.get("sweep.outcome", "")
+            found[run.data.tags["sweep.trial_id"]].append(([p.step for p in points], outcome))
+        token = page.token or ""
+    return found
 
 
 if __name__ == "__main__":

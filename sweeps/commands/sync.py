@@ -9,10 +9,10 @@ import click
 from cluster.addresses import is_masked, without_password
 from cluster.refused import Refused
 from sweeps.commands import kit
-from sweeps.records.events import SweepFinished, to_json
+from sweeps.records.events import EventError, SweepFinished, to_json
 from sweeps.records.folder import JOURNAL, MANIFEST, claimed, known_sweeps, sweep_folder
-from sweeps.records.history import salvage
-from sweeps.records.journal import Journal
+from sweeps.records.history import read_history
+from sweeps.records.journal import Journal, JournalError
 from sweeps.records.manifest import read_manifest
 from sweeps.records.results import Outcome
 from trainables.problems import unknown_name
@@ -74,8 +74,10 @@ def end_abandoned(folder: Path) -> bool:
     """
     try:
         with claimed(folder) as free:
-            history = salvage(folder / JOURNAL)
-            if not free or not history.open or history.left_out:
+            if not free:
+                return False
+            history = read_history(folder / JOURNAL)
+            if not history.open:
                 return False
             end = SweepFinished(
                 outcome=Outcome.INTERRUPTED, tags={"sweep.partial": "true"}, time=history.time
@@ -84,6 +86,8 @@ def end_abandoned(folder: Path) -> bool:
             journal.append(to_json(end))
             journal.close()
             return True
+    except (JournalError, EventError):
+        return False
     except OSError as error:
         raise Refused(
             f"{folder} must be writable, but is not ({error.strerror}): change its permissions."

@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 
 from benchmarks.audit import audit
+from sweeps.records.events import (
+    DataRecord,
+    EpochsReported,
+    FinalistsChosen,
+    SweepFinished,
+    SweepStarted,
+    TrialEnded,
+    TrialStarted,
+)
 from sweeps.records.journal import Journal
+from sweeps.records.results import Finalist, Outcome
 from sweeps.tracking.store import prepare_store
 from sweeps.tracking.tracker import Tracker
 
@@ -30,24 +40,39 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         json.dumps({"study": "audited", "arms": ["plain"], "trials_per_arm": len(TRIALS)})
     )
     tracker = Tracker(prepare_store(None, storage), storage, Journal(folder / "trials.jsonl"))
-    data = TrackedData(name="digits", digest="0" * 16, source="digits", num_images={"train": 1})
-    tracker.start_sweep(
-        study="audited", sweep_name="made", tags={}, params={}, dataset=data, description=""
+    data = DataRecord(name="digits", digest="0" * 16, source="digits", num_images={"train": 1})
+    tracker.tell(
+        SweepStarted(
+            study="audited", sweep_name="made", tags={}, params={}, dataset=data, description=""
+        )
     )
     for number, trial_id in enumerate(TRIALS):
-        tracker.trial_started(trial_id, "plain", number, {"epochs": EPOCHS}, sample={})
+        recipe = {"epochs": EPOCHS}
+        tracker.tell(TrialStarted(trial_id=trial_id, arm="plain", number=number, recipe=recipe))
         for epoch in range(1, EPOCHS + 1):
-            tracker.trial_reported(trial_id, [{"epoch": epoch, "score": 0.5, "val/accuracy": 0.5}])
-        tracker.trial_ended(trial_id, "completed", score=0.5)
-    tracker.finalists_chosen([FINALIST])
-    tracker.trial_started(
-        FINALIST, "plain", 0, {"epochs": 1}, sample={}, role="finalist", group=TRIALS[0]
+            tracker.tell(EpochsReported(trial_id=trial_id, epochs=[_epoch(epoch)]))
+        tracker.tell(TrialEnded(trial_id=trial_id, outcome=Outcome.COMPLETED, score=0.5))
+    tracker.tell(FinalistsChosen(trial_ids=[FINALIST]))
+    tracker.tell(
+        TrialStarted(
+            trial_id=FINALIST,
+            arm="plain",
+            number=0,
+            recipe={"epochs": 1},
+            finalist=Finalist(TRIALS[0]),
+        )
     )
-    tracker.trial_reported(FINALIST, [{"epoch": 1, "score": 0.5, "val/accuracy": 0.5}])
-    tracker.trial_ended(FINALIST, "completed", score=0.5, test={"test/accuracy": 0.4})
-    tracker.finish_sweep("completed")
+    tracker.tell(EpochsReported(trial_id=FINALIST, epochs=[_epoch(1)]))
+    test = {"test/accuracy": 0.4}
+    end = TrialEnded(trial_id=FINALIST, outcome=Outcome.COMPLETED, score=0.5, test=test)
+    tracker.tell(end)
+    tracker.tell(SweepFinished(outcome=Outcome.COMPLETED))
     assert tracker.close() is None
     return storage
+
+
+def _epoch(number: int) -> dict[str, float]:
+    return {"epoch": number, "score": 0.5, "val/accuracy": 0.5}
 
 
 @pytest.fixture
@@ -122,7 +147,7 @@ def test_a_trial_and_an_epoch_that_mlflow_lacks_are_found(copied: Path) -> None:
     _finds(copied, {"trials lost", "trials not in MLflow"})
     path.write_text(json.dumps(json.loads(path.read_text()) | {"trials_per_arm": 2}))
     last = _is("epochs", TRIALS[0], EPOCHS)
-    more = [{"epoch": EPOCHS + 1, "score": 0.5, "val/accuracy": 0.5}]
+    more = [_epoch(EPOCHS + 1)]
     _change(copied, lambda event: [event, {**event, "epochs": more}] if last(event) else [event])
     _finds(copied, {"epochs missing in MLflow", "completed trials that are too short"})
 

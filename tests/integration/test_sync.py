@@ -13,13 +13,23 @@ from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from sweeps.commands import sync
+from sweeps.commands import dvt
+from sweeps.records.events import (
+    DataRecord,
+    EpochsReported,
+    SweepFinished,
+    SweepResumed,
+    SweepStarted,
+    TrialEnded,
+    TrialStarted,
+)
 from sweeps.records.journal import Journal, read
+from sweeps.records.results import Outcome
 from sweeps.tracking.tracker import Tracker
 from trainables.recipe import Recipe
 
 ONE, TWO, THREE = (f"resnet18/plain/{number:03d}" for number in range(3))
-DATA = TrackedData(name="digits", digest="5f3a", source="sklearn", num_images={"train": 500})
+DATA = DataRecord(name="digits", digest="5f3a", source="sklearn", num_images={"train": 500})
 
 
 @pytest.fixture
@@ -33,12 +43,10 @@ def killed(store: tuple[str, Path]) -> Path:
     (folder / "sweep.json").write_text(json.dumps({"options": {"tracking_uri": None}}))
     tracker = _driver(store, folder)
     for trial_id in (ONE, TWO, THREE):
-        tracker.trial_started(
-            trial_id, "resnet18/plain", int(trial_id[-3:]), Recipe().as_dict(), sample={}
-        )
-    tracker.trial_reported(ONE, [_epoch(1)])
-    tracker.trial_ended(ONE, "completed", score=0.5)
-    tracker.trial_reported(TWO, [_epoch(1)])
+        tracker.tell(_start(trial_id))
+    tracker.tell(EpochsReported(trial_id=ONE, epochs=[_epoch(1)]))
+    tracker.tell(TrialEnded(trial_id=ONE, outcome=Outcome.COMPLETED, score=0.5))
+    tracker.tell(EpochsReported(trial_id=TWO, epochs=[_epoch(1)]))
     assert tracker.close() is None
     assert _statuses(store) == {"s1": "RUNNING", ONE: "FINISHED", TWO: "RUNNING", THREE: "RUNNING"}
     return folder
@@ -48,9 +56,9 @@ def test_what_a_killed_driver_left_open_is_closed_as_interrupted(
     store: tuple[str, Path], killed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     last = read(killed / "trials.jsonl")[-1]["time"]
-    assert sync.main(["s1", "--storage", str(store[1])]) == 0
+    assert _sync(store) == 0
     assert (
-        "s1 is being run by nobody: what is open of it is closed as interrupted."
+        "No process runs s1: what is open of it is closed as interrupted."
         in capsys.readouterr().out
     )
     assert _statuses(store) == {"s1": "KILLED", ONE: "FINISHED", TWO: "KILLED", THREE: "KILLED"}
@@ -60,22 +68,22 @@ def test_what_a_killed_driver_left_open_is_closed_as_interrupted(
     }
     assert {run.info.end_time for name, run in runs.items() if name != ONE} == {last}
     before = (killed / "trials.jsonl").read_bytes()
-    assert sync.main(["s1", "--storage", str(store[1])]) == 0
+    assert _sync(store) == 0
     assert capsys.readouterr().out == "MLflow has all of s1 already.\n"
     assert (killed / "trials.jsonl").read_bytes() == before
 
 
 def test_a_resume_opens_again_what_a_sync_closed(store: tuple[str, Path], killed: Path) -> None:
-    assert sync.main(["s1", "--storage", str(store[1])]) == 0
+    assert _sync(store) == 0
     tracker = _driver(store, killed)
-    tracker.sweep_resumed([], 3)
-    tracker.trial_started(TWO, "resnet18/plain", 1, Recipe().as_dict(), sample={})
+    tracker.tell(SweepResumed(changes=(), trials_per_arm=3))
+    tracker.tell(_start(TWO))
     assert tracker.flush()
     assert _statuses(store) == {"s1": "RUNNING", ONE: "FINISHED", TWO: "RUNNING", THREE: "KILLED"}
     assert not {"sweep.outcome", "sweep.reason"} & _runs(store)[TWO].data.tags.keys()
-    tracker.trial_reported(TWO, [_epoch(1), _epoch(2)])
-    tracker.trial_ended(TWO, "completed", score=0.5)
-    tracker.finish_sweep("completed")
+    tracker.tell(EpochsReported(trial_id=TWO, epochs=[_epoch(1), _epoch(2)]))
+    tracker.tell(TrialEnded(trial_id=TWO, outcome=Outcome.COMPLETED, score=0.5))
+    tracker.tell(SweepFinished(outcome=Outcome.COMPLETED))
     assert tracker.close() is None
     client, run = MlflowClient(store[0]), _runs(store)[TWO]
     assert [point.step for point in client.get_metric_history(run.info.run_id, "val/accuracy")] == [
@@ -83,26 +91,49 @@ def test_a_resume_opens_again_what_a_sync_closed(store: tuple[str, Path], killed
         2,
     ]
     assert _statuses(store) == {"s1": "FINISHED", ONE: "FINISHED", TWO: "FINISHED", THREE: "KILLED"}
-    assert sync.main(["s1", "--storage", str(store[1])]) == 0
+    assert _sync(store) == 0
     assert _statuses(store)["s1"] == "FINISHED"
 
 
 def test_a_sweep_that_is_being_run_stays_open(store: tuple[str, Path], killed: Path) -> None:
     before = (killed / "trials.jsonl").read_bytes()
     with FileLock(killed / "driver.lock"):
-        assert sync.main(["s1", "--storage", str(store[1])]) == 0
+        assert _sync(store) == 0
     assert (killed / "trials.jsonl").read_bytes() == before
     assert set(_statuses(store).values()) == {"RUNNING", "FINISHED"}
 
 
+@pytest.mark.parametrize(
+    "torn",
+    [
+        '{"event":"epochs","trial_',
+        '{"event":"finish","outcome":"completed","time":5}',  # all but the end of its line
+        "\0" * 40,  # what a machine that failed may leave of a block
+        "\0" * 40 + "\n",
+    ],
+)
 def test_the_end_of_a_sweep_whose_last_line_was_torn_is_entered_after_the_whole_ones(
-    store: tuple[str, Path], killed: Path
+    store: tuple[str, Path], killed: Path, torn: str
 ) -> None:
     with (killed / "trials.jsonl").open("a") as file:
-        file.write('{"event":"epochs","trial_')
-    assert sync.main(["s1", "--storage", str(store[1])]) == 0
+        file.write(torn)
+    assert _sync(store) == 0
     assert read(killed / "trials.jsonl")[-1]["event"] == "finish"
     assert _statuses(store)["s1"] == "KILLED"
+
+
+@pytest.mark.parametrize("ending", ["", '{"event":"finish","outcome":"completed"}'])
+def test_a_damaged_journal_is_left_as_it_is_and_the_damage_is_named(
+    store: tuple[str, Path], killed: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    path = killed / "trials.jsonl"
+    path.write_text(f"{path.read_text()}no event\n{path.read_text()}{ending}")
+    before = path.read_bytes()
+    assert _sync(store) == 2
+    number = before.splitlines().index(b"no event") + 1
+    assert f"line {number} does not" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    assert _statuses(store)["s1"] == "RUNNING"
 
 
 def test_a_masked_uri_is_asked_for(
@@ -110,7 +141,7 @@ def test_a_masked_uri_is_asked_for(
 ) -> None:
     for uri in ("http://anna:***@host", "https://***@host", "postgresql://host/db?password=***"):
         (killed / "sweep.json").write_text(json.dumps({"options": {"tracking_uri": uri}}))
-        assert sync.main(["s1", "--storage", str(store[1])]) == 2
+        assert _sync(store) == 2
         assert capsys.readouterr().err == (
             f"error: --tracking-uri must be given, since its password is not stored: {uri}.\n"
         )
@@ -118,10 +149,22 @@ def test_a_masked_uri_is_asked_for(
 
 def _driver(store: tuple[str, Path], folder: Path) -> Tracker:
     tracker = Tracker(*store, Journal(folder / "trials.jsonl"))
-    tracker.start_sweep(
-        study="study", sweep_name="s1", tags={}, params={}, dataset=DATA, description="Why?"
+    tracker.tell(
+        SweepStarted(
+            study="study", sweep_name="s1", tags={}, params={}, dataset=DATA, description="Why?"
+        )
     )
     return tracker
+
+
+def _start(trial_id: str) -> TrialStarted:
+    number = int(trial_id[-3:])
+    recipe = Recipe().as_dict()
+    return TrialStarted(trial_id=trial_id, arm="resnet18/plain", number=number, recipe=recipe)
+
+
+def _sync(store: tuple[str, Path]) -> int:
+    return dvt.run(["sync", "s1", "--storage", str(store[1])])
 
 
 def _epoch(number: int) -> dict[str, float]:
