@@ -23,6 +23,7 @@ from tests.unit.sweeps.journals import (
     resumed,
     started,
     sweep_started,
+    trial,
     write_journal,
 )
 from trainables.recipe import Recipe
@@ -123,9 +124,16 @@ def test_a_sweep_is_complete_where_its_last_run_came_to_its_end(
 
 def test_what_is_left_counts_finalists_of_the_last_choice_alone() -> None:
     lines = [TRIAL, ended("a/000"), chosen("a/000/s0", "a/000/s1"), resumed(3)]
-    assert history_of(lines).left(searched=1, trials_per_arm=1) == 4
+    assert history_of(lines).left(searched=["a"], trials_per_arm=1) == 4
     again = [*lines, chosen("a/000/s0"), finalist_started("a"), ended("a/000/s0")]
-    assert history_of(again).left(searched=1, trials_per_arm=1) == 2
+    assert history_of(again).left(searched=["a"], trials_per_arm=1) == 2
+
+
+def test_trials_of_an_arm_that_is_gone_stand_for_none_of_another() -> None:
+    """The study's change was accepted: what is left is left, though as many trials have ended."""
+    lines = [line for number in range(4) for line in trial("gone", number)]
+    lines += [*trial("stays", 0), resumed(4)]
+    assert history_of(lines).left(searched=["stays"], trials_per_arm=4) == 3
 
 
 def test_a_damaged_line_is_an_error_or_left_out_as_the_reader_asks(tmp_path: Path) -> None:

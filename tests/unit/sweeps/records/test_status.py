@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,27 @@ def test_arms_with_nothing_to_tune_have_no_trials_to_do(tmp_path: Path) -> None:
         ARMS[1]: {"fixed": {}, "tuned": {"stage2_lr": {}}},
     }
     assert status_of(write_sweep(tmp_path, definition=definition)).left == 2
+
+
+def test_trials_of_an_arm_that_is_gone_leave_the_others_to_do(tmp_path: Path) -> None:
+    lines = [*ALL[:6], *trial(ARMS[1], 0), finished(partial=True)]
+    found = status_of(write_sweep(tmp_path, lines=lines, arms=ARMS[1:]))
+    assert (found.state, found.left) == ("interrupted", 1)
+
+
+def test_the_command_that_goes_on_is_quoted_for_a_shell(tmp_path: Path) -> None:
+    storage = tmp_path / "my runs"
+    command = "python '/my studies/two_stage.py' --gpus 2"
+    found = status_of(write_sweep(storage, command=command))
+    assert shlex.split(found.resume) == [
+        *("python", "/my studies/two_stage.py", "--resume", "one"),
+        *("--storage", str(storage)),
+    ]
+
+
+def test_a_sweep_that_was_submitted_goes_on_by_submitting_it(tmp_path: Path) -> None:
+    submitted = "dvt submit two_stage -- --resume one"
+    assert status_of(write_sweep(tmp_path, submitted=submitted)).resume == submitted
 
 
 def test_a_held_lock_is_a_running_sweep_and_a_dead_owners_is_not(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from benchmarks.synthetic_sweep import make
 from sweeps.report.cautions import banner, cautions, resume_command
 from sweeps.report.findings import Findings, find
 from sweeps.report.runs import read_run
+from tests.unit.sweeps.journals import chosen, finished, resumed
 
 ARMS = ("resnet18/plain", "resnet18/tricks")
 
@@ -48,6 +49,26 @@ def test_a_sweep_that_finished_with_trials_left_is_partial(tmp_path: Path) -> No
     said, command = banner(read_run(made(tmp_path, described={"trials_per_arm": 9}, seeds=())))
     assert said.startswith("This sweep is partial: 10 of 18 trials done.")
     assert "--resume one" in command
+
+
+def test_trials_of_an_arm_that_is_gone_do_not_make_a_partial_sweep_whole(tmp_path: Path) -> None:
+    """`--accept-changes` went on without it; as many trials have ended as are asked for."""
+    folder = made(tmp_path, trials=3, seeds=(), described={"arms": ARMS[:1], "trials_per_arm": 5})
+    said, command = banner(read_run(folder))
+    assert said.startswith("This sweep is partial: 3 of 5 trials done.")
+    assert "--resume one" in command
+
+
+def test_finalists_of_an_arm_that_is_gone_do_not_make_a_partial_sweep_whole(
+    tmp_path: Path,
+) -> None:
+    folder = made(tmp_path, trials=5, described={"arms": ARMS[:1]})
+    left = [f"{ARMS[0]}/000/s{seed}" for seed in range(5)]
+    with (folder / "trials.jsonl").open("a") as journal:
+        for line in (resumed(), chosen(*left, f"{ARMS[0]}/000/s5"), finished()):
+            journal.write(json.dumps(line) + "\n")
+    said, _ = banner(read_run(folder))
+    assert said.startswith("This sweep is partial: 5 of 5 trials and 5 of 6 finalist runs done.")
 
 
 def test_the_command_to_resume_names_another_storage_and_the_study_as_it_was_started(

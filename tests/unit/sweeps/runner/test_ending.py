@@ -1,0 +1,126 @@
+"""How a sweep that could not go on ends: what it says, and its exit status."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import socket
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.error import HTTPError, URLError
+
+import pytest
+from rich.console import Console
+
+from cluster.refused import BROKEN_OFF, FAILED
+from sweeps.records.results import Outcome, Results
+from sweeps.runner import launch
+from sweeps.runner.description import resume_command
+from sweeps.runner.ending import broken_off
+from sweeps.runner.options import Options
+from trainables.recipe import Recipe
+
+ARM = "resnet18/plain"
+
+
+def ended(*outcomes: Outcome | None) -> Results:
+    results = Results({ARM: 9})
+    for number, outcome in enumerate(outcomes):
+        record = results.start(f"{ARM}/{number:03d}", ARM, number, Recipe())
+        record.outcome = outcome
+        record.score = 0.5
+    return results
+
+
+def test_a_sweep_that_broke_off_says_by_its_status_whether_a_trial_completed() -> None:
+    badly = [outcome for outcome in Outcome if outcome is not Outcome.COMPLETED]
+    assert (FAILED, BROKEN_OFF) == (1, 3)
+    assert broken_off(ended()) == FAILED
+    assert broken_off(ended(*badly, None)) == FAILED
+    assert broken_off(ended(*badly, None, Outcome.COMPLETED)) == BROKEN_OFF
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Any:
+    options = Options(address="ray head:6379", gpus=2, gpus_per_trial=0.5)
+    storage = tmp_path / "my runs"
+    arms = [SimpleNamespace(name=ARM, tuned={"stage2_lr": None})]
+    return SimpleNamespace(
+        options=options,
+        name="night",
+        storage=storage,
+        folder=storage / "sweeps" / "night",
+        arms=arms,
+        trials_per_arm=9,
+        score="accuracy",
+    )
+
+
+def test_a_drivers_command_to_resume_is_quoted_for_a_shell(
+    plan: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/my studies/x.py", "--trials", "3"])
+    monkeypatch.delenv("DVT_RESUME", raising=False)
+    assert shlex.split(resume_command(plan)) == [
+        *("python", "/my studies/x.py", "--resume", "night"),
+        *("--address", "ray head:6379", "--gpus", "2", "--gpus-per-trial", "0.5"),
+        *("--storage", str(plan.storage)),
+    ]
+
+
+@pytest.mark.parametrize(("completed", "status"), [(True, 3), (False, 1)])
+def test_a_full_disk_ends_the_sweep_in_words_with_its_command_and_its_status(
+    plan: Any, completed: bool, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past: Any = SimpleNamespace()
+
+    def run(ready: Any, console: Console, interrupt: Any, searched: Results) -> int:
+        if completed:
+            record = searched.start(f"{ARM}/000", ARM, 0, Recipe())
+            record.outcome, record.score = Outcome.COMPLETED, 0.5
+        raise OSError(28, "No space left on device", f"{plan.folder}/trials.jsonl")
+
+    ready = SimpleNamespace(plan=plan)
+    monkeypatch.setattr(launch, "_prepare", lambda *given: ready)
+    monkeypatch.setattr(launch, "_run", run)
+    shown = io.StringIO()
+    assert launch.launch(plan, Console(file=shown, width=60), past) == status
+    assert shown.getvalue().splitlines() == [
+        f"The sweep stopped: {plan.folder}/trials.jsonl: No space left on device. "
+        f"It stays as it is in {plan.folder}.",
+        "To continue:",
+        f"  {resume_command(plan)}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (PermissionError(13, "Permission denied", "/a/b"), "/a/b: Permission denied"),
+        (OSError("odd\nnews"), "odd news"),
+        (OSError(), "OSError"),
+        (
+            ConnectionRefusedError(111, "Connection refused"),
+            "a connection failed ([Errno 111] Connection refused)",
+        ),
+        (ConnectionResetError(), "a connection failed (ConnectionResetError)"),
+        (TimeoutError("no answer in 3 s"), "a connection failed (no answer in 3 s)"),
+        (
+            URLError(ConnectionRefusedError(111, "Connection refused")),
+            "a connection failed (<urlopen error [Errno 111] Connection refused>)",
+        ),
+        (
+            HTTPError("http://there/x", 503, "busy", {}, None),  # type: ignore[arg-type]
+            "a connection failed (HTTP Error 503: busy)",
+        ),
+        (
+            socket.gaierror(-2, "Name or service not known"),
+            "a connection failed ([Errno -2] Name or service not known)",
+        ),
+    ],
+)
+def test_a_connection_that_failed_is_told_from_a_disk(error: OSError, said: str) -> None:
+    assert launch._reason(error) == said
