@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rich.console import Console
 from rich.table import Table
 
@@ -9,11 +11,29 @@ from sweeps.runner.plan import Plan
 from sweeps.runner.progress import duration
 from trainables.data.understood import said_of_data
 from trainables.device import count_gpus, describe, epoch_seconds
-from trainables.recipe import NEUTRAL
+from trainables.recipe import NEUTRAL, Recipe
+from trainables.stages import stages
+
+COSTS = (
+    "backbone",
+    "head",
+    "stem",
+    "trainable_layers",
+    "optimizer",
+    "augmentation",
+    "mixup",
+    "batchnorm",
+    "batch_size",
+    "image_size",
+)
+"""Fields of a recipe that decide what a step costs."""
 
 
 def dry_run(plan: Plan, console: Console) -> None:
-    """Print arms, trials, epochs, slots, and hours from three timed steps per backbone where this machine has the device."""
+    """Print arms, trials, epochs, slots, and hours where this machine has the device.
+
+    Hours are from three timed steps of each kind.
+    """
     summary = plan.summary
     images = {split: sum(counts.values()) for split, counts in summary.counts.items()}
     timed = plan.options.address == "local" and (
@@ -29,7 +49,26 @@ def dry_run(plan: Plan, console: Console) -> None:
         *((f"{plan.slots.unit} at most",) if timed else ()),
     ):
         table.add_column(name, justify="left" if name in ("arm", "tuned") else "right")
-    seconds: dict[str, float] = {}
+    seconds: dict[tuple[object, ...], float] = {}
+
+    def trial_seconds(recipe: Recipe) -> float:
+        """Return the seconds of all epochs of a recipe; each kind of step is timed once."""
+        spent = 0.0
+        for stage in stages(recipe):
+            alone = replace(recipe, stage1_epochs=0, trainable_layers=stage.trainable_layers)
+            kind = tuple(getattr(alone, name) for name in COSTS)
+            if kind not in seconds:
+                seconds[kind] = epoch_seconds(
+                    alone,
+                    num_classes=len(summary.classes),
+                    train_images=images["train"],
+                    val_images=images["val"],
+                    device=plan.slots.device,
+                    threads=plan.slots.cpus,
+                )
+            spent += stage.epochs * seconds[kind]
+        return spent
+
     total_epochs, total_seconds = 0, 0.0
     for arm in plan.arms:
         recipe = arm.default_recipe()
@@ -38,16 +77,7 @@ def dry_run(plan: Plan, console: Console) -> None:
         epochs = (trials + again) * recipe.epochs
         cost: tuple[str, ...] = ()
         if timed:
-            if recipe.backbone not in seconds:
-                seconds[recipe.backbone] = epoch_seconds(
-                    recipe,
-                    num_classes=len(summary.classes),
-                    train_images=images["train"],
-                    val_images=images["val"],
-                    device=plan.slots.device,
-                    threads=plan.slots.cpus,
-                )
-            spent = seconds[recipe.backbone] * epochs
+            spent = (trials + again) * trial_seconds(recipe)
             total_seconds += spent
             cost = (f"{spent * (plan.slots.cpus if plan.slots.device == 'cpu' else 1) / 3600:.3f}",)
         total_epochs += epochs

@@ -8,7 +8,9 @@ import pytest
 from ray.tune.schedulers import TrialScheduler
 
 from search_spaces.space import Choice, Float, Int, SearchSpace
-from sweeps.records.history import Trial
+from sweeps.records import history
+from sweeps.records.events import TrialEnded
+from sweeps.records.results import Outcome
 from sweeps.runner.scheduler import ArmScheduler
 from sweeps.runner.searcher import ArmSearcher
 from tests.integration.test_scheduler import Trial
@@ -34,7 +36,7 @@ class Driver:
     Everything is journalled.
     """
 
-    def __init__(self, past: tuple[PastTrial, ...] = ()) -> None:
+    def __init__(self, past: tuple[history.Trial, ...] = ()) -> None:
         self.searcher = ArmSearcher(ARMS, TRIALS, 1, self._config, past=past)
         self.scheduler = ArmScheduler(ARMS, EPOCHS, past)
         self.journal = {trial.trial_id: trial for trial in past}
@@ -56,7 +58,7 @@ class Driver:
             name = config["trial_id"]
             trial = self.journal.setdefault(
                 name,
-                PastTrial(
+                history.Trial(
                     name, config["arm"], config["number"], config["sample"], config["recipe"]
                 ),
             )
@@ -67,7 +69,7 @@ class Driver:
                 return
 
     def _train(
-        self, ray_id: str, running: Trial, trial: PastTrial, until: tuple[int, int] | None
+        self, ray_id: str, running: Trial, trial: history.Trial, until: tuple[int, int] | None
     ) -> bool:
         rate, layers = trial.recipe["stage2_lr"], trial.recipe["trainable_layers"]
         for epoch in range(
@@ -75,7 +77,7 @@ class Driver:
         ):  # the last epoch that was done is reported once more
             if rate > 3e-2:
                 result = {EPOCH: epoch, SCORE: 0.0, "outcome": "diverged"}
-                trial.end = {"outcome": "diverged"}
+                trial.end = TrialEnded(trial_id=trial.trial_id, outcome=Outcome.DIVERGED)
                 self.scheduler.on_trial_complete(None, running, result)
                 self.searcher.on_trial_complete(ray_id, result)
                 return False
@@ -88,7 +90,8 @@ class Driver:
             if epoch == EPOCHS or action == TrialScheduler.STOP:
                 break
             self.searcher.on_trial_result(ray_id, result)
-        trial.end = {"outcome": "completed" if epoch == EPOCHS else "pruned"}
+        outcome = Outcome.COMPLETED if epoch == EPOCHS else Outcome.PRUNED
+        trial.end = TrialEnded(trial_id=trial.trial_id, outcome=outcome)
         self.scheduler.on_trial_complete(None, running, result)
         self.searcher.on_trial_complete(ray_id, result)
         return False

@@ -10,6 +10,9 @@ import pytest
 from ray.tune.search import Searcher
 
 from search_spaces.space import Arm, Choice, Float, Int, SearchSpace
+from sweeps.records.events import TrialEnded
+from sweeps.records.history import Trial
+from sweeps.records.results import Outcome
 from sweeps.runner.searcher import STARTUP_TRIALS, WORST_SCORE, ArmSearcher
 from trainables.metrics import EPOCH, SCORE
 from trainables.recipe import Recipe
@@ -257,10 +260,10 @@ def test_what_was_not_tuned_yet_is_replayed_as_the_recipe_had_it() -> None:
         sample = {"stage2_lr": 1e-3 * (1 + number)}
         recipe = arm.recipe({**sample, "class_weights": value}).as_dict()
         epochs = [{EPOCH: EPOCHS, SCORE: 0.5 + number / 100}]
-        end = {"outcome": "completed"}
         name = f"{arm.name}/{number:03}"
+        end = TrialEnded(trial_id=name, outcome=Outcome.COMPLETED)
         past.append(
-            PastTrial(
+            Trial(
                 trial_id=name,
                 arm=arm.name,
                 number=number,

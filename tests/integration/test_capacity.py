@@ -9,8 +9,8 @@ import pytest
 from ray.tune.search import Searcher
 
 from cluster.resources import cluster_slots
-from sweeps.runner import capacity as room
-from sweeps.runner.capacity import Room
+from sweeps.runner import capacity
+from sweeps.runner.capacity import Capacity
 
 
 class Endless(Searcher):
@@ -37,7 +37,7 @@ class Cluster:
         self.asked: list[set[str]] = []
         self.ready = True
         wanted = sum(of_node for _, of_node in nodes) if gpus is None else gpus
-        self.room = Room(
+        self.capacity = Capacity(
             cluster_slots(nodes, wanted, 1.0),
             gpus,
             lambda: self.nodes,
@@ -45,7 +45,7 @@ class Cluster:
             self._fit,
             self.said.append,
         )
-        self.searcher = self.room.limit(Endless())
+        self.searcher = self.capacity.limit(Endless())
         self._number = 0
 
     def given(self) -> int:
@@ -59,9 +59,9 @@ class Cluster:
 
     def answered(self) -> None:
         """Look, and wait until the nodes that are asked have answered."""
-        self.room.look()
-        if self.room._asked:
-            self.room._asked[1].result(10)
+        self.capacity.look()
+        if self.capacity._asked:
+            self.capacity._asked[1].result(10)
 
     def _fit(self, added: set[str]) -> bool:
         self.asked.append(added)
@@ -77,7 +77,7 @@ def test_a_node_that_is_added_is_asked_and_then_used() -> None:
     assert (cluster.given(), cluster.said) == (0, []), "it has not answered yet"
     cluster.ready = True
     cluster.answered()
-    cluster.room.look()
+    cluster.capacity.look()
     assert cluster.given() == 2
     assert cluster.said == ["The cluster has changed: 3 slots, 1 before."]
     cluster.answered()
@@ -87,10 +87,10 @@ def test_a_node_that_is_added_is_asked_and_then_used() -> None:
 
 def test_nobody_waits_for_a_node_that_does_not_answer() -> None:
     cluster, silent = Cluster((4, 1)), threading.Event()
-    cluster.room._fit = lambda added: silent.wait(60)
+    cluster.capacity._fit = lambda added: silent.wait(60)
     cluster.nodes["new"] = (8, 2)
-    cluster.room.look()
-    cluster.room.look()
+    cluster.capacity.look()
+    cluster.capacity.look()
     assert cluster.given() == 1
     silent.set()
 
@@ -99,12 +99,12 @@ def test_where_nodes_are_lost_trials_wait_for_others_since_that_makes_a_cluster_
     cluster = Cluster((4, 1), (4, 1))
     assert cluster.given() == 2
     del cluster.nodes["1"]
-    cluster.room.look()
-    assert cluster.room.count == 1
+    cluster.capacity.look()
+    assert cluster.capacity.count == 1
     cluster.searcher.on_trial_complete("1")
     assert cluster.given() == 1
     cluster.nodes.clear()
-    cluster.room.look()
+    cluster.capacity.look()
     assert cluster.said == [
         "The cluster has changed: 1 slot, 2 before.",
         "The cluster has changed: 0 slots, 1 before.",
@@ -115,22 +115,22 @@ def test_a_sweep_that_may_use_two_gpus_uses_two_however_many_are_added() -> None
     cluster = Cluster((4, 1), (4, 1), gpus=2)
     cluster.nodes |= {"2": (4, 1), "3": (4, 1)}
     cluster.answered()
-    cluster.room.look()
+    cluster.capacity.look()
     assert (cluster.given(), cluster.said) == (2, [])
 
 
 def test_tune_looks_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
-    monkeypatch.setattr(room.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(capacity.time, "monotonic", lambda: clock[0])
     cluster = Cluster((1, 0))
     cluster.nodes["0"] = (3, 0)
     for wait, count in ((1.0, 1), (3.9, 1), (0.2, 3)):
         clock[0] += wait
-        cluster.room.on_step_begin(1, [])
-        assert cluster.room.count == count
+        cluster.capacity.on_step_begin(1, [])
+        assert cluster.capacity.count == count
 
 
 def test_a_local_ray_is_not_looked_at() -> None:
-    place = Room(cluster_slots(((2, 0),), 0, 1.0), None)
+    place = Capacity(cluster_slots(((2, 0),), 0, 1.0), None)
     place.look()
     assert place.count == 2
