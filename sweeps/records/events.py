@@ -135,9 +135,11 @@ class TrialEnded:
         score: The best of the last stage on val.
         best_epoch: The epoch of the score.
         test: Of a finalist: what the test split said, by metric.
+        numbers: Names of the fields that are metrics of the whole trial, in MLflow and in tables.
     """
 
     kind: ClassVar[str] = "end"
+    numbers: ClassVar[tuple[str, ...]] = ("score", "best_epoch", "wall_seconds", "device_seconds")
 
     trial_id: str
     outcome: Outcome
@@ -296,14 +298,14 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _texts(values: Any) -> tuple[str, ...]:
-    if not isinstance(values, list):
+    if not isinstance(values, list | tuple):
         raise EventError(f"{values!r} must be a list")
     return tuple(map(_text, values))
 
 
 def _epochs(values: Any) -> tuple[Epoch, ...]:
     """Return what is an epoch in a list; the rest is left out."""
-    if not isinstance(values, list):
+    if not isinstance(values, list | tuple):
         raise EventError("epochs must be a list")
     return tuple(value for value in values if isinstance(value, dict) and _is_epoch(value))
 

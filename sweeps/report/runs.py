@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from sweeps.records.events import TrialEnded
 from sweeps.records.folder import JOURNAL, MANIFEST, UNREADABLE
 from sweeps.records.history import History, Trial, salvage
 from sweeps.records.manifest import read_manifest, score_of
@@ -189,11 +190,10 @@ def _row(trial: Trial) -> dict[str, Any]:
             row[name] = value
 
     # What its end says, and its epochs where none was written.
+    for name in TrialEnded.numbers:
+        row[name] = number(getattr(end, name, None))
     row["score"] = number(trial.score)
-    row["best_epoch"] = number(end.best_epoch if end else None)
     row["epochs_done"] = trial.epoch
-    row["wall_seconds"] = number(end.wall_seconds if end else None)
-    row["device_seconds"] = number(end.device_seconds if end else None)
     best = next((epoch for epoch in trial.epochs if epoch[EPOCH] == row["best_epoch"]), {})
     for column, name in OF_EPOCH.items():
         row[column] = number(best.get(name))

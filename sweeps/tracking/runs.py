@@ -18,7 +18,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 
-from sweeps.records.events import DataRecord
+from sweeps.records.events import DataRecord, TrialEnded
 from sweeps.records.results import Outcome
 from sweeps.tracking.experiment import ensure_experiment
 from sweeps.tracking.store import (
@@ -35,7 +35,6 @@ STATUS: dict[Outcome, str] = {
     Outcome.INTERRUPTED: "KILLED",
 }
 SWEEP = ""  # key of the sweep's own run; the others go by their trial_id
-SUMMARY = ("score", "best_epoch", "wall_seconds", "device_seconds")  # metrics of a whole trial
 _UNREPORTED = (
     "epoch",
     "score",
@@ -269,7 +268,7 @@ class SweepRuns:
             stored.info.run_id, stored.info.status, has_params=stored.data.params, stale=ended
         )
         if key != SWEEP and (
-            names := sorted(stored.data.metrics.keys() - {*SUMMARY, *TESTED})
+            names := sorted(stored.data.metrics.keys() - {*TrialEnded.numbers, *TESTED})
         ):  # each epoch logs all of them
             run.last_epoch = max(
                 point.step for point in self.client.get_metric_history(run.run_id, names[0])

@@ -85,12 +85,7 @@ class EventWriter:
         self._runs.send()
 
     def _end(self, event: TrialEnded) -> None:
-        summary = {
-            "score": event.score,
-            "best_epoch": event.best_epoch,
-            "wall_seconds": event.wall_seconds,
-            "device_seconds": event.device_seconds,
-        }
+        summary = {name: getattr(event, name) for name in event.numbers}
         known = {name: value for name, value in summary.items() if value is not None}
         tags = {"sweep.reason": event.reason} if event.reason else {}
         self._runs.end(event.trial_id, event.outcome, {**known, **event.test}, tags, _time(event))
