@@ -40,9 +40,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from ray.tune.schedulers import TrialScheduler
 
 from search_spaces.depth_vs_tricks import SPACE
-from sweeps.records.journal import read
+from sweeps.records.history import read_history
 from sweeps.records.results import STARTUP_TRIALS
-from sweeps.runner.resume import trials_of
 from sweeps.runner.scheduler import ArmScheduler
 from sweeps.runner.searcher import ArmSearcher
 from sweeps.runner.speed import REPORT_EVERY
@@ -286,7 +285,7 @@ class Simulation:
 def recorded(journal: Path) -> dict[str, float]:
     """Median seconds of an epoch by backbone, as a sweep recorded them."""
     found: dict[str, list[float]] = {}
-    for trial in trials_of(read(journal)):
+    for trial in read_history(journal).trials.values():
         found.setdefault(trial.recipe["backbone"], []).extend(
             epoch["epoch_seconds"] for epoch in trial.epochs
         )

@@ -22,6 +22,7 @@ from collections import Counter, defaultdict
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -29,13 +30,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from cluster.session import environment, session
 from search_spaces.depth_vs_tricks import SPACE
 from search_spaces.space import Arm
+from sweeps.tracking.environment import prepare_process
 from trainables.metrics import SCORE
 from trainables.recipe import Recipe
 
 PARTS = {
     "ArmSearcher": ("suggest", "on_trial_result", "on_trial_complete"),
     "ArmScheduler": ("on_trial_add", "on_trial_result", "on_trial_complete"),
-    "Watcher": ("on_trial_start", "on_trial_result", "on_trial_complete"),
+    "RecordCallback": ("on_trial_start", "on_trial_result", "on_trial_complete"),
 }
 SAME = {
     "weights": None,
@@ -146,14 +148,19 @@ def one_case(
     """
     from ray import tune
     from ray.tune.execution import class_cache
-    from sweeps.runner.watchdog import StuckTrials
-    from sweeps.runner.watcher import Watcher
 
     from cluster.resources import Slots
-    from sweeps.records.journal import Journal, read
-    from sweeps.records.results import Results
-    from sweeps.runner.capacity import Room
-    from sweeps.runner.resume import trials_of
+    from sweeps.records.events import DataRecord, SweepFinished, SweepStarted
+    from sweeps.records.history import read_history
+    from sweeps.records.journal import Journal
+    from sweeps.records.results import Outcome, Results
+    from sweeps.runner.callbacks import (
+        CheckpointCleaner,
+        FailureBudget,
+        RecordCallback,
+        Watchdog,
+    )
+    from sweeps.runner.capacity import Capacity
     from sweeps.runner.scheduler import ArmScheduler
     from sweeps.runner.searcher import ArmSearcher
     from sweeps.tracking.store import prepare_store
@@ -164,21 +171,23 @@ def one_case(
     per_arm = max(1, round(trials / len(arms)))
     profiler = cProfile.Profile(time.thread_time)  # waiting is not what is looked for
     if profile == "mlflow":
-        run = threading.Thread.run
+        thread = threading.Thread.run
         threading.Thread.run = lambda self: (
-            profiler.runcall(run, self) if self.name.startswith("MLflow") else run(self)
+            profiler.runcall(thread, self) if self.name.startswith("MLflow") else thread(self)
         )  # type: ignore[method-assign]
     results = Results({arm.name: per_arm for arm in arms})
     (folder / "sweeps" / "scale").mkdir(parents=True)
     journal = Journal(folder / "sweeps" / "scale" / "trials.jsonl")
     tracker = Tracker(prepare_store(None, folder), folder, journal)
-    tracker.start_sweep(
-        study="scale",
-        sweep_name="scale",
-        tags={},
-        params={},
-        description="What does a trial cost the driver?",
-        dataset=TrackedData(name="none", digest="0" * 16, source="none", num_images={"train": 0}),
+    tracker.tell(
+        SweepStarted(
+            study="scale",
+            sweep_name="scale",
+            tags={},
+            params={},
+            description="What does a trial cost the driver?",
+            dataset=DataRecord(name="none", digest="0" * 16, source="none", num_images={}),
+        )
     )
     tracker.flush()
 
@@ -198,33 +207,34 @@ def one_case(
 
     memory: list[float] = []
     places = Slots(count=slots, cpus=1, gpus=0.0, device="cpu")
-    room = Room(places, None)
-    watcher = timed(Watcher)(
-        results,
-        tracker,
-        places,
-        say=lambda _: memory.append(rss_mib()),
-        interrupted=lambda: False,
-        tidy=lambda record: None,
-        broken=print,
-        stuck=StuckTrials(1800.0),
-        hopeless=set(),
-        log=lambda record, epoch: None,
+    capacity = Capacity(places, None)
+    run = SimpleNamespace(  # what a `Run` has of it; there is no plan and no terminal
+        plan=SimpleNamespace(slots=places),
+        tell=tracker.tell,
+        interrupt=SimpleNamespace(requested=False, stop=print),
     )
+    progress = SimpleNamespace(ended=lambda record: memory.append(rss_mib()))
+    callbacks = [  # as sweeps/runner/trials.py has them
+        timed(RecordCallback)(run, results, progress),
+        Watchdog(1800.0, tracker.tell, print),
+        CheckpointCleaner(results, lambda peers, record: None),
+        FailureBudget(results, print),
+        capacity,
+    ]
     tuner = tune.Tuner(  # as sweeps/runner/trials.py builds it
         tune.with_resources(only_report, {"cpu": 1, "gpu": 0.0}),
         tune_config=tune.TuneConfig(
             metric=SCORE,
             mode="max",
             num_samples=results.total,
-            search_alg=room.limit(timed(ArmSearcher)(arms, per_arm, 0, config)),
+            search_alg=capacity.limit(timed(ArmSearcher)(arms, per_arm, 0, config)),
             scheduler=timed(ArmScheduler)(arms, reports),
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
             name="ray",
             storage_path=str(folder),
-            callbacks=[watcher, room],
+            callbacks=callbacks,
             failure_config=tune.FailureConfig(max_failures=5),
             verbose=0,
         ),
@@ -234,11 +244,11 @@ def one_case(
     fitted = time.perf_counter()
     tracker.flush(600)
     spent = {name: value - before[name] for name, value in clocks().items()}
-    tracker.finish_sweep("completed")
+    tracker.tell(SweepFinished(outcome=Outcome.COMPLETED))
     lost = tracker.close()
     journal.close()
     resumed = time.perf_counter()
-    past = trials_of(read(journal.path))
+    past = tuple(read_history(journal.path).trials.values())
     ArmSearcher(arms, per_arm, 0, config, past=past)
     ArmScheduler(arms, reports, past)
     resumed = time.perf_counter() - resumed
@@ -250,7 +260,7 @@ def one_case(
         "trials": outcomes.total(),
         "slots": slots,
         "epochs": reports,
-        "reports": CALLS["Watcher.on_trial_result"],
+        "reports": CALLS["RecordCallback.on_trial_result"],
         "outcomes": dict(sorted(outcomes.items())),
         "mlflow_thread_cpu_s": None,  # unless the system tells it
         **{name: round(seconds, 2) for name, seconds in spent.items()},
@@ -287,6 +297,7 @@ def slowest(profiler: cProfile.Profile, lines: int = 25) -> dict[str, list[str]]
 
 if __name__ == "__main__":
     case = json.loads(sys.argv[1])
+    prepare_process()
     with (
         environment("local"),
         session("local", cpus=case["slots"], gpus=0),
