@@ -43,7 +43,7 @@ def main() -> None:
             "CUDA_VISIBLE_DEVICES": "",
         }
         environment["DVT_CACHE_DIR"] = str((given.cache or place / "cache").absolute())
-        dvt = [sys.executable, "-c", "from sweeps.runner.cli import dvt; dvt()"]
+        dvt = [sys.executable, "-c", "from sweeps.commands.dvt import main; main()"]
         local = [
             sys.executable,
             "sweeps/depth_vs_tricks.py",

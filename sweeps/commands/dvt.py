@@ -50,7 +50,11 @@ def run(arguments: Sequence[str]) -> int:
         known = ["run", *COMMANDS]
         click.echo(f"error: {unknown_name(name, known, 'command of dvt')}", err=True)
         return kit.REFUSED
-    module = importlib.import_module(f"sweeps.commands.{name}")
+    try:
+        module = importlib.import_module(f"sweeps.commands.{name}")
+    except KeyboardInterrupt:  # it takes half a second; after that `kit.main` answers
+        click.echo("Interrupted.", err=True)
+        return kit.INTERRUPTED
     return kit.main(module.command, rest)
 
 

@@ -119,7 +119,7 @@ class Faulty:
 
     def sync(self) -> Ran:
         """`dvt sync NAME`."""
-        program = "from sweeps.runner.cli import dvt; dvt()"
+        program = "from sweeps.commands.dvt import main; main()"
         line = [sys.executable, "-c", program, "sync", self.name, "--storage", str(self.storage)]
         done = subprocess.run(
             line,

@@ -36,3 +36,14 @@ def test_ctrl_c_is_one_line_and_status_130(
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.strip() == "Interrupted."
+
+
+def test_ctrl_c_while_the_command_is_imported_is_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupted)
+    assert dvt.run(["sync", "s1"]) == 130
+    assert capsys.readouterr() == ("", "Interrupted.\n")
