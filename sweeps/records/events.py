@@ -248,7 +248,7 @@ def from_json(line: Mapping[str, Any]) -> Event | None:
         if kind is TrialStarted:
             values["finalist"] = _finalist(line)
         return kind(**values)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         said = " ".join(str(error).split()) or type(error).__name__
         raise EventError(f"an event {kind.kind!r} is not what it must be ({said})") from error
 
@@ -366,15 +366,15 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "recipe": _recipe,
     "sample": _mapping,
     "score": number,
-    "stored_side": int,
+    "stored_side": _whole,
     "study": _text,
     "sweep_name": _text,
     "tags": _mapping,
     "test": _numbers,
-    "time": int,
+    "time": _whole,
     "trial_id": _text,
     "trial_ids": _texts,
-    "trials_per_arm": int,
+    "trials_per_arm": _whole,
     "wall_seconds": number,
 }
 """How a field of a line is read, by its name; what is no number where one should be is not known."""

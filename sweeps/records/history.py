@@ -7,8 +7,8 @@ ask it.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -107,7 +107,6 @@ class History:
         sweep: The last start of a driver; None before the first.
         resumes: One for each time that the sweep was resumed.
         wanted: Finalists that the last run has chosen.
-        finalists: Finalists that any run has chosen.
         finish: How the last run ended; None while it runs, or where it was killed.
         time: Of the last event, in ms since 1970; 0 before the first.
         left_out: Lines that could not be understood.
@@ -118,7 +117,6 @@ class History:
     sweep: SweepStarted | None = None
     resumes: list[SweepResumed] = field(default_factory=list)
     wanted: set[str] = field(default_factory=set)
-    finalists: set[str] = field(default_factory=set)
     finish: SweepFinished | None = None
     time: int = 0
     left_out: int = 0
@@ -167,16 +165,18 @@ class History:
         """Return the names of the trials and finalists that are over."""
         return {name for name, trial in self.trials.items() if trial.outcome is not None}
 
-    def left(self, searched: int, trials_per_arm: int) -> int:
+    def left(self, searched: Sequence[str], trials_per_arm: int) -> int:
         """Return how many trials, and finalists once they are chosen, are left to do.
 
         Args:
-            searched: Number of arms that have something to tune.
+            searched: Arms that have something to tune. Trials of others, which the sweep no longer
+                has, stand for none of theirs.
             trials_per_arm: As the sweep was described; a later resume may have asked for more.
         """
-        asked = searched * self.trials_per_arm(trials_per_arm)
-        done = self.done()
-        return max(0, asked - len(done - self.finalists)) + len(self.wanted - done)
+        asked = self.trials_per_arm(trials_per_arm)
+        over = Counter(trial.arm for trial in self.of("trial") if trial.outcome is not None)
+        trials = sum(max(0, asked - over[arm]) for arm in searched)
+        return trials + len(self.wanted - self.done())
 
     def trials_per_arm(self, described: int) -> int:
         """Return the highest number that the sweep was asked for, `described` at first."""
@@ -214,7 +214,6 @@ class History:
             self.wanted = set()
             self._choose_anew = False
         self.wanted |= set(event.trial_ids)
-        self.finalists |= set(event.trial_ids)
 
     def _start(self, event: TrialStarted) -> None:
         known = self.trials.get(event.trial_id)

@@ -43,7 +43,7 @@ class Described:
         study_file: Path of the study, as it was started.
         submitted: What goes on with it, where it was submitted to a cluster; else empty.
         arms: Names of its arms.
-        searched: Number of arms that have something to tune.
+        searched: Names of those that have something to tune.
         trials_per_arm: As it was described.
         started: When it was first started.
         metric: What its score is.
@@ -53,7 +53,7 @@ class Described:
     study_file: str
     submitted: str
     arms: tuple[str, ...]
-    searched: int
+    searched: tuple[str, ...]
     trials_per_arm: int
     started: datetime
     metric: Score
@@ -94,9 +94,9 @@ def described(folder: Path) -> Described:
         raise ValueError(f"{MANIFEST} is no sweep's")
     if type(trials) is not int or not isinstance(found["study"], str):
         raise ValueError(f"{MANIFEST} is no sweep's")
-    searched = len(arms)
+    searched = arms
     if "definition" in found:
-        searched = sum(bool(found["definition"][arm]["tuned"]) for arm in arms)
+        searched = tuple(arm for arm in arms if found["definition"][arm]["tuned"])
     started = datetime.fromisoformat(found["started"])
     if not started.tzinfo:
         started = started.replace(tzinfo=UTC)

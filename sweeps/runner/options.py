@@ -292,7 +292,8 @@ def check_working_folder() -> None:
 
 def _without(flag: str, arguments: list[str]) -> tuple[str, list[str]]:
     """Of a flag that lacks its value, or has one but takes none: its line, and the arguments without it."""
-    if flag in FLAGS:  # only the last argument can lack what follows
+    takes_value = "type" in FLAGS.get(flag, VERBOSE)
+    if takes_value:  # only the last argument can lack what follows
         return f"{flag} must be followed by its value, but nothing follows: add it.", arguments[:-1]
     rest = [argument for argument in arguments if not argument.startswith(f"{flag}=")]
     return f"{flag} must be without a value, but is given one: write {flag} alone.", rest
