@@ -15,10 +15,10 @@ import click
 from rich import progress
 from rich.console import Console
 
-from cluster.refused import Refused
+from cluster.refused import Refused, collect
 from sweeps.commands import kit
 from sweeps.runner import flag_values as values
-from sweeps.runner.options import READING_FLAGS, Options, cache_folder, collect
+from sweeps.runner.options import READING_FLAGS, Options, cache_folder
 from trainables.data import dataset
 from trainables.data.dataset import Caps, Dataset
 from trainables.data.listing import Progress

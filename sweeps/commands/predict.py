@@ -19,11 +19,10 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from cluster.refused import Refused
+from cluster.refused import Refused, collect
 from sweeps.commands import kit
 from sweeps.predict import images, kaggle, model, output
 from sweeps.predict.model import Model, Probabilities
-from sweeps.runner.options import collect
 from trainables.problems import one_line, unknown_name
 
 SUBMISSION = "submission.csv"

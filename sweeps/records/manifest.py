@@ -8,6 +8,7 @@ import platform
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from cluster.addresses import without_password
 from search_spaces.space import Arm
 from sweeps.records.folder import MANIFEST
 from trainables.files import write_whole
@@ -207,6 +209,12 @@ def machine() -> dict[str, str]:
         "processor": processor(),
         "commit": commit() or "none",
     }
+
+
+def command() -> str:
+    """Return this process's command line, without passwords."""
+    words = [shlex.quote(without_password(word)) for word in sys.argv]
+    return " ".join(["python", *words])
 
 
 def now() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from dataclasses import asdict
 from typing import Any
@@ -25,7 +24,7 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
         # What was asked.
         "study": plan.study.name,
         "question": plan.study.question,
-        "command": command(),
+        "command": manifest.command(),
         "submitted": os.environ.get(RESUME, ""),
         "started": manifest.now(),
         "options": options,
@@ -58,11 +57,6 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
         "machine": manifest.machine(),
         "resumed": [],
     }
-
-
-def command() -> str:
-    """Return the command line, without passwords."""
-    return " ".join(["python", *(shlex.quote(without_password(word)) for word in sys.argv)])
 
 
 def resume_command(plan: Plan) -> str:

@@ -17,9 +17,8 @@ from sweeps.records.events import DataRecord, Event, SweepResumed, SweepStarted
 from sweeps.records.folder import JOURNAL
 from sweeps.records.history import Trial
 from sweeps.records.journal import Journal
-from sweeps.records.manifest import write_manifest
+from sweeps.records.manifest import command, write_manifest
 from sweeps.runner.capacity import Capacity
-from sweeps.runner.description import command
 from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.plan import Materials, Plan
 from sweeps.runner.resume import Past

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cluster.addresses import without_password
-from sweeps.records.score import SCORES
-from sweeps.runner.study import PRESETS
-from trainables.data.reading import LAYOUTS
 
 
 def whole(low: int, high: int | None = None) -> Callable[[str], int]:
@@ -67,25 +64,15 @@ def name(value: str) -> str:
     return value
 
 
-def preset(value: str) -> str:
-    """The name of a preset."""
-    if value not in PRESETS:
-        raise ValueError(f"one of {', '.join(PRESETS)}")
-    return value
+def one_of(names: Collection[str]) -> Callable[[str], str]:
+    """Make a check for one of these names."""
 
+    def parse(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"one of {', '.join(names)}")
+        return value
 
-def score(value: str) -> str:
-    """What decides which model is best."""
-    if value not in SCORES:
-        raise ValueError(f"one of {', '.join(SCORES)}")
-    return value
-
-
-def layout(value: str) -> str:
-    """One of `LAYOUTS`."""
-    if value not in LAYOUTS:
-        raise ValueError(f"one of {', '.join(LAYOUTS)}")
-    return value
+    return parse
 
 
 def columns(value: str) -> tuple[str, str]:

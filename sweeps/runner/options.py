@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -34,23 +34,6 @@ KEPT = (
 """Options that a sweep keeps from its first command on."""
 NEW_ONLY = ("name", *KEPT[:-1], "dry_run")
 """Flags that belong to a new sweep: all that it keeps but MLflow's address, which may change."""
-
-T = TypeVar("T")
-
-
-def collect(problems: list[str], check: Callable[[], T]) -> T | None:
-    """Run a check; what it raises for the user becomes lines."""
-    try:
-        return check()
-    except Refused as error:
-        problems += error.problems
-    except (
-        ValueError,
-        OSError,
-        RuntimeError,
-    ) as error:  # the last two: paths too long, closed to us, of an unknown user
-        problems += str(error).splitlines()
-    return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +104,7 @@ FLAGS: dict[str, dict[str, Any]] = {
         "digits, cifar10, an .npz, a folder of class folders, or a Kaggle folder.",
     ),
     "--layout": _value(
-        values.layout,
+        values.one_of(LAYOUTS),
         "|".join(LAYOUTS),
         "What the folders of --data mean; default: auto, which says or asks.",
     ),
@@ -141,12 +124,12 @@ FLAGS: dict[str, dict[str, Any]] = {
         "imagenet, none, digits-source (the demo's), a file, a folder of <backbone>.pt.",
     ),
     "--preset": _value(
-        values.preset,
+        values.one_of(PRESETS),
         "|".join(PRESETS),
         "demo: minutes on a CPU, no download; laptop: 96 px; full: 224 px (default).",
     ),
     "--score": _value(
-        values.score,
+        values.one_of(SCORES),
         "|".join(SCORES),
         "What decides which model is best; default: the study's, mostly auto.",
     ),

@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
-from cluster.refused import Refused
+from cluster.refused import Refused, collect
 from cluster.resources import Slots, cluster_slots, cpu_slots, gpu_slots
 from cluster.session import Nodes
 from search_spaces.space import Arm, Value
 from sweeps.records.score import decide
-from sweeps.runner.options import Options, cache_folder, collect
+from sweeps.runner.options import Options, cache_folder
 from sweeps.runner.pretrained import check_weights, locate, pretrained_of
 from sweeps.runner.speed import (
     CACHE_SHARE,

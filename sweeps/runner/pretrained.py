@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from cluster.refused import Refused
+from cluster.refused import Refused, collect
 from search_spaces.space import Arm
-from sweeps.runner.options import collect
 from trainables import source_model, weights
 from trainables.backbones import build
 from trainables.node import find_weights
