@@ -19,8 +19,9 @@ import torch
 import yaml
 from PIL import Image
 
-from sweeps.commands.predict import main
-from sweeps.predict.model import CHAMPION, STORED
+from sweeps.commands.dvt import run as run_dvt
+from sweeps.predict.model import STORED
+from sweeps.records.folder import BEST, CHAMPION
 from sweeps.records.journal import Journal
 from sweeps.tracking.registry import register_champion
 from sweeps.tracking.tracker import Tracker
@@ -58,7 +59,8 @@ def predict(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 
     def run(cwd: Path, *arguments: object, code: int = 0, note: bool = False) -> list[str]:
         monkeypatch.chdir(cwd)
-        found, said = main(list(map(str, arguments))), capfd.readouterr()
+        found = run_dvt(["predict", *map(str, arguments)])
+        said = capfd.readouterr()
         assert found == code, said
         assert "Traceback" not in said.err
         notes = said.err.splitlines()
@@ -108,14 +110,14 @@ def champion(storage: Path, name: str, classes: tuple[str, ...], stored_side: in
     save_best(folder / "checkpoints", network, RECIPE, classes, epoch=1, score=0.5)
     made = best(folder / "checkpoints")
     assert made
-    (folder / CHAMPION).parent.mkdir()
-    made.replace(folder / CHAMPION)
+    (folder / CHAMPION).mkdir()
+    made.replace(folder / CHAMPION / BEST)
     data = {"source": "photos"} | ({STORED: stored_side} if stored_side else {})
     (folder / "champion" / "recipe.json").write_text(
         json.dumps({"trial": "a/000", "score": 0.5, "data": data})
     )
     (folder / "sweep.json").write_text(json.dumps({"study": "depth_vs_tricks"}))
-    return folder / CHAMPION
+    return folder / CHAMPION / BEST
 
 
 def validated(data: Path, cache: Path, checkpoint: Path) -> tuple[int, dict[Path, np.ndarray]]:
