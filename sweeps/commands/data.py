@@ -18,10 +18,10 @@ from rich.console import Console
 from cluster.refused import Refused, collect
 from sweeps.commands import kit
 from sweeps.runner import flag_values as values
-from sweeps.runner.options import READING_FLAGS, Options, cache_folder
-from trainables.data import dataset
-from trainables.data.dataset import Caps, Dataset
+from sweeps.runner.options import READING_FLAGS, cache_folder
+from trainables.data.dataset import Caps, Dataset, inspect, prepare, read
 from trainables.data.listing import Progress
+from trainables.data.reading import ReadOptions
 from trainables.data.splits import EVERY
 from trainables.data.understood import lines
 from trainables.problems import one_line, reason
@@ -65,77 +65,95 @@ def _one_path(
 @click.option("--open", "opens", is_flag=True, help="Show the page in a browser.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 @click.option("-v", "--verbose", is_flag=True, help="Name all classes and all that is passed over.")
-def command(**flags: Any) -> int:
+def command(
+    path: tuple[str, ...],
+    data: str | None,
+    size: int | None,
+    seed: int | None,
+    storage: Path | None,
+    opens: bool,
+    as_json: bool,
+    verbose: bool,
+    **how: Any,
+) -> int:
     """Say how a data set is understood, and write a page with some of its images.
 
     It names layout, classes, splits, what is passed over, and copies. Exit status: 0 it can be
     trained on, 2 it cannot, or the command is wrong.
     """
-    given = {name: value for name, value in flags.items() if value is not None}
-    storage = kit.storage_of(given.get("storage"))
-    data = _prepared(given, storage)
+    # `_one_path` has put the value of --data among the words.
+    (source,) = path
+    folder = kit.storage_of(storage)
+    dataset = _prepared(source, size or SIZE, seed or 0, folder, kit.reading(how))
     from sweeps.report.data_findings import find_in_data
     from sweeps.report.data_page import write_data_page  # pandas and SciPy take a second to import
 
-    command = train_command(given)
-    found = find_in_data(data)
+    # The page.
+    advice = train_command({"path": path, "seed": seed, "storage": storage, **how})
+    findings = find_in_data(dataset)
     try:
-        page = write_data_page(found, command, storage / "data")
+        page = write_data_page(findings, advice, folder / "data")
     except OSError as error:
-        raise Refused(_unwritable(storage / "data", error)) from error
-    if given["as_json"]:
-        click.echo(
-            json.dumps(
-                {**_as_dict(data), **found.as_dict(), "cautions": found.cautions, "page": str(page)}
-            )
-        )
+        raise Refused(_unwritable(folder / "data", error)) from error
+
+    # The answer.
+    if as_json:
+        answer = _as_dict(dataset) | findings.as_dict()
+        answer |= {"cautions": findings.cautions, "page": str(page)}
+        click.echo(json.dumps(answer))
     else:
-        _say(data, found.cautions, verbose=given["verbose"])
-        kit.terminal().print(
-            f"To train on it: {command}\n{page}", markup=False, highlight=False, soft_wrap=True
-        )
-    if given["opens"]:
+        _say(dataset, findings.cautions, verbose=verbose)
+        last = f"To train on it: {advice}\n{page}"
+        kit.terminal().print(last, markup=False, highlight=False, soft_wrap=True)
+    if opens:
         webbrowser.open(page.as_uri())
     return kit.DONE
 
 
 def train_command(given: Mapping[str, Any]) -> str:
-    """The command that trains on a data set as it was read."""
+    """Return the command that trains on a data set as it was read.
+
+    Args:
+        given: The flags by name, and the data set as `path`; None and False are flags left out.
+    """
     words = ["python", "sweeps/find_best.py", "--data", *given["path"]]
     for name in (*READING_FLAGS, "seed", "storage"):
         value = given.get(name)
-        flag = f"--{name.replace('_', '-')}"
-        if value is True:
-            words.append(flag)
-        elif isinstance(value, tuple):
-            words += [flag, ",".join(value)]
-        elif value not in (None, False):
-            words += [flag, str(value)]
+        if value is None or value is False:
+            continue
+        words.append(f"--{name.replace('_', '-')}")
+        if isinstance(value, tuple):
+            words.append(",".join(value))
+        elif value is not True:
+            words.append(str(value))
     return shlex.join(words)
 
 
-def _prepared(given: Mapping[str, Any], storage: Path) -> Dataset:
-    """All images of the data set in the cache, with the test split open: nothing is chosen by what is seen.
+def _prepared(path: str, size: int, seed: int, storage: Path, how: ReadOptions) -> Dataset:
+    """Return all images of the data set, from the cache.
+
+    The test split is open: nothing is chosen by what is seen.
 
     Raises:
         Refused: All that is wrong.
     """
-    (path,) = given["path"]
-    how = Options(**{name: given[name] for name in READING_FLAGS if name in given}).how
-    asked = {"caps": ALL, "seed": given.get("seed", 0), "cache": cache_folder(storage), "how": how}
     problems: list[str] = []
     collect(problems, lambda: _check_storage(storage))
-    if problems:  # decoding would be in vain, but what else is wrong is said
-        collect(problems, lambda: dataset.inspect(path, **asked))
+    cache = cache_folder(storage)
+    if problems:
+        # Decoding would be in vain, but what else is wrong is said.
+        collect(problems, lambda: inspect(path, caps=ALL, seed=seed, cache=cache, how=how))
         raise Refused(*problems)
     with _bar() as bar:
-        size = given.get("size", SIZE)
-        data = collect(
-            problems, lambda: dataset.prepare(path, image_size=size, progress=bar, **asked)
+        made = collect(
+            problems,
+            lambda: prepare(
+                path, caps=ALL, seed=seed, cache=cache, how=how, image_size=size, progress=bar
+            ),
         )
-    if data is None:
+    if made is None:
         raise Refused(*problems)
-    return dataset.read(data.path, test=True)
+    return read(made.path, test=True)
 
 
 def _check_storage(storage: Path) -> None:

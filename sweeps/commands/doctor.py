@@ -16,7 +16,7 @@ from cluster.addresses import without_password
 from cluster.session import environment, session
 from sweeps.commands import kit, machine
 from sweeps.commands.machine import Finding, either
-from sweeps.runner.options import READING_FLAGS, Options, cache_folder
+from sweeps.runner.options import READING_FLAGS, cache_folder
 from sweeps.runner.study import PRESETS, Preset
 from sweeps.tracking.store import SERVERS, TrackingError, one_line, prepare_store
 from trainables.data.reading import ReadOptions
@@ -237,29 +237,36 @@ CHECKS: Mapping[str, tuple[Check, str]] = {
 
 @kit.command("dvt doctor")
 @kit.flags("preset", "data", *READING_FLAGS, "weights", "storage", "tracking_uri", "address")
-def command(**given: Any) -> int:
+def command(
+    preset: str | None,
+    data: str | None,
+    weights: str | None,
+    storage: Path | None,
+    tracking_uri: str | None,
+    address: str | None,
+    **how: Any,
+) -> int:
     """Check that this machine is ready for a sweep with these flags.
 
     One line per check, with a fix for each failure. Exit status: 0 all is well, 1 a check failed.
     """
-    options = Options(**{name: value for name, value in given.items() if value is not None})
-    preset, storage = PRESETS[options.preset or "full"], options.storage.absolute()
+    size = PRESETS[preset or "full"]
+    folder = kit.storage_of(storage)
     subject = Subject(
-        tracking_uri=options.tracking_uri,
-        address=options.address,
-        storage=storage,
-        cache=cache_folder(storage),
-        preset=preset,
-        data=options.data or preset.data,
-        how=options.how,
-        weights=options.weights or preset.weights,
+        tracking_uri=tracking_uri,
+        address=address or "local",
+        storage=folder,
+        cache=cache_folder(folder),
+        preset=size,
+        data=data or size.data,
+        how=kit.reading(how),
+        weights=weights or size.weights,
     )
     failed = False
     for name, finding in examine(subject):
         failed |= finding.state == "failed"
-        click.echo(
-            f"{click.style(f'{finding.state:<8}', fg=COLORS[finding.state])} {name:<10} {finding.found}"
-        )
+        state = click.style(f"{finding.state:<8}", fg=COLORS[finding.state])
+        click.echo(f"{state} {name:<10} {finding.found}")
         if finding.mend:
             click.echo(f"{'':>19} -> {finding.mend}")
     return kit.FAILED if failed else kit.DONE

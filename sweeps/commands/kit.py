@@ -9,7 +9,7 @@ A command is a decorated function that returns the exit status and raises `Refus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from rich.console import Console
 from cluster.refused import DONE, FAILED, INTERRUPTED, REFUSED, Refused
 from sweeps.runner.options import CONTEXT, FLAGS, Options
 from sweeps.tracking.environment import prepare_process
+from trainables.data.reading import ReadOptions
 from trainables.problems import unknown_name
 
 WIDE = 140  # columns where the output is no terminal
@@ -32,6 +33,7 @@ __all__ = [
     "flags",
     "group",
     "main",
+    "reading",
     "shown",
     "storage_of",
     "terminal",
@@ -62,17 +64,18 @@ class Command(click.Command):
 
     def _unknown(self, ctx: click.Context) -> list[str]:
         """Return a line per flag that the command does not have, or per word too many."""
-        options = [param for param in self.params if isinstance(param, click.Option)]
-        known = [name for option in options for name in option.opts]
+        known: list[str] = []
         words = list(ctx.args)
         for param in self.params:
-            if isinstance(param, click.Argument) and param.type is not click.UNPROCESSED:
-                value = ctx.params.get(param.name or "")
-                words += [value] if isinstance(value, str) else value or ()
+            if isinstance(param, click.Option):
+                known += param.opts
+            elif param.type is not click.UNPROCESSED:
+                words += _words(ctx.params.get(param.name or ""))
+
+        # Beside an unknown flag, a word too many may be its value.
         strange = [word for word in words if word.startswith("-")] or ctx.args
-        return [
-            unknown_name(word.partition("=")[0], known, f"flag of {self.name}") for word in strange
-        ]
+        names = [word.partition("=")[0] for word in strange]
+        return [unknown_name(name, known, f"flag of {self.name}") for name in names]
 
 
 def command(name: str, **settings: Any) -> Callable[[Callable[..., int]], Command]:
@@ -98,25 +101,30 @@ def flags(*names: str) -> Callable[[Function], Function]:
 
 
 def main(asked: click.Command, arguments: Sequence[str]) -> int:
-    """Run a command; its exit status. What is wrong is a line each on stderr, never a traceback."""
+    """Run a command and return its exit status.
+
+    What is wrong is a line each on stderr, never a traceback.
+    """
     prepare_process()
-    problems: tuple[str, ...] = ()
     try:
         status = asked.main(list(arguments), prog_name=asked.name, standalone_mode=False)
         return int(status or DONE)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
         return DONE
-    except click.UsageError as error:
-        problems = (error.format_message(),)
-    except Refused as error:
-        problems = error.problems
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
         return INTERRUPTED
-    for problem in problems:
-        click.echo(f"error: {problem}", err=True)
-    return REFUSED
+    except click.UsageError as error:
+        return _refused([error.format_message()])
+    except Refused as error:
+        return _refused(error.problems)
+
+
+def reading(given: Mapping[str, Any]) -> ReadOptions:
+    """Return how data are to be read, by the values of `READING_FLAGS`; None is the default."""
+    named = {name: value for name, value in given.items() if value is not None}
+    return ReadOptions(**named)
 
 
 def storage_of(storage: Path | None) -> Path:
@@ -135,3 +143,16 @@ def terminal() -> Console:
 def shown(name: str) -> str:
     """Return a name that came from the disk as a terminal can show it."""
     return name if name.isprintable() else repr(name)
+
+
+def _words(value: str | Sequence[str] | None) -> Sequence[str]:
+    """Return the words of an argument that takes one, several or none."""
+    if isinstance(value, str):
+        return [value]
+    return value or ()
+
+
+def _refused(problems: Iterable[str]) -> int:
+    for problem in problems:
+        click.echo(f"error: {problem}", err=True)
+    return REFUSED

@@ -1,8 +1,9 @@
-"""`dvt predict`: classes of images by a sweep's champion or a registered model, as a table, as JSON or for Kaggle.
+"""`dvt predict`: classify images with a sweep's champion or a registered model.
 
-Everything is looked at first, each image's header among it: what is wrong is a line each, and nothing is answered. A file that
-turns out to be damaged while it is decoded, or a folder that is closed, is a line on stderr; the others are answered, and the
-exit status is 1.
+It answers with a table, with JSON, or with a submission for Kaggle. Everything is looked at first,
+each image's header among it: what is wrong is a line each, and nothing is answered. A file that
+turns out to be damaged while it is decoded, or a folder that is closed, is a line on stderr; the
+others are answered, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,31 @@ from sweeps.predict.model import Model, Probabilities
 from trainables.problems import one_line, unknown_name
 
 SUBMISSION = "submission.csv"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """The command line as given; None is a flag that was left out.
+
+    Attributes:
+        words: Files and folders of images.
+        sweep: Name of the sweep whose champion answers.
+        uri: Of a registered model, which answers instead.
+        as_json: Print JSON instead of a table.
+        competition: Kaggle's, one of `kaggle.COMPETITIONS` or an unknown name.
+        out: The submission's file.
+        storage: The sweeps' folder.
+        tracking_uri: MLflow's store.
+    """
+
+    words: tuple[str, ...]
+    sweep: str | None
+    uri: str | None
+    as_json: bool
+    competition: str | None
+    out: str | None
+    storage: Path | None
+    tracking_uri: str | None
 
 
 @kit.command("dvt predict")
@@ -45,6 +72,7 @@ SUBMISSION = "submission.csv"
 )
 @click.option(
     "--kaggle",
+    "competition",
     metavar="|".join(kaggle.COMPETITIONS),
     help="Write a submission for the one folder given, the competition's test/.",
 )
@@ -61,92 +89,90 @@ def command(**flags: Any) -> int:
     are classified, 1 some files are damaged, some folders cannot be read, or the output could not
     be written whole (a full disk, a closed pipe), 2 invalid arguments.
     """
-    given = {name: value for name, value in flags.items() if value is not None}
-    storage = kit.storage_of(given.get("storage"))
-    problems = list(_contradictions(given))
-    load = collect(problems, lambda: _model(given, storage))
-    found = images.find(given["words"])
-    paths, amiss = _paths(given, found)
-    out = Path(given.get("out", SUBMISSION))
-    if "kaggle" in given:
-        amiss += _unwritable(out)
-    bar = _bar(given)
-    problems += [*amiss, *images.check(paths, bar)]
+    asked = Asked(**flags)
+    out = Path(SUBMISSION if asked.out is None else asked.out)
+
+    # All that is wrong is said at once: flags, model, words, output and each image's header.
+    problems = list(_contradictions(asked))
+    load = collect(problems, lambda: _loader(asked))
+    found = images.find(asked.words)
+    paths, amiss = _paths(asked, found)
+    problems += amiss
+    if asked.competition is not None:
+        problems += _unwritable(out)
+    bar = _bar(quiet=asked.as_json and sys.stdout.isatty())
+    problems += images.check(paths, bar)
     if problems or load is None:
         raise Refused(*problems, *found.closed)
+
+    # The model takes seconds.
     chosen = load()
-    if "kaggle" in given:
-        kaggle.check_classes(given["kaggle"], chosen.classes)
+    if asked.competition is not None:
+        kaggle.check_classes(asked.competition, chosen.classes)
     if chosen.stored_side is None:
         click.echo(
-            f"note: {chosen.name} does not say at which size its training images were stored: each image is taken at its own, "
-            "and where they are small, probabilities can be some points off.",
+            f"note: {chosen.name} does not say at which size its training images were stored: "
+            "each image is taken at its own, and where they are small, probabilities can be some "
+            "points off.",
             err=True,
         )
+
+    # Answers, as they come.
     damaged: list[str] = []
-    if (
-        "kaggle" not in given
-    ):  # which takes the images directly in its folder, and counts them itself
+    answered = _whole(paths, chosen, bar, damaged)
+    if asked.competition is None:
+        # A submission takes the images directly in its folder, and counts them itself.
         damaged += found.closed
         for line in found.notes:
             click.echo(f"note: {line}", err=True)
-    answered = _whole(paths, chosen, bar, damaged)
-    if "kaggle" in given:
-        _submit(given["kaggle"], out, answered, chosen, damaged)
-    elif given["as_json"]:
-        for path, probabilities in answered:
-            click.echo(output.json_line(path, probabilities, chosen.classes))
+        _show(answered, chosen, as_json=asked.as_json)
     else:
-        rows = list(answered)  # some hundred bytes a file
-        if rows:
-            kit.terminal().print(output.table(rows, chosen.classes))
+        _submit(asked.competition, out, answered, chosen, damaged)
     for line in damaged:
         click.echo(f"error: {one_line(line)}", err=True)
     return kit.FAILED if damaged else kit.DONE
 
 
-def _contradictions(given: Mapping[str, Any]) -> Iterator[str]:
-    if ("sweep" in given) == ("uri" in given):
+def _contradictions(asked: Asked) -> Iterator[str]:
+    if (asked.sweep is None) == (asked.uri is None):
         yield "Either --sweep NAME or --model URI must say what answers: give one of the two."
-    if not given["words"]:
+    if not asked.words:
         yield "IMAGE must be files or folders of images, but none is given: add them."
-    if "kaggle" in given and given["kaggle"] not in kaggle.COMPETITIONS:
-        yield unknown_name(given["kaggle"], kaggle.COMPETITIONS, "competition")
-    if "kaggle" in given and given["as_json"]:
-        yield "--json is of predictions, and --kaggle writes a submission: leave one of the two out."
-    if "out" in given and "kaggle" not in given:
-        yield "--out is of --kaggle, which is not given: leave it out, or send the output there with '>'."
-
-
-def _model(given: Mapping[str, Any], storage: Path) -> Callable[[], Model] | None:
-    """What loads the model that is asked for, once all else was found well."""
-    if ("sweep" in given) == ("uri" in given):
-        return None
-    if "sweep" in given:
-        return partial(
-            model.load_champion, model.champion_file(storage, given["sweep"]), given["sweep"]
+    if asked.competition is not None and asked.competition not in kaggle.COMPETITIONS:
+        yield unknown_name(asked.competition, kaggle.COMPETITIONS, "competition")
+    if asked.competition is not None and asked.as_json:
+        yield (
+            "--json is of predictions, and --kaggle writes a submission: leave one of the two out."
         )
-    uri = given["uri"]
-    return partial(
-        model.load_registered,
-        uri,
-        model.store_uri(uri, given.get("tracking_uri"), storage),
-        storage,
-    )
+    if asked.out is not None and asked.competition is None:
+        yield (
+            "--out is of --kaggle, which is not given: leave it out, "
+            "or send the output there with '>'."
+        )
 
 
-def _paths(given: Mapping[str, Any], found: images.Found) -> tuple[Sequence[Path], list[str]]:
-    """The files that are to be answered, and what is wrong with the words that name them."""
-    words, problems = given["words"], list(found.problems)
-    if problems or not words or given.get("kaggle") not in kaggle.COMPETITIONS:
-        return found.paths, problems
+def _loader(asked: Asked) -> Callable[[], Model] | None:
+    """Return what loads the model that is asked for, once all else was found well."""
+    storage = kit.storage_of(asked.storage)
+    if asked.sweep is not None and asked.uri is None:
+        file = model.champion_file(storage, asked.sweep)
+        return partial(model.load_champion, file, asked.sweep)
+    if asked.uri is not None and asked.sweep is None:
+        store = model.store_uri(asked.uri, asked.tracking_uri, storage)
+        return partial(model.load_registered, asked.uri, store, storage)
+    return None
+
+
+def _paths(asked: Asked, found: images.Found) -> tuple[Sequence[Path], list[str]]:
+    """Return the files that are to be answered, and what is wrong with the words for them."""
+    name = asked.competition
+    words = asked.words
+    if found.problems or not words or name is None or name not in kaggle.COMPETITIONS:
+        return found.paths, list(found.problems)
     if len(words) > 1 or not Path(words[0]).is_dir():
-        return [], [
-            one_line(
-                f"--kaggle takes one folder, the competition's test/, but got {shlex.join(words)}."
-            )
-        ]
-    return kaggle.images_of(given["kaggle"], Path(words[0]))
+        line = f"--kaggle takes one folder, the competition's test/, but got {shlex.join(words)}."
+        return [], [one_line(line)]
+    return kaggle.images_of(name, Path(words[0]))
 
 
 def _unwritable(out: Path) -> Iterator[str]:
@@ -154,19 +180,19 @@ def _unwritable(out: Path) -> Iterator[str]:
         yield one_line(f"--out must be a new file, but {out} is there: give another, or remove it.")
     elif not os.access(out.parent, os.W_OK):
         yield one_line(
-            f"--out must be in a folder that can be written to, but {out.parent} cannot: give another."
+            f"--out must be in a folder that can be written to, but {out.parent} cannot: "
+            "give another."
         )
 
 
-def _bar(given: Mapping[str, Any]) -> images.Track:
-    """A progress bar on stderr, where a person sees it and no answers run through it."""
+def _bar(*, quiet: bool) -> images.Track:
+    """Make a progress bar on stderr, where a person sees it and no answers run through it."""
     console = Console(stderr=True)
-    shown = console.is_terminal and not (given["as_json"] and sys.stdout.isatty())
+    hidden = quiet or not console.is_terminal
 
     def bar(chunks: Sequence[Sequence[Path]], what: str) -> Iterator[Sequence[Path]]:
-        yield from track(
-            chunks, what, console=console, transient=True, disable=not shown or len(chunks) < 2
-        )
+        disable = hidden or len(chunks) < 2
+        yield from track(chunks, what, console=console, transient=True, disable=disable)
 
     return bar
 
@@ -174,12 +200,22 @@ def _bar(given: Mapping[str, Any]) -> images.Track:
 def _whole(
     paths: Sequence[Path], chosen: Model, bar: images.Track, damaged: list[str]
 ) -> Iterator[tuple[Path, Probabilities]]:
-    """The answers; what is wrong with the other files is added to `damaged`."""
-    for path, found in images.answers(paths, chosen, bar):
-        if isinstance(found, str):
-            damaged.append(found)
+    """Yield the answers; what is wrong with the other files is added to `damaged`."""
+    for path, answer in images.answers(paths, chosen, bar):
+        if isinstance(answer, str):
+            damaged.append(answer)
         else:
-            yield path, found
+            yield path, answer
+
+
+def _show(answered: Iterator[tuple[Path, Probabilities]], chosen: Model, *, as_json: bool) -> None:
+    if as_json:
+        for path, probabilities in answered:
+            click.echo(output.json_line(path, probabilities, chosen.classes))
+        return
+    rows = list(answered)  # some hundred bytes per file
+    if rows:
+        kit.terminal().print(output.table(rows, chosen.classes))
 
 
 def _submit(
@@ -193,7 +229,8 @@ def _submit(
         count = kaggle.write(name, out, answered, chosen.classes)
     except OSError as error:
         damaged.append(
-            f"{out} must be written, but cannot be ({error.strerror}): make room, or give another --out."
+            f"{out} must be written, but cannot be ({error.strerror}): make room, "
+            "or give another --out."
         )
         return
     if damaged:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from sweeps.commands import machine
-from sweeps.commands.doctor import EXPERIMENT, main
+from sweeps.commands import dvt, machine
+from sweeps.commands.doctor import EXPERIMENT
 from trainables.backbones import build
 from trainables.recipe import Recipe
 
@@ -35,7 +35,7 @@ def doctor(
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str, code: int = 0) -> str:
-        found = main(arguments)
+        found = dvt.run(["doctor", *arguments])
         said = capfd.readouterr()
         assert found == code, said
         assert "Traceback" not in said.out + said.err
