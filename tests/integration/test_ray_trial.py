@@ -141,7 +141,7 @@ def test_without_room_for_that_a_worker_trains_and_no_dead_process_is_named(
     monkeypatch.setattr(
         tune, "report", lambda report: reports.append(report | {"named": file.exists()})
     )
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(ray_trial, "write_whole", full)
     train(config)
     assert [report["named"] for report in reports] == [False] * 3
 
