@@ -32,6 +32,7 @@ def files(root: Path, packages: Sequence[str], without: Sequence[Path] = ()) -> 
     names = _of_git(root)
     if names is None:
         names = _of_packages(root, packages)
+    # Git may list what has been deleted, and a storage that is not ignored.
     barred = [path.resolve() for path in without]
     shipped = []
     for name in names:

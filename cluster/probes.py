@@ -100,6 +100,7 @@ def on_nodes(names: Iterable[str], task: Callable[[], Any]) -> dict[str, Any]:
             ray.exceptions.NodeDiedError,
             ray.exceptions.WorkerCrashedError,
         ) as error:
+            # A node that has died since is no matter; a worker that dies on a living one is.
             if not _gone(node):
                 raise TimeoutError(
                     f"a worker of a node that lives has died ({type(error).__name__})"

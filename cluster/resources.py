@@ -66,6 +66,7 @@ def cpu_slots(cpus: int) -> Slots:
     while the other saves, reports or starts.
     """
     count = max(1, cpus)
+    # The count that uses the most cores; of equal ones the largest.
     if cpus > CPU_SLOTS_AT_MOST:
         counts = range(CPU_SLOTS_AT_MOST // 2 + 1, CPU_SLOTS_AT_MOST + 1)
         count = max(counts, key=lambda n: (n * (cpus // n), n))
@@ -95,6 +96,7 @@ def cluster_slots(nodes: Sequence[tuple[int, int]], gpus: int, gpus_per_trial: f
     Raises:
         ValueError: A GPU node has fewer CPUs than trials, or there is no CPU at all.
     """
+    # On GPUs: the CPUs go by the node that has the fewest per trial.
     if gpus:
         share = _smallest_share(nodes, gpus_per_trial)
         if share == 0:
@@ -121,6 +123,7 @@ def fitting(nodes: Sequence[tuple[int, int]], slots: Slots, gpus: int | None) ->
         slots: As they were cut.
         gpus: GPUs of all nodes that the sweep may use; None is all there are.
     """
+    # A trial takes its CPUs, and its GPU or share of one, from one node.
     if slots.device == "cpu":
         return _cpu_slots_of([node_cpus for node_cpus, _ in nodes], slots.cpus)
     per_gpu = _per_gpu(slots.gpus)

@@ -58,6 +58,7 @@ def _delete_abandoned(place: Path) -> None:
         with suppress(OSError):  # another user's, or one that is going just now
             looked_at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
+                # The lock is free only where the process that held it has ended.
                 if os.fstat(looked_at).st_uid == os.geteuid():
                     fcntl.flock(looked_at, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     _delete(folder)

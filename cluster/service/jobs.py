@@ -51,6 +51,8 @@ def send(
     if server.state:
         ours = [Path(server.state.storage), service.folder()]
     stop = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WITHIN_S)}
+
+    # The archive is uploaded when `submit` returns.
     with tempfile.TemporaryDirectory(prefix="dvt-submit-") as folder:
         archive = Path(folder) / "project.zip"
         package.pack(root, package.files(root, packages, without=ours), archive)

@@ -1,4 +1,4 @@
-"""The job server of a Ray cluster: found, asked with a token, refused where it does not fit."""
+"""The job server of a Ray cluster: asked with a token, refused where it does not fit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from cluster.service import state as service
 
 TIMEOUT_S = 10.0
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
-_DEFAULT_TOKEN = "~/.ray/auth_token"
 
 
 class Silent(Refused):
@@ -148,7 +147,8 @@ class JobServer:
         Returns:
             Characters of its log that were shown by now.
         """
-        import aiohttp  # Ray's client needs it, too
+        # Here, since it is for this alone; Ray's client needs it, too.
+        import aiohttp
 
         seen = 0
 
@@ -201,6 +201,7 @@ class JobServer:
         Raises:
             Refused: They differ, or it is no job server.
         """
+        # Ray's jobs of another version may have other fields.
         theirs = self._ray_version()
         ours = version("ray")
         if theirs != ours:
@@ -208,6 +209,7 @@ class JobServer:
                 f"Ray must be the same here and in the cluster, but is {ours} here and {theirs} at "
                 f"{self.address}: install ray=={theirs} here, or {ours} there."
             )
+        # Functions and classes are pickled, which another minor version may not read.
         python = self.ask("/api/v0/cluster_metadata")["data"]["pythonVersion"]
         own = platform.python_version()
         major, minor, *_ = python.split(".")
@@ -251,15 +253,18 @@ class JobServer:
         from ray.exceptions import AuthenticationError
         from ray.job_submission import JobSubmissionClient
 
+        # They say what is uploaded, and where to.
         for logger in ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk"):
             logging.getLogger(logger).setLevel(logging.ERROR)
         try:
             yield JobSubmissionClient(self.address, headers=self.headers)
         except AuthenticationError as error:
             raise self._refused(403 if self.token else 401, "", "") from error
-        except OSError as error:  # that of requests, too
+        except OSError as error:
+            # The errors of requests, too.
             raise self._silent(error) from error
         except (RuntimeError, ValueError) as error:
+            # Ray's client puts the status into the text: "Request failed with status code 404: …".
             reason = " ".join(str(error).split())[:300]
             if name and "status code 404" in reason:
                 raise Refused(
@@ -293,69 +298,6 @@ class JobServer:
             )
         reason = " ".join(said.split())[:200] or "no reason given"
         return Refused(f"{self.address} answers HTTP {status} to {path}: {reason}.")
-
-
-def find(address: str | None) -> JobServer:
-    """Return the job server at an address, or the one of this user's own service.
-
-    Raises:
-        Refused: It is no address, no service is up, or the token cannot be read.
-    """
-    state = service.load()
-    if address is None:
-        if state is None:
-            raise Refused(
-                "no service is up on this machine: start one with `dvt service up`, or name a "
-                "cluster's with --address URL."
-            )
-        address = state.dashboard
-    if "://" not in address:
-        address = f"http://{address}"
-    address = address.rstrip("/")
-    _check_address(address)
-    own = state if state and address == state.dashboard else None
-    path = service.token_path() if own else _token_file()
-    return JobServer(address=address, token_file=path, state=own, token=_read(path))
-
-
-def _check_address(address: str) -> None:
-    try:
-        parts = urllib.parse.urlsplit(address)
-        good = parts.scheme in ("http", "https") and parts.hostname
-        plain = not parts.username and not parts.query
-    except ValueError:  # such as http://[::1
-        good = plain = False
-    if not good or not plain:
-        raise Refused(
-            "--address must be that of a cluster's dashboard, such as http://127.0.0.1:8265, "
-            "without a login: a token goes into the file that RAY_AUTH_TOKEN_PATH names."
-        )
-
-
-def _token_file() -> Path | None:
-    """Return the file in which Ray would look for it, too."""
-    if given := os.environ.get("RAY_AUTH_TOKEN_PATH"):
-        return Path(given).expanduser()
-    default = Path(_DEFAULT_TOKEN).expanduser()
-    return default if default.exists() else None
-
-
-def _read(path: Path | None) -> str:
-    """Return the token in a file, or in the environment where there is none."""
-    if path is None:
-        return os.environ.get("RAY_AUTH_TOKEN", "").strip()
-    try:
-        token = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(
-            f"the token must be in a file that can be read, but {path} cannot ({error})."
-        ) from error
-    # Anything else would break the header that it is sent in.
-    if not token.isascii() or not token.isprintable():
-        raise Refused(
-            f"the token must be one line of letters and digits, but {path} holds something else."
-        )
-    return token
 
 
 def _quoted(name: str) -> str:

@@ -34,6 +34,7 @@ class Listener:
 
 def listeners(processes: Collection[Process]) -> list[Listener]:
     """Return where these processes listen, by port; a socket that several share is there once."""
+    # The first process of each place, so by the lowest number: mostly the one that opened it.
     places: dict[tuple[int, str], Listener] = {}
     for pid in sorted(one.pid for one in processes):
         with suppress(psutil.Error):

@@ -63,6 +63,7 @@ def gate(app: App, token: str) -> App:
 def _allowed(scope: Scope, token: str) -> bool:
     if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and scope["path"] in OPEN:
         return True
+    # Two headers could mean two things to two readers.
     given = [value for name, value in scope["headers"] if name == b"authorization"]
     return len(given) == 1 and hmac.compare_digest(_secret(given[0]), token.encode())
 

@@ -89,6 +89,7 @@ def start_ray(state: State) -> Callable[[], State]:
     Raises:
         StartError: It ended, or takes too long; by what is returned.
     """
+    # The command: each port is free, or the one that was asked for.
     command = [*_script("ray"), "start", "--head", "--disable-usage-stats"]
     command += [f"--{name}port=0" for name in _FREE_PORTS]
     command += [f"--temp-dir={state.temporary}"]
@@ -98,6 +99,8 @@ def start_ray(state: State) -> Callable[[], State]:
         command.append(f"--num-gpus={state.gpus}")
     # Nothing is scaled here, and drivers do not print workers' logs.
     command += ["--no-monitor", "--include-log-monitor=false"]
+
+    # All of it on the loopback, on one address, or, by default, on all.
     environment = _environment(state.ray.mark)
     if is_local(state.host):
         command.append("--node-ip-address=127.0.0.1")
@@ -116,6 +119,7 @@ def start_ray(state: State) -> Callable[[], State]:
             raise StartError(
                 f"Ray started without {', '.join(missing)}; see {log} and {state.temporary}."
             )
+        # By these a dashboard that has died is started again.
         arguments = {name: one.arguments() for name, one in members.items()}
         # Ray's server for clients elsewhere: no sweep comes that way, so its door is closed.
         for one in known:
@@ -218,7 +222,8 @@ def _started(command: list[str], environment: dict[str, str], log: Path) -> subp
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # a terminal that is closed does not end it
+            # A terminal that is closed does not end it.
+            start_new_session=True,
         )
 
 

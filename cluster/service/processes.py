@@ -84,6 +84,7 @@ def family(mark: str, known: Collection[Process]) -> set[Process]:
         Those with the mark, the known ones, and all descendants of these; without this process and
         what it descends from.
     """
+    # Those with the mark, and the tree of all processes; others' environments are closed to us.
     members = {one.pid for one in known if one.alive()}
     parents: dict[int, int] = {}
     for pid in psutil.pids():
@@ -98,6 +99,8 @@ def family(mark: str, known: Collection[Process]) -> set[Process]:
     while more:
         more = {pid for pid, parent in parents.items() if parent in members} - members
         members |= more
+
+    # Whoever asks may be of the family, such as a terminal in a job; it must not end itself.
     ours = psutil.Process()
     members -= {ours.pid, *(one.pid for one in ours.parents())}
     return {one for one in map(process, members) if one}
@@ -117,16 +120,19 @@ def end(
     Returns:
         Those that outlive even that.
     """
+    # The one that others would wait for.
     if first:
         first.send(signal.SIGTERM)
         deadline = time.monotonic() + patience
         while first.alive() and time.monotonic() < deadline:
             time.sleep(POLL_S)
+    # Asked, then killed.
     for number, within in ((signal.SIGTERM, patience), (signal.SIGKILL, KILL_WITHIN_S)):
         asked: set[Process] = set()
         deadline = time.monotonic() + within
         while (left := family(mark, known)) and time.monotonic() < deadline:
-            for one in left - asked:  # those that were born meanwhile too
+            # Those that were born meanwhile too.
+            for one in left - asked:
                 one.send(number)
             asked |= left
             known = {*known, *left}

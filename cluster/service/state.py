@@ -21,6 +21,7 @@ from cluster.service.processes import Process, boot
 from trainables.files import PRIVATE, leftovers, write_whole
 
 FOLDER = "DVT_SERVICE_DIR"
+# Files in `folder`.
 _STATE = "state.json"
 _LOCK = "lock"
 _TOKEN = "token"
@@ -108,6 +109,7 @@ def folder() -> Path:
     """
     if given := os.environ.get(FOLDER):
         return Path(given).expanduser().absolute()
+    # A home may be on several machines; each has a service of its own.
     base = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser().absolute()
     return base / "depth-vs-tricks" / f"service-{socket.gethostname()}"
 
@@ -182,6 +184,7 @@ def alone() -> Iterator[None]:
     Raises:
         Refused: Another one is changing it.
     """
+    # The system lets go of the lock when the process ends, however it ends.
     held = os.open(make_folder() / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

@@ -23,8 +23,9 @@ from cluster.refused import Refused
 from cluster.service import database, jobs, mlflow_gate, parts
 from cluster.service import processes as system
 from cluster.service import state as service
+from cluster.service.finding import find
 from cluster.service.jobs import STOP_WITHIN_S
-from cluster.service.jobserver import JobServer, find
+from cluster.service.jobserver import JobServer
 from cluster.service.parts import DASHBOARD, RAYLET, StartError
 from cluster.service.processes import Process, boot, family
 from cluster.service.state import Part, State

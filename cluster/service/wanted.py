@@ -39,6 +39,7 @@ def wanted(
         gpus: GPUs of Ray; by default Ray counts them.
     """
     state = before or _default(storage or Path("mlruns").absolute())
+    # What was asked for goes over what was.
     asked = {
         "storage": storage and str(storage),
         "backend": backend and _without_secret(backend),

@@ -7,7 +7,8 @@ from datetime import datetime
 
 import click
 
-from cluster.service.jobserver import Job, find
+from cluster.service.finding import find
+from cluster.service.jobserver import Job
 from sweeps.commands import kit
 
 HEADINGS = ("job", "study", "state", "exit", "started", "took")
@@ -25,6 +26,7 @@ def command(address: str | None) -> int:
     if not jobs:
         click.echo("No jobs.")
         return kit.DONE
+    # Columns as wide as their widest cell.
     rows = [HEADINGS, *map(row, jobs)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for cells in rows:

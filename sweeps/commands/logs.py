@@ -6,7 +6,8 @@ import click
 
 from cluster.refused import Refused
 from cluster.service import jobs
-from cluster.service.jobserver import Job, JobServer, find
+from cluster.service.finding import find
+from cluster.service.jobserver import Job, JobServer
 from sweeps.commands import kit
 
 
@@ -36,6 +37,7 @@ def command(name: str, address: str | None, following: bool) -> int:
 
 def follow(server: JobServer, name: str) -> int:
     """Show a job's log until it ends; its exit status. Ctrl-C leaves it running."""
+    # Asked first: a cluster that is lost later no longer knows how to resume.
     started = server.job(name)
     try:
         ended = jobs.follow(server, name, lambda text: click.echo(text, nl=False))

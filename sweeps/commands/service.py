@@ -11,7 +11,7 @@ from cluster.addresses import SERVER_DATABASES
 from cluster.refused import Refused
 from cluster.service import parts, upkeep
 from cluster.service import state as service
-from cluster.service.jobserver import find
+from cluster.service.finding import find
 from cluster.service.listeners import listeners
 from cluster.service.processes import Process
 from cluster.service.state import State
@@ -30,7 +30,7 @@ def own_address(value: str) -> str:
 
 
 def database(value: str) -> str:
-    """The address of a database that MLflow writes to; the path of an SQLite file becomes absolute."""
+    """The address of a database that MLflow writes to; an SQLite file's path becomes absolute."""
     scheme, _, place = values.text(value).partition("://")
     dialect = scheme.partition("+")[0]
     if dialect not in ("sqlite", *SERVER_DATABASES) or not place.strip("/"):
@@ -100,6 +100,7 @@ def up(
     gpus: int | None,
 ) -> int:
     """Start it, or those of its parts that have died."""
+    # One command at a time: two that start it would start two.
     try:
         with service.alone():
             before = service.load()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cluster.service import jobs
-from cluster.service.jobserver import find
+from cluster.service.finding import find
 from sweeps.commands import kit
 from sweeps.commands.logs import resume_command
 
@@ -26,6 +26,7 @@ def command(name: str, address: str | None) -> int:
     if job.over:
         click.echo(f"{name} has ended already: {job.status.lower()}.")
         return kit.DONE
+    # It is asked, and has time to save its trials and to tell MLflow.
     if jobs.stop(server, [name], WITHIN_S):
         late = f"{name} has not ended within {WITHIN_S} s: `dvt logs {name}` may say why."
         click.echo(f"error: {late}", err=True)

@@ -14,7 +14,8 @@ import click
 from cluster.addresses import without_password
 from cluster.refused import Refused
 from cluster.service import jobs
-from cluster.service.jobserver import JobServer, find
+from cluster.service.finding import find
+from cluster.service.jobserver import JobServer
 from sweeps.commands import kit, logs
 from sweeps.runner import options as study_options
 
@@ -48,6 +49,7 @@ def command(study: str, address: str | None, follow: bool, flags: tuple[str, ...
     What follows the -- are the study's own flags. Storage and MLflow are the service's unless they
     name others.
     """
+    # All that can be refused comes before anything is packed.
     script = _script(study)
     given = flags_of(script.stem, flags)
     server = find(address)
@@ -79,6 +81,7 @@ def flags_of(study: str, arguments: Sequence[str]) -> Flags:
     """
     command = study_options.command(study, "")
     study_options.parse(command, arguments)
+    # Read again for the text of the values: a job's command says 1h30m, not 5400.0.
     parser = command.make_parser(click.Context(command))
     values, _, order = parser.parse_args(list(arguments))
     given: dict[str, str | None] = {}
@@ -86,6 +89,7 @@ def flags_of(study: str, arguments: Sequence[str]) -> Flags:
         value = values[param.name]
         given[param.opts[-1]] = value if isinstance(value, str) else None
 
+    # What the study would take, but a job must not have.
     problems = []
     address = given.get("--address")
     if address not in (None, "auto"):
@@ -142,7 +146,7 @@ def _arguments(server: JobServer, given: Flags, sweep: str) -> list[str]:
     own = server.state
     storage = given.get("--storage")
 
-    # Where everything is kept.
+    # The storage, which all nodes must see.
     if own:
         _put(flags, "--storage", str(_absolute(storage or own.storage)))
     elif storage is None:

@@ -14,7 +14,8 @@ import pytest
 from cluster.refused import Refused
 from cluster.service import jobserver
 from cluster.service import state as service
-from cluster.service.jobserver import Job, Silent, find
+from cluster.service.finding import find
+from cluster.service.jobserver import Job, Silent
 
 TOKEN = "5ecre7"
 DRIVER = {"type": "SUBMISSION", "entrypoint": "python x.py"}

@@ -16,7 +16,7 @@ def basic(login: str) -> bytes:
 
 
 def status(path: str = "/", *headers: bytes, method: str = "GET", kind: str = "http") -> Any:
-    """What comes back: a status, `passed` where MLflow would have answered, or how else it ended."""
+    """What comes back: a status, `passed` where MLflow would have answered, or how it ended."""
     sent: list[Any] = []
 
     async def mlflow(scope: Any, receive: Any, send: Any) -> None:
