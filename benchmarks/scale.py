@@ -3,7 +3,7 @@
     python benchmarks/scale.py [--json] [--quick] [--profile main|mlflow]
                                [--cases 100x8 300x8 1000x8 300x64]
 
-The sweep's searcher, scheduler and watcher run under a real Tuner with MLflow in a local SQLite
+The sweep's searcher, scheduler and callbacks run under a real Tuner with MLflow in a local SQLite
 file; a trial only reports made-up epochs. Each case is a process of its own, `scale_sweep.py`. CPU
 seconds are the driver process's with all its threads, from the start of `fit` until MLflow has
 everything; those of a part are of the thread that it runs on, and parts that call each other
