@@ -60,6 +60,7 @@ class Server:
         command += ["--artifacts-destination", str(self._folder / "artifacts")]
         environment = os.environ | {
             "PATH": f"{scripts}:{os.environ['PATH']}",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }
         self._process = subprocess.Popen(

@@ -157,7 +157,7 @@ def delivered(path: Path, uri: str | None = None) -> int:
         with path.open("rb") as file:
             file.seek(offset - 1)
             return offset if file.read(1) == b"\n" else 0
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return 0
 
 

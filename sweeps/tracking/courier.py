@@ -39,7 +39,6 @@ class Courier:
         offset: Up to which MLflow has everything.
         refused: Events that MLflow will never take; they are passed over.
         reason: Why the first of them was refused.
-        sweep_run_id: MLflow's id of the sweep's run, once there is one.
         champion: The last champion that was registered.
     """
 
@@ -51,7 +50,6 @@ class Courier:
         )
         self._started_over = False
         self.refused, self.reason = 0, ""
-        self.sweep_run_id: str | None = None
         self.champion: RegisteredModel | None = None
         self.offset = self._noted()
 
@@ -97,7 +95,7 @@ class Courier:
                 if time.monotonic() > started + _AT_ONCE_SECONDS:
                     break
             writer.send()
-            self._writer, self.sweep_run_id, self._started_over = writer, writer.sweep_run_id, False
+            self._writer, self._started_over = writer, False
         except Exception as error:
             self._writer = None
             if not is_refusal(error):

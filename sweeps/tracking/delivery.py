@@ -51,11 +51,6 @@ class Delivery:
         self._thread.start()
 
     @property
-    def sweep_run_id(self) -> str | None:
-        """MLflow's id of the sweep's run, if it has been delivered."""
-        return self._courier.sweep_run_id
-
-    @property
     def champion(self) -> RegisteredModel | None:
         """The last champion that was registered."""
         return self._courier.champion

@@ -154,6 +154,8 @@ def test_a_store_that_was_emptied_gets_all_again(
         "no json",
         '{"uri": "fake://one", "offset": 3}',
         '{"uri": "fake://one", "offset": 99999999}',
+        '{"uri": "fake://one", "offset": 1e30}',
+        '{"uri": "fake://one", "offset": Infinity}',
     ],
 )
 def test_an_offset_that_is_damaged_starts_over(

@@ -122,7 +122,7 @@ def test_the_end_of_a_sweep_whose_last_line_was_torn_is_entered_after_the_whole_
     assert _statuses(store)["s1"] == "KILLED"
 
 
-@pytest.mark.parametrize("ending", ["", '{"event":"finish","outcome":"completed"}'])
+@pytest.mark.parametrize("ending", ["", '{"event":"tags","trial_id":"x","tags":{}}'])
 def test_a_damaged_journal_is_left_as_it_is_and_the_damage_is_named(
     store: tuple[str, Path], killed: Path, capsys: pytest.CaptureFixture[str], ending: str
 ) -> None:

@@ -15,9 +15,12 @@ import torch
 from PIL import Image
 
 from sweeps.tracking import pyfunc as mlflow_model
+from sweeps.tracking.environment import prepare_process
 from sweeps.tracking.pyfunc import RegisteredModel, rgb
 from sweeps.tracking.store import TrackingError
 from trainables.data.decode import to_rgb
+
+prepare_process()  # before a test imports MLflow
 
 RNG = np.random.default_rng(0)
 COLOR = RNG.integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
