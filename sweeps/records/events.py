@@ -13,8 +13,7 @@ from sweeps.records.results import Finalist, Outcome
 from trainables.metrics import EPOCH
 from trainables.recipe import completed
 
-# Up to here a float holds whole numbers exactly; no quantity of a sweep comes near it.
-LARGEST = 2**53
+LARGEST = 2**53  # up to here floats hold whole numbers exactly; no quantity comes near it
 
 # The metrics of one epoch by name, with its number under `epoch`.
 Epoch: TypeAlias = Mapping[str, Any]
@@ -137,9 +136,11 @@ class TrialEnded:
         score: The best of the last stage on val.
         best_epoch: The epoch of the score.
         test: Of a finalist: what the test split said, by metric.
+        numbers: Names of the fields that are metrics of the whole trial, in MLflow and in tables.
     """
 
     kind: ClassVar[str] = "end"
+    numbers: ClassVar[tuple[str, ...]] = ("score", "best_epoch", "wall_seconds", "device_seconds")
 
     trial_id: str
     outcome: Outcome
@@ -309,14 +310,14 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _texts(values: Any) -> tuple[str, ...]:
-    if not isinstance(values, list):
+    if not isinstance(values, list | tuple):
         raise EventError(f"{values!r} must be a list")
     return tuple(map(_text, values))
 
 
 def _epochs(values: Any) -> tuple[Epoch, ...]:
     """Return the epochs of a list; what is none is left out."""
-    if not isinstance(values, list):
+    if not isinstance(values, list | tuple):
         raise EventError("epochs must be a list")
     return tuple(value for value in values if isinstance(value, dict) and _is_epoch(value))
 
@@ -364,8 +365,7 @@ def _finalist(line: Mapping[str, Any]) -> Finalist | None:
     return Finalist(group, _text_if_any(line.get("without")) or None)
 
 
-# How a field of a line is read, by its name. Where a number is expected and there is none, it is
-# not known.
+# How a field of a line is read, by its name; a number that is none is not known.
 READERS: dict[str, Callable[[Any], Any]] = {
     "arm": _text,
     "artifacts": _mapping,
