@@ -13,10 +13,10 @@ from sweeps.records.results import Finalist, Outcome
 from trainables.metrics import EPOCH
 from trainables.recipe import completed
 
-LARGEST = 2**53  # up to which whole numbers are exact; no quantity of a sweep comes near it
+LARGEST = 2**53  # up to here floats hold whole numbers exactly; no quantity comes near it
 
+# The metrics of one epoch by name, with its number under `epoch`.
 Epoch: TypeAlias = Mapping[str, Any]
-"""The metrics of one epoch by name, with its number under `epoch`."""
 
 
 class EventError(ValueError):
@@ -29,7 +29,7 @@ class DataRecord:
 
     Attributes:
         name: As the user named it.
-        digest: Of the images and labels.
+        digest: Hash of the images and labels.
         source: Where it came from: a path, an address, or a function's name.
         num_images: Number of images by split.
     """
@@ -52,12 +52,13 @@ class SweepStarted:
     params: Mapping[str, Any]
     dataset: DataRecord
     description: str  # Markdown: the question
-    time: int | None = None  # ms since 1970, here and below; the journal sets it
+    # Milliseconds since 1970, here and below; the journal sets it.
+    time: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepResumed:
-    """The sweep goes on, with so many trials per arm, although `changes` are no longer as they were."""
+    """The sweep continues, with this many trials per arm, although `changes` were made to it."""
 
     kind: ClassVar[str] = "resumed"
 
@@ -83,7 +84,7 @@ class TrialStarted:
     Attributes:
         trial_id: Its name, unique in the sweep: `resnet34/tricks/007`.
         arm: Its arm.
-        number: Of the trial in its arm; of a finalist, that of the trial whose recipe it has.
+        number: Its number in its arm; a finalist has that of the trial whose recipe it has.
         recipe: The recipe's fields; those that its version did not have yet are filled in.
         sample: What the search chose.
         finalist: None for a trial of the search.
@@ -113,7 +114,7 @@ class EpochsReported:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialTagged:
-    """Something is to be remembered of a trial, such as why it was restarted."""
+    """A trial has tags to be remembered by, such as why it was restarted."""
 
     kind: ClassVar[str] = "tags"
 
@@ -157,10 +158,10 @@ class SweepFinished:
     """A driver came to its end; trials that are open then were interrupted.
 
     Attributes:
-        outcome: Of the sweep.
+        outcome: How the sweep ended.
         artifacts: Absolute paths of files and folders by their path among the run's artifacts.
         metrics: Results of the sweep as a whole.
-        tags: More on it; `sweep.partial` is `true` where trials or finalists are left to do.
+        tags: Further tags; `sweep.partial` is `true` where trials or finalists are left to do.
     """
 
     kind: ClassVar[str] = "finish"
@@ -173,9 +174,11 @@ class SweepFinished:
 
     @property
     def partial(self) -> bool | None:
-        """Whether something is left to do; None where nothing is said of it."""
-        said = self.tags.get("sweep.partial")
-        return None if said is None else said == "true"
+        """Return whether something is left to do; None where no tag says so."""
+        tag = self.tags.get("sweep.partial")
+        if tag is None:
+            return None
+        return tag == "true"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -183,7 +186,7 @@ class ChampionKept:
     """The champion's checkpoint is kept, and to be registered.
 
     Attributes:
-        name: Of the registered model: `<study>-<data>`.
+        name: Name of the registered model: `<study>-<data>`.
         checkpoint: The `best.pt` it is made from; it stays until MLflow has it.
         recipe: Its recipe's fields.
         classes: Names of the classes, in the order of the output.
@@ -216,6 +219,7 @@ Event: TypeAlias = (
     | SweepFinished
     | ChampionKept
 )
+# Classes of events by the name that a line has under `event`.
 KINDS: dict[str, type[Event]] = {kind.kind: kind for kind in get_args(Event)}
 
 
@@ -224,6 +228,7 @@ def to_json(event: Event) -> dict[str, Any]:
     content = asdict(event)
     if event.time is None:
         del content["time"]
+    # Journals of every version say null where there is no reason, and leave out an empty test.
     if isinstance(event, TrialEnded):
         content["reason"] = event.reason or None
         if not event.test:
@@ -243,6 +248,7 @@ def from_json(line: Mapping[str, Any]) -> Event | None:
     if kind is None:
         return None
     try:
+        # What is null or missing keeps the default of its field, if it has one.
         values = {}
         for each in fields(kind):
             if line.get(each.name) is not None and each.name in READERS:
@@ -261,27 +267,33 @@ def role_of(finalist: Finalist | None) -> str:
 
 
 def number(value: Any) -> float | None:
-    """Return a finite number that is no quantity out of all bounds, or None."""
+    """Return a number if it is finite and within bounds, else None."""
     if isinstance(value, int | float) and abs(value) < LARGEST:
         return value
     return None
 
 
 def _numbers(values: Any) -> dict[str, float]:
+    """Return the entries of a mapping that are numbers; none of what is no mapping."""
+    sound: dict[str, float] = {}
     if not isinstance(values, dict):
-        return {}
-    sound = {str(name): number(value) for name, value in values.items()}
-    return {name: value for name, value in sound.items() if value is not None}
+        return sound
+    for name, value in values.items():
+        finite = number(value)
+        if finite is not None:
+            sound[str(name)] = finite
+    return sound
 
 
 def _is_epoch(epoch: Mapping[Any, Any]) -> bool:
+    """Return whether a mapping has an epoch's number."""
     numbered = number(epoch.get(EPOCH))
     return numbered is not None and numbered > 0
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise EventError(f"{value!r} must be a text")
+        raise EventError(f"{value!r} must be text")
     return value
 
 
@@ -304,34 +316,40 @@ def _texts(values: Any) -> tuple[str, ...]:
 
 
 def _epochs(values: Any) -> tuple[Epoch, ...]:
-    """Return what is an epoch in a list; the rest is left out."""
+    """Return the epochs of a list; what is none is left out."""
     if not isinstance(values, list | tuple):
         raise EventError("epochs must be a list")
     return tuple(value for value in values if isinstance(value, dict) and _is_epoch(value))
 
 
-def _said(value: Any) -> str:
-    """Return a text, or an empty one for whatever else."""
-    return value if isinstance(value, str) else ""
+def _text_if_any(value: Any) -> str:
+    """Return a text, or an empty one for anything else."""
+    if isinstance(value, str):
+        return value
+    return ""
 
 
 def _epoch_number(value: Any) -> int | None:
-    found = number(value)
-    return None if found is None else int(found)
+    """Return the whole part of a number, None for anything else."""
+    finite = number(value)
+    if finite is None:
+        return None
+    return int(finite)
 
 
 def _recipe(value: Any) -> dict[str, Any]:
-    """Return a recipe's fields, with those that its version did not have yet."""
+    """Return a recipe's fields, with those that were added since it was written."""
     return completed(_mapping(value))
 
 
 def _with_role(content: Mapping[str, Any], finalist: Finalist | None) -> dict[str, Any]:
-    """Return a start as journals have it: a role, and of a finalist texts instead of an object."""
+    """Return a start as journals have it: a role, and a finalist's group and trick as text."""
     flat = {}
     for name, value in content.items():
         if name != "finalist":
             flat[name] = value
             continue
+        # In the place of the object, as every journal has had it.
         flat["role"] = role_of(finalist)
         if finalist:
             flat["group"] = finalist.group
@@ -340,13 +358,14 @@ def _with_role(content: Mapping[str, Any], finalist: Finalist | None) -> dict[st
 
 
 def _finalist(line: Mapping[str, Any]) -> Finalist | None:
-    """Return what a start says of a finalist; earlier versions name no group."""
+    """Return what makes a started run a finalist; earlier versions name no group."""
     if line.get("role") != "finalist":
         return None
-    group = _said(line.get("group")) or line["trial_id"].rpartition("/")[0]
-    return Finalist(group, _said(line.get("without")) or None)
+    group = _text_if_any(line.get("group")) or line["trial_id"].rpartition("/")[0]
+    return Finalist(group, _text_if_any(line.get("without")) or None)
 
 
+# How a field of a line is read, by its name; a number that is none is not known.
 READERS: dict[str, Callable[[Any], Any]] = {
     "arm": _text,
     "artifacts": _mapping,
@@ -364,7 +383,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "number": _whole,
     "outcome": Outcome,
     "params": _mapping,
-    "reason": _said,
+    "reason": _text_if_any,
     "recipe": _recipe,
     "sample": _mapping,
     "score": number,
@@ -379,4 +398,3 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "trials_per_arm": _whole,
     "wall_seconds": number,
 }
-"""How a field of a line is read, by its name; what is no number where one should be is not known."""

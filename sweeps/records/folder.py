@@ -1,4 +1,4 @@
-"""Names and paths of a sweep's folder, the known sweeps of a storage, who holds one, and how to go on."""
+"""Names and paths in a sweep's folder, the sweeps of a storage, their locks and commands."""
 
 from __future__ import annotations
 
@@ -11,14 +11,26 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-MANIFEST, JOURNAL, LOCK = "sweep.json", "trials.jsonl", "driver.lock"
-OFFSET, DELIVERY_LOCK = "mlflow.offset", "mlflow.lock"  # how far MLflow has the journal
-CHAMPION, RECIPE, BEST = "champion", "recipe.json", "best.pt"
-CHECKPOINTS = "checkpoints"
-STORAGE = "mlruns"  # where nothing else is asked for
+MANIFEST = "sweep.json"
+JOURNAL = "trials.jsonl"
+LOCK = "driver.lock"
 
+# How far MLflow has the journal, and who is telling it.
+OFFSET = "mlflow.offset"
+DELIVERY_LOCK = "mlflow.lock"
+
+# The champion's folder, and what is in it.
+CHAMPION = "champion"
+RECIPE = "recipe.json"
+BEST = "best.pt"
+
+CHECKPOINTS = "checkpoints"
+
+# The storage that is used where no other is asked for.
+STORAGE = "mlruns"
+
+# What reading a file that may hold anything can raise.
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What reading a file that may hold anything can raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +53,11 @@ def sweep_folder(storage: Path, name: str) -> Path:
 
 def known_sweeps(storage: Path) -> list[str]:
     """Return the names of the sweeps in a storage, sorted: folders with a manifest or a journal."""
-    found: set[str] = set()
-    for name in (MANIFEST, JOURNAL):
-        found |= {path.parent.name for path in sweeps_folder(storage).glob(f"*/{name}")}
-    return sorted(name for name in found if not name.startswith("."))
+    names: set[str] = set()
+    for file in (MANIFEST, JOURNAL):
+        for path in sweeps_folder(storage).glob(f"*/{file}"):
+            names.add(path.parent.name)
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def file_name(trial_id: str) -> str:
@@ -79,23 +92,29 @@ def claimed(folder: Path, *, shared: bool = False, make: bool = False) -> Iterat
     filelock takes it on POSIX: a dead process does not hold it.
 
     Args:
-        folder: The sweep's.
-        shared: Only look: several may at once.
+        folder: The sweep's folder.
+        shared: Only look: several processes may at once.
         make: Make the lock's file where there is none, as a driver does.
     """
-    flags = os.O_RDONLY if shared else os.O_RDWR
-    flags |= os.O_CREAT if make else 0
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    flags = os.O_RDWR
+    kind = fcntl.LOCK_EX
+    if shared:
+        flags = os.O_RDONLY
+        kind = fcntl.LOCK_SH
+    if make:
+        flags |= os.O_CREAT
     try:
         file = os.open(folder / LOCK, flags | os.O_CLOEXEC, 0o644)
     except FileNotFoundError:
         yield True
         return
+    # The block runs with the lock held, or without it where another process has it.
     try:
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
             free = True
-        except OSError:  # held; where locks cannot be asked for, nobody can know
+        # It is held. Where a file system has no locks, nobody can know.
+        except OSError:
             free = False
         yield free
     finally:
@@ -103,7 +122,7 @@ def claimed(folder: Path, *, shared: bool = False, make: bool = False) -> Iterat
 
 
 def size_of(path: Path) -> int:
-    """Return the bytes of a file, or of all files below a folder; what disappears counts for nothing."""
+    """Return the bytes of a file, or of all files below a folder; files that disappear are 0."""
     if path.is_symlink() or not path.is_dir():
         with suppress(OSError):
             return path.lstat().st_size
@@ -120,13 +139,14 @@ def size_of(path: Path) -> int:
 def resume_command(
     study: str, name: str, storage: Path, *, submitted: str = "", flags: Sequence[str] = ()
 ) -> str:
-    """Return the command that goes on with a sweep, as a shell takes it.
+    """Return the command that continues a sweep, as a shell takes it.
 
     Args:
         study: Path of the study's file.
-        name: The sweep's.
+        name: The sweep's name.
         storage: Where it is; the default one of the working folder needs no flag.
-        submitted: What goes on with a sweep that was submitted to a cluster, as it was given there.
+        submitted: The command that continues a sweep that was submitted to a cluster, as its
+            submission gave it.
         flags: More flags with their values.
     """
     if submitted:
@@ -139,11 +159,15 @@ def resume_command(
 
 def at(storage: Path) -> str:
     """Return the flag that names a storage, with a space before it; empty for the default one."""
-    return "" if _is_default(storage) else f" --storage {shlex.quote(str(storage))}"
+    if _is_default(storage):
+        return ""
+    return f" --storage {shlex.quote(str(storage))}"
 
 
 def _is_default(storage: Path) -> bool:
+    """Return whether a storage is the one that commands use in this working folder."""
     try:
         return storage.absolute() == Path.cwd() / STORAGE
-    except FileNotFoundError:  # the working folder was deleted meanwhile
+    # The working folder was deleted meanwhile.
+    except FileNotFoundError:
         return False

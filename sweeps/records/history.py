@@ -34,8 +34,8 @@ from trainables.metrics import EPOCH, SCORE
 
 State: TypeAlias = Literal["finished", "failed", "interrupted"]
 
+# Outcomes that the searcher tells to Optuna as COMPLETE or PRUNED: those are what TPE counts.
 COUNTED = (Outcome.COMPLETED, Outcome.PRUNED, Outcome.DIVERGED)
-"""Outcomes that the searcher tells to Optuna as COMPLETE or PRUNED, which are the ones that TPE counts."""
 
 
 @dataclass(slots=True)
@@ -45,11 +45,11 @@ class Trial:
     Attributes:
         trial_id: Its name.
         arm: Its arm.
-        number: Of the trial in its arm, or of the trial whose recipe it has.
+        number: Its number in its arm; a finalist has that of the trial whose recipe it has.
         sample: What the search chose.
         recipe: The recipe's fields.
         finalist: None for a trial of the search.
-        epochs: What each epoch brought, in order, each once.
+        epochs: Metrics of its epochs, in order, each once.
         end: Its last end; None while there is none.
     """
 
@@ -64,30 +64,34 @@ class Trial:
 
     @property
     def role(self) -> str:
-        """Trial or finalist."""
+        """Its role: trial or finalist."""
         return role_of(self.finalist)
 
     @property
     def epoch(self) -> int:
         """The last epoch that is done; 0 before the first."""
-        return int(self.epochs[-1][EPOCH]) if self.epochs else 0
+        if not self.epochs:
+            return 0
+        return int(self.epochs[-1][EPOCH])
 
     @property
     def outcome(self) -> Outcome | None:
         """How it ended; None where it is left to do.
 
         With all its epochs a trial of the search is completed, whether that was written or not. A
-        finalist is not completed before the test split has answered.
+        finalist is not completed before it is scored on the test split.
         """
         if self.end and self.end.outcome is not Outcome.INTERRUPTED:
             return self.end.outcome
         asked = number(self.recipe.get("epochs"))
         whole = asked is not None and self.epoch >= max(asked, 1)
-        return Outcome.COMPLETED if whole and self.finalist is None else None
+        if whole and self.finalist is None:
+            return Outcome.COMPLETED
+        return None
 
     @property
     def told(self) -> bool:
-        """Whether its end is in the journal."""
+        """Return whether its end is in the journal."""
         return self.end is not None and self.end.outcome is not Outcome.INTERRUPTED
 
     @property
@@ -95,12 +99,14 @@ class Trial:
         """The score of its end, or where none was written, of its last epoch."""
         if self.end and self.end.score is not None:
             return self.end.score
-        return number(self.epochs[-1].get(SCORE)) if self.epochs else None
+        if not self.epochs:
+            return None
+        return number(self.epochs[-1].get(SCORE))
 
 
 @dataclass(slots=True)
 class History:
-    """What a journal tells of a sweep. `apply` takes in one event after the other.
+    """The state of a sweep that its journal's events add up to; `apply` takes them in, in order.
 
     Attributes:
         trials: By name, in the order in which they were first handed out.
@@ -108,9 +114,9 @@ class History:
         resumes: One for each time that the sweep was resumed.
         wanted: Finalists that the last run has chosen.
         finish: How the last run ended; None while it runs, or where it was killed.
-        time: Of the last event, in ms since 1970; 0 before the first.
-        left_out: Lines that could not be understood.
-        lines: Lines of the journal.
+        time: Time of the last event, in ms since 1970; 0 before the first.
+        left_out: Number of lines that could not be understood.
+        lines: Number of lines of the journal.
     """
 
     trials: dict[str, Trial] = field(default_factory=dict)
@@ -122,38 +128,42 @@ class History:
     left_out: int = 0
     lines: int = 0
     _open: bool = False
+    # Whether the next choice of finalists replaces the earlier ones.
     _choose_anew: bool = True
+    # Names of trials by arm: those drawn at random, and those that have ended as TPE counts them.
     _drawn: dict[str, list[str]] = field(default_factory=dict)
     _counted: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     @property
     def open(self) -> bool:
-        """Whether a driver began, and its end is not in the journal."""
+        """Return whether a driver began and its end is not in the journal."""
         return self._open
 
     @property
     def state(self) -> State:
-        """How the sweep stands while no driver runs it."""
+        """The state of the sweep while no driver runs it."""
         if self.finish is None:
             return "interrupted"
         if self.finish.outcome is Outcome.FAILED:
             return "failed"
-        whole = self.finish.outcome is Outcome.COMPLETED and not self.finish.partial
-        return "finished" if whole else "interrupted"
+        if self.finish.outcome is Outcome.COMPLETED and not self.finish.partial:
+            return "finished"
+        return "interrupted"
 
     @property
     def complete(self) -> bool:
-        """Whether all is done that the sweep was last asked for, as its driver said."""
-        ended = self.finish is not None and self.finish.outcome is Outcome.COMPLETED
-        return ended and self.finish is not None and self.finish.partial is False
+        """Return whether all is done that the sweep was last asked for, as its driver said."""
+        if self.finish is None:
+            return False
+        return self.finish.outcome is Outcome.COMPLETED and self.finish.partial is False
 
     @property
     def start_up_trials(self) -> dict[str, list[str]]:
-        """By arm, the trials of the search whose values were drawn at random, in their order.
+        """The trials of the search whose values were drawn at random, by arm, in order.
 
-        Those are the ones that began while fewer than STARTUP_TRIALS of the arm had ended as TPE
-        counts them; not number 0, the default recipe. Ray may ask for a trial somewhat before it
-        starts, so that one more can be random than is listed; none that is listed was guided.
+        They began while fewer than STARTUP_TRIALS of the arm had ended as TPE counts them. Number
+        0, the default recipe, is not among them. Ray may ask for a trial somewhat before it starts,
+        so that one more can be random than is listed; none that is listed was guided.
         """
         return self._drawn
 
@@ -180,13 +190,15 @@ class History:
 
     def trials_per_arm(self, described: int) -> int:
         """Return the highest number that the sweep was asked for, `described` at first."""
-        return max([described, *(resume.trials_per_arm for resume in self.resumes)])
+        asked = [resume.trials_per_arm for resume in self.resumes]
+        return max([described, *asked])
 
     def apply(self, event: Event) -> None:
-        """Take in the next event. One of a trial that never started tells nothing."""
+        """Take in the next event. One of a trial that never started changes nothing."""
         if event.time is not None:
             self.time = event.time
         match event:
+            # The sweep as a whole.
             case SweepStarted():
                 self.sweep = event
                 self._open = True
@@ -196,16 +208,18 @@ class History:
                 self._choose_anew = True
             case FinalistsChosen():
                 self._choose(event)
+            case SweepFinished():
+                self.finish = event
+                self._open = False
+            # One of its trials.
             case TrialStarted():
                 self._start(event)
             case EpochsReported():
                 self._report(event)
             case TrialEnded():
                 self._end(event)
-            case SweepFinished():
-                self.finish = event
-                self._open = False
-            case _:  # what only MLflow is told
+            # Tags and a kept champion concern MLflow alone.
+            case _:
                 pass
 
     def _choose(self, event: FinalistsChosen) -> None:
@@ -216,6 +230,7 @@ class History:
         self.wanted |= set(event.trial_ids)
 
     def _start(self, event: TrialStarted) -> None:
+        """Enter a trial that starts, or starts again."""
         known = self.trials.get(event.trial_id)
         # With another recipe a finalist is trained from the start: the study's change was accepted.
         changed = known is not None and event.finalist and known.recipe != event.recipe
@@ -228,12 +243,14 @@ class History:
                 recipe=dict(event.recipe),
                 finalist=event.finalist,
             )
+        # The first trials of an arm are random, until enough have ended.
         if known is None and event.finalist is None:
             drawn = self._drawn.setdefault(event.arm, [])
             if event.number > 0 and len(self._counted[event.arm]) < STARTUP_TRIALS:
                 drawn.append(event.trial_id)
 
     def _report(self, event: EpochsReported) -> None:
+        """Enter epochs that are not known yet; a restarted trial repeats some."""
         trial = self.trials.get(event.trial_id)
         if trial is None:
             return
@@ -242,6 +259,7 @@ class History:
                 trial.epochs.append(epoch)
 
     def _end(self, event: TrialEnded) -> None:
+        """Enter how a trial ended."""
         trial = self.trials.get(event.trial_id)
         if trial is None:
             return
@@ -251,7 +269,7 @@ class History:
 
 
 def fold(events: Iterable[Event]) -> History:
-    """Return the history that events come to."""
+    """Return the history that events add up to."""
     history = History()
     for event in events:
         history.apply(event)
@@ -267,9 +285,9 @@ def read_history(journal: Path) -> History:
         OSError: The journal cannot be read.
     """
     history = History()
-    for found, _ in events_from(journal, 0):
+    for line, _ in events_from(journal, 0):
         history.lines += 1
-        event = from_json(found)
+        event = from_json(line)
         if event is not None:
             history.apply(event)
     return history
@@ -288,15 +306,16 @@ def salvage(journal: Path) -> History:
     history.lines = len(lines)
     for line in lines:
         try:
-            found = json.loads(line)
-            if not isinstance(found, dict) or not isinstance(found.get("event"), str):
+            content = json.loads(line)
+            if not isinstance(content, dict) or not isinstance(content.get("event"), str):
                 raise EventError("an event must have a name")
-            event = from_json(found)
+            event = from_json(content)
         except (ValueError, RecursionError):
             history.left_out += 1
             continue
         if event is not None:
             history.apply(event)
+    # The last line is being written just now.
     if lines and not lines[-1].endswith(b"\n") and history.left_out:
         history.left_out -= 1
     return history

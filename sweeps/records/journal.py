@@ -1,4 +1,7 @@
-"""The journal of a sweep: one JSON line an event, only ever appended to. What is in it is never lost; all else follows it."""
+"""The journal of a sweep: one line of JSON per event, only ever appended to.
+
+Nothing in it is ever lost; everything else follows it.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,10 @@ from typing import Any
 from sweeps.records.folder import OFFSET
 from trainables.files import sync_folder, write_whole
 
-FREQUENT = "epochs"  # the kind of event of which there are many, and of which the last few could be done again
-SYNCED_EVERY = 0.5  # seconds between the moments at which frequent events are forced to the disk
+# The kind of event of which there are many; the last few could be done again.
+FREQUENT = "epochs"
+# Seconds after which frequent events are forced to the disk again.
+SYNCED_EVERY = 0.5
 
 
 class JournalError(ValueError):
@@ -23,19 +28,22 @@ class JournalError(ValueError):
 
 
 class Journal:
-    """A journal that is open for appending; any thread may append. One process at a time has it open.
+    """A journal that one process has open for appending; any of its threads may append.
 
-    A line is with the system when `append` returns, so that it outlives the process however that ends. It is on the disk
-    too, so that it outlives the machine; of frequent events the last half second may not be.
+    When `append` returns, the system has the line, so that it outlives the process however that
+    ends. It is on the disk too, so that it outlives the machine; only frequent events of the last
+    half second may not be.
 
     Args:
-        path: The file; it is made where there is none, and a last line that was not written to its end is cut off.
+        path: The file. It is made where there is none, and a last line that was not written to its
+            end is cut off.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._synced = 0.0  # by the monotonic clock
+        # By the monotonic clock.
+        self._synced = 0.0
         new = not path.exists()
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
@@ -49,19 +57,26 @@ class Journal:
             raise
 
     def append(self, event: Mapping[str, Any]) -> int:
-        """Write an event, with the `time` in ms since 1970 where it has none; the offset after its line.
+        """Write an event, with the `time` in ms since 1970 where it has none.
+
+        Returns:
+            The offset after its line.
 
         Raises:
-            OSError: The disk is full, or fails; the file is as it was before.
+            OSError: The disk is full or fails; the file is as it was before.
             ValueError: The journal is closed.
         """
-        stamped = event if "time" in event else {**event, "time": int(time.time() * 1000)}
+        # One line, compact: a sweep has 100,000s of them.
+        stamped = dict(event)
+        if "time" not in event:
+            stamped["time"] = int(time.time() * 1000)
         line = json.dumps(stamped, separators=(",", ":"), default=_plain).encode() + b"\n"
         with self._lock:
             if self._file < 0:
                 raise ValueError(
                     f"A journal that is appended to must be open, but {self.path} is closed."
                 )
+            # All of it or nothing: what was written of a line that failed is cut off again.
             try:
                 written = 0
                 while written < len(line):
@@ -84,12 +99,14 @@ class Journal:
         """Force all to the disk and close the file. Closing twice does nothing."""
         with self._lock:
             if self._file >= 0:
-                with suppress(OSError):  # it is with the system all the same
+                # Where that fails, the system has the lines all the same.
+                with suppress(OSError):
                     os.fdatasync(self._file)
                 os.close(self._file)
                 self._file = -1
 
     def _sync(self, *, frequent: bool) -> None:
+        """Force the file to the disk; for frequent events, twice a second at most."""
         now = time.monotonic()
         if not frequent or now - self._synced >= SYNCED_EVERY:
             os.fdatasync(self._file)
@@ -97,7 +114,7 @@ class Journal:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """All events; a last line that was not written to its end is left out.
+    """Return all events; a last line that was not written to its end is left out.
 
     Raises:
         JournalError: Another line is damaged.
@@ -109,7 +126,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 def events_from(
     path: Path, offset: int, end: int | None = None
 ) -> Iterator[tuple[dict[str, Any], int]]:
-    """Events after an offset, each with the offset after it; one line at a time is in memory.
+    """Yield events after an offset, each with the offset after it, one line at a time.
 
     Args:
         path: The journal.
@@ -122,8 +139,12 @@ def events_from(
     """
     with path.open("rb") as file:
         file.seek(offset)
-        while (end is None or offset < end) and (line := file.readline()):
+        while end is None or offset < end:
+            line = file.readline()
+            if not line:
+                return
             event = _event(line)
+            # Only the last line may be torn: it was being written.
             if event is None:
                 if not file.readline():
                     return
@@ -154,44 +175,59 @@ def delivered(path: Path, uri: str | None = None) -> int:
         offset = int(noted["offset"])
         if offset <= 0 or (uri is not None and noted["uri"] != uri):
             return 0
+        # An offset that is not the end of a line is of another journal.
         with path.open("rb") as file:
             file.seek(offset - 1)
-            return offset if file.read(1) == b"\n" else 0
+            if file.read(1) == b"\n":
+                return offset
+        return 0
     except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return 0
 
 
 def note_delivered(path: Path, uri: str, offset: int) -> None:
-    """Write down up to which offset a store has a journal; where that fails, it is told some events again."""
+    """Write down up to which offset a store has a journal.
+
+    Where that fails, the store is told some events again.
+    """
     with suppress(OSError):
         write_whole(path.with_name(OFFSET), json.dumps({"uri": uri, "offset": offset}) + "\n")
 
 
 def size(path: Path) -> int:
-    """Length of a journal in bytes."""
+    """Return the length of a journal in bytes."""
     return path.stat().st_size
 
 
 def _whole_lines(path: Path) -> int:
-    start, end, last = 0, 0, b""
+    """Return the offset after the last line that is whole."""
+    start = 0
+    end = 0
+    last = b""
     with path.open("rb") as file:
         for last in file:
-            start, end = end, end + len(last)
-    return start if last and _event(last) is None else end
+            start = end
+            end += len(last)
+    if last and _event(last) is None:
+        return start
+    return end
 
 
 def _event(line: bytes) -> dict[str, Any] | None:
-    """The event of a line, or None where the line is torn or damaged."""
+    """Return the event of a line, or None where the line is torn or damaged."""
     if not line.endswith(b"\n"):
         return None
     try:
         event = json.loads(line)
     except ValueError:
         return None
-    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+    if isinstance(event, dict) and isinstance(event.get("event"), str):
+        return event
+    return None
 
 
 def _damaged(path: Path, offset: int) -> JournalError:
+    """Return the error that names the line at an offset."""
     with path.open("rb") as file:
         number = 1
         while offset > 0:
@@ -199,11 +235,13 @@ def _damaged(path: Path, offset: int) -> JournalError:
             number += 1
     return JournalError(
         f"Each line of {path} must hold one event in JSON, but line {number} does not: "
-        "delete that line, or take the file from a backup."
+        "delete that line, or restore the file from a backup."
     )
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no word for: a number of NumPy's as Python's, all else as text."""
+    """Return a value for JSON, which cannot hold this one: NumPy's numbers, or text."""
     item = getattr(value, "item", None)
-    return item() if callable(item) else str(value)
+    if callable(item):
+        return item()
+    return str(value)

@@ -1,4 +1,4 @@
-"""`sweep.json`: what a sweep was asked for and made of, so that it can be resumed, and told apart from every other."""
+"""`sweep.json`: what a sweep was asked for and is made of, so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from trainables.files import write_whole
 from trainables.metrics import VAL_SCORES, Score
 
 ROOT = Path(__file__).parents[2]
+NO_SWEEP = f"{MANIFEST} must describe a sweep, but does not"
 LIBRARIES = ("torch", "torchvision", "ray", "optuna", "mlflow")
+# The code that decides a trial's numbers and the search. A study's own space is compared as it is
+# defined.
 DECIDES = (
     "trainables/**/*.py",
     "search_spaces/space.py",
@@ -33,17 +36,16 @@ DECIDES = (
     "sweeps/records/score.py",
     "sweeps/runner/*.py",
 )
-"""The code that decides a trial's numbers and the search. A study's own space is compared as it is defined."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Described:
-    """What a manifest says of the sweep that is asked for.
+    """The sweep that a manifest asks for.
 
     Attributes:
         study: Its study's name.
         study_file: Path of the study, as it was started.
-        submitted: What goes on with it, where it was submitted to a cluster; else empty.
+        submitted: The command that continues it, where it was submitted to a cluster; else empty.
         arms: Names of its arms.
         searched: Names of those that have something to tune.
         trials_per_arm: As it was described.
@@ -62,16 +64,17 @@ class Described:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return what a sweep's manifest holds.
+    """Return the content of a sweep's manifest.
 
     Raises:
         OSError: There is none, or it cannot be read.
         ValueError: It is damaged.
     """
-    found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    if not isinstance(found, dict):
-        raise ValueError(f"{MANIFEST} is no sweep's")  # noqa: TRY004 - the file's, not the caller's
-    return found
+    content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        # The file's type is wrong, not the caller's.
+        raise ValueError(NO_SWEEP)  # noqa: TRY004
+    return content
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -84,38 +87,45 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def described(folder: Path) -> Described:
-    """Return what a sweep's manifest says of what was asked for.
+    """Return the sweep that the manifest in a folder asks for.
 
     Raises:
         OSError, ValueError, LookupError, TypeError, AttributeError: There is no sound manifest.
     """
-    found = read_manifest(folder)
-    arms = tuple(found["arms"])
-    trials = found["trials_per_arm"]
+    manifest = read_manifest(folder)
+
+    # Arms and trials, as far as they can be wrong without raising below.
+    arms = tuple(manifest["arms"])
+    trials = manifest["trials_per_arm"]
     if not arms or not all(isinstance(arm, str) for arm in arms):
-        raise ValueError(f"{MANIFEST} is no sweep's")
-    if type(trials) is not int or not isinstance(found["study"], str):
-        raise ValueError(f"{MANIFEST} is no sweep's")
+        raise ValueError(NO_SWEEP)
+    if type(trials) is not int or not isinstance(manifest["study"], str):
+        raise ValueError(NO_SWEEP)
+
+    # Manifests of earlier versions have no definition: all arms were tuned.
     searched = arms
-    if "definition" in found:
-        searched = tuple(arm for arm in arms if found["definition"][arm]["tuned"])
-    started = datetime.fromisoformat(found["started"])
+    if "definition" in manifest:
+        searched = tuple(arm for arm in arms if manifest["definition"][arm]["tuned"])
+    started = datetime.fromisoformat(manifest["started"])
     if not started.tzinfo:
         started = started.replace(tzinfo=UTC)
     return Described(
-        study=found["study"],
-        study_file=study_file(found),
-        submitted=str(found.get("submitted") or ""),
+        study=manifest["study"],
+        study_file=study_file(manifest),
+        submitted=str(manifest.get("submitted") or ""),
         arms=arms,
         searched=searched,
         trials_per_arm=trials,
         started=started,
-        metric=score_of(found),
+        metric=score_of(manifest),
     )
 
 
 def study_file(manifest: Mapping[str, Any]) -> str:
-    """Return the path of the study that made a sweep, as it was started, or as the project has it."""
+    """Return the path of the study that made a sweep.
+
+    It is as the sweep was started, or where that is not known, as the project has it.
+    """
     try:
         words = shlex.split(str(manifest.get("command") or ""))
     except ValueError:
@@ -126,16 +136,23 @@ def study_file(manifest: Mapping[str, Any]) -> str:
 
 
 def score_of(manifest: Mapping[str, Any]) -> Score:
-    """Return what decides in a sweep; accuracy, as in earlier versions, where nothing is named."""
+    """Return the score that decides in a sweep; in earlier versions, which name none, accuracy."""
     options = manifest.get("options")
-    named = options.get("score") if isinstance(options, Mapping) else None
-    return next((score for score in VAL_SCORES if score == named), "accuracy")
+    if isinstance(options, Mapping):
+        for score in VAL_SCORES:
+            if score == options.get("score"):
+                return score
+    return "accuracy"
 
 
 def resumed(
     before: Mapping[str, Any], now: Mapping[str, Any], changed: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the manifest of a sweep that goes on: as it is now, with its first command, and what changed when."""
+    """Return the manifest of a sweep that is resumed.
+
+    It is as the sweep is now, with its first command, and with a list of what changed when.
+    """
+    # A new command each time; the first stays where readers of every version look for it.
     again = {"at": now["started"], "command": now["command"], "changes": list(changed)}
     first = {"started": before["started"], "command": before["command"]}
     return {**now, **first, "resumed": [*before["resumed"], again]}
@@ -155,9 +172,9 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     new_data = now["data"]["digest"]
     if old_data != new_data:
         lines.append(f"data {now['data']['source']}: digest {old_data} is now {new_data}")
-    had = {(old["weights"], old["backbone"]): old["digest"] for old in before["weights"]}
+    digests = {(old["weights"], old["backbone"]): old["digest"] for old in before["weights"]}
     for new in now["weights"]:
-        digest = had.get((new["weights"], new["backbone"]))
+        digest = digests.get((new["weights"], new["backbone"]))
         if digest not in (None, new["digest"]):
             what = f"weights {new['weights']} of {new['backbone']}"
             lines.append(f"{what}: digest {digest} is now {new['digest']}")
@@ -178,17 +195,18 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def definition(arms: Sequence[Arm]) -> dict[str, Any]:
-    """Return what a study says of each arm, as plain values that can be compared later."""
-    found = {}
+    """Return the fixed and tuned values of each arm, plain, so that they can be compared later."""
+    by_arm = {}
     for arm in arms:
         tuned = {name: asdict(dim) for name, dim in arm.tuned.items()}
-        found[arm.name] = {"fixed": dict(arm.fixed), "tuned": tuned}
-    plain: dict[str, Any] = json.loads(json.dumps(found))  # as it will be read
+        by_arm[arm.name] = {"fixed": dict(arm.fixed), "tuned": tuned}
+    # As they will be read: lists for tuples.
+    plain: dict[str, Any] = json.loads(json.dumps(by_arm))
     return plain
 
 
 def code_digest(root: Path = ROOT) -> str:
-    """Return sixteen hex digits over the source of all that decides a trial's numbers and the search."""
+    """Return a hash, in 16 hex digits, of the source of all that decides a trial's numbers."""
     digest = hashlib.sha256()
     for pattern in DECIDES:
         for path in sorted(root.glob(pattern)):
@@ -202,7 +220,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, str]:
-    """Return what a figure depends on beside the code: system, Python, processor, commit."""
+    """Return what numbers depend on besides the libraries: system, Python, processor, commit."""
     return {
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -218,29 +236,35 @@ def command() -> str:
 
 
 def now() -> str:
-    """Return the time, in seconds, as the manifest has it."""
+    """Return the time in UTC, to the second, as the manifest has it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def commit(root: Path = ROOT) -> str:
-    """Return the commit of this project's code, and whether it was changed since; empty where there is none."""
+    """Return the commit of this project's code, and whether it was changed since.
+
+    The text is empty where there is no commit.
+    """
     if not (root / ".git").exists():
         return ""
     try:
-        found = _git(root, "rev-parse", "--short=12", "HEAD")
+        head = _git(root, "rev-parse", "--short=12", "HEAD")
         changed = _git(root, "status", "--porcelain")
-    except (OSError, subprocess.SubprocessError):  # no git, or it does not trust the folder
+    # There is no git, or it does not trust the folder.
+    except (OSError, subprocess.SubprocessError):
         return ""
-    return f"{found}, with changes" if changed else found
+    if changed:
+        return f"{head}, with changes"
+    return head
 
 
 def processor() -> str:
     """Return the processor's model, where the system tells it."""
     try:
-        told = Path("/proc/cpuinfo").read_text()
+        cpuinfo = Path("/proc/cpuinfo").read_text()
     except OSError:
-        told = ""
-    models = re.findall(r"^model name\s*:\s*(.*)", told, re.MULTILINE)
+        cpuinfo = ""
+    models = re.findall(r"^model name\s*:\s*(.*)", cpuinfo, re.MULTILINE)
     if models:
         return f"{models[0]}, {len(models)} CPUs"
     return platform.processor() or platform.machine()
@@ -263,6 +287,7 @@ def _difference(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) ->
 
 
 def _git(root: Path, *words: str) -> str:
+    """Return what a git command prints."""
     command = ["git", "-C", str(root), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     return done.stdout.strip()

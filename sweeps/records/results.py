@@ -1,4 +1,4 @@
-"""What the trials of a sweep have come to: one record a trial, the table of arms, and the one definition of "best"."""
+"""The results of a sweep in memory: a record per trial, and the one definition of "best"."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Any, Protocol, TypeVar
 from trainables.metrics import EPOCH, HISTORY, SCORE, TEST, VAL_SCORES, Score
 from trainables.recipe import Recipe
 
+# Random trials of an arm before TPE guides. Of 16 trials per arm, Optuna's default of 10 would
+# leave next to none guided.
 STARTUP_TRIALS = 5
-"""Random trials of an arm before TPE guides; Optuna's 10 would leave next to none guided at 16 trials an arm."""
 
 
 class Outcome(StrEnum):
@@ -29,7 +30,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finalist:
-    """What makes a training run a finalist.
+    """The part of a training run that makes it a finalist.
 
     Attributes:
         group: The trial whose recipe is trained again; of an ablation, with what was taken away.
@@ -41,12 +42,17 @@ class Finalist:
 
 
 def outcome_of(result: Mapping[str, Any]) -> Outcome | None:
-    """The outcome that a trial itself reported: `diverged` or `failed`."""
-    return Outcome(result["outcome"]) if result.get("outcome") else None
+    """Return the outcome that a trial itself reported, `diverged` or `failed`, or None."""
+    if not result.get("outcome"):
+        return None
+    return Outcome(result["outcome"])
 
 
 def epochs_of(result: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """What each epoch of a report brought, in order; nothing where the trial diverged, or the report is of the test."""
+    """Return the metrics of each epoch of a report, in order.
+
+    There are none where the trial diverged, or the report is of the test.
+    """
     if outcome_of(result) is not None or SCORE not in result or TEST in result:
         return []
     history: Sequence[Mapping[str, Any]] = result.get(HISTORY) or [result]
@@ -54,7 +60,7 @@ def epochs_of(result: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def trial_name(arm: str, number: int) -> str:
-    """Our readable name of a trial, `resnet34/tricks/007`."""
+    """Return the readable name of a trial, such as `resnet34/tricks/007`."""
     return f"{arm}/{number:03d}"
 
 
@@ -65,16 +71,16 @@ class TrialRecord:
     Attributes:
         trial_id: Its name, unique in the sweep.
         arm: Its arm.
-        number: Of the trial in its arm, or of the trial whose recipe it has.
+        number: Its number in its arm; a finalist has that of the trial whose recipe it has.
         recipe: What it trains.
         finalist: None for a trial of the search.
-        started: By the monotonic clock; earlier runs of the sweep count.
+        started: By the monotonic clock; time in earlier runs of the sweep counts.
         outcome: None while it runs.
         reason: Why it diverged or failed.
-        epoch: The last one that is done.
+        epoch: The last epoch that is done.
         score: The best of the last stage on val.
         best_epoch: The epoch of the score.
-        val: Of the last epoch, by the metric that decides.
+        val: The metric that decides, of the last epoch on val.
         wall_seconds: From start to end.
         device_seconds: Wall time, multiplied by the share of a device that it had.
         test: Of a finalist: what the test split said, by metric.
@@ -98,15 +104,18 @@ class TrialRecord:
 
 
 class Results:
-    """All records of a search, or of the finalists, in the order of their start. Safe to read from another thread.
+    """All records of a search, or of the finalists, in the order of their start.
+
+    Another thread may read them.
 
     Args:
-        planned: Trials by arm.
-        score: What decides which of them is best.
+        planned: Number of trials by arm.
+        score: The score that decides which of them is best.
     """
 
     def __init__(self, planned: Mapping[str, int], score: Score = "accuracy") -> None:
-        self.planned, self.score = dict(planned), score
+        self.planned = dict(planned)
+        self.score = score
         self._records: dict[str, TrialRecord] = {}
         self._lock = threading.Lock()
 
@@ -125,6 +134,7 @@ class Results:
     ) -> TrialRecord:
         """Enter a trial; one that starts again after a failure keeps its record."""
         record = TrialRecord(trial_id, arm, number, recipe, finalist)
+        # Only a trial that is new to this run gets the new record.
         with self._lock:
             return self._records.setdefault(trial_id, record)
 
@@ -134,48 +144,57 @@ class Results:
             self.planned[arm] = self.planned.get(arm, 0) + number
 
     def report(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """Take in an epoch: the score's is the one at which the score last changed or a stage began."""
+        """Take in an epoch."""
         record = self[trial_id]
         if outcome_of(result) is not None:
             return
-        record.epoch, record.val = int(result[EPOCH]), float(result[VAL_SCORES[self.score]])
+        record.epoch = int(result[EPOCH])
+        record.val = float(result[VAL_SCORES[self.score]])
+        # The best epoch is the one at which the score last changed, or a stage began.
         if record.score != result[SCORE] or record.epoch <= record.recipe.stage1_epochs + 1:
-            record.score, record.best_epoch = float(result[SCORE]), record.epoch
+            record.score = float(result[SCORE])
+            record.best_epoch = record.epoch
 
     def __getitem__(self, trial_id: str) -> TrialRecord:
         with self._lock:
             return self._records[trial_id]
 
     def records(self, arm: str | None = None) -> list[TrialRecord]:
-        """All records, or an arm's."""
+        """Return all records, or those of an arm."""
         with self._lock:
-            return [record for record in self._records.values() if arm is None or record.arm == arm]
+            records = list(self._records.values())
+        if arm is None:
+            return records
+        return [record for record in records if record.arm == arm]
 
     def ended(self, arm: str | None = None) -> list[TrialRecord]:
-        """Records of trials that are over."""
+        """Return the records of trials that are over."""
         return [record for record in self.records(arm) if record.outcome is not None]
 
     def peers(self, record: TrialRecord) -> list[TrialRecord]:
-        """Return the trials of an arm, or the seeds of a finalist, that are over; the one given may be among them."""
+        """Return the trials of an arm, or the seeds of a finalist, that are over.
+
+        The one given may be among them.
+        """
         return [other for other in self.ended(record.arm) if other.finalist == record.finalist]
 
     @property
     def total(self) -> int:
-        """Trials that are planned."""
+        """The number of trials that are planned."""
         return sum(self.planned.values())
 
     @property
     def left(self) -> int:
-        """Trials that are still to end."""
-        done = {
-            arm: sum(record.outcome is not Outcome.INTERRUPTED for record in self.ended(arm))
-            for arm in self.planned
-        }
-        return sum(max(0, planned - done[arm]) for arm, planned in self.planned.items())
+        """The number of trials that are still to end."""
+        left = 0
+        for arm, planned in self.planned.items():
+            done = sum(record.outcome is not Outcome.INTERRUPTED for record in self.ended(arm))
+            left += max(0, planned - done)
+        return left
 
 
 class Scored(Protocol):
-    """A trial as far as it is ranked."""
+    """The part of a trial by which it is ranked."""
 
     @property
     def trial_id(self) -> str:
@@ -183,7 +202,7 @@ class Scored(Protocol):
 
     @property
     def number(self) -> int:
-        """Of the trial in its arm."""
+        """Its number in its arm."""
 
     @property
     def outcome(self) -> Outcome | None:
@@ -191,11 +210,11 @@ class Scored(Protocol):
 
     @property
     def score(self) -> float | None:
-        """What decides."""
+        """Its score, by the metric that decides."""
 
 
 class Retrained(Protocol):
-    """A recipe that was trained again over seeds, as far as it is ranked."""
+    """The part of a retrained recipe by which it is ranked."""
 
     @property
     def arm(self) -> str:
@@ -203,7 +222,7 @@ class Retrained(Protocol):
 
     @property
     def number(self) -> int:
-        """Of the trial that had the recipe."""
+        """The number of the trial that had the recipe."""
 
     @property
     def scores(self) -> Sequence[float]:
@@ -223,31 +242,35 @@ def best(trials: Iterable[AnyScored]) -> AnyScored | None:
 
 
 def rank(trial: Scored) -> tuple[float, int, str]:
-    """Return a key that sorts the best first, in whatever order trials came."""
+    """Return a key that sorts the best trial first, whatever the order in which trials came."""
     return -(trial.score or 0.0), trial.number, trial.trial_id
 
 
 def default(trials: Iterable[AnyScored]) -> AnyScored | None:
     """Return trial 0 of an arm, if it completed."""
-    completed = (trial for trial in trials if trial.outcome is Outcome.COMPLETED)
-    return next((trial for trial in completed if trial.number == 0), None)
+    for trial in trials:
+        if trial.number == 0 and trial.outcome is Outcome.COMPLETED:
+            return trial
+    return None
 
 
 def champion(candidates: Iterable[AnyRetrained], arms: Sequence[str]) -> AnyRetrained | None:
-    """Return the recipe to ship: of those with most seeds the one with the best mean on val.
+    """Return the recipe to ship: of those with the most seeds, the one with the best mean on val.
 
-    Where means are equal, the arm and the trial that come first.
+    Where means are equal, it is that of the first arm, and there of the first trial.
 
     Args:
-        candidates: Recipes that were trained again; those without a completed seed do not count.
-        arms: In the study's order.
+        candidates: Recipes that were retrained; those without a completed seed do not count.
+        arms: Names of the arms in the study's order.
     """
 
     def order(recipe: AnyRetrained) -> tuple[int, float, int, int]:
         return -len(recipe.scores), -fmean(recipe.scores), arms.index(recipe.arm), recipe.number
 
-    return min((recipe for recipe in candidates if recipe.scores), key=order, default=None)
+    retrained = [recipe for recipe in candidates if recipe.scores]
+    return min(retrained, key=order, default=None)
 
 
 def _ranked(trial: Scored) -> bool:
+    """Return whether a trial can be the best."""
     return trial.outcome is Outcome.COMPLETED and trial.score is not None

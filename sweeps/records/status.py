@@ -1,4 +1,4 @@
-"""How the sweeps of a storage stand: what each folder says, whatever it holds."""
+"""The state of the sweeps in a storage, as each folder tells it, whatever it holds."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ State: TypeAlias = Literal["running", "finished", "failed", "interrupted", "dama
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepStatus:
-    """How a sweep stands.
+    """The state of a sweep.
 
     Attributes:
-        name: Of the sweep, and of its folder.
+        name: Name of the sweep, and of its folder.
         folder: Everything of it but what MLflow has.
         state: `damaged` is a folder that holds no sweep that can be read; `reason` says why.
         study: Its study's name; empty where it is not known, as are the following.
-        resume: What goes on with it.
+        resume: The command that continues it.
         arms: Names of its arms.
         trials_per_arm: The number that it was last asked for.
-        done: Trials and finalists that are over.
-        left: Trials that are not done, and finalists, once they are chosen.
+        done: Number of trials and finalists that are over.
+        left: Number of trials that are not done, and of finalists, once they are chosen.
         started: When it was first started.
         champion: Name of the trial or finalist that was kept as the champion.
         score: The champion's, or the best one so far.
-        metric: What the score is.
-        undelivered: Events that MLflow has not got.
+        metric: The metric that the score is.
+        undelivered: Number of events that MLflow does not have yet.
         size: Bytes on the disk.
         reason: Why it is damaged.
     """
@@ -61,7 +61,8 @@ class SweepStatus:
 
 
 def status_of(folder: Path) -> SweepStatus:
-    """Return how the sweep in a folder stands. What is in the folder may be anything."""
+    """Return the state of the sweep in a folder. What is in the folder may be anything."""
+    # Asked first: a driver that ends meanwhile has written all it will.
     with claimed(folder, shared=True) as free:
         running = not free
     empty = SweepStatus(name=folder.name, folder=folder, state="damaged", size=size_of(folder))
@@ -71,11 +72,14 @@ def status_of(folder: Path) -> SweepStatus:
         status = replace(status, **_done(folder, manifest))
     except UNREADABLE as error:
         status = replace(empty, reason=_reason(error))
-    return replace(status, state="running", reason="") if running else status
+    # A driver that has just begun has written little or nothing.
+    if running:
+        return replace(status, state="running", reason="")
+    return status
 
 
 def all_sweeps(storage: Path) -> list[SweepStatus]:
-    """Return the sweeps of a storage, newest first; folders that hold none come last, as damaged ones.
+    """Return the sweeps of a storage, newest first; folders without one come last, as damaged.
 
     Raises:
         Refused: The storage cannot be read.
@@ -94,7 +98,7 @@ def all_sweeps(storage: Path) -> list[SweepStatus]:
 
 
 def _asked(folder: Path, manifest: Described) -> dict[str, Any]:
-    """Return what the manifest says."""
+    """Return the fields that the manifest tells."""
     storage = folder.absolute().parents[1]
     resume = names.resume_command(
         manifest.study_file, folder.name, storage, submitted=manifest.submitted
@@ -110,10 +114,10 @@ def _asked(folder: Path, manifest: Described) -> dict[str, Any]:
 
 
 def _done(folder: Path, manifest: Described) -> dict[str, Any]:
-    """Return what the journal says, and the champion's file."""
+    """Return the fields that the journal and the champion's file tell."""
     journal = folder / names.JOURNAL
     history = read_history(journal)
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "state": history.state,
         "trials_per_arm": history.trials_per_arm(manifest.trials_per_arm),
         "done": len(history.done()),
@@ -123,22 +127,28 @@ def _done(folder: Path, manifest: Described) -> dict[str, Any]:
     }
     kept = kept_champion(folder)
     if kept:
-        found |= {"champion": kept.trial, "score": kept.score}
-    return found
+        fields |= {"champion": kept.trial, "score": kept.score}
+    return fields
 
 
 def _best_score(history: History) -> float | None:
     """Return the best score so far, of trials and finalists."""
-    completed = [t for t in history.trials.values() if t.outcome is Outcome.COMPLETED]
-    scores = [trial.score for trial in completed if trial.score is not None]
+    scores = []
+    for trial in history.trials.values():
+        if trial.outcome is Outcome.COMPLETED and trial.score is not None:
+            scores.append(trial.score)
     return max(scores, default=None)
 
 
 def _reason(error: BaseException) -> str:
+    """Return why a sweep is damaged, on one line."""
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"it has no {Path(error.filename).name}"
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def _age(sweep: SweepStatus) -> float:
-    return sweep.started.timestamp() if sweep.started else 0.0
+    """Return when a sweep was started, in seconds since 1970; 0 where that is not known."""
+    if sweep.started is None:
+        return 0.0
+    return sweep.started.timestamp()
