@@ -1,4 +1,7 @@
-"""What a folder on the command line holds: images in it and below it, what is passed over and why, and what is closed to us."""
+"""The contents of a folder on the command line: images in it and below it, and what is left out.
+
+That is what is passed over, by reason, and what is closed to us.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from trainables.data.tree import ending_of, walk
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contents:
-    """What was found in folders.
+    """Images and other things that folders hold.
 
     Attributes:
         images: In the order of the folders, those of a folder sorted, with those below it.
@@ -29,19 +32,24 @@ class Contents:
         """Add what another folder holds."""
         self.images.extend(other.images)
         self.passed.update(other.passed)
-        self.examples.update(
-            {reason: path for reason, path in other.examples.items() if reason not in self.examples}
-        )
+        for reason, path in other.examples.items():
+            self.examples.setdefault(reason, path)
         self.closed.extend(other.closed)
 
 
 def contents(folder: Path) -> Contents:
-    """Look through a folder and all below it, as training does: links are followed, litter of other systems is passed over."""
-    found = Contents()
-    tree, passed = walk(folder, found.closed)
-    found.images.extend(tree.all_images())
+    """Look through a folder and all below it, as training does.
+
+    Links are followed, litter of other systems is passed over.
+    """
+    inside = Contents()
+    tree, passed = walk(folder, inside.closed)
+    inside.images.extend(tree.all_images())
+
+    # Files that are no images by their names are counted by ending.
     for path in tree.all_others():
         passed.add(ending_of(path), path.relative_to(folder).as_posix())
-    found.passed.update(passed.counts)
-    found.examples.update({reason: folder / example for reason, example in passed.examples.items()})
-    return found
+    inside.passed.update(passed.counts)
+    for reason, example in passed.examples.items():
+        inside.examples[reason] = folder / example
+    return inside

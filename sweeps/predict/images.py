@@ -1,4 +1,4 @@
-"""What a command line calls images: files and folders, looked at before any work, decoded in batches as training decodes."""
+"""The images of a command line: looked at before any work, then decoded as training decodes."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from sweeps.predict.folder import Contents, contents
 from sweeps.predict.model import Model, Probabilities
 from trainables.data.decode import Files
 from trainables.data.listing import DECODE_SCALE, Rows
-from trainables.problems import one_line, shortened
+from trainables.problems import counted, one_line, shortened
 
 HEADERS = 1024  # files whose headers are read between two steps of the progress bar
 PIXELS = 32 * 224**2  # of a batch's views: some 0.5 GB of activations for a ResNet-50
-SMALLEST = 2  # pixels a side that the registered graph takes
+SMALLEST = 2  # pixels per side that the registered graph takes
 REASONS = 6  # for which files were passed over, in the note on a folder
 
 Track = Callable[[Sequence[Sequence[Path]], str], Iterator[Sequence[Path]]]
-"""Goes through chunks of files and shows how far it is; the second argument says what is done with them."""
+"""Goes through chunks of files and shows how far it is; the second argument names the work."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """What the words of a command line mean.
+    """The files that the words of a command line mean, and what else there is to say.
 
     Attributes:
         paths: The files, each once, in the order of the words.
-        problems: A line for each word that is neither file nor folder, and for each folder without images.
+        problems: A line for each word that is neither file nor folder, and for each folder without
+            images.
         closed: A line for each folder inside a given one that cannot be read.
         notes: What was found in the folders and what was passed over, for a person.
     """
@@ -44,10 +45,12 @@ class Found:
 def find(words: Sequence[str]) -> Found:
     """Look for the files that are meant.
 
-    A folder gives its visible images, sorted, with those of its subfolders; a file that is named itself is taken as one.
+    A folder gives its visible images, sorted, with those of its subfolders; a file that is named
+    itself is taken as one.
     """
     paths: dict[Path, None] = {}
-    folders, inside = [], Contents()
+    folders = []
+    inside = Contents()
     problems = []
     for word in words:
         path = Path(word)
@@ -64,45 +67,53 @@ def find(words: Sequence[str]) -> Found:
                 paths[path] = None
             else:
                 problems.append(
-                    f"{word} must be an image or a folder of images, but is not there: correct the path."
+                    f"{word} must be an image or a folder of images, but is not there: "
+                    "correct the path."
                 )
-        except (OSError, ValueError) as error:  # closed to us, a name too long, a null byte
-            said = error.strerror if isinstance(error, OSError) else error
-            problems.append(
-                f"{word} must be readable, but is not ({said}): change its rights or leave it out."
-            )
-    closed = [_closed(error) for error in inside.closed]
+        except OSError as error:  # closed to us, a name too long
+            problems.append(_unreadable(word, error.strerror))
+        except ValueError as error:  # a null byte
+            problems.append(_unreadable(word, error))
+
+    # Each line fits on a terminal, whatever the names hold.
+    closed = shortened([_closed(error) for error in inside.closed], "folders cannot be read")
+    notes = [_understood(folders, inside)] if folders else []
     return Found(
         paths=tuple(paths),
         problems=tuple(map(one_line, problems)),
-        closed=tuple(map(one_line, shortened(closed, "folders cannot be read"))),
-        notes=(one_line(_understood(folders, inside)),) if folders else (),
+        closed=tuple(map(one_line, closed)),
+        notes=tuple(map(one_line, notes)),
     )
 
 
 def check(paths: Sequence[Path], track: Track) -> list[str]:
-    """Read all headers: a problem for each file that is no image by it: empty, of another format, or as large as a bomb."""
-    problems = [
-        line
-        for chunk in track(_chunks(paths, HEADERS), "Checking")
-        for line in Files(chunk).problems
-    ]
-    return list(map(one_line, shortened(problems, "files are no images")))
+    """Read all headers, and return a problem for each file that is no image by it.
+
+    That is an empty one, one of another format, or one as large as a bomb.
+    """
+    problems: list[str] = []
+    for chunk in track(_chunks(paths, HEADERS), "Checking"):
+        problems += Files(chunk).problems
+    return [one_line(line) for line in shortened(problems, "files are no images")]
 
 
 def answers(
     paths: Sequence[Path], model: Model, track: Track
 ) -> Iterator[tuple[Path, Probabilities | str]]:
-    """Each file with its probabilities, float32 `[classes]`, or with what is wrong with it, a batch in memory at a time."""
+    """Yield each file with its probabilities, float32 [classes], or with what is wrong with it.
+
+    One batch at a time is in memory.
+    """
     size = max(1, min(256, PIXELS // model.image_size**2))
     for chunk in track(_chunks(paths, size), "Classifying"):
         files = Files(chunk)
-        found: dict[int, Probabilities | str] = {}
+        by_row: dict[int, Probabilities | str] = {}
+        # The network takes images of one size at once.
         sides = _sides(files, model)
         for side in np.unique(sides).tolist():
-            found |= _of_one_size(files, np.flatnonzero(sides == side), side, model)
+            by_row |= _of_one_size(files, np.flatnonzero(sides == side), side, model)
         for row, path in enumerate(chunk):
-            yield path, found[row]
+            yield path, by_row[row]
 
 
 def _without_images(word: str, here: Contents) -> str:
@@ -114,25 +125,29 @@ def _without_images(word: str, here: Contents) -> str:
 
 def _closed(error: OSError) -> str:
     place = os.fsdecode(error.filename or "a folder")
-    return f"{place} must be readable, but is not ({error.strerror}): change its rights or leave it out."
+    return _unreadable(place, error.strerror)
+
+
+def _unreadable(place: str, why: object) -> str:
+    return f"{place} must be readable, but is not ({why}): change its permissions or leave it out."
 
 
 def _understood(folders: Sequence[str], inside: Contents) -> str:
-    count = len(set(inside.images))
     where = folders[0] if len(folders) == 1 else f"{len(folders)} folders"
     passed = f"; {_passed_over(inside)}" if inside.passed else ""
-    return f"{count:,} image{'' if count == 1 else 's'} in {where}{passed}."
+    return f"{counted(len(set(inside.images)), 'image')} in {where}{passed}."
 
 
 def _passed_over(inside: Contents) -> str:
-    """The most frequent reasons first, each with an example."""
+    """Return the most frequent reasons first, each with an example."""
     reasons = inside.passed.most_common()
-    said = [
-        f"{count:,} {reason} (such as {inside.examples[reason]})"
-        for reason, count in reasons[:REASONS]
-    ]
+    said = []
+    for reason, count in reasons[:REASONS]:
+        said.append(f"{count:,} {reason} (such as {inside.examples[reason]})")
     rest = sum(count for _, count in reasons[REASONS:])
-    return f"passed over: {', '.join([*said, *([f'{rest:,} of other kinds'] if rest else [])])}"
+    if rest:
+        said.append(f"{rest:,} of other kinds")
+    return f"passed over: {', '.join(said)}"
 
 
 def _chunks(paths: Sequence[Path], size: int) -> list[Sequence[Path]]:
@@ -140,7 +155,7 @@ def _chunks(paths: Sequence[Path], size: int) -> list[Sequence[Path]]:
 
 
 def _sides(files: Files, model: Model) -> Rows:
-    """To how many pixels a side each file is decoded: as its training did, where the model says so."""
+    """Return to how many pixels per side each file is decoded: as its training did, if known."""
     if model.stored_side is not None:
         return np.full(len(files.paths), model.stored_side)
     return files.sizes[:, 0].clip(SMALLEST, round(DECODE_SCALE * model.image_size))
@@ -149,14 +164,21 @@ def _sides(files: Files, model: Model) -> Rows:
 def _of_one_size(
     files: Files, rows: Rows, side: int, model: Model
 ) -> dict[int, Probabilities | str]:
-    images, problems = files.squares(rows, side)
-    wrong: dict[int, str] = {}
-    if problems:  # they do not say whose they are
-        parts = [files.squares(rows[[place]], side) for place in range(len(rows))]
-        wrong = {
-            row: lines[0] for row, (_, lines) in zip(rows.tolist(), parts, strict=True) if lines
-        }
-        rows = np.array([row for row in rows.tolist() if row not in wrong], np.int64)
-        images = np.concatenate([images[:0], *(image for image, lines in parts if not lines)])
-    probabilities = model.probabilities(images) if len(rows) else ()
-    return {**wrong, **dict(zip(rows.tolist(), probabilities, strict=True))}
+    """Return what `answers` does of files that are decoded to one size, by row."""
+    images, problems = files.squares(rows, side)  # [N, side, side, 3]
+    by_row: dict[int, Probabilities | str] = {}
+
+    # Problems do not say whose they are: then each file is decoded by itself.
+    if problems:
+        whole = [images[:0]]
+        for row in rows.tolist():
+            image, lines = files.squares(np.array([row], np.int64), side)
+            if lines:
+                by_row[row] = lines[0]
+            else:
+                whole.append(image)
+        images = np.concatenate(whole)
+        rows = np.array([row for row in rows.tolist() if row not in by_row], np.int64)
+    if len(rows):
+        by_row |= zip(rows.tolist(), model.probabilities(images), strict=True)
+    return by_row

@@ -1,13 +1,16 @@
-"""What answers: a sweep's champion, or a model that a sweep registered with MLflow. Looked for first, loaded later."""
+"""The model that answers: a sweep's champion, or one that a sweep registered with MLflow.
+
+It is looked for first and loaded later.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +30,8 @@ Probabilities: TypeAlias = npt.NDArray[np.float32]
 STORED = "stored_side"
 """Key of `data` in the champion's `recipe.json`, and of the registered model's metadata."""
 _SHOWN = 80  # characters of a text that is refused
-_IN_A_STORE = ("models", "runs", "mlflow-artifacts")  # schemes of model URIs that MLflow looks up
+# Schemes of model URIs that MLflow looks up; any other one is a place of its own.
+_IN_A_STORE = ("models", "runs", "mlflow-artifacts")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,9 +41,10 @@ class Model:
     Attributes:
         name: What the user called it.
         classes: Names of the classes, in the order of the output.
-        image_size: Pixels a side of what its network sees.
-        stored_side: Pixels a side of the squares that its training images were stored as; None where that is not known.
-        probabilities: uint8 RGB `[N, H, W, 3]` to float32 `[N, classes]`, on the CPU.
+        image_size: Pixels per side of what its network sees.
+        stored_side: Pixels per side of the squares that its training images were stored as; None
+            where that is not known.
+        probabilities: From uint8 RGB [N, H, W, 3] to float32 [N, classes], on the CPU.
     """
 
     name: str
@@ -50,17 +55,20 @@ class Model:
 
 
 def champion_file(storage: Path, name: str) -> Path:
-    """The checkpoint of a sweep's champion.
+    """Return the checkpoint of a sweep's champion.
 
     Raises:
         Refused: There is no such sweep, or it has no champion.
     """
+    # The sweep.
     known = known_sweeps(storage)
     if name not in known:
         if not known:
             mend = "run one, or give the --storage of another."
             raise Refused(one_line(f"{storage} holds no sweep: {mend}"))
         raise Refused(one_line(unknown_name(name, known, f"sweep in {storage}")))
+
+    # Its champion.
     folder = sweep_folder(storage, name)
     file = folder / CHAMPION / BEST
     if file.is_file():
@@ -94,10 +102,9 @@ def load_champion(file: Path, name: str) -> Model:
     try:
         classifier = load_classifier(file)
     except Exception as error:
-        found = f"{file} must be a whole checkpoint, but is not ({type(error).__name__})"
-        raise Refused(
-            one_line(f"{found}: train it again by {file.with_name('recipe.json')}.")
-        ) from error
+        problem = f"{file} must be a whole checkpoint, but is not ({type(error).__name__})"
+        mend = f"train it again by {file.with_name(RECIPE)}"
+        raise Refused(one_line(f"{problem}: {mend}.")) from error
     return Model(
         name=name,
         classes=classifier.classes,
@@ -108,7 +115,10 @@ def load_champion(file: Path, name: str) -> Model:
 
 
 def store_uri(uri: str, tracking_uri: str | None, storage: Path) -> str | None:
-    """The MLflow store that knows a model, without asking it; None where the URI is a place of its own.
+    """Return the MLflow store that knows a model, without asking it.
+
+    Returns:
+        The store; None where the URI is a place of its own.
 
     Raises:
         Refused: There is no such store, or its server does not answer.
@@ -123,7 +133,8 @@ def store_uri(uri: str, tracking_uri: str | None, storage: Path) -> str | None:
     file = Path(store.partition(":///")[2].partition("?")[0])
     if store.startswith("sqlite") and not file.is_file():
         raise Refused(
-            f"MLflow's database must be there, but there is no {file}: give its --storage or --tracking-uri."
+            f"MLflow's database must be there, but there is no {file}: "
+            "give its --storage or --tracking-uri."
         )
     return store
 
@@ -131,11 +142,13 @@ def store_uri(uri: str, tracking_uri: str | None, storage: Path) -> str | None:
 def load_registered(uri: str, store: str | None, storage: Path) -> Model:
     """Load a model's graph through MLflow, onto the CPU, where it was traced.
 
-    Python files of the model are not run, and pickles are refused. Torch evaluates expressions of a graph: they are checked
-    before. That is no sandbox: models are to be loaded from a store that you trust.
+    Python files of the model are not run, and pickles are refused. Torch evaluates expressions of a
+    graph: they are checked before. That is no sandbox: models are to be loaded from a store that
+    you trust.
 
     Raises:
-        Refused: MLflow has no such model, it is not one that a sweep registered, or its graph holds more than arithmetic.
+        Refused: MLflow has no such model, it is not one that a sweep registered, or its graph holds
+            more than arithmetic.
     """
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     with quick_imports():
@@ -149,33 +162,19 @@ def load_registered(uri: str, store: str | None, storage: Path) -> Model:
             store = prepare_store(store, storage)
             mlflow.set_tracking_uri(store)
             mlflow.set_registry_uri(store)
-        folder = mlflow.artifacts.download_artifacts(uri)  # once: what is checked is what is loaded
-        info = mlflow.models.get_model_info(folder)
+        # Fetched once: what is checked is what is loaded.
+        folder = Path(mlflow.artifacts.download_artifacts(uri))
+        info = mlflow.models.get_model_info(str(folder))
         metadata = dict(info.metadata or {})
-        flavor = info.flavors.get("pytorch")
-        if "classes" not in metadata or "image_size" not in metadata or flavor is None:
-            raise Refused(
-                f"--model must be a model that a sweep registered, but {uri} is another one's."
-            )
-        if flavor.get("code"):
-            raise Refused(
-                f"--model must have a graph without code, but {uri} brings some: it is not a sweep's."
-            )
-        odd = suspicious_text(Path(folder, flavor["model_data"], "model.pt2"))
-        if odd is not None:
-            found = f"{uri} holds {odd[:_SHOWN]!r}"
-            raise Refused(
-                f"--model must have a graph of arithmetic alone, but {found}: load models that you trust."
-            )
-        graph = mlflow.pytorch.load_model(folder, device="cpu")
-    except TrackingError as error:
-        raise Refused(str(error)) from error
+        _check_graph(folder, uri, metadata, info.flavors.get("pytorch"))
+        graph = mlflow.pytorch.load_model(str(folder), device="cpu")
     except Refused:
         raise
+    except TrackingError as error:
+        raise Refused(str(error)) from error
     except Exception as error:
-        raise Refused(
-            _unknown(uri, store) or f"--model {uri} must load, but does not: {said(error)}"
-        ) from error
+        unknown = _unknown(uri, store)
+        raise Refused(unknown or f"--model {uri} must load, but does not: {said(error)}") from error
     return Model(
         name=uri,
         classes=tuple(map(str, metadata["classes"])),
@@ -185,35 +184,66 @@ def load_registered(uri: str, store: str | None, storage: Path) -> Model:
     )
 
 
+def _check_graph(
+    folder: Path, uri: str, metadata: Mapping[str, Any], flavor: Mapping[str, Any] | None
+) -> None:
+    """Refuse a model that no sweep registered, or whose graph could do more than calculate.
+
+    Args:
+        folder: The model's files.
+        uri: What the user called it.
+        metadata: What a sweep wrote down with it.
+        flavor: MLflow's description of the graph; None where the model has none.
+    """
+    if "classes" not in metadata or "image_size" not in metadata or flavor is None:
+        raise Refused(
+            f"--model must be a model that a sweep registered, but {uri} is not one: give another."
+        )
+    if flavor.get("code"):
+        raise Refused(
+            f"--model must have a graph without code, but {uri} brings some: it is not a sweep's."
+        )
+    odd = suspicious_text(folder / flavor["model_data"] / "model.pt2")
+    if odd is not None:
+        raise Refused(
+            f"--model must have a graph of arithmetic alone, but {uri} holds {odd[:_SHOWN]!r}: "
+            "load models that you trust."
+        )
+
+
 def _stored_side(recipe: Path) -> int | None:
+    """Return what a champion's recipe says of the stored size; None where it says nothing."""
     try:
-        found = json.loads(recipe.read_text())["data"].get(STORED)
+        side = json.loads(recipe.read_text())["data"].get(STORED)
     except UNREADABLE:
         return None
-    return found if isinstance(found, int) and found > 0 else None
+    if isinstance(side, int) and side > 0:
+        return side
+    return None
 
 
 def _unknown(uri: str, store: str | None) -> str | None:
-    """The line for a registered model's name that the store does not know; None where the name is not what is wrong."""
+    """Return the line for a registered model's name that the store does not know.
+
+    Returns:
+        The line; None where the name is not what is wrong.
+    """
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
+    # The name in `models:/<name>@<alias>` or `models:/<name>/<version>`.
     path = uri.removeprefix("models:/").strip("/")
     name = path.rpartition("@")[0] or path.partition("/")[0]
     if store is None or not uri.startswith("models:/") or path == name:
         return None
     try:
-        known = sorted(
-            model.name for model in MlflowClient(store, store).search_registered_models()
-        )
-    except MlflowException:  # it was what failed before, and is told of
+        models = MlflowClient(store, store).search_registered_models()
+    except MlflowException:  # it was what failed before, and is said
         return None
+    known = sorted(model.name for model in models)
     where = without_password(store)
     if name in known:
         return None
-    what = f"registered model in {where}"
-    return (
-        one_line(unknown_name(name, known, what))
-        if known
-        else f"--model {uri}: {where} holds no registered model."
-    )
+    if not known:
+        return f"--model {uri}: {where} holds no registered model."
+    return one_line(unknown_name(name, known, f"registered model in {where}"))

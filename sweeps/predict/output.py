@@ -1,4 +1,4 @@
-"""What a file's probabilities look like to a person, and to a program."""
+"""A file's probabilities as a person reads them, and as a program does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ SHORTEST = 20  # columns of a file's name that stay, however narrow the terminal
 
 
 def table(answered: Iterable[tuple[Path, Probabilities]], classes: Sequence[str]) -> Table:
-    """A row a file: the three most probable classes, each with its probability in percent."""
+    """Return a row per file: its three most probable classes, each with its probability in percent.
+
+    Args:
+        answered: Files with their probabilities, float32 [classes].
+        classes: Their names, in the order of the probabilities.
+    """
     shown = TOP[: len(classes)]
     rows = Table()
     rows.add_column("file", overflow="fold", min_width=SHORTEST)
@@ -26,23 +31,24 @@ def table(answered: Iterable[tuple[Path, Probabilities]], classes: Sequence[str]
         rows.add_column(name, overflow="fold")
         rows.add_column("%", justify="right", no_wrap=True)
     for path, probabilities in answered:
+        # Of equally probable classes the first one leads.
         best = np.argsort(-probabilities, kind="stable")[: len(shown)]
-        cells = [
-            cell
-            for number in best
-            for cell in (one_line(classes[number]), f"{100 * probabilities[number]:.1f}")
-        ]
-        rows.add_row(*map(Text, (one_line(str(path)), *cells)))
+        cells = [one_line(str(path))]
+        for number in best:
+            cells += [one_line(classes[number]), f"{100 * probabilities[number]:.1f}"]
+        rows.add_row(*map(Text, cells))
     return rows
 
 
 def json_line(path: Path, probabilities: Probabilities, classes: Sequence[str]) -> str:
-    """One JSON object: `file`, `class`, and `probabilities` by class name, each the shortest that float32 gives back."""
+    """Return one JSON object: `file`, `class`, and `probabilities` by class name.
+
+    Each number is the shortest that float32 gives back.
+    """
     by_class = {name: float(str(value)) for name, value in zip(classes, probabilities, strict=True)}
-    return json.dumps(
-        {
-            "file": str(path),
-            "class": classes[int(probabilities.argmax())],
-            "probabilities": by_class,
-        }
-    )
+    answer = {
+        "file": str(path),
+        "class": classes[int(probabilities.argmax())],
+        "probabilities": by_class,
+    }
+    return json.dumps(answer)

@@ -1,12 +1,14 @@
-"""How far MLflow is in a sweep's journal, and the next step of that way: some events, in order, nothing lost and nothing twice.
+"""How far MLflow is in a sweep's journal, and the next step of that way.
 
-`mlflow.offset` in the sweep's folder moves only behind what MLflow has. After a failure and after a crash delivery starts again
+A step is some events, in order, nothing lost and nothing twice. `mlflow.offset` in the sweep's
+folder moves only behind what MLflow has. After a failure and after a crash delivery starts again
 from there, so that some events are told a second time; `SweepRuns` adds nothing that is there.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,9 @@ from sweeps.tracking.registry import RegisteredModel
 from sweeps.tracking.store import TrackingError, is_refusal, one_line
 from sweeps.tracking.writer import EventWriter
 
-_AT_ONCE, _AT_ONCE_SECONDS = 500, 2.0  # events, and time, after which what was sent is noted
+# What was sent is noted after so many events, or after so long.
+_AT_ONCE = 500
+_AT_ONCE_SECONDS = 2.0
 
 
 class Courier:
@@ -43,13 +47,15 @@ class Courier:
     """
 
     def __init__(self, journal: Path, tracking_uri: str, storage: Path) -> None:
-        self._journal, self._uri, self._storage = journal, tracking_uri, storage
+        self._journal = journal
+        self._uri = tracking_uri
+        self._storage = storage
         self._writer: EventWriter | None = None
-        self._careful_until = (
-            0  # up to this offset events are sent one by one, since one of them was refused
-        )
+        # Up to this offset events are sent one by one, since one of them was refused.
+        self._careful_until = 0
         self._started_over = False
-        self.refused, self.reason = 0, ""
+        self.refused = 0
+        self.reason = ""
         self.champion: RegisteredModel | None = None
         self.offset = self._noted()
 
@@ -62,59 +68,80 @@ class Courier:
         return events_after(self._journal, self.offset)
 
     def carry(self, end: int | None = None) -> bool:
-        """Deliver some events, in order; whether there were any.
+        """Deliver some events, in order, and return whether there were any.
 
         Args:
             end: The offset to stop at; None is the end of the journal.
 
         Raises:
             JournalError: The journal is damaged.
-            Exception: MLflow is away; `offset` says what it has all the same.
+            Exception: MLflow is down; `offset` says what it has all the same.
         """
         careful = self.offset < self._careful_until
-        events = []
-        try:
-            for step in islice(
-                events_from(self._journal, self.offset, end), 1 if careful else _AT_ONCE
-            ):
-                events.append(step)  # noqa: PERF402  What comes before the damage is delivered.
-        except JournalError:
-            if not events:
-                raise
-        if not events:
+        lines = self._next(1 if careful else _AT_ONCE, end)
+        if not lines:
             return False
-        after, started = self.offset, time.monotonic()
+        deadline = time.monotonic() + _AT_ONCE_SECONDS
         try:
             writer = self._writer or self._connected()
             if self.offset and writer.sweep_run_id is None and not self._started_over:
-                self.offset, self._started_over = 0, True  # MLflow was emptied since
+                # MLflow was emptied since: it is told everything again.
+                self.offset = 0
+                self._started_over = True
                 return True
-            for event, end_of_it in events:
-                self._write(writer, event)
-                after = end_of_it
-                if time.monotonic() > started + _AT_ONCE_SECONDS:
-                    break
+            after = self._write_until(deadline, writer, lines)
             writer.send()
-            self._writer, self._started_over = writer, False
         except Exception as error:
             self._writer = None
             if not is_refusal(error):
                 raise
             if not careful:
-                self._careful_until = events[-1][1]
+                # Which of them is refused shows when each comes alone.
+                self._careful_until = lines[-1][1]
                 return True
             self._refuse(error)
-            self._started_over, after = True, events[0][1]
+            self._started_over = True
+            after = lines[0][1]
+        else:
+            self._writer = writer
+            self._started_over = False
         self._note(after)
         return True
+
+    def _next(self, most: int, end: int | None) -> list[tuple[dict[str, Any], int]]:
+        """Return the next lines of the journal, each with the offset after it.
+
+        Raises:
+            JournalError: The first of them is damaged; what comes before any damage is returned.
+        """
+        lines = []
+        try:
+            for line in islice(events_from(self._journal, self.offset, end), most):
+                lines.append(line)  # noqa: PERF402  What was read stays, whatever comes next.
+        except JournalError:
+            if not lines:
+                raise
+        return lines
 
     def _connected(self) -> EventWriter:
         first, _ = next(events_from(self._journal, 0))
         return EventWriter(self._uri, self._storage, from_json(first))
 
-    def _write(self, writer: EventWriter, found: dict[str, Any]) -> None:
+    def _write_until(
+        self, deadline: float, writer: EventWriter, lines: Sequence[tuple[dict[str, Any], int]]
+    ) -> int:
+        """Write at least one line, and return the offset after the last one that was written."""
+        after = self.offset
+        for line, end_of_it in lines:
+            self._write(writer, line)
+            after = end_of_it
+            if time.monotonic() > deadline:
+                break
+        return after
+
+    def _write(self, writer: EventWriter, line: dict[str, Any]) -> None:
         """Write a line's event; one of a kind that this version does not know is passed over."""
-        event = from_json(found)
+        event = from_json(line)
         if event is None:
             return
         if isinstance(event, ChampionKept):
@@ -124,12 +151,11 @@ class Courier:
 
     def _refuse(self, error: Exception) -> None:
         self.refused += 1
-        if not self.reason:
-            self.reason = (
-                one_line(error)
-                if isinstance(error, TrackingError)
-                else f"{type(error).__name__}: {one_line(error)}"
-            )
+        if self.reason:
+            return
+        self.reason = one_line(error)
+        if not isinstance(error, TrackingError):
+            self.reason = f"{type(error).__name__}: {self.reason}"
 
     def _noted(self) -> int:
         """Return the offset in the file, if it is this store's; otherwise 0."""

@@ -1,4 +1,4 @@
-"""From a sweep's journal to MLflow, whenever MLflow is there: on a thread while the sweep runs, and later on demand."""
+"""From a sweep's journal to MLflow, whenever MLflow is there: on a thread, and later on demand."""
 
 from __future__ import annotations
 
@@ -14,21 +14,25 @@ from sweeps.tracking.courier import Courier
 from sweeps.tracking.registry import RegisteredModel
 from sweeps.tracking.store import TrackingError, one_line
 
-GATHER_SECONDS = 0.1  # events that arrive within this time of each other are sent together, and may share a request
-APART_SECONDS = 1.0  # between two deliveries, where nobody waits for them: a short trial is told in four requests, not in ten
-RETRY_FIRST, RETRY_MOST = 1.0, 30.0  # seconds until MLflow is tried again
-_LOOK_SECONDS = 1.0  # after which the thread looks at the journal by itself
-_LET_GO_SECONDS = (
-    0.2  # in which a thread that does not wait for MLflow's answer can end, and release the lock
-)
+# Events that arrive within this time of each other are sent together, and may share a request.
+GATHER_SECONDS = 0.1
+# Between two deliveries, where nobody waits: a short trial takes four requests then, not ten.
+APART_SECONDS = 1.0
+# Until MLflow is tried again: at first, and at most.
+RETRY_FIRST = 1.0
+RETRY_MOST = 30.0
+# After which the thread looks at the journal by itself.
+_LOOK_SECONDS = 1.0
+# In which a thread that does not wait for MLflow's answer can end, and release the lock.
+_LET_GO_SECONDS = 0.2
 _SYNC_TRIES = 4
 
 
 class Delivery:
-    """Delivers a journal that is being written, on a daemon thread of its own. Any thread may call the methods.
+    """Delivers a journal that is being written, on a daemon thread; any thread may call it.
 
     Args:
-        journal: Of the sweep.
+        journal: The sweep's.
         tracking_uri: What `prepare_store` returned.
         storage: The sweeps' folder.
     """
@@ -37,16 +41,13 @@ class Delivery:
         self._journal = journal
         self._at = at(storage)
         self._courier = Courier(journal.path, tracking_uri, storage)
-        self._woken, self._closing, self._stopping = (
-            threading.Event(),
-            threading.Event(),
-            threading.Event(),
-        )
+        self._woken = threading.Event()
+        self._closing = threading.Event()
+        self._stopping = threading.Event()
         self._awaited = threading.Event()  # somebody waits for a delivery
         self._progress = threading.Condition()
-        self._failing: tuple[float, str] | None = (
-            None  # since when, by the monotonic clock, and why
-        )
+        # Since when, by the monotonic clock, and why.
+        self._failing: tuple[float, str] | None = None
         self._thread = threading.Thread(target=self._work, name="MLflow-delivery", daemon=True)
         self._thread.start()
 
@@ -56,86 +57,105 @@ class Delivery:
         return self._courier.champion
 
     def wake(self) -> None:
-        """There is something new in the journal. Returns at once."""
+        """Say that there is something new in the journal; return at once."""
         self._woken.set()
 
     def flush(self, timeout: float, offset: int | None = None) -> bool:
-        """Wait at most `timeout` seconds until all up to an offset is delivered, by default all there is; whether it is."""
-        target, deadline = (
-            self._journal.end if offset is None else offset,
-            time.monotonic() + timeout,
-        )
+        """Wait until all up to an offset is delivered, and return whether it is.
+
+        Args:
+            timeout: Seconds to wait at most.
+            offset: Of the journal; by default its end.
+        """
+        target = self._journal.end if offset is None else offset
+        deadline = time.monotonic() + timeout
         self._awaited.set()
         self._woken.set()
         with self._progress:
-            while (
-                self._courier.offset < target
-                and self._thread.is_alive()
-                and time.monotonic() < deadline
-            ):
-                self._progress.wait(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
+            while self._courier.offset < target and self._thread.is_alive():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._progress.wait(min(_LOOK_SECONDS, left))
         return self._courier.offset >= target
 
     def problem(self) -> str | None:
-        """One line for the user while MLflow takes nothing."""
-        if (failing := self._failing) is None:
+        """Return one line for the user while MLflow takes nothing."""
+        failing = self._failing
+        if failing is None:
             return None
         since, reason = failing
         wait = f"{_events(self._courier.waiting(), 'wait')} in {self._journal.path.name}"
         return f"MLflow has not answered for {time.monotonic() - since:.0f} s ({reason}); {wait}."
 
     def close(self, timeout: float) -> str | None:
-        """End the thread once all is delivered, or after `timeout` seconds; a line for the user if MLflow lacks something."""
+        """End the thread once all is delivered, or after `timeout` seconds.
+
+        Returns:
+            A line for the user if MLflow lacks something.
+        """
+        # Deliver all that can be delivered in time.
         self._closing.set()
         self._awaited.set()
         self._woken.set()
         self._thread.join(timeout)
         self._stopping.set()
         self._thread.join(_LET_GO_SECONDS)
-        lines, failing = [], self._failing
+
+        # Say what MLflow has not, and what would bring it there.
+        lines = []
         if self._courier.refused:
             lines.append(_refusals(self._courier))
-        if waiting := self._courier.waiting():
-            why, sweep = f" ({failing[1]})" if failing else "", self._journal.path.parent.name
+        waiting = self._courier.waiting()
+        failing = self._failing
+        if waiting:
+            why = f" ({failing[1]})" if failing else ""
+            command = f"dvt sync {self._journal.path.parent.name}{self._at}"
             lines.append(
-                f"{_events(waiting, 'are')} not in MLflow yet{why}: `dvt sync {sweep}{self._at}` delivers them."
+                f"{_events(waiting, 'are')} not in MLflow yet{why}: `{command}` delivers them."
             )
         return " ".join(lines) or None
 
     def _work(self) -> None:
+        """Deliver what waits until the end; the thread's own function."""
         lock = FileLock(self._journal.path.with_name(DELIVERY_LOCK), timeout=0)
-        pause, delivered = RETRY_FIRST, 0.0
-        while not self._stopping.is_set() and (
-            self._something_waits() or not self._closing.is_set()
-        ):
+        pause = RETRY_FIRST
+        delivered = 0.0  # the last time, by the monotonic clock
+        while not self._is_over():
             if not self._something_waits():
-                self._woken.wait(_LOOK_SECONDS)
-                self._woken.clear()
-                if self._something_waits():
-                    time.sleep(GATHER_SECONDS)
-                    self._awaited.wait(max(0.0, delivered + APART_SECONDS - time.monotonic()))
+                self._rest(delivered + APART_SECONDS)
                 continue
             try:
                 self._carry(lock)
             except JournalError as error:
-                self._failing = time.monotonic(), str(error)
+                self._failing = (time.monotonic(), str(error))
                 break
-            except Exception as error:  # noqa: BLE001  Whatever MLflow raises, what it lacks waits in the journal.
-                reason = (
-                    "another process delivers" if isinstance(error, Timeout) else one_line(error)
-                )
-                self._failing = self._failing[0] if self._failing else time.monotonic(), reason
+            except Exception as error:  # noqa: BLE001  Whatever it is, what MLflow lacks waits.
+                self._fail(error)
                 self._pause(pause)
                 pause = min(2 * pause, RETRY_MOST)
             else:
-                self._failing, pause, delivered = None, RETRY_FIRST, time.monotonic()
+                self._failing = None
+                pause = RETRY_FIRST
+                delivered = time.monotonic()
                 if not self._something_waits() and not self._closing.is_set():
                     self._awaited.clear()
-            with self._progress:
-                self._progress.notify_all()
+            self._notify()
         lock.release()
-        with self._progress:
-            self._progress.notify_all()
+        self._notify()
+
+    def _is_over(self) -> bool:
+        if self._stopping.is_set():
+            return True
+        return self._closing.is_set() and not self._something_waits()
+
+    def _rest(self, until: float) -> None:
+        """Wait for something new, and then for more of it, unless somebody waits for a delivery."""
+        self._woken.wait(_LOOK_SECONDS)
+        self._woken.clear()
+        if self._something_waits():
+            time.sleep(GATHER_SECONDS)
+            self._awaited.wait(max(0.0, until - time.monotonic()))
 
     def _carry(self, lock: FileLock) -> None:
         if not lock.is_locked:
@@ -143,8 +163,13 @@ class Delivery:
             self._courier.catch_up()
         self._courier.carry(self._journal.end)
 
-    def _something_waits(self) -> bool:
-        return self._courier.offset < self._journal.end
+    def _fail(self, error: Exception) -> None:
+        since = self._failing[0] if self._failing else time.monotonic()
+        if isinstance(error, Timeout):
+            reason = "another process delivers"
+        else:
+            reason = one_line(error)
+        self._failing = (since, reason)
 
     def _pause(self, seconds: float) -> None:
         if self._closing.is_set():
@@ -152,9 +177,16 @@ class Delivery:
         else:
             self._closing.wait(seconds)
 
+    def _something_waits(self) -> bool:
+        return self._courier.offset < self._journal.end
+
+    def _notify(self) -> None:
+        with self._progress:
+            self._progress.notify_all()
+
 
 def sync(folder: Path, tracking_uri: str, storage: Path) -> str:
-    """Deliver now what MLflow lacks of a sweep; a line for the user.
+    """Deliver now what MLflow lacks of a sweep, and return a line for the user.
 
     Args:
         folder: The sweep's.
@@ -162,7 +194,8 @@ def sync(folder: Path, tracking_uri: str, storage: Path) -> str:
         storage: The sweeps' folder.
 
     Raises:
-        TrackingError: MLflow does not take it now, or the journal cannot be read; what MLflow has by then stays delivered.
+        TrackingError: MLflow does not take it now, or the journal cannot be read; what MLflow has
+            by then stays delivered.
     """
     try:
         with FileLock(folder / DELIVERY_LOCK, timeout=0):
@@ -185,7 +218,8 @@ def sync(folder: Path, tracking_uri: str, storage: Path) -> str:
 
 def _carry_all(courier: Courier, arguments: str) -> None:
     """Deliver all there is; `arguments` are those of `dvt sync` that do it later."""
-    tries, more = 1, True
+    tries = 1
+    more = True
     while more:
         before = courier.offset
         try:
@@ -193,7 +227,10 @@ def _carry_all(courier: Courier, arguments: str) -> None:
         except JournalError:
             raise
         except Exception as error:
-            tries = tries + 1 if courier.offset == before else 1
+            # Only failures without any progress count as one after another.
+            if courier.offset != before:
+                tries = 0
+            tries += 1
             if tries > _SYNC_TRIES:
                 left = _events(courier.waiting(), "are")
                 raise TrackingError(
@@ -208,6 +245,8 @@ def _refusals(courier: Courier) -> str:
 
 
 def _events(count: int, verb: str = "") -> str:
+    """Return `1 event is`, `2 events are` or, without a verb, `2 events`."""
     singular = {"are": "is", "were": "was", "wait": "waits"}
-    words = ["1 event", singular.get(verb, "")] if count == 1 else [f"{count} events", verb]
-    return " ".join(word for word in words if word)
+    if count == 1:
+        return f"1 event {singular.get(verb, '')}".rstrip()
+    return f"{count} events {verb}".rstrip()

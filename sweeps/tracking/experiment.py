@@ -10,10 +10,10 @@ from sweeps.tracking.store import TrackingError, one_line
 
 
 def ensure_experiment(client: MlflowClient, study: str, location: str | None, question: str) -> str:
-    """The id of the study's experiment.
+    """Return the id of the study's experiment.
 
     Args:
-        client: Of the store.
+        client: The store's.
         study: Name of the experiment.
         location: Where a new one keeps its artifacts; None leaves it to the server.
         question: Shown above the table of runs.
@@ -30,16 +30,17 @@ def ensure_experiment(client: MlflowClient, study: str, location: str | None, qu
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        experiment = client.get_experiment_by_name(study)  # another sweep was faster
+        # Another sweep was faster.
+        experiment = client.get_experiment_by_name(study)
         assert experiment is not None
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
-    found: str = experiment.experiment_id
-    return found
+    known: str = experiment.experiment_id
+    return known
 
 
 def sweep_exists(tracking_uri: str, study: str, sweep_name: str) -> bool:
-    """Whether MLflow has a sweep of that name in the study's experiment.
+    """Return whether MLflow has a sweep of that name in the study's experiment.
 
     Raises:
         TrackingError: It does not answer.
@@ -47,11 +48,10 @@ def sweep_exists(tracking_uri: str, study: str, sweep_name: str) -> bool:
     client = MlflowClient(tracking_uri)
     try:
         experiment = client.get_experiment_by_name(study)
-        return experiment is not None and bool(
-            client.search_runs(
-                [experiment.experiment_id], f"tags.`sweep.name` = '{sweep_name}'", max_results=1
-            )
-        )
+        if experiment is None:
+            return False
+        which = f"tags.`sweep.name` = '{sweep_name}'"
+        return bool(client.search_runs([experiment.experiment_id], which, max_results=1))
     except MlflowException as error:
         shown = without_password(tracking_uri)
         raise TrackingError(

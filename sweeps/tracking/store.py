@@ -24,14 +24,8 @@ from cluster.service import database
 from cluster.service.mlflow_login import let_in
 
 PROBE_SECONDS = 3.0
-_PASSING_STATUS = (
-    401,
-    403,
-    407,
-    408,
-    429,
-    499,
-)  # a login that must be renewed, a server or a proxy that is busy
+# A login that must be renewed, a server or a proxy that is busy.
+_PASSING_STATUS = (401, 403, 407, 408, 429, 499)
 _PASSING = re.compile(
     r"InterfaceError|QueuePool|rolled back|lost connection|connection.*closed|is locked",
     re.IGNORECASE,
@@ -48,7 +42,8 @@ class TrackingError(ValueError):
 def prepare_store(tracking_uri: str | None, storage: Path) -> str:
     """Check that MLflow's store can be used and make its tables.
 
-    This comes before any trial runs: processes that open a database without tables at the same time break each other.
+    This comes before any trial runs: processes that open a database without tables at the same time
+    break each other.
 
     Args:
         tracking_uri: As the user gave it; None is an SQLite file in `storage`.
@@ -58,12 +53,15 @@ def prepare_store(tracking_uri: str | None, storage: Path) -> str:
         The URI to use from now on; the path of an SQLite file is absolute in it.
 
     Raises:
-        TrackingError: A store of files, a string that is no URI, a server or a database that does not answer.
+        TrackingError: A store of files, a string that is no URI, a server or a database that does
+            not answer.
     """
     _silence()
     uri = tracking_uri or f"sqlite:///{storage.absolute() / 'mlflow.db'}"
     check_uri(uri)
     let_in(uri)
+
+    # Tables are made of a database; a server has its own.
     scheme, _, rest = uri.partition("://")
     if scheme.startswith("sqlite"):
         path, question, options = rest.removeprefix("/").partition("?")
@@ -75,44 +73,50 @@ def prepare_store(tracking_uri: str | None, storage: Path) -> str:
 
 
 def check_uri(uri: str) -> None:
-    """What can be checked of a store without MLflow, whose import takes seconds; this leaves nothing behind.
+    """Check what can be checked of a store without MLflow, whose import takes seconds.
+
+    This leaves nothing behind.
 
     Raises:
-        TrackingError: A store of files, a string that is no URI, a server that does not answer within 3 s, an SQLite file that
-            cannot be written.
+        TrackingError: A store of files, a string that is no URI, a server that does not answer
+            within 3 s, an SQLite file that cannot be written.
     """
     scheme, _, rest = uri.partition("://")
     dialect = scheme.split("+")[0]
     if scheme in SERVERS and rest:
         _probe(uri)
-    elif not (rest and dialect in SERVER_DATABASES) and not (
-        dialect == "sqlite" and rest.strip("/") not in ("", ":memory:")
-    ):
+    elif dialect == "sqlite" and rest.strip("/") not in ("", ":memory:"):
+        _check_sqlite(Path(rest.removeprefix("/").partition("?")[0]).absolute())
+    elif dialect not in SERVER_DATABASES or not rest:
         raise TrackingError(
-            f"--tracking-uri must name a database or a server, but got {without_password(uri)!r} (MLflow no longer writes "
-            "to a folder of files): give sqlite:////absolute/path/mlflow.db, postgresql://…, mysql://…, mssql://…, "
+            "--tracking-uri must name a database or a server, "
+            f"but got {without_password(uri)!r} (MLflow no longer writes to a folder of files): "
+            "give sqlite:////absolute/path/mlflow.db, postgresql://…, mysql://…, mssql://…, "
             "http://host:port, or leave the flag out."
         )
-    elif dialect == "sqlite":
-        _check_sqlite(Path(rest.removeprefix("/").partition("?")[0]).absolute())
 
 
 def one_line(error: BaseException) -> str:
-    """The line of an error's message that says what went wrong, without a password."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    said = [
-        line for line in lines if line and not line.startswith("(raised as a result of")
-    ]  # SQLAlchemy's preamble
-    line = (said or [type(error).__name__])[0]
-    if line.startswith("API request to ") and (
-        cause := re.search(r"\[Errno -?\d+\] ([^'\")]+)|(Read timed out)", line)
-    ):
-        return cause[1] or cause[2]  # out of a sentence of 400 characters
+    """Return the line of an error's message that says what went wrong, without a password."""
+    line = type(error).__name__
+    for stripped in map(str.strip, str(error).splitlines()):
+        # SQLAlchemy has a preamble.
+        if stripped and not stripped.startswith("(raised as a result of"):
+            line = stripped
+            break
+    if line.startswith("API request to "):
+        # Out of a sentence of 400 characters.
+        cause = re.search(r"\[Errno -?\d+\] ([^'\")]+)|(Read timed out)", line)
+        if cause:
+            return cause[1] or cause[2]
     return without_passwords(line)[:_MAX_REASON]
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether MLflow, asked the same again later, would fail the same: not where it is away, busy, locked or full."""
+    """Return whether MLflow, asked the same again later, would fail the same.
+
+    It would not where it is down, busy, locked or full.
+    """
     from mlflow.exceptions import MlflowException  # here, since MLflow takes two seconds to import
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -121,33 +125,43 @@ def is_refusal(error: Exception) -> bool:
         gone = error.error_code == "ENDPOINT_NOT_FOUND"  # what answers is not MLflow: a proxy
         passing = status in _PASSING_STATUS or gone or _PASSING.search(str(error))
         return status == HTTPStatus.NOT_IMPLEMENTED or (400 <= status < 500 and not passing)
-    if (response := getattr(error, "response", None)) is not None:  # of an artifact's upload
+
+    # The upload of an artifact.
+    response = getattr(error, "response", None)
+    if response is not None:
         status = int(getattr(response, "status_code", 0))
         return 400 <= status < 500 and status not in _PASSING_STATUS
-    return not isinstance(error, OSError | SQLAlchemyError | MemoryError) or isinstance(
-        error, FileNotFoundError
-    )
+
+    # Files, databases and sockets may be better next time, but no file comes back by itself.
+    if isinstance(error, FileNotFoundError):
+        return True
+    return not isinstance(error, OSError | SQLAlchemyError | MemoryError)
 
 
 def _probe(uri: str) -> None:
-    login, _, host = (
-        uri.rstrip("/").partition("://")[2].rpartition("@")
-    )  # urllib cannot take a login in the address
-    address = f"{uri.partition('://')[0]}://{host}/health"
-    mend = "Start the server (mlflow server), correct --tracking-uri, or leave it out for a local SQLite file."
+    """Ask a server whether it is well.
+
+    Raises:
+        TrackingError: It does not answer.
+    """
+    # urllib cannot take a login in the address.
+    scheme, _, rest = uri.rstrip("/").partition("://")
+    login, _, host = rest.rpartition("@")
+    address = f"{scheme}://{host}/health"
     try:
         with urllib.request.urlopen(address, timeout=PROBE_SECONDS):
             return
     except urllib.error.HTTPError as error:
-        if (
-            error.code in (401, 403) and login
-        ):  # a proxy in front; the client logs in, this probe does not
+        # A proxy in front; the client logs in, this probe does not.
+        if error.code in (401, 403) and login:
             return
         reason = f"HTTP {error.code} at /health"
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = str(getattr(error, "reason", error))
     raise TrackingError(
-        f"The MLflow server must answer within {PROBE_SECONDS:g} s, but {without_password(uri)} did not ({reason}). {mend}"
+        f"The MLflow server must answer within {PROBE_SECONDS:g} s, "
+        f"but {without_password(uri)} did not ({reason}). Start the server (mlflow server), "
+        "correct --tracking-uri, or leave it out for a local SQLite file."
     )
 
 
@@ -158,11 +172,13 @@ def _check_sqlite(path: Path) -> None:
             pass
         if path.is_dir():
             raise TrackingError(
-                f"MLflow's database must be a file, but {path} is a folder: give a file in it, {path}/mlflow.db."
+                f"MLflow's database must be a file, but {path} is a folder: "
+                f"give a file in it, {path}/mlflow.db."
             )
         if path.exists() and not os.access(path, os.W_OK):
             raise TrackingError(
-                f"MLflow's database must be writable, but {path} is not: change its rights or give another."
+                f"MLflow's database must be writable, but {path} is not: "
+                "change its permissions or give another."
             )
     except OSError as error:
         raise _no_folder(path, error) from error
@@ -180,8 +196,8 @@ def _make_sqlite(uri: str, path: Path) -> None:
 
 def _no_folder(path: Path, error: OSError) -> TrackingError:
     return TrackingError(
-        f"MLflow's database must be in a folder that can be written, but {path.parent} cannot ({error.strerror}): "
-        "give another --storage or --tracking-uri."
+        "MLflow's database must be in a folder that can be written, "
+        f"but {path.parent} cannot ({error.strerror}): give another --storage or --tracking-uri."
     )
 
 
@@ -192,28 +208,33 @@ def _open_database(uri: str) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     shown = without_password(uri)
-    if closed := database.problem(uri, "--tracking-uri"):
+    closed = database.problem(uri, "--tracking-uri")
+    if closed:
         raise TrackingError(f"MLflow's database {shown} {closed}")
     try:
         with _alone(uri):
-            MlflowClient(uri).search_experiments(
-                max_results=1
-            )  # makes the tables where there are none
+            # This makes the tables where there are none.
+            MlflowClient(uri).search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, CommandError) as error:
         reason = one_line(error)
         if "out-of-date database schema" in reason:
             raise TrackingError(
-                f"MLflow's database must have this MLflow's tables, but {shown} has another version's: "
+                "MLflow's database must have this MLflow's tables, "
+                f"but {shown} has another version's: "
                 f"back it up, then run `mlflow db upgrade {shown}`."
             ) from error
         raise TrackingError(
-            f"MLflow's database must open, but {shown} does not ({reason}): correct --tracking-uri or leave it out."
+            f"MLflow's database must open, but {shown} does not ({reason}): "
+            "correct --tracking-uri or leave it out."
         ) from error
 
 
 @contextmanager
 def _alone(uri: str) -> Iterator[None]:
-    """Keep other sweeps from making the tables meanwhile; MLflow takes no lock. The end of the transaction gives it back."""
+    """Keep other sweeps from making the tables meanwhile, which MLflow does not.
+
+    The end of the transaction gives the lock back.
+    """
     if not uri.startswith("postgresql"):
         yield  # SQLite has a lock of its own, in `_make_sqlite`
         return

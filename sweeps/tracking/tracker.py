@@ -1,4 +1,4 @@
-"""What a sweep tells of itself: into the journal at once, and from there to MLflow, whenever MLflow is there."""
+"""What a sweep tells of itself: into the journal at once, and from there to MLflow."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Tracker:
         return self._delivery.problem()
 
     def flush(self, timeout: float = 60.0) -> bool:
-        """Wait until everything told so far is in MLflow, or refused by it; return whether it is."""
+        """Wait until MLflow has or refused everything told so far; return whether that is so."""
         return self._delivery.flush(timeout)
 
     def close(self, timeout: float = 60.0) -> str | None:

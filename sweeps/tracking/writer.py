@@ -24,7 +24,9 @@ from sweeps.tracking.store import TrackingError
 
 
 class EventWriter:
-    """Writes the events of one sweep to MLflow. Not thread-safe. What fails leaves it useless: a new one goes on.
+    """Writes the events of one sweep to MLflow. Not thread-safe.
+
+    After a call that fails it must not be used again: a new one goes on.
 
     Args:
         tracking_uri: What `prepare_store` returned.
@@ -41,6 +43,7 @@ class EventWriter:
 
     def __init__(self, tracking_uri: str, storage: Path, first: Event | None) -> None:
         if not isinstance(first, SweepStarted):
+            # An event that this version does not know is None.
             kind = first.kind if first else "something unknown"
             raise TrackingError(
                 f"A journal must begin with its sweep, but it begins with {kind!r}."
@@ -86,13 +89,18 @@ class EventWriter:
 
     def _end(self, event: TrialEnded) -> None:
         summary = {name: getattr(event, name) for name in event.numbers}
+        # What an early end never measured is no metric of the run.
         known = {name: value for name, value in summary.items() if value is not None}
-        tags = {"sweep.reason": event.reason} if event.reason else {}
+        tags = {}
+        if event.reason:
+            tags["sweep.reason"] = event.reason
         self._runs.end(event.trial_id, event.outcome, {**known, **event.test}, tags, _time(event))
 
     def _finish(self, event: SweepFinished) -> None:
         self._runs.send()
         self._runs.interrupt_open_trials(_time(event))
+
+        # What is missing is said once all else of the sweep is there.
         missing = []
         for name, path in event.artifacts.items():
             if Path(path).exists():
@@ -112,7 +120,7 @@ class EventWriter:
         run_id = self._runs.sweep_run_id
         if run_id is None:
             raise TrackingError(
-                "A champion must have a sweep's run to belong to, but MLflow has none."
+                "A champion must belong to its sweep's run, but MLflow has none of this sweep."
             )
         self.champion = register_champion(
             self._uri, run_id, event, tags={"sweep.name": self._sweep.sweep_name}

@@ -154,8 +154,8 @@ def test_a_closed_folder_is_named_and_the_others_are_read(
     assert found.paths == (file,)
     assert found.problems == ()
     line = (
-        f"{hidden.parent} must be readable, but is not (Permission denied): change its rights or "
-        "leave it out."
+        f"{hidden.parent} must be readable, but is not (Permission denied): change its "
+        "permissions or leave it out."
     )
     assert found.closed == (line,)
     assert images.find([str(hidden.parent)]).problems == (line,)
