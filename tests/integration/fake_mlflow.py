@@ -25,7 +25,6 @@ from sweeps.records.journal import Journal
 from sweeps.records.results import Outcome
 from sweeps.tracking import delivery
 from sweeps.tracking.courier import Courier
-from sweeps.records.events import TrialEnded
 from sweeps.tracking.tracker import Tracker
 from trainables.recipe import completed
 
@@ -285,7 +284,11 @@ def check_store(store: FakeMlflow) -> None:
         assert run.params == ({"seed": "0"} if run.name == SWEEP else trained)
         assert run.name == SWEEP or run.tags["mlflow.parentRunId"] == sweep_id
     for name, last in {A: 3, B: 3, C: 4, D: 0}.items():
-        points = [(key, step) for key, step, _, _ in by_name[name].metrics if key not in TrialEnded.numbers]
+        points = [
+            (key, step)
+            for key, step, _, _ in by_name[name].metrics
+            if key not in TrialEnded.numbers
+        ]
         assert points == [
             (key, step) for step in range(1, last + 1) for key in ("val/accuracy", "val/loss")
         ]
