@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from cluster.service.jobserver import Job, JobServer
 from cluster.session import RESUME
 from sweeps.commands import kit, logs, submit
 from sweeps.runner.description import resume_command
+from sweeps.runner.options import Options
 from tests.unit.cluster.service.test_state import STATE
 
 OWN = JobServer(address=STATE.dashboard, token_file=Path("/t"), state=STATE, token="5ecre7")
@@ -150,7 +152,8 @@ def test_a_job_says_what_goes_on_with_its_sweep_from_where_it_was_submitted(
         "--resume s --gpus 4 --storage /shared"
     )
     monkeypatch.setenv(RESUME, line)
-    assert resume_command(None) == line  # type: ignore[arg-type]
+    plan = SimpleNamespace(options=Options(), name="s", storage=Path("mlruns"))
+    assert resume_command(plan) == line  # type: ignore[arg-type]
     assert logs.resume_command(Job(name="s", status="FAILED", resume=line)) == line
 
 
