@@ -16,8 +16,8 @@ from cluster.session import RESUME
 STOP_WITHIN_S = 180
 """The time that a job has to stop cleanly: its trials end, MLflow is told. Each trial's last epoch
 is saved already."""
-FAILED = 1
-INTERRUPTED = 130
+
+
 _LOST_FOR_S = 60.0  # how long a job server that is being started again is waited for
 _POLL_S = 0.5
 
