@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from cluster import package
+from cluster.refused import FAILED, INTERRUPTED
 from cluster.service import state as service
 from cluster.service.jobserver import Job, JobServer, Silent
 from cluster.session import RESUME
