@@ -140,8 +140,8 @@ ALL = [
 
 
 def history_of(lines: Iterable[Line]) -> History:
-    """Return what lines come to."""
-    events = map(from_json, lines)
+    """Return what lines come to, once they were written and read."""
+    events = [from_json(json.loads(json.dumps(line))) for line in lines]
     return fold(event for event in events if event is not None)
 
 
