@@ -181,7 +181,7 @@ def delivered(path: Path, uri: str | None = None) -> int:
             if file.read(1) == b"\n":
                 return offset
         return 0
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return 0
 
 
