@@ -1,4 +1,4 @@
-"""What follows Tune's events, one job each: the record, stuck workers, checkpoints, failures, shown epochs.
+"""Callbacks of Tune with one job each: record, stuck workers, checkpoints, failures, epochs.
 
 Tune calls callbacks in their order; the record comes first, so that the others can ask it.
 """
@@ -34,6 +34,7 @@ from trainables.metrics import EPOCH, MICRO_BATCH, SCORE, TEST
 from trainables.ray_trial import DISK_FULL, WORKER
 from trainables.recipe import Recipe
 
+# The metrics that are recorded of each epoch, and go to MLflow.
 REPORTED = (
     names.VAL_ACCURACY,
     names.VAL_BALANCED_ACCURACY,
@@ -46,21 +47,21 @@ REPORTED = (
     names.EPOCH_SECONDS,
     names.IMAGES_PER_SECOND,
 )
-"""What is recorded of each epoch, and goes to MLflow."""
 
+# An arm gets no more trials after this many have failed for one reason and none has completed.
 SAME_FAILURES = 3
-"""Trials of an arm that fail for one reason, before any has completed, after which it gets no more."""
 
-CHECKED_EVERY_S = 1.0  # between two looks for stuck workers
-RESTARTED = "sweep.restarted"  # tag of a trial: why its worker was started again
+# Seconds between two looks for stuck workers.
+CHECKED_EVERY_S = 1.0
+
+# The tag of a trial that says why its worker was started again.
+RESTARTED = "sweep.restarted"
 
 
 class TrialCallback(Callback):
-    """A callback that is told of a trial's start, reports, restart and end in short methods.
+    """A callback that is told of a trial's start, reports, restart and end in short methods."""
 
-    Tune pickles its callbacks for snapshots that nobody reads; these hold threads and files.
-    """
-
+    # Tune pickles its callbacks for snapshots that nobody reads; these hold threads and files.
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
@@ -74,7 +75,7 @@ class TrialCallback(Callback):
         """Note that a trial's worker died; it continues elsewhere from its last checkpoint."""
 
     def over(self, trial: Trial, error: BaseException | None) -> None:
-        """Note that a trial ended by itself or was stopped, or failed for good after its retries."""
+        """Note that a trial ended or was stopped, or failed for good after its retries."""
 
     def on_trial_start(self, *, trial: Trial, **info: Any) -> None:  # type: ignore[override]
         """Pass on Tune's event, as do the next."""
@@ -100,7 +101,7 @@ class TrialCallback(Callback):
 
 
 class RecordCallback(TrialCallback):
-    """Writes what happens into the sweep's record; nothing here waits for MLflow.
+    """Keeps the sweep's record, in memory and in the journal; nothing here waits for MLflow.
 
     Args:
         run: The sweep.
@@ -122,6 +123,7 @@ class RecordCallback(TrialCallback):
             finalist = Finalist(config["finalist"]["group"], config["finalist"]["without"])
         trial_id = config["trial_id"]
         record = self._results.start(trial_id, config["arm"], config["number"], recipe, finalist)
+        # After a restart by Tune the record is there already.
         if not record.epoch:
             for epoch in config["done"]:
                 self._results.report(trial_id, epoch)
@@ -163,7 +165,8 @@ class RecordCallback(TrialCallback):
         outcome = outcome_of(last)
         if error is not None:
             self._end(record, Outcome.FAILED, _last_line(error))
-        elif last.get("kind") == DISK_FULL:  # it is left to do
+        # A full disk ends the sweep; the trial is left to do.
+        elif last.get("kind") == DISK_FULL:
             self._end(record, Outcome.INTERRUPTED, reason)
             self._run.interrupt.stop(reason)
         elif outcome is not None:
@@ -203,7 +206,7 @@ class RecordCallback(TrialCallback):
 
 
 class Watchdog(TrialCallback):
-    """Ends workers that do not report for too long, on whatever node they are; Tune starts them again.
+    """Ends workers that do not report for too long, on any node; Tune starts them again.
 
     Args:
         after: Seconds without a report after which a worker counts as stuck.
@@ -228,7 +231,8 @@ class Watchdog(TrialCallback):
         self._checked = now
         for trial_id, watched in self._watched.items():
             if now - watched.heard > self._after and _end_worker(watched.checkpoints):
-                watched.heard = now  # it has as long again
+                # The next worker has as long again.
+                watched.heard = now
                 self._say(
                     f"{trial_id} has not reported for too long: its worker is ended, and it "
                     "continues from its checkpoint."
@@ -277,7 +281,7 @@ class CheckpointCleaner(TrialCallback):
 
 
 class FailureBudget(TrialCallback):
-    """Knows the arms that get no more trials, since theirs fail for one reason; searchers ask it.
+    """Counts failures; searchers ask it which arms get no more trials.
 
     Args:
         results: The record.
@@ -321,7 +325,8 @@ class EpochLog(TrialCallback):
     def __init__(self, results: Results, say: Callable[[str], None]) -> None:
         self._results = results
         self._say = say
-        self._shown: Counter[str] = Counter()  # the last epoch that was shown, by trial
+        # The last epoch that was shown, by trial.
+        self._shown: Counter[str] = Counter()
 
     def reported(self, trial: Trial, result: dict[str, Any]) -> None:
         """Show the epochs of a report."""
@@ -337,11 +342,15 @@ class EpochLog(TrialCallback):
 @dataclass(slots=True)
 class _Watched:
     checkpoints: Path
-    heard: float  # by the monotonic clock
+    # When it last reported, by the monotonic clock.
+    heard: float
 
 
 def _end_worker(checkpoints: Path) -> bool:
-    """End the process that trains in a folder; False where none has begun: Ray starts and ends workers itself."""
+    """End the process that trains in a folder; return False where none has begun.
+
+    Before that, Ray starts and ends the worker itself.
+    """
     try:
         worker = json.loads((checkpoints / WORKER).read_text())
         pid = int(worker["pid"])
@@ -365,6 +374,7 @@ def _recorded(epoch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _epoch_line(score: names.Score, record: TrialRecord, epoch: Mapping[str, Any]) -> str:
+    """Return an epoch as a line for a person."""
     width = len(str(record.recipe.epochs))
     return (
         f"{record.trial_id}  Epoch {epoch[EPOCH]:>{width}}/{record.recipe.epochs}  "
@@ -374,5 +384,9 @@ def _epoch_line(score: names.Score, record: TrialRecord, epoch: Mapping[str, Any
 
 
 def _last_line(error: BaseException | None) -> str:
-    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason was given"
+    """Return the last line of what an error says: Ray's errors begin with tracebacks."""
+    lines = str(error or "").splitlines()
+    for line in reversed(lines):
+        if line.strip():
+            return line.strip()
+    return "no reason was given"

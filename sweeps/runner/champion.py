@@ -1,4 +1,4 @@
-"""What is kept of the best trial: its checkpoint, its recipe with the command that trains it again, its registered model."""
+"""The champion's checkpoint, its recipe with the command that retrains it, its registered model."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from trainables import checkpoint
 from trainables.files import whole_file, write_whole
 from trainables.metrics import TEST_SCORES, Score
 
+# How long the end of a sweep waits for MLflow to register the model.
 REGISTERED_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shipped:
-    """What a sweep ships.
+    """The trial that a sweep ships.
 
     Attributes:
-        record: The trial or the finalist's seed.
-        seeds: The champion's; none where there are no finalists.
+        record: The trial, or the finalist's seed.
+        seeds: All seeds of the champion; none where there are no finalists.
         whole: Whether the sweep is whole: only then the alias `champion` is moved.
     """
 
@@ -41,8 +42,8 @@ class Shipped:
 def keep(run: Run, record: TrialRecord) -> dict[str, Path]:
     """Put the best trial's checkpoint, if it is whole, and its recipe into `champion`.
 
-    Where its checkpoint is gone, that of an earlier run of the sweep stays only if it is the same
-    trial's.
+    Where its checkpoint is gone, the one that an earlier run of the sweep kept stays only if it is
+    the same trial's.
 
     Returns:
         Local files by their path among the run's artifacts.
@@ -69,15 +70,18 @@ def keep(run: Run, record: TrialRecord) -> dict[str, Path]:
 
 
 def tidy(plan: Plan, peers: Sequence[TrialRecord], ended: TrialRecord) -> None:
-    """Delete the checkpoints that a trial's end makes useless: its own, or those of the peer that it beats.
+    """Delete the checkpoints that a trial's end makes useless: its own, or those of a beaten peer.
 
     So a sweep holds those of running trials, of the best one of each arm, and of the best seed of
     each finalist: 45 MB each for a ResNet-18.
     """
     others = [record for record in peers if record is not ended]
-    ablation = ended.finalist is not None and ended.finalist.without is not None
-    top = None if ablation else best([*others, ended])  # nobody ships an ablation
-    for record in filter(None, (ended, best(others))):
+    beaten = best(others)
+    top = best([*others, ended])
+    # An ablation is never shipped.
+    if ended.finalist is not None and ended.finalist.without is not None:
+        top = None
+    for record in filter(None, (ended, beaten)):
         folder = checkpoints(plan.folder, record.trial_id)
         checkpoint.drop_last(folder)
         if record is not top:
@@ -86,7 +90,7 @@ def tidy(plan: Plan, peers: Sequence[TrialRecord], ended: TrialRecord) -> None:
 
 
 def tidy_left(plan: Plan, results: Results) -> None:
-    """Tidy up after trials that ended in an earlier run: a killed driver may not have come to it."""
+    """Tidy up after trials that ended in an earlier run, whose driver may have been killed."""
     for record in results.records():
         over = record.outcome not in (None, Outcome.INTERRUPTED)
         if over and any(checkpoints(plan.folder, record.trial_id).glob("*.pt")):
@@ -106,8 +110,9 @@ def register(run: Run, shipped: Shipped) -> Callable[[], str]:
     weights = plan.folder / CHAMPION / BEST
     score = _score(plan, shipped)
     if not weights.is_file():
-        gone = f"{record.trial_id}, {score}: its checkpoint is gone"
-        return lambda: f"{gone}; train it again by {weights.with_name(RECIPE)}."
+        recipe = weights.with_name(RECIPE)
+        gone = f"{record.trial_id}, {score}: its checkpoint is gone; retrain it with {recipe}."
+        return lambda: gone
     run.tell(
         ChampionKept(
             name=f"{plan.study.name}-{run.materials.data.name}",
@@ -121,21 +126,21 @@ def register(run: Run, shipped: Shipped) -> Callable[[], str]:
     )
 
     def wait() -> str:
-        # Where MLflow is away, `dvt sync` does it.
+        # Where MLflow is down, `dvt sync` registers it later.
         patience = 1.0 if run.tracker.problem() else REGISTERED_WITHIN_S
         made = run.tracker.registered(timeout=patience)
-        which = f"Best: {record.trial_id}, {score},"
+        which = f"{record.trial_id} ({score})"
         if shipped.seeds:
-            which = f"The champion's best seed, {record.trial_id}, is"
+            which = f"{record.trial_id} (best seed)"
         if made:
-            return f"{which} registered as {made.uri}"
-        return f"{which} not registered yet; its weights are in {weights}"
+            return f"Registered {which} as {made.uri}"
+        return f"Not registered yet: {which}; its weights are in {weights}"
 
     return wait
 
 
 def _recipe(run: Run, record: TrialRecord, folder: Path) -> dict[str, object]:
-    """Return what `recipe.json` holds: all that training it again needs."""
+    """Return the content of `recipe.json`: all that retraining needs."""
     plan = run.plan
     materials = run.materials
     weights = materials.weights[record.recipe.weights, record.recipe.backbone]
@@ -155,7 +160,7 @@ def _recipe(run: Run, record: TrialRecord, folder: Path) -> dict[str, object]:
 
 
 def _score(plan: Plan, shipped: Shipped) -> str:
-    """Return how good what is shipped is, in words."""
+    """Return the scores of what is shipped, in words."""
     if not shipped.seeds:
         return f"{_shown(plan.score, shipped.record.score or 0.0)} on val"
     val = _shown(plan.score, fmean(record.score or 0.0 for record in shipped.seeds))
@@ -172,6 +177,6 @@ def _shown(score: Score, value: float) -> str:
 
 
 def _stored_side(materials: Materials) -> int:
-    """Return the pixels per side of the squares that trials read: prediction decodes to the same."""
+    """Return the pixels per side of the squares that trials read, to which prediction decodes."""
     side: int = materials.data.split("val").images.shape[1]
     return side

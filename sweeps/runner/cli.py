@@ -27,7 +27,8 @@ from trainables.problems import counted
 from trainables.quick_imports import quick_imports
 from trainables.streams import printed
 
-WIDE = 140  # columns where the output is no terminal
+# Columns where the output is no terminal.
+WIDE = 140
 
 
 def main(study: Study, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -70,12 +71,14 @@ def leave(act: Callable[[], int]) -> NoReturn:
     status = printed(act)
     logging.shutdown()
     sys.stdout.flush()
-    if sys.stderr is not None:  # it was closed before the start
+    # A shell may have closed it before the start.
+    if sys.stderr is not None:
         sys.stderr.flush()
     os._exit(status)
 
 
 def _run(study: Study, options: Options) -> int:
+    """Plan a study, then print the plan for `--dry-run` or launch it."""
     if not options.verbose:
         logging.disable(logging.WARNING)
     console = Console(highlight=False)

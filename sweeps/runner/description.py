@@ -1,4 +1,4 @@
-"""What a plan puts into `sweep.json`, and the commands that a driver names itself by."""
+"""The content of `sweep.json`, and the command that continues a sweep."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sweeps.runner.plan import Materials, Plan
 
 def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
     """Return plain values of everything that decides what the sweep does."""
+    # The score that decides by now, not the one that was asked for.
     options = {name: getattr(plan.options, name) for name in KEPT}
     options["score"] = plan.score
     if options["tracking_uri"]:
@@ -40,15 +41,7 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
         "assumptions": list(plan.study.assumptions),
         # What it is made of.
         "data": _data(plan, materials),
-        "weights": [
-            {
-                "weights": name,
-                "backbone": backbone,
-                "file": str(weights.path) if weights.path else None,
-                "digest": weights.digest,
-            }
-            for (name, backbone), weights in materials.weights.items()
-        ],
+        "weights": _weights(materials),
         # What runs it.
         "slots": asdict(plan.slots),
         "compute": materials.compute.as_dict(),
@@ -60,7 +53,7 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
 
 
 def resume_command(plan: Plan) -> str:
-    """Return what goes on with this sweep; of a job, what does so where it was submitted."""
+    """Return the command that continues this sweep; that of a job is for where it was submitted."""
     options = plan.options
     flags: list[str] = []
     if options.address != "local":
@@ -78,7 +71,19 @@ def resume_command(plan: Plan) -> str:
     )
 
 
+def _weights(materials: Materials) -> list[dict[str, Any]]:
+    """Return the file and digest of each pair of weights and backbone."""
+    described = []
+    for (name, backbone), weights in materials.weights.items():
+        file = str(weights.path) if weights.path else None
+        described.append(
+            {"weights": name, "backbone": backbone, "file": file, "digest": weights.digest}
+        )
+    return described
+
+
 def _data(plan: Plan, materials: Materials) -> dict[str, Any]:
+    """Return the data set: where it came from, how it was read, and what was found in it."""
     data = materials.data
     return {
         "name": data.name,

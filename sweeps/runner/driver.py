@@ -1,4 +1,4 @@
-"""The driver of a sweep while Ray is up: what its parts have in common, opened and closed in one place."""
+"""The driver of a sweep while Ray is up: what its parts share, opened and closed in one place."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ from sweeps.runner.resume import Past
 from sweeps.tracking.tracker import Tracker
 from trainables.compute import gpu_precision
 
-STOPPED_WITHIN_S = (
-    2.0  # that MLflow may take where the driver breaks off; the rest waits in the journal
-)
+# How long MLflow may take where the driver breaks off; the rest waits in the journal.
+STOPPED_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,10 +36,10 @@ class Ready:
     Attributes:
         plan: What to run.
         materials: Data and weights.
-        manifest: What `sweep.json` is to hold.
+        manifest: The content of `sweep.json`.
         store: URI of MLflow's store.
         past: What an earlier run left; None for a new sweep.
-        changed: A line for each thing that is no longer as it was; that was accepted.
+        changed: One line per thing that is no longer as it was; that was accepted.
         nodes: Nodes of a cluster on which trials may run; empty on this machine alone.
     """
 
@@ -55,7 +54,7 @@ class Ready:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """What the parts of a running sweep have in common."""
+    """A running sweep, as its parts share it."""
 
     plan: Plan
     materials: Materials
@@ -64,7 +63,8 @@ class Run:
     console: Console
     capacity: Capacity
     past: Past | None
-    deadline: float  # by the monotonic clock; no trial starts after it
+    # By the monotonic clock; no trial starts after it.
+    deadline: float
 
     def over(self) -> bool:
         """Return whether no more trials are to start."""
@@ -72,14 +72,16 @@ class Run:
 
     def earlier(self, role: str) -> tuple[Trial, ...]:
         """Return what an earlier run of the sweep left of the search, or of the finalists."""
-        return self.past.history.of(role) if self.past else ()
+        if self.past is None:
+            return ()
+        return self.past.history.of(role)
 
     def say(self, line: str) -> None:
         """Show a line as it is; commands in it are to be copied."""
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def tell(self, event: Event) -> None:
-        """Write an event down; a sweep whose record cannot be written ends in order."""
+        """Write an event down; a sweep whose record cannot be written stops cleanly."""
         try:
             self.tracker.tell(event)
         except OSError as error:
@@ -98,15 +100,18 @@ def driver(ready: Ready, console: Console, interrupt: Interrupt) -> Iterator[Run
     journal = Journal(plan.folder / JOURNAL)
     tracker = Tracker(ready.store, plan.storage, journal)
     try:
+        # The record: its start, and where it goes on, its changes.
         tracker.tell(_started(ready))
         if ready.past:
             tracker.tell(SweepResumed(changes=ready.changed, trials_per_arm=plan.trials_per_arm))
             # After the event: a sweep that asks for more is not finished.
             write_manifest(plan.folder, ready.manifest)
+        # The nodes of this machine alone stay as they are.
+        local = plan.options.address == "local"
         capacity = Capacity(
             plan.slots,
             plan.options.gpus,
-            nodes if plan.options.address != "local" else None,
+            None if local else nodes,
             ready.nodes,
             partial(_fit, plan, ready.materials.compute.precision, interrupt),
             partial(console.print, markup=False, highlight=False),
@@ -129,9 +134,11 @@ def driver(ready: Ready, console: Console, interrupt: Interrupt) -> Iterator[Run
 
 
 def _started(ready: Ready) -> SweepStarted:
+    """Return the event of a sweep's start, which MLflow's run of the sweep is made from."""
     plan = ready.plan
     data = ready.materials.data
     images = {split: sum(counts.values()) for split, counts in data.counts.items()}
+    dataset = DataRecord(name=data.name, digest=data.digest, source=data.source, num_images=images)
     return SweepStarted(
         study=plan.study.name,
         sweep_name=plan.name,
@@ -149,17 +156,15 @@ def _started(ready: Ready) -> SweepStarted:
             "weights": plan.weights,
             "slots": plan.slots.describe(),
         },
-        dataset=DataRecord(
-            name=data.name, digest=data.digest, source=data.source, num_images=images
-        ),
+        dataset=dataset,
         description=plan.study.question,
     )
 
 
 def _fit(plan: Plan, precision: str, interrupt: Interrupt, added: set[str]) -> bool:
-    """Ask nodes that came later what the others were asked.
+    """Ask nodes that joined later what the others were asked.
 
-    One that would lose or change a trial's numbers ends the sweep.
+    A node that would lose or change a trial's numbers ends the sweep.
 
     Returns:
         Whether they have answered; else they are asked again.
@@ -168,7 +173,8 @@ def _fit(plan: Plan, precision: str, interrupt: Interrupt, added: set[str]) -> b
         blind = blind_nodes(plan.storage, added)
         bf16 = plan.slots.device == "cuda" and precision == "bf16"
         lesser = bf16 and "fp32" in of_gpu_nodes(gpu_precision, added)
-    except OSError:  # TimeoutError too
+    # No answer in time is an OSError too.
+    except OSError:
         return False
     if blind:
         interrupt.stop(

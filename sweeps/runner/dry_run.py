@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
 
+from search_spaces.space import Arm
 from sweeps.runner.plan import Plan
 from sweeps.runner.progress import duration
 from trainables.data.understood import said_of_data
@@ -14,6 +16,7 @@ from trainables.device import count_gpus, describe, epoch_seconds
 from trainables.recipe import NEUTRAL, Recipe
 from trainables.stages import stages
 
+# Fields of a recipe that decide what a step costs.
 COSTS = (
     "backbone",
     "head",
@@ -26,7 +29,6 @@ COSTS = (
     "batch_size",
     "image_size",
 )
-"""Fields of a recipe that decide what a step costs."""
 
 
 def dry_run(plan: Plan, console: Console) -> None:
@@ -36,86 +38,110 @@ def dry_run(plan: Plan, console: Console) -> None:
     """
     summary = plan.summary
     images = {split: sum(counts.values()) for split, counts in summary.counts.items()}
-    timed = plan.options.address == "local" and (
-        plan.slots.device == "cpu" or count_gpus() >= plan.slots.whole_gpus
-    )
+    table, epochs, seconds = _arms(plan, images)
+
+    # What was understood, and the table.
+    said = said_of_data(summary, every_class=plan.options.verbose)
+    title = f"Dry run of {plan.study.name}: nothing is trained, nothing is written"
+    for line in (*plan.notes, *said, plan.score_line, title):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(table)
+
+    # All together.
+    counts = ", ".join(f"{number} {split}" for split, number in images.items())
+    total = f"{epochs} epochs at most on {_place(plan)}; images: {counts}."
+    if seconds is not None:
+        # Trials that share a GPU share its speed, too: timed alone, they are no faster packed.
+        wall = duration(seconds / (plan.slots.whole_gpus or plan.slots.count))
+        total += f" About {wall} on this machine ({describe(plan.slots.device)}),"
+        total += " minus trials stopped early, plus one pass through the frozen layers."
+    console.print(total, markup=False, highlight=False)
+
+
+def _arms(plan: Plan, images: Mapping[str, int]) -> tuple[Table, int, float | None]:
+    """Return the table of arms, their epochs, and their seconds where they can be timed."""
+    timer = _Timer(plan, images) if _has_device(plan) else None
+    columns = ["arm", "trials", "finalists", "epochs", "tuned"]
+    if timer:
+        columns.append(f"{plan.slots.unit} at most")
     table = Table()
-    for name in (
-        "arm",
-        "trials",
-        "finalists",
-        "epochs",
-        "tuned",
-        *((f"{plan.slots.unit} at most",) if timed else ()),
-    ):
+    for name in columns:
         table.add_column(name, justify="left" if name in ("arm", "tuned") else "right")
-    seconds: dict[tuple[object, ...], float] = {}
 
-    def trial_seconds(recipe: Recipe) -> float:
-        """Return the seconds of all epochs of a recipe; each kind of step is timed once."""
-        spent = 0.0
-        for stage in stages(recipe):
-            alone = replace(recipe, stage1_epochs=0, trainable_layers=stage.trainable_layers)
-            kind = tuple(getattr(alone, name) for name in COSTS)
-            if kind not in seconds:
-                seconds[kind] = epoch_seconds(
-                    alone,
-                    num_classes=len(summary.classes),
-                    train_images=images["train"],
-                    val_images=images["val"],
-                    device=plan.slots.device,
-                    threads=plan.slots.cpus,
-                )
-            spent += stage.epochs * seconds[kind]
-        return spent
-
-    total_epochs, total_seconds = 0, 0.0
+    total_epochs = 0
+    total_seconds = 0.0
+    cores = plan.slots.cpus if plan.slots.device == "cpu" else 1
     for arm in plan.arms:
         recipe = arm.default_recipe()
-        trials = plan.trials_per_arm if arm.tuned else 0
-        again = len(plan.finalist_seeds) * (2 if trials > 1 else 1)
-        epochs = (trials + again) * recipe.epochs
-        cost: tuple[str, ...] = ()
-        if timed:
-            spent = (trials + again) * trial_seconds(recipe)
-            total_seconds += spent
-            cost = (f"{spent * (plan.slots.cpus if plan.slots.device == 'cpu' else 1) / 3600:.3f}",)
+        trials, finalists = _runs(plan, arm)
+        epochs = (trials + finalists) * recipe.epochs
         total_epochs += epochs
-        table.add_row(
-            arm.name, str(trials), str(again), str(epochs), ", ".join(arm.tuned) or "nothing", *cost
-        )
+        tuned = ", ".join(arm.tuned) or "nothing"
+        row = [arm.name, str(trials), str(finalists), str(epochs), tuned]
+        if timer:
+            seconds = (trials + finalists) * timer.trial_seconds(recipe)
+            total_seconds += seconds
+            row.append(f"{seconds * cores / 3600:.3f}")
+        table.add_row(*row)
+
+    # Which tricks the champion has is not known yet, nor what it costs without them.
     if plan.options.ablate:
         most = len(plan.finalist_seeds) * len(NEUTRAL)
-        table.add_row(
-            "ablation",
-            "0",
-            str(most),
-            str(most * plan.epochs),
-            "nothing",
-            *(("-",) if timed else ()),
-        )
+        row = ["ablation", "0", str(most), str(most * plan.epochs), "nothing"]
+        if timer:
+            row.append("-")
+        table.add_row(*row)
         total_epochs += most * plan.epochs
-    for line in (
-        *plan.notes,
-        *said_of_data(summary, every_class=plan.options.verbose),
-        plan.score_line,
-    ):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    title = f"Dry run of {plan.study.name}: nothing is trained, nothing is written"
-    console.print(title, markup=False, highlight=False, soft_wrap=True)
-    console.print(table)
-    counted = ", ".join(f"{number} {split}" for split, number in images.items())
-    place = (
-        plan.slots.describe()
-        if plan.options.address == "local"
-        else "a cluster, whose slots are known once it is joined"
-    )
-    say = f"{total_epochs} epochs at most on {place}; images: {counted}."
-    if timed:
-        # Trials that share a GPU share its speed, too: timed alone, they are no faster packed.
-        wall = duration(total_seconds / (plan.slots.whole_gpus or plan.slots.count))
-        say += (
-            f" About {wall} on this machine ({describe(plan.slots.device)}), less what ASHA stops,"
-        )
-        say += " plus one pass of all images through frozen layers."
-    console.print(say, markup=False, highlight=False)
+    return table, total_epochs, total_seconds if timer else None
+
+
+def _runs(plan: Plan, arm: Arm) -> tuple[int, int]:
+    """Return how many trials and finalists of an arm run at most."""
+    trials = plan.trials_per_arm if arm.tuned else 0
+    # The best and the default recipe, which are one where there is one trial or none.
+    recipes = 2 if trials > 1 else 1
+    return trials, recipes * len(plan.finalist_seeds)
+
+
+def _has_device(plan: Plan) -> bool:
+    """Return whether this machine has what trials would train on."""
+    if plan.options.address != "local":
+        return False
+    return plan.slots.device == "cpu" or count_gpus() >= plan.slots.whole_gpus
+
+
+def _place(plan: Plan) -> str:
+    """Return where trials would run, in words."""
+    if plan.options.address == "local":
+        return plan.slots.describe()
+    return "a cluster, whose slots are known once it is joined"
+
+
+class _Timer:
+    """Knows the seconds of an epoch; each kind of step is timed once."""
+
+    def __init__(self, plan: Plan, images: Mapping[str, int]) -> None:
+        self._plan = plan
+        self._images = images
+        self._seconds: dict[tuple[object, ...], float] = {}
+
+    def trial_seconds(self, recipe: Recipe) -> float:
+        """Return the seconds of all epochs of a recipe, stage by stage."""
+        seconds = 0.0
+        for stage in stages(recipe):
+            alone = replace(recipe, stage1_epochs=0, trainable_layers=stage.trainable_layers)
+            seconds += stage.epochs * self._epoch_seconds(alone)
+        return seconds
+
+    def _epoch_seconds(self, recipe: Recipe) -> float:
+        kind = tuple(getattr(recipe, name) for name in COSTS)
+        if kind not in self._seconds:
+            self._seconds[kind] = epoch_seconds(
+                recipe,
+                num_classes=len(self._plan.summary.classes),
+                train_images=self._images["train"],
+                val_images=self._images["val"],
+                device=self._plan.slots.device,
+                threads=self._plan.slots.cpus,
+            )
+        return self._seconds[kind]

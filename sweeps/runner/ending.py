@@ -1,4 +1,4 @@
-"""The end of a sweep, however it came: tables, champion, report, what MLflow keeps of the sweep as a whole, the exit status."""
+"""The end of a sweep, however it came: champion, report, MLflow's run of the sweep, exit status."""
 
 from __future__ import annotations
 
@@ -23,31 +23,37 @@ from trainables.metrics import TEST_SCORES
 if TYPE_CHECKING:
     from sweeps.report.page import Report
 
+# How long MLflow may take at the end of a sweep, and where it is to stop; the rest waits in the
+# journal.
 CLOSED_WITHIN_S = 60.0
-STOPPED_WITHIN_S = 5.0  # where a sweep is to stop; the rest waits in the journal
+STOPPED_WITHIN_S = 5.0
 
 
 def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
-    """Show tables, keep the champion, tell MLflow.
+    """Keep the champion, build the report, tell MLflow and show the results.
 
     Args:
         run: The sweep; its tracker is closed here.
-        searched: What came of the search.
-        finals: What came of the finalists.
-        ended: `completed` where all came to its end, `interrupted` by the user, or `failed` by Ray.
+        searched: Results of the search.
+        finals: Results of the finalists.
+        ended: `completed` where all of it ran, `interrupted` by the user, or `failed` by Ray.
 
     Returns:
         The exit status.
     """
     plan = run.plan
     tracker = run.tracker
-    shipped = _shipped(run, searched, finals) if ended is Outcome.COMPLETED else None
+    shipped = None
+    if ended is Outcome.COMPLETED:
+        shipped = _shipped(run, searched, finals)
 
-    # Files: the champion's, and the report's.
+    # Files: the champion's, and the report's. Who interrupts a sweep does not wait for a report.
     artifacts = {MANIFEST: plan.folder / MANIFEST}
     if shipped:
         artifacts |= keep(run, shipped.record)
-    report = None if ended is Outcome.INTERRUPTED else _report(run, ended)
+    report = None
+    if ended is not Outcome.INTERRUPTED:
+        report = _report(run, ended)
     if report:
         artifacts["report.html"] = report.page
         artifacts["results.csv"] = report.results
@@ -57,7 +63,7 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
     registered = register(run, shipped) if shipped else None
     run.tell(_finished(searched, shipped, artifacts, ended))
 
-    # The terminal, while MLflow takes all that.
+    # The terminal, while MLflow takes in all that.
     if report:
         from sweeps.report.terminal import show
 
@@ -65,36 +71,45 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
         show(run.console, report.findings)
     if registered:
         run.say(registered())
-    # Where MLflow is away, `registered` has waited already.
-    hopeful = ended is Outcome.COMPLETED and not tracker.problem()
-    problem = tracker.close(timeout=CLOSED_WITHIN_S if hopeful else STOPPED_WITHIN_S)
+    # Where MLflow is down, `registered` has waited already.
+    patience = STOPPED_WITHIN_S
+    if ended is Outcome.COMPLETED and not tracker.problem():
+        patience = CLOSED_WITHIN_S
+    problem = tracker.close(timeout=patience)
     if problem:
         run.say(problem)
     status = _last_lines(run, searched, finals, ended, shipped)
-    if status == DONE:
-        run.say(f"Report: {report.page}" if report else f"Results: {plan.folder}")
+    if status == DONE and report:
+        run.say(f"Report: {report.page}")
+    elif status == DONE:
+        run.say(f"Results: {plan.folder}")
     return status
 
 
 def broken_off(searched: Results) -> int:
     """Return the exit status of a sweep that could not go on."""
-    return BROKEN_OFF if best(searched.records()) else FAILED
+    if best(searched.records()):
+        return BROKEN_OFF
+    return FAILED
 
 
 def _shipped(run: Run, searched: Results, finals: Results) -> Shipped | None:
     """Return what the sweep ships: the champion's best seed, or the best trial of the search."""
+    complete = not searched.left and not finals.left
     top = champion(finals)
-    record = top.seeds[0] if top else best(searched.records())
+    if top:
+        return Shipped(record=top.seeds[0], seeds=top.seeds, whole=complete)
+    record = best(searched.records())
     if record is None:
         return None
-    tested = top is not None or not run.plan.finalist_seeds
-    whole = tested and not searched.left and not finals.left
-    return Shipped(record=record, seeds=top.seeds if top else (), whole=whole)
+    # Where finalists were asked for, the test is missing.
+    return Shipped(record=record, seeds=(), whole=complete and not run.plan.finalist_seeds)
 
 
 def _finished(
     searched: Results, shipped: Shipped | None, artifacts: dict[str, Path], ended: Outcome
 ) -> SweepFinished:
+    """Return the event of the sweep's end."""
     outcome = ended
     if shipped is None and ended is Outcome.COMPLETED:
         outcome = Outcome.FAILED
@@ -113,10 +128,12 @@ def _finished(
 def _last_lines(
     run: Run, searched: Results, finals: Results, ended: Outcome, shipped: Shipped | None
 ) -> int:
-    """Say how the sweep ended and how to go on; the exit status."""
+    """Say how the sweep ended and how to continue it; return the exit status."""
     plan = run.plan
     resume = f"  {resume_command(plan)}"
     done = " and ".join(filter(None, (_done(searched, "trials"), _done(finals, "finalists"))))
+
+    # It did not come to its end.
     if ended is Outcome.INTERRUPTED:
         run.say(f"Interrupted: {done} ended; `dvt report {plan.name}` shows them. To continue:")
         run.say(resume)
@@ -127,6 +144,8 @@ def _last_lines(
     if shipped is None:
         run.say(f"No trial completed: {plan.folder}")
         return FAILED
+
+    # It did, though perhaps not with all trials.
     untested = bool(plan.finalist_seeds) and not shipped.seeds
     if untested and finals.total and not finals.left:
         run.say("No finalist completed: the best trial of the search is shipped, untested.")
@@ -137,6 +156,7 @@ def _last_lines(
 
 
 def _done(results: Results, what: str) -> str:
+    """Return how many trials have ended, in words; empty where none were planned."""
     if not results.total:
         return ""
     return f"{results.total - results.left} of {results.total} {what}"
@@ -145,9 +165,10 @@ def _done(results: Results, what: str) -> str:
 def _report(run: Run, ended: Outcome) -> Report | None:
     """Build the report.
 
-    OSError ends the sweep in order; whatever else goes wrong, what was measured is told all the same.
+    An OSError stops the sweep cleanly. Whatever else goes wrong, MLflow is told of the results.
     """
-    from sweeps.report.page import write  # pandas, SciPy and Plotly take seconds
+    # It imports pandas, SciPy and Plotly, which take seconds.
+    from sweeps.report.page import write
 
     try:
         return write(run.plan.folder, ended.value)
@@ -163,12 +184,14 @@ def _report(run: Run, ended: Outcome) -> Report | None:
 
 
 def _metrics(searched: Results, shipped: Shipped | None) -> dict[str, float]:
-    """Return metrics of the sweep's own run: each arm's best of the search, and the champion's means."""
+    """Return the metrics of the sweep's run: the best of each arm, and the champion's means."""
     metrics = {}
     for name in searched.arms:
-        arm = best(searched.records(name))
-        if arm:
-            metrics[f"best/{name}"] = arm.score or 0.0
+        top = best(searched.records(name))
+        if top:
+            metrics[f"best/{name}"] = top.score or 0.0
+
+    # One trial has a score, seeds have means.
     if shipped and not shipped.seeds:
         metrics["score"] = shipped.record.score or 0.0
     if shipped and shipped.seeds:
@@ -178,7 +201,7 @@ def _metrics(searched: Results, shipped: Shipped | None) -> dict[str, float]:
 
 
 def _tested(seeds: Sequence[TrialRecord]) -> dict[str, float]:
-    """Return the means of what the test split said; seeds of earlier versions have one metric alone."""
+    """Return the means of the scores on test; seeds of earlier versions have one metric alone."""
     tested = {}
     for name in TEST_SCORES.values():
         values = [record.test[name] for record in seeds if name in record.test]

@@ -1,4 +1,7 @@
-"""The finalists: the best and the default recipe of each arm, trained again over new seeds. Only they meet the test split."""
+"""The finalists: the best and the default recipe of each arm, retrained with new seeds.
+
+Only they are scored on the test split.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +41,12 @@ from trainables.recipe import NEUTRAL, Recipe
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """A recipe that is to be trained again over several seeds.
+    """A recipe that is to be retrained with several seeds.
 
     Attributes:
         finalist: The trial that had it, `resnet34/tricks/007`; of an ablation, what was taken away.
         arm: Its arm's name.
-        number: Of that trial.
+        number: The number of that trial.
         recipe: Its seed is the search's until `_seeds_of` sets another.
     """
 
@@ -76,14 +79,15 @@ class Champion:
 
 
 def finalists(run: Run, searched: Results) -> tuple[Outcome, Results]:
-    """Train the finalists that are left, and with `--ablate` the champion without each of its tricks.
+    """Train the finalists that are left, and for `--ablate` the champion without each trick.
 
     Args:
         run: The sweep.
-        searched: What came of the search.
+        searched: Results of the search.
 
     Returns:
-        `completed` where all have ended, `interrupted` or `failed`; and what came of all finalists.
+        `completed` where all have ended, `interrupted` or `failed`; and the results of all
+        finalists.
     """
     finals = Results(dict.fromkeys(searched.arms, 0), searched.score)
     ended = _train(run, chosen(run.plan.arms, searched), finals)
@@ -104,6 +108,7 @@ def chosen(arms: Sequence[Arm], searched: Results) -> tuple[Candidate, ...]:
     """
     candidates: dict[str, Candidate] = {}
     for arm in arms:
+        # There was no search: the recipe is known.
         if not arm.tuned:
             name = trial_name(arm.name, 0)
             candidates[name] = Candidate(
@@ -127,20 +132,21 @@ def ablations(top: TrialRecord) -> tuple[Candidate, ...]:
     group = trial_name(top.arm, top.number)
     candidates = []
     for name, neutral in NEUTRAL.items():
-        if values[name] != neutral:
-            candidates.append(
-                Candidate(
-                    finalist=Finalist(f"{group}/without-{name}", name),
-                    arm=top.arm,
-                    number=top.number,
-                    recipe=Recipe.from_sample({**values, name: neutral}),
-                )
+        if values[name] == neutral:
+            continue
+        candidates.append(
+            Candidate(
+                finalist=Finalist(f"{group}/without-{name}", name),
+                arm=top.arm,
+                number=top.number,
+                recipe=Recipe.from_sample({**values, name: neutral}),
             )
+        )
     return tuple(candidates)
 
 
 def champion(finals: Results) -> Champion | None:
-    """Return the champion among the finalists that completed; an ablation never is it."""
+    """Return the champion among the finalists that completed; it is never an ablation."""
     by_group: dict[str, list[TrialRecord]] = {}
     for record in finals.ended():
         shippable = record.finalist is not None and record.finalist.without is None
@@ -152,6 +158,7 @@ def champion(finals: Results) -> Champion | None:
 
 def _train(run: Run, candidates: Sequence[Candidate], finals: Results) -> Outcome:
     """Train what is left of the candidates' seeds."""
+    # What is wanted, and what an earlier run has done of it.
     wanted = _seeds_of(candidates, run.plan.finalist_seeds)
     finals.expect(Counter(candidate.arm for candidate in wanted.values()))
     past = _unchanged(run, wanted)
@@ -160,17 +167,19 @@ def _train(run: Run, candidates: Sequence[Candidate], finals: Results) -> Outcom
 
     # Those that began come first.
     over = {record.trial_id for record in finals.ended()}
-    left = [name for name in wanted if name not in over]
-    left.sort(key=lambda name: name not in past)
+    names = sorted(wanted, key=lambda name: name not in past)
+    left = {name: wanted[name] for name in names if name not in over}
     if not left or run.over():
         return Outcome.COMPLETED
+
+    # How many recipes can share the activations of their training images.
     sharing = Counter(_views(candidate.recipe) for candidate in candidates)
     config = partial(_config, run, past, sharing)
-    return _run(run, finals, {name: wanted[name] for name in left}, config)
+    return _run(run, finals, left, config)
 
 
 def _seeds_of(candidates: Sequence[Candidate], seeds: Sequence[int]) -> dict[str, Candidate]:
-    """Return by name what is to be trained: a seed of each candidate in turn."""
+    """Return the finalists to train by name: a seed of each candidate in turn."""
     wanted = {}
     for index, seed in enumerate(seeds):
         for candidate in candidates:
@@ -180,9 +189,9 @@ def _seeds_of(candidates: Sequence[Candidate], seeds: Sequence[int]) -> dict[str
 
 
 def _unchanged(run: Run, wanted: Mapping[str, Candidate]) -> dict[str, Trial]:
-    """Return what an earlier run left of finalists, but for those whose recipe is another now.
+    """Return the finalists of an earlier run, except those whose recipe has changed since.
 
-    The study's change was accepted.
+    That change of the study was accepted.
     """
     past = {trial.trial_id: trial for trial in run.earlier("finalist")}
     for name, candidate in wanted.items():
@@ -198,6 +207,7 @@ def _run(
     left: Mapping[str, Candidate],
     config: Callable[[str, Candidate], dict[str, Any]],
 ) -> Outcome:
+    """Run finalists on Ray, and show their progress."""
     name = run.plan.name
     problem = run.tracker.problem
     with Progress(finals, run.capacity, name, run.console, problem, what="finalists") as progress:
@@ -222,14 +232,13 @@ def _config(
     name: str,
     candidate: Candidate,
 ) -> dict[str, Any]:
-    """Return what a worker is sent.
-
-    The stored activations of a seed give way to those of the next, as the search's do to all.
-    """
+    """Return the config that a worker is sent."""
     plan = run.plan
     place = Place(trial_id=name, arm=candidate.arm, number=candidate.number)
     plain = trial_config(run, past, place, candidate.recipe)
+    # Views of training images are stored where another finalist of the same seed sees them too.
     views = sharing.get(_views(candidate.recipe), 0) > 1
+    # The stored activations of a seed give way to those of the next, as the search's do to all.
     mark = f"{plan.name}@{name.rpartition('/')[2]}"
     finalist: FinalistConfig = {
         "group": candidate.finalist.group,
@@ -245,10 +254,14 @@ def _config(
 
 
 def _views(recipe: Recipe) -> tuple[Any, ...]:
-    """Return what two recipes of the same seed must have in common to see the same activations of training images."""
-    shares = recipe.mixup == 0 and recipe.batchnorm == "frozen"
-    alone = None if shares else recipe
-    return recipe.backbone, recipe.weights, recipe.stem, recipe.augmentation, alone
+    """Return a key that is equal for recipes that, with one seed, can share their activations.
+
+    Those are of training images: frozen layers must see the same views in the same way.
+    """
+    key = (recipe.backbone, recipe.weights, recipe.stem, recipe.augmentation)
+    if recipe.mixup == 0 and recipe.batchnorm == "frozen":
+        return key
+    return (*key, recipe)
 
 
 class _Queue(Searcher):

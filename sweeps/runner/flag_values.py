@@ -1,4 +1,4 @@
-"""What the values of flags must be: each function gives the value, or raises the rule that it breaks."""
+"""Checks of flags' values: each function returns the value, or raises the rule that it breaks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from cluster.addresses import without_password
 
 def whole(low: int, high: int | None = None) -> Callable[[str], int]:
     """Make a check for whole numbers from `low` to `high`."""
+    rule = f"a whole number from {low} to {high}" if high else f"a whole number, {low} or more"
 
     def parse(value: str) -> int:
-        rule = f"a whole number from {low} to {high}" if high else f"a whole number, {low} or more"
+        # Digits alone, and few enough that they are quick to read.
         if not re.fullmatch(r"[+-]?\d{1,18}", value, re.ASCII):
             raise ValueError(rule)
         if int(value) < low or (high is not None and int(value) > high):
@@ -28,12 +29,10 @@ def whole(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 def share(value: str) -> float:
-    """A share of a GPU."""
-    share = (
-        float(value)
-        if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", value, re.ASCII | re.IGNORECASE)
-        else math.nan
-    )
+    """Check a share of a GPU."""
+    share = math.nan
+    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", value, re.ASCII | re.IGNORECASE):
+        share = float(value)
     if not 0 < share <= 1:
         raise ValueError("over 0 and at most 1, since a trial trains on one GPU or a share of one")
     if share < 0.01:
@@ -42,21 +41,19 @@ def share(value: str) -> float:
 
 
 def duration(value: str) -> float:
-    """Seconds, from a time such as 1h30m."""
-    rule = "a time such as 90s, 45m, 2h or 1h30m"
+    """Check a time such as 1h30m, and return its seconds."""
+    seconds = 0
     match = re.fullmatch(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", value, re.ASCII)
-    seconds = (
-        sum(int(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True))
-        if match
-        else 0
-    )
+    if match:
+        hours, minutes, rest = (int(part or 0) for part in match.groups())
+        seconds = 3600 * hours + 60 * minutes + rest
     if seconds == 0:
-        raise ValueError(rule)
+        raise ValueError("a time such as 90s, 45m, 2h or 1h30m")
     return float(seconds)
 
 
 def name(value: str) -> str:
-    """A sweep's name."""
+    """Check a sweep's name."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", value):
         raise ValueError(
             "at most 80 letters, digits, '.', '_' and '-', beginning with a letter or a digit"
@@ -76,7 +73,7 @@ def one_of(names: Collection[str]) -> Callable[[str], str]:
 
 
 def columns(value: str) -> tuple[str, str]:
-    """The columns of images and labels of a table."""
+    """Check the names of a table's columns of images and labels."""
     names = tuple(name.strip() for name in text(value).split(","))
     if len(names) != 2 or not all(names) or names[0] == names[1]:
         raise ValueError("the names of two columns of the table, such as image,label")
@@ -84,7 +81,7 @@ def columns(value: str) -> tuple[str, str]:
 
 
 def group(value: str) -> str:
-    """A regular expression, or a column, whose name nearly always is one."""
+    """Check a regular expression, or a column, whose name nearly always is one."""
     try:
         re.compile(text(value))
     except re.error as error:
@@ -93,24 +90,22 @@ def group(value: str) -> str:
 
 
 def text(value: str) -> str:
-    """Text without line breaks."""
+    """Check text without line breaks."""
     if value.startswith("-"):
         raise ValueError(
             "followed by its value, which does not begin with '-' (a path may begin with './-')"
         )
-    if any("\ud800" <= character <= "\udfff" for character in value):  # bytes that are no UTF-8
+    # Python has bytes that are not UTF-8 as these characters.
+    if any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("text in UTF-8")
-    if (
-        not value.strip()
-        or value.splitlines() != [value]
-        or any(ord(character) < 32 for character in value)
-    ):
+    control = any(ord(character) < 32 for character in value)
+    if control or not value.strip() or value.splitlines() != [value]:
         raise ValueError("a value without line breaks, not an empty one")
     return value
 
 
 def path(value: str) -> str:
-    """Text that may be a path."""
+    """Check text that may be a path."""
     try:
         Path(text(value)).expanduser()
     except RuntimeError as error:
@@ -119,19 +114,20 @@ def path(value: str) -> str:
 
 
 def folder(value: str) -> Path:
-    """An absolute path."""
+    """Check a path, and return it as an absolute one."""
     return Path(path(value)).expanduser().absolute()
 
 
-class Checked(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic from click 8.4
-    """Collects what is wrong instead of stopping at the first problem."""
+# The base class is generic from click 8.4 on.
+class Checked(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """A flag's type that collects what is wrong instead of stopping at the first problem."""
 
     def __init__(self, parse: Callable[[str], Any], metavar: str) -> None:
         self.name = metavar
         self._parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """As click calls it."""
+        """Return the value of a flag, or None where it is wrong; click calls this."""
         if not isinstance(value, str):
             return value
         try:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first one ends the sweep in order, the second at once."""
+"""Ctrl-C and SIGTERM: the first one ends the sweep cleanly, the second at once."""
 
 from __future__ import annotations
 
@@ -7,29 +7,37 @@ import signal
 from types import FrameType, TracebackType
 from typing import Self
 
+STOPPING = b"\nStopping cleanly: trials end and MLflow is updated. Once more stops at once.\n"
+
 
 class Interrupt:
-    """While the `with` block runs, the first SIGINT or SIGTERM sets `requested` and lets Tune stop in order.
+    """A `with` block in which the first SIGINT or SIGTERM lets Tune stop cleanly.
 
-    Tune stops on SIGUSR1 as it does on SIGINT, but only its SIGINT can be left to us, and SIGTERM it does not handle.
+    Tune stops on SIGUSR1 as it does on SIGINT, but only its SIGINT can be left to us, and SIGTERM
+    it does not handle.
+
+    Attributes:
+        requested: Whether the sweep is to stop.
+        reason: Why the sweep cannot go on, where it is not the user who stops it.
     """
 
     def __init__(self) -> None:
         self.requested = False
-        self.reason = ""  # why the sweep cannot go on, where it is not the user who stops it
+        self.reason = ""
 
     def stop(self, reason: str) -> None:
-        """Let Tune stop in order, for another reason than the user's wish."""
+        """Let Tune stop cleanly, for another reason than the user's wish."""
         if not self.requested:
-            self.requested, self.reason = True, reason
+            self.requested = True
+            self.reason = reason
             os.kill(os.getpid(), signal.SIGUSR1)
 
     def __enter__(self) -> Self:
-        self._before = {
-            number: signal.signal(number, self._handle)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        self._usr1 = signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until Tune sets its own
+        self._before = {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+        # Until Tune sets its own handler, the signal would end the process.
+        self._usr1 = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         return self
 
     def __exit__(
@@ -46,7 +54,6 @@ class Interrupt:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        os.write(
-            2, b"\nStopping in order: trials end and MLflow is told. Once more stops at once.\n"
-        )  # safe in a handler
+        # Printing is not safe in a handler; this is.
+        os.write(2, STOPPING)
         os.kill(os.getpid(), signal.SIGUSR1)

@@ -31,8 +31,8 @@ from trainables.compute import Compute, gpu_precision
 from trainables.data.understood import said_of_data
 from trainables.problems import counted, reason
 
+# Workers that import torch ahead of time. Ray starts one per CPU, and each takes 0.4 GB.
 PRELOADED_AT_MOST = 8
-"""Workers that import torch ahead of time. Ray starts one per CPU, and each takes 0.4 GB."""
 
 
 def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
@@ -41,7 +41,7 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
     Args:
         plan: What to run.
         console: Where to show it.
-        past: What an earlier run of the sweep left, which is resumed; the caller holds the sweep.
+        past: What an earlier run of the sweep left; the caller holds that sweep's lock.
 
     Returns:
         The exit status.
@@ -51,11 +51,16 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
             nothing was run.
     """
     with ExitStack() as stack:
+        # From here on, Ctrl-C stops the sweep cleanly.
         ready = _prepare(plan, console, past, stack)
         interrupt = stack.enter_context(Interrupt())
         if past is None:
             _claim(ready, stack)
-        planned = {arm.name: ready.plan.trials_per_arm if arm.tuned else 0 for arm in plan.arms}
+
+        # An arm with nothing to tune has finalists alone.
+        planned = {}
+        for arm in plan.arms:
+            planned[arm.name] = ready.plan.trials_per_arm if arm.tuned else 0
         searched = Results(planned, ready.plan.score)
         try:
             return _run(ready, console, interrupt, searched)
@@ -76,13 +81,14 @@ def _run(ready: Ready, console: Console, interrupt: Interrupt, searched: Results
         ended = search(run, searched)
         if ended is Outcome.COMPLETED:
             ended, finals = finalists(run, searched)
-        if ended is Outcome.COMPLETED and interrupt.requested:  # after the last one
+        # Ctrl-C came after the last one.
+        if ended is Outcome.COMPLETED and interrupt.requested:
             ended = Outcome.INTERRUPTED
         return finish(run, searched, finals, ended)
 
 
 def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) -> Ready:
-    """Check and gather all that a sweep needs, cheap before dear, and start or join Ray.
+    """Check and gather all that a sweep needs, cheap before expensive, and start or join Ray.
 
     Raises:
         Refused: Something cannot be had.
@@ -91,7 +97,9 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
 
     # The cluster first: it says which slots there are, and what all nodes can compute in.
     local = plan.options.address == "local"
-    compute = Compute.from_dict(past.manifest["compute"]) if past else None
+    compute = None
+    if past:
+        compute = Compute.from_dict(past.manifest["compute"])
     asked: frozenset[str] = frozenset()
     if not local:
         plan = _joined(plan, stack)
@@ -102,7 +110,9 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
         say(note)
 
     # Data and weights, which may take minutes; a store that was named is asked before.
-    uri = _prepare_store(plan) if plan.options.tracking_uri else ""
+    uri = ""
+    if plan.options.tracking_uri:
+        uri = _prepare_store(plan)
     materials = gather(plan, say, compute, _weights_had(past))
     decision = decide(
         plan.options.score,
@@ -112,7 +122,7 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
     )
     plan = replace(plan, score=decision.score, score_line=decision.line)
 
-    # Whether a sweep that goes on is still what it was.
+    # A sweep that is resumed must still be what it was.
     described = describe(plan, materials)
     changed: list[str] = []
     if past:
@@ -127,7 +137,7 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
         _enter(stack, plan, cpus=cpus, gpus=plan.slots.whole_gpus, preload=preload)
     uri = uri or _prepare_store(plan)
 
-    # What was understood is said.
+    # Last of all, the lines that say what was understood.
     for line in said_of_data(materials.data, every_class=plan.options.verbose):
         say(line)
     say(plan.score_line)
@@ -148,7 +158,8 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
 def _claim(ready: Ready, stack: ExitStack) -> None:
     """Make a new sweep's folder, hold it, and write down what the sweep is."""
     plan = ready.plan
-    _check_name(plan, ready.store)  # others may have taken it meanwhile
+    # Another sweep may have taken the name meanwhile.
+    _check_name(plan, ready.store)
     try:
         plan.folder.mkdir(parents=True)
         stack.enter_context(held(plan.folder))
@@ -165,6 +176,7 @@ def _claim(ready: Ready, stack: ExitStack) -> None:
 
 
 def _check_changes(plan: Plan, changed: list[str]) -> None:
+    """Refuse a sweep that is no longer what it was, unless that is accepted."""
     if not changed or plan.options.accept_changes:
         return
     lines = [f"--resume {plan.name!r}: {line}." for line in changed]
@@ -175,7 +187,7 @@ def _check_changes(plan: Plan, changed: list[str]) -> None:
 
 
 def _weights_had(past: Past | None) -> list[tuple[str, str]]:
-    """Return weights and backbone of the earlier trials, which the study may not have any more."""
+    """Return weights and backbones of the earlier trials; the study may not have them any more."""
     if past is None:
         return []
     recipes = [trial.recipe for trial in past.history.trials.values()]
@@ -183,6 +195,7 @@ def _weights_had(past: Past | None) -> list[tuple[str, str]]:
 
 
 def _joined(plan: Plan, stack: ExitStack) -> Plan:
+    """Join the cluster, and return the plan with its slots."""
     slots = slots_on(plan, _enter(stack, plan, cpus=0, gpus=0))
     if slots.device == "cpu" and plan.options.gpus is None:
         note = "No GPU found in the cluster: training on its CPUs."
@@ -191,16 +204,19 @@ def _joined(plan: Plan, stack: ExitStack) -> Plan:
 
 
 def _check_shared(plan: Plan) -> None:
+    """Refuse a storage that not every node sees."""
     try:
         plan.storage.mkdir(parents=True, exist_ok=True)
         blind = blind_nodes(plan.storage)
-    except OSError as error:  # TimeoutError too
+    # No answer in time is an OSError too.
+    except OSError as error:
         raise Refused(f"--storage must be a folder that every node sees, but {error}.") from error
     if blind:
         verb = "does" if len(blind) == 1 else "do"
         raise Refused(
             "--storage must be a folder that all nodes share, but "
-            f"{', '.join(blind)} {verb} not see {plan.storage}: mount it there, or pass one that is."
+            f"{', '.join(blind)} {verb} not see {plan.storage}: "
+            "mount it there, or pass one that is."
         )
 
 
@@ -219,10 +235,13 @@ def _common_compute(plan: Plan) -> Compute | None:
             f"--address must be a cluster whose nodes answer, but {error}: "
             "`ray status` there says why."
         ) from error
-    return Compute(precision="bf16" if set(precisions) == {"bf16"} else "fp32")
+    if set(precisions) == {"bf16"}:
+        return Compute(precision="bf16")
+    return Compute(precision="fp32")
 
 
 def _enter(stack: ExitStack, plan: Plan, **resources: Any) -> Nodes:
+    """Start or join Ray until the stack is closed."""
     try:
         return stack.enter_context(session(plan.options.address, **resources))
     except SessionError as error:
@@ -230,6 +249,7 @@ def _enter(stack: ExitStack, plan: Plan, **resources: Any) -> Nodes:
 
 
 def _prepare_store(plan: Plan) -> str:
+    """Open MLflow's store, and return its URI."""
     plan.storage.mkdir(parents=True, exist_ok=True)
     try:
         uri = prepare_store(plan.options.tracking_uri, plan.storage)
@@ -240,6 +260,7 @@ def _prepare_store(plan: Plan) -> str:
 
 
 def _check_name(plan: Plan, uri: str) -> None:
+    """Refuse a name of a new sweep that MLflow knows already."""
     if not plan.options.name or plan.options.resume:
         return
     try:
@@ -256,12 +277,15 @@ def _reason(error: OSError) -> str:
     """Return what failed, in words: a connection, a file, or the disk."""
     if isinstance(error, ConnectionError | TimeoutError | URLError | gaierror):
         return f"a connection failed ({reason(error)})"
-    said = error.strerror or reason(error)
-    return f"{error.filename}: {said}" if error.filename else said
+    why = error.strerror or reason(error)
+    if error.filename:
+        return f"{error.filename}: {why}"
+    return why
 
 
 def _headline(plan: Plan, materials: Materials) -> str:
     """Return what the sweep is, in three or four lines."""
+    # Images by split, and trials by arm.
     data = materials.data
     images = [f"{sum(counts.values())} {split}" for split, counts in data.counts.items()]
     tuned = sum(bool(arm.tuned) for arm in plan.arms)
@@ -280,6 +304,7 @@ def _headline(plan: Plan, materials: Materials) -> str:
 
 
 def _finals(plan: Plan) -> str:
+    """Return the line on finalists; empty where there are none."""
     seeds = len(plan.finalist_seeds)
     if not seeds:
         return ""

@@ -1,4 +1,7 @@
-"""The command line of every study: where and how much, never a hyperparameter. Checked without any heavy import."""
+"""The command line of every study: where and how much, never a hyperparameter.
+
+It is checked without any heavy import.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from trainables.problems import unknown_name
 
 MOST_TRIALS = 10_000
 READING_FLAGS = ("layout", "columns", "group", "keep_copies")
+# Options that a sweep keeps from its first command on.
 KEPT = (
     "arms",
     "data",
@@ -31,14 +35,13 @@ KEPT = (
     "seed",
     "tracking_uri",
 )
-"""Options that a sweep keeps from its first command on."""
+# Flags that belong to a new sweep: all that it keeps but MLflow's address, which may change.
 NEW_ONLY = ("name", *KEPT[:-1], "dry_run")
-"""Flags that belong to a new sweep: all that it keeps but MLflow's address, which may change."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
-    """The flags as given; None is a flag that was left out."""
+    """The flags of a command; None is a flag that was left out."""
 
     gpus: int | None = None
     gpus_per_trial: float | None = None
@@ -57,8 +60,9 @@ class Options:
     tracking_uri: str | None = None
     address: str = "local"
     seed: int = 0
-    time_limit: float | None = None  # seconds
-    stuck_after: float = 1800.0  # seconds
+    # Seconds.
+    time_limit: float | None = None
+    stuck_after: float = 1800.0
     resume: str | None = None
     accept_changes: bool = False
     ablate: bool = False
@@ -67,21 +71,25 @@ class Options:
 
     @property
     def how(self) -> ReadOptions:
-        """How the data are to be read."""
+        """The options for reading the data."""
         return ReadOptions(
             layout=self.layout, columns=self.columns, group=self.group, keep_copies=self.keep_copies
         )
 
 
 def _value(parse: Callable[[str], Any], metavar: str, text: str) -> dict[str, Any]:
+    """Return click's arguments for a flag with a value."""
     return {"type": values.Checked(parse, metavar), "metavar": metavar, "help": text}
 
 
 def _switch(text: str) -> dict[str, Any]:
+    """Return click's arguments for a flag without a value."""
     return {"is_flag": True, "help": text}
 
 
+# The flags of every study; `dvt` commands take some of them too.
 FLAGS: dict[str, dict[str, Any]] = {
+    # What it may use.
     "--gpus": _value(
         values.whole(0, 100_000),
         "N",
@@ -93,6 +101,7 @@ FLAGS: dict[str, dict[str, Any]] = {
         "Share of a GPU that a trial gets; default 1; 0.25 packs four trials on each.",
     ),
     "--trials": _value(values.whole(1, MOST_TRIALS), "N", "Trials per arm; default: the preset's."),
+    # What is compared, on which data, from which weights.
     "--arms": _value(
         values.text,
         "PATTERN",
@@ -133,6 +142,7 @@ FLAGS: dict[str, dict[str, Any]] = {
         "|".join(SCORES),
         "What decides which model is best; default: the study's, mostly auto.",
     ),
+    # Where it is kept.
     "--name": _value(values.name, "NAME", "Name of the sweep; default: study, time and a suffix."),
     "--storage": _value(values.folder, "DIR", "Where everything is kept; default: mlruns."),
     "--tracking-uri": _value(
@@ -148,6 +158,7 @@ FLAGS: dict[str, dict[str, Any]] = {
         "N",
         "Seed for the split, initial heads, batch order, augmentation and sampler; default 0.",
     ),
+    # How long it goes on.
     "--resume": _value(
         values.name,
         "NAME",
@@ -163,6 +174,7 @@ FLAGS: dict[str, dict[str, Any]] = {
         "TIME",
         "Stop starting trials after this long, such as 2h; finish with what is there.",
     ),
+    # What it does besides.
     "--keep-copies": _switch("Leave copies of validation and test images in the training images."),
     "--accept-changes": _switch(
         "With --resume: continue although study, data or code have changed."
@@ -172,7 +184,6 @@ FLAGS: dict[str, dict[str, Any]] = {
     ),
     "--dry-run": _switch("Print what would run and its cost; write nothing."),
 }
-"""The flags of every study; `dvt` commands take some of them too."""
 
 VERBOSE = _switch("Add tracebacks and the libraries' own logs.")
 CONTEXT = {
@@ -193,62 +204,82 @@ def parse(study: click.Command, arguments: Sequence[str]) -> Options:
     """Turn arguments into options.
 
     Raises:
-        Refused: Every flag that is unknown or has a bad value; a working folder in which no sweep can run.
+        Refused: Every flag that is unknown or has a bad value; a working folder in which no sweep
+            can run.
         click.exceptions.Exit: `--help` was asked for and printed.
     """
     check_working_folder()
-    arguments, amiss = list(arguments), []
+    arguments = list(arguments)
+    misused: list[str] = []
     while True:
         problems: list[str] = []
         try:
-            with study.make_context(study.name, list(arguments), obj=problems) as ctx:
-                known = [
-                    option
-                    for param in study.params
-                    for option in (*param.opts, *param.secondary_opts)
-                ]
-                strange = [
-                    argument for argument in ctx.args if argument.startswith("-")
-                ] or ctx.args
-                named_so = [without_password(argument).partition("=")[0] for argument in strange]
-                problems += [
-                    unknown_name(argument, known, "flag of a study") for argument in named_so
-                ]
-                given = {key: value for key, value in ctx.params.items() if value is not None}
-                named = {
-                    key
-                    for key in ctx.params
-                    if ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE
-                }
+            with study.make_context(study.name, list(arguments), obj=problems) as context:
+                problems += _unknown(study, context.args)
+                given, named = _given(context)
                 problems += _contradictions(given, named)
-        except (
-            click.exceptions.BadOptionUsage
-        ) as error:  # click stops there; the others are looked at without it
-            problem, arguments = _without(error.option_name, arguments)
-            amiss.append(problem)
-        else:
             break
-    if amiss or problems or (problems := _unread(named)):
-        raise Refused(*amiss, *problems)
+        # Click stops at a flag that is misused; the others are looked at without it.
+        except click.exceptions.BadOptionUsage as error:
+            problem, arguments = _without(error.option_name, arguments)
+            misused.append(problem)
+    problems = misused + problems
+    # Only of flags without other faults.
+    if not problems:
+        problems = _unread(named)
+    if problems:
+        raise Refused(*problems)
     return Options(**given)
 
 
+def _unknown(study: click.Command, left: Sequence[str]) -> list[str]:
+    """Return a line for each argument that click has left, since no flag takes it."""
+    known: list[str] = []
+    for param in study.params:
+        known += [*param.opts, *param.secondary_opts]
+    # What follows an unknown flag may be its value.
+    strange = [argument for argument in left if argument.startswith("-")] or left
+    lines = []
+    for argument in strange:
+        name = without_password(argument).partition("=")[0]
+        lines.append(unknown_name(name, known, "flag of a study"))
+    return lines
+
+
+def _given(context: click.Context) -> tuple[dict[str, Any], set[str]]:
+    """Return the flags that have good values, and the names of those on the command line."""
+    given = {}
+    named = set()
+    for name, value in context.params.items():
+        if value is not None:
+            given[name] = value
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            named.add(name)
+    return given, named
+
+
 def _unread(named: Collection[str]) -> list[str]:
-    """A line where flags say how to read data, and no data are given; of flags without other faults."""
-    reading = [f"--{name.replace('_', '-')}" for name in READING_FLAGS if name in named]
+    """Return a line where flags say how to read data, and no data are given."""
+    reading = [_flag(name) for name in READING_FLAGS if name in named]
     if not reading or "data" in named or "resume" in named:
         return []
-    says = "say" if len(reading) > 1 else "says"
+    verb = "say" if len(reading) > 1 else "says"
     return [
-        f"{' and '.join(reading)} {says} how to read --data, which is not given: add --data PATH, or leave it out."
+        f"{' and '.join(reading)} {verb} how to read --data, which is not given: "
+        "add --data PATH, or leave it out."
     ]
 
 
+def _flag(name: str) -> str:
+    """Return an option's name as a flag."""
+    return f"--{name.replace('_', '-')}"
+
+
 def cache_folder(storage: Path) -> Path:
-    """Where what can be made again is: `DVT_CACHE_DIR`, or in the storage.
+    """Return the folder for what can be made again: `DVT_CACHE_DIR`, or one in the storage.
 
     Raises:
-        Refused: The variable names the home of a user that is none.
+        Refused: The variable names the home of an unknown user.
     """
     try:
         return Path(os.environ.get("DVT_CACHE_DIR") or storage / "cache").expanduser().absolute()
@@ -259,7 +290,11 @@ def cache_folder(storage: Path) -> Path:
 
 
 def check_working_folder() -> None:
-    """Refuse a folder that was deleted, on which libraries fall over, and one whose name Ray cannot tell its workers."""
+    """Refuse a working folder in which no sweep can run.
+
+    Libraries fall over one that was deleted, and Ray cannot tell its workers a name that is not
+    UTF-8.
+    """
     try:
         folder = str(Path.cwd())
         folder.encode()
@@ -269,35 +304,43 @@ def check_working_folder() -> None:
         ) from error
     except UnicodeEncodeError as error:
         raise Refused(
-            f"The working folder must have a name in UTF-8, but it is {folder!r}: start in another one."
+            f"The working folder must have a name in UTF-8, but it is {folder!r}: "
+            "start in another one."
         ) from error
 
 
 def _without(flag: str, arguments: list[str]) -> tuple[str, list[str]]:
-    """Of a flag that lacks its value, or has one but takes none: its line, and the arguments without it."""
+    """Return a line on a flag that lacks its value, or has one in vain, and the other arguments."""
     takes_value = "type" in FLAGS.get(flag, VERBOSE)
-    if takes_value:  # only the last argument can lack what follows
+    # Only the last argument can lack what follows.
+    if takes_value:
         return f"{flag} must be followed by its value, but nothing follows: add it.", arguments[:-1]
     rest = [argument for argument in arguments if not argument.startswith(f"{flag}=")]
     return f"{flag} must be without a value, but is given one: write {flag} alone.", rest
 
 
 def _contradictions(given: Mapping[str, Any], named: Collection[str]) -> Sequence[str]:
-    """Of flags with good values, and flags that were named at all."""
+    """Return a line for each pair of flags that exclude each other.
+
+    Args:
+        given: Flags with good values.
+        named: Names of all flags on the command line.
+    """
     problems = []
     if given.get("preset") == "demo" and "data" in named and "weights" not in named:
         problems.append(
-            "--data with --preset demo needs --weights, since the demo's own weights know digits only: "
-            "pass imagenet, none, digits-source, a file or a folder."
+            "--data with --preset demo needs --weights, since the demo's own weights know digits "
+            "only: pass imagenet, none, digits-source, a file or a folder."
         )
     if given.get("gpus") == 0 and "gpus_per_trial" in named:
         problems.append("--gpus-per-trial needs a GPU, but --gpus is 0: leave one of the two out.")
     if "resume" in named:
-        problems += [
-            f"--{name.replace('_', '-')} belongs to a new sweep, and --resume goes on with one: leave one of the two out."
-            for name in NEW_ONLY
-            if name in named
-        ]
+        for name in NEW_ONLY:
+            if name in named:
+                problems.append(
+                    f"{_flag(name)} belongs to a new sweep, and --resume continues one: "
+                    "leave one of the two out."
+                )
     elif given.get("accept_changes"):
         problems.append("--accept-changes belongs to --resume, which is not given: leave it out.")
     return problems

@@ -1,4 +1,7 @@
-"""Checking comes first, cheap before dear: from options to a plan, from a plan to data and weights. Nothing is started here."""
+"""From options to a plan, and from a plan to data and weights.
+
+Checks come first, cheap before expensive. Nothing is started here.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -37,12 +40,12 @@ from trainables.metrics import Score
 from trainables.randomness import named_seed
 from trainables.weights import RANDOM, Weights
 
+# Bytes that a sweep's record and MLflow's database need; with less there is no point in starting.
 LEAST_FREE = 20 * 2**20
-"""Bytes that a sweep's record and MLflow's database need; with less there is no point in starting."""
 
 
 class Origin(TypedDict):
-    """What decoded data are made of."""
+    """All that decoded data are made from."""
 
     source: str
     digest: str
@@ -54,7 +57,7 @@ class Origin(TypedDict):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What will run, where, and where its results go."""
+    """A sweep that can run: what, where, and where its results go."""
 
     study: Study
     options: Options
@@ -65,18 +68,20 @@ class Plan:
     finalist_seeds: tuple[int, ...]
     epochs: int
     data: str
-    summary: Summary  # what the data would give
+    summary: Summary
     weights: str
     caps: Caps
-    score: Score  # what decides which epoch, trial and recipe is best
-    score_line: str  # says so; decided again by `launch`, once copies are known
+    # The score that decides which epoch, trial and recipe is best, and the line that says so. They
+    # are decided again by `launch`, once copies are known.
+    score: Score
+    score_line: str
     name: str
     storage: Path
     cache: Path
     cache_share: float  # of the free disk, for stored activations
     report_every: float  # seconds, where epochs are shorter
     slots: Slots
-    notes: tuple[str, ...]  # visible lines
+    notes: tuple[str, ...]  # lines to be shown
 
     @property
     def folder(self) -> Path:
@@ -85,19 +90,22 @@ class Plan:
 
     @property
     def pretrained(self) -> tuple[tuple[str, str], ...]:
-        """Weights and backbone of all recipes, each pair once."""
+        """Pairs of weights and backbone of all recipes, each once."""
         return pretrained_of(self.arms)
 
     @property
     def image_size(self) -> int:
-        """Pixels a side, the same in all recipes."""
+        """Pixels per side, the same in all recipes."""
         return int(self.arms[0].possible("image_size")[0])
 
     def origin(self, data: Dataset) -> Origin:
-        """What the data are made of, so that they can be made again."""
-        here = Path(self.data).expanduser()
+        """Return all that the data are made from, so that they can be made again."""
+        source = self.data
+        path = Path(self.data).expanduser()
+        if path.exists():
+            source = str(path.resolve())
         return {
-            "source": str(here.resolve()) if here.exists() else self.data,
+            "source": source,
             "digest": data.digest,
             "image_size": self.image_size,
             "caps": asdict(self.caps),
@@ -111,7 +119,8 @@ class Materials:
     """Decoded data and the weights of each backbone, on this machine's disk."""
 
     data: Dataset
-    weights: dict[tuple[str, str], Weights]  # by weights and backbone, as a recipe names them
+    # By weights and backbone, as a recipe names them.
+    weights: dict[tuple[str, str], Weights]
     compute: Compute
 
 
@@ -124,48 +133,47 @@ def make_plan(study: Study, options: Options) -> Plan:
     problems: list[str] = []
     preset_name = options.preset or "full"
     preset = study.presets[preset_name]
+
+    # Where it runs, and where its results go.
     storage = options.storage.absolute()
     name = options.name or f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     arms = collect(problems, lambda: _arms(study, options, preset_name)) or ()
     slots, notes = collect(problems, lambda: local_slots(options)) or (cpu_slots(1), ())
-    trials_per_arm = options.trials or preset.trials_per_arm or study.trials_per_arm
     collect(problems, lambda: _check_storage(storage, None if options.resume else options.name))
+
+    # What it trains, and how often.
     weights_notes = collect(problems, lambda: check_weights(options.weights, arms)) or ()
-    number = (
-        study.finalist_seeds
-        if preset.finalist_seeds is None
-        else min(preset.finalist_seeds, study.finalist_seeds)
-    )
+    trials_per_arm = options.trials or preset.trials_per_arm or study.trials_per_arm
+    number = study.finalist_seeds
+    if preset.finalist_seeds is not None:
+        number = min(preset.finalist_seeds, study.finalist_seeds)
     seeds = finalist_seeds(options.seed, number)
-    if options.ablate and not seeds:
-        problems.append(
-            f"--ablate compares finalists, but {study.name} has none (finalist_seeds=0): leave it out."
-        )
-    if not seeds and (idle := [arm.name for arm in arms if not arm.tuned]):
-        problems.append(
-            f"an arm must have something to tune or finalists, but {', '.join(idle)} has neither."
-        )
-    if len(sizes := {size for arm in arms for size in arm.possible("image_size")}) > 1:
-        problems.append(
-            f"image_size must be the same in all arms, since they share their data, but got {sorted(sizes)}."
-        )
+    problems += _problems(study, options, arms, seeds)
+
+    # The services around it.
     if options.tracking_uri is not None:
         collect(problems, partial(_check_tracking, options.tracking_uri))
-    data = options.data or preset.data
-    caps = Caps(train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class)
     cache = collect(problems, lambda: cache_folder(storage)) or storage
     share = collect(problems, cache_share) or CACHE_SHARE
     every = collect(problems, report_every)
-    if not data:
-        problems.append(
-            f"--data must name {study.own_data}: {study.name} has no images of its own to fall back on."
+
+    # The data last: looking through folders takes longest.
+    data = options.data or preset.data
+    caps = Caps(train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class)
+    summary = None
+    if data:
+        look = partial(
+            dataset.inspect, data, caps=caps, seed=options.seed, cache=cache, how=options.how
         )
-    look = partial(
-        dataset.inspect, data, caps=caps, seed=options.seed, cache=cache, how=options.how
-    )
-    summary = collect(problems, look) if data else None
+        summary = collect(problems, look)
+    else:
+        problems.append(
+            f"--data must name {study.own_data}: "
+            f"{study.name} has no images of its own to fall back on."
+        )
     if problems or summary is None:
-        raise Refused(*list(dict.fromkeys(problems)))
+        raise Refused(*dict.fromkeys(problems))
+
     decision = decide(
         options.score, study.score, summary.counts["val"], resumed=options.resume is not None
     )
@@ -177,7 +185,7 @@ def make_plan(study: Study, options: Options) -> Plan:
         arms=arms,
         trials_per_arm=trials_per_arm,
         finalist_seeds=seeds,
-        epochs=max(epochs for arm in arms for epochs in arm.possible("epochs")),
+        epochs=max(max(arm.possible("epochs")) for arm in arms),
         data=data,
         summary=summary,
         weights=", ".join(dict.fromkeys(chosen for chosen, _ in pretrained_of(arms))),
@@ -205,8 +213,9 @@ def gather(
     Args:
         plan: Says which.
         say: Shows a line before what takes long.
-        compute: Of a sweep that is resumed, for which nothing is chosen anew.
-        also: Weights and backbones that trials of an earlier run had, which the study may not have any more.
+        compute: That of a sweep that is resumed, for which nothing is chosen again.
+        also: Weights and backbones of an earlier run's trials; the study may not have them any
+            more.
 
     Raises:
         Refused: Everything that is wrong with them.
@@ -223,54 +232,52 @@ def gather(
             how=plan.options.how,
         ),
     )
-    found: dict[tuple[str, str], Weights] = {}
+    files: dict[tuple[str, str], Weights] = {}
     for chosen, backbone in dict.fromkeys((*plan.pretrained, *also)):
         path = collect(problems, partial(locate, chosen, backbone, plan.cache, say))
-        found[chosen, backbone] = collect(problems, partial(Weights.of, path)) or RANDOM
+        files[chosen, backbone] = collect(problems, partial(Weights.of, path)) or RANDOM
     if problems or data is None:
         raise Refused(*problems)
-    return Materials(
-        data=data,
-        weights=found,
-        compute=compute
-        or choose_compute(
+
+    # Convolutions are timed last, where all else is there.
+    if compute is None:
+        compute = choose_compute(
             plan.arms, len(data.classes), plan.slots.device, plan.slots.cpus, plan.cache, say
-        ),
-    )
+        )
+    return Materials(data=data, weights=files, compute=compute)
 
 
 def finalist_seeds(seed: int, number: int) -> tuple[int, ...]:
-    """New seeds for head, order and augmentation, which no trial of the search had."""
+    """Return new seeds for head, order and augmentation, which no trial of the search had."""
     return tuple(named_seed(seed, "finalist", index) % 2**31 for index in range(number))
 
 
 def local_slots(options: Options) -> tuple[Slots, tuple[str, ...]]:
-    """Slots of this machine, and the line to show where a GPU was hoped for.
+    """Return the slots of this machine, and a line to show where a GPU was hoped for.
 
     Raises:
         ValueError: More GPUs are asked for than torch sees.
     """
-    cpus, found = available_cpus(), count_gpus()
+    cpus = available_cpus()
+    gpus = count_gpus()
+    # They are counted again once the cluster is joined.
     if options.address != "local":
-        return cpu_slots(cpus), ()  # counted anew once the cluster is joined
-    wanted = found if options.gpus is None else options.gpus
-    if wanted > found:
-        if options.dry_run:
-            note = f"This machine has {found} of the {wanted} GPUs: epochs are counted, hours cannot be estimated here."
-            return gpu_slots(cpus, wanted, options.gpus_per_trial or 1.0), (note,)
-        raise ValueError(
-            f"--gpus must be at most the GPUs of this machine, but {wanted} are asked for and {found} found: "
-            f"pass --gpus {found}{' to train on the CPU' if found == 0 else ''}, or --address for a cluster that has them."
-        )
+        return cpu_slots(cpus), ()
+    wanted = gpus if options.gpus is None else options.gpus
+    if wanted > gpus:
+        note = _too_few_gpus(options, wanted, gpus)
+        return gpu_slots(cpus, wanted, options.gpus_per_trial or 1.0), (note,)
     if wanted:
         return gpu_slots(cpus, wanted, options.gpus_per_trial or 1.0), ()
     if options.gpus_per_trial is not None:
         raise ValueError("--gpus-per-trial needs a GPU, but this machine has none: leave it out.")
-    return cpu_slots(cpus), () if options.gpus == 0 else ("No GPU found: training on the CPU.",)
+    if options.gpus == 0:
+        return cpu_slots(cpus), ()
+    return cpu_slots(cpus), ("No GPU found: training on the CPU.",)
 
 
 def slots_on(plan: Plan, nodes: Nodes) -> Slots:
-    """Slots of a cluster that was joined.
+    """Return the slots of a cluster that was joined.
 
     Raises:
         Refused: It has fewer GPUs than are asked for, or a trial fits on no node.
@@ -279,8 +286,8 @@ def slots_on(plan: Plan, nodes: Nodes) -> Slots:
     wanted = gpus if plan.options.gpus is None else plan.options.gpus
     if wanted > gpus:
         raise Refused(
-            f"--gpus must be at most the GPUs of the cluster, but {wanted} are asked for and {gpus} found: "
-            f"pass --gpus {gpus}, or add nodes."
+            f"--gpus must be at most the GPUs of the cluster, but {wanted} are asked for and "
+            f"{gpus} found: pass --gpus {gpus}, or add nodes."
         )
     if not wanted and plan.options.gpus_per_trial is not None:
         raise Refused("--gpus-per-trial needs a GPU, but the cluster has none: leave it out.")
@@ -290,7 +297,48 @@ def slots_on(plan: Plan, nodes: Nodes) -> Slots:
         raise Refused(str(error)) from error
 
 
+def _too_few_gpus(options: Options, wanted: int, gpus: int) -> str:
+    """Return a line for `--dry-run`, which needs no GPU; refuse all else."""
+    if options.dry_run:
+        return (
+            f"This machine has {gpus} of the {wanted} GPUs: "
+            "epochs are counted, hours cannot be estimated here."
+        )
+    on_cpu = " to train on the CPU" if gpus == 0 else ""
+    raise ValueError(
+        f"--gpus must be at most the GPUs of this machine, but {wanted} are asked for and {gpus} "
+        f"found: pass --gpus {gpus}{on_cpu}, or --address for a cluster that has them."
+    )
+
+
+def _problems(
+    study: Study, options: Options, arms: Sequence[Arm], seeds: Sequence[int]
+) -> Iterator[str]:
+    """Yield a line for each thing that is wrong with arms and finalists taken together."""
+    if options.ablate and not seeds:
+        yield (
+            f"--ablate compares finalists, but {study.name} has none (finalist_seeds=0): "
+            "leave it out."
+        )
+    idle = [arm.name for arm in arms if not arm.tuned]
+    if idle and not seeds:
+        names = ", ".join(idle)
+        yield f"an arm must have something to tune or finalists, but {names} has neither."
+    sizes = {size for arm in arms for size in arm.possible("image_size")}
+    if len(sizes) > 1:
+        yield (
+            "image_size must be the same in all arms, since they share their data, "
+            f"but got {sorted(sizes)}."
+        )
+
+
 def _arms(study: Study, options: Options, preset_name: str) -> tuple[Arm, ...]:
+    """Return the study's arms that match, with the sizes of the preset.
+
+    Raises:
+        ValueError: Weights are given to a study that varies them, no arm matches, or a recipe
+            breaks a rule.
+    """
     if options.weights is not None and "weights" in study.space.swept():
         raise ValueError("--weights cannot be given where a study varies weights: leave it out.")
     preset = study.presets[preset_name]
@@ -299,7 +347,8 @@ def _arms(study: Study, options: Options, preset_name: str) -> tuple[Arm, ...]:
         "epochs": preset.epochs,
         "batch_size": preset.batch_size,
     }
-    if preset_name == "full":  # a study's own sizes are its full ones
+    # A study's own sizes are its full ones.
+    if preset_name == "full":
         values |= {name: study.space.fixed[name] for name in values if name in study.space.fixed}
     values["weights"] = options.weights or study.space.fixed.get("weights") or preset.weights
     values["seed"] = options.seed
@@ -307,14 +356,21 @@ def _arms(study: Study, options: Options, preset_name: str) -> tuple[Arm, ...]:
     for name in study.space.swept():
         values.pop(name, None)
     space = study.space.with_fixed(**values)
-    arms = space.matching(options.arms or (study.demo_arms if preset_name == "demo" else "*"))
+    pattern = study.demo_arms if preset_name == "demo" else "*"
+    arms = space.matching(options.arms or pattern)
+    # The default recipes check themselves.
     for arm in arms:
         arm.default_recipe()
     return arms
 
 
 def _check_storage(storage: Path, name: str | None) -> None:
-    """Raise where nothing can be written below the nearest existing folder, or the name is taken; leaves nothing behind."""
+    """Check that a storage can be written to, and leave nothing behind.
+
+    Raises:
+        ValueError: Nothing can be written below the nearest existing folder, the disk is full, or
+            the name is taken.
+    """
     if name and (storage / "sweeps" / name).exists():
         raise ValueError(
             f"--name must be new, but {storage / 'sweeps' / name} exists: choose another name."
@@ -331,11 +387,13 @@ def _check_storage(storage: Path, name: str | None) -> None:
         ) from error
     if free < LEAST_FREE:
         raise ValueError(
-            f"--storage must have {LEAST_FREE >> 20} MiB of free space, but {parent} has {free >> 20}: make room."
+            f"--storage must have {LEAST_FREE >> 20} MiB of free space, but {parent} has "
+            f"{free >> 20}: make room."
         )
 
 
 def _check_tracking(uri: str) -> None:
-    from sweeps.tracking.store import check_uri  # MLflow takes seconds to import
+    # MLflow takes seconds to import.
+    from sweeps.tracking.store import check_uri
 
     check_uri(uri)

@@ -1,4 +1,4 @@
-"""Pretrained weights of a sweep: which pairs of weights and backbone its recipes need, and where they are."""
+"""Pretrained weights: the pairs of weights and backbone that a sweep needs, and their files."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ from trainables.backbones import build
 from trainables.node import find_weights
 from trainables.recipe import Recipe
 
-_SHOWN = 80  # characters of a path that is too long
+# Weights that have a name; all others are a path.
+NAMES = (*weights.NAMES, source_model.NAME)
+
+# Characters of a path that is too long.
+_SHOWN = 80
 
 
 def pretrained_of(arms: Sequence[Arm]) -> tuple[tuple[str, str], ...]:
-    """Weights and backbones that the arms' recipes can have, each pair once."""
-    pairs = (
-        pair
-        for arm in arms
-        for pair in itertools.product(arm.possible("weights"), arm.possible("backbone"))
-    )
+    """Return the pairs of weights and backbone that the arms' recipes can have, each once."""
+    pairs: list[tuple[str, str]] = []
+    for arm in arms:
+        pairs += itertools.product(arm.possible("weights"), arm.possible("backbone"))
     return tuple(dict.fromkeys(pairs))
 
 
 def check_weights(flag: str | None, arms: Sequence[Arm]) -> tuple[str, ...]:
-    """Read local weights and hold them against each network; what is downloaded or made is looked at later.
+    """Read local weights and compare them with each network.
 
-    Imagenet weights that were downloaded before are held against their hash.
+    Weights that are yet to be downloaded or made are looked at later; ImageNet weights that were
+    downloaded before are compared with their hash.
 
     Args:
         flag: `--weights`, looked at alone where the arms are not known.
@@ -42,60 +45,77 @@ def check_weights(flag: str | None, arms: Sequence[Arm]) -> tuple[str, ...]:
     Raises:
         Refused: Weights that are not there or do not fit.
     """
-    names = (*weights.NAMES, source_model.NAME)
     problems: list[str] = []
     notes: list[str] = []
-    pairs = pretrained_of(arms) or (((flag, ""),) if flag else ())
-    for backbone in [backbone for chosen, backbone in pairs if chosen == "imagenet" and backbone]:
+    pairs = pretrained_of(arms)
+    if not pairs and flag:
+        pairs = ((flag, ""),)
+
+    # Backbones by weights; those without a name are files and folders.
+    backbones: dict[str, list[str]] = {}
+    for chosen, backbone in pairs:
+        backbones.setdefault(chosen, []).append(backbone)
+    for backbone in filter(None, backbones.get("imagenet", [])):
         collect(problems, partial(weights.check_cached, backbone))
-    for chosen in dict.fromkeys(chosen for chosen, _ in pairs if chosen not in names):
-        backbones = [backbone for other, backbone in pairs if other == chosen]
-        path = Path(chosen).expanduser()
-        try:
-            there = path.exists()
-        except OSError as error:  # a name too long, a folder closed to us
-            problems.append(
-                f"--weights must be a path that can be read, but {_short(chosen)} cannot ({error.strerror}): {weights.MEND}."
-            )
+    for chosen, needed in backbones.items():
+        if chosen in NAMES:
             continue
-        if not there:
-            problems.append(
-                f"--weights must be {', '.join(names)} or an existing path, but got {chosen!r}."
-            )
-        elif path.is_file() and len(backbones) > 1:
-            problems.append(
-                f"--weights is one file, but the arms have {', '.join(backbones)}: pass a folder of <backbone>.pt, "
-                f"or one backbone's arms with --arms '{backbones[0]}/*'."
-            )
-        else:
-            for backbone in backbones if arms else ():
-                stem = (
-                    next(arm for arm in arms if backbone in arm.possible("backbone"))
-                    .default_recipe()
-                    .stem
-                )
-                recipe = Recipe(backbone=backbone, weights=chosen, stem=stem)
-                if note := collect(problems, partial(_load, recipe)):
-                    notes.append(note)
+        problem = _path_problem(chosen, needed)
+        if problem:
+            problems.append(problem)
+        elif arms:
+            lines = [collect(problems, partial(_load, chosen, name, arms)) for name in needed]
+            notes += filter(None, lines)
     if problems:
         raise Refused(*problems)
     return tuple(notes)
 
 
 def locate(chosen: str, backbone: str, cache: Path, say: Callable[[str], None]) -> Path | None:
-    """The file with a backbone's weights, downloaded or made if need be; `say` shows a line before what takes long."""
+    """Return the file with a backbone's weights, downloaded or made if need be.
+
+    `say` shows a line before what takes long.
+    """
     if chosen == source_model.NAME and not source_model.path(backbone, cache).is_file():
-        say(f"Training the demo's source {backbone} on the digits 0-4: once, half a minute.")
+        say(f"Pretraining {backbone} on digits 0-4 for the demo (one-time, about 30 s).")
     return find_weights(chosen, backbone, cache)
 
 
-def _short(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
+def _path_problem(chosen: str, backbones: Sequence[str]) -> str:
+    """Return what is wrong with a path to weights, as a line; empty where it can be read."""
+    path = Path(chosen).expanduser()
+    try:
+        exists = path.exists()
+    # The name is too long, or a folder closed to us.
+    except OSError as error:
+        return (
+            f"--weights must be a path that can be read, but {_short(chosen)} cannot "
+            f"({error.strerror}): {weights.MEND}."
+        )
+    if not exists:
+        return f"--weights must be {', '.join(NAMES)} or an existing path, but got {chosen!r}."
+    if path.is_file() and len(backbones) > 1:
+        return (
+            f"--weights is one file, but the arms have {', '.join(backbones)}: "
+            "pass a folder of <backbone>.pt, "
+            f"or one backbone's arms with --arms '{backbones[0]}/*'."
+        )
+    return ""
 
 
-def _load(recipe: Recipe) -> str:
+def _load(chosen: str, backbone: str, arms: Sequence[Arm]) -> str:
+    """Load weights into the network of the first arm that has the backbone."""
+    arm = next(arm for arm in arms if backbone in arm.possible("backbone"))
+    recipe = Recipe(backbone=backbone, weights=chosen, stem=arm.default_recipe().stem)
     path = weights.locate(recipe.weights, recipe.backbone)
     if path is None:
         return ""
     weights.check(path)
     return weights.load(build(recipe, num_classes=2), path, recipe.backbone)
+
+
+def _short(text: str) -> str:
+    """Return a path as it is shown, cut where it is too long."""
+    if len(text) > _SHOWN:
+        text = f"{text[:_SHOWN]}…"
+    return repr(text)

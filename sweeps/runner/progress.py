@@ -1,10 +1,10 @@
-"""What a person sees while a sweep runs: one quiet live view on a terminal, a plain line every 30 s elsewhere."""
+"""The progress of a sweep: a live view on a terminal, elsewhere a plain line every 30 s."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -20,34 +20,42 @@ PLAIN_EVERY_S = 30.0
 
 
 class Slotted(Protocol):
-    """What is needed of `sweeps.runner.capacity.Room`, which this must not import: those who only list sweeps need no Ray."""
+    """The number of slots, as `sweeps.runner.capacity.Capacity` counts them.
+
+    That must not be imported here: who only lists sweeps needs no Ray.
+    """
 
     count: int
 
 
 class Progress:
-    """Shows a sweep from the start to the end of a `with` block; reads `Results`, is told nothing else but events.
+    """Shows a sweep from the start to the end of a `with` block, from its `Results`.
 
     Args:
         results: The sweep's record.
-        room: How many run at once.
-        name: Of the sweep.
+        capacity: How many trials run at once.
+        name: The sweep's name.
         console: Where to show it.
-        problem: Gives a line while something around the sweep does not work.
+        problem: Returns a line while something around the sweep does not work.
         what: What is run: trials, or finalists.
     """
 
     def __init__(
         self,
         results: Results,
-        room: Slotted,
+        capacity: Slotted,
         name: str,
         console: Console,
         problem: Callable[[], str | None] = lambda: None,
         what: str = "trials",
     ) -> None:
-        self._results, self._room, self._name, self._console = results, room, name, console
-        self._problem, self._what = problem, what
+        self._results = results
+        self._capacity = capacity
+        self._name = name
+        self._console = console
+        self._problem = problem
+        self._what = what
+        # By the monotonic clock.
         self._started = time.monotonic()
         self._stop = threading.Event()
         self._live: Live | None = None
@@ -90,84 +98,103 @@ class Progress:
             self._console.print(line, markup=False, highlight=False)
 
     def line(self) -> str:
-        """The state in one line."""
-        done, running = len(self._results.ended()), self._running()
-        top, score = best(self._results.records()), self._results.score
-        by = "" if score == "accuracy" else f" {NAMES[score]}"
-        parts = [
-            f"[{duration(time.monotonic() - self._started)}]",
-            f"{done}/{self._results.total} {self._what} done,",
-            f"{len(running)} running,",
-            f"best {percent(top.score)}%{by} ({top.arm})," if top else "none completed yet,",
-            f"ETA {self._eta()}",
-        ]
-        return " ".join(parts)
+        """Return the state in one line."""
+        top = best(self._results.records())
+        score = self._results.score
+        leader = "none completed yet"
+        if top:
+            metric = "" if score == "accuracy" else f" {NAMES[score]}"
+            leader = f"best {percent(top.score)}%{metric} ({top.arm})"
+        elapsed = duration(time.monotonic() - self._started)
+        done = f"{len(self._results.ended())}/{self._results.total} {self._what} done"
+        running = f"{len(self._running())} running"
+        return f"[{elapsed}] {done}, {running}, {leader}, ETA {self._eta()}"
 
     def _lines(self) -> None:
+        """Print a line now and then until the end."""
         while not self._stop.wait(PLAIN_EVERY_S):
             self._console.print(self.line(), markup=False, highlight=False)
-            if problem := self._problem():
+            problem = self._problem()
+            if problem:
                 self._console.print(problem, markup=False, highlight=False)
 
     def _view(self) -> RenderableType:
-        arms = Table(box=None, padding=(0, 2, 0, 0))
-        for name in ("arm", self._what, headed("best", self._results.score)):
-            arms.add_column(name, justify="left" if name == "arm" else "right")
-        for arm in (arm for arm, planned in self._results.planned.items() if planned):
-            top = best(self._results.records(arm))
-            done = f"{len(self._results.ended(arm))}/{self._results.planned[arm]}"
-            arms.add_row(arm, done, percent(top.score if top else None))
-        trials = Table(box=None, padding=(0, 2, 0, 0))
-        for name in ("running", "epoch", headed("val", self._results.score)):
-            trials.add_column(name, justify="left" if name == "running" else "right")
-        for record in (running := self._running()):
-            trials.add_row(
-                record.trial_id, f"{record.epoch}/{record.recipe.epochs}", percent(record.val)
-            )
+        """Return the live view: a headline, the arms, and the trials that run."""
+        score = self._results.score
+        running = self._running()
+
+        # An arm with nothing to tune has no trials of the search.
+        arms = _table("arm", self._what, headed("best", score))
+        for arm, planned in self._results.planned.items():
+            if planned:
+                top = best(self._results.records(arm))
+                done = f"{len(self._results.ended(arm))}/{planned}"
+                arms.add_row(arm, done, percent(top.score if top else None))
+        trials = _table("running", "epoch", headed("val", score))
+        for record in running:
+            epochs = f"{record.epoch}/{record.recipe.epochs}"
+            trials.add_row(record.trial_id, epochs, percent(record.val))
+
         head = (
             f"{self._name}   {duration(time.monotonic() - self._started)}   "
-            f"{len(running)}/{self._room.count} slots in use   ETA {self._eta()}"
+            f"{len(running)}/{self._capacity.count} slots in use   ETA {self._eta()}"
         )
-        return Group(
-            Text(head, style="bold"),
-            Text(self._problem() or "", style="yellow"),
-            arms,
-            Text(),
-            trials,
-        )
+        problem = Text(self._problem() or "", style="yellow")
+        return Group(Text(head, style="bold"), problem, arms, Text(), trials)
 
     def _running(self) -> list[TrialRecord]:
         return [record for record in self._results.records() if record.outcome is None]
 
     def _eta(self) -> str:
-        """From the mean seconds of trials that ended; before the first one, from the epochs that are done."""
-        ended, now = self._results.ended(), time.monotonic()
-        if ended:
-            mean = sum(record.wall_seconds for record in ended) / len(ended)
-        else:
-            epochs = [
-                ((now - r.started) / r.epoch, r.recipe.epochs) for r in self._running() if r.epoch
-            ]
-            if not epochs:
-                return "unknown yet"
-            mean = sum(seconds * total for seconds, total in epochs) / len(epochs)
+        """Return how long the sweep will still take, in words."""
+        now = time.monotonic()
+        ended = self._results.ended()
+        mean = self._trial_seconds(ended, now)
+        if mean is None:
+            return "unknown yet"
         rest = [max(0.0, mean - (now - record.started)) for record in self._running()]
         waiting = max(0, self._results.total - len(ended) - len(rest))
-        return duration(
-            max([(sum(rest) + mean * waiting) / max(1, self._room.count), *rest])
-        )  # at the end some slots idle
+        shared = (sum(rest) + mean * waiting) / max(1, self._capacity.count)
+        # At the end some slots idle, while the last trial runs.
+        return duration(max([shared, *rest]))
+
+    def _trial_seconds(self, ended: Sequence[TrialRecord], now: float) -> float | None:
+        """Return the mean seconds of a trial; None while nothing is known.
+
+        They are those of trials that ended; before the first one, of the epochs that are done.
+        """
+        if ended:
+            return sum(record.wall_seconds for record in ended) / len(ended)
+        expected = []
+        for record in self._running():
+            if record.epoch:
+                epoch_seconds = (now - record.started) / record.epoch
+                expected.append(epoch_seconds * record.recipe.epochs)
+        if not expected:
+            return None
+        return sum(expected) / len(expected)
 
 
 def percent(score: float | None) -> str:
-    """`81.4`, or `-` where there is none."""
-    return "-" if score is None else f"{100 * score:.1f}"
+    """Return `81.4`, or `-` where there is no score."""
+    if score is None:
+        return "-"
+    return f"{100 * score:.1f}"
 
 
 def duration(seconds: float) -> str:
-    """`42s`, `3m05s` or `2h07m`."""
+    """Return `42s`, `3m05s` or `2h07m`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02d}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def _table(*columns: str) -> Table:
+    """Return a table without lines, whose first column is text and the others numbers."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="right" if index else "left")
+    return table

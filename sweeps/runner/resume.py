@@ -41,7 +41,7 @@ class Past:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Be the one driver of a sweep for the time of a `with` block; a dead process does not hold it.
+    """Hold a sweep's lock as its one driver during a `with` block; a dead process does not hold it.
 
     Raises:
         Refused: Another process runs the sweep.
@@ -56,7 +56,7 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def past(storage: Path, name: str, study: str) -> Past:
-    """Read what `--resume NAME` goes on with. Hold the sweep before, so that nobody changes it.
+    """Read what `--resume NAME` continues. Hold the sweep before, so that nobody changes it.
 
     Raises:
         Refused: There is no such sweep, it is another study's, or its files are damaged.
@@ -95,6 +95,7 @@ def restored(options: Options, earlier: Past) -> Options:
     # Sweeps of earlier versions name no score: accuracy decided.
     kept = {"score": "accuracy", **earlier.manifest["options"]}
     trials = int(earlier.manifest["trials_per_arm"])
+    # What is given must fit what the sweep has.
     problems = []
     if options.trials is not None and options.trials < trials:
         problems.append(

@@ -1,4 +1,4 @@
-"""One trial scheduler for all arms: ASHA ranks inside an arm only, and never stops an arm's default recipe."""
+"""One scheduler for all arms: ASHA ranks inside an arm only, and spares its default recipe."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from sweeps.records import history
 from sweeps.records.results import epochs_of
 from trainables.metrics import EPOCH, SCORE
 
+# At each rung the worse half stops. Ray's default of 4 would stop three of four after a quarter of
+# the epochs.
 REDUCTION_FACTOR = 2
-"""At each rung the worse half stops. Ray's default of 4 stops three of four on the word of a quarter of the epochs."""
 
-
+# Trials that a rung must hold before one is stopped there: Ray's ASHA would stop the second for
+# being worse than the first.
 MIN_PEERS = 3
-"""Trials that a rung must hold before one is stopped there: Ray's would stop the second on the word of the first."""
 
 
 @dataclass(frozen=True)
 class _Earlier:
-    """Of Ray's trial what a scheduler reads."""
+    """The part of Ray's trial that a scheduler reads."""
 
     trial_id: str
     config: dict[str, Any]
@@ -34,8 +35,9 @@ class ArmScheduler(FIFOScheduler):
     """An ASHA per arm (Li et al. 2020), in epochs and scores; its first rung comes after stage 1.
 
     Args:
-        arms: Each gets its own rungs, so that a shallow net that learns faster cannot stop a deep one.
-        epochs: Of every recipe.
+        arms: Each gets its own rungs, so that a shallow net, which learns faster, cannot stop a
+            deep one.
+        epochs: The epochs of every recipe.
         past: Trials of an earlier run: those that ended hold their places at the rungs.
     """
 
@@ -45,34 +47,37 @@ class ArmScheduler(FIFOScheduler):
         super().__init__()  # type: ignore[no-untyped-call]
         self.by_arm = {arm.name: _asha(arm, epochs) for arm in arms}
         self._epochs = epochs
-        self._reached: dict[tuple[str, int], set[str]] = {}  # trials by arm and epoch
-        self._overdue: set[str] = set()  # trials that were to be stopped
+        # Names of trials by arm and epoch.
+        self._reached: dict[tuple[str, int], set[str]] = {}
+        # Names of trials that were to be stopped.
+        self._overdue: set[str] = set()
         for earlier in past:
             if earlier.outcome is not None and earlier.arm in self.by_arm:
                 config = {"arm": earlier.arm, "number": earlier.number, "done": earlier.epochs}
                 self.on_trial_add(None, _Earlier(earlier.trial_id, config))  # type: ignore[arg-type]
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
-        """Metric and mode are fixed: the score, larger is better."""
+        """Do nothing: metric and mode are fixed; of scores, larger is better."""
         return True
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Enter the trial into its arm, at the rungs too that it passed in an earlier run."""
         self._arm(trial).on_trial_add(tune_controller, trial)
-        stops = [
-            self._rank(tune_controller, trial, epoch) for epoch in trial.config.get("done", ())
-        ]
-        if stops and stops[-1]:  # the earlier run ended between the decision and the trial's end
+        stops = False
+        for epoch in trial.config.get("done", ()):
+            stops = self._rank(tune_controller, trial, epoch)
+        # The earlier run ended between the decision and the trial's end.
+        if stops:
             self._overdue.add(trial.trial_id)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop a trial that is among the worse half of its arm; the default is ranked and goes on.
 
-        A report of several epochs is ranked epoch by epoch, as if each had come alone. One that diverged ranks nobody.
+        A report of several epochs is ranked epoch by epoch, as if each had come alone. One that
+        diverged ranks nobody.
         """
-        over = (
-            result[EPOCH] >= self._epochs
-        )  # nothing is left to save, and the worker ends in order
+        # At the last epoch nothing is left to save, and the worker ends by itself.
+        over = result[EPOCH] >= self._epochs
         spared = over or is_default(trial)
         for epoch in epochs_of(result):
             worse = self._rank(tune_controller, trial, epoch)
@@ -82,25 +87,28 @@ class ArmScheduler(FIFOScheduler):
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Record the last score in the arm's rungs."""
-        if epochs := epochs_of(result):
-            for epoch in epochs[:-1]:
-                self._arm(trial).on_trial_result(tune_controller, trial, dict(epoch))
-            self._arm(trial).on_trial_complete(tune_controller, trial, dict(epochs[-1]))
+        epochs = epochs_of(result)
+        if not epochs:
+            return
+        for epoch in epochs[:-1]:
+            self._arm(trial).on_trial_result(tune_controller, trial, dict(epoch))
+        self._arm(trial).on_trial_complete(tune_controller, trial, dict(epochs[-1]))
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """An error ranks nobody."""
+        """Do nothing: an error ranks nobody."""
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         """Forget a trial that was removed before it ended."""
         self._arm(trial).on_trial_remove(tune_controller, trial)
 
     def debug_string(self) -> str:
-        """For Ray's own output, which is off."""
+        """Return a line for Ray's own output, which is off."""
         return f"ASHA in {len(self.by_arm)} arms"
 
     def _rank(self, tune_controller: Any, trial: Trial, epoch: Mapping[str, Any]) -> bool:
-        """Enter an epoch; whether the trial is among the worse half of enough peers at a rung."""
+        """Enter an epoch; return whether the trial is in the worse half of a rung with peers."""
         action = self._arm(trial).on_trial_result(tune_controller, trial, dict(epoch))
+        # Peers are those that were there before.
         reached = self._reached.setdefault((trial.config["arm"], epoch[EPOCH]), set())
         enough = len(reached) >= MIN_PEERS
         reached.add(trial.trial_id)
@@ -111,17 +119,21 @@ class ArmScheduler(FIFOScheduler):
 
 
 def is_default(trial: Trial) -> bool:
-    """Whether this is trial 0 of its arm, the default recipe."""
+    """Return whether this is trial 0 of its arm, the default recipe."""
     return bool(trial.config["number"] == 0)
 
 
 def first_rung(arm: Arm, epochs: int) -> int:
-    """Epoch of the first decision: a quarter of the budget, counted from the end of the longest stage 1."""
+    """Return the epoch of the first decision.
+
+    It is a quarter of the budget, counted from the end of the longest stage 1.
+    """
     longest_stage1 = int(max(arm.possible("stage1_epochs")))
     return min(epochs, longest_stage1 + max(1, round(epochs / 4)))
 
 
 def _asha(arm: Arm, epochs: int) -> ASHAScheduler:
+    """Return Ray's ASHA with the rungs of an arm."""
     return ASHAScheduler(
         time_attr=EPOCH,
         metric=SCORE,

@@ -1,4 +1,4 @@
-"""The search: one searcher and one scheduler for all arms that have something to tune, and for a sweep that is resumed too."""
+"""The search: one searcher and one scheduler for all arms that have something to tune."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ def search(run: Run, results: Results) -> Outcome:
     """Run the trials that are left.
 
     Returns:
-        `completed` where the search came to its end, `interrupted` by the user, `failed` where it
-        could not go on.
+        `completed` where all of it ran, `interrupted` by the user, `failed` where it could not go
+        on.
     """
     plan = run.plan
     past = run.earlier("trial")
     arms = [arm for arm in plan.arms if arm.tuned]
     if not results.left:
         return Outcome.COMPLETED
+
+    # A trial of an earlier run continues from its checkpoint.
     earlier = {trial.trial_id: trial for trial in past}
 
     def config(trial_id: str, arm: Arm, number: int, recipe: Recipe) -> Mapping[str, Any]:
@@ -58,16 +60,18 @@ def enter_past(run: Run, results: Results) -> None:
     past = run.earlier("trial")
     replay(results, past)
     for trial in past:
-        if trial.outcome is not None and not trial.told and trial.arm in results.arms:
-            record = results[trial.trial_id]
-            run.tell(
-                TrialEnded(
-                    trial_id=trial.trial_id,
-                    outcome=trial.outcome,
-                    score=record.score,
-                    best_epoch=record.best_epoch,
-                )
+        if trial.outcome is None or trial.told or trial.arm not in results.arms:
+            continue
+        # It had all its epochs, and the driver was killed just then.
+        record = results[trial.trial_id]
+        run.tell(
+            TrialEnded(
+                trial_id=trial.trial_id,
+                outcome=trial.outcome,
+                score=record.score,
+                best_epoch=record.best_epoch,
             )
+        )
 
 
 def replay(results: Results, past: tuple[Trial, ...]) -> None:
@@ -80,6 +84,7 @@ def replay(results: Results, past: tuple[Trial, ...]) -> None:
         for epoch in trial.epochs:
             results.report(trial.trial_id, epoch)
         record.outcome = trial.outcome
+        # There is no end where the driver was killed just then.
         if trial.end:
             record.reason = trial.end.reason
             record.wall_seconds = trial.end.wall_seconds or 0.0

@@ -1,10 +1,10 @@
-"""What a study file states, and the presets that say how large to run it."""
+"""Studies, as their files state them, and the presets that say how large to run them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 from search_spaces.space import SearchSpace
 from sweeps.records.score import SCORES, Asked
@@ -14,31 +14,33 @@ from trainables.problems import unknown_name
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contrast:
-    """A comparison that is planned before the sweep: a weighted sum of the arms' scores on test, 0 where nothing differs.
+    """A comparison that is planned before the sweep.
+
+    It is a weighted sum of the arms' scores on test, 0 where nothing differs.
 
     Attributes:
-        name: In the report.
-        weights: By pattern of arms' names; the arms that match share a weight equally. Where a pattern matches none of the arms
-            that a sweep has, the contrast is left out.
+        name: Its name in the report.
+        weights: By pattern of arms' names; the arms that match share a weight equally. Where a
+            pattern matches none of the arms that a sweep has, the contrast is left out.
 
     Raises:
-        ValueError: The weights do not sum to 0: the contrast would not be 0 where all arms are equal.
+        ValueError: The weights do not sum to 0: the contrast would not be 0 where all arms are
+            equal.
     """
 
     name: str
     weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        if (
-            not any(self.weights.values()) or not abs(sum(self.weights.values())) <= 1e-9
-        ):  # NaN is not either
-            given = (
-                ", ".join(f"{pattern} {weight:g}" for pattern, weight in self.weights.items())
-                or "none"
-            )
-            raise ValueError(
-                f"the weights of a contrast must sum to 0 and not all be 0, but {self.name!r} has {given}."
-            )
+        # A sum with NaN is not at most 1e-9 either.
+        balanced = abs(sum(self.weights.values())) <= 1e-9
+        if balanced and any(self.weights.values()):
+            return
+        given = [f"{pattern} {weight:g}" for pattern, weight in self.weights.items()]
+        raise ValueError(
+            "the weights of a contrast must sum to 0 and not all be 0, "
+            f"but {self.name!r} has {', '.join(given) or 'none'}."
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +50,7 @@ class Published:
     Attributes:
         arm: The arm's name.
         value: As it was published.
-        metric: As `trainables.recipe` names it.
+        metric: As `trainables.metrics` names it.
         source: The text, with page or table.
     """
 
@@ -63,25 +65,27 @@ class Study:
     """One question, as a file directly in `sweeps/` asks it.
 
     Attributes:
-        name: Of the study; the MLflow experiment and the sweeps' names begin with it.
+        name: Name of the study, its MLflow experiment, and the beginning of its sweeps' names.
         question: What the arms are compared for.
-        space: Arms, tuned and fixed.
-        trials_per_arm: Of the full preset.
-        finalist_seeds: Of the full preset: seeds over which the best and the default recipe of each arm are trained again;
-            0 has no finalists, and no answer of the test split.
+        space: The arms: what is tuned, and what is fixed.
+        trials_per_arm: Number of trials in the full preset.
+        finalist_seeds: Number of seeds in the full preset with which the best and the default
+            recipe of each arm are retrained; 0 has no finalists, and no scores on test.
         demo_arms: Pattern of the arms that the demo preset runs.
-        score: What decides which epoch, trial and recipe is best; auto is accuracy where classes have about as many images in
-            val, else balanced accuracy.
+        score: The score that decides which epoch, trial and recipe is best; auto is accuracy where
+            classes have about as many images in val, else balanced accuracy.
         asha: Stop the worse half of an arm's trials early.
         log_epochs: Show each epoch of the finalists.
-        contrasts: What is tested; all other differences are shown with their intervals alone.
+        contrasts: The differences that are tested; all others are shown with their intervals alone.
         published: Numbers of the source texts.
-        assumptions: A line for each thing that the source texts leave open, or that is done otherwise here.
+        assumptions: One line per thing that the source texts leave open, or that is done otherwise
+            here.
         presets: Sizes by name, where the study's differ from `PRESETS`.
         own_data: What `--data` must name, where a preset has no data (`data=""`).
 
     Raises:
-        ValueError: One line for each contrast or published number that names no arm, and for an unknown score.
+        ValueError: One line for each contrast or published number that names no arm, and for an
+            unknown score.
     """
 
     name: str
@@ -100,24 +104,24 @@ class Study:
     own_data: str = ""
 
     def __post_init__(self) -> None:
-        arms = [arm.name for arm in self.space.grid()]
-        patterns = [
-            (contrast.name, pattern) for contrast in self.contrasts for pattern in contrast.weights
-        ]
-        problems = [
-            unknown_name(pattern, arms, f"pattern that matches an arm, in the contrast {name!r}")
-            for name, pattern in patterns
-            if not any(fnmatchcase(arm, pattern) for arm in arms)
-        ]
-        problems += [
-            unknown_name(number.arm, arms, "arm that a published number can stand beside")
-            for number in self.published
-            if number.arm not in arms
-        ]
-        if self.score not in SCORES:
-            problems.append(unknown_name(self.score, SCORES, "score"))
+        problems = list(_problems(self))
         if problems:
             raise ValueError("\n".join(problems))
+
+
+def _problems(study: Study) -> Iterator[str]:
+    """Yield a line for each name in a study that is not known."""
+    arms = [arm.name for arm in study.space.grid()]
+    for contrast in study.contrasts:
+        what = f"pattern that matches an arm, in the contrast {contrast.name!r}"
+        for pattern in contrast.weights:
+            if not fnmatch.filter(arms, pattern):
+                yield unknown_name(pattern, arms, what)
+    for number in study.published:
+        if number.arm not in arms:
+            yield unknown_name(number.arm, arms, "arm that a published number can stand beside")
+    if study.score not in SCORES:
+        yield unknown_name(study.score, SCORES, "score")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,17 +135,20 @@ class Preset:
     image_size: int
     epochs: int
     batch_size: int
-    trials_per_arm: int | None  # None: the study's own
-    finalist_seeds: int | None  # None: the study's own
+    # None: the study's own.
+    trials_per_arm: int | None
+    finalist_seeds: int | None
     train_per_class: int
     val_per_class: int
     test_per_class: int
-    data: str  # "": the user's own, by --data
+    # Empty: the user's own, by --data.
+    data: str
     weights: str
 
 
 PRESETS: dict[str, Preset] = {
-    # A few real scans of digits, in minutes on any CPU, without a download. 4 steps an epoch, as in the articles.
+    # A few real scans of digits, in minutes on any CPU, without a download. 4 steps per epoch, as
+    # in the articles.
     "demo": Preset(
         image_size=32,
         epochs=6,

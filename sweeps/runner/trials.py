@@ -1,4 +1,4 @@
-"""Trials on Ray: one Tuner from its start to its end, be it for the search or for the finalists."""
+"""Trials on Ray: one run of a Tuner, for the search or for the finalists."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from ray import tune
 from ray.tune.execution import class_cache
@@ -32,21 +33,22 @@ from trainables.metrics import SCORE
 from trainables.ray_trial import TrialConfig, train
 from trainables.recipe import Recipe
 
+# Restarts of a trial whose worker died; it continues from its last checkpoint. What raises in
+# training is not restarted.
 MAX_FAILURES = 5
-"""Restarts of a trial whose worker died; it continues from its last checkpoint. What raises in
-training is not restarted."""
 
-RAY_FOLDER = "ray"  # in the sweep's folder; Tune's own files, which nothing reads
+# Tune's own files, in the sweep's folder; nothing reads them.
+RAY_FOLDER = "ray"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """What Tune is to run.
+    """The trials that Tune is to run.
 
     Attributes:
         searcher: Hands out trials, as many as are left.
         scheduler: Stops trials early; None stops none.
-        results: Takes in what comes of it.
+        results: Takes in the results.
         budget: Says which arms get no more trials.
         callbacks: More of them, after those that every batch has.
     """
@@ -62,11 +64,13 @@ def run_trials(run: Run, batch: Batch, progress: Progress) -> Outcome:
     """Run what a searcher hands out.
 
     Returns:
-        `completed` where all came to its end, `interrupted` by the user, `failed` where it could
-        not go on.
+        `completed` where all of it ran, `interrupted` by the user, `failed` where it could not go
+        on.
     """
     plan = run.plan
     interrupt = run.interrupt
+
+    # The record comes first: the other callbacks ask it.
     tidy = partial(champion.tidy, plan)
     record = RecordCallback(run, batch.results, progress)
     callbacks: list[tune.Callback] = [
@@ -86,7 +90,9 @@ def run_trials(run: Run, batch: Batch, progress: Progress) -> Outcome:
         if interrupt.reason:
             progress.say(f"The sweep stopped: {interrupt.reason}.")
             return Outcome.FAILED
-        return Outcome.INTERRUPTED if interrupt.requested else Outcome.COMPLETED
+        if interrupt.requested:
+            return Outcome.INTERRUPTED
+        return Outcome.COMPLETED
     except Exception as error:  # noqa: BLE001  Whatever Ray raises, hours of trials are reported.
         progress.say(f"Ray broke off the sweep: {one_line(error)}")
         if plan.options.verbose:
@@ -98,6 +104,7 @@ def run_trials(run: Run, batch: Batch, progress: Progress) -> Outcome:
 
 
 def _tuner(run: Run, batch: Batch, callbacks: Sequence[tune.Callback]) -> tune.Tuner:
+    """Return Ray's Tuner for a batch."""
     plan = run.plan
     # Tune gives trials an environment variable of PyTorch Lightning's. Ray then starts processes of
     # their own for them, and the workers that have imported torch stay idle: 5 to 10 s at the start
@@ -126,7 +133,7 @@ def _tuner(run: Run, batch: Batch, callbacks: Sequence[tune.Callback]) -> tune.T
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """Which trial it is: its name, its arm, and its number in the arm."""
+    """The place of a trial in a sweep: its name, its arm, and its number in the arm."""
 
     trial_id: str
     arm: str
@@ -136,18 +143,27 @@ class Place:
 def trial_config(
     run: Run, earlier: Mapping[str, Trial], place: Place, recipe: Recipe
 ) -> TrialConfig:
-    """Return what a worker is sent of a trial of the search; a finalist's differs in a few fields."""
+    """Return the config that a worker is sent for a trial of the search.
+
+    A finalist's differs in a few fields.
+    """
     plan = run.plan
     materials = run.materials
     weights = materials.weights[recipe.weights, recipe.backbone]
-    before = earlier.get(place.trial_id)
+
+    # A trial of an earlier run goes on after its last epoch.
+    done: list[dict[str, Any]] = []
+    if place.trial_id in earlier:
+        done = [dict(epoch) for epoch in earlier[place.trial_id].epochs]
     return {
+        # Which trial it is, and what it trains.
         "trial_id": place.trial_id,
         "arm": place.arm,
         "number": place.number,
         "finalist": None,
         "recipe": recipe.as_dict(),
-        "done": [dict(epoch) for epoch in before.epochs] if before else [],
+        "done": done,
+        # The images and weights; a node that lacks them makes them.
         "data": {
             "path": str(materials.data.path),
             "cache": str(plan.cache),
@@ -160,6 +176,7 @@ def trial_config(
             "backbone": recipe.backbone,
             "cache": str(plan.cache),
         },
+        # Where it trains, and how.
         "checkpoints": str(folder.checkpoints(plan.folder, place.trial_id)),
         "device": plan.slots.device,
         "threads": plan.slots.cpus,
