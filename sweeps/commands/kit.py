@@ -110,6 +110,7 @@ def main(asked: click.Command, arguments: Sequence[str]) -> int:
     """
     prepare_process()
     try:
+        # Outside of standalone mode click raises what is wrong, and returns the function's value.
         status = asked.main(list(arguments), prog_name=asked.name, standalone_mode=False)
         return int(status or DONE)
     except click.exceptions.NoArgsIsHelpError as error:

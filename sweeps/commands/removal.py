@@ -1,4 +1,4 @@
-"""What of a storage can be removed, by the words of `dvt clean`; what a running sweep uses stays."""
+"""What of a storage can be removed, as `dvt clean` names it; what a running sweep uses stays."""
 
 from __future__ import annotations
 
@@ -76,6 +76,7 @@ def choose(storage: Path, words: Sequence[str], sweeps: Sequence[SweepStatus]) -
     Raises:
         Refused: A word that means nothing, or something that a running sweep needs.
     """
+    # Each word adds what it means, or says why it means nothing.
     problems: list[str] = []
     choice = Choice([], [])
     running = [sweep.name for sweep in sweeps if sweep.state == "running"]
@@ -114,6 +115,7 @@ def remove(items: Sequence[Item]) -> tuple[int, list[str]]:
     problems: list[str] = []
     for item in items:
         with ExitStack() as stack:
+            # A driver that starts now finds its sweep held.
             if item.sweep and not stack.enter_context(claimed(item.sweep)):
                 problems.append(f"{item.name} stays: the sweep was started meanwhile.")
                 continue
@@ -163,7 +165,8 @@ def _remove(path: Path) -> None:
     try:
         shutil.rmtree(gone)
     except OSError:
-        shutil.rmtree(gone, ignore_errors=True)  # the rest
+        # The first failure ends it: the rest goes all the same.
+        shutil.rmtree(gone, ignore_errors=True)
         if gone.exists():
             raise
 
@@ -268,6 +271,7 @@ def _matching(word: str, sweeps: Sequence[SweepStatus]) -> tuple[list[SweepStatu
 
     A pattern means no damaged ones.
     """
+    # A name.
     for sweep in sweeps:
         if sweep.name == word and sweep.state == "running":
             return [], [f"{word} runs: wait for its end, or stop it first."]
@@ -276,6 +280,8 @@ def _matching(word: str, sweeps: Sequence[SweepStatus]) -> tuple[list[SweepStatu
     if not any(character in word for character in "*?["):
         known = [*KINDS, *(sweep.name for sweep in sweeps)]
         return [], [unknown_name(word, known, "sweep or part of the cache")]
+
+    # A pattern.
     whole = [sweep for sweep in sweeps if sweep.state != "damaged"]
     matching = [sweep for sweep in whole if fnmatch.fnmatchcase(sweep.name, word)]
     if not matching:

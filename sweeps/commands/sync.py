@@ -22,6 +22,7 @@ from sweeps.records.results import Outcome
 @kit.flags("storage", "tracking_uri")
 def command(name: str, storage: Path | None, tracking_uri: str | None) -> int:
     """Send MLflow what the journal of sweep NAME holds and MLflow has not."""
+    # The sweep, and the store that is to have it.
     storage = kit.storage_of(storage)
     folder = sweep_folder(storage, name)
     known = known_sweeps(storage)
@@ -43,6 +44,7 @@ def command(name: str, storage: Path | None, tracking_uri: str | None) -> int:
 
 def _store(folder: Path, tracking_uri: str | None) -> str | None:
     """Return the store that is asked for, or the sweep's own."""
+    # The sweep's own, without the password that it may have had.
     uri = tracking_uri
     if uri is None:
         try:
