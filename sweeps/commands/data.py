@@ -1,4 +1,4 @@
-"""`dvt data`: how a data set is understood, and a page with its pictures; what a sweep would be trained on, before it is."""
+"""`dvt data`: how a data set is understood, and a page with its images, before any sweep."""
 
 from __future__ import annotations
 
@@ -26,18 +26,26 @@ from trainables.data.splits import EVERY
 from trainables.data.understood import lines
 from trainables.problems import one_line, reason
 
+# Every image is looked at.
 ALL = Caps(train=EVERY, val=EVERY, test=EVERY)
-SIZE = 96  # pixels: the preset laptop's, enough to look at
+# Pixels per side: the preset laptop's, enough to look at.
+SIZE = 96
 
 
 def _one_path(
     ctx: click.Context, param: click.Parameter, words: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Check that one word, or --data, is the data set; unknown flags are among the words, which `answer` names."""
+    """Check that one word, or --data, is the data set.
+
+    Unknown flags are among the words, which `kit.Command` names.
+    """
     paths = [word for word in words if not word.startswith("-")]
-    if named := ctx.params.get("data"):
+    named = ctx.params.get("data")
+    if named:
         paths.append(named)
-    strange = len(paths) < len(words)  # a second word may be the value of an unknown flag
+
+    # Beside an unknown flag, a second word may be its value.
+    strange = len(paths) < len(words)
     if not paths or (len(paths) > 1 and not strange):
         got = f"got {shlex.join(paths)}" if paths else "none is given"
         ctx.obj.append(
@@ -48,7 +56,7 @@ def _one_path(
             values.path(path)
         except ValueError as rule:
             ctx.obj.append(f"PATH must be {rule}, but got {path!r}.")
-    return (*words, *([named] if named else []))
+    return (*words, named) if named else words
 
 
 @kit.command("dvt data")
@@ -168,15 +176,16 @@ def _check_storage(storage: Path) -> None:
 
 
 def _unwritable(folder: Path, error: OSError) -> str:
-    said = error.strerror or reason(error)
+    why = error.strerror or reason(error)
     return one_line(
-        f"--storage must be a folder that can be written to, but {folder} cannot ({said}): give another."
+        f"--storage must be a folder that can be written to, but {folder} cannot ({why}): "
+        "give another."
     )
 
 
 @contextmanager
 def _bar() -> Iterator[Progress]:
-    """A progress bar on stderr, where a person sees it."""
+    """Show a progress bar on stderr, where a person sees it."""
     console = Console(stderr=True)
     with progress.Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Decoding", total=None)
@@ -185,15 +194,11 @@ def _bar() -> Iterator[Progress]:
 
 def _say(data: Dataset, cautions: Sequence[str], *, verbose: bool) -> None:
     console = kit.terminal()
-    said = [
-        *lines(data, every_class=verbose),
-        *data.notes,
-        *(f"Caution: {line}" for line in cautions),
-    ]
-    for line in said:
-        console.print(
-            one_line(line), markup=False, highlight=False, soft_wrap=not console.is_terminal
-        )
+    cautions = [f"Caution: {line}" for line in cautions]
+    for line in (*lines(data, every_class=verbose), *data.notes, *cautions):
+        # A pipe gets each line whole.
+        whole = not console.is_terminal
+        console.print(one_line(line), markup=False, highlight=False, soft_wrap=whole)
 
 
 def _as_dict(data: Dataset) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""`dvt doctor`: whether this machine is fit for a sweep. A line for each check, and for each one that fails what to do."""
+"""`dvt doctor`: checks that this machine is ready, one line each, with a fix for each failure."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,13 +22,13 @@ from sweeps.tracking.store import SERVERS, TrackingError, one_line, prepare_stor
 from trainables.data.reading import ReadOptions
 
 EXPERIMENT = "dvt-doctor"
-LITTLE_DISK = 5 * 10**9
+LITTLE_DISK = 5 * 10**9  # bytes
 COLORS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subject:
-    """What a sweep would use."""
+    """All that a sweep would use."""
 
     tracking_uri: str | None
     address: str
@@ -44,34 +44,44 @@ Check: TypeAlias = Callable[[Subject], Iterator[Finding]]
 
 
 def examine(subject: Subject) -> Iterator[tuple[str, Finding]]:
-    """Every check's name and findings, as they come; a check that raises has failed."""
+    """Yield every check's name and findings, as they come; a check that raises has failed."""
     for name, (check, mend) in CHECKS.items():
         try:
-            yield from ((name, finding) for finding in check(subject))
+            for finding in check(subject):
+                yield name, finding
         except Exception as error:  # noqa: BLE001 - of the machine anything may be broken
             kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
             yield name, Finding("failed", f"{kind}{one_line(error)}", mend)
 
 
 def _ray(subject: Subject) -> Iterator[Finding]:
+    """Check that Ray answers and that a node sees as many GPUs as torch does here."""
     address = subject.address
     if address == "local":
         return
     from trainables.device import count_gpus
 
     with environment(address), session(address, cpus=0, gpus=0) as nodes:
-        here, there = count_gpus(), [gpus for _, gpus in nodes]
-    found = f"{len(nodes)} nodes with {sum(cpus for cpus, _ in nodes)} CPUs and {sum(there)} GPUs; torch sees {here} GPUs here"
+        here = count_gpus()
+    cpus = sum(node_cpus for node_cpus, _ in nodes)
+    there = [gpus for _, gpus in nodes]
+    found = (
+        f"{len(nodes)} nodes with {cpus} CPUs and {sum(there)} GPUs; torch sees {here} GPUs here"
+    )
     mend = f"start Ray on this node with --num-gpus {here}, and where torch sees its GPUs."
     yield either(here == 0 or here in there, found, mend)
 
 
 def _folders(subject: Subject) -> Iterator[Finding]:
-    yield _written(subject.storage, "give another --storage, or change its rights.")
-    yield _written(subject.cache, "choose another place with DVT_CACHE_DIR, or change its rights.")
+    """Check that storage and cache can be written, and have room."""
+    yield _written(subject.storage, "give another --storage, or change its permissions.")
+    yield _written(
+        subject.cache, "choose another place with DVT_CACHE_DIR, or change its permissions."
+    )
 
 
 def _mlflow(subject: Subject) -> Iterator[Finding]:
+    """Check that MLflow takes an experiment and a run, and delete them."""
     from mlflow import MlflowClient  # seconds
     from mlflow.exceptions import MlflowException
 
@@ -80,10 +90,14 @@ def _mlflow(subject: Subject) -> Iterator[Finding]:
     except TrackingError as error:
         yield Finding("failed", str(error))
         return
+
+    # A server decides itself where artifacts go.
     where = without_password(uri)
-    place = (
-        None if uri.startswith(SERVERS) else (subject.storage / "artifacts" / EXPERIMENT).as_uri()
-    )
+    place = None
+    if not uri.startswith(SERVERS):
+        place = (subject.storage / "artifacts" / EXPERIMENT).as_uri()
+
+    # An experiment that is deleted keeps its name: an earlier check's is taken back.
     try:
         client = MlflowClient(uri)
         known = client.get_experiment_by_name(EXPERIMENT)
@@ -95,16 +109,14 @@ def _mlflow(subject: Subject) -> Iterator[Finding]:
         finally:
             client.delete_experiment(number)
     except MlflowException as error:
-        yield Finding(
-            "failed",
-            f"{where} answers, but takes no run ({one_line(error)})",
-            "mend its rights, or give --tracking-uri.",
-        )
+        found = f"{where} answers, but takes no run ({one_line(error)})"
+        yield Finding("failed", found, "fix its permissions, or give --tracking-uri.")
         return
     yield Finding("ok", f"{where}, a run was made and deleted")
 
 
 def _data(subject: Subject) -> Iterator[Finding]:
+    """Check that the data can be split as the preset asks."""
     from trainables.data import dataset
     from trainables.data.cifar10 import ARCHIVE, FOLDER
 
@@ -112,113 +124,138 @@ def _data(subject: Subject) -> Iterator[Finding]:
     caps = dataset.Caps(
         train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class
     )
+
+    # All that a sweep would refuse before it decodes.
     try:
         summary = dataset.inspect(
             subject.data, caps=caps, seed=0, cache=subject.cache, how=subject.how
         )
     except dataset.DataError as error:
-        yield from (Finding("failed", problem) for problem in error.problems)
+        for problem in error.problems:
+            yield Finding("failed", problem)
         return
-    images = ", ".join(
-        f"{sum(counts.values())} {split}" for split, counts in summary.counts.items()
-    )
-    found = f"{subject.data}: {len(summary.classes)} classes, {images} images"
+    splits = []
+    for split, counts in summary.counts.items():
+        splits.append(f"{sum(counts.values())} {split}")
+    found = f"{subject.data}: {len(summary.classes)} classes, {', '.join(splits)} images"
+
+    # The one data set that is downloaded.
     folder = subject.cache / "datasets"
-    if subject.data == "cifar10" and not any(
-        (folder / name).exists() for name in (FOLDER, ARCHIVE)
-    ):
-        mend = (
-            f"the first sweep downloads it, 170 MB; without a network put {ARCHIVE} into {folder}."
-        )
+    here = (folder / FOLDER).exists() or (folder / ARCHIVE).exists()
+    if subject.data == "cifar10" and not here:
+        mend = f"the first sweep downloads it, 170 MB; offline, put {ARCHIVE} into {folder}."
         yield Finding("warning", f"{found}, not on this machine yet", mend)
     else:
         yield Finding("ok", found)
 
 
 def _weights(subject: Subject) -> Iterator[Finding]:
-    from trainables import source_model, weights
-    from trainables.backbones import BACKBONES, build
-    from trainables.recipe import Recipe
+    """Check that weights are there and fit a backbone."""
+    from trainables import source_model
 
-    chosen, path = subject.weights, Path(subject.weights).expanduser()
+    chosen = subject.weights
+    path = Path(chosen).expanduser()
     if chosen == "imagenet":
-        yield _downloaded(list(BACKBONES))
+        yield _downloaded()
     elif chosen == source_model.NAME:
-        there = [name for name in BACKBONES if source_model.path(name, subject.cache).is_file()]
-        yield Finding(
-            "ok",
-            f"{chosen}: {', '.join(there) or 'none'} made; a sweep makes those it lacks, half a minute each",
-        )
+        yield _sources(subject.cache)
     elif chosen == "none":
         yield Finding("ok", "none: random ones")
     elif not path.exists():
         mend = f"pass imagenet, none, {source_model.NAME}, a file, or a folder of <backbone>.pt."
-        yield Finding("failed", f"--weights must be there, but there is no {path}", mend)
+        yield Finding("failed", f"--weights must exist, but there is no {path}", mend)
     elif path.is_file():
-        weights.check(path)
-        tensors = weights.read(path)
-        fitting = ", ".join(weights.fitting(tensors))
-        found = f"{path}: {len(tensors)} tensors, {f'for {fitting}' if fitting else 'which fit no known backbone'}"
-        yield either(
-            bool(fitting),
-            found,
-            f"pass weights of {', '.join(BACKBONES)}, under torchvision's names.",
-        )
+        yield _weights_file(path)
     else:
-        there = [name for name in BACKBONES if weights.in_folder(path, name).is_file()]
-        for name in there:
-            file = weights.in_folder(path, name)
-            weights.check(file)
-            weights.load(build(Recipe(backbone=name, weights=chosen), 2), file, name)
-        yield either(
-            bool(there),
-            f"{path}: {', '.join(there) or 'no weights'}",
-            "put <backbone>.pt there, or give a file.",
-        )
+        yield _weights_folder(path, chosen)
 
 
-def _downloaded(backbones: Sequence[str]) -> Finding:
+def _downloaded() -> Finding:
+    """Check what torchvision has downloaded of each backbone's ImageNet weights."""
     import torch
     from torchvision.models import get_model_weights
 
+    from trainables.backbones import BACKBONES
     from trainables.weights import check_cached
 
     folder = Path(torch.hub.get_dir()) / "checkpoints"
-    files = {name: Path(get_model_weights(name).IMAGENET1K_V1.url).name for name in backbones}
+    files = {name: Path(get_model_weights(name).IMAGENET1K_V1.url).name for name in BACKBONES}
     there = [name for name, file in files.items() if (folder / file).is_file()]
+    # A download that broke off has another digest than its name.
     for name in there:
         check_cached(name)
     if there:
-        return Finding(
-            "ok",
-            f"imagenet: {', '.join(there)} in {folder}; a sweep downloads others that it needs",
-        )
-    mend = f"the first sweep downloads what it needs; without a network put {', '.join(files.values())} there."
+        found = f"imagenet: {', '.join(there)} in {folder}; a sweep downloads others that it needs"
+        return Finding("ok", found)
+    mend = (
+        f"the first sweep downloads what it needs; offline, put {', '.join(files.values())} there."
+    )
     return Finding("warning", f"imagenet: none of them is in {folder} yet", mend)
 
 
+def _sources(cache: Path) -> Finding:
+    """Say which of the demo's source models are in the cache."""
+    from trainables import source_model
+    from trainables.backbones import BACKBONES
+
+    there = [name for name in BACKBONES if source_model.path(name, cache).is_file()]
+    made = ", ".join(there) or "none"
+    return Finding(
+        "ok",
+        f"{source_model.NAME}: {made} made; a sweep makes those it lacks, half a minute each",
+    )
+
+
+def _weights_file(path: Path) -> Finding:
+    """Check which backbones the tensors of a file fit."""
+    from trainables import weights
+    from trainables.backbones import BACKBONES
+
+    weights.check(path)
+    tensors = weights.read(path)
+    fitting = ", ".join(weights.fitting(tensors))
+    fit = f"for {fitting}" if fitting else "which fit no known backbone"
+    mend = f"pass weights of {', '.join(BACKBONES)}, under torchvision's names."
+    return either(bool(fitting), f"{path}: {len(tensors)} tensors, {fit}", mend)
+
+
+def _weights_folder(path: Path, chosen: str) -> Finding:
+    """Check that each file in a folder of weights fits the backbone that it is named after."""
+    from trainables import weights
+    from trainables.backbones import BACKBONES, build
+    from trainables.recipe import Recipe
+
+    there = [name for name in BACKBONES if weights.in_folder(path, name).is_file()]
+    for name in there:
+        file = weights.in_folder(path, name)
+        weights.check(file)
+        weights.load(build(Recipe(backbone=name, weights=chosen), 2), file, name)
+    found = f"{path}: {', '.join(there) or 'no weights'}"
+    return either(bool(there), found, "put <backbone>.pt there, or give a file.")
+
+
 def _written(folder: Path, mend: str) -> Finding:
+    """Check that a folder, or the one that it would be made in, can be written, and its room."""
     parent = next(path for path in (folder, *folder.parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=parent) as file:
             file.write(bytes(4096))
     except OSError as error:
-        return Finding(
-            "failed",
-            f"{folder} must be fit for writing, but {parent} is not ({error.strerror})",
-            mend,
-        )
+        found = f"{folder} must be writable, but {parent} is not ({error.strerror})"
+        return Finding("failed", found, mend)
     free = shutil.disk_usage(parent).free
     found = f"{folder} can be written to, {decimal(free)} free"
-    little = Finding("warning", found, "make room: dvt clean shows what takes it.")
-    return little if free < LITTLE_DISK else Finding("ok", found)
+    if free < LITTLE_DISK:
+        return Finding("warning", found, "make room: dvt clean shows what takes it.")
+    return Finding("ok", found)
 
 
+# A check, and what to do where it raises.
 CHECKS: Mapping[str, tuple[Check, str]] = {
     "python": (lambda _: machine.python(), "pip install -e . in the project's folder."),
     "packages": (lambda _: machine.packages(), "pip install -e . in the project's folder."),
     "code": (lambda _: machine.code(), "pip install -e . in the project's folder."),
-    "CPU": (lambda _: machine.cpu(), "see to /proc and /sys, which tell of CPUs and memory."),
+    "CPU": (lambda _: machine.cpu(), "mount /proc and /sys: CPUs and memory are read there."),
     "disk": (_folders, "give another --storage, or another place with DVT_CACHE_DIR."),
     "GPUs": (
         lambda _: machine.gpus(),
@@ -250,6 +287,7 @@ def command(
 
     One line per check, with a fix for each failure. Exit status: 0 all is well, 1 a check failed.
     """
+    # What a study with these flags would use.
     size = PRESETS[preset or "full"]
     folder = kit.storage_of(storage)
     subject = Subject(
@@ -262,6 +300,8 @@ def command(
         how=kit.reading(how),
         weights=weights or size.weights,
     )
+
+    # Each finding as it comes: some checks take seconds.
     failed = False
     for name, finding in examine(subject):
         failed |= finding.state == "failed"

@@ -1,4 +1,8 @@
-"""The `dvt` console command: `dvt run STUDY …` runs a study, the others look after what sweeps leave."""
+"""The `dvt` console command.
+
+`dvt run STUDY …` runs a study, the others look after what sweeps leave. A command's module is
+imported when it is asked for, since some take seconds.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ COMMANDS = {
     "stop": "stop a job cleanly",
     "doctor": "check that this machine is ready",
 }
-"""A module of this package each, whose `command` is run; in the order of the help."""
+"""Modules of this package, whose `command` is run, and their lines of the help, in its order."""
 
 
 def main() -> NoReturn:
@@ -39,7 +43,7 @@ def main() -> NoReturn:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command of `dvt`; its exit status."""
+    """Run a command of `dvt` and return its exit status."""
     if not arguments or arguments[0] in ("-h", "--help"):
         click.echo(_help())
         return kit.DONE
@@ -60,7 +64,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def studies() -> list[str]:
     """Return the names of the project's studies."""
-    return sorted(path.stem for path in SWEEPS.glob("*.py") if path.stem != "__init__")
+    names = {path.stem for path in SWEEPS.glob("*.py")}
+    return sorted(names - {"__init__"})
 
 
 def _help() -> str:
@@ -70,11 +75,14 @@ def _help() -> str:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    """Run a study's file as `python sweeps/STUDY.py` does, which exits by itself."""
+    """Run a study's file as `python sweeps/STUDY.py` does."""
+    known = studies()
     name = arguments[0] if arguments else ""
-    if name not in studies():
-        click.echo(f"error: {unknown_name(name, studies(), 'study')}", err=True)
+    if name not in known:
+        click.echo(f"error: {unknown_name(name, known, 'study')}", err=True)
         return kit.REFUSED
+
+    # It exits by itself where it ends with main(STUDY).
     path = SWEEPS / f"{name}.py"
     sys.argv = [str(path), *arguments[1:]]
     runpy.run_path(str(path), run_name="__main__")

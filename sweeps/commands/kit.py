@@ -22,7 +22,8 @@ from sweeps.tracking.environment import prepare_process
 from trainables.data.reading import ReadOptions
 from trainables.problems import unknown_name
 
-WIDE = 140  # columns where the output is no terminal
+# Columns where the output is no terminal.
+WIDE = 140
 __all__ = [
     "DONE",
     "FAILED",
@@ -37,6 +38,7 @@ __all__ = [
     "shown",
     "storage_of",
     "terminal",
+    "unknown_sweep",
 ]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -51,8 +53,9 @@ class Command(click.Command):
         Raises:
             Refused: One line per bad value, unknown flag and missing argument.
         """
+        # `flag_values.Checked` puts its lines there.
         problems: list[str] = []
-        ctx.obj = problems  # where `flag_values.Checked` puts its lines
+        ctx.obj = problems
         try:
             rest = super().parse_args(ctx, args)
         except click.UsageError as error:
@@ -107,6 +110,7 @@ def main(asked: click.Command, arguments: Sequence[str]) -> int:
     """
     prepare_process()
     try:
+        # Outside of standalone mode click raises what is wrong, and returns the function's value.
         status = asked.main(list(arguments), prog_name=asked.name, standalone_mode=False)
         return int(status or DONE)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -130,6 +134,13 @@ def reading(given: Mapping[str, Any]) -> ReadOptions:
 def storage_of(storage: Path | None) -> Path:
     """Return the storage's absolute path, the default one where none was given."""
     return (storage or Options().storage).absolute()
+
+
+def unknown_sweep(name: str, known: Sequence[str], storage: Path) -> str:
+    """Return the line for a name that no sweep of a storage has."""
+    if not known:
+        return f"{storage} holds no sweep."
+    return unknown_name(name, known, f"sweep in {storage}")
 
 
 def terminal() -> Console:

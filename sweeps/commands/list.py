@@ -1,8 +1,8 @@
-"""`dvt list`: the sweeps of a storage, what is done and left of each, and how to go on with one that was interrupted."""
+"""`dvt list`: the sweeps of a storage, what is done and left of each, and how to continue one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -20,13 +20,14 @@ from trainables.problems import counted
 
 COLUMNS = ("sweep", "study", "state", "done", "left", "best %", "champion", "started", "size")
 NUMBERS = ("done", "left", "best %", "size")
-FOLDED = ("study", "champion")  # the others stay whole: a sweep's name is there to be copied
+# The others stay whole: a sweep's name is there to be copied.
+FOLDED = ("study", "champion")
 
 
 @kit.command("dvt list")
 @kit.flags("storage")
 def command(storage: Path | None) -> int:
-    """List all sweeps, what is done and left of each, and how to continue the last interrupted one."""
+    """List all sweeps: what is done and left, and how to continue the last interrupted one."""
     storage = kit.storage_of(storage)
     sweeps = all_sweeps(storage)
     if not sweeps:
@@ -56,26 +57,37 @@ def _table(sweeps: Sequence[SweepStatus]) -> Table:
         side: Literal["left", "right"] = "right" if name in NUMBERS else "left"
         table.add_column(name, justify=side, no_wrap=name not in FOLDED, overflow="fold")
     for sweep in sweeps:
-        known = bool(sweep.arms)
-        started = f"{sweep.started.astimezone():%Y-%m-%d %H:%M}" if sweep.started else "-"
-        cells = (
-            shown(sweep.name),
-            shown(sweep.study) or "-",
-            sweep.state,
-            str(sweep.done) if known else "-",
-            str(sweep.left) if known else "-",
-            _best(sweep),
-            shown(sweep.champion) or "-",
-            started,
-            decimal(sweep.size),
-        )
-        table.add_row(*map(Text, cells))
+        table.add_row(*map(Text, _cells(sweep)))
     return table
+
+
+def _cells(sweep: SweepStatus) -> Iterator[str]:
+    """Yield a row of the table, in the order of `COLUMNS`; a dash is what is not known."""
+    yield shown(sweep.name)
+    yield shown(sweep.study) or "-"
+    yield sweep.state
+
+    # Of a damaged sweep nobody knows how many there are.
+    if sweep.arms:
+        yield str(sweep.done)
+        yield str(sweep.left)
+    else:
+        yield "-"
+        yield "-"
+    yield _best(sweep)
+    yield shown(sweep.champion) or "-"
+    if sweep.started:
+        yield f"{sweep.started.astimezone():%Y-%m-%d %H:%M}"
+    else:
+        yield "-"
+    yield decimal(sweep.size)
 
 
 def _best(sweep: SweepStatus) -> str:
     """Return `81.4`, or `81.4 (balanced)` where the score is not accuracy."""
     if sweep.score is None:
         return "-"
-    by = "" if sweep.metric == "accuracy" else f" ({SHORT[sweep.metric]})"
-    return f"{100 * sweep.score:.1f}{by}"
+    percent = f"{100 * sweep.score:.1f}"
+    if sweep.metric == "accuracy":
+        return percent
+    return f"{percent} ({SHORT[sweep.metric]})"

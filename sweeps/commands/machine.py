@@ -1,4 +1,4 @@
-"""What a machine has for sweeps: Python and packages, CPUs and memory, GPUs as torch and as the driver see them."""
+"""Checks of what a machine has for sweeps: Python and packages, CPUs and memory, GPUs."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ from sweeps.records.manifest import ROOT, commit
 from trainables.cpus import available_cpus
 
 PACKAGE = "depth-vs-tricks"
-LITTLE_MEMORY = 4 * 10**9
+LITTLE_MEMORY = 4 * 10**9  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check saw, and what to do where that is bad; a message that says so itself needs no mend."""
+    """The finding of a check, and what to do where it is bad.
+
+    A message that says so itself needs no mend.
+    """
 
     state: Literal["ok", "warning", "failed"]
     found: str
@@ -35,117 +38,142 @@ class Finding:
 
 
 def python() -> Iterator[Finding]:
-    """Of the release that the package asks for."""
-    wanted, found = metadata(PACKAGE)["Requires-Python"], platform.python_version()
-    low = _numbers(wanted.rpartition(">=")[2])
-    yield either(
-        _numbers(found) >= low, f"{found}, {platform.platform()}", f"install Python {wanted}."
-    )
+    """Check that Python is of a release that the package asks for."""
+    wanted = metadata(PACKAGE)["Requires-Python"]
+    release = platform.python_version()
+    good = _numbers(release) >= _numbers(wanted.rpartition(">=")[2])
+    yield either(good, f"{release}, {platform.platform()}", f"install Python {wanted}.")
 
 
 def packages() -> Iterator[Finding]:
-    """Not older than what the package asks for."""
-    seen, wrong = [], []
+    """Check that no package is older than what this one asks for; extras do not count."""
+    seen = []
+    wrong = []
     for line in requires(PACKAGE) or ():
         match = re.match(r"([\w.-]+)[^;>]*>=\s*([\d.]+)(?!.*extra\s*==)", line)
         if not match:
             continue
         name, low = match.groups()
         try:
-            found = version(name)
+            installed = version(name)
         except PackageNotFoundError:
-            found = "missing"
-        seen.append(f"{name} {found}")
-        if found == "missing" or _numbers(found) < _numbers(low):
+            installed = "missing"
+        seen.append(f"{name} {installed}")
+        if installed == "missing" or _numbers(installed) < _numbers(low):
             wrong.append(line.replace(" ", ""))
     yield either(not wrong, ", ".join(seen), f"pip install -U {' '.join(map(repr, wrong))}")
 
 
 def code() -> Iterator[Finding]:
-    """Which state of this project runs."""
-    state = f"commit {found}" if (found := commit()) else "no git commit"
+    """Say which state of this project runs."""
+    known = commit()
+    state = f"commit {known}" if known else "no git commit"
     yield Finding("ok", f"{PACKAGE} {version(PACKAGE)} in {ROOT}, {state}")
 
 
 def gpus() -> Iterator[Finding]:
-    """Whether torch can use all GPUs that the driver has."""
-    with warnings.catch_warnings(record=True) as said:  # torch warns of a driver that does not fit
+    """Check that torch can use all GPUs that the driver has."""
+    # Torch warns of a driver that does not fit.
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         import torch
 
         from trainables.device import count_gpus
 
         seen = count_gpus()
-    driver, visible = _driver(), os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = ", ".join(torch.cuda.get_device_name(number) for number in range(seen))
-    complaint = next(
-        (" ".join(str(w.message).split())[:200] for w in said if "CUDA" in str(w.message)), ""
-    )
+
+    # GPUs that the driver has, but torch does not see.
+    driver = _driver()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if seen < len(driver) and visible is None:
-        mend = "update the driver, or install a torch for the CUDA that it supports; in a container pass --gpus all."
-        if not (built := torch.version.cuda or torch.version.hip):
-            mend = "install a torch that is built for CUDA: https://pytorch.org/get-started"
-        reason = (
-            complaint
-            or f"torch {torch.__version__} is built for {f'CUDA {built}' if built else 'the CPU alone'}"
-        )
-        yield Finding(
-            "failed", f"torch sees {seen} of {len(driver)}: {', '.join(driver)} ({reason})", mend
-        )
+        yield _unseen(seen, driver, [str(warning.message) for warning in caught])
     elif seen == 0:
-        hidden = f" of {len(driver)}, since CUDA_VISIBLE_DEVICES is {visible!r}" if driver else ""
+        hidden = ""
+        if driver:
+            hidden = f" of {len(driver)}, since CUDA_VISIBLE_DEVICES is {visible!r}"
         yield Finding("ok", f"none{hidden}: trials train on the CPU")
+
+    # Each one computes; this raises where the driver or the kernels do not fit.
     for number in range(seen):
-        torch.ones(
-            8, device=f"cuda:{number}"
-        ).sum().item()  # raises where the driver or the kernels do not fit
+        torch.ones(8, device=f"cuda:{number}").sum().item()
     if seen:
-        yield Finding(
-            "ok", f"{seen}: {names}, CUDA {torch.version.cuda}, torch {torch.__version__}"
-        )
+        names = ", ".join(torch.cuda.get_device_name(number) for number in range(seen))
+        found = f"{seen}: {names}, CUDA {torch.version.cuda}, torch {torch.__version__}"
+        yield Finding("ok", found)
 
 
 def precision() -> Iterator[Finding]:
-    """In what trials compute."""
+    """Say in what precision trials compute."""
     import torch
 
     from trainables.compute import best_precision
     from trainables.device import count_gpus
 
     device = torch.device("cuda" if count_gpus() else "cpu")
-    yield Finding(
-        "ok",
-        f"{best_precision(device)} on {device.type}; the CPU has {torch.backends.cpu.get_cpu_capability()}",
-    )
+    capability = torch.backends.cpu.get_cpu_capability()
+    yield Finding("ok", f"{best_precision(device)} on {device.type}; the CPU has {capability}")
 
 
 def cpu() -> Iterator[Finding]:
-    """CPUs, memory and, where it is small, shared memory; a container's limits count."""
+    """Check CPUs, memory and, where it is small, shared memory; a container's limits count."""
     limit, total = _memory()
-    found = (
-        f"{available_cpus()} of {os.cpu_count()} CPUs, {decimal(limit)} of {decimal(total)} memory"
-    )
-    mend = "end other programs, or raise the container's limit: a small sweep holds 3.7 GB."
-    yield Finding("warning", found, mend) if limit < LITTLE_MEMORY else Finding("ok", found)
+    cpus = f"{available_cpus()} of {os.cpu_count()} CPUs"
+    found = f"{cpus}, {decimal(limit)} of {decimal(total)} memory"
+    if limit < LITTLE_MEMORY:
+        mend = "end other programs, or raise the container's limit: a small sweep holds 3.7 GB."
+        yield Finding("warning", found, mend)
+    else:
+        yield Finding("ok", found)
+
+    # Where Ray's object store would not fit. Not every system has the folder, or `statvfs`.
     with suppress(OSError, AttributeError):
         shared = os.statvfs("/dev/shm")
-        if (size := shared.f_frsize * shared.f_blocks) < 2 * OBJECT_STORE_BYTES:
+        size = shared.f_frsize * shared.f_blocks
+        if size < 2 * OBJECT_STORE_BYTES:
+            found = f"/dev/shm has {decimal(size)}: Ray's object store goes to the disk"
             mend = "give the container more, as in docker run --shm-size=1g."
-            yield Finding(
-                "warning",
-                f"/dev/shm has {decimal(size)}: Ray's object store goes to the disk",
-                mend,
-            )
+            yield Finding("warning", found, mend)
 
 
 def either(good: bool, found: str, mend: str) -> Finding:
-    """A check with two ends."""
-    return Finding("ok", found) if good else Finding("failed", found, mend)
+    """Return the finding of a check that is good or bad."""
+    if good:
+        return Finding("ok", found)
+    return Finding("failed", found, mend)
+
+
+def _unseen(seen: int, driver: Sequence[str], warned: Sequence[str]) -> Finding:
+    """Return why torch sees fewer GPUs than the driver has, and what to do.
+
+    Args:
+        seen: GPUs that torch sees.
+        driver: Names of those that the driver has.
+        warned: What torch warned of when it looked for them.
+    """
+    import torch
+
+    mend = (
+        "update the driver, or install a torch for the CUDA that it supports; "
+        "in a container pass --gpus all."
+    )
+    built = torch.version.cuda or torch.version.hip
+    target = f"CUDA {built}"
+    if not built:
+        mend = "install a torch that is built for CUDA: https://pytorch.org/get-started"
+        target = "the CPU alone"
+    reason = f"torch {torch.__version__} is built for {target}"
+    for warning in warned:
+        if "CUDA" in warning:
+            reason = " ".join(warning.split())[:200]
+            break
+    found = f"torch sees {seen} of {len(driver)}: {', '.join(driver)} ({reason})"
+    return Finding("failed", found, mend)
 
 
 def _driver() -> list[str]:
-    """Names of the GPUs that NVIDIA's driver has, whatever torch sees."""
-    if program := shutil.which("nvidia-smi"):
+    """Return the names of the GPUs that NVIDIA's driver has, whatever torch sees."""
+    program = shutil.which("nvidia-smi")
+    if program:
         return re.findall(r"^GPU \d+: (.*?) \(", _output([program, "-L"]), re.MULTILINE)
     files = Path("/proc/driver/nvidia/gpus").glob("*/information")
     return [re.findall(r"Model:\s*(.*)", file.read_text())[0] for file in files]
@@ -159,9 +187,12 @@ def _output(words: Sequence[str]) -> str:
 
 
 def _memory() -> tuple[int, int]:
-    """Bytes that this process may have, by its control groups too, and bytes of the machine."""
+    """Return the bytes that this process may have, by its control groups too, and the machine's."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits, group = [total], Path("/sys/fs/cgroup")
+
+    # The group of this process, and those around it, each with a limit of its own.
+    limits = [total]
+    group = Path("/sys/fs/cgroup")
     with suppress(OSError, IndexError):
         group /= Path("/proc/self/cgroup").read_text().splitlines()[-1].rpartition("::/")[2]
     for folder in (group, *group.parents):
@@ -171,4 +202,6 @@ def _memory() -> tuple[int, int]:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", re.split(r"[^\d.]", text.strip())[0])))
+    """Return the numbers of a release, without what is behind them, such as `rc1`."""
+    release = re.split(r"[^\d.]", text.strip())[0]
+    return tuple(map(int, re.findall(r"\d+", release)))

@@ -135,18 +135,18 @@ def command(**flags: Any) -> int:
 
 def _contradictions(asked: Asked) -> Iterator[str]:
     if (asked.sweep is None) == (asked.uri is None):
-        yield "Either --sweep NAME or --model URI must say what answers: give one of the two."
+        yield "Choose a model with --sweep NAME or --model URI, one of the two."
     if not asked.words:
         yield "IMAGE must be files or folders of images, but none is given: add them."
     if asked.competition is not None and asked.competition not in kaggle.COMPETITIONS:
         yield unknown_name(asked.competition, kaggle.COMPETITIONS, "competition")
     if asked.competition is not None and asked.as_json:
         yield (
-            "--json is of predictions, and --kaggle writes a submission: leave one of the two out."
+            "--json prints predictions, and --kaggle writes a submission: leave one of the two out."
         )
     if asked.out is not None and asked.competition is None:
         yield (
-            "--out is of --kaggle, which is not given: leave it out, "
+            "--out belongs to --kaggle, which is not given: leave it out, "
             "or send the output there with '>'."
         )
 
@@ -167,6 +167,7 @@ def _paths(asked: Asked, found: images.Found) -> tuple[Sequence[Path], list[str]
     """Return the files that are to be answered, and what is wrong with the words for them."""
     name = asked.competition
     words = asked.words
+    # Other problems are said first: a word that is no folder, a competition that is unknown.
     if found.problems or not words or name is None or name not in kaggle.COMPETITIONS:
         return found.paths, list(found.problems)
     if len(words) > 1 or not Path(words[0]).is_dir():
@@ -213,7 +214,8 @@ def _show(answered: Iterator[tuple[Path, Probabilities]], chosen: Model, *, as_j
         for path, probabilities in answered:
             click.echo(output.json_line(path, probabilities, chosen.classes))
         return
-    rows = list(answered)  # some hundred bytes per file
+    # A table is as wide as its widest row: some hundred bytes per file.
+    rows = list(answered)
     if rows:
         kit.terminal().print(output.table(rows, chosen.classes))
 
@@ -225,6 +227,7 @@ def _submit(
     chosen: Model,
     damaged: list[str],
 ) -> None:
+    # A submission is written whole or not at all.
     try:
         count = kaggle.write(name, out, answered, chosen.classes)
     except OSError as error:
@@ -235,6 +238,6 @@ def _submit(
         return
     if damaged:
         damaged.append(
-            f"{out} lacks the {len(damaged)} images above: Kaggle refuses it until they are mended."
+            f"{out} lacks the {len(damaged)} images above: Kaggle refuses it until they are repaired."
         )
     click.echo(one_line(f"{out}: {count} images, for Kaggle's {name}"))

@@ -1,10 +1,14 @@
-"""`dvt report NAME`: rebuild a sweep's report.html and tables, and say what they come to; with two names, compare two."""
+"""`dvt report NAME`: rebuild a sweep's report.html and tables, and say what they come to.
+
+With two names, it compares the two sweeps.
+"""
 
 from __future__ import annotations
 
 import shlex
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -13,7 +17,6 @@ from cluster.refused import Refused
 from sweeps.commands import kit
 from sweeps.commands.kit import shown
 from sweeps.records.folder import known_sweeps, sweep_folder
-from trainables.problems import unknown_name
 
 
 @kit.command("dvt report")
@@ -26,61 +29,82 @@ def command(names: tuple[str, ...], storage: Path | None, opens: bool) -> int:
     With two names, compare two sweeps.
     """
     folders = _folders(kit.storage_of(storage), names)
-    from sweeps.report import compare, page  # pandas and SciPy take a second to import
-    from sweeps.report.findings import find
-    from sweeps.report.runs import read_run
-    from sweeps.report.terminal import grid, show
-
-    console = kit.terminal()
-    try:
-        if len(folders) == 2:
-            first, second = (find(read_run(folder)) for folder in folders)
-            made = compare.write_comparison(first, second)
-        else:
-            report = page.write(folders[0])
-            made = report.page
-    except OSError as error:
-        raise Refused(
-            f"{folders[0]} must be writable, but {error.strerror or error}: make room, or open it."
-        ) from error
     if len(folders) == 2:
-        for line in compare.answer(first, second):
-            console.print(line, markup=False, soft_wrap=True)
-        console.print(grid(compare.arms_table(first, second)))
-        for line in compare.cautions(first, second):
-            console.print(line, markup=False, soft_wrap=True)
+        page = _compare(folders[0], folders[1])
     else:
-        show(console, report.findings)
-        console.print(str(report.suspects), markup=False, soft_wrap=True)
-        console.print(str(report.results), markup=False, soft_wrap=True)
-    console.print(str(made), markup=False, soft_wrap=True)
+        page = _rebuild(folders[0])
     if opens:
-        webbrowser.open(made.as_uri())
+        webbrowser.open(page.as_uri())
     return kit.DONE
 
 
+def _rebuild(folder: Path) -> Path:
+    """Write a sweep's files, print what they come to, and return the page."""
+    from sweeps.report import page  # pandas and SciPy take a second to import
+    from sweeps.report.terminal import show
+
+    with _writing(folder):
+        report = page.write(folder)
+    console = kit.terminal()
+    show(console, report.findings)
+    for path in (report.suspects, report.results, report.page):
+        console.print(str(path), markup=False, soft_wrap=True)
+    return report.page
+
+
+def _compare(first_folder: Path, second_folder: Path) -> Path:
+    """Write the page that compares two sweeps, print what it comes to, and return it."""
+    from sweeps.report import compare  # pandas and SciPy take a second to import
+    from sweeps.report.findings import find
+    from sweeps.report.runs import read_run
+    from sweeps.report.terminal import grid
+
+    with _writing(first_folder):
+        first = find(read_run(first_folder))
+        second = find(read_run(second_folder))
+        page = compare.write_comparison(first, second)
+    console = kit.terminal()
+    for line in compare.answer(first, second):
+        console.print(line, markup=False, soft_wrap=True)
+    console.print(grid(compare.arms_table(first, second)))
+    for line in (*compare.cautions(first, second), str(page)):
+        console.print(line, markup=False, soft_wrap=True)
+    return page
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Refuse a folder that turns out not to be writable."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise Refused(f"{folder} must be writable, but {why}: make room, or open it.") from error
+
+
 def _folders(storage: Path, names: Sequence[str]) -> list[Path]:
-    """The folders of the named sweeps.
+    """Return the folders of the named sweeps.
 
     Raises:
         Refused: No name, more than two, or one that is no sweep.
     """
     known = known_sweeps(storage)
-    listed = f"Known: {', '.join(map(shown, known))}." if known else f"{storage} holds no sweep."
+    if known:
+        listed = f"Known: {', '.join(map(shown, known))}."
+    else:
+        listed = f"{storage} holds no sweep."
+
+    # How many there are.
     if not names:
         raise Refused(f"dvt report needs the name of a sweep. {listed}")
     if len(names) > 2:
-        raise Refused(
-            f"dvt report takes one sweep, or two to compare, but got {len(names)}: {shlex.join(names)}."
-        )
+        got = f"{len(names)}: {shlex.join(names)}"
+        raise Refused(f"dvt report takes one sweep, or two to compare, but got {got}.")
+
+    # Which they are.
     strange = [name for name in names if name not in known]
     if strange:
-        raise Refused(
-            *[
-                unknown_name(name, known, f"sweep in {storage}") if known else listed
-                for name in strange
-            ]
-        )
+        raise Refused(*[kit.unknown_sweep(name, known, storage) for name in strange])
     if len(set(names)) < len(names):
         raise Refused(
             f"two sweeps are compared, but both are {names[0]}: name another one. {listed}"

@@ -15,7 +15,6 @@ from sweeps.records.history import read_history
 from sweeps.records.journal import Journal, JournalError
 from sweeps.records.manifest import read_manifest
 from sweeps.records.results import Outcome
-from trainables.problems import unknown_name
 
 
 @kit.command("dvt sync")
@@ -23,13 +22,12 @@ from trainables.problems import unknown_name
 @kit.flags("storage", "tracking_uri")
 def command(name: str, storage: Path | None, tracking_uri: str | None) -> int:
     """Send MLflow what the journal of sweep NAME holds and MLflow has not."""
+    # The sweep, and the store that is to have it.
     storage = kit.storage_of(storage)
     folder = sweep_folder(storage, name)
     known = known_sweeps(storage)
     if name not in known or not (folder / JOURNAL).is_file():
-        if not known:
-            raise Refused(f"{storage} holds no sweep.")
-        raise Refused(unknown_name(name, known, f"sweep in {storage}"))
+        raise Refused(kit.unknown_sweep(name, known, storage))
     uri = _store(folder, tracking_uri)
     from sweeps.tracking.delivery import sync  # MLflow takes seconds to import
     from sweeps.tracking.store import TrackingError, prepare_store
@@ -46,6 +44,7 @@ def command(name: str, storage: Path | None, tracking_uri: str | None) -> int:
 
 def _store(folder: Path, tracking_uri: str | None) -> str | None:
     """Return the store that is asked for, or the sweep's own."""
+    # The sweep's own, without the password that it may have had.
     uri = tracking_uri
     if uri is None:
         try:
@@ -61,13 +60,13 @@ def _store(folder: Path, tracking_uri: str | None) -> str | None:
 
 
 def end_abandoned(folder: Path) -> bool:
-    """Enter the end of a sweep whose driver was killed, so that MLflow does not show it as running.
+    """Write the end of a sweep whose driver was killed, so that MLflow does not show it as running.
 
     The time of that end is the last one at which the sweep did something. A resume opens it again.
     A damaged journal is left as it is: the delivery says where the damage is.
 
     Returns:
-        Whether it was so.
+        Whether it was killed.
 
     Raises:
         Refused: The journal cannot be written.
@@ -79,6 +78,8 @@ def end_abandoned(folder: Path) -> bool:
             history = read_history(folder / JOURNAL)
             if not history.open:
                 return False
+
+            # What a driver writes when it is interrupted, without its summary.
             end = SweepFinished(
                 outcome=Outcome.INTERRUPTED, tags={"sweep.partial": "true"}, time=history.time
             )

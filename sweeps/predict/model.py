@@ -133,7 +133,7 @@ def store_uri(uri: str, tracking_uri: str | None, storage: Path) -> str | None:
     file = Path(store.partition(":///")[2].partition("?")[0])
     if store.startswith("sqlite") and not file.is_file():
         raise Refused(
-            f"MLflow's database must be there, but there is no {file}: "
+            f"MLflow's database must exist, but there is no {file}: "
             "give its --storage or --tracking-uri."
         )
     return store

@@ -32,7 +32,7 @@ _AT_ONCE_SECONDS = 2.0
 
 
 class Courier:
-    """Carries events from a journal to MLflow, and knows how far it is. Not thread-safe.
+    """The carrier of events from a journal to MLflow, who knows how far it is. Not thread-safe.
 
     Args:
         journal: The file; `mlflow.offset` is beside it.
@@ -77,10 +77,13 @@ class Courier:
             JournalError: The journal is damaged.
             Exception: MLflow is down; `offset` says what it has all the same.
         """
+        # What waits.
         careful = self.offset < self._careful_until
         lines = self._next(1 if careful else _AT_ONCE, end)
         if not lines:
             return False
+
+        # What is refused is passed over; all else that fails is tried again from `offset`.
         deadline = time.monotonic() + _AT_ONCE_SECONDS
         try:
             writer = self._writer or self._connected()

@@ -29,7 +29,7 @@ _SYNC_TRIES = 4
 
 
 class Delivery:
-    """Delivers a journal that is being written, on a daemon thread; any thread may call it.
+    """The delivery of a journal that is being written, on a daemon thread. Any thread may call it.
 
     Args:
         journal: The sweep's.

@@ -62,7 +62,7 @@ def rgb(images: object) -> Images:
 
 
 class Graph(Protocol):
-    """What MLflow makes of an exported graph."""
+    """An exported graph as MLflow loads it."""
 
     def predict(self, data: Images) -> Probabilities:
         """Classify uint8 [N, H, W, 3], one image or more: float32 [N, classes]."""

@@ -79,6 +79,7 @@ def register_champion(
     name = champion.name
     client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
     run = client.get_run(run_id)
+    # Any of these may fail for now or for good.
     try:
         version = _ensure_version(client, tracking_uri, run, champion, tags)
         if champion.move_alias:

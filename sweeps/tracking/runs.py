@@ -263,7 +263,7 @@ class SweepRuns:
             which = f"tags.`sweep.trial_id` = '{key}'"
         runs = self._search(which)
         if not runs:
-            raise TrackingError(f"MLflow must have the run of {key or 'the sweep'}, but has not.")
+            raise TrackingError(f"MLflow must have the run of {key or 'the sweep'}, but has none.")
         first, *doubles = sorted(
             runs, key=lambda run: (run.info.status == "RUNNING", not run.data.metrics)
         )

@@ -11,7 +11,7 @@ from sweeps.tracking.registry import RegisteredModel
 
 
 class Tracker:
-    """Writes down what happens in one sweep. Any thread may call it.
+    """The diary of one sweep, and its delivery to MLflow. Any thread may call it.
 
     Methods never wait for MLflow, but for `flush`, `close` and `registered`.
 
@@ -26,7 +26,8 @@ class Tracker:
     def __init__(self, tracking_uri: str, storage: Path, journal: Journal) -> None:
         self._journal = journal
         self._delivery = Delivery(journal, tracking_uri, storage)
-        self._champion_told = 0  # offset
+        # The offset after the last champion.
+        self._champion_told = 0
 
     def tell(self, event: Event) -> None:
         """Write an event down; the first of a sweep is its start.

@@ -24,7 +24,7 @@ from sweeps.tracking.store import TrackingError
 
 
 class EventWriter:
-    """Writes the events of one sweep to MLflow. Not thread-safe.
+    """The writer of one sweep's events to MLflow. Not thread-safe.
 
     After a call that fails it must not be used again: a new one goes on.
 

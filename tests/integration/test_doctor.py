@@ -1,4 +1,4 @@
-"""`dvt doctor`: all is well on this machine, and each thing that is not is named with its mend."""
+"""`dvt doctor`: all is well on this machine, and each thing that is not is named with its fix."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_everything_that_is_wrong_is_named_with_its_mend(doctor: Doctor, tmp_pat
     said = doctor(*flags, "--address", f"127.0.0.1:{closed_port()}", code=1)
     found = bad(said)
     wanted = {
-        "disk": ("file/storage must be fit for writing", "give another --storage"),
+        "disk": ("file/storage must be writable", "give another --storage"),
         "ray": ("nothing answers", "start Ray there"),
         "data": ("'nowhere'", "an .npz"),
         "weights": ("nothing.pt", "pass imagenet"),
@@ -144,7 +144,7 @@ def test_a_store_that_can_only_be_read_is_named(
     monkeypatch.setattr(MlflowClient, "create_run", refuse)
     (line,) = bad(doctor(*DEMO, code=1))
     assert "takes no run (permission denied for table runs)" in line
-    assert "mend its rights" in line
+    assert "fix its permissions" in line
 
 
 def test_weights_are_read_and_held_against_their_backbone(doctor: Doctor, tmp_path: Path) -> None:
