@@ -171,7 +171,7 @@ class SearchSpace:
             names = [name for name in arms if fnmatch.fnmatchcase(name, part.strip())]
             matching.update(names)
             if not names:
-                problems.append(unknown_name(part.strip(), arms, "pattern that matches an arm"))
+                problems.append(unknown_name(part.strip(), arms, "arm pattern"))
         if problems:
             raise ValueError("\n".join(problems))
         return tuple(arm for name, arm in arms.items() if name in matching)
@@ -311,7 +311,7 @@ def _unknown(names: Iterable[str], role: str, subject: str = "it") -> Iterator[s
     known = Recipe.field_names()
     for name in names:
         if name not in known:
-            yield unknown_name(name, known, f"recipe field, so {subject} cannot {role}")
+            yield unknown_name(name, known, "recipe field", f", so {subject} cannot {role}")
 
 
 def _arm_problems(space: SearchSpace, name: str, values: Sequence[Value]) -> Iterator[str]:

@@ -11,12 +11,19 @@ LISTED = 5
 ALIKE = 3
 
 
-def unknown_name(name: str, known: Iterable[str], what: str) -> str:
-    """Return a line for a name that is not known, with the nearest known one and all known ones."""
+def unknown_name(name: str, known: Iterable[str], what: str, where: str = "") -> str:
+    """Return a line for a name that is not known, with the nearest known one and all known ones.
+
+    Args:
+        name: As it was given.
+        known: All that it could be.
+        what: The kind of name, such as `flag`.
+        where: What follows the name, such as ` of dvt list`.
+    """
     known = list(known)
     nearest = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return f"{name!r} is no {what}.{hint} Known: {', '.join(known)}."
+    return f"unknown {what} {name!r}{where}.{hint} Known: {', '.join(known)}."
 
 
 def counted(count: int, thing: str) -> str:

@@ -163,7 +163,7 @@ def _problems(recipe: Recipe) -> Iterator[str]:
             yield f"{name} must be {rule}, but got {value!r}."
     for name, literal in _CHOICES.items():
         if (value := getattr(recipe, name)) not in get_args(literal):
-            yield unknown_name(str(value), get_args(literal), f"value of {name}")
+            yield unknown_name(str(value), get_args(literal), "value", f" of {name}")
     for name, (lowest, highest) in _WHOLE.items():
         value = getattr(recipe, name)
         if type(value) is not int or not lowest <= value <= highest:

@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
         return _run(rest)
     if name not in COMMANDS:
         known = ["run", *COMMANDS]
-        click.echo(f"error: {unknown_name(name, known, 'command of dvt')}", err=True)
+        click.echo(f"error: {unknown_name(name, known, 'command', ' of dvt')}", err=True)
         return kit.REFUSED
     try:
         module = importlib.import_module(f"sweeps.commands.{name}")

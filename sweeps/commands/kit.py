@@ -78,7 +78,7 @@ class Command(click.Command):
         # Beside an unknown flag, a word too many may be its value.
         strange = [word for word in words if word.startswith("-")] or ctx.args
         names = [word.partition("=")[0] for word in strange]
-        return [unknown_name(name, known, f"flag of {self.name}") for name in names]
+        return [unknown_name(name, known, "flag", f" of {self.name}") for name in names]
 
 
 def command(name: str, **settings: Any) -> Callable[[Callable[..., int]], Command]:
@@ -140,7 +140,7 @@ def unknown_sweep(name: str, known: Sequence[str], storage: Path) -> str:
     """Return the line for a name that no sweep of a storage has."""
     if not known:
         return f"{storage} holds no sweep."
-    return unknown_name(name, known, f"sweep in {storage}")
+    return unknown_name(name, known, "sweep", f" in {storage}")
 
 
 def terminal() -> Console:

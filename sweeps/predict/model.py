@@ -66,7 +66,7 @@ def champion_file(storage: Path, name: str) -> Path:
         if not known:
             mend = "run one, or give the --storage of another."
             raise Refused(one_line(f"{storage} holds no sweep: {mend}"))
-        raise Refused(one_line(unknown_name(name, known, f"sweep in {storage}")))
+        raise Refused(one_line(unknown_name(name, known, "sweep", f" in {storage}")))
 
     # Its champion.
     folder = sweep_folder(storage, name)
@@ -246,4 +246,4 @@ def _unknown(uri: str, store: str | None) -> str | None:
         return None
     if not known:
         return f"--model {uri}: {where} holds no registered model."
-    return one_line(unknown_name(name, known, f"registered model in {where}"))
+    return one_line(unknown_name(name, known, "registered model", f" in {where}"))

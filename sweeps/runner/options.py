@@ -242,7 +242,7 @@ def _unknown(study: click.Command, left: Sequence[str]) -> list[str]:
     lines = []
     for argument in strange:
         name = without_password(argument).partition("=")[0]
-        lines.append(unknown_name(name, known, "flag of a study"))
+        lines.append(unknown_name(name, known, "flag", " of a study"))
     return lines
 
 

@@ -66,7 +66,7 @@ def past(storage: Path, name: str, study: str) -> Past:
     if name not in known:
         if not known:
             raise Refused(f"--resume {name!r}: {storage} holds no sweep.")
-        raise Refused(unknown_name(name, known, f"sweep in {storage}"))
+        raise Refused(unknown_name(name, known, "sweep", f" in {storage}"))
     try:
         manifest = read_manifest(folder)
         of_study = manifest["study"]

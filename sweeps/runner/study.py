@@ -119,7 +119,7 @@ def _problems(study: Study) -> Iterator[str]:
                 yield unknown_name(pattern, arms, what)
     for number in study.published:
         if number.arm not in arms:
-            yield unknown_name(number.arm, arms, "arm that a published number can stand beside")
+            yield unknown_name(number.arm, arms, "arm", " of a published number")
     if study.score not in SCORES:
         yield unknown_name(study.score, SCORES, "score")
 

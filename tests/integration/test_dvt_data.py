@@ -124,7 +124,7 @@ def test_all_that_is_wrong_with_the_flags_is_said_at_once(photos: Path) -> None:
     assert len(said) == 3
     assert "--layout must be one of auto, classes, " in done.err
     assert "--size must be a whole number from 8 to 2048, but got '2'." in done.err
-    assert "'--sed' is no flag of dvt data. Did you mean '--seed'?" in done.err
+    assert "unknown flag '--sed' of dvt data. Did you mean '--seed'?" in done.err
     assert not (photos / "mlruns").exists()
 
 
@@ -159,7 +159,7 @@ def test_a_storage_that_cannot_be_written_is_refused_together_with_the_data(
         place in storage
         or "--storage must be a folder that can be written to, but /proc cannot (" in storage
     )
-    assert data.startswith("error: 'nowhere' is no data name or existing path.")
+    assert data.startswith("error: unknown data set or path 'nowhere'.")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")

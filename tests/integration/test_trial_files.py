@@ -17,6 +17,8 @@ def test_real_faults_of_files_are_named(config: Any, reports: list[Any], tmp_pat
     train(config | {"recipe": config["recipe"] | {"epochs": 0}})
     assert [report["kind"] for report in reports] == ["error"] * 3
     for report, word in zip(
-        reports, ("weights.pt", "'gone' is no data name", "ValueError: epochs must be"), strict=True
+        reports,
+        ("weights.pt", "unknown data set or path 'gone'", "ValueError: epochs must be"),
+        strict=True,
     ):
         assert word in report["reason"]

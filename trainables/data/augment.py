@@ -71,7 +71,7 @@ def view(
             antialiasing.
     """
     if augmentation not in _VIEWS:
-        raise ValueError(unknown_name(augmentation, _VIEWS, "value of augmentation"))
+        raise ValueError(unknown_name(augmentation, _VIEWS, "value", " of augmentation"))
     largest = math.ceil(DECODE_SCALE * image_size)
     if images.shape[1] > largest:
         raise ValueError(

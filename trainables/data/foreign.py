@@ -94,7 +94,7 @@ def of_name(data: str) -> str:
             f"but {data} is an address ({scheme[1]}:): {mend}."
         )
     # A name such as `owner/set` is likely one of a hub.
-    line = f"{unknown_name(data, NAMES, 'data name or existing path')} {FORMS}"
+    line = f"{unknown_name(data, NAMES, 'data set or path')} {FORMS}"
     if re.fullmatch(r"[\w.-]+/[\w.-]+", data):
         return f"{line} A data set of a hub must be downloaded first."
     return line

@@ -40,15 +40,15 @@ def test_a_valid_space_names_its_arms_with_the_first_dimension_varying_slowest()
     [
         (
             {"fixed": {"epoch": 5}},
-            "'epoch' is no recipe field, so it cannot be fixed. Did you mean 'epochs'?",
+            "unknown recipe field 'epoch', so it cannot be fixed. Did you mean 'epochs'?",
         ),
         (
             {"tuned": {"weight_decays": DECAY}},
-            "'weight_decays' is no recipe field, so it cannot be tuned. Did you mean 'weight",
+            "unknown recipe field 'weight_decays', so it cannot be tuned. Did you mean 'weight",
         ),
         (
             {"arms": {"backbones": ("a", "b")}},
-            "'backbones' is no recipe field, so it cannot be an arm. Did you mean 'backbone'?",
+            "unknown recipe field 'backbones', so it cannot be an arm. Did you mean 'backbone'?",
         ),
         (
             {"arms": {"r": {"plain": Variant(fixed={"heads": "mlp"})}}},

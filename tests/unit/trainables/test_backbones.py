@@ -183,7 +183,7 @@ def test_building_leaves_the_global_generator_where_it_was() -> None:
 def test_an_unknown_backbone_names_the_nearest_and_all_known_ones() -> None:
     with pytest.raises(
         ValueError,
-        match=r"'resnet81' is no backbone\. Did you mean 'resnet18'\? Known: .*mobilenet_v2",
+        match=r"unknown backbone 'resnet81'\. Did you mean 'resnet18'\? Known: .*mobilenet_v2",
     ) as refusal:
         backbone("resnet81")
     assert all(name in str(refusal.value) for name in TORCHVISION)

@@ -90,7 +90,7 @@ def test_a_checkpoint_whose_recipe_is_not_of_this_version_is_refused(
     saved = torch.load(_best(tmp_path), weights_only=True)
     saved["recipe"]["dropout"] = 0.5
     torch.save(saved, tmp_path / "best.pt")
-    with pytest.raises(ValueError, match="'dropout' is no recipe field"):
+    with pytest.raises(ValueError, match="unknown recipe field 'dropout'"):
         checkpoint.load_best(tmp_path / "best.pt")
 
 

@@ -89,13 +89,13 @@ def test_an_unknown_choice_names_the_nearest_and_all_known_ones(
     field: str, wrong: str, nearest: str, known: str
 ) -> None:
     assert problems(**{field: wrong}) == [
-        f"{wrong!r} is no value of {field}. Did you mean {nearest!r}? Known: {known}.",
+        f"unknown value {wrong!r} of {field}. Did you mean {nearest!r}? Known: {known}.",
     ]
 
 
 def test_a_choice_of_another_type_is_refused() -> None:
     for value in (None, 1, ["linear"], {}):
-        assert "is no value of head" in problems(head=value)[0]
+        assert f"unknown value {str(value)!r} of head." in problems(head=value)[0]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,9 @@ def test_all_problems_are_named_at_once_and_unknown_fields_among_them() -> None:
 
 
 def test_a_name_far_from_every_known_one_gets_no_guess() -> None:
-    assert unknown_name("zzz", ("linear", "mlp"), "head") == "'zzz' is no head. Known: linear, mlp."
+    assert (
+        unknown_name("zzz", ("linear", "mlp"), "head") == "unknown head 'zzz'. Known: linear, mlp."
+    )
 
 
 @pytest.mark.parametrize(

@@ -187,8 +187,8 @@ def test_a_missing_entry_is_named(
     ("where", "name", "value", "word"),
     [
         ("recipe", "epochs", 0, "epochs must be a whole number"),
-        ("recipe", "epoch", 3, "'epoch' is no recipe field"),
-        ("recipe", "backbone", "tinny", "'tinny' is no backbone"),
+        ("recipe", "epoch", 3, "unknown recipe field 'epoch'"),
+        ("recipe", "backbone", "tinny", "unknown backbone 'tinny'"),
         ("data", "source", "digist", "digist"),
         ("data", "caps", {"train": 0, "val": 1, "test": 1}, "caps: train must be"),
         ("data", "caps", {"train": 5}, "recipe.json"),
@@ -196,7 +196,7 @@ def test_a_missing_entry_is_named(
         (None, "device", "cpux", "cpux"),
         (None, "threads", [1], "recipe.json"),
         (None, "weights_file", "/no/such/tiny.pt", "/no/such/tiny.pt"),
-        (None, "metric", "acuracy", "'acuracy' is no score. Did you mean 'accuracy'?"),
+        (None, "metric", "acuracy", "unknown score 'acuracy'. Did you mean 'accuracy'?"),
         (None, "metric", ["accuracy"], "recipe.json"),
     ],
 )

@@ -76,7 +76,7 @@ def test_a_file_that_is_not_there_is_named_with_what_may_be_passed(tmp_path: Pat
 
 
 def test_an_unknown_backbone_is_refused_before_anything_is_looked_for() -> None:
-    with pytest.raises(ValueError, match="'resnet19' is no backbone"):
+    with pytest.raises(ValueError, match="unknown backbone 'resnet19'"):
         locate("none", "resnet19")
 
 

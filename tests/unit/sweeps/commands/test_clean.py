@@ -229,8 +229,8 @@ def test_without_a_terminal_it_needs_yes(clean: Clean, tmp_path: Path) -> None:
         (["on"], "Did you mean 'one'?"),
         (["chache"], "Did you mean 'cache'?"),
         (["x*"], "no sweep matches 'x*'"),
-        (["../one"], "is no sweep"),
-        (["--al"], "is no flag of dvt clean"),
+        (["../one"], "unknown sweep"),
+        (["--al"], "unknown flag '--al' of dvt clean"),
         ([], "--yes needs"),
     ],
 )

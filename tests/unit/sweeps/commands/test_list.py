@@ -74,7 +74,7 @@ def test_the_default_storage_needs_no_flag(
     ("arguments", "said"),
     [
         (["--storag", "x"], "Did you mean '--storage'?"),
-        (["newest"], "'newest' is no flag of dvt list."),
+        (["newest"], "unknown flag 'newest' of dvt list."),
         (["--storage", ""], "--storage must be"),
         (["--storage"], "--storage"),
         (["--storage", __file__], "cannot"),

@@ -60,14 +60,14 @@ def test_an_unknown_name_lists_the_known_ones(
 ) -> None:
     said = refused(capsys, "onee", "--storage", str(storage))
     assert said == [
-        f"error: 'onee' is no sweep in {storage}. Did you mean 'one'? Known: one, other."
+        f"error: unknown sweep 'onee' in {storage}. Did you mean 'one'? Known: one, other."
     ]
 
 
 def test_names_that_leave_the_folder_are_unknown(
     storage: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "is no sweep" in refused(capsys, "../sweeps/one", "--storage", str(storage))[0]
+    assert "unknown sweep" in refused(capsys, "../sweeps/one", "--storage", str(storage))[0]
 
 
 @pytest.mark.parametrize(

@@ -181,14 +181,14 @@ def test_all_problems_come_at_once_contradictions_too() -> None:
 def test_an_unknown_flag_names_the_nearest(given: str, nearest: str) -> None:
     (problem,) = _problems(given, "3")
     assert problem.startswith(
-        f"{given.partition('=')[0]!r} is no flag of a study. Did you mean {nearest!r}? Known: "
+        f"unknown flag {given.partition('=')[0]!r} of a study. Did you mean {nearest!r}? Known: "
     )
     assert all(flag in problem for flag in FLAGS)
 
 
 @pytest.mark.parametrize("given", ["--lr", "--epochs", "--batch-size", "--stage2_lr"])
 def test_a_hyperparameter_is_no_flag(given: str) -> None:
-    assert _problems(given, "1")[0].startswith(f"{given!r} is no flag of a study.")
+    assert _problems(given, "1")[0].startswith(f"unknown flag {given!r} of a study.")
 
 
 def test_stray_words_are_refused() -> None:

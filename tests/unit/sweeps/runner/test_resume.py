@@ -80,7 +80,7 @@ def test_what_cannot_be_resumed_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="holds no sweep"):
         past(tmp_path, "night", "depth_vs_tricks")
     folder = sweep(tmp_path, [TRIAL])
-    with pytest.raises(Refused, match=r"'nigth' is no sweep in .* Did you mean 'night'"):
+    with pytest.raises(Refused, match=r"unknown sweep 'nigth' in .* Did you mean 'night'"):
         past(tmp_path, "nigth", "depth_vs_tricks")
     with pytest.raises(
         Refused,

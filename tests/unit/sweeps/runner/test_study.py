@@ -25,7 +25,7 @@ def test_a_study_fixes_its_score_by_a_known_name() -> None:
         Study(name="s", question="?", space=SPACE, trials_per_arm=1, score="macro_f1").score
         == "macro_f1"
     )
-    with pytest.raises(ValueError, match="'balanced' is no score"):
+    with pytest.raises(ValueError, match="unknown score 'balanced'"):
         Study(name="s", question="?", space=SPACE, trials_per_arm=1, score="balanced")  # type: ignore[arg-type]
 
 
