@@ -11,48 +11,26 @@ import pytest
 
 from sweeps.report.columns import COLUMNS
 from sweeps.report.runs import read_run
-from trainables.metrics import EPOCH, SCORE
+from tests.unit.sweeps.journals import (
+    Line,
+    ended,
+    epochs,
+    finalist_started,
+    started,
+    write_journal,
+)
+from trainables.metrics import EPOCH
 from trainables.recipe import Recipe
 
 ARM = "resnet18/plain"
+ONE = f"{ARM}/000"
 
 
-def write(folder: Path, *events: dict[str, Any], **described: Any) -> Path:
+def write(folder: Path, *lines: Line, **described: Any) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "sweep.json").write_text(json.dumps({"arms": [ARM], **described}))
-    (folder / "trials.jsonl").write_text(
-        "".join(json.dumps({"time": 0, **event}) + "\n" for event in events)
-    )
+    write_journal(folder, lines)
     return folder
-
-
-def started(number: int = 0, **more: Any) -> dict[str, Any]:
-    plain = {
-        "event": "trial",
-        "trial_id": f"{ARM}/{number:03d}",
-        "arm": ARM,
-        "number": number,
-        "recipe": Recipe().as_dict(),
-    }
-    return plain | more
-
-
-def reported(*epochs: int, number: int = 0) -> dict[str, Any]:
-    return {
-        "event": "epochs",
-        "trial_id": f"{ARM}/{number:03d}",
-        "epochs": [{EPOCH: e, SCORE: e / 10} for e in epochs],
-    }
-
-
-def ended(outcome: str = "completed", number: int = 0, **more: Any) -> dict[str, Any]:
-    return {
-        "event": "end",
-        "trial_id": f"{ARM}/{number:03d}",
-        "outcome": outcome,
-        "score": 0.5,
-        **more,
-    }
 
 
 def test_every_training_run_is_a_row_search_first_then_finalists_then_ablations(
@@ -76,12 +54,12 @@ def test_columns_are_the_documented_ones_and_then_the_recipes(sweep: Path) -> No
 
 def test_of_a_run_that_was_resumed_the_last_end_counts_and_each_epoch_once(tmp_path: Path) -> None:
     events = [
-        started(),
-        reported(1, 2),
-        ended("interrupted", score=0.2),
-        started(),
-        reported(2, 3),
-        ended(score=0.3),
+        started(ARM),
+        epochs(ONE, 1, 2),
+        ended(ONE, "interrupted", 0.2),
+        started(ARM),
+        epochs(ONE, 2, 3),
+        ended(ONE, score=0.3),
     ]
     run = read_run(write(tmp_path / "s", *events))
     assert list(run.epochs[EPOCH]) == [1, 2, 3]
@@ -90,7 +68,7 @@ def test_of_a_run_that_was_resumed_the_last_end_counts_and_each_epoch_once(tmp_p
 
 
 def test_a_running_trial_has_no_outcome_and_the_score_of_its_last_epoch(tmp_path: Path) -> None:
-    row = read_run(write(tmp_path / "s", started(), reported(1, 2))).trials.iloc[0]
+    row = read_run(write(tmp_path / "s", started(ARM), epochs(ONE, 1, 2))).trials.iloc[0]
     assert (row["outcome"], row["score"]) == ("", 0.2)
 
 
@@ -98,14 +76,16 @@ def test_a_trial_with_all_its_epochs_is_completed_though_its_end_was_not_written
     tmp_path: Path,
 ) -> None:
     recipe = Recipe(epochs=2).as_dict()
-    row = read_run(write(tmp_path / "s", started(recipe=recipe), reported(1, 2))).trials.iloc[0]
+    row = read_run(
+        write(tmp_path / "s", started(ARM, recipe=recipe), epochs(ONE, 1, 2))
+    ).trials.iloc[0]
     assert row["outcome"] == "completed"
 
 
 def test_a_damaged_line_is_left_out_and_said_but_a_last_one_that_is_being_written_is_not(
     tmp_path: Path,
 ) -> None:
-    folder = write(tmp_path / "s", started(), ended(), started(1))
+    folder = write(tmp_path / "s", started(ARM), ended(ONE), started(ARM, 1))
     lines = (folder / "trials.jsonl").read_text().splitlines(keepends=True)
     (folder / "trials.jsonl").write_text(
         "".join([lines[0], '{"torn\n', *lines[1:], '{"event": "tri'])
@@ -119,7 +99,7 @@ def test_a_damaged_line_is_left_out_and_said_but_a_last_one_that_is_being_writte
 
 @pytest.mark.parametrize("name", ["sweep.json", "trials.jsonl"])
 def test_a_file_that_is_gone_is_a_problem_and_not_an_error(tmp_path: Path, name: str) -> None:
-    folder = write(tmp_path / "s", started(), ended())
+    folder = write(tmp_path / "s", started(ARM), ended(ONE))
     (folder / name).unlink()
     run = read_run(folder)
     assert run.state == "damaged"
@@ -128,26 +108,25 @@ def test_a_file_that_is_gone_is_a_problem_and_not_an_error(tmp_path: Path, name:
 
 
 def test_an_older_version_without_roles_and_with_another_field_is_read(tmp_path: Path) -> None:
-    run = read_run(
-        write(tmp_path / "s", started(recipe={"backbone": "vgg", "dropout": 0.5}), ended())
-    )
+    line = started(ARM, recipe={"backbone": "vgg", "dropout": 0.5})
+    del line["role"]
+    run = read_run(write(tmp_path / "s", line, ended(ONE)))
     row = run.trials.iloc[0]
     assert (row["role"], row["backbone"], row["dropout"]) == ("trial", "vgg", 0.5)
     assert run.trials["epochs"].isna().all()
 
 
 def test_an_ablation_belongs_to_the_recipe_from_which_something_was_taken(tmp_path: Path) -> None:
-    name = f"{ARM}/000/without-mixup"
-    event = started(trial_id=f"{name}/s0", role="finalist", group=name, without="mixup")
-    row = read_run(write(tmp_path / "s", event)).trials.iloc[0]
+    line = finalist_started(ARM, without="mixup")
+    assert line["group"] == f"{ARM}/000/without-mixup"
+    row = read_run(write(tmp_path / "s", line)).trials.iloc[0]
     assert (row["group"], row["without"]) == (f"{ARM}/000", "mixup")
 
 
 @pytest.mark.parametrize("value", [None, "much", 1e400, -(10**400), [1]])
 def test_what_is_no_number_is_none(tmp_path: Path, value: Any) -> None:
-    run = read_run(
-        write(tmp_path / "s", started(), ended(score=value, best_epoch=value, device_seconds=value))
-    )
+    odd = ended(ONE) | {"score": value, "best_epoch": value, "device_seconds": value}
+    run = read_run(write(tmp_path / "s", started(ARM), odd))
     row = run.trials.iloc[0]
     assert math.isnan(row["score"])
     assert math.isnan(row["device_seconds"])
