@@ -20,7 +20,7 @@ Epoch: TypeAlias = Mapping[str, Any]
 
 
 class EventError(ValueError):
-    """A line of a journal is JSON, but not what an event of its kind must hold."""
+    """The error of a line that is JSON, but not what an event of its kind must hold."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

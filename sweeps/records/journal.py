@@ -24,7 +24,7 @@ SYNCED_EVERY = 0.5
 
 
 class JournalError(ValueError):
-    """A journal is damaged; one line that says where, and what to do."""
+    """The error of a damaged journal: one line that says where, and what to do."""
 
 
 class Journal:

@@ -19,7 +19,7 @@ STARTUP_TRIALS = 5
 
 
 class Outcome(StrEnum):
-    """How a trial ended; the values of the tag `sweep.outcome`."""
+    """The ways in which a trial ends; the values of the tag `sweep.outcome`."""
 
     COMPLETED = "completed"
     PRUNED = "pruned"
@@ -206,7 +206,7 @@ class Scored(Protocol):
 
     @property
     def outcome(self) -> Outcome | None:
-        """How it ended."""
+        """Its outcome; None while it runs."""
 
     @property
     def score(self) -> float | None:

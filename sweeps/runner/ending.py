@@ -151,7 +151,7 @@ def _last_lines(
         run.say("No finalist completed: the best trial of the search is shipped, untested.")
     elif not shipped.whole:
         why = "The time limit was reached: " if time.monotonic() > run.deadline else ""
-        run.say(f"{why}{done} ran. For the others:\n{resume}")
+        run.say(f"{why}{done} ran. To run the others:\n{resume}")
     return DONE
 
 

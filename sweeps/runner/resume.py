@@ -1,4 +1,4 @@
-"""What an earlier run of a sweep left: its options, its history, and who may go on with it."""
+"""An earlier run of a sweep: its options, its history, and the lock of who continues it."""
 
 from __future__ import annotations
 
