@@ -8,7 +8,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 DONE, FAILED, REFUSED, BROKEN_OFF, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit statuses of all commands. A sweep that broke off has completed trials, and can be resumed."""
+"""Exit statuses of all commands.
+
+A sweep that broke off has completed trials, and can be resumed.
+"""
 
 
 class Refused(ValueError):  # noqa: N818  (it is what the command line says: exit status 2)
@@ -24,7 +27,7 @@ class Refused(ValueError):  # noqa: N818  (it is what the command line says: exi
 
 
 def collect(problems: list[str], check: Callable[[], T]) -> T | None:
-    """Run a check; what it raises for the user becomes lines of `problems`, and None is returned."""
+    """Run a check; what it raises for the user becomes lines of `problems`, and the result None."""
     try:
         return check()
     except Refused as error:

@@ -1,4 +1,7 @@
-"""The two streams of a command: any terminal shows what it prints, and an output that nobody takes ends it in one line."""
+"""The two streams of a command.
+
+Any terminal shows what it prints, and an output that nobody takes ends it in one line.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ UNWRITTEN = 1
 def printed(act: Callable[[], int]) -> int:
     """Run a command; its exit status, or `UNWRITTEN` where not all of its output could be written.
 
-    A full disk or a closed stdout is a line on stderr. A closed pipe is none: `| head` has seen enough. Characters that the
-    terminal's encoding lacks are printed as escapes.
+    A full disk or a closed stdout is a line on stderr. A closed pipe is none: `| head` has seen
+    enough. Characters that the terminal's encoding lacks are printed as escapes.
     """
     if sys.stdout is None:  # it was closed before the start: what is printed first finds out
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
@@ -33,7 +36,10 @@ def printed(act: Callable[[], int]) -> int:
 
 
 def _status(act: Callable[[], int]) -> int:
-    """What Python makes of a command that returns or exits: `sys.exit()` is 0, and `sys.exit("why")` says why and is 1."""
+    """Return what Python makes of a command that returns or exits.
+
+    `sys.exit()` is 0, and `sys.exit("why")` says why and is 1.
+    """
     try:
         return act()
     except SystemExit as stop:
@@ -44,10 +50,10 @@ def _status(act: Callable[[], int]) -> int:
 
 
 class _Stream(io.TextIOWrapper):
-    """A standard stream that escapes what its encoding lacks, and leaves the command where its file takes no more.
+    """A standard stream that escapes what its encoding lacks, and leaves where its file is full.
 
-    Not by an `OSError`, which would be taken for one of another file. In a thread leaving ends that thread alone, so `lost`
-    tells that something was not written.
+    Not by an `OSError`, which would be taken for one of another file. In a thread leaving ends that
+    thread alone, so `lost` tells that something was not written.
     """
 
     def __init__(self, stream: io.TextIOWrapper) -> None:

@@ -238,6 +238,7 @@ def _submit(
         return
     if damaged:
         damaged.append(
-            f"{out} lacks the {len(damaged)} images above: Kaggle refuses it until they are repaired."
+            f"{out} lacks the {len(damaged)} images above: "
+            "Kaggle refuses it until they are repaired."
         )
     click.echo(one_line(f"{out}: {count} images, for Kaggle's {name}"))

@@ -1,4 +1,7 @@
-"""A sweep's folder, read into tables. It may be running, broken off, damaged or of an older version: nothing here raises."""
+"""A sweep's folder, read into tables.
+
+It may be running, broken off, damaged or of an older version: nothing here raises.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ class Run:
         state: running, finished, failed, interrupted or damaged.
         described: `sweep.json`, or what of it is sound.
         arms: In the study's order.
-        tuned: By arm and name, what was searched: `low`, `high` and `log`, or `options`; and `when`.
+        tuned: By arm and name, what was searched: `low`, `high` and `log`, or `options`; `when`.
         trials: A row a training run: `COLUMNS`, then the recipe's fields.
         epochs: A row an epoch: `trial_id`, `epoch`, and the metrics by their names.
         history: What its journal tells.
@@ -51,7 +54,7 @@ class Run:
 
     @property
     def compared(self) -> tuple[str, ...]:
-        """The arms that the sweep has now; of others, which it no longer has, there are trials alone."""
+        """The arms that the sweep has now; others, which it no longer has, have trials alone."""
         listed = self.described.get("arms")
         return tuple(arm for arm in self.arms if not isinstance(listed, list) or arm in listed)
 
@@ -94,7 +97,8 @@ def read_run(folder: Path, ended: str = "") -> Run:
 
     Args:
         folder: The sweep's.
-        ended: How it ended, told by the driver that still holds the sweep's lock: finished, failed or interrupted.
+        ended: How it ended, told by the driver that still holds the sweep's lock: finished, failed
+            or interrupted.
     """
     problems: list[str] = []
     described = _described(folder, problems)
@@ -204,7 +208,7 @@ def _row(trial: Trial) -> dict[str, Any]:
 
 
 def _group(trial: Trial) -> str:
-    """Return the trial whose recipe a finalist has; of an ablation, that of which something was taken away."""
+    """Return the trial whose recipe a finalist has, or from whose recipe an ablation took something."""
     if trial.finalist is None:
         return ""
     return trial.finalist.group.removesuffix(f"/without-{trial.finalist.without}")
@@ -220,7 +224,10 @@ def _frame(
     arms: Sequence[str],
     tuned: Mapping[str, Mapping[str, Mapping[str, Any]]],
 ) -> pd.DataFrame:
-    """In the order search, finalists, ablations; by arm, number and seed. What was searched as a number is one, or NaN."""
+    """Return the table in the order search, finalists, ablations; by arm, number and seed.
+
+    What was searched as a number is one, or NaN.
+    """
     ordered = sorted(
         rows,
         key=lambda row: (

@@ -39,10 +39,18 @@ SPACE = SearchSpace(
     fixed={{"trainable_layers": 2, "stage1_epochs": 2, "augmentation": "none"}},
 )
 SIZES = {{"demo": replace(PRESETS["demo"], finalist_seeds=int(os.environ["DVT_FAULT_FINALISTS"]))}}
-STUDY = Study(name="faults", question="Is anything lost?", space=SPACE, trials_per_arm=3, asha=False, presets=SIZES)
+STUDY = Study(
+    name="faults",
+    question="Is anything lost?",
+    space=SPACE,
+    trials_per_arm=3,
+    asha=False,
+    presets=SIZES,
+)
 
 if __name__ == "__main__":
-    if os.environ["DVT_FAULT_SLOTS"] == "1":  # on all cores: on one Ray takes half a minute to start
+    # On all cores: on one Ray takes half a minute to start.
+    if os.environ["DVT_FAULT_SLOTS"] == "1":
         trainables.cpus.available_cpus = lambda: 1
     main(STUDY)
 """

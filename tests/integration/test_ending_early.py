@@ -21,7 +21,10 @@ DIVERGING = """
 from search_spaces.space import Float, SearchSpace
 from sweeps.runner import Study, main
 
-SPACE = SearchSpace(arms={"backbone": ("resnet18",)}, tuned={"stage2_lr": Float(low=1e30, high=1e32, default=1e31)})
+SPACE = SearchSpace(
+    arms={"backbone": ("resnet18",)},
+    tuned={"stage2_lr": Float(low=1e30, high=1e32, default=1e31)},
+)
 STUDY = Study(name="diverging", question="Does it explode?", space=SPACE, trials_per_arm=2)
 
 if __name__ == "__main__":

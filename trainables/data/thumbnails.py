@@ -27,7 +27,7 @@ def data_uri(image: Images) -> str:
 
 
 def thumbnail_png(image: Images) -> bytes:
-    """Return a picture of an image, uint8 [H, W, 3], as the bytes of a PNG file of the same size."""
+    """Return an image, uint8 [H, W, 3], as the bytes of a PNG file of the same size."""
     return _file(Image.fromarray(image), "PNG")
 
 

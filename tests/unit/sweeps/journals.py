@@ -1,4 +1,4 @@
-"""Sweeps made by hand: lines of a journal as a driver writes them, and folders as one leaves them."""
+"""Sweeps made by hand: lines of a journal as a driver writes them, folders as one leaves them."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def finalist_started(
 
 
 def epochs(trial_id: str, *numbers: int, score: float | None = None) -> Line:
-    """Return a report of these epochs; their score is a tenth of their number where none is given."""
+    """Return a report of these epochs; their score is a tenth of their number if none is given."""
     reported = []
     for number in numbers:
         value = number / 10 if score is None else score

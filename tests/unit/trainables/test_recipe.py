@@ -150,10 +150,10 @@ def test_all_problems_are_named_at_once_and_unknown_fields_among_them() -> None:
     with pytest.raises(ValueError) as refusal:
         Recipe.from_sample(sample)
     lines = str(refusal.value).splitlines()
-    assert [line.partition(" ")[0] for line in lines] == [
-        "'backbon'",
-        "'trainable_layer'",
-        "'mpl'",
+    assert [line.partition(".")[0].partition(" must")[0] for line in lines] == [
+        "unknown recipe field 'backbon'",
+        "unknown recipe field 'trainable_layer'",
+        "unknown value 'mpl' of head",
         "epochs",
         "stage2_lr",
     ]

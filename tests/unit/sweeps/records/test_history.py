@@ -1,4 +1,4 @@
-"""What the events of a journal come to: trials, each epoch once, and those that were drawn at random."""
+"""What the events of a journal come to: trials, each epoch once, and which were drawn at random."""
 
 from __future__ import annotations
 

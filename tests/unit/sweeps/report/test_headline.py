@@ -101,8 +101,8 @@ def test_trials_are_equal_or_it_says_which_are_not(tmp_path: Path, found: Findin
     )
     said = equal_trials(read_run(folder))
     assert (
-        said
-        == "The arms are not compared evenly, since they differ in trials: resnet18/plain 3, resnet18/tricks 4."
+        said == "The arms are not compared evenly, since they differ in trials: resnet18/plain 3, "
+        "resnet18/tricks 4."
     )
 
 

@@ -92,7 +92,8 @@ def test_intervals_of_macro_f1_are_those_over_seeds_and_others_are_wider(
             assert whole.se is not None
             assert seeds.se is not None
             assert whole.se >= seeds.se - 1e-12
-    alone = "Macro F1 is not a mean over images: intervals and tests are for new seeds on these test images alone."
+    alone = "Macro F1 is not a mean over images: "
+    alone += "intervals and tests are for new seeds on these test images alone."
     assert (alone in cautions(found)) == (score == "macro_f1")
     assert (tables.components_table(found) is None) == (score == "macro_f1")
 

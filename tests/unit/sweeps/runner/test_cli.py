@@ -1,4 +1,4 @@
-"""A study's command line from its flags to an exit status: who may resume, and what is read when."""
+"""A study's command line, from flags to exit status: who may resume, and what is read when."""
 
 from __future__ import annotations
 

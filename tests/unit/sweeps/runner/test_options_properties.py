@@ -197,9 +197,14 @@ def test_every_bad_flag_is_named_whatever_else_is_wrong(
     random.shuffle(pieces)  # type: ignore[attr-defined]
     problems = refused([*(word for piece in pieces for word in piece), *([bare] if bare else [])])
     wrong = [*(chosen.keys() - {bare}), *valued, *unknown, *([bare] if bare else [])]
-    named = [problem.split()[0].strip("'") for problem in problems]
+    named = [_flag_of(problem) for problem in problems]
     assert {flag.partition("=")[0] for flag in wrong} <= set(named)
     assert len(problems) == len(set(problems))
+
+
+def _flag_of(problem: str) -> str:
+    """Return the flag that a refusal is about."""
+    return problem.removeprefix("unknown flag ").split()[0].strip("'")
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)
@@ -264,7 +269,7 @@ def test_bytes_that_are_no_text_are_refused_and_shown_as_escapes() -> None:
 
 def test_a_switch_with_a_value_and_a_flag_without_one_hide_nothing_else() -> None:
     problems = refused(["--dry-run=1", "--seed", "x", "--lr", "--dry-run=2", "--trials"])
-    assert [problem.split()[0].strip("'") for problem in problems] == [
+    assert [_flag_of(problem) for problem in problems] == [
         "--dry-run",
         "--trials",
         "--seed",

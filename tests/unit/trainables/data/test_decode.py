@@ -317,7 +317,8 @@ def test_images_that_are_nearly_black_are_told_of_with_an_example(tmp_path: Path
     Image.fromarray(rng.integers(0, 2, (20, 20), np.uint8)).save(paths[0])
     (line,) = decode.cautions(paths)
     assert line.startswith(
-        f"1 of 16 sampled images are nearly black, such as {paths[0]}, whose brightest value is 1 of 255"
+        f"1 of 16 sampled images are nearly black, such as {paths[0]}, whose brightest value is "
+        "1 of 255"
     )
 
 
