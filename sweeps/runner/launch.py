@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -51,8 +52,8 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
             nothing was run.
     """
     with ExitStack() as stack:
-        # From here on, Ctrl-C stops the sweep cleanly.
         ready = _prepare(plan, console, past, stack)
+        # From here on, Ctrl-C stops the sweep cleanly.
         interrupt = stack.enter_context(Interrupt())
         if past is None:
             _claim(ready, stack)
@@ -114,13 +115,7 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
     if plan.options.tracking_uri:
         uri = _prepare_store(plan)
     materials = gather(plan, say, compute, _weights_had(past))
-    decision = decide(
-        plan.options.score,
-        plan.study.score,
-        materials.data.counts["val"],
-        resumed=past is not None,
-    )
-    plan = replace(plan, score=decision.score, score_line=decision.line)
+    plan = _with_score(plan, materials, resumed=past is not None)
 
     # A sweep that is resumed must still be what it was.
     described = describe(plan, materials)
@@ -138,12 +133,8 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
     uri = uri or _prepare_store(plan)
 
     # Last of all, the lines that say what was understood.
-    for line in said_of_data(materials.data, every_class=plan.options.verbose):
+    for line in _understood(plan, materials, changed):
         say(line)
-    say(plan.score_line)
-    say(_headline(plan, materials))
-    for line in changed:
-        say(f"Changed since it began: {line}.")
     return Ready(
         plan=plan,
         materials=materials,
@@ -153,6 +144,22 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
         changed=changed,
         nodes=asked,
     )
+
+
+def _with_score(plan: Plan, materials: Materials, *, resumed: bool) -> Plan:
+    """Return the plan with the score that decides, now that copies are known."""
+    val = materials.data.counts["val"]
+    decision = decide(plan.options.score, plan.study.score, val, resumed=resumed)
+    return replace(plan, score=decision.score, score_line=decision.line)
+
+
+def _understood(plan: Plan, materials: Materials, changed: Sequence[str]) -> Iterator[str]:
+    """Yield what was understood of the data and the sweep, and what has changed."""
+    yield from said_of_data(materials.data, every_class=plan.options.verbose)
+    yield plan.score_line
+    yield _headline(plan, materials)
+    for line in changed:
+        yield f"Changed since it began: {line}."
 
 
 def _claim(ready: Ready, stack: ExitStack) -> None:

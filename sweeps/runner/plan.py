@@ -136,23 +136,19 @@ def make_plan(study: Study, options: Options) -> Plan:
 
     # Where it runs, and where its results go.
     storage = options.storage.absolute()
-    name = options.name or f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    name = options.name or _new_name(study)
     arms = collect(problems, lambda: _arms(study, options, preset_name)) or ()
     slots, notes = collect(problems, lambda: local_slots(options)) or (cpu_slots(1), ())
     collect(problems, lambda: _check_storage(storage, None if options.resume else options.name))
 
     # What it trains, and how often.
     weights_notes = collect(problems, lambda: check_weights(options.weights, arms)) or ()
-    trials_per_arm = options.trials or preset.trials_per_arm or study.trials_per_arm
-    number = study.finalist_seeds
-    if preset.finalist_seeds is not None:
-        number = min(preset.finalist_seeds, study.finalist_seeds)
-    seeds = finalist_seeds(options.seed, number)
+    most = study.finalist_seeds if preset.finalist_seeds is None else preset.finalist_seeds
+    seeds = finalist_seeds(options.seed, min(most, study.finalist_seeds))
     problems += _problems(study, options, arms, seeds)
 
     # The services around it.
-    if options.tracking_uri is not None:
-        collect(problems, partial(_check_tracking, options.tracking_uri))
+    collect(problems, lambda: _check_tracking(options.tracking_uri))
     cache = collect(problems, lambda: cache_folder(storage)) or storage
     share = collect(problems, cache_share) or CACHE_SHARE
     every = collect(problems, report_every)
@@ -160,30 +156,18 @@ def make_plan(study: Study, options: Options) -> Plan:
     # The data last: looking through folders takes longest.
     data = options.data or preset.data
     caps = Caps(train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class)
-    summary = None
-    if data:
-        look = partial(
-            dataset.inspect, data, caps=caps, seed=options.seed, cache=cache, how=options.how
-        )
-        summary = collect(problems, look)
-    else:
-        problems.append(
-            f"--data must name {study.own_data}: "
-            f"{study.name} has no images of its own to fall back on."
-        )
+    summary = collect(problems, lambda: _inspected(study, options, data, caps, cache))
     if problems or summary is None:
         raise Refused(*dict.fromkeys(problems))
-
-    decision = decide(
-        options.score, study.score, summary.counts["val"], resumed=options.resume is not None
-    )
+    resumed = options.resume is not None
+    decision = decide(options.score, study.score, summary.counts["val"], resumed=resumed)
     return Plan(
         study=study,
         options=options,
         preset=preset,
         preset_name=preset_name,
         arms=arms,
-        trials_per_arm=trials_per_arm,
+        trials_per_arm=options.trials or preset.trials_per_arm or study.trials_per_arm,
         finalist_seeds=seeds,
         epochs=max(max(arm.possible("epochs")) for arm in arms),
         data=data,
@@ -200,6 +184,25 @@ def make_plan(study: Study, options: Options) -> Plan:
         slots=slots,
         notes=(*notes, *weights_notes, *not_shared(arms)),
     )
+
+
+def _new_name(study: Study) -> str:
+    """Return a name that no other sweep has."""
+    return f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def _inspected(study: Study, options: Options, data: str, caps: Caps, cache: Path) -> Summary:
+    """Return what the data would give.
+
+    Raises:
+        ValueError: There are none, or they cannot be trained on.
+    """
+    if not data:
+        raise ValueError(
+            f"--data must name {study.own_data}: "
+            f"{study.name} has no images of its own to fall back on."
+        )
+    return dataset.inspect(data, caps=caps, seed=options.seed, cache=cache, how=options.how)
 
 
 def gather(
@@ -392,7 +395,10 @@ def _check_storage(storage: Path, name: str | None) -> None:
         )
 
 
-def _check_tracking(uri: str) -> None:
+def _check_tracking(uri: str | None) -> None:
+    """Check that MLflow's store, where one is named, can be used."""
+    if uri is None:
+        return
     # MLflow takes seconds to import.
     from sweeps.tracking.store import check_uri
 
