@@ -89,11 +89,6 @@ class Plan:
         return self.storage / "sweeps" / self.name
 
     @property
-    def pretrained(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of weights and backbone of all recipes, each once."""
-        return pretrained_of(self.arms)
-
-    @property
     def image_size(self) -> int:
         """Pixels per side, the same in all recipes."""
         return int(self.arms[0].possible("image_size")[0])
@@ -236,7 +231,7 @@ def gather(
         ),
     )
     files: dict[tuple[str, str], Weights] = {}
-    for chosen, backbone in dict.fromkeys((*plan.pretrained, *also)):
+    for chosen, backbone in dict.fromkeys((*pretrained_of(plan.arms), *also)):
         path = collect(problems, partial(locate, chosen, backbone, plan.cache, say))
         files[chosen, backbone] = collect(problems, partial(Weights.of, path)) or RANDOM
     if problems or data is None:
