@@ -163,7 +163,8 @@ def test_threads_that_append_at_once_do_not_mix_their_lines(path: Path) -> None:
 
 def test_what_was_appended_outlives_a_kill(path: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from sweeps.records.journal import Journal\n"
+        "import os, signal, sys; from pathlib import Path\n"
+        "from sweeps.records.journal import Journal\n"
         "journal = Journal(Path(sys.argv[1]))\n"
         "for number in range(50): journal.append({'event': 'epochs', 'number': number})\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
