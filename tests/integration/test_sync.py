@@ -111,6 +111,7 @@ def test_a_sweep_that_is_being_run_stays_open(store: tuple[str, Path], killed: P
         "\0" * 40,  # what a machine that failed may leave of a block
         "\0" * 40 + "\n",
     ],
+    ids=["half a line", "no newline", "zeros", "zeros and a newline"],
 )
 def test_the_end_of_a_sweep_whose_last_line_was_torn_is_entered_after_the_whole_ones(
     store: tuple[str, Path], killed: Path, torn: str
@@ -122,7 +123,9 @@ def test_the_end_of_a_sweep_whose_last_line_was_torn_is_entered_after_the_whole_
     assert _statuses(store)["s1"] == "KILLED"
 
 
-@pytest.mark.parametrize("ending", ["", '{"event":"tags","trial_id":"x","tags":{}}'])
+@pytest.mark.parametrize(
+    "ending", ["", '{"event":"tags","trial_id":"x","tags":{}}'], ids=["whole", "torn"]
+)
 def test_a_damaged_journal_is_left_as_it_is_and_the_damage_is_named(
     store: tuple[str, Path], killed: Path, capsys: pytest.CaptureFixture[str], ending: str
 ) -> None:
