@@ -311,11 +311,9 @@ def salvage(journal: Path) -> History:
                 raise EventError("an event must have a name")
             event = from_json(content)
         except (ValueError, RecursionError):
-            history.left_out += 1
+            # A last line without its end is being written just now.
+            history.left_out += line.endswith(b"\n")
             continue
         if event is not None:
             history.apply(event)
-    # The last line is being written just now.
-    if lines and not lines[-1].endswith(b"\n") and history.left_out:
-        history.left_out -= 1
     return history

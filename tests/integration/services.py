@@ -33,7 +33,7 @@ class Service:
         self.ports = [str(port) for port in free_ports(2)]
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        program = [sys.executable, "-c", "from sweeps.runner.cli import dvt; dvt()", *arguments]
+        program = [sys.executable, "-c", "from sweeps.commands.dvt import main; main()", *arguments]
         return subprocess.run(
             program,
             env=self.environment,

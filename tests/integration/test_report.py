@@ -46,7 +46,7 @@ const asked = setInterval(() => {{
 
 
 def dvt(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from sweeps.runner.cli import dvt; sys.argv[0] = 'dvt'; dvt()"
+    code = "import sys; from sweeps.commands.dvt import main; sys.argv[0] = 'dvt'; main()"
     root = str(Path(__file__).parents[2])
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(

@@ -209,3 +209,12 @@ def test_arms_are_counted_each_alone_and_finalists_not_at_all() -> None:
     strange = [sweep_started(), epochs("b/000"), ended("b/000/s0")]
     mine = [line for number in range(7) for line in (start(number), end(number))]
     assert start_up_trials([*mine, *other, *strange]) == names(1, 2, 3, 4) | names(1, arm="b")
+
+
+def test_damage_is_counted_whatever_the_last_line_lacks(tmp_path: Path) -> None:
+    journal = tmp_path / "trials.jsonl"
+    journal.write_bytes(b'not JSON\n{"event": "of another version"}')
+    history = salvage(journal)
+    assert (history.lines, history.left_out) == (2, 1)
+    journal.write_bytes(b'not JSON\n{"event": "tri')
+    assert salvage(journal).left_out == 1
