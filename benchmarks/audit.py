@@ -16,7 +16,14 @@ from typing import Any, TypeAlias
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from sweeps.records.events import EpochsReported, Event, TrialEnded, TrialStarted, from_json
+from sweeps.records.events import (
+    EpochsReported,
+    Event,
+    FinalistsChosen,
+    TrialEnded,
+    TrialStarted,
+    from_json,
+)
 from sweeps.records.folder import JOURNAL, MANIFEST
 from sweeps.records.history import History, Trial
 from sweeps.records.journal import read
@@ -38,8 +45,10 @@ def audit(folder: Path, tracking_uri: str) -> dict[str, Any]:
     """
     problems: Problems = defaultdict(list)
     manifest = json.loads((folder / MANIFEST).read_text())
-    events = map(from_json, read(folder / JOURNAL))
-    history = in_journal((event for event in events if event is not None), problems)
+    events = list(filter(None, map(from_json, read(folder / JOURNAL))))
+    history = in_journal(events, problems)
+    chosen = [event.trial_ids for event in events if isinstance(event, FinalistsChosen)]
+    finalists = {name for names in chosen for name in names}
     outcomes = {
         name: trial.outcome
         for name, trial in history.trials.items()
@@ -52,7 +61,7 @@ def audit(folder: Path, tracking_uri: str) -> dict[str, Any]:
         for arm in manifest["arms"]
         for number in range(manifest["trials_per_arm"])
     }
-    wanted = searched | history.finalists
+    wanted = searched | finalists
     problems["trials lost"] += sorted(wanted - outcomes.keys())
     failed = [name for name, outcome in outcomes.items() if outcome is Outcome.FAILED]
     problems["failed trials"] += sorted(failed)
@@ -69,9 +78,9 @@ def audit(folder: Path, tracking_uri: str) -> dict[str, Any]:
     counts = {kind: len(found) for kind, found in problems.items()}
     ended: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}  # by "a finalist"
     for name, outcome in outcomes.items():
-        ended[name in history.finalists][outcome.value] += 1
+        ended[name in finalists][outcome.value] += 1
     return {
-        "trials": len(wanted - history.finalists),
+        "trials": len(wanted - finalists),
         "ended": dict(ended[False]),
         "finalists": dict(ended[True]),
         "epochs": sum(len(trial.epochs) for trial in history.trials.values()),

@@ -24,7 +24,7 @@ from trainables.compute import Compute
 from trainables.convolution import install
 from trainables.data import dataset
 from trainables.finetune import evaluate
-from trainables.recipe import Recipe
+from trainables.recipe import LAYER_GROUPS, Recipe
 
 ARMS = ("resnet18/plain", "resnet18/tricks", "resnet34/plain", "resnet34/tricks")
 EPOCHS, TRIALS, SEEDS = 6, 3, 2
@@ -173,7 +173,7 @@ def test_the_champions_checkpoint_has_the_score_that_is_claimed_for_it(
     compute = Compute.from_dict(claimed["compute"])
     network.precision = compute.precision
     network.train_groups(recipe.trainable_layers, batch_stats=False)
-    for name in names.LAYER_GROUPS[-recipe.trainable_layers :]:
+    for name in LAYER_GROUPS[-recipe.trainable_layers :]:
         install(network.get_submodule(name), compute.convolutions)
     found = evaluate(network, data.split("val"), recipe.image_size, torch.device("cpu"))
     assert found[names.VAL_ACCURACY] == pytest.approx(claimed["score"])

@@ -307,7 +307,9 @@ def test_all_that_is_wrong_is_said_at_once_and_nothing_is_answered(
     said = predict(
         tmp_path, "--sweep", "frist", "gone.png", "empty.png", image, "--out", "x", code=2
     )
-    assert [line.split()[1] for line in said] == ["--out", "'frist'", "gone.png", "empty.png"]
+    about = [line.removeprefix("error: ") for line in said]
+    assert [line.split()[0] for line in about] == ["--out", "unknown", "gone.png", "empty.png"]
+    assert about[1].startswith("unknown sweep 'frist' in ")
     assert "Did you mean 'first'?" in said[1]
     said = predict(
         tmp_path, "--model", "models:/m/1", "--sweep", "first", "--json", "--kaggle", "bird", code=2
