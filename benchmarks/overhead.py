@@ -140,9 +140,9 @@ def train(trials: list[dict[str, Any]], barrier: Any) -> None:
     from sweeps.runner.speed import REPORT_EVERY
     from trainables.compute import Compute
     from trainables.data.dataset import Caps, prepare
+    from trainables.feature_store import FeatureStore
     from trainables.finetune import finetune
-    from trainables.prefix import Shared, cuts_of
-    from trainables.prefix_store import PrefixStore
+    from trainables.frozen_features import Shared, cuts_of
     from trainables.recipe import Recipe
     from trainables.weights import Weights
 
@@ -158,7 +158,7 @@ def train(trials: list[dict[str, Any]], barrier: Any) -> None:
     )
     weights = Weights.of(Path(first["weights_file"]) if first["weights_file"] else None)
     store, layers = (
-        PrefixStore(cache / "prefix", sweep="direct"),
+        FeatureStore(cache / "prefix", sweep="direct"),
         first["recipe"]["trainable_layers"],
     )
     shared = Shared(store=store, cuts=tuple(cuts_of(layers, 0)))

@@ -28,12 +28,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainables import prefix_store
+from trainables import feature_store
 from trainables.backbones import build
 from trainables.compute import best_precision
+from trainables.feature_store import FeatureStore
+from trainables.frozen_features import FrozenFeatures, Shared
 from trainables.network import CHUNK, Network
-from trainables.prefix import Prefix, Shared
-from trainables.prefix_store import PrefixStore
 from trainables.recipe import Recipe
 from trainables.weights import RANDOM
 
@@ -111,16 +111,16 @@ def measured(
                 times.setdefault(f"compute {cut}", []).append(
                     seconds(partial(compute, network, data, device), device)
                 )
-            shared = Shared(store=PrefixStore(Path(folder), sweep="benchmark"), cuts=CUTS)
+            shared = Shared(store=FeatureStore(Path(folder), sweep="benchmark"), cuts=CUTS)
             recipe = Recipe(backbone=backbone, weights="none", trainable_layers=1, image_size=size)
-            prefix = Prefix(shared, network, recipe, data, RANDOM, device)  # type: ignore[arg-type]
+            features = FrozenFeatures(shared, network, recipe, data, RANDOM, device)  # type: ignore[arg-type]
             network.train_groups(1, batch_stats=False)
-            times.setdefault("fill", []).append(seconds(prefix.val, device))
-            prefix_store._checked.clear()  # as a process that has not read them yet
+            times.setdefault("fill", []).append(seconds(features.val, device))
+            feature_store._checked.clear()  # as a process that has not read them yet
             for name in ("read", "again"):
                 for cut in CUTS:
                     network.train_groups(LAYERS[cut], batch_stats=False)
-                    reader = Prefix(shared, network, recipe, data, RANDOM, device)  # type: ignore[arg-type]
+                    reader = FrozenFeatures(shared, network, recipe, data, RANDOM, device)  # type: ignore[arg-type]
                     times.setdefault(f"{name} {cut}", []).append(
                         seconds(partial(read, reader, len(data.images)), device)
                     )
@@ -155,8 +155,8 @@ def budget(data: Noise, size: int, device: torch.device) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
 
         def fill(sweep: str, share: float, seed: int) -> list[str]:
-            shared = Shared(store=PrefixStore(Path(folder), sweep=sweep, share=share), cuts=CUTS)
-            Prefix(
+            shared = Shared(store=FeatureStore(Path(folder), sweep=sweep, share=share), cuts=CUTS)
+            FrozenFeatures(
                 shared, network, Recipe(**recipe.as_dict() | {"seed": seed}), data, RANDOM, device
             ).val()  # type: ignore[arg-type]
             metas = [json.loads(path.read_text()) for path in Path(folder).glob("*/meta.json")]
@@ -164,7 +164,7 @@ def budget(data: Noise, size: int, device: torch.device) -> dict[str, Any]:
 
         whole = fill("first", 1.0, 0)
         held = sum(path.stat().st_size for path in Path(folder).glob("*/activations.npy"))
-        usage = prefix_store.shutil.disk_usage(folder)
+        usage = feature_store.shutil.disk_usage(folder)
         half = held / 2 / (usage.free + held)
         return {
             "with room": whole,
@@ -187,8 +187,8 @@ def compute(network: Network, data: Noise, device: torch.device) -> None:
         network.activations(plain_view(images, images.shape[1]))
 
 
-def read(prefix: Prefix, images: int) -> None:
-    stored = prefix.val()
+def read(features: FrozenFeatures, images: int) -> None:
+    stored = features.val()
     assert stored is not None
     for samples in torch.randperm(images).split(256):
         stored.take(samples)

@@ -34,7 +34,7 @@ from sweeps.report.suspects import trust
 from trainables import checkpoint, source_model
 from trainables.compute import Compute
 from trainables.data.dataset import Caps, Dataset, prepare, read
-from trainables.final import answer
+from trainables.final import evaluate_finalist
 from trainables.finetune import finetune
 from trainables.recipe import Recipe
 from trainables.weights import Weights
@@ -89,7 +89,7 @@ def probabilities(data: Dataset, weights: Weights, work: Path) -> NDArray[np.flo
             )
             best = checkpoint.best(run)
             assert best is not None
-            answer(best, data, CPU, Compute(), run / "answers.npz")
+            evaluate_finalist(best, data, CPU, Compute(), run / "answers.npz")
             with np.load(run / "answers.npz") as answers:
                 told.append(
                     np.exp(np.concatenate([answers["val"], answers["test"]])).astype(np.float64)

@@ -117,7 +117,7 @@ def save_last(folder: Path, epoch: int, state: dict[str, Any]) -> None:
 
 
 def load_last(
-    folder: Path, *, recipe: Recipe | None = None, weights: str | None = None
+    folder: Path, *, recipe: Recipe | None = None, weights_digest: str | None = None
 ) -> dict[str, Any] | None:
     """Read the last thing that `save_last` wrote, as far as it is whole.
 
@@ -127,7 +127,7 @@ def load_last(
     Args:
         folder: Of the run.
         recipe: What is going to be trained.
-        weights: Digest of the weights that it starts from, where it is known.
+        weights_digest: Of the weights that it starts from, where it is known.
 
     Returns:
         The state, or None where there is nothing to continue from.
@@ -139,7 +139,7 @@ def load_last(
     for path in _files(folder, "last"):
         state = _read(path)
         if state is not None:
-            difference = _difference(state, recipe, weights) if recipe else ""
+            difference = _difference(state, recipe, weights_digest) if recipe else ""
             if difference:
                 raise CheckpointError(
                     f"{path} must be of the run that is to continue, but {difference}: "
@@ -255,7 +255,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     return state if isinstance(state, dict) else None
 
 
-def _difference(state: dict[str, Any], recipe: Recipe, weights: str | None) -> str:
+def _difference(state: dict[str, Any], recipe: Recipe, weights_digest: str | None) -> str:
     """Say what of a saved state is not as it is to be; empty where all is."""
     saved = state.get("recipe")
     if not isinstance(saved, dict):
@@ -268,8 +268,10 @@ def _difference(state: dict[str, Any], recipe: Recipe, weights: str | None) -> s
         if has != wants:
             differences.append(f"its {name} is {has!r} and not {wants!r}")
     # Runs of an earlier version may not have known the digest.
-    if weights is not None and state.get("weights") not in (None, weights):
-        differences.append(f"its weights have the digest {state['weights']} and not {weights}")
+    if weights_digest is not None and state.get("weights") not in (None, weights_digest):
+        differences.append(
+            f"its weights have the digest {state['weights']} and not {weights_digest}"
+        )
     return ", ".join(differences)
 
 

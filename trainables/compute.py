@@ -17,8 +17,8 @@ from filelock import FileLock
 from trainables.backbones import build
 from trainables.convolution import Choices, install, measure
 from trainables.files import write_whole
+from trainables.frozen_features import machine
 from trainables.network import Network, Precision
-from trainables.prefix import machine
 from trainables.recipe import LAYER_GROUPS, Recipe
 
 MEASURED_BATCH = 64

@@ -31,7 +31,7 @@ from trainables.network import Network
 from trainables.step import Pixels, evaluate_batch, in_batches
 
 
-def answer(
+def evaluate_finalist(
     best: Path,
     data: Dataset,
     device: torch.device,

@@ -20,9 +20,9 @@ from trainables.backbones import build
 from trainables.compute import Compute
 from trainables.data.augment import view
 from trainables.data.dataset import Dataset
+from trainables.frozen_features import FrozenFeatures, Shared
 from trainables.metrics import VAL_SCORES, Score
 from trainables.network import Network, Tail
-from trainables.prefix import Prefix, Shared
 from trainables.randomness import named_seed
 from trainables.recipe import Recipe
 from trainables.record import Record, Report
@@ -88,9 +88,9 @@ def finetune(
         pretrained.load(network, weights.path, recipe.backbone)
     network.to(device).to(memory_format=torch.channels_last)  # what oneDNN and tensor cores want
     network.precision = compute.precision
-    prefix: Prefix | None = None
+    features: FrozenFeatures | None = None
     if shared and recipe.batchnorm == "frozen":
-        prefix = Prefix(shared, network, recipe, data, weights, device)
+        features = FrozenFeatures(shared, network, recipe, data, weights, device)
     record = Record(report, checkpoints, recipe, weights.digest, data.classes, report_every)
     train = Pixels(data.split("train"), device)
     val = data.split("val")
@@ -121,9 +121,9 @@ def finetune(
         # An epoch.
         started = time.perf_counter()
         try:
-            metrics = train_epoch(recipe, network, optimizer, stage, train, prefix, epoch=epoch)
+            metrics = train_epoch(recipe, network, optimizer, stage, train, features, epoch=epoch)
             train_seconds = time.perf_counter() - started
-            stored = prefix.val() if prefix else None
+            stored = features.val() if features else None
             metrics |= evaluate(network, val, recipe.image_size, device, stored)
             _stop_if_diverged(metrics[names.VAL_LOSS], epoch)
         except Exception:  # whatever it is, the epochs before it are done
@@ -145,7 +145,7 @@ def train_epoch(
     optimizer: torch.optim.Optimizer,
     stage: Stage,
     train: Pixels,
-    prefix: Prefix | None,
+    features: FrozenFeatures | None,
     *,
     epoch: int,
 ) -> dict[str, float]:
@@ -158,7 +158,7 @@ def train_epoch(
         DivergedError: A loss is not finite.
     """
     network.train_groups(stage.trainable_layers, batch_stats=recipe.batchnorm == "batch_stats")
-    stored = prefix.train(epoch, stage.last_epoch) if prefix else None
+    stored = features.train(epoch, stage.last_epoch) if features else None
     model = Tail(network) if stored else network
     order = batches(len(train), recipe.batch_size, seed=recipe.seed, epoch=epoch)
     rates = _rates(stage, epoch, len(order))
@@ -217,7 +217,7 @@ def _saved(checkpoints: Path, recipe: Recipe, weights: Weights) -> dict[str, Any
     There is nothing where the best checkpoint is damaged: the score would be one that no file
     reaches.
     """
-    saved = checkpoint.load_last(checkpoints, recipe=recipe, weights=weights.digest)
+    saved = checkpoint.load_last(checkpoints, recipe=recipe, weights_digest=weights.digest)
     if saved is None:
         return None
     best_epoch = Progress(*saved["progress"]).best_epoch

@@ -22,7 +22,7 @@ CHUNK = 32
 """Images that go through frozen groups at once, a short rest filled up.
 
 So what comes out for an image is the same to the last bit, whichever images are beside it and
-whoever asks, be it a batch of a trial or the writer of the prefix store."""
+whoever asks, be it a batch of a trial or the writer of the feature store."""
 
 Precision = Literal["fp32", "bf16"]
 

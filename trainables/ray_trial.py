@@ -23,14 +23,14 @@ from trainables import checkpoint, node
 from trainables.checkpoint import CheckpointError
 from trainables.compute import Compute
 from trainables.data.problems import DataError
+from trainables.feature_store import FeatureStore
 from trainables.files import write_whole
-from trainables.final import answer
+from trainables.final import evaluate_finalist
 from trainables.finalist_config import FinalistConfig
 from trainables.finetune import DivergedError, finetune
+from trainables.frozen_features import Shared
 from trainables.metrics import EPOCH, HISTORY, SCORE, TEST, Score
 from trainables.node import DataConfig, WeightsConfig
-from trainables.prefix import Shared
-from trainables.prefix_store import PrefixStore
 from trainables.recipe import Recipe
 from trainables.weights import WeightsError
 
@@ -143,7 +143,9 @@ def _finetune(config: TrialConfig, checkpoints: Path, reports: _Reports) -> None
         checkpoints=checkpoints,
         compute=Compute.from_dict(config["compute"]),
         shared=Shared(
-            store=PrefixStore(Path(shared["folder"]), sweep=shared["sweep"], share=shared["share"]),
+            store=FeatureStore(
+                Path(shared["folder"]), sweep=shared["sweep"], share=shared["share"]
+            ),
             cuts=tuple(shared["cuts"]),
             views=shared["views"],
         ),
@@ -165,7 +167,7 @@ def _test(
             f"{checkpoints} must hold the best checkpoint, but it is damaged or gone: "
             "check the disk."
         )
-    return answer(
+    return evaluate_finalist(
         best,
         node.data(config["data"], test=True),
         torch.device(config["device"]),

@@ -38,7 +38,7 @@ class Record:
         report: Gets the metrics.
         folder: For checkpoints; None keeps none.
         recipe: Of the run.
-        weights: Digest of the weights that it began with.
+        weights_digest: Of the weights that it began with.
         classes: Names of the classes.
         every: Seconds from one report to the next; 0 reports each epoch. The recipe's last epoch is
             always reported.
@@ -49,14 +49,14 @@ class Record:
         report: Report,
         folder: Path | None,
         recipe: Recipe,
-        weights: str,
+        weights_digest: str,
         classes: Sequence[str],
         every: float,
     ) -> None:
         self._report = report
         self._folder = folder
         self._recipe = recipe
-        self._weights = weights
+        self._weights_digest = weights_digest
         self._classes = classes
         self._every = every
         self._pending: list[dict[str, Any]] = []
@@ -105,7 +105,7 @@ class Record:
         if self._folder and network and optimizer:
             state = {
                 "recipe": self._recipe.as_dict(),
-                "weights": self._weights,
+                "weights": self._weights_digest,
                 "progress": [progress.epoch, progress.score, progress.best_epoch],
                 "state_dict": network.torchvision_state_dict(),
                 "optimizer": optimizer.state_dict(),

@@ -14,8 +14,8 @@ from trainables import metrics as names
 from trainables.class_scores import class_scores
 from trainables.data.augment import plain_view
 from trainables.data.dataset import Split
+from trainables.frozen_features import Activations
 from trainables.network import Model, Network, Tail
-from trainables.prefix import Activations
 from trainables.rows import Rows
 
 EVAL_BATCH_SIZE = {"cpu": 256, "cuda": 2048}

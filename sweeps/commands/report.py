@@ -64,7 +64,7 @@ def _compare(first_folder: Path, second_folder: Path) -> Path:
         second = find(read_run(second_folder))
         page = compare.write_comparison(first, second)
     console = kit.terminal()
-    for line in compare.answer(first, second):
+    for line in compare.headline(first, second):
         console.print(line, markup=False, soft_wrap=True)
     console.print(grid(compare.arms_table(first, second)))
     for line in (*compare.cautions(first, second), str(page)):

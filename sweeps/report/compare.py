@@ -80,7 +80,7 @@ def comparison_page(a: Findings, b: Findings) -> Page:
         title=names,
         question=f"{a.run.text('question') or 'Two sweeps'} ({names})",
         banner=[],
-        headline=answer(a, b),
+        headline=headline(a, b),
         recipe="",
         cautions=cautions(a, b),
         sections=[
@@ -92,7 +92,7 @@ def comparison_page(a: Findings, b: Findings) -> Page:
     )
 
 
-def answer(a: Findings, b: Findings) -> list[str]:
+def headline(a: Findings, b: Findings) -> list[str]:
     """Return which arms changed, in two sentences."""
     score = common_score(a, b)
     paired = _paired(a, b)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from search_spaces.space import Arm, Int
 from trainables.compute import Compute, choose
-from trainables.prefix import cuts_of
+from trainables.frozen_features import cuts_of
 from trainables.recipe import LAYER_GROUPS, Recipe
 
 # Seconds between reports and checkpoints where epochs are shorter: with a head alone an epoch takes

@@ -14,10 +14,10 @@ from trainables.compute import Compute, best_precision
 from trainables.data.augment import view
 from trainables.data.counter_rng import uniform
 from trainables.data.dataset import Caps, prepare
+from trainables.feature_store import FeatureStore
 from trainables.finetune import finetune
+from trainables.frozen_features import Shared
 from trainables.metrics import MICRO_BATCH, SCORE, VAL_LOSS
-from trainables.prefix import Shared
-from trainables.prefix_store import PrefixStore
 from trainables.recipe import Recipe
 
 pytestmark = [
@@ -92,7 +92,7 @@ def test_with_and_without_the_store_the_numbers_are_the_same(
     )
     cuda = torch.device("cuda")
     shared = Shared(
-        store=PrefixStore(tmp_path / "prefix", sweep="one"),
+        store=FeatureStore(tmp_path / "prefix", sweep="one"),
         cuts=("layer3", "layer4"),
     )
     scores = []

@@ -84,7 +84,7 @@ HOMES: dict[str, tuple[str, ...]] = {  # the longest name that fits an import de
         "sweeps.tracking.store",
         "trainables.compute",
         "trainables.source_model",
-        "trainables.prefix_store",
+        "trainables.feature_store",
         "trainables.data.cifar10",
         "trainables.data.decoding",
     ),

@@ -100,17 +100,19 @@ def test_the_last_checkpoint_is_refused_where_another_recipe_or_other_weights_ar
     state = {"recipe": tiny.as_dict(), "weights": "feedbeef", "progress": [1]}
     checkpoint.save_last(tmp_path, 1, state)
     for weights in ("feedbeef", None):
-        assert checkpoint.load_last(tmp_path, recipe=tiny, weights=weights) == state
+        assert checkpoint.load_last(tmp_path, recipe=tiny, weights_digest=weights) == state
     before = _content(tmp_path)
     with pytest.raises(
         checkpoint.CheckpointError,
         match=r"its epochs is 2 and not 9, its seed is 0 and not 1: .* another folder",
     ):
-        checkpoint.load_last(tmp_path, recipe=replace(tiny, epochs=9, seed=1), weights="feedbeef")
+        checkpoint.load_last(
+            tmp_path, recipe=replace(tiny, epochs=9, seed=1), weights_digest="feedbeef"
+        )
     with pytest.raises(
         checkpoint.CheckpointError, match="its weights have the digest feedbeef and not deadbeef"
     ):
-        checkpoint.load_last(tmp_path, recipe=tiny, weights="deadbeef")
+        checkpoint.load_last(tmp_path, recipe=tiny, weights_digest="deadbeef")
     assert issubclass(checkpoint.CheckpointError, ValueError)
     assert _content(tmp_path) == before
 

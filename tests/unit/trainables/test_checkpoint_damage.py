@@ -12,8 +12,8 @@ import torch
 
 from trainables import checkpoint
 from trainables.backbones import build
-from trainables.prefix import Shared
-from trainables.prefix_store import PrefixStore
+from trainables.feature_store import FeatureStore
+from trainables.frozen_features import Shared
 from trainables.recipe import Recipe
 from trainables.weights import Weights
 
@@ -174,7 +174,7 @@ def test_a_run_whose_best_checkpoint_is_damaged_begins_anew_so_that_its_score_is
 def test_a_run_of_another_recipe_or_from_other_weights_is_refused_and_left_as_it_is(
     sharing: bool, tiny: Recipe, run: Run, tmp_path: Path
 ) -> None:
-    store = PrefixStore(tmp_path / "prefix", sweep="first")
+    store = FeatureStore(tmp_path / "prefix", sweep="first")
     options: dict[str, Any] = {"checkpoints": tmp_path / "run"}
     if sharing:
         options["shared"] = Shared(store=store, cuts=())

@@ -20,7 +20,7 @@ from trainables.data import dataset
 from trainables.data.augment import plain_view
 from trainables.data.dataset import Caps, Dataset, Split, TestSplitShutError
 from trainables.files import leftovers
-from trainables.final import answer
+from trainables.final import evaluate_finalist
 from trainables.recipe import Recipe
 
 CPU = torch.device("cpu")
@@ -80,7 +80,7 @@ def test_a_finalists_answers_give_its_score_and_what_a_plain_evaluation_gives(
     recipe = replace(tiny, trainable_layers=layers)
     reports = run(recipe, on=data, checkpoints=tmp_path, compute=compute)
     best = checkpoint.best(tmp_path)
-    told = answer(best, data, CPU, compute, tmp_path / "sub" / "answers.npz")
+    told = evaluate_finalist(best, data, CPU, compute, tmp_path / "sub" / "answers.npz")
     saved = np.load(tmp_path / "sub" / "answers.npz", allow_pickle=False)
     assert (saved["val"].argmax(1) == saved["val_labels"]).mean() == reports[-1][names.SCORE]
     network, _, _ = checkpoint.load_best(best)
@@ -117,6 +117,6 @@ def test_answers_are_written_whole_or_not_at_all(
 
     monkeypatch.setattr(np, "savez_compressed", full)
     with pytest.raises(OSError, match="No space left"):
-        answer(checkpoint.best(tmp_path), data, CPU, Compute(), path)
+        evaluate_finalist(checkpoint.best(tmp_path), data, CPU, Compute(), path)
     assert path.read_bytes() == b"before"
     assert leftovers(tmp_path) == []

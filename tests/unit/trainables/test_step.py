@@ -14,7 +14,7 @@ from torch import Tensor
 from trainables import checkpoint
 from trainables.backbones import build
 from trainables.compute import Compute
-from trainables.final import answer
+from trainables.final import evaluate_finalist
 from trainables.metrics import MICRO_BATCH
 from trainables.network import Network
 from trainables.recipe import Recipe
@@ -138,7 +138,7 @@ def test_validation_and_a_finalists_answer_in_smaller_batches_are_as_if_of_such_
     opened: Any = SimpleNamespace(split=lambda name: val)
 
     def asked(name: str) -> tuple[dict[str, float], dict[str, Any]]:
-        answer(best, opened, CPU, Compute(), tmp_path / name)
+        evaluate_finalist(best, opened, CPU, Compute(), tmp_path / name)
         with np.load(tmp_path / name) as arrays:
             return evaluate(network, val, tiny.image_size, CPU), dict(arrays)
 

@@ -11,11 +11,11 @@ from scipy import stats
 
 from benchmarks.synthetic_sweep import make
 from sweeps.report.compare import (
-    answer,
     arms_table,
     cautions,
     comparison_page,
     differences,
+    headline,
     write_comparison,
 )
 from sweeps.report.findings import Findings, find
@@ -51,12 +51,12 @@ def test_of_the_same_data_and_seeds_differences_are_paired_image_by_image(
         [s.right.mean() for s in first.best[ARMS[0]].seeds]
     )
     assert gaps(first, second)[0].startswith(f"+{100 * rise:.1f} (")
-    assert answer(first, second)[0].startswith("second minus first: resnet18/plain +")
+    assert headline(first, second)[0].startswith("second minus first: resnet18/plain +")
 
 
 def test_a_sweep_and_itself_do_not_differ(first: Findings) -> None:
     assert gaps(first, first) == ["0.0 (0.0 to 0.0)"] * 2
-    assert answer(first, first)[0] == "No arm's test accuracy differs beyond its interval."
+    assert headline(first, first)[0] == "No arm's test accuracy differs beyond its interval."
 
 
 def test_of_other_data_numbers_cannot_be_compared_and_it_says_so(
@@ -104,12 +104,12 @@ def test_an_arm_that_only_one_has_is_shown_without_a_difference(
 )
 def test_one_arm_is_counted_as_one(tmp_path: Path, seeds: tuple[int, ...], said: str) -> None:
     alone = findings(tmp_path, "alone", arms=ARMS[:1], seeds=seeds)
-    assert answer(alone, alone)[-1] == said
+    assert headline(alone, alone)[-1] == said
 
 
 def test_sweeps_without_finalists_have_nothing_to_compare(first: Findings, tmp_path: Path) -> None:
     second = findings(tmp_path, "second", seeds=())
-    assert answer(first, second) == [
+    assert headline(first, second) == [
         "No arm has finalists in both sweeps: there is nothing to compare on the test split."
     ]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import trainables.prefix_store
-from tests.unit.trainables.test_prefix_store import (
+import trainables.feature_store
+from tests.unit.trainables.test_feature_store import (
     SPECS,
     VIEW,
     Computation,
@@ -21,7 +21,7 @@ from tests.unit.trainables.test_prefix_store import (
     folders,
     read,
 )
-from trainables.prefix_store import ArraySpec, PrefixStore
+from trainables.feature_store import ArraySpec, FeatureStore
 
 DISK = 20_000  # bytes that the entries and free disk are together; half of it is the budget
 
@@ -37,8 +37,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "prefix"
 
 
-def of(folder: Path, sweep: str) -> PrefixStore:
-    return PrefixStore(folder, sweep=sweep, share=0.5)
+def of(folder: Path, sweep: str) -> FeatureStore:
+    return FeatureStore(folder, sweep=sweep, share=0.5)
 
 
 def sized(**sizes: int) -> dict[str, ArraySpec]:
@@ -47,7 +47,7 @@ def sized(**sizes: int) -> dict[str, ArraySpec]:
 
 
 def fill(
-    store: PrefixStore, epoch: int, before: Callable[[], object] = lambda: None, **sizes: int
+    store: FeatureStore, epoch: int, before: Callable[[], object] = lambda: None, **sizes: int
 ) -> str:
     arrays = sized(**sizes)
 
@@ -58,7 +58,7 @@ def fill(
     return store.fill({"epoch": epoch}, arrays, chunks, wait=False)
 
 
-def there(store: PrefixStore, cut: str = "fc") -> list[int]:
+def there(store: FeatureStore, cut: str = "fc") -> list[int]:
     return [epoch for epoch in range(10) if not store.missing({"epoch": epoch}, [cut])]
 
 
@@ -176,7 +176,7 @@ def test_a_disk_that_fills_up_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, after: int
 ) -> None:
     writes: list[int] = []
-    write = trainables.prefix_store._File.write
+    write = trainables.feature_store._File.write
 
     def full(self: Any, data: Any) -> None:
         writes.append(len(data))
@@ -184,9 +184,9 @@ def test_a_disk_that_fills_up_leaves_nothing(
             raise OSError(number, os.strerror(number))
         write(self, data)
 
-    store = PrefixStore(tmp_path / "prefix", sweep="night")
+    store = FeatureStore(tmp_path / "prefix", sweep="night")
     with monkeypatch.context() as patch:
-        patch.setattr(trainables.prefix_store._File, "write", full)
+        patch.setattr(trainables.feature_store._File, "write", full)
         assert store.fill(VIEW, SPECS, Computation(), wait=False) == "full"
     assert folders(store) == []
     filled(store)
@@ -198,7 +198,7 @@ def test_a_disk_that_is_full_at_the_end_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    store = PrefixStore(tmp_path / "prefix", sweep="night")
+    store = FeatureStore(tmp_path / "prefix", sweep="night")
     monkeypatch.setattr(os, "fsync", full)
     assert store.fill(VIEW, SPECS, Computation(), wait=False) == "full"
     assert folders(store) == []
@@ -213,7 +213,7 @@ def test_another_failure_of_the_disk_is_one(
     def broken(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    store = PrefixStore(tmp_path / "prefix", sweep="night")
+    store = FeatureStore(tmp_path / "prefix", sweep="night")
     monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(OSError, match="Input/output error"):
         store.fill(VIEW, SPECS, Computation(), wait=False)
@@ -232,7 +232,7 @@ def test_a_failed_computation_is_told_and_leaves_nothing(
     def fail() -> None:
         raise failure
 
-    store = PrefixStore(tmp_path / "prefix", sweep="night")
+    store = FeatureStore(tmp_path / "prefix", sweep="night")
     with pytest.raises(type(failure)) as told:
         store.fill(VIEW, SPECS, Computation(fail), wait=False)
     assert told.value is failure
@@ -250,14 +250,14 @@ def test_a_failed_computation_is_told_and_leaves_nothing(
     ],
 )
 def test_rows_must_be_those_announced(tmp_path: Path, spec: ArraySpec) -> None:
-    store = PrefixStore(tmp_path / "prefix", sweep="night")
+    store = FeatureStore(tmp_path / "prefix", sweep="night")
     with pytest.raises(ValueError, match=r"Rows must be ArraySpec"):
         store.fill(VIEW, {"fc": spec}, Computation(), wait=False)
     assert folders(store) == []
 
 
 def test_a_cache_deleted_while_it_is_written_is_no_crash(tmp_path: Path) -> None:
-    store = PrefixStore(tmp_path / "prefix", sweep="night")
+    store = FeatureStore(tmp_path / "prefix", sweep="night")
     deleting = Computation(lambda: shutil.rmtree(store._folder, ignore_errors=True))
     assert store.fill(VIEW, SPECS, deleting, wait=False) == "full"
     assert store.open(VIEW, "fc") is None
@@ -269,8 +269,8 @@ def test_a_cache_deleted_while_it_is_written_is_no_crash(tmp_path: Path) -> None
 def test_an_entry_deleted_while_it_is_opened_is_no_crash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, first: bool
 ) -> None:
-    store = PrefixStore(tmp_path / "prefix", sweep="night")
-    real = getattr(trainables.prefix_store, step)
+    store = FeatureStore(tmp_path / "prefix", sweep="night")
+    real = getattr(trainables.feature_store, step)
 
     def deleted(path: Path) -> Any:
         found = None if first else real(path)
@@ -278,18 +278,18 @@ def test_an_entry_deleted_while_it_is_opened_is_no_crash(
         return real(path) if first else found
 
     filled(store)
-    monkeypatch.setattr(trainables.prefix_store, step, deleted)
+    monkeypatch.setattr(trainables.feature_store, step, deleted)
     array = store.open(VIEW, "fc")
     assert (array is not None) == (step == "_mapped" and not first)
     assert array is None or (array == activations("fc")).all()
 
 
 def test_two_that_write_one_view_after_its_lock_was_deleted_do_no_harm(tmp_path: Path) -> None:
-    store = PrefixStore(tmp_path / "prefix", sweep="night")
+    store = FeatureStore(tmp_path / "prefix", sweep="night")
 
     def unlocked() -> None:
         shutil.rmtree(store._folder / "locks", ignore_errors=True)
-        other = PrefixStore(store._folder, sweep="another")
+        other = FeatureStore(store._folder, sweep="another")
         assert other.fill(VIEW, SPECS, Computation(), wait=False) == "filled"
 
     assert store.fill(VIEW, SPECS, Computation(unlocked), wait=False) == "full"
@@ -299,14 +299,14 @@ def test_two_that_write_one_view_after_its_lock_was_deleted_do_no_harm(tmp_path:
 
 def test_a_decision_is_remembered(tmp_path: Path) -> None:
     store, family = (
-        PrefixStore(tmp_path / "prefix", sweep="night"),
+        FeatureStore(tmp_path / "prefix", sweep="night"),
         {"backbone": "resnet18", "size": 64},
     )
     assert store.decision(family) is None
     for keep in (True, False):
         store.decide(family, keep)
         assert (
-            PrefixStore(tmp_path / "prefix", sweep="another").decision(
+            FeatureStore(tmp_path / "prefix", sweep="another").decision(
                 dict(reversed(family.items()))
             )
             is keep

@@ -29,7 +29,7 @@ from trainables.files import crc32_of, write_whole
 Array: TypeAlias = np.ndarray[Any, Any]
 View: TypeAlias = Mapping[str, Any]
 Compute: TypeAlias = Callable[[Sequence[str]], Iterable[Mapping[str, Array]]]
-Outcome: TypeAlias = Literal["filled", "busy", "full"]
+Filling: TypeAlias = Literal["filled", "busy", "full"]
 
 FORMAT = 1  # raise it when an entry is stored differently
 DIGITS = 24  # of an entry's name
@@ -55,7 +55,7 @@ class ArraySpec(NamedTuple):
     dtype: str
 
 
-class PrefixStore:
+class FeatureStore:
     """Stored activations; several processes may use one folder at once.
 
     Args:
@@ -106,7 +106,7 @@ class PrefixStore:
 
     def fill(
         self, view: View, arrays: Mapping[str, ArraySpec], chunks: Compute, *, wait: bool
-    ) -> Outcome:
+    ) -> Filling:
         """Compute and store those cuts of a view that are missing and fit.
 
         Each view has one writer at a time.

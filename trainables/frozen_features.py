@@ -18,8 +18,8 @@ from torch import Tensor
 
 from trainables.data.augment import AUGMENTATION_VERSION, normalise, plain_view, view
 from trainables.data.dataset import Dataset
+from trainables.feature_store import ArraySpec, FeatureStore, Filling
 from trainables.network import CHUNK, Network, channels_last
-from trainables.prefix_store import ArraySpec, Outcome, PrefixStore
 from trainables.recipe import LAYER_GROUPS, STAGE1_LAYERS, Recipe
 from trainables.rows import Rows
 from trainables.weights import Weights
@@ -39,7 +39,7 @@ class Shared:
             storing them may pay.
     """
 
-    store: PrefixStore
+    store: FeatureStore
     cuts: tuple[str, ...]
     views: bool = True
 
@@ -66,7 +66,7 @@ class Activations:
         return _tensor(self._rows.take(samples))
 
 
-class Prefix:
+class FrozenFeatures:
     """The frozen part of one trial's network, read from the store or computed for everybody.
 
     Args:
@@ -174,7 +174,7 @@ class Prefix:
             return True
         return self._shared.views and self._shared.store.decision(self._family()) is not False
 
-    def _fill(self, split: SplitName, number: int, *, wait: bool) -> Outcome:
+    def _fill(self, split: SplitName, number: int, *, wait: bool) -> Filling:
         """Make a view at the network's cut and all shallower ones that others want."""
         wanted = {*self._shared.cuts, self._network.cut}
         deepest = LAYER_GROUPS.index(self._network.cut)

@@ -10,9 +10,9 @@ import torch
 
 from trainables.backbones import build
 from trainables.compute import Compute
+from trainables.feature_store import FeatureStore
+from trainables.frozen_features import Shared, cuts_of
 from trainables.network import Network
-from trainables.prefix import Shared, cuts_of
-from trainables.prefix_store import PrefixStore
 from trainables.recipe import LAYER_GROUPS, Recipe
 from trainables.weights import Weights
 
@@ -23,9 +23,9 @@ CUTS = ("layer3", "layer4", "fc")
 @pytest.fixture
 def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
     monkeypatch.setattr(
-        PrefixStore, "decide", lambda *_: None
+        FeatureStore, "decide", lambda *_: None
     )  # by the clock, which decides nothing in a test
-    return Shared(store=PrefixStore(tmp_path / "prefix", sweep="first"), cuts=CUTS)
+    return Shared(store=FeatureStore(tmp_path / "prefix", sweep="first"), cuts=CUTS)
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_a_damaged_entry_is_computed_again(
     assert (
         run(
             tiny,
-            shared=Shared(store=PrefixStore(tmp_path / "prefix", sweep="next"), cuts=CUTS),
+            shared=Shared(store=FeatureStore(tmp_path / "prefix", sweep="next"), cuts=CUTS),
         )
         == first
     )
@@ -181,10 +181,10 @@ def test_where_nothing_fits_or_reading_does_not_pay_the_trial_computes_the_same(
 ) -> None:
     recipe = replace(tiny, augmentation="trivial")
     alone = run(recipe)
-    monkeypatch.setattr(PrefixStore, "decision", lambda *_: False)
+    monkeypatch.setattr(FeatureStore, "decision", lambda *_: False)
     assert run(recipe, shared=shared) == alone
     assert len(_entries(tmp_path)) == 1, "val has one view"
-    monkeypatch.setattr(PrefixStore, "fill", lambda *_, **__: "full")
+    monkeypatch.setattr(FeatureStore, "fill", lambda *_, **__: "full")
     recipe = replace(recipe, image_size=40)
     assert run(recipe, shared=shared) == run(recipe)
     assert len(_entries(tmp_path)) == 1
@@ -241,14 +241,14 @@ def test_whether_random_views_are_stored_is_measured_once_and_remembered(
     keep: bool, tiny: Recipe, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decided: list[bool] = []
-    decide = PrefixStore.decide
+    decide = FeatureStore.decide
 
-    def spy(self: PrefixStore, family: Any, _measured: bool) -> None:
+    def spy(self: FeatureStore, family: Any, _measured: bool) -> None:
         decided.append(keep)
         decide(self, family, keep)
 
-    monkeypatch.setattr(PrefixStore, "decide", spy)
-    store = PrefixStore(tmp_path / "prefix", sweep="first")
+    monkeypatch.setattr(FeatureStore, "decide", spy)
+    store = FeatureStore(tmp_path / "prefix", sweep="first")
     run(
         replace(tiny, augmentation="crop_flip", epochs=4),
         shared=Shared(store=store, cuts=CUTS),

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import trainables.prefix_store
-from trainables.prefix_store import ArraySpec, PrefixStore
+import trainables.feature_store
+from trainables.feature_store import ArraySpec, FeatureStore
 
 SPAWN = multiprocessing.get_context("spawn")
 SAMPLES = 40
@@ -59,30 +59,30 @@ class Computation:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> PrefixStore:
-    return PrefixStore(tmp_path / "prefix", sweep="night")
+def store(tmp_path: Path) -> FeatureStore:
+    return FeatureStore(tmp_path / "prefix", sweep="night")
 
 
 def filled(
-    store: PrefixStore, view: Mapping[str, Any] = VIEW, specs: Mapping[str, ArraySpec] = SPECS
+    store: FeatureStore, view: Mapping[str, Any] = VIEW, specs: Mapping[str, ArraySpec] = SPECS
 ) -> None:
     assert store.fill(view, specs, Computation(), wait=True) == "filled"
 
 
-def read(store: PrefixStore, cut: str) -> Array:
+def read(store: FeatureStore, cut: str) -> Array:
     array = store.open(VIEW, cut)
     assert array is not None
     return array
 
 
-def folders(store: PrefixStore) -> list[Path]:
+def folders(store: FeatureStore) -> list[Path]:
     """Entries, and what is unfinished or being dropped."""
     return sorted(
         path for path in store._folder.iterdir() if path.name not in ("locks", "decisions")
     )
 
 
-def entry(store: PrefixStore, cut: str) -> Path:
+def entry(store: FeatureStore, cut: str) -> Path:
     return next(
         path
         for path in folders(store)
@@ -90,7 +90,7 @@ def entry(store: PrefixStore, cut: str) -> Path:
     )
 
 
-def test_arrays_come_back_as_they_were_written(store: PrefixStore) -> None:
+def test_arrays_come_back_as_they_were_written(store: FeatureStore) -> None:
     computation = Computation()
     assert store.missing(VIEW, SPECS) == list(SPECS)
     assert store.open(VIEW, "fc") is None
@@ -107,17 +107,17 @@ def test_arrays_come_back_as_they_were_written(store: PrefixStore) -> None:
             array[0] = 0
 
 
-def test_what_is_there_is_not_computed_again(store: PrefixStore) -> None:
+def test_what_is_there_is_not_computed_again(store: FeatureStore) -> None:
     filled(store, specs={"layer4": SPECS["layer4"]})
     computation = Computation()
     for _ in range(2):
         assert store.fill(VIEW, SPECS, computation, wait=False) == "filled"
     assert computation.asked == [["fc", "layer3"]]
-    assert PrefixStore(store._folder, sweep="another").missing(VIEW, SPECS) == []
+    assert FeatureStore(store._folder, sweep="another").missing(VIEW, SPECS) == []
 
 
 @pytest.mark.parametrize("part", VIEW)
-def test_each_part_of_a_view_makes_another_entry(store: PrefixStore, part: str) -> None:
+def test_each_part_of_a_view_makes_another_entry(store: FeatureStore, part: str) -> None:
     filled(store)
     for other in (
         VIEW | {part: "other"},
@@ -127,7 +127,7 @@ def test_each_part_of_a_view_makes_another_entry(store: PrefixStore, part: str) 
     assert store.missing(dict(reversed(VIEW.items())), SPECS) == []
 
 
-def test_a_store_can_be_sent_to_another_process(store: PrefixStore) -> None:
+def test_a_store_can_be_sent_to_another_process(store: FeatureStore) -> None:
     filled(store)
     assert (read(pickle.loads(pickle.dumps(store)), "fc") == activations("fc")).all()
 
@@ -135,19 +135,19 @@ def test_a_store_can_be_sent_to_another_process(store: PrefixStore) -> None:
 @pytest.mark.parametrize("share", [0, -0.1, 1.01, float("nan")])
 def test_a_share_must_be_one(tmp_path: Path, share: float) -> None:
     with pytest.raises(ValueError, match=f"more than 0 and at most 1, but got {share}"):
-        PrefixStore(tmp_path, sweep="night", share=share)
+        FeatureStore(tmp_path, sweep="night", share=share)
 
 
 @pytest.mark.parametrize("sweep", ["", "a/b", "..", ".night", "a b", "night\n"])
 def test_a_sweep_must_be_a_file_name(tmp_path: Path, sweep: str) -> None:
     with pytest.raises(ValueError, match="sweep must be letters"):
-        PrefixStore(tmp_path, sweep=sweep)
+        FeatureStore(tmp_path, sweep=sweep)
 
 
 def worker(
     folder: Path, barrier: Barrier | threading.Barrier, seen: SimpleQueue[tuple[str, int, bool]]
 ) -> None:
-    store, computation = PrefixStore(folder, sweep="night"), Computation(lambda: time.sleep(0.05))
+    store, computation = FeatureStore(folder, sweep="night"), Computation(lambda: time.sleep(0.05))
     barrier.wait()
     outcome = store.fill(VIEW, SPECS, computation, wait=True)
     seen.put(
@@ -173,8 +173,8 @@ def test_of_processes_and_threads_that_ask_at_once_one_computes(tmp_path: Path) 
     assert {(outcome, same) for outcome, _, same in outcomes} == {("filled", True)}
 
 
-def test_who_does_not_wait_is_told_that_another_writes(store: PrefixStore) -> None:
-    other, outcomes = PrefixStore(store._folder, sweep="another"), list[str]()
+def test_who_does_not_wait_is_told_that_another_writes(store: FeatureStore) -> None:
+    other, outcomes = FeatureStore(store._folder, sweep="another"), list[str]()
     never = Computation(lambda: pytest.fail("it computed"))
     fc = {"fc": SPECS["fc"]}
     computation = Computation(lambda: outcomes.append(other.fill(VIEW, fc, never, wait=False)))
@@ -189,11 +189,11 @@ def stuck(folder: Path, writing: Any) -> None:
         writing.set()
         time.sleep(60)
 
-    PrefixStore(folder, sweep="night").fill(VIEW, SPECS, Computation(hang), wait=True)
+    FeatureStore(folder, sweep="night").fill(VIEW, SPECS, Computation(hang), wait=True)
 
 
 def test_a_killed_writer_leaves_nothing_that_counts(
-    store: PrefixStore, monkeypatch: pytest.MonkeyPatch
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writing = SPAWN.Event()
     process = SPAWN.Process(target=stuck, args=(store._folder, writing), daemon=True)
@@ -202,7 +202,7 @@ def test_a_killed_writer_leaves_nothing_that_counts(
     with monkeypatch.context() as patch:
         # It has reserved 52,064, written half.
         patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000))
-        other = PrefixStore(store._folder, sweep="another", share=1)
+        other = FeatureStore(store._folder, sweep="another", share=1)
         never = Computation(lambda: pytest.fail("it computed"))
         assert other.fill(VIEW | {"epoch": 4}, {"fc": SPECS["fc"]}, never, wait=False) == "full"
         assert [path.suffix for path in folders(store)] == [".tmp"] * 3  # a live writer's are kept
@@ -215,7 +215,7 @@ def test_a_killed_writer_leaves_nothing_that_counts(
     assert (read(store, "layer3") == activations("layer3")).all()
 
 
-def test_the_next_writer_of_a_view_removes_what_a_killed_one_left(store: PrefixStore) -> None:
+def test_the_next_writer_of_a_view_removes_what_a_killed_one_left(store: FeatureStore) -> None:
     filled(store)
     lock = next(path.stem for path in (store._folder / "locks").iterdir() if path.stem != "store")
     for path in folders(store):
@@ -254,14 +254,14 @@ DAMAGES: dict[str, Callable[[Path, Path], object]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_entry_is_dropped_and_made_again(
-    store: PrefixStore, monkeypatch: pytest.MonkeyPatch, damage: str
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
     filled(store)
     read(store, "layer4")
     damaged, before = entry(store, "layer4"), len(folders(store))
     DAMAGES[damage](damaged / "activations.npy", damaged / "meta.json")
     # As in a process that has not read it yet.
-    monkeypatch.setattr(trainables.prefix_store, "_checked", set())
+    monkeypatch.setattr(trainables.feature_store, "_checked", set())
     assert store.open(VIEW, "layer4") is None
     assert len(folders(store)) == before - 1
     computation = Computation()
@@ -270,7 +270,7 @@ def test_a_damaged_entry_is_dropped_and_made_again(
     assert (read(store, "layer4") == activations("layer4")).all()
 
 
-def test_damage_that_shows_without_reading_is_repaired_without_opening(store: PrefixStore) -> None:
+def test_damage_that_shows_without_reading_is_repaired_without_opening(store: FeatureStore) -> None:
     filled(store)
     os.truncate(entry(store, "fc") / "activations.npy", 9)
     assert store.missing(VIEW, SPECS) == ["fc"]
@@ -280,17 +280,17 @@ def test_damage_that_shows_without_reading_is_repaired_without_opening(store: Pr
 
 
 def test_a_checksum_is_computed_once_in_a_process(
-    store: PrefixStore, monkeypatch: pytest.MonkeyPatch
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(store)
     read(store, "fc")
     monkeypatch.setattr(
-        trainables.prefix_store.zlib, "crc32", lambda *_: pytest.fail("it read the data")
+        trainables.feature_store.zlib, "crc32", lambda *_: pytest.fail("it read the data")
     )
-    read(PrefixStore(store._folder, sweep="another"), "fc")
+    read(FeatureStore(store._folder, sweep="another"), "fc")
 
 
-def test_a_cache_deleted_while_it_is_used_is_made_again(store: PrefixStore) -> None:
+def test_a_cache_deleted_while_it_is_used_is_made_again(store: FeatureStore) -> None:
     filled(store)
     array = read(store, "layer3")
     shutil.rmtree(store._folder)
