@@ -171,7 +171,7 @@ def check_address(address: str, given_by: str = "--address") -> None:
         SessionError: It is no such address, nothing listens there, or something else than Ray.
     """
     host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdigit():
+    if not colon or not host or "/" in host or not port.isdigit():
         raise SessionError(
             f"{given_by} must be local, auto or the HOST:PORT of a head node, but got {address!r} "
             "(a sweep does not run through a ray:// client: start it on a node of the cluster)."

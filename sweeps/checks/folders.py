@@ -79,10 +79,10 @@ def _written(name: str, folder: Path, mend: str) -> Finding:
     at = folder
     try:
         at = next(path for path in (folder, *folder.parents) if path.exists())
-        free = shutil.disk_usage(at).free
-        if free >= LEAST_FREE:
-            with tempfile.TemporaryFile(dir=at) as file:
-                file.write(bytes(4096))
+        with tempfile.TemporaryFile(dir=at, buffering=0) as file:
+            free = shutil.disk_usage(at).free
+            if free >= LEAST_FREE:
+                file.write(bytes(4096))  # a quota lets files be made, but not be filled
     except OSError as error:
         found = f"{name} must be a folder that can be written to, but {at} cannot"
         return Finding("failed", f"{found} ({error.strerror or error})", mend)

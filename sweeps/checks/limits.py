@@ -99,7 +99,9 @@ def _addresses() -> Iterator[Finding]:
             f"a process must be allowed {decimal(LEAST_ADDRESSES)} of addresses, "
             f"but has {decimal(size)}"
         )
-        yield Finding("failed", found, "take the limit away: ulimit -v unlimited.")
+        yield Finding(
+            "failed", found, "take the limit away where it was set (ulimit -v unlimited)."
+        )
 
 
 def _threads_of_user() -> int:

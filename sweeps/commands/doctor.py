@@ -20,6 +20,7 @@ from sweeps.runner.options import READING_FLAGS, cache_folder
 from sweeps.runner.study import PRESETS, Preset
 from sweeps.tracking.store import SERVERS, TrackingError, one_line, prepare_store
 from trainables.data.reading import ReadOptions
+from trainables.quick_imports import quick_imports
 
 EXPERIMENT = "dvt-doctor"
 COLORS = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -43,7 +44,8 @@ Check: TypeAlias = Callable[[Asked], Iterator[Finding]]
 def examine(asked: Asked) -> Iterator[tuple[str, Finding]]:
     """Yield every check's name and findings, as they come; a check that raises has failed."""
     for name, (check, mend) in CHECKS.items():
-        yield from ((name, finding) for finding in findings(check, asked, mend))
+        for finding in findings(check, asked, mend):
+            yield name, finding
 
 
 def _ray(asked: Asked) -> Iterator[Finding]:
@@ -263,10 +265,16 @@ def command(
 
     # Each finding as it comes: some checks take seconds.
     failed = False
-    for name, finding in examine(asked):
-        failed |= finding.state == "failed"
-        state = click.style(f"{finding.state:<8}", fg=COLORS[finding.state])
-        click.echo(f"{state} {name:<10} {finding.found}")
-        if finding.mend:
-            click.echo(f"{'':>19} -> {finding.mend}")
+    with quick_imports():
+        for name, finding in examine(asked):
+            failed |= finding.state == "failed"
+            _show(name, finding)
     return kit.FAILED if failed else kit.DONE
+
+
+def _show(name: str, finding: Finding) -> None:
+    """Print a finding and what to do."""
+    state = click.style(f"{finding.state:<8}", fg=COLORS[finding.state])
+    click.echo(f"{state} {name:<10} {finding.found}")
+    if finding.mend:
+        click.echo(f"{'':>19} -> {finding.mend}")
