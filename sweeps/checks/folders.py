@@ -25,13 +25,13 @@ _LONGEST_SOCKET = 107  # bytes, by Linux
 
 def storage(subject: Subject) -> Iterator[Finding]:
     """Check that the storage can be written to, and has room."""
-    yield _written("--storage", subject.storage, "change its permissions or choose another.")
+    yield _written("--storage", subject.storage, "choose another.")
 
 
 def cache(subject: Subject) -> Iterator[Finding]:
     """Check the same of the cache, where it is not in the storage."""
     if not subject.cache.is_relative_to(subject.storage):
-        yield _written("DVT_CACHE_DIR", subject.cache, "change its permissions or choose another.")
+        yield _written("DVT_CACHE_DIR", subject.cache, "choose another.")
 
 
 def temporary(subject: Subject) -> Iterator[Finding]:
@@ -45,37 +45,52 @@ def temporary(subject: Subject) -> Iterator[Finding]:
         found = f"a folder for temporary files must be there, but is not ({error.strerror})"
         yield Finding("failed", found, "set TMPDIR to one of your own with a short path.")
         return
-    name = next((name for name in ("RAY_TMPDIR", "TMPDIR") if name in os.environ), "")
-    place = Path(os.environ[name] if name else "/tmp")
-    what = name or "the folder for temporary files"
-    mend = "pass another folder of your own, as in RAY_TMPDIR=/tmp."
-    if not name:
-        mend = "set RAY_TMPDIR to a folder of your own with a short path."
+    named = next((name for name in ("RAY_TMPDIR", "TMPDIR") if name in os.environ), "")
+    place = Path(os.environ[named] if named else "/tmp")
+    name = named or "/tmp"
+    another = _another_folder()
 
     # What Ray makes of an empty or a relative one depends on its working folder.
     if not place.is_absolute():
-        found = f"{what} must be an absolute path, but is {os.environ[name]!r}"
-        yield Finding("failed", found, mend)
+        found = f"{name} must be an absolute path, but is {os.environ[named]!r}"
+        yield Finding("failed", found, another)
         return
     length = len(os.fsencode(place))
     most = _LONGEST_SOCKET - len(_SOCKET.format(process=os.getpid()))
     if length > most:
-        found = f"{what} must have at most {most} bytes for Ray's sockets, but {place} has {length}"
-        yield Finding("failed", found, mend)
+        found = f"{name} must have at most {most} bytes for Ray's sockets, but {place} has {length}"
+        yield Finding("failed", found, another)
         return
 
     # Ray's own folder there belongs to whoever used it first.
     for folder in (place, place / "ray"):
         if folder == place or folder.exists():
-            finding = _written(what, folder, mend)
+            finding = _written(name, folder, another)
             if finding.state == "failed":
                 yield finding
                 return
     yield Finding("ok", f"{place} can be written to, for Ray's sockets and logs")
 
 
-def _written(name: str, folder: Path, mend: str) -> Finding:
-    """Check that a folder, or the one that it would be made in, can be written, and its room."""
+def _another_folder() -> str:
+    """Return what to type so that Ray has a folder."""
+    for folder in (Path("/tmp"), Path(f"/tmp/ray-{os.getuid()}")):
+        for path in (folder, folder / "ray"):
+            if _written("", path, "").state == "failed":
+                break
+        else:
+            return f"pass another one, as in RAY_TMPDIR={folder}."
+    return "pass a folder with room and a short path as RAY_TMPDIR."
+
+
+def _written(name: str, folder: Path, another: str) -> Finding:
+    """Check that a folder, or the one that it would be made in, can be written, and its room.
+
+    Args:
+        name: The flag or variable that names it.
+        folder: It may not be there yet.
+        another: How another one is chosen.
+    """
     at = folder
     try:
         at = next(path for path in (folder, *folder.parents) if path.exists())
@@ -85,11 +100,12 @@ def _written(name: str, folder: Path, mend: str) -> Finding:
                 file.write(bytes(4096))  # a quota lets files be made, but not be filled
     except OSError as error:
         found = f"{name} must be a folder that can be written to, but {at} cannot"
+        mend = f"change its permissions, or {another}"
         return Finding("failed", f"{found} ({error.strerror or error})", mend)
     if free < LEAST_FREE:
         least = f"{LEAST_FREE >> 20} MiB of free space"
         found = f"{name} must have {least}, but {at} has {free >> 20}"
-        return Finding("failed", found, "make room.")
+        return Finding("failed", found, f"make room, or {another}")
     found = f"{folder} can be written to, {decimal(free)} free"
     if free < LITTLE_DISK:
         return Finding("warning", found, "make room: dvt clean shows what takes it.")

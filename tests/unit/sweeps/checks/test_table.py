@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cluster.refused import Refused
-from sweeps.checks import folders, limits, table
+from sweeps.checks import folders, limits, machine, rays_variables, table
 from sweeps.checks.finding import Finding, Subject
 from sweeps.commands.doctor import CHECKS
 
@@ -117,3 +117,39 @@ def test_memory_may_be_little_but_not_too_little(
 ) -> None:
     monkeypatch.setattr(limits, "available_memory", lambda: memory)
     assert next(limits.memory(subject)).state == state
+
+
+@pytest.mark.parametrize(
+    ("address", "variables", "said"),
+    [
+        ("local", {"RAY_AUTH_MODE": "Token"}, "fits Ray's variables"),
+        ("local", {"RAY_AUTH_MODE": ""}, "fits Ray's variables"),
+        ("local", {"RAY_AUTH_MODE": "tokens"}, "RAY_AUTH_MODE must be token or disabled"),
+        (
+            "local",
+            {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": "/nowhere"},
+            "RAY_AUTH_TOKEN_PATH must be a file with Ray's token",
+        ),
+        ("auto", {"RAY_AUTH_MODE": "token"}, "needs the cluster's token"),
+        ("auto", {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "x"}, "fits Ray's variables"),
+    ],
+)
+def test_who_may_come_in_is_as_it_was_meant(
+    subject: Subject,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    variables: dict[str, str],
+    said: str,
+) -> None:
+    monkeypatch.setenv("HOME", "/nowhere")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    asked = Subject(address=address, storage=subject.storage, cache=subject.cache)
+    (found,) = rays_variables.variables(asked)
+    assert said in found.found
+
+
+@pytest.mark.parametrize("value", ["", "-1", "NoDevFiles", "7", "GPU-8932f937", "MIG-GPU-8932/1/2"])
+def test_the_variable_that_hides_gpus_is_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    assert machine.why_none() == f" (CUDA_VISIBLE_DEVICES is {value!r})"
