@@ -18,6 +18,7 @@ from sweeps.commands import kit, machine
 from sweeps.commands.machine import Finding, either
 from sweeps.runner.options import READING_FLAGS, cache_folder
 from sweeps.runner.study import PRESETS, Preset
+from sweeps.tracking.chosen import named_store
 from sweeps.tracking.store import SERVERS, TrackingError, one_line, prepare_store
 from trainables.data.reading import ReadOptions
 
@@ -291,7 +292,7 @@ def command(
     size = PRESETS[preset or "full"]
     folder = kit.storage_of(storage)
     subject = Subject(
-        tracking_uri=tracking_uri,
+        tracking_uri=tracking_uri or named_store(folder),
         address=address or "local",
         storage=folder,
         cache=cache_folder(folder),

@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import NoReturn
 
 import click
@@ -22,6 +23,7 @@ from cluster.session import environment
 from sweeps.records.folder import sweep_folder
 from sweeps.runner.options import Options, command, parse
 from sweeps.runner.study import Study
+from sweeps.tracking.chosen import named_store
 from sweeps.tracking.environment import prepare_process
 from trainables.problems import counted
 from trainables.quick_imports import quick_imports
@@ -103,6 +105,10 @@ def _run(study: Study, options: Options) -> int:
                     f"{options.resume} is finished: {done}. A higher --trials extends it."
                 )
                 return DONE
+
+        # A new sweep follows the environment, an earlier one keeps its store.
+        elif options.tracking_uri is None:
+            options = replace(options, tracking_uri=named_store(options.storage))
 
         # Torch takes seconds: after the flags, before anything that needs it.
         with quick_imports():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -18,6 +18,7 @@ from cluster.session import Nodes, SessionError, nodes, session
 from sweeps.records import manifest
 from sweeps.records.results import Outcome, Results
 from sweeps.records.score import decide
+from sweeps.runner.champion import registered_name
 from sweeps.runner.description import describe, resume_command
 from sweeps.runner.driver import Ready, driver
 from sweeps.runner.ending import broken_off, finish
@@ -113,7 +114,7 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
     # Data and weights, which may take minutes; a store that was named is asked before.
     uri = ""
     if plan.options.tracking_uri:
-        uri = _prepare_store(plan)
+        uri = _prepare_store(plan, say)
     materials = gather(plan, say, compute, _weights_had(past))
     plan = _with_score(plan, materials, resumed=past is not None)
 
@@ -130,7 +131,7 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
         cpus = plan.slots.count * plan.slots.cpus
         preload = "trainables.preload" if cpus <= PRELOADED_AT_MOST else ""
         _enter(stack, plan, cpus=cpus, gpus=plan.slots.whole_gpus, preload=preload)
-    uri = uri or _prepare_store(plan)
+    uri = uri or _prepare_store(plan, say)
 
     # Last of all, the lines that say what was understood.
     for line in _understood(plan, materials, changed):
@@ -255,14 +256,22 @@ def _enter(stack: ExitStack, plan: Plan, **resources: Any) -> Nodes:
         raise Refused(str(error)) from error
 
 
-def _prepare_store(plan: Plan) -> str:
-    """Open MLflow's store, and return its URI."""
+def _prepare_store(plan: Plan, say: Callable[[str], None]) -> str:
+    """Open MLflow's store, try all that the sweep will ask of it, and return its URI."""
+    # Here, since MLflow takes two seconds to import.
+    from sweeps.tracking.rehearsal import rehearse
+
+    study = plan.study
     plan.storage.mkdir(parents=True, exist_ok=True)
     try:
         uri = prepare_store(plan.options.tracking_uri, plan.storage)
+        _check_name(plan, uri)
+        model = registered_name(study.name, plan.summary.name)
+        notes = rehearse(uri, plan.storage, study.name, model, study.question)
     except TrackingError as error:
         raise Refused(str(error)) from error
-    _check_name(plan, uri)
+    for note in notes:
+        say(note)
     return uri
 
 

@@ -31,6 +31,7 @@ from sweeps.runner.speed import (
     report_every,
 )
 from sweeps.runner.study import Preset, Study
+from sweeps.tracking.chosen import notes as tracking_notes
 from trainables.compute import Compute
 from trainables.cpus import available_cpus
 from trainables.data import dataset
@@ -144,6 +145,7 @@ def make_plan(study: Study, options: Options) -> Plan:
 
     # The services around it.
     collect(problems, lambda: _check_tracking(options.tracking_uri))
+    mlflow_notes = tracking_notes(study.name, options.tracking_uri, storage)
     cache = collect(problems, lambda: cache_folder(storage)) or storage
     share = collect(problems, cache_share) or CACHE_SHARE
     every = collect(problems, report_every)
@@ -177,7 +179,7 @@ def make_plan(study: Study, options: Options) -> Plan:
         cache_share=share,
         report_every=REPORT_EVERY if every is None else every,
         slots=slots,
-        notes=(*notes, *weights_notes, *not_shared(arms)),
+        notes=(*notes, *mlflow_notes, *weights_notes, *not_shared(arms)),
     )
 
 
