@@ -82,6 +82,7 @@ def _reason(said: str) -> str:
         r"\[Errno -?\d+\] ([^'\")]+)",
         r"(CERTIFICATE_VERIFY_FAILED\][^'\")(]*)",
         r"\[SSL: (\w+)\]",
+        r"invalid path: (\S.*?)['\")]*$",
         r"(Read timed out|timed out)",
         r"Caused by \w+\(['\"](.+?)['\"]",
     ):

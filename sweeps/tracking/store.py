@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -198,7 +199,7 @@ def _open_database(uri: str) -> None:
             MlflowClient(uri).search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, CommandError) as error:
         reason = one_line(error)
-        if "locate revision" in reason:
+        if _is_newer(reason):
             raise TrackingError(
                 f"MLflow's database must have this MLflow's tables, but {shown} was written by a "
                 "newer one: pip install -U mlflow, or give another --tracking-uri."
@@ -207,11 +208,22 @@ def _open_database(uri: str) -> None:
             raise TrackingError(
                 "MLflow's database must have this MLflow's tables, "
                 f"but {shown} has another version's: "
-                f"back it up, then run `mlflow db upgrade {shown}`."
+                f"back it up, then run `mlflow db upgrade {shlex.quote(shown)}`."
             ) from error
         raise TrackingError(
             f"MLflow's database must open, but {shown} does not ({reason}): {mend(uri)}"
         ) from error
+
+
+def _is_newer(said: str) -> bool:
+    """Return whether MLflow speaks of a version of the tables that it does not know at all."""
+    from mlflow.store import db_migrations
+
+    found = re.search(r"found version (\w+)", said)
+    if found is None:
+        return "locate revision" in said
+    known = Path(db_migrations.__path__[0], "versions")
+    return not any(known.glob(f"{found[1]}*.py"))
 
 
 @contextmanager
