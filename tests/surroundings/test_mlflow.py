@@ -14,6 +14,7 @@ from tests.surroundings.commands import dvt, run, sweep
 from tests.surroundings.servers import answering, experiments, signed
 
 LOGIN = "Basic " + base64.b64encode(b"anna:secret").decode()
+SLOW = pytest.mark.slow
 OTHERS = "--tracking-uri"
 
 
@@ -28,11 +29,11 @@ def _store(place: Path) -> str:
     ("status", "body", "said"),
     [
         (401, "", "MLFLOW_TRACKING_USERNAME"),
-        pytest.param(403, "", "MLFLOW_TRACKING_TOKEN", marks=pytest.mark.slow),
+        pytest.param(403, "", "MLFLOW_TRACKING_TOKEN", marks=SLOW),
         (404, "", "a path prefix belongs to it"),
         (200, "<html>Log in</html>", "a page is what answers there"),
-        pytest.param(503, "", "HTTP 503: look at its log", marks=pytest.mark.slow),
-        pytest.param(407, "", "a proxy that wants a login", marks=pytest.mark.slow),
+        pytest.param(503, "", "HTTP 503: look at its log", marks=SLOW),
+        pytest.param(407, "", "a proxy that wants a login", marks=SLOW),
     ],
 )
 def test_what_is_wrong_with_a_server_is_named(
@@ -100,7 +101,7 @@ def test_a_server_that_says_nothing_keeps_nobody_waiting(place: Path) -> None:
     [
         "./mlruns",
         *(
-            pytest.param(uri, marks=pytest.mark.slow)
+            pytest.param(uri, marks=SLOW)
             for uri in ("file:///tmp/x", "databricks", "mlruns", "http:/x")
         ),
     ],
@@ -139,15 +140,13 @@ def test_what_mlflow_reads_but_a_sweep_does_not_follow_is_said(place: Path) -> N
     [
         ("file:///proc/nowhere", "MLflow's artifacts must be written to file:///proc/nowhere"),
         ("s3://bucket/place", "pip install boto3"),
-        pytest.param(
-            "gs://bucket/place", "pip install google-cloud-storage", marks=pytest.mark.slow
-        ),
+        pytest.param("gs://bucket/place", "pip install google-cloud-storage", marks=SLOW),
         pytest.param(
             "wasbs://c@a.blob.core.windows.net/x",
             "pip install azure-storage-blob",
-            marks=pytest.mark.slow,
+            marks=SLOW,
         ),
-        pytest.param("strange://place", "cannot be", marks=pytest.mark.slow),
+        pytest.param("strange://place", "cannot be", marks=SLOW),
     ],
 )
 def test_artifacts_without_a_place_are_refused_before_the_first_trial(
@@ -174,7 +173,7 @@ def test_a_name_that_a_prompt_has_is_refused(place: Path, cache: str) -> None:
     ("revision", "said"),
     [
         ("0123456789ab", "newer one"),
-        pytest.param("cc1f77228345", "mlflow db upgrade", marks=pytest.mark.slow),
+        pytest.param("cc1f77228345", "mlflow db upgrade", marks=SLOW),
     ],
 )
 def test_a_database_of_another_version_is_named(place: Path, revision: str, said: str) -> None:
