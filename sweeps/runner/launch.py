@@ -80,6 +80,7 @@ def _run(ready: Ready, console: Console, interrupt: Interrupt, searched: Results
     with driver(ready, console, interrupt) as run:
         enter_past(run, searched)
         finals = Results({})
+        interrupt.last_resort = lambda: finish(run, searched, finals, Outcome.INTERRUPTED)
         ended = search(run, searched)
         if ended is Outcome.COMPLETED:
             ended, finals = finalists(run, searched)

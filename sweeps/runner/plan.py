@@ -32,6 +32,7 @@ from sweeps.runner.speed import (
 )
 from sweeps.runner.study import Preset, Study
 from sweeps.tracking.chosen import notes as tracking_notes
+from sweeps.tracking.store import check_uri
 from trainables.compute import Compute
 from trainables.cpus import available_cpus
 from trainables.data import dataset
@@ -144,8 +145,8 @@ def make_plan(study: Study, options: Options) -> Plan:
     problems += _problems(study, options, arms, seeds)
 
     # The services around it.
-    collect(problems, lambda: _check_tracking(options.tracking_uri))
-    mlflow_notes = tracking_notes(study.name, options.tracking_uri, storage)
+    if options.tracking_uri:
+        collect(problems, partial(check_uri, options.tracking_uri))
     cache = collect(problems, lambda: cache_folder(storage)) or storage
     share = collect(problems, cache_share) or CACHE_SHARE
     every = collect(problems, report_every)
@@ -179,7 +180,12 @@ def make_plan(study: Study, options: Options) -> Plan:
         cache_share=share,
         report_every=REPORT_EVERY if every is None else every,
         slots=slots,
-        notes=(*notes, *mlflow_notes, *weights_notes, *not_shared(arms)),
+        notes=(
+            *notes,
+            *tracking_notes(study.name, options.tracking_uri, storage),
+            *weights_notes,
+            *not_shared(arms),
+        ),
     )
 
 
@@ -390,13 +396,3 @@ def _check_storage(storage: Path, name: str | None) -> None:
             f"--storage must have {LEAST_FREE >> 20} MiB of free space, but {parent} has "
             f"{free >> 20}: make room."
         )
-
-
-def _check_tracking(uri: str | None) -> None:
-    """Check that MLflow's store, where one is named, can be used."""
-    if uri is None:
-        return
-    # MLflow takes seconds to import.
-    from sweeps.tracking.store import check_uri
-
-    check_uri(uri)
