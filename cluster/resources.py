@@ -12,6 +12,9 @@ from typing import Literal
 
 CPU_SLOTS_AT_MOST = 8
 """More trials at once leave TPE blind to each other's results; further cores give more threads."""
+# What a small sweep holds in memory, and each of its trials beside that (`benchmarks/memory.py`).
+SWEEP_BYTES = 1_200_000_000
+TRIAL_BYTES = 1_250_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +74,19 @@ def cpu_slots(cpus: int) -> Slots:
         counts = range(CPU_SLOTS_AT_MOST // 2 + 1, CPU_SLOTS_AT_MOST + 1)
         count = max(counts, key=lambda n: (n * (cpus // n), n))
     return Slots(count=count, cpus=max(1, cpus // count), gpus=0.0, device="cpu")
+
+
+def in_memory(slots: Slots, memory: int) -> Slots:
+    """Return slots on CPUs of which no more run at once than the memory holds; one at least.
+
+    Args:
+        slots: As the CPUs alone would have them.
+        memory: Bytes.
+    """
+    count = max(1, (memory - SWEEP_BYTES) // TRIAL_BYTES)
+    if count >= slots.count:
+        return slots
+    return replace(slots, count=count, cpus=slots.count * slots.cpus // count)
 
 
 def gpu_slots(cpus: int, gpus: int, gpus_per_trial: float) -> Slots:

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from cluster.signals import kept_from_children
-from cluster.token import token_file
+from cluster.token import has_token, token_file
 
 RESUME = "DVT_RESUME"
 """In the environment of a job: the command that resumes its sweep, given where it was submitted."""
@@ -65,11 +65,13 @@ def environment(address: str) -> Iterator[None]:
 
     A Ray of this sweep's own lets nobody else on the network in: it gets a token in a file that
     only its user can read. Ray's default would write one into the home directory. A mode that is
-    set already is left as it is.
+    set already is left as it is, and so is a token.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    if address != "local" or "RAY_AUTH_MODE" in os.environ:
+    mode = os.environ.get("RAY_AUTH_MODE") or "token"
+    given = bool(os.environ.get("RAY_AUTH_MODE")) and has_token()
+    if address != "local" or mode.lower() != "token" or given:
         yield
         return
     with token_file() as path:
@@ -92,7 +94,10 @@ def session(address: str, *, cpus: int, gpus: int, preload: str = "") -> Iterato
     Raises:
         SessionError: Nothing, or something else than Ray, answers at the address.
     """
-    if address not in ("local", "auto"):
+    named = os.environ.get("RAY_ADDRESS") or "auto"
+    if address == "auto" and named != "auto":  # Ray would try it for minutes
+        check_address(named, "RAY_ADDRESS")
+    elif address not in ("local", "auto"):
         check_address(address)
     if preload:  # Ray reads it when it is imported
         os.environ["RAY_preload_python_modules"] = preload  # noqa: SIM112 - Ray spells it so
@@ -162,19 +167,20 @@ def end_process(node_id: str, pid: int) -> None:
     ray.remote(num_cpus=0, max_retries=0)(kill).options(scheduling_strategy=where).remote()
 
 
-def check_address(address: str) -> None:
+def check_address(address: str, given_by: str = "--address") -> None:
     """Fail in seconds where Ray itself would retry for minutes.
 
     Args:
         address: Of a head node: `HOST:PORT`.
+        given_by: The flag or variable that it comes from.
 
     Raises:
         SessionError: It is no such address, nothing listens there, or something else than Ray.
     """
     host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdigit():
+    if not colon or not host or "/" in host or not port.isdigit():
         raise SessionError(
-            f"--address must be local, auto or the HOST:PORT of a head node, but got {address!r} "
+            f"{given_by} must be local, auto or the HOST:PORT of a head node, but got {address!r} "
             "(a sweep does not run through a ray:// client: start it on a node of the cluster)."
         )
     encrypted = os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true")
@@ -183,11 +189,11 @@ def check_address(address: str) -> None:
             known = encrypted or _speaks_http2(connection)
     except (OSError, OverflowError) as error:
         raise SessionError(
-            f"nothing answers at --address {address!r} ({error}): start Ray there, or pass local."
+            f"nothing answers at {given_by} {address!r} ({error}): start Ray there, or pass local."
         ) from error
     if not known:
         raise SessionError(
-            f"--address must be where a Ray's head node listens, but {address!r} does not speak "
+            f"{given_by} must be where a Ray's head node listens, but {address!r} does not speak "
             "gRPC: give the address that `ray start --head` printed, or pass local."
         )
 

@@ -36,6 +36,17 @@ def token_file() -> Iterator[Path]:
         os.close(held)
 
 
+def has_token() -> bool:
+    """Return whether Ray would find a token, in one of the places where it looks."""
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return True
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    path = Path(named) if named else Path(os.environ.get("HOME", "/"), ".ray", "auth_token")
+    with suppress(OSError, ValueError):
+        return bool(path.read_text().strip())
+    return False
+
+
 def _folder() -> tuple[Path, int]:
     """Return a new folder, and the descriptor that holds its lock."""
     while True:

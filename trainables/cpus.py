@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
+from trainables.cgroups import cpu_limit
 
 
 def available_cpus() -> int:
@@ -14,11 +13,8 @@ def available_cpus() -> int:
         cpus = len(os.sched_getaffinity(0))
     else:
         cpus = os.cpu_count() or 1
+    limit = cpu_limit()
+    if limit is None:
+        return cpus
     # A container may have half the time of a CPU, but not half a thread: at least 1.
-    try:
-        quota, period = QUOTA.read_text().split()
-    except (OSError, ValueError):  # no control groups of version 2 here
-        return cpus
-    if quota == "max":
-        return cpus
-    return max(1, min(cpus, int(quota) // int(period)))
+    return max(1, min(cpus, int(limit)))

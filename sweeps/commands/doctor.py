@@ -2,62 +2,56 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import click
-from rich.filesize import decimal
 
 from cluster.addresses import without_password
 from cluster.session import environment, session
-from sweeps.commands import kit, machine
-from sweeps.commands.machine import Finding, either
+from sweeps.checks.finding import Finding, Subject, either
+from sweeps.checks.table import TABLE, findings
+from sweeps.checks.table import Check as Row
+from sweeps.commands import kit
 from sweeps.runner.options import READING_FLAGS, cache_folder
 from sweeps.runner.study import PRESETS, Preset
 from sweeps.tracking.chosen import named_store
 from sweeps.tracking.store import SERVERS, TrackingError, one_line, prepare_store
 from trainables.data.reading import ReadOptions
+from trainables.quick_imports import quick_imports
 
 EXPERIMENT = "dvt-doctor"
-LITTLE_DISK = 5 * 10**9  # bytes
 COLORS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Subject:
-    """All that a sweep would use."""
+class Asked:
+    """All that a sweep with these flags would use."""
 
+    subject: Subject
     tracking_uri: str | None
-    address: str
-    storage: Path
-    cache: Path
     preset: Preset
     data: str
     how: ReadOptions
     weights: str
 
 
-Check: TypeAlias = Callable[[Subject], Iterator[Finding]]
+Check: TypeAlias = Callable[[Asked], Iterator[Finding]]
 
 
-def examine(subject: Subject) -> Iterator[tuple[str, Finding]]:
+def examine(asked: Asked) -> Iterator[tuple[str, Finding]]:
     """Yield every check's name and findings, as they come; a check that raises has failed."""
     for name, (check, mend) in CHECKS.items():
-        try:
-            for finding in check(subject):
-                yield name, finding
-        except Exception as error:  # noqa: BLE001 - of the machine anything may be broken
-            kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-            yield name, Finding("failed", f"{kind}{one_line(error)}", mend)
+        for finding in findings(check, asked, mend):
+            yield name, finding
 
 
-def _ray(subject: Subject) -> Iterator[Finding]:
+def _ray(asked: Asked) -> Iterator[Finding]:
     """Check that Ray answers and that a node sees as many GPUs as torch does here."""
-    address = subject.address
+    address = asked.subject.address
     if address == "local":
         return
     from trainables.device import count_gpus
@@ -73,21 +67,13 @@ def _ray(subject: Subject) -> Iterator[Finding]:
     yield either(here == 0 or here in there, found, mend)
 
 
-def _folders(subject: Subject) -> Iterator[Finding]:
-    """Check that storage and cache can be written, and have room."""
-    yield _written(subject.storage, "give another --storage, or change its permissions.")
-    yield _written(
-        subject.cache, "choose another place with DVT_CACHE_DIR, or change its permissions."
-    )
-
-
-def _mlflow(subject: Subject) -> Iterator[Finding]:
+def _mlflow(asked: Asked) -> Iterator[Finding]:
     """Check that MLflow takes an experiment and a run, and delete them."""
     from mlflow import MlflowClient  # seconds
     from mlflow.exceptions import MlflowException
 
     try:
-        uri = prepare_store(subject.tracking_uri, subject.storage)
+        uri = prepare_store(asked.tracking_uri, asked.subject.storage)
     except TrackingError as error:
         yield Finding("failed", str(error))
         return
@@ -96,7 +82,7 @@ def _mlflow(subject: Subject) -> Iterator[Finding]:
     where = without_password(uri)
     place = None
     if not uri.startswith(SERVERS):
-        place = (subject.storage / "artifacts" / EXPERIMENT).as_uri()
+        place = (asked.subject.storage / "artifacts" / EXPERIMENT).as_uri()
 
     # An experiment that is deleted keeps its name: an earlier check's is taken back.
     try:
@@ -116,12 +102,12 @@ def _mlflow(subject: Subject) -> Iterator[Finding]:
     yield Finding("ok", f"{where}, a run was made and deleted")
 
 
-def _data(subject: Subject) -> Iterator[Finding]:
+def _data(asked: Asked) -> Iterator[Finding]:
     """Check that the data can be split as the preset asks."""
     from trainables.data import dataset
     from trainables.data.cifar10 import ARCHIVE, FOLDER
 
-    preset = subject.preset
+    preset = asked.preset
     caps = dataset.Caps(
         train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class
     )
@@ -129,7 +115,7 @@ def _data(subject: Subject) -> Iterator[Finding]:
     # All that a sweep would refuse before it decodes.
     try:
         summary = dataset.inspect(
-            subject.data, caps=caps, seed=0, cache=subject.cache, how=subject.how
+            asked.data, caps=caps, seed=0, cache=asked.subject.cache, how=asked.how
         )
     except dataset.DataError as error:
         for problem in error.problems:
@@ -138,28 +124,28 @@ def _data(subject: Subject) -> Iterator[Finding]:
     splits = []
     for split, counts in summary.counts.items():
         splits.append(f"{sum(counts.values())} {split}")
-    found = f"{subject.data}: {len(summary.classes)} classes, {', '.join(splits)} images"
+    found = f"{asked.data}: {len(summary.classes)} classes, {', '.join(splits)} images"
 
     # The one data set that is downloaded.
-    folder = subject.cache / "datasets"
+    folder = asked.subject.cache / "datasets"
     here = (folder / FOLDER).exists() or (folder / ARCHIVE).exists()
-    if subject.data == "cifar10" and not here:
+    if asked.data == "cifar10" and not here:
         mend = f"the first sweep downloads it, 170 MB; offline, put {ARCHIVE} into {folder}."
         yield Finding("warning", f"{found}, not on this machine yet", mend)
     else:
         yield Finding("ok", found)
 
 
-def _weights(subject: Subject) -> Iterator[Finding]:
+def _weights(asked: Asked) -> Iterator[Finding]:
     """Check that weights are there and fit a backbone."""
     from trainables import source_model
 
-    chosen = subject.weights
+    chosen = asked.weights
     path = Path(chosen).expanduser()
     if chosen == "imagenet":
         yield _downloaded()
     elif chosen == source_model.NAME:
-        yield _sources(subject.cache)
+        yield _sources(asked.subject.cache)
     elif chosen == "none":
         yield Finding("ok", "none: random ones")
     elif not path.exists():
@@ -235,37 +221,14 @@ def _weights_folder(path: Path, chosen: str) -> Finding:
     return either(bool(there), found, "put <backbone>.pt there, or give a file.")
 
 
-def _written(folder: Path, mend: str) -> Finding:
-    """Check that a folder, or the one that it would be made in, can be written, and its room."""
-    parent = next(path for path in (folder, *folder.parents) if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=parent) as file:
-            file.write(bytes(4096))
-    except OSError as error:
-        found = f"{folder} must be writable, but {parent} is not ({error.strerror})"
-        return Finding("failed", found, mend)
-    free = shutil.disk_usage(parent).free
-    found = f"{folder} can be written to, {decimal(free)} free"
-    if free < LITTLE_DISK:
-        return Finding("warning", found, "make room: dvt clean shows what takes it.")
-    return Finding("ok", found)
+def _of_table(check: Row, asked: Asked) -> Iterator[Finding]:
+    """Make a check that a sweep's start may share."""
+    return check.look(asked.subject)
 
 
 # A check, and what to do where it raises.
 CHECKS: Mapping[str, tuple[Check, str]] = {
-    "python": (lambda _: machine.python(), "pip install -e . in the project's folder."),
-    "packages": (lambda _: machine.packages(), "pip install -e . in the project's folder."),
-    "code": (lambda _: machine.code(), "pip install -e . in the project's folder."),
-    "CPU": (lambda _: machine.cpu(), "mount /proc and /sys: CPUs and memory are read there."),
-    "disk": (_folders, "give another --storage, or another place with DVT_CACHE_DIR."),
-    "GPUs": (
-        lambda _: machine.gpus(),
-        "reload NVIDIA's driver, or leave a broken GPU out with CUDA_VISIBLE_DEVICES.",
-    ),
-    "precision": (
-        lambda _: machine.precision(),
-        "install torch again: pip install --force-reinstall torch torchvision.",
-    ),
+    **{name: (partial(_of_table, check), check.mend) for name, check in TABLE.items()},
     "ray": (_ray, "start Ray there, or pass --address local."),
     "data": (_data, "give another --data."),
     "weights": (_weights, "give other --weights."),
@@ -291,11 +254,10 @@ def command(
     # What a study with these flags would use.
     size = PRESETS[preset or "full"]
     folder = kit.storage_of(storage)
-    subject = Subject(
+    subject = Subject(address=address or "local", storage=folder, cache=cache_folder(folder))
+    asked = Asked(
+        subject=subject,
         tracking_uri=tracking_uri or named_store(folder),
-        address=address or "local",
-        storage=folder,
-        cache=cache_folder(folder),
         preset=size,
         data=data or size.data,
         how=kit.reading(how),
@@ -304,10 +266,16 @@ def command(
 
     # Each finding as it comes: some checks take seconds.
     failed = False
-    for name, finding in examine(subject):
-        failed |= finding.state == "failed"
-        state = click.style(f"{finding.state:<8}", fg=COLORS[finding.state])
-        click.echo(f"{state} {name:<10} {finding.found}")
-        if finding.mend:
-            click.echo(f"{'':>19} -> {finding.mend}")
+    with quick_imports():
+        for name, finding in examine(asked):
+            failed |= finding.state == "failed"
+            _show(name, finding)
     return kit.FAILED if failed else kit.DONE
+
+
+def _show(name: str, finding: Finding) -> None:
+    """Print a finding and what to do."""
+    state = click.style(f"{finding.state:<8}", fg=COLORS[finding.state])
+    click.echo(f"{state} {name:<10} {finding.found}")
+    if finding.mend:
+        click.echo(f"{'':>19} -> {finding.mend}")

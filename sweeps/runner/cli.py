@@ -77,6 +77,7 @@ def leave(act: Callable[[], int]) -> NoReturn:
     # It came where nobody was prepared for it, such as a second one.
     except KeyboardInterrupt:
         status = INTERRUPTED
+        click.echo("Interrupted.", err=True)
     logging.shutdown()
     sys.stdout.flush()
     # A shell may have closed it before the start.

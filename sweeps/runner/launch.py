@@ -14,6 +14,7 @@ from rich.console import Console
 
 from cluster.probes import blind_nodes, of_gpu_nodes
 from cluster.refused import Refused
+from cluster.resources import SWEEP_BYTES, TRIAL_BYTES
 from cluster.session import Nodes, SessionError, nodes, session
 from sweeps.records import manifest
 from sweeps.records.results import Outcome, Results
@@ -31,9 +32,11 @@ from sweeps.tracking.experiment import sweep_exists
 from sweeps.tracking.store import TrackingError, prepare_store
 from trainables.compute import Compute, gpu_precision
 from trainables.data.understood import said_of_data
+from trainables.memory import available_memory
 from trainables.problems import counted, reason
 
-# Workers that import torch ahead of time. Ray starts one per CPU, and each takes 0.4 GB.
+# Workers that import torch ahead of time. Ray starts one per CPU, and each takes 0.4 GB, which must
+# be there beside what trials take.
 PRELOADED_AT_MOST = 8
 
 
@@ -130,7 +133,9 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
     # Ray comes before MLflow makes its tables, so that the workers' imports run beside that.
     if local:
         cpus = plan.slots.count * plan.slots.cpus
-        preload = "trainables.preload" if cpus <= PRELOADED_AT_MOST else ""
+        held = SWEEP_BYTES + cpus * TRIAL_BYTES
+        preloaded = cpus <= PRELOADED_AT_MOST and held <= available_memory()
+        preload = "trainables.preload" if preloaded else ""
         _enter(stack, plan, cpus=cpus, gpus=plan.slots.whole_gpus, preload=preload)
     uri = uri or _prepare_store(plan, say)
 

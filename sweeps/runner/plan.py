@@ -6,8 +6,6 @@ Checks come first, cheap before expensive. Nothing is started here.
 from __future__ import annotations
 
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -16,9 +14,12 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from cluster.refused import Refused, collect
-from cluster.resources import Slots, cluster_slots, cpu_slots, gpu_slots
+from cluster.resources import Slots, cluster_slots, cpu_slots, gpu_slots, in_memory
 from cluster.session import Nodes
 from search_spaces.space import Arm, Value
+from sweeps.checks.finding import Subject
+from sweeps.checks.machine import why_none
+from sweeps.checks.table import check_start
 from sweeps.records.score import decide
 from sweeps.runner.options import Options, cache_folder
 from sweeps.runner.pretrained import check_weights, locate, pretrained_of
@@ -38,12 +39,11 @@ from trainables.cpus import available_cpus
 from trainables.data import dataset
 from trainables.data.dataset import Caps, Dataset, Summary
 from trainables.device import count_gpus
+from trainables.memory import available_memory
 from trainables.metrics import Score
+from trainables.problems import counted
 from trainables.randomness import named_seed
 from trainables.weights import RANDOM, Weights
-
-# Bytes that a sweep's record and MLflow's database need; with less there is no point in starting.
-LEAST_FREE = 20 * 2**20
 
 
 class Origin(TypedDict):
@@ -136,7 +136,10 @@ def make_plan(study: Study, options: Options) -> Plan:
     name = options.name or _new_name(study)
     arms = collect(problems, lambda: _arms(study, options, preset_name)) or ()
     slots, notes = collect(problems, lambda: local_slots(options)) or (cpu_slots(1), ())
-    collect(problems, lambda: _check_storage(storage, None if options.resume else options.name))
+    collect(problems, lambda: _check_name(storage, options))
+    cache = collect(problems, lambda: cache_folder(storage)) or storage
+    subject = Subject(address=options.address, storage=storage, cache=cache)
+    machine_notes = collect(problems, lambda: check_start(subject)) or ()
 
     # What it trains, and how often.
     weights_notes = collect(problems, lambda: check_weights(options.weights, arms)) or ()
@@ -147,7 +150,6 @@ def make_plan(study: Study, options: Options) -> Plan:
     # The services around it.
     if options.tracking_uri:
         collect(problems, partial(check_uri, options.tracking_uri))
-    cache = collect(problems, lambda: cache_folder(storage)) or storage
     share = collect(problems, cache_share) or CACHE_SHARE
     every = collect(problems, report_every)
 
@@ -181,6 +183,7 @@ def make_plan(study: Study, options: Options) -> Plan:
         report_every=REPORT_EVERY if every is None else every,
         slots=slots,
         notes=(
+            *machine_notes,
             *notes,
             *tracking_notes(study.name, options.tracking_uri, storage),
             *weights_notes,
@@ -259,7 +262,7 @@ def finalist_seeds(seed: int, number: int) -> tuple[int, ...]:
 
 
 def local_slots(options: Options) -> tuple[Slots, tuple[str, ...]]:
-    """Return the slots of this machine, and a line to show where a GPU was hoped for.
+    """Return the slots of this machine, and lines to show where they are not what was hoped for.
 
     Raises:
         ValueError: More GPUs are asked for than torch sees.
@@ -277,9 +280,23 @@ def local_slots(options: Options) -> tuple[Slots, tuple[str, ...]]:
         return gpu_slots(cpus, wanted, options.gpus_per_trial or 1.0), ()
     if options.gpus_per_trial is not None:
         raise ValueError("--gpus-per-trial needs a GPU, but this machine has none: leave it out.")
-    if options.gpus == 0:
-        return cpu_slots(cpus), ()
-    return cpu_slots(cpus), ("No GPU found: training on the CPU.",)
+    slots, notes = _slots_in_memory(cpus)
+    if options.gpus is None:
+        notes = (f"No GPU found{why_none()}: training on the CPU.", *notes)
+    return slots, notes
+
+
+def _slots_in_memory(cpus: int) -> tuple[Slots, tuple[str, ...]]:
+    """Return slots on this machine's CPUs, and a line where its memory holds fewer trials."""
+    wanted = cpu_slots(cpus)
+    memory = available_memory()
+    slots = in_memory(wanted, memory)
+    if slots == wanted:
+        return slots, ()
+    return slots, (
+        f"{counted(slots.count, 'trial')} at a time instead of {wanted.count}: "
+        f"{memory / 1e9:.1f} GB of memory holds no more.",
+    )
 
 
 def slots_on(plan: Plan, nodes: Nodes) -> Slots:
@@ -370,29 +387,10 @@ def _arms(study: Study, options: Options, preset_name: str) -> tuple[Arm, ...]:
     return arms
 
 
-def _check_storage(storage: Path, name: str | None) -> None:
-    """Check that a storage can be written to, and leave nothing behind.
-
-    Raises:
-        ValueError: Nothing can be written below the nearest existing folder, the disk is full, or
-            the name is taken.
-    """
-    if name and (storage / "sweeps" / name).exists():
-        raise ValueError(
-            f"--name must be new, but {storage / 'sweeps' / name} exists: choose another name."
-        )
-    parent = next(path for path in (storage, *storage.parents) if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=parent):
-            pass
-        free = shutil.disk_usage(parent).free
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ValueError(
-            f"--storage must be a folder that can be written to, but {parent} cannot ({reason})."
-        ) from error
-    if free < LEAST_FREE:
-        raise ValueError(
-            f"--storage must have {LEAST_FREE >> 20} MiB of free space, but {parent} has "
-            f"{free >> 20}: make room."
-        )
+def _check_name(storage: Path, options: Options) -> None:
+    """Refuse a new sweep whose name is taken in the storage."""
+    if not options.name or options.resume:
+        return
+    folder = storage / "sweeps" / options.name
+    if folder.exists():
+        raise ValueError(f"--name must be new, but {folder} exists: choose another name.")

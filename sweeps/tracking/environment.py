@@ -1,9 +1,12 @@
-"""What MLflow reads when it is imported: set once, before that, by commands and the driver."""
+"""What a command and the driver set once, before anything is imported that reads it."""
 
 from __future__ import annotations
 
 import os
 
+from cluster.process import give_home, open_many_files, past_proxies
+
+# MLflow's.
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
@@ -19,6 +22,12 @@ SETTINGS = {
 
 
 def prepare_process() -> None:
-    """Set MLflow's variables in this process's environment; those that are set already stay."""
+    """Make this process's environment one that all libraries can live with, and its children's.
+
+    Of MLflow's variables, those that are set already stay.
+    """
+    give_home()
+    past_proxies()
+    open_many_files()
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)

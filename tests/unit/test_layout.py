@@ -55,6 +55,7 @@ HOMES: dict[str, tuple[str, ...]] = {  # the longest name that fits an import de
         "trainables.__main__",
     ),
     "rich": (
+        "sweeps.checks.*",
         "sweeps.commands.*",
         "sweeps.predict.output",
         "sweeps.report.terminal",
@@ -89,7 +90,7 @@ HOMES: dict[str, tuple[str, ...]] = {  # the longest name that fits an import de
         "trainables.data.decoding",
     ),
 }
-LOOKS = ("sweeps.commands.doctor", "sweeps.commands.machine")  # at every library, whether it works
+LOOKS = ("sweeps.commands.doctor", "sweeps.checks.machine")  # at every library, whether it works
 PLAIN = {  # what every part of the project may import, in no time
     f"trainables.{name}" for name in ("recipe", "metrics", "problems", "files", "finalist_config")
 }

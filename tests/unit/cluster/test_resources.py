@@ -2,7 +2,15 @@
 
 import pytest
 
-from cluster.resources import CPU_SLOTS_AT_MOST, Slots, cluster_slots, cpu_slots, fitting, gpu_slots
+from cluster.resources import (
+    CPU_SLOTS_AT_MOST,
+    Slots,
+    cluster_slots,
+    cpu_slots,
+    fitting,
+    gpu_slots,
+    in_memory,
+)
 
 FRACTIONS = (0.01, 0.1, 0.25, 0.3, 0.34, 0.5, 0.6, 1.0)
 
@@ -106,3 +114,14 @@ def test_a_node_that_was_added_holds_as_many_slots_as_it_has_gpus_and_cpus_for()
     assert fitting(((8, 2), (6, 2)), slots, None) == 3, "its CPUs are enough for one"
     assert fitting(((8, 2), (8, 2)), slots, 3) == 3
     assert fitting((), slots, None) == 0
+
+
+@pytest.mark.parametrize(
+    ("cpus", "memory", "count", "each"),
+    [(2, 2 * 10**9, 1, 2), (8, 4 * 10**9, 2, 4), (2, 4 * 10**9, 2, 1), (1, 10**9, 1, 1)],
+)
+def test_no_more_trials_run_than_the_memory_holds(
+    cpus: int, memory: int, count: int, each: int
+) -> None:
+    slots = in_memory(cpu_slots(cpus), memory)
+    assert (slots.count, slots.cpus) == (count, each)

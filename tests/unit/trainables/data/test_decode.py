@@ -356,12 +356,11 @@ def test_nearly_black_is_asked_of_each_image() -> None:
     assert decode.nearly_black(images[:0]).tolist() == []
 
 
-@pytest.mark.parametrize(("quota", "threads"), [("max 100000", 3), ("100000 100000", 1)])
+@pytest.mark.parametrize(("quota", "threads"), [(None, 3), (1.0, 1)])
 def test_files_are_read_by_a_thread_per_cpu_that_this_process_may_use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, threads: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: float | None, threads: int
 ) -> None:
     Image.new("RGB", (8, 6), RED).save(tmp_path / "a.png")
-    (tmp_path / "cpu.max").write_text(quota)
     started: list[int] = []
 
     class Recorded(ThreadPoolExecutor):
@@ -370,7 +369,7 @@ def test_files_are_read_by_a_thread_per_cpu_that_this_process_may_use(
             super().__init__(max_workers)
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
-    monkeypatch.setattr("trainables.cpus.QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr("trainables.cpus.cpu_limit", lambda: quota)
     monkeypatch.setattr(decode, "ThreadPoolExecutor", Recorded)
     assert Files([tmp_path / "a.png"]).sizes.tolist() == [[6, 8]]
     assert started == [threads]

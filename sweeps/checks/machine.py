@@ -1,4 +1,4 @@
-"""Checks of what a machine has for sweeps: Python and packages, CPUs and memory, GPUs."""
+"""Checks of what a machine has for sweeps: Python and packages, GPUs and precision."""
 
 from __future__ import annotations
 
@@ -9,35 +9,16 @@ import shutil
 import subprocess
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
-from typing import Literal
 
-from rich.filesize import decimal
-
-from cluster.session import OBJECT_STORE_BYTES
+from sweeps.checks.finding import Finding, Subject, either
 from sweeps.records.manifest import ROOT, commit
-from trainables.cpus import available_cpus
 
 PACKAGE = "depth-vs-tricks"
-LITTLE_MEMORY = 4 * 10**9  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The finding of a check, and what to do where it is bad.
-
-    A message that says so itself needs no mend.
-    """
-
-    state: Literal["ok", "warning", "failed"]
-    found: str
-    mend: str = ""
-
-
-def python() -> Iterator[Finding]:
+def python(_: Subject) -> Iterator[Finding]:
     """Check that Python is of a release that the package asks for."""
     wanted = metadata(PACKAGE)["Requires-Python"]
     release = platform.python_version()
@@ -45,7 +26,7 @@ def python() -> Iterator[Finding]:
     yield either(good, f"{release}, {platform.platform()}", f"install Python {wanted}.")
 
 
-def packages() -> Iterator[Finding]:
+def packages(_: Subject) -> Iterator[Finding]:
     """Check that no package is older than what this one asks for; extras do not count."""
     seen = []
     wrong = []
@@ -64,14 +45,14 @@ def packages() -> Iterator[Finding]:
     yield either(not wrong, ", ".join(seen), f"pip install -U {' '.join(map(repr, wrong))}")
 
 
-def code() -> Iterator[Finding]:
+def code(_: Subject) -> Iterator[Finding]:
     """Say which state of this project runs."""
     known = commit()
     state = f"commit {known}" if known else "no git commit"
     yield Finding("ok", f"{PACKAGE} {version(PACKAGE)} in {ROOT}, {state}")
 
 
-def gpus() -> Iterator[Finding]:
+def gpus(_: Subject) -> Iterator[Finding]:
     """Check that torch can use all GPUs that the driver has."""
     # Torch warns of a driver that does not fit.
     with warnings.catch_warnings(record=True) as caught:
@@ -102,7 +83,17 @@ def gpus() -> Iterator[Finding]:
         yield Finding("ok", found)
 
 
-def precision() -> Iterator[Finding]:
+def why_none() -> str:
+    """Return why torch sees no GPU, as far as that is known without asking the driver."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return f" (CUDA_VISIBLE_DEVICES is {visible!r})"
+    if Path("/proc/driver/nvidia/gpus").is_dir() or shutil.which("nvidia-smi"):
+        return ", but there is NVIDIA's driver (dvt doctor says why)"
+    return ""
+
+
+def precision(_: Subject) -> Iterator[Finding]:
     """Say in what precision trials compute."""
     import torch
 
@@ -112,34 +103,6 @@ def precision() -> Iterator[Finding]:
     device = torch.device("cuda" if count_gpus() else "cpu")
     capability = torch.backends.cpu.get_cpu_capability()
     yield Finding("ok", f"{best_precision(device)} on {device.type}; the CPU has {capability}")
-
-
-def cpu() -> Iterator[Finding]:
-    """Check CPUs, memory and, where it is small, shared memory; a container's limits count."""
-    limit, total = _memory()
-    cpus = f"{available_cpus()} of {os.cpu_count()} CPUs"
-    found = f"{cpus}, {decimal(limit)} of {decimal(total)} memory"
-    if limit < LITTLE_MEMORY:
-        mend = "end other programs, or raise the container's limit: a small sweep holds 3.7 GB."
-        yield Finding("warning", found, mend)
-    else:
-        yield Finding("ok", found)
-
-    # Where Ray's object store would not fit. Not every system has the folder, or `statvfs`.
-    with suppress(OSError, AttributeError):
-        shared = os.statvfs("/dev/shm")
-        size = shared.f_frsize * shared.f_blocks
-        if size < 2 * OBJECT_STORE_BYTES:
-            found = f"/dev/shm has {decimal(size)}: Ray's object store goes to the disk"
-            mend = "give the container more, as in docker run --shm-size=1g."
-            yield Finding("warning", found, mend)
-
-
-def either(good: bool, found: str, mend: str) -> Finding:
-    """Return the finding of a check that is good or bad."""
-    if good:
-        return Finding("ok", found)
-    return Finding("failed", found, mend)
 
 
 def _unseen(seen: int, driver: Sequence[str], warned: Sequence[str]) -> Finding:
@@ -184,21 +147,6 @@ def _output(words: Sequence[str]) -> str:
     if done.returncode:
         raise OSError(f"{Path(words[0]).name} says: {(done.stderr or done.stdout).strip()}")
     return done.stdout.strip()
-
-
-def _memory() -> tuple[int, int]:
-    """Return the bytes that this process may have, by its control groups too, and the machine's."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-    # The group of this process, and those around it, each with a limit of its own.
-    limits = [total]
-    group = Path("/sys/fs/cgroup")
-    with suppress(OSError, IndexError):
-        group /= Path("/proc/self/cgroup").read_text().splitlines()[-1].rpartition("::/")[2]
-    for folder in (group, *group.parents):
-        with suppress(OSError, ValueError):
-            limits.append(int((folder / "memory.max").read_text()))
-    return min(limits), total
 
 
 def _numbers(text: str) -> tuple[int, ...]:
