@@ -9,17 +9,20 @@ import logging
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from cluster.signals import kept_from_children
 from cluster.token import has_token, token_file
 
 RESUME = "DVT_RESUME"
 """In the environment of a job: the command that resumes its sweep, given where it was submitted."""
 
 CONNECT_TIMEOUT_S = 3.0
+LEFT_WITHIN_S = 10.0
 OBJECT_STORE_BYTES = 128 * 1024**2
 """Trials map their data from disk; only small reports pass through the object store."""
 
@@ -118,7 +121,8 @@ def session(address: str, *, cpus: int, gpus: int, preload: str = "") -> Iterato
 
     # Start it or join it; leave it whatever comes.
     try:
-        ray.init(**options)
+        with kept_from_children():
+            ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         reason = " ".join(str(error).split())[:300]
         raise SessionError(
@@ -127,7 +131,10 @@ def session(address: str, *, cpus: int, gpus: int, preload: str = "") -> Iterato
     try:
         yield tuple(nodes().values())
     finally:
-        ray.shutdown()
+        # Where Ray was killed, it waits for a minute and ends this process.
+        leaving = threading.Thread(target=ray.shutdown, daemon=True)
+        leaving.start()
+        leaving.join(LEFT_WITHIN_S)
 
 
 def nodes() -> dict[str, tuple[int, int]]:

@@ -9,6 +9,7 @@ Result:  not run in full yet.
     python sweeps/backbone_comparison.py --gpus 4
 """
 
+import cluster.early_interrupt  # noqa: F401 - for Ctrl-C while the rest is imported
 from search_spaces.backbone_comparison import SPACE
 from sweeps.runner import Contrast, Published, Study, main
 from trainables.metrics import VAL_ACCURACY

@@ -13,6 +13,7 @@ Result:  not run in full yet.
 
 from dataclasses import replace
 
+import cluster.early_interrupt  # noqa: F401 - for Ctrl-C while the rest is imported
 from search_spaces.depth_on_dogs import SPACE
 from sweeps.runner import PRESETS, Contrast, Published, Study, main
 from trainables.data.splits import EVERY

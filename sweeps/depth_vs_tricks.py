@@ -8,6 +8,7 @@ Result:  not run in full yet; `--preset demo` answers for a toy task, see README
     python sweeps/depth_vs_tricks.py --gpus 4
 """
 
+import cluster.early_interrupt  # noqa: F401 - for Ctrl-C while the rest is imported
 from search_spaces.depth_vs_tricks import SPACE
 from sweeps.runner import Contrast, Study, main
 

@@ -12,6 +12,7 @@ Result:  champion/ in the sweep's folder and models:/find_best-<folder>@champion
 
 from dataclasses import replace
 
+import cluster.early_interrupt  # noqa: F401 - for Ctrl-C while the rest is imported
 from search_spaces.find_best import SPACE
 from sweeps.runner import PRESETS, Study, main
 from trainables.data.splits import EVERY

@@ -8,6 +8,7 @@ Result:  not run in full yet.
     python sweeps/two_stage.py --gpus 4
 """
 
+import cluster.early_interrupt  # noqa: F401 - for Ctrl-C while the rest is imported
 from search_spaces.two_stage import SPACE
 from sweeps.runner import Contrast, Study, main
 

@@ -1,6 +1,7 @@
 """The two streams of a command.
 
-Any terminal shows what it prints, and an output that nobody takes ends it in one line.
+Any terminal shows what it prints. An output that nobody takes ends a command in one line, but not a
+sweep, whose results are on the disk.
 """
 
 from __future__ import annotations
@@ -12,6 +13,15 @@ import sys
 from collections.abc import Callable
 
 UNWRITTEN = 1
+
+# What typography is where an encoding lacks it.
+_PLAIN = {
+    **{"\u2212": "-", "\u2010": "-", "\u2011": "-", "\u2013": "-", "\u2014": "-"},
+    **{"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2026": "...", "\u00a0": " "},
+    **{"\u00d7": "x", "\u00b1": "+-", "\u2192": "->", "\u2190": "<-", "\u2022": "*", "\u00b7": "."},
+    **{"\u2264": "<=", "\u2265": ">=", "\u2248": "~", "\u2713": "ok", "\u2717": "x"},
+}
+_ERRORS = "plain-or-escaped"
 
 
 def printed(act: Callable[[], int]) -> int:
@@ -49,8 +59,34 @@ def _status(act: Callable[[], int]) -> int:
         return 1
 
 
+def go_on_unseen(said: str) -> None:
+    """From now on, an output that cannot be written ends nothing.
+
+    Args:
+        said: What the one line on stderr adds to the reason.
+    """
+    if isinstance(sys.stdout, _Stream):
+        sys.stdout.unseen = said
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    """Return what stands for characters that an encoding lacks, as `codecs` asks for it."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    parts = []
+    for character in text:
+        parts.append(
+            _PLAIN.get(character) or character.encode("ascii", "backslashreplace").decode()
+        )
+    return "".join(parts), error.end
+
+
+codecs.register_error(_ERRORS, _replaced)
+
+
 class _Stream(io.TextIOWrapper):
-    """A standard stream that escapes what its encoding lacks, and leaves where its file is full.
+    """A standard stream that replaces what its encoding lacks, and leaves where its file is full.
 
     Not by an `OSError`, which would be taken for one of another file. In a thread leaving ends that
     thread alone, so `lost` tells that something was not written.
@@ -58,6 +94,7 @@ class _Stream(io.TextIOWrapper):
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         self.lost = False
+        self.unseen = ""  # where it does not leave: what is said instead
         self._given = stream  # which closes the file when nobody holds it
         self._plain = codecs.lookup(stream.encoding).name == "ascii"
         super().__init__(
@@ -65,14 +102,14 @@ class _Stream(io.TextIOWrapper):
             encoding="latin-1"
             if self._plain
             else stream.encoding,  # click writes UTF-8 to what calls itself ASCII
-            errors="backslashreplace",
+            errors=_ERRORS,
             line_buffering=stream.line_buffering,
             write_through=stream.write_through,
         )
 
     def write(self, text: str) -> int:
         if self._plain:
-            text = text.encode("ascii", "backslashreplace").decode()
+            text = text.encode("ascii", _ERRORS).decode()
         try:
             return super().write(text)
         except OSError as error:
@@ -87,12 +124,16 @@ class _Stream(io.TextIOWrapper):
 
     def _give_up(self, error: OSError) -> None:
         """Send the rest nowhere; where the answers were lost, say so and leave."""
-        self.lost = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.fileno())
         os.close(nowhere)
         if self is sys.stderr:  # there is nobody left to say it to
             return
+        if self.unseen:
+            # Where a terminal is gone, nobody reads that either.
+            sys.stderr.write(f"The output cannot be written ({error.strerror}): {self.unseen}\n")
+            return
+        self.lost = True
         if not isinstance(error, BrokenPipeError):
             rule = "The output must be written whole, but cannot be"
             sys.stderr.write(

@@ -18,6 +18,7 @@ from sweeps.checks.table import Check as Row
 from sweeps.commands import kit
 from sweeps.runner.options import READING_FLAGS, cache_folder
 from sweeps.runner.study import PRESETS, Preset
+from sweeps.tracking.chosen import named_store
 from sweeps.tracking.store import SERVERS, TrackingError, one_line, prepare_store
 from trainables.data.reading import ReadOptions
 from trainables.quick_imports import quick_imports
@@ -256,7 +257,7 @@ def command(
     subject = Subject(address=address or "local", storage=folder, cache=cache_folder(folder))
     asked = Asked(
         subject=subject,
-        tracking_uri=tracking_uri,
+        tracking_uri=tracking_uri or named_store(folder),
         preset=size,
         data=data or size.data,
         how=kit.reading(how),

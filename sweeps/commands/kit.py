@@ -17,7 +17,7 @@ import click
 from rich.console import Console
 
 from cluster.refused import DONE, FAILED, INTERRUPTED, REFUSED, Refused
-from sweeps.runner.options import CONTEXT, FLAGS, Options
+from sweeps.runner.options import CONTEXT, FLAGS, Options, check_working_folder
 from sweeps.tracking.environment import prepare_process
 from trainables.data.reading import ReadOptions
 from trainables.problems import unknown_name
@@ -37,6 +37,7 @@ __all__ = [
     "reading",
     "shown",
     "storage_of",
+    "subcommand",
     "terminal",
     "unknown_sweep",
 ]
@@ -87,8 +88,13 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., int]], Comman
 
 
 def group(name: str) -> Callable[[Callable[..., None]], click.Group]:
-    """Make a group of commands; those in it are made by `@group.command(cls=kit.Command)`."""
+    """Make a group of commands; those in it are made by `subcommand`."""
     return click.group(name, context_settings={"help_option_names": CONTEXT["help_option_names"]})
+
+
+def subcommand(parent: click.Group, name: str) -> Callable[[Callable[..., int]], click.Command]:
+    """Make a command of a group, as `command` makes one."""
+    return parent.command(name, cls=Command, context_settings=CONTEXT)
 
 
 def flags(*names: str) -> Callable[[Function], Function]:
@@ -110,6 +116,7 @@ def main(asked: click.Command, arguments: Sequence[str]) -> int:
     """
     prepare_process()
     try:
+        check_working_folder()
         # Outside of standalone mode click raises what is wrong, and returns the function's value.
         status = asked.main(list(arguments), prog_name=asked.name, standalone_mode=False)
         return int(status or DONE)

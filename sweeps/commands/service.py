@@ -48,7 +48,7 @@ def command() -> None:
     """Ray with dashboard and job server, and MLflow, on this machine, behind one token."""
 
 
-@command.command("up", cls=kit.Command)
+@kit.subcommand(command, "up")
 @click.option(
     "--storage",
     metavar="DIR",
@@ -123,7 +123,7 @@ def up(
     return kit.DONE
 
 
-@command.command("status", cls=kit.Command)
+@kit.subcommand(command, "status")
 def status() -> int:
     """Show where it is, and whether it answers.
 
@@ -166,7 +166,7 @@ def status() -> int:
     return kit.FAILED
 
 
-@command.command("down", cls=kit.Command)
+@kit.subcommand(command, "down")
 def down() -> int:
     """Stop its jobs cleanly, and end it.
 

@@ -15,6 +15,7 @@ from sweeps.records.history import read_history
 from sweeps.records.journal import Journal, JournalError
 from sweeps.records.manifest import read_manifest
 from sweeps.records.results import Outcome
+from sweeps.tracking.chosen import with_login
 
 
 @kit.command("dvt sync")
@@ -36,10 +37,11 @@ def command(name: str, storage: Path | None, tracking_uri: str | None) -> int:
         prepared = prepare_store(uri, storage)
         if end_abandoned(folder):
             click.echo(f"No process runs {name}: what is open of it is closed as interrupted.")
-        click.echo(sync(folder, prepared, storage))
+        done = sync(folder, prepared, storage)
     except TrackingError as error:
         raise Refused(str(error)) from error
-    return kit.DONE
+    click.echo(done.line)
+    return kit.DONE if done.whole else kit.FAILED
 
 
 def _store(folder: Path, tracking_uri: str | None) -> str | None:
@@ -48,7 +50,7 @@ def _store(folder: Path, tracking_uri: str | None) -> str | None:
     uri = tracking_uri
     if uri is None:
         try:
-            uri = read_manifest(folder)["options"]["tracking_uri"]
+            uri = with_login(read_manifest(folder)["options"]["tracking_uri"])
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise Refused(
                 f"{folder / MANIFEST} must be readable, but is not ({error}): pass --tracking-uri."

@@ -20,6 +20,7 @@ from cluster.refused import Refused
 from sweeps.predict.graph_text import suspicious_text
 from sweeps.records.folder import BEST, CHAMPION, RECIPE, UNREADABLE, known_sweeps, sweep_folder
 from sweeps.records.status import status_of
+from sweeps.tracking.chosen import named_store
 from sweeps.tracking.store import TrackingError, check_uri, prepare_store
 from sweeps.tracking.store import one_line as said
 from trainables.data.listing import Images
@@ -125,7 +126,7 @@ def store_uri(uri: str, tracking_uri: str | None, storage: Path) -> str | None:
     """
     if uri.partition(":")[0] not in _IN_A_STORE:
         return None
-    store = tracking_uri or f"sqlite:///{storage / 'mlflow.db'}"
+    store = tracking_uri or named_store(storage) or f"sqlite:///{storage / 'mlflow.db'}"
     try:
         check_uri(store)
     except TrackingError as error:

@@ -185,13 +185,40 @@ def delivered(path: Path, uri: str | None = None) -> int:
         return 0
 
 
-def note_delivered(path: Path, uri: str, offset: int) -> None:
+def refused(path: Path, uri: str) -> dict[int, str]:
+    """Return the offsets of the events that a store refused, each with the reason.
+
+    Args:
+        path: The journal; `mlflow.offset` is beside it.
+        uri: The store.
+    """
+    if not delivered(path, uri):
+        return {}
+    try:
+        noted = json.loads(path.with_name(OFFSET).read_text()).get("refused", {})
+        return {int(offset): str(reason) for offset, reason in noted.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def note_delivered(
+    path: Path, uri: str, offset: int, refusals: Mapping[int, str] | None = None
+) -> None:
     """Write down up to which offset a store has a journal.
 
     Where that fails, the store is told some events again.
+
+    Args:
+        path: The journal.
+        uri: The store.
+        offset: The one after the last event that it has or refused.
+        refusals: The offset of each event before that it refused, and the reason.
     """
+    noted: dict[str, Any] = {"uri": uri, "offset": offset}
+    if refusals:
+        noted["refused"] = refusals
     with suppress(OSError):
-        write_whole(path.with_name(OFFSET), json.dumps({"uri": uri, "offset": offset}) + "\n")
+        write_whole(path.with_name(OFFSET), json.dumps(noted) + "\n")
 
 
 def size(path: Path) -> int:

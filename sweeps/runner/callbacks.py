@@ -114,6 +114,10 @@ class RecordCallback(TrialCallback):
         self._results = results
         self._progress = progress
 
+    def setup(self, *args: Any, **info: Any) -> None:
+        """Have signals come to us: Tune has just set a handler of its own."""
+        self._run.interrupt.take_over()
+
     def started(self, trial: Trial) -> None:
         """Enter a trial, and what an earlier run of the sweep has done of it."""
         config = trial.config

@@ -115,7 +115,7 @@ def register(run: Run, shipped: Shipped) -> Callable[[], str]:
         return lambda: gone
     run.tell(
         ChampionKept(
-            name=f"{plan.study.name}-{run.materials.data.name}",
+            name=registered_name(plan.study.name, run.materials.data.name),
             checkpoint=str(weights.absolute()),
             recipe=record.recipe.as_dict(),
             classes=run.materials.data.classes,
@@ -137,6 +137,11 @@ def register(run: Run, shipped: Shipped) -> Callable[[], str]:
         return f"Not registered yet: {which}; its weights are in {weights}"
 
     return wait
+
+
+def registered_name(study: str, data: str) -> str:
+    """Return the name of the registered model whose versions are the champions of a study."""
+    return f"{study}-{data}"
 
 
 def _recipe(run: Run, record: TrialRecord, folder: Path) -> dict[str, object]:

@@ -12,20 +12,23 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import NoReturn
 
 import click
 from rich.console import Console
 
+from cluster import signals
 from cluster.refused import DONE, INTERRUPTED, REFUSED, Refused
 from cluster.session import environment
-from sweeps.records.folder import sweep_folder
+from sweeps.records.folder import at, sweep_folder
 from sweeps.runner.options import Options, command, parse
 from sweeps.runner.study import Study
+from sweeps.tracking.chosen import named_store
 from sweeps.tracking.environment import prepare_process
 from trainables.problems import counted
 from trainables.quick_imports import quick_imports
-from trainables.streams import printed
+from trainables.streams import go_on_unseen, printed
 
 # Columns where the output is no terminal.
 WIDE = 140
@@ -68,7 +71,13 @@ def leave(act: Callable[[], int]) -> NoReturn:
 
     All is closed; that end would go through millions of torch's and MLflow's objects: 3 s.
     """
-    status = printed(act)
+    signals.catch(signals.interrupt)
+    try:
+        status = printed(act)
+    # It came where nobody was prepared for it, such as a second one.
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+        click.echo("Interrupted.", err=True)
     logging.shutdown()
     sys.stdout.flush()
     # A shell may have closed it before the start.
@@ -104,6 +113,10 @@ def _run(study: Study, options: Options) -> int:
                 )
                 return DONE
 
+        # A new sweep follows the environment, an earlier one keeps its store.
+        elif options.tracking_uri is None:
+            options = replace(options, tracking_uri=named_store(options.storage))
+
         # Torch takes seconds: after the flags, before anything that needs it.
         with quick_imports():
             from sweeps.runner.plan import make_plan
@@ -118,4 +131,6 @@ def _run(study: Study, options: Options) -> int:
         with quick_imports():
             from sweeps.runner.launch import launch
 
+        again = f"dvt report {plan.name}{at(plan.storage)}"
+        go_on_unseen(f"the sweep goes on, and `{again}` shows its results.")
         return launch(plan, console, earlier)

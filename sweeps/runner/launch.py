@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -19,6 +19,7 @@ from cluster.session import Nodes, SessionError, nodes, session
 from sweeps.records import manifest
 from sweeps.records.results import Outcome, Results
 from sweeps.records.score import decide
+from sweeps.runner.champion import registered_name
 from sweeps.runner.description import describe, resume_command
 from sweeps.runner.driver import Ready, driver
 from sweeps.runner.ending import broken_off, finish
@@ -82,6 +83,7 @@ def _run(ready: Ready, console: Console, interrupt: Interrupt, searched: Results
     with driver(ready, console, interrupt) as run:
         enter_past(run, searched)
         finals = Results({})
+        interrupt.last_resort = lambda: finish(run, searched, finals, Outcome.INTERRUPTED)
         ended = search(run, searched)
         if ended is Outcome.COMPLETED:
             ended, finals = finalists(run, searched)
@@ -116,7 +118,7 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
     # Data and weights, which may take minutes; a store that was named is asked before.
     uri = ""
     if plan.options.tracking_uri:
-        uri = _prepare_store(plan)
+        uri = _prepare_store(plan, say)
     materials = gather(plan, say, compute, _weights_had(past))
     plan = _with_score(plan, materials, resumed=past is not None)
 
@@ -135,7 +137,7 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
         preloaded = cpus <= PRELOADED_AT_MOST and held <= available_memory()
         preload = "trainables.preload" if preloaded else ""
         _enter(stack, plan, cpus=cpus, gpus=plan.slots.whole_gpus, preload=preload)
-    uri = uri or _prepare_store(plan)
+    uri = uri or _prepare_store(plan, say)
 
     # Last of all, the lines that say what was understood.
     for line in _understood(plan, materials, changed):
@@ -260,14 +262,22 @@ def _enter(stack: ExitStack, plan: Plan, **resources: Any) -> Nodes:
         raise Refused(str(error)) from error
 
 
-def _prepare_store(plan: Plan) -> str:
-    """Open MLflow's store, and return its URI."""
+def _prepare_store(plan: Plan, say: Callable[[str], None]) -> str:
+    """Open MLflow's store, try all that the sweep will ask of it, and return its URI."""
+    # Here, since MLflow takes two seconds to import.
+    from sweeps.tracking.rehearsal import rehearse
+
+    study = plan.study
     plan.storage.mkdir(parents=True, exist_ok=True)
     try:
         uri = prepare_store(plan.options.tracking_uri, plan.storage)
+        _check_name(plan, uri)
+        model = registered_name(study.name, plan.summary.name)
+        notes = rehearse(uri, plan.storage, study.name, model, study.question)
     except TrackingError as error:
         raise Refused(str(error)) from error
-    _check_name(plan, uri)
+    for note in notes:
+        say(note)
     return uri
 
 

@@ -32,6 +32,8 @@ from sweeps.runner.speed import (
     report_every,
 )
 from sweeps.runner.study import Preset, Study
+from sweeps.tracking.chosen import notes as tracking_notes
+from sweeps.tracking.store import check_uri
 from trainables.compute import Compute
 from trainables.cpus import available_cpus
 from trainables.data import dataset
@@ -146,7 +148,8 @@ def make_plan(study: Study, options: Options) -> Plan:
     problems += _problems(study, options, arms, seeds)
 
     # The services around it.
-    collect(problems, lambda: _check_tracking(options.tracking_uri))
+    if options.tracking_uri:
+        collect(problems, partial(check_uri, options.tracking_uri))
     share = collect(problems, cache_share) or CACHE_SHARE
     every = collect(problems, report_every)
 
@@ -179,7 +182,13 @@ def make_plan(study: Study, options: Options) -> Plan:
         cache_share=share,
         report_every=REPORT_EVERY if every is None else every,
         slots=slots,
-        notes=(*machine_notes, *notes, *weights_notes, *not_shared(arms)),
+        notes=(
+            *machine_notes,
+            *notes,
+            *tracking_notes(study.name, options.tracking_uri, storage),
+            *weights_notes,
+            *not_shared(arms),
+        ),
     )
 
 
@@ -385,13 +394,3 @@ def _check_name(storage: Path, options: Options) -> None:
     folder = storage / "sweeps" / options.name
     if folder.exists():
         raise ValueError(f"--name must be new, but {folder} exists: choose another name.")
-
-
-def _check_tracking(uri: str | None) -> None:
-    """Check that MLflow's store, where one is named, can be used."""
-    if uri is None:
-        return
-    # MLflow takes seconds to import.
-    from sweeps.tracking.store import check_uri
-
-    check_uri(uri)

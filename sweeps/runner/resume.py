@@ -21,6 +21,7 @@ from sweeps.records.history import History, read_history
 from sweeps.records.journal import JournalError
 from sweeps.records.manifest import read_manifest
 from sweeps.runner.options import KEPT, Options
+from sweeps.tracking.chosen import with_login
 from trainables.problems import unknown_name
 
 
@@ -94,6 +95,7 @@ def restored(options: Options, earlier: Past) -> Options:
     """
     # Sweeps of earlier versions name no score: accuracy decided.
     kept = {"score": "accuracy", **earlier.manifest["options"]}
+    kept["tracking_uri"] = with_login(kept["tracking_uri"])
     trials = int(earlier.manifest["trials_per_arm"])
     # What is given must fit what the sweep has.
     problems = []

@@ -94,11 +94,15 @@ def run_trials(run: Run, batch: Batch, progress: Progress) -> Outcome:
             return Outcome.INTERRUPTED
         return Outcome.COMPLETED
     except Exception as error:  # noqa: BLE001  Whatever Ray raises, hours of trials are reported.
+        # The signal that interrupts a sweep may have ended its Ray too.
+        if interrupt.requested and not interrupt.reason:
+            return Outcome.INTERRUPTED
         progress.say(f"Ray broke off the sweep: {one_line(error)}")
         if plan.options.verbose:
             traceback.print_exc()
         return Outcome.FAILED
     finally:
+        interrupt.let_go()
         record.close()
         shutil.rmtree(plan.folder / RAY_FOLDER, ignore_errors=True)
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from cluster.addresses import without_password
-from sweeps.records.events import ChampionKept, from_json
+from sweeps.records.events import ChampionKept, SweepFinished, SweepResumed, from_json
 from sweeps.records.journal import (
     JournalError,
     delivered,
     events_after,
     events_from,
     note_delivered,
+    refused,
 )
 from sweeps.tracking.registry import RegisteredModel
 from sweeps.tracking.store import TrackingError, is_refusal, one_line
@@ -41,8 +43,8 @@ class Courier:
 
     Attributes:
         offset: Up to which MLflow has everything.
-        refused: Events that MLflow will never take; they are passed over.
-        reason: Why the first of them was refused.
+        refusals: The offset of each event that MLflow refused, and why. They are passed over, and
+            wait for `again`.
         champion: The last champion that was registered.
     """
 
@@ -54,14 +56,42 @@ class Courier:
         # Up to this offset events are sent one by one, since one of them was refused.
         self._careful_until = 0
         self._started_over = False
-        self.refused = 0
-        self.reason = ""
         self.champion: RegisteredModel | None = None
         self.offset = self._noted()
+        self.refusals = refused(journal, without_password(tracking_uri))
 
     def catch_up(self) -> None:
         """Take over what another process has delivered."""
         self.offset = max(self.offset, self._noted())
+        self.refusals = refused(self._journal, without_password(self._uri))
+
+    def again(self) -> None:
+        """Go back to the first event that MLflow refused: it and all after it are told again."""
+        if self.refusals:
+            self.offset = min(self.refusals)
+            self.refusals = {}
+
+    def close_ended(self) -> None:
+        """Close the runs of a sweep that has ended, whatever of it MLflow cannot take now.
+
+        What waits is delivered later all the same. Where MLflow does not answer, nothing is done.
+        """
+        end = self._end_waiting()
+        if end is None:
+            return
+        with suppress(Exception):  # the failure that led here is the one that is told
+            self._connected().close(end)
+
+    def _end_waiting(self) -> SweepFinished | None:
+        """Return the sweep's last end, if MLflow has not been told of it."""
+        end = None
+        for line, _ in events_from(self._journal, self.offset):
+            event = from_json(line)
+            if isinstance(event, SweepFinished):
+                end = event
+            elif isinstance(event, SweepResumed):
+                end = None
+        return end
 
     def waiting(self) -> int:
         """Return the number of events that are still to be delivered."""
@@ -90,6 +120,7 @@ class Courier:
             if self.offset and writer.sweep_run_id is None and not self._started_over:
                 # MLflow was emptied since: it is told everything again.
                 self.offset = 0
+                self.refusals = {}
                 self._started_over = True
                 return True
             after = self._write_until(deadline, writer, lines)
@@ -102,7 +133,7 @@ class Courier:
                 # Which of them is refused shows when each comes alone.
                 self._careful_until = lines[-1][1]
                 return True
-            self._refuse(error)
+            self.refusals[self.offset] = _why(error)
             self._started_over = True
             after = lines[0][1]
         else:
@@ -152,18 +183,18 @@ class Courier:
         writer.write(event)
         self.champion = writer.champion or self.champion
 
-    def _refuse(self, error: Exception) -> None:
-        self.refused += 1
-        if self.reason:
-            return
-        self.reason = one_line(error)
-        if not isinstance(error, TrackingError):
-            self.reason = f"{type(error).__name__}: {self.reason}"
-
     def _noted(self) -> int:
         """Return the offset in the file, if it is this store's; otherwise 0."""
         return delivered(self._journal, without_password(self._uri))
 
     def _note(self, offset: int) -> None:
         self.offset = offset
-        note_delivered(self._journal, without_password(self._uri), offset)
+        note_delivered(self._journal, without_password(self._uri), offset, self.refusals)
+
+
+def _why(error: Exception) -> str:
+    """Return why MLflow refused an event."""
+    reason = one_line(error)
+    if isinstance(error, TrackingError):
+        return reason
+    return f"{type(error).__name__}: {reason}"

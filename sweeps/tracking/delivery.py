@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -104,13 +105,13 @@ class Delivery:
 
         # Say what MLflow has not, and what would bring it there.
         lines = []
-        if self._courier.refused:
-            lines.append(_refusals(self._courier))
+        command = f"dvt sync {self._journal.path.parent.name}{self._at}"
+        if self._courier.refusals:
+            lines.append(f"{_refusals(self._courier)}: `{command}` tries again.")
         waiting = self._courier.waiting()
         failing = self._failing
         if waiting:
             why = f" ({failing[1]})" if failing else ""
-            command = f"dvt sync {self._journal.path.parent.name}{self._at}"
             lines.append(
                 f"{_events(waiting, 'are')} not in MLflow yet{why}: `{command}` delivers them."
             )
@@ -132,6 +133,8 @@ class Delivery:
                 break
             except Exception as error:  # noqa: BLE001  Whatever it is, what MLflow lacks waits.
                 self._fail(error)
+                if self._closing.is_set() and lock.is_locked:
+                    self._courier.close_ended()
                 self._pause(pause)
                 pause = min(2 * pause, RETRY_MOST)
             else:
@@ -185,8 +188,21 @@ class Delivery:
             self._progress.notify_all()
 
 
-def sync(folder: Path, tracking_uri: str, storage: Path) -> str:
-    """Deliver now what MLflow lacks of a sweep, and return a line for the user.
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What came of a delivery.
+
+    Attributes:
+        line: For the user.
+        whole: Whether MLflow has all of the sweep, or another process brings it there.
+    """
+
+    line: str
+    whole: bool
+
+
+def sync(folder: Path, tracking_uri: str, storage: Path) -> Synced:
+    """Deliver now what MLflow lacks of a sweep, what it refused before included.
 
     Args:
         folder: The sweep's.
@@ -200,24 +216,28 @@ def sync(folder: Path, tracking_uri: str, storage: Path) -> str:
     try:
         with FileLock(folder / DELIVERY_LOCK, timeout=0):
             courier = Courier(folder / JOURNAL, tracking_uri, storage)
-            waited = courier.waiting()
-            _carry_all(courier, f"{folder.name}{at(storage)}")
+            waited = courier.waiting() + len(courier.refusals)
+            courier.again()
+            _carry_all(courier, f"dvt sync {folder.name}{at(storage)}")
     except Timeout:
-        return f"{folder.name} is being delivered by another process: nothing to do."
+        said = f"{folder.name} is being delivered by another process: nothing to do."
+        return Synced(said, whole=True)
     except (OSError, JournalError) as error:
         raise TrackingError(f"{folder.name} cannot be delivered: {one_line(error)}") from error
-    lines = [f"{_events(waited, 'were')} delivered: MLflow has all of {folder.name}."]
-    if waited == 0:
+    left = len(courier.refusals)
+    if left:
+        lines = [f"{_refusals(courier)}; all else of {folder.name} is there."]
+    elif waited:
+        lines = [f"{_events(waited, 'were')} delivered: MLflow has all of {folder.name}."]
+    else:
         lines = [f"MLflow has all of {folder.name} already."]
     if courier.champion:
         lines.append(f"The champion is {courier.champion.uri}.")
-    if courier.refused:
-        lines.append(_refusals(courier))
-    return " ".join(lines)
+    return Synced(" ".join(lines), whole=not left)
 
 
-def _carry_all(courier: Courier, arguments: str) -> None:
-    """Deliver all there is; `arguments` are those of `dvt sync` that do it later."""
+def _carry_all(courier: Courier, command: str) -> None:
+    """Deliver all there is; `command` is what does it later."""
     tries = 1
     more = True
     while more:
@@ -232,16 +252,18 @@ def _carry_all(courier: Courier, arguments: str) -> None:
                 tries = 0
             tries += 1
             if tries > _SYNC_TRIES:
+                courier.close_ended()
                 left = _events(courier.waiting(), "are")
                 raise TrackingError(
                     f"{left} not in MLflow yet ({one_line(error)}): "
-                    f"`dvt sync {arguments}` delivers them."
+                    f"once that is mended, `{command}` delivers them."
                 ) from error
             time.sleep(RETRY_FIRST * 2 ** (tries - 2))
 
 
 def _refusals(courier: Courier) -> str:
-    return f"MLflow refused {_events(courier.refused)}: {courier.reason}"
+    first = courier.refusals[min(courier.refusals)]
+    return f"MLflow refused {_events(len(courier.refusals))} ({first.rstrip('.')})"
 
 
 def _events(count: int, verb: str = "") -> str:

@@ -22,7 +22,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from sweeps.records.events import DataRecord, TrialEnded
 from sweeps.records.results import Outcome
 from sweeps.tracking.experiment import ensure_experiment
-from sweeps.tracking.store import SERVERS, TrackingError, is_refusal
+from sweeps.tracking.store import TrackingError, is_refusal
 from trainables.metrics import TESTED
 
 STATUS: dict[Outcome, str] = {
@@ -63,7 +63,7 @@ class _OpenRun:
     new: RunStart | None = None
     has_params: Mapping[str, str] = field(default_factory=dict)
     stale: set[str] = field(default_factory=set)  # tags of an earlier end that MLflow has
-    last_epoch: int = 0  # that is logged or waits
+    logged: set[int] = field(default_factory=set)  # epochs that MLflow has, or that wait
     reopens: bool = False
     epochs: list[list[Metric]] = field(default_factory=list)
     params: list[Param] = field(default_factory=list)
@@ -77,26 +77,27 @@ class SweepRuns:
 
     Args:
         tracking_uri: What `prepare_store` returned.
-        artifacts: Folder for the study's artifacts, unless a server decides.
+        artifacts: Where a new experiment keeps its artifacts; None leaves it to the server.
         study: Name of the experiment.
         sweep: The sweep's own run.
         data: What all its trials are trained on.
     """
 
     def __init__(
-        self, tracking_uri: str, artifacts: Path, study: str, sweep: RunStart, data: DataRecord
+        self,
+        tracking_uri: str,
+        artifacts: str | None,
+        study: str,
+        sweep: RunStart,
+        data: DataRecord,
     ) -> None:
         self.client = MlflowClient(tracking_uri)
         self._sweep = sweep
         self._data = _dataset_input(data)
         self._context = resolve_tags()  # user, script, git commit, as MLflow names them
 
-        # A server decides itself where artifacts go.
-        location = None
-        if tracking_uri.partition("://")[0] not in SERVERS:
-            location = artifacts.as_uri()
         question = sweep.tags["mlflow.note.content"]
-        self._experiment_id = ensure_experiment(self.client, study, location, question)
+        self._experiment_id = ensure_experiment(self.client, study, artifacts, question)
 
         # What MLflow may have; all else is new.
         self._known = {_key(run) for run in self._search()}
@@ -142,8 +143,8 @@ class SweepRuns:
         run = self._run(key)
         for epoch in epochs:
             number = int(epoch["epoch"])
-            if number > run.last_epoch:
-                run.last_epoch = number
+            if number not in run.logged:
+                run.logged.add(number)
                 run.reopens |= run.status != "RUNNING"
                 run.epochs.append(list(_metrics(epoch, time)))
 
@@ -291,9 +292,9 @@ class SweepRuns:
         run.stale = set(_ENDED) & stored.data.tags.keys()
         names = sorted(stored.data.metrics.keys() - {*TrialEnded.numbers, *TESTED})
         if key != SWEEP and names:
-            # Each epoch logs all of its metrics: any of them tells the last epoch.
+            # Each epoch logs all of its metrics: any of them tells which are there.
             history = self.client.get_metric_history(run.run_id, names[0])
-            run.last_epoch = max(point.step for point in history)
+            run.logged = {point.step for point in history}
         if stored.inputs is None or not stored.inputs.dataset_inputs:
             self._log_data(run.run_id)
         return run

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import logging
 import os
 import re
+import shlex
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -22,8 +20,9 @@ from cluster.addresses import is_masked as is_masked
 from cluster.addresses import without_password as without_password
 from cluster.service import database
 from cluster.service.mlflow_login import let_in
+from sweeps.tracking import servers
+from sweeps.tracking.chosen import given_by, mend
 
-PROBE_SECONDS = 3.0
 # A login that must be renewed, a server or a proxy that is busy.
 _PASSING_STATUS = (401, 403, 407, 408, 429, 499)
 _PASSING = re.compile(
@@ -59,7 +58,6 @@ def prepare_store(tracking_uri: str | None, storage: Path) -> str:
     _silence()
     uri = tracking_uri or f"sqlite:///{storage.absolute() / 'mlflow.db'}"
     check_uri(uri)
-    let_in(uri)
 
     # Tables are made of a database; a server has its own.
     scheme, _, rest = uri.partition("://")
@@ -73,27 +71,37 @@ def prepare_store(tracking_uri: str | None, storage: Path) -> str:
 
 
 def check_uri(uri: str) -> None:
-    """Check what can be checked of a store without MLflow, whose import takes seconds.
+    """Check what can be checked of a store without making anything.
 
-    This leaves nothing behind.
+    Only for a server this takes MLflow, whose import takes seconds.
 
     Raises:
         TrackingError: A store of files, a string that is no URI, a server that does not answer
-            within 3 s, an SQLite file that cannot be written.
+            within 3 s or lets us not in, an SQLite file that cannot be written.
     """
     scheme, _, rest = uri.partition("://")
     dialect = scheme.split("+")[0]
     if scheme in SERVERS and rest:
-        _probe(uri)
+        let_in(uri)
+        problem = servers.problem(uri)
+        if problem:
+            raise TrackingError(problem)
     elif dialect == "sqlite" and rest.strip("/") not in ("", ":memory:"):
         _check_sqlite(Path(rest.removeprefix("/").partition("?")[0]).absolute())
     elif dialect not in SERVER_DATABASES or not rest:
         raise TrackingError(
-            "--tracking-uri must name a database or a server, "
+            f"{given_by(uri)} must name a database or a server, "
             f"but got {without_password(uri)!r} (MLflow no longer writes to a folder of files): "
             "give sqlite:////absolute/path/mlflow.db, postgresql://…, mysql://…, mssql://…, "
-            "http://host:port, or leave the flag out."
+            f"http://host:port; {mend(uri)}"
         )
+
+
+def artifact_location(uri: str, storage: Path, study: str) -> str | None:
+    """Return where a new experiment keeps its artifacts; None where a server decides that."""
+    if uri.partition("://")[0] in SERVERS:
+        return None
+    return (storage.absolute() / "artifacts" / study).as_uri()
 
 
 def one_line(error: BaseException) -> str:
@@ -132,37 +140,11 @@ def is_refusal(error: Exception) -> bool:
         status = int(getattr(response, "status_code", 0))
         return 400 <= status < 500 and status not in _PASSING_STATUS
 
-    # Files, databases and sockets may be better next time, but no file comes back by itself.
+    # Files, databases, sockets and libraries may be there next time, but no file comes back by
+    # itself.
     if isinstance(error, FileNotFoundError):
         return True
-    return not isinstance(error, OSError | SQLAlchemyError | MemoryError)
-
-
-def _probe(uri: str) -> None:
-    """Ask a server whether it is well.
-
-    Raises:
-        TrackingError: It does not answer.
-    """
-    # urllib cannot take a login in the address.
-    scheme, _, rest = uri.rstrip("/").partition("://")
-    login, _, host = rest.rpartition("@")
-    address = f"{scheme}://{host}/health"
-    try:
-        with urllib.request.urlopen(address, timeout=PROBE_SECONDS):
-            return
-    except urllib.error.HTTPError as error:
-        # A proxy in front; the client logs in, this probe does not.
-        if error.code in (401, 403) and login:
-            return
-        reason = f"HTTP {error.code} at /health"
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = str(getattr(error, "reason", error))
-    raise TrackingError(
-        f"The MLflow server must answer within {PROBE_SECONDS:g} s, "
-        f"but {without_password(uri)} did not ({reason}). Start the server (mlflow server), "
-        "correct --tracking-uri, or leave it out for a local SQLite file."
-    )
+    return not isinstance(error, OSError | SQLAlchemyError | MemoryError | ImportError)
 
 
 def _check_sqlite(path: Path) -> None:
@@ -208,7 +190,7 @@ def _open_database(uri: str) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     shown = without_password(uri)
-    closed = database.problem(uri, "--tracking-uri")
+    closed = database.problem(uri, given_by(uri))
     if closed:
         raise TrackingError(f"MLflow's database {shown} {closed}")
     try:
@@ -217,16 +199,31 @@ def _open_database(uri: str) -> None:
             MlflowClient(uri).search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, CommandError) as error:
         reason = one_line(error)
+        if _is_newer(reason):
+            raise TrackingError(
+                f"MLflow's database must have this MLflow's tables, but {shown} was written by a "
+                "newer one: pip install -U mlflow, or give another --tracking-uri."
+            ) from error
         if "out-of-date database schema" in reason:
             raise TrackingError(
                 "MLflow's database must have this MLflow's tables, "
                 f"but {shown} has another version's: "
-                f"back it up, then run `mlflow db upgrade {shown}`."
+                f"back it up, then run `mlflow db upgrade {shlex.quote(shown)}`."
             ) from error
         raise TrackingError(
-            f"MLflow's database must open, but {shown} does not ({reason}): "
-            "correct --tracking-uri or leave it out."
+            f"MLflow's database must open, but {shown} does not ({reason}): {mend(uri)}"
         ) from error
+
+
+def _is_newer(said: str) -> bool:
+    """Return whether MLflow speaks of a version of the tables that it does not know at all."""
+    from mlflow.store import db_migrations
+
+    found = re.search(r"found version (\w+)", said)
+    if found is None:
+        return "locate revision" in said
+    known = Path(db_migrations.__path__[0], "versions")
+    return not any(known.glob(f"{found[1]}*.py"))
 
 
 @contextmanager

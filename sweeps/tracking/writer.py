@@ -20,7 +20,7 @@ from sweeps.records.events import (
 )
 from sweeps.tracking.registry import RegisteredModel, register_champion
 from sweeps.tracking.runs import SWEEP, RunStart, SweepRuns
-from sweeps.tracking.store import TrackingError
+from sweeps.tracking.store import TrackingError, artifact_location
 
 
 class EventWriter:
@@ -50,7 +50,7 @@ class EventWriter:
             )
         self._uri = tracking_uri
         self._sweep = first
-        artifacts = storage.absolute() / "artifacts" / first.study
+        artifacts = artifact_location(tracking_uri, storage, first.study)
         self._runs = SweepRuns(
             tracking_uri, artifacts, first.study, _sweep_start(first), first.dataset
         )
@@ -96,9 +96,15 @@ class EventWriter:
             tags["sweep.reason"] = event.reason
         self._runs.end(event.trial_id, event.outcome, {**known, **event.test}, tags, _time(event))
 
-    def _finish(self, event: SweepFinished) -> None:
+    def close(self, event: SweepFinished) -> None:
+        """Close the runs of a sweep that has ended; its artifacts are left for `write`."""
         self._runs.send()
         self._runs.interrupt_open_trials(_time(event))
+        self._runs.end(SWEEP, event.outcome, event.metrics, _texts(event.tags), _time(event))
+
+    def _finish(self, event: SweepFinished) -> None:
+        # Whatever becomes of the artifacts, no run stays open.
+        self.close(event)
 
         # What is missing is said once all else of the sweep is there.
         missing = []
@@ -107,7 +113,6 @@ class EventWriter:
                 self._runs.log_artifact(name, Path(path))
             else:
                 missing.append(path)
-        self._runs.end(SWEEP, event.outcome, event.metrics, _texts(event.tags), _time(event))
         if missing:
             listed = ", no ".join(missing)
             raise TrackingError(

@@ -12,11 +12,11 @@ import pytest
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import ErrorCode
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, ErrorCode
 
-from sweeps.records.events import EpochsReported, TrialStarted, TrialTagged
+from sweeps.records.events import EpochsReported, SweepFinished, TrialStarted, TrialTagged
 from sweeps.records.journal import Journal
-from sweeps.records.results import Finalist
+from sweeps.records.results import Finalist, Outcome
 from sweeps.tracking.delivery import sync
 from sweeps.tracking.store import TrackingError, is_refusal, one_line
 from sweeps.tracking.tracker import Tracker
@@ -93,10 +93,13 @@ def test_a_store_that_stays_away_is_one_line_at_the_end_and_gets_all_later(
     assert tracker.close(0.3) == line
     with pytest.raises(TrackingError) as error:
         sync(folder, URI, folder.parents[1])
-    assert str(error.value) == line
+    assert str(error.value) == line.replace(": `", ": once that is mended, `")
     stores[URI].fault = lambda *_: None
-    assert sync(folder, URI, folder.parents[1]) == "2 events were delivered: MLflow has all of s1."
-    assert sync(folder, URI, folder.parents[1]) == "MLflow has all of s1 already."
+    assert (
+        sync(folder, URI, folder.parents[1]).line
+        == "2 events were delivered: MLflow has all of s1."
+    )
+    assert sync(folder, URI, folder.parents[1]).line == "MLflow has all of s1 already."
     assert Counter(run.name for run in stores[URI].runs.values()) == Counter([SWEEP, A])
 
 
@@ -141,7 +144,7 @@ def test_a_finalist_whose_recipe_was_changed_has_a_run_of_its_own(
     assert run.params == params_it(lr=0.2)
     assert {point[3] for point in run.metrics if point[0] == "score"} == {0.7}
     (folder / "mlflow.offset").unlink()
-    assert "were delivered" in sync(folder, URI, folder.parents[1])
+    assert "were delivered" in sync(folder, URI, folder.parents[1]).line
     (run,) = [run for run in stores[URI].runs.values() if run.name == name and not run.deleted]
     assert (run.params, run.status) == (params_it(lr=0.2), "FINISHED")
 
@@ -152,11 +155,11 @@ def test_sync_stands_back_while_the_driver_delivers(
     tracker = open_tracker(folder)
     assert tracker.flush()
     assert (
-        sync(folder, URI, folder.parents[1])
+        sync(folder, URI, folder.parents[1]).line
         == "s1 is being delivered by another process: nothing to do."
     )
     assert tracker.close() is None
-    assert sync(folder, URI, folder.parents[1]) == "MLflow has all of s1 already."
+    assert sync(folder, URI, folder.parents[1]).line == "MLflow has all of s1 already."
 
 
 def test_the_driver_waits_while_sync_delivers(folder: Path, stores: dict[str, FakeMlflow]) -> None:
@@ -308,7 +311,7 @@ def test_a_real_database_after_a_kill(
             patched.setattr(MlflowClient, name, counted_it(getattr(MlflowClient, name), tick))
         with pytest.raises(Killed):
             carry_it(whole, store[0])
-    assert carry_it(whole, store[0]).refused == 0
+    assert carry_it(whole, store[0]).refusals == {}
     client = MlflowClient(store[0])
     runs = client.search_runs([client.get_experiment_by_name("study").experiment_id])
     assert Counter(run.info.run_name for run in runs) == Counter([SWEEP, A, B, C, D])
@@ -326,3 +329,66 @@ def test_a_real_database_after_a_kill(
         C: "FINISHED",
         D: "FAILED",
     }
+
+
+def test_a_sweep_that_ended_stays_open_nowhere_though_its_artifacts_find_no_place(
+    folder: Path, stores: dict[str, FakeMlflow]
+) -> None:
+    def closed(call: str, number: int, done: bool) -> None:
+        if call == "log_artifact":
+            raise PermissionError(13, "Permission denied")
+
+    stores[URI].fault = closed
+    tracker = open_tracker(folder)
+    start_trial(tracker, A)
+    report = folder / "results.csv"
+    report.write_text("trial\n")
+    tracker.tell(SweepFinished(outcome=Outcome.COMPLETED, artifacts={"results.csv": str(report)}))
+    line = tracker.close(0.5)
+    assert line is not None
+    assert "not in MLflow yet ([Errno 13] Permission denied): `dvt sync s1" in line
+    assert {run.name: run.status for run in stores[URI].runs.values()} == {
+        SWEEP: "FINISHED",
+        A: "KILLED",
+    }
+    assert not stores[URI].artifacts
+
+    # What waits is delivered once the reason is gone.
+    stores[URI].fault = lambda *_: None
+    assert sync(folder, URI, folder.parents[1]).whole
+    assert stores[URI].artifacts
+
+
+def test_what_mlflow_refused_is_pending_until_it_takes_it(
+    folder: Path, stores: dict[str, FakeMlflow]
+) -> None:
+    def odd(call: str, number: int, done: bool) -> None:
+        if call == "log_batch" and not done and refuse:
+            raise MlflowException("Odd", INVALID_PARAMETER_VALUE)
+
+    refuse = False
+    stores[URI].fault = odd
+    tracker = open_tracker(folder)
+    start_trial(tracker, A)
+    assert tracker.flush()
+    refuse = True
+    report_it(tracker, A, 1, **{"val/loss": 1.0})
+    assert tracker.flush()
+    refuse = False
+    report_it(tracker, A, 2, **{"val/loss": 0.5})
+    complete_it(tracker, A, score=0.1)
+    line = tracker.close()
+    assert line is not None
+    assert line.startswith("MLflow refused 1 event (MlflowException: Odd): `dvt sync s1")
+
+    # Asked again while the reason is there, and after it.
+    refuse = True
+    again = sync(folder, URI, folder.parents[1])
+    assert "MLflow refused" in again.line
+    assert not again.whole
+    refuse = False
+    assert sync(folder, URI, folder.parents[1]).whole
+    assert sync(folder, URI, folder.parents[1]).line == "MLflow has all of s1 already."
+    run = next(run for run in stores[URI].runs.values() if run.name == A)
+    assert sorted({step for key, step, _, _ in run.metrics if key == "val/loss"}) == [1, 2]
+    assert run.status == "FINISHED"

@@ -1,0 +1,35 @@
+"""Ctrl-C while a command's modules are still being imported: one word, no traceback.
+
+Importing this is enough, and it is to be the first import of ours. In another program than a
+command of this project, and in a notebook, what is not caught stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from cluster.refused import INTERRUPTED
+
+_COMMAND = "dvt"
+_STUDIES = Path(__file__).parents[1] / "sweeps"
+
+
+def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    if sys.stderr is not None:
+        sys.stderr.write("Interrupted.\n")
+        sys.stderr.flush()
+    os._exit(INTERRUPTED)
+
+
+def _is_ours(program: Path) -> bool:
+    return program.name == _COMMAND or program.absolute().parent == _STUDIES
+
+
+if sys.argv and _is_ours(Path(sys.argv[0])):
+    sys.excepthook = _hook

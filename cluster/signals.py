@@ -1,0 +1,78 @@
+"""The signals that end a process by default, when somebody sends them: caught, or kept from others.
+
+Schedulers, terminals and limits send more than SIGINT and SIGTERM: SIGHUP where ssh drops, SIGUSR1
+or SIGXCPU before time is up.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+_NOT_CAUGHT = ("SIGKILL", "SIGSTOP")
+# Faults of the process itself, that leave nothing to continue with.
+_FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS", "SIGABRT")
+# By default they are ignored, or stop a process; Python ignores two more.
+_HARMLESS = (
+    *("SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH", "SIGTSTP", "SIGTTIN", "SIGTTOU"),
+    *("SIGPIPE", "SIGXFSZ", "SIGINFO"),
+)
+
+Handler = Callable[[int, FrameType | None], None]
+
+
+def _ending() -> frozenset[int]:
+    """Return all signals of this system that end a process by default and may be caught."""
+    others = {getattr(signal, name, None) for name in (*_NOT_CAUGHT, *_FAULTS, *_HARMLESS)}
+    return frozenset(signal.valid_signals() - others)
+
+
+ENDING = _ending()
+# A process that Ray starts needs these itself: to end.
+_RAYS = frozenset({signal.SIGTERM, signal.SIGINT})
+
+
+def catch(handler: Handler) -> Mapping[int, Any]:
+    """Set a handler for all of them, but for those that are ignored, as SIGHUP is by `nohup`.
+
+    Only the main thread may.
+
+    Returns:
+        What was set before, for `restore`.
+    """
+    before = {}
+    for number in sorted(ENDING):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, handler)
+    return before
+
+
+def restore(before: Mapping[int, Any]) -> None:
+    """Set what `catch` has returned; a handler that was not Python's becomes the default one."""
+    for number, handler in before.items():
+        signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """End what runs as Ctrl-C does.
+
+    Raises:
+        KeyboardInterrupt: Always.
+    """
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def kept_from_children() -> Iterator[None]:
+    """Start processes in a `with` block that outlive a signal to the whole process group.
+
+    They inherit what is blocked. Here nothing is lost: what arrives meanwhile comes at the end.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING - _RAYS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
