@@ -19,7 +19,7 @@ from sweeps.commands import kit
 from sweeps.runner.options import READING_FLAGS, cache_folder
 from sweeps.runner.study import PRESETS, Preset
 from sweeps.tracking.chosen import named_store
-from sweeps.tracking.store import SERVERS, TrackingError, one_line, prepare_store
+from sweeps.tracking.store import TrackingError, artifact_location, one_line, prepare_store
 from trainables.data.reading import ReadOptions
 from trainables.quick_imports import quick_imports
 
@@ -68,38 +68,34 @@ def _ray(asked: Asked) -> Iterator[Finding]:
 
 
 def _mlflow(asked: Asked) -> Iterator[Finding]:
-    """Check that MLflow takes an experiment and a run, and delete them."""
+    """Check that MLflow takes what a sweep will ask of it, and leave nothing there."""
     from mlflow import MlflowClient  # seconds
     from mlflow.exceptions import MlflowException
 
+    from sweeps.tracking.experiment import ensure_experiment
+    from sweeps.tracking.rehearsal import rehearse
+
+    storage = asked.subject.storage
     try:
-        uri = prepare_store(asked.tracking_uri, asked.subject.storage)
+        uri = prepare_store(asked.tracking_uri, storage)
+        client = MlflowClient(uri)
+        # An experiment that is deleted keeps its name: an earlier check's is taken back.
+        place = artifact_location(uri, storage, EXPERIMENT)
+        number = ensure_experiment(client, EXPERIMENT, place, "")
+        try:
+            notes = rehearse(uri, storage, EXPERIMENT, EXPERIMENT)
+        finally:
+            client.delete_experiment(number)
     except TrackingError as error:
         yield Finding("failed", str(error))
         return
-
-    # A server decides itself where artifacts go.
-    where = without_password(uri)
-    place = None
-    if not uri.startswith(SERVERS):
-        place = (asked.subject.storage / "artifacts" / EXPERIMENT).as_uri()
-
-    # An experiment that is deleted keeps its name: an earlier check's is taken back.
-    try:
-        client = MlflowClient(uri)
-        known = client.get_experiment_by_name(EXPERIMENT)
-        if known and known.lifecycle_stage == "deleted":
-            client.restore_experiment(known.experiment_id)
-        number = known.experiment_id if known else client.create_experiment(EXPERIMENT, place)
-        try:
-            client.delete_run(client.create_run(number).info.run_id)
-        finally:
-            client.delete_experiment(number)
     except MlflowException as error:
-        found = f"{where} answers, but takes no run ({one_line(error)})"
-        yield Finding("failed", found, "fix its permissions, or give --tracking-uri.")
+        found = f"{without_password(asked.tracking_uri or 'MLflow')}: {one_line(error)}"
+        yield Finding("failed", found, "fix its permissions, or give another --tracking-uri.")
         return
-    yield Finding("ok", f"{where}, a run was made and deleted")
+    for note in notes:
+        yield Finding("warning", note)
+    yield Finding("ok", f"{without_password(uri)}, which takes runs, files and models")
 
 
 def _data(asked: Asked) -> Iterator[Finding]:
