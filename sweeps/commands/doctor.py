@@ -87,10 +87,14 @@ def _mlflow(subject: Subject) -> Iterator[Finding]:
     from mlflow.exceptions import MlflowException
 
     try:
-        uri = prepare_store(subject.tracking_uri, subject.storage)
+        moved: list[str] = []
+        uri = prepare_store(subject.tracking_uri, subject.storage, moved.append)
     except TrackingError as error:
         yield Finding("failed", str(error))
         return
+
+    for line in moved:
+        yield Finding("ok", line)
 
     # A server decides itself where artifacts go.
     where = without_password(uri)
