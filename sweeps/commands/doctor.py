@@ -77,13 +77,14 @@ def _mlflow(asked: Asked) -> Iterator[Finding]:
 
     storage = asked.subject.storage
     try:
-        uri = prepare_store(asked.tracking_uri, storage)
+        moved: list[str] = []
+        uri = prepare_store(asked.tracking_uri, storage, moved.append)
         client = MlflowClient(uri)
         # An experiment that is deleted keeps its name: an earlier check's is taken back.
         place = artifact_location(uri, storage, EXPERIMENT)
         number = ensure_experiment(client, EXPERIMENT, place, "")
         try:
-            notes = rehearse(uri, storage, EXPERIMENT, EXPERIMENT)
+            notes = [*moved, *rehearse(uri, storage, EXPERIMENT, EXPERIMENT)]
         finally:
             client.delete_experiment(number)
     except TrackingError as error:

@@ -124,13 +124,18 @@ def command(**flags: Any) -> int:
         # A submission takes the images directly in its folder, and counts them itself.
         damaged += found.closed
         for line in found.notes:
-            click.echo(f"note: {line}", err=True)
+            _note(line)
         _show(answered, chosen, as_json=asked.as_json)
     else:
         _submit(asked.competition, out, answered, chosen, damaged)
     for line in damaged:
         click.echo(f"error: {one_line(line)}", err=True)
     return kit.FAILED if damaged else kit.DONE
+
+
+def _note(line: str) -> None:
+    """Show what is no answer, where no answers go."""
+    click.echo(f"note: {line}", err=True)
 
 
 def _contradictions(asked: Asked) -> Iterator[str]:
@@ -159,7 +164,7 @@ def _loader(asked: Asked) -> Callable[[], Model] | None:
         return partial(model.load_champion, file, asked.sweep)
     if asked.uri is not None and asked.sweep is None:
         store = model.store_uri(asked.uri, asked.tracking_uri, storage)
-        return partial(model.load_registered, asked.uri, store, storage)
+        return partial(model.load_registered, asked.uri, store, storage, _note)
     return None
 
 

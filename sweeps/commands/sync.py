@@ -34,7 +34,7 @@ def command(name: str, storage: Path | None, tracking_uri: str | None) -> int:
     from sweeps.tracking.store import TrackingError, prepare_store
 
     try:
-        prepared = prepare_store(uri, storage)
+        prepared = prepare_store(uri, storage, click.echo)
         if end_abandoned(folder):
             click.echo(f"No process runs {name}: what is open of it is closed as interrupted.")
         done = sync(folder, prepared, storage)

@@ -140,7 +140,9 @@ def store_uri(uri: str, tracking_uri: str | None, storage: Path) -> str | None:
     return store
 
 
-def load_registered(uri: str, store: str | None, storage: Path) -> Model:
+def load_registered(
+    uri: str, store: str | None, storage: Path, say: Callable[[str], None] | None = None
+) -> Model:
     """Load a model's graph through MLflow, onto the CPU, where it was traced.
 
     Python files of the model are not run, and pickles are refused. Torch evaluates expressions of a
@@ -160,7 +162,7 @@ def load_registered(uri: str, store: str | None, storage: Path) -> Model:
         from trainables.export import probabilities
     try:
         if store:
-            store = prepare_store(store, storage)
+            store = prepare_store(store, storage, say)
             mlflow.set_tracking_uri(store)
             mlflow.set_registry_uri(store)
         # Fetched once: what is checked is what is loaded.

@@ -12,6 +12,7 @@ from cluster.session import RESUME
 from sweeps.records import folder, manifest
 from sweeps.runner.options import KEPT
 from sweeps.runner.plan import Materials, Plan
+from sweeps.tracking.chosen import is_own
 
 
 def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
@@ -19,6 +20,9 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
     # The score that decides by now, not the one that was asked for.
     options = {name: getattr(plan.options, name) for name in KEPT}
     options["score"] = plan.score
+    # The storage's own store has no place of its own: the storage may be moved.
+    if options["tracking_uri"] and is_own(options["tracking_uri"], plan.storage):
+        options["tracking_uri"] = None
     if options["tracking_uri"]:
         options["tracking_uri"] = without_password(options["tracking_uri"])
     return {

@@ -270,7 +270,7 @@ def _prepare_store(plan: Plan, say: Callable[[str], None]) -> str:
     study = plan.study
     plan.storage.mkdir(parents=True, exist_ok=True)
     try:
-        uri = prepare_store(plan.options.tracking_uri, plan.storage)
+        uri = prepare_store(plan.options.tracking_uri, plan.storage, say)
         _check_name(plan, uri)
         model = registered_name(study.name, plan.summary.name)
         notes = rehearse(uri, plan.storage, study.name, model, study.question)

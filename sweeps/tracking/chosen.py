@@ -21,7 +21,7 @@ _IGNORED = ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID")
 def named_store(storage: Path) -> str | None:
     """Return the store that the environment names; None where it is the storage's own, or none."""
     named = os.environ.get(VARIABLE, "").strip()
-    if not named or _is_own(named, storage):
+    if not named or is_own(named, storage):
         return None
     return named
 
@@ -76,12 +76,12 @@ def notes(study: str, uri: str | None, storage: Path) -> Iterator[str]:
         if value and value != study:
             yield f"{name}={value} is not used: the experiment is the study's, {study}."
     registry = os.environ.get("MLFLOW_REGISTRY_URI", "")
-    if registry and registry != uri and not _is_own(registry, storage):
+    if registry and registry != uri and not is_own(registry, storage):
         shown = without_password(registry)
         yield f"MLFLOW_REGISTRY_URI={shown} is not used: models are registered beside the runs."
 
 
-def _is_own(uri: str, storage: Path) -> bool:
+def is_own(uri: str, storage: Path) -> bool:
     """Return whether a URI is that of the storage's own database, relative ones from here."""
     scheme, _, path = uri.partition(":///")
     if scheme != "sqlite":

@@ -24,6 +24,7 @@ from sweeps.records.journal import (
     note_delivered,
     refused,
 )
+from sweeps.tracking.moved import here
 from sweeps.tracking.registry import RegisteredModel
 from sweeps.tracking.store import TrackingError, is_refusal, one_line
 from sweeps.tracking.writer import EventWriter
@@ -175,7 +176,7 @@ class Courier:
 
     def _write(self, writer: EventWriter, line: dict[str, Any]) -> None:
         """Write a line's event; one of a kind that this version does not know is passed over."""
-        event = from_json(line)
+        event = here(from_json(line), self._journal.parent)
         if event is None:
             return
         if isinstance(event, ChampionKept):

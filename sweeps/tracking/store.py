@@ -6,8 +6,9 @@ import logging
 import os
 import re
 import shlex
+import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -22,6 +23,7 @@ from cluster.service import database
 from cluster.service.mlflow_login import let_in
 from sweeps.tracking import servers
 from sweeps.tracking.chosen import given_by, mend
+from sweeps.tracking.moved import ARTIFACTS, bring_home
 
 # A login that must be renewed, a server or a proxy that is busy.
 _PASSING_STATUS = (401, 403, 407, 408, 429, 499)
@@ -30,6 +32,8 @@ _PASSING = re.compile(
     re.IGNORECASE,
 )
 _MAX_REASON = 300  # characters
+# In a storage, where no other store is asked for.
+DATABASE = "mlflow.db"
 _LOCK_SECONDS = 120  # making the tables takes 5
 _LOCK_KEY = 0x647674  # "dvt", among the locks that programs may agree on in a PostgreSQL database
 
@@ -38,7 +42,9 @@ class TrackingError(ValueError):
     """The MLflow store cannot be used; one line that says what to do."""
 
 
-def prepare_store(tracking_uri: str | None, storage: Path) -> str:
+def prepare_store(
+    tracking_uri: str | None, storage: Path, say: Callable[[str], None] | None = None
+) -> str:
     """Check that MLflow's store can be used and make its tables.
 
     This comes before any trial runs: processes that open a database without tables at the same time
@@ -47,6 +53,7 @@ def prepare_store(tracking_uri: str | None, storage: Path) -> str:
     Args:
         tracking_uri: As the user gave it; None is an SQLite file in `storage`.
         storage: The sweeps' folder, `mlruns` by default.
+        say: Shows a line for each place from which the storage was moved or copied.
 
     Returns:
         The URI to use from now on; the path of an SQLite file is absolute in it.
@@ -56,7 +63,7 @@ def prepare_store(tracking_uri: str | None, storage: Path) -> str:
             not answer.
     """
     _silence()
-    uri = tracking_uri or f"sqlite:///{storage.absolute() / 'mlflow.db'}"
+    uri = tracking_uri or f"sqlite:///{storage.absolute() / DATABASE}"
     check_uri(uri)
 
     # Tables are made of a database; a server has its own.
@@ -64,7 +71,11 @@ def prepare_store(tracking_uri: str | None, storage: Path) -> str:
     if scheme.startswith("sqlite"):
         path, question, options = rest.removeprefix("/").partition("?")
         uri = f"{scheme}:///{Path(path).absolute()}{question}{options}"
-        _make_sqlite(uri, Path(path).absolute())
+        for before in _make_sqlite(uri, Path(path).absolute(), storage.absolute()):
+            if say:
+                say(
+                    f"This storage was {before} before: MLflow now finds its artifacts in {storage}."
+                )
     elif scheme not in SERVERS:
         _open_database(uri)
     return uri
@@ -101,7 +112,7 @@ def artifact_location(uri: str, storage: Path, study: str) -> str | None:
     """Return where a new experiment keeps its artifacts; None where a server decides that."""
     if uri.partition("://")[0] in SERVERS:
         return None
-    return (storage.absolute() / "artifacts" / study).as_uri()
+    return (storage.absolute() / ARTIFACTS / study).as_uri()
 
 
 def one_line(error: BaseException) -> str:
@@ -166,12 +177,23 @@ def _check_sqlite(path: Path) -> None:
         raise _no_folder(path, error) from error
 
 
-def _make_sqlite(uri: str, path: Path) -> None:
+def _make_sqlite(uri: str, path: Path, storage: Path) -> list[Path]:
+    """Make the tables, and return from where the storage was moved or copied, if it was."""
     _check_sqlite(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             _open_database(uri)
+            # A database that lies elsewhere may be that of several storages.
+            own = path.name == DATABASE and path.parent.resolve() == storage.resolve()
+            if own and not path.is_symlink():
+                return bring_home(path, storage)
+            return []
+    except sqlite3.Error as error:
+        raise TrackingError(
+            f"MLflow's database must be writable, but {path} is not ({one_line(error)}): "
+            "change its permissions or give another --storage."
+        ) from error
     except OSError as error:
         raise _no_folder(path, error) from error
 

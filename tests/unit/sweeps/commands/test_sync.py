@@ -28,7 +28,7 @@ def test_ctrl_c_is_one_line_and_status_130(
     (folder / "sweep.json").write_text(json.dumps({"options": {"tracking_uri": None}}))
     Journal(folder / "trials.jsonl").close()
     prepare = interrupted if "prepared" in where else str
-    monkeypatch.setattr("sweeps.tracking.store.prepare_store", lambda uri, storage: prepare(uri))
+    monkeypatch.setattr("sweeps.tracking.store.prepare_store", lambda uri, *_: prepare(uri))
     delivery = SimpleNamespace(sync=interrupted)  # the module imports MLflow: two seconds
     monkeypatch.setitem(sys.modules, "sweeps.tracking.delivery", delivery)
 
