@@ -1,7 +1,7 @@
 """All that a sweep will ask of MLflow, tried before the first trial.
 
-The experiment, a file where its artifacts go, and the model registry. Nothing is left behind but
-the experiment.
+The experiment, a run, a file where its artifacts go, and the model registry. Nothing is left behind
+but the experiment, and in its trash the run.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from cluster.addresses import without_password
 from sweeps.tracking.experiment import ensure_experiment
 from sweeps.tracking.store import SERVERS, TrackingError, artifact_location, one_line
 
+# Name of the run and of the file that are made and deleted.
+SCRATCH = "dvt-scratch"
 # An object store's client tries for minutes.
 WITHIN_S = 15.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -38,7 +40,7 @@ _CLIENTS = {
 
 
 def rehearse(uri: str, storage: Path, study: str, model: str, question: str = "") -> list[str]:
-    """Do what a sweep does: find its experiment, write a file, look into the registry.
+    """Do what a sweep does: find its experiment, make a run, write a file, look into the registry.
 
     Args:
         uri: What `prepare_store` returned.
@@ -59,6 +61,7 @@ def rehearse(uri: str, storage: Path, study: str, model: str, question: str = ""
         before = client.get_experiment_by_name(study)
         number = ensure_experiment(client, study, artifact_location(uri, storage, study), question)
         experiment = client.get_experiment(number)
+        client.delete_run(client.create_run(number, run_name=SCRATCH).info.run_id)
         notes = list(_experiment_notes(study, before, experiment, uri))
         _look_for_models(client, number, shown)
         notes += _registry_notes(client, model)
@@ -101,13 +104,31 @@ def try_artifacts(location: str, uri: str) -> None:
 
 
 def _write_and_delete(location: str, uri: str) -> None:
+    new = list(_to_be_made(location))
     repository = get_artifact_repository(location, tracking_uri=uri, registry_uri=uri)
-    name = f"dvt-scratch-{secrets.token_hex(8)}"
+    name = f"{SCRATCH}-{secrets.token_hex(8)}"
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder, name)
         scratch.write_text("A file that shows whether artifacts can be written here.\n")
         repository.log_artifact(str(scratch))  # type: ignore[no-untyped-call]
     repository.delete_artifacts(name)  # type: ignore[no-untyped-call]
+    for made in new:
+        made.rmdir()
+
+
+def _to_be_made(location: str) -> Iterator[Path]:
+    """Yield the folders of a place on this machine that are not there yet, the lowest first."""
+    if not _is_local(location):
+        return
+    path = Path(urllib.parse.unquote(urllib.parse.urlsplit(location).path))
+    for folder in (path, *path.parents):
+        if folder.exists():
+            return
+        yield folder
+
+
+def _is_local(location: str) -> bool:
+    return location.startswith(("/", "file:"))
 
 
 def _within(seconds: float, act: Callable[[], None]) -> None:
@@ -143,8 +164,7 @@ def _experiment_notes(
     # A server that tells its clients a place of its own file system.
     location = experiment.artifact_location
     server = urllib.parse.urlsplit(uri)
-    local = location.startswith(("/", "file:"))
-    if local and server.scheme in SERVERS and server.hostname not in _LOOPBACK:
+    if _is_local(location) and server.scheme in SERVERS and server.hostname not in _LOOPBACK:
         yield (
             f"MLflow's artifacts go to {location} on this machine: "
             f"{server.hostname} shows them only where it has the same folder."

@@ -26,7 +26,7 @@ def test_a_server_that_is_down_at_the_start_is_refused_and_leaves_nothing(
     done = sweep.command(*NEW, "1", "--name", sweep.name, "--tracking-uri", nobody)
     assert (done.code, done.err.count("\n")) == (2, 1), done
     assert nobody in done.err
-    assert "Start the server" in done.err
+    assert "start the server" in done.err
     assert not sweep.folder.exists()
 
 

@@ -115,7 +115,7 @@ def test_everything_that_is_wrong_is_named_with_its_mend(doctor: Doctor, tmp_pat
         "ray": ("nothing answers", "start Ray there"),
         "data": ("'nowhere'", "an .npz"),
         "weights": ("nothing.pt", "pass imagenet"),
-        "mlflow": ("http://anna:***@127.0.0.1", "Start the server"),
+        "mlflow": ("http://anna:***@127.0.0.1", "start the server"),
     }
     for name, parts in wanted.items():
         (line,) = [line for line in found if line.split()[1] == name and parts[0] in line]
@@ -139,13 +139,13 @@ def test_a_store_that_can_only_be_read_is_named(
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    def refuse(client: MlflowClient, *arguments: str) -> None:
+    def refuse(client: MlflowClient, *arguments: str, **more: str) -> None:
         raise MlflowException("permission denied for table runs")
 
     monkeypatch.setattr(MlflowClient, "create_run", refuse)
     (line,) = bad(doctor(*DEMO, code=1))
-    assert "takes no run (permission denied for table runs)" in line
-    assert "fix its permissions" in line
+    assert "must take a sweep's runs, but" in line
+    assert "(permission denied for table runs): check the permissions" in line
 
 
 def test_weights_are_read_and_held_against_their_backbone(doctor: Doctor, tmp_path: Path) -> None:
