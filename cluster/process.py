@@ -13,6 +13,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from cluster.refused import Refused
+
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 # Names and addresses of this machine. Python's urllib wants brackets around an IPv6 address,
 # requests wants none.
@@ -57,6 +59,21 @@ def open_many_files() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(ValueError, OSError):  # a sandbox may forbid it; the checks say what is left
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def check_temporary_folder() -> None:
+    """Check that there is a folder for temporary files, without which torch cannot be imported.
+
+    Raises:
+        Refused: There is none.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise Refused(
+            "A folder for temporary files must be writable, but none is "
+            f"({error.strerror}): set TMPDIR to one that is, with a short path."
+        ) from error
 
 
 def _own_names() -> list[str]:

@@ -114,8 +114,8 @@ def main(asked: click.Command, arguments: Sequence[str]) -> int:
 
     What is wrong is a line each on stderr, never a traceback.
     """
-    prepare_process()
     try:
+        prepare_process()
         check_working_folder()
         # Outside of standalone mode click raises what is wrong, and returns the function's value.
         status = asked.main(list(arguments), prog_name=asked.name, standalone_mode=False)

@@ -48,9 +48,9 @@ def run(study: Study, arguments: Sequence[str]) -> int:
     Returns:
         The exit status.
     """
-    prepare_process()
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
+        prepare_process()
         options = parse(command(study.name, study.question), arguments)
         return _run(study, options)
     except click.exceptions.Exit as stop:

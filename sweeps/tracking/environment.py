@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from cluster.process import give_home, open_many_files, past_proxies
+from cluster.process import check_temporary_folder, give_home, open_many_files, past_proxies
 
 # MLflow's.
 SETTINGS = {
@@ -25,7 +25,11 @@ def prepare_process() -> None:
     """Make this process's environment one that all libraries can live with, and its children's.
 
     Of MLflow's variables, those that are set already stay.
+
+    Raises:
+        Refused: No library could live with it.
     """
+    check_temporary_folder()
     give_home()
     past_proxies()
     open_many_files()
