@@ -23,7 +23,7 @@ def long(place: Path, cache: str) -> Iterator[Callable[..., subprocess.Popen[byt
     """Start a sweep that takes minutes, in a process group of its own."""
     started = []
 
-    def start(*before: str, prepare: Callable[[], object] | None = None) -> subprocess.Popen[bytes]:
+    def start(*before: str) -> subprocess.Popen[bytes]:
         path = study(place, epochs=200, seeds=1)
         with (place / "log").open("wb") as log:
             driver = subprocess.Popen(
@@ -33,7 +33,7 @@ def long(place: Path, cache: str) -> Iterator[Callable[..., subprocess.Popen[byt
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=prepare,
+                preexec_fn=_as_from_a_terminal,
             )
         started.append(driver)
         return driver
@@ -42,6 +42,12 @@ def long(place: Path, cache: str) -> Iterator[Callable[..., subprocess.Popen[byt
     for driver in started:
         if driver.poll() is None:
             os.killpg(driver.pid, signal.SIGKILL)
+
+
+def _as_from_a_terminal() -> None:
+    """Take back what a shell sets for its background jobs: this test may be one."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _trains(place: Path) -> bool:
