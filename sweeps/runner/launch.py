@@ -32,7 +32,7 @@ from sweeps.tracking.experiment import sweep_exists
 from sweeps.tracking.store import TrackingError, prepare_store
 from trainables.compute import Compute, gpu_precision
 from trainables.data.understood import said_of_data
-from trainables.memory import available_memory
+from trainables.memory import available_memory, give_memory_back
 from trainables.problems import counted, reason
 
 # Workers that import torch ahead of time. Ray starts one per CPU, and each takes 0.4 GB, which must
@@ -129,6 +129,9 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
         changed = manifest.changes(past.manifest, described)
         _check_changes(plan, changed)
         described = manifest.resumed(past.manifest, described, changed)
+
+    # What decoding and timing took is for the trials now.
+    give_memory_back()
 
     # Ray comes before MLflow makes its tables, so that the workers' imports run beside that.
     if local:

@@ -17,7 +17,7 @@ from tests.surroundings.commands import ROOT, Ran, run, sweep
 from tests.surroundings.test_environment import HOMELESS, NOBODY
 
 MEMORY = Path("/sys/fs/cgroup/memory")
-BYTES = 2 * 2**30
+BYTES = 2 * 2**30  # as docker run --memory 2g
 
 pytestmark = [
     pytest.mark.slow,
@@ -49,7 +49,7 @@ def contained(words: list[str | Path], place: Path, *before: str) -> Ran:
     ]
     command = ["bash", "-ec", "\n".join(line for line in lines if line)]
     variables = {**HOMELESS, "HOME": "/", "TMPDIR": None, "RAY_AUTH_MODE": "token"}
-    return run(command, place, under=("unshare", "-m"), **variables)
+    return run(command, place, under=("unshare", "-m"), within=110.0, **variables)
 
 
 def test_a_sweep_runs_in_a_small_container(place: Path, entered: str) -> None:
