@@ -24,5 +24,5 @@ def available_memory() -> int:
 
 def give_memory_back() -> None:
     """Give back what was freed and the C library keeps: 380 MB once the demo's data are there."""
-    with suppress(OSError, AttributeError):  # of glibc alone
+    with suppress(OSError, AttributeError):  # glibc has it, musl and macOS not
         ctypes.CDLL(None).malloc_trim(0)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import gc
 import json
 import os
-import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -29,6 +27,7 @@ from trainables.final import evaluate_finalist
 from trainables.finalist_config import FinalistConfig
 from trainables.finetune import DivergedError, finetune
 from trainables.frozen_features import Shared
+from trainables.memory import give_memory_back
 from trainables.metrics import EPOCH, HISTORY, SCORE, TEST, Score
 from trainables.node import DataConfig, WeightsConfig
 from trainables.recipe import Recipe
@@ -292,10 +291,7 @@ def _free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim:  # glibc has it, musl not
-            trim(0)
+    give_memory_back()
 
 
 def check_device(device: str, gpu_ids: list[str], cuda_available: bool) -> None:
