@@ -13,9 +13,10 @@ from urllib.error import URLError
 from rich.console import Console
 
 from cluster.probes import blind_nodes, of_gpu_nodes
-from cluster.refused import Refused
+from cluster.refused import FAILED, Refused
 from cluster.session import Nodes, SessionError, nodes, session
 from sweeps.records import manifest
+from sweeps.records.folder import JOURNAL
 from sweeps.records.results import Outcome, Results
 from sweeps.records.score import decide
 from sweeps.runner.champion import registered_name
@@ -70,6 +71,9 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
             if plan.options.verbose:
                 console.print_exception()
             say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+            if not (plan.folder / JOURNAL).is_file():
+                say(f"The sweep stopped: {plan.folder} was removed while it ran. Nothing is left.")
+                return FAILED
             say(f"The sweep stopped: {_reason(error)}. It stays as it is in {plan.folder}.")
             say(f"To continue:\n  {resume_command(ready.plan)}")
             return broken_off(searched)

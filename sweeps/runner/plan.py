@@ -6,8 +6,6 @@ Checks come first, cheap before expensive. Nothing is started here.
 from __future__ import annotations
 
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +18,7 @@ from cluster.resources import Slots, cluster_slots, cpu_slots, gpu_slots
 from cluster.session import Nodes
 from search_spaces.space import Arm, Value
 from sweeps.records.score import decide
+from sweeps.records.usable import check_cache, check_storage
 from sweeps.runner.options import Options, cache_folder
 from sweeps.runner.pretrained import check_weights, locate, pretrained_of
 from sweeps.runner.speed import (
@@ -41,9 +40,6 @@ from trainables.device import count_gpus
 from trainables.metrics import Score
 from trainables.randomness import named_seed
 from trainables.weights import RANDOM, Weights
-
-# Bytes that a sweep's record and MLflow's database need; with less there is no point in starting.
-LEAST_FREE = 20 * 2**20
 
 
 class Origin(TypedDict):
@@ -136,7 +132,9 @@ def make_plan(study: Study, options: Options) -> Plan:
     name = options.name or _new_name(study)
     arms = collect(problems, lambda: _arms(study, options, preset_name)) or ()
     slots, notes = collect(problems, lambda: local_slots(options)) or (cpu_slots(1), ())
-    collect(problems, lambda: _check_storage(storage, None if options.resume else options.name))
+    collect(problems, lambda: _check_name(storage, None if options.resume else options.name))
+    own = options.tracking_uri is None
+    collect(problems, lambda: check_storage(storage, study.name, options.resume, own_store=own))
 
     # What it trains, and how often.
     weights_notes = collect(problems, lambda: check_weights(options.weights, arms)) or ()
@@ -148,6 +146,7 @@ def make_plan(study: Study, options: Options) -> Plan:
     if options.tracking_uri:
         collect(problems, partial(check_uri, options.tracking_uri))
     cache = collect(problems, lambda: cache_folder(storage)) or storage
+    collect(problems, lambda: check_cache(cache))
     share = collect(problems, cache_share) or CACHE_SHARE
     every = collect(problems, report_every)
 
@@ -370,29 +369,13 @@ def _arms(study: Study, options: Options, preset_name: str) -> tuple[Arm, ...]:
     return arms
 
 
-def _check_storage(storage: Path, name: str | None) -> None:
-    """Check that a storage can be written to, and leave nothing behind.
+def _check_name(storage: Path, name: str | None) -> None:
+    """Check that no other sweep has the name that was asked for.
 
     Raises:
-        ValueError: Nothing can be written below the nearest existing folder, the disk is full, or
-            the name is taken.
+        ValueError: One has.
     """
     if name and (storage / "sweeps" / name).exists():
         raise ValueError(
             f"--name must be new, but {storage / 'sweeps' / name} exists: choose another name."
-        )
-    parent = next(path for path in (storage, *storage.parents) if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=parent):
-            pass
-        free = shutil.disk_usage(parent).free
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ValueError(
-            f"--storage must be a folder that can be written to, but {parent} cannot ({reason})."
-        ) from error
-    if free < LEAST_FREE:
-        raise ValueError(
-            f"--storage must have {LEAST_FREE >> 20} MiB of free space, but {parent} has "
-            f"{free >> 20}: make room."
         )
