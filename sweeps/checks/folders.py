@@ -11,13 +11,9 @@ from pathlib import Path
 from rich.filesize import decimal
 
 from sweeps.checks.finding import Finding, Subject
+from sweeps.records.usable import LEAST_FREE
 
 LITTLE_DISK = 5 * 10**9  # bytes
-LEAST_FREE = 20 * 2**20
-"""Bytes that a sweep's record and MLflow's database need; with less there is no point in starting.
-
-Ray's logs and sockets need no more in the folder for temporary files.
-"""
 # Ray's longest socket, below the folder.
 _SOCKET = "/ray/session_2026-01-31_12-59-59_123456_{process}/sockets/plasma_store"
 _LONGEST_SOCKET = 107  # bytes, by Linux

@@ -116,7 +116,15 @@ def remove(items: Sequence[Item]) -> tuple[int, list[str]]:
     for item in items:
         with ExitStack() as stack:
             # A driver that starts now finds its sweep held.
-            if item.sweep and not stack.enter_context(claimed(item.sweep)):
+            try:
+                free = not item.sweep or stack.enter_context(claimed(item.sweep))
+            except OSError as error:
+                problems.append(
+                    f"{item.name} stays: {item.sweep} must be writable, but is not "
+                    f"({error.strerror}): change its permissions."
+                )
+                continue
+            if not free:
                 problems.append(f"{item.name} stays: the sweep was started meanwhile.")
                 continue
             failures = list(_removed(item.paths))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from cluster.refused import Refused
 from sweeps.predict.graph_text import suspicious_text
 from sweeps.records.folder import BEST, CHAMPION, RECIPE, UNREADABLE, known_sweeps, sweep_folder
 from sweeps.records.status import status_of
-from sweeps.tracking.chosen import named_store
+from sweeps.tracking.chosen import named_store, own_store, sqlite_path
 from sweeps.tracking.store import TrackingError, check_uri, prepare_store
 from sweeps.tracking.store import one_line as said
 from trainables.data.listing import Images
@@ -126,12 +127,12 @@ def store_uri(uri: str, tracking_uri: str | None, storage: Path) -> str | None:
     """
     if uri.partition(":")[0] not in _IN_A_STORE:
         return None
-    store = tracking_uri or named_store(storage) or f"sqlite:///{storage / 'mlflow.db'}"
+    store = tracking_uri or named_store(storage) or own_store(storage)
     try:
         check_uri(store)
     except TrackingError as error:
         raise Refused(str(error)) from error
-    file = Path(store.partition(":///")[2].partition("?")[0])
+    file = sqlite_path(store)
     if store.startswith("sqlite") and not file.is_file():
         raise Refused(
             f"MLflow's database must exist, but there is no {file}: "
@@ -165,12 +166,14 @@ def load_registered(
             store = prepare_store(store, storage, say)
             mlflow.set_tracking_uri(store)
             mlflow.set_registry_uri(store)
-        # Fetched once: what is checked is what is loaded.
-        folder = Path(mlflow.artifacts.download_artifacts(uri))
-        info = mlflow.models.get_model_info(str(folder))
-        metadata = dict(info.metadata or {})
-        _check_graph(folder, uri, metadata, info.flavors.get("pytorch"))
-        graph = mlflow.pytorch.load_model(str(folder), device="cpu")
+        # Fetched once: what is checked is what is loaded. MLflow takes a path for a URI, and a
+        # storage's may have any character.
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=place))
+            info = mlflow.models.get_model_info(str(folder))
+            metadata = dict(info.metadata or {})
+            _check_graph(folder, uri, metadata, info.flavors.get("pytorch"))
+            graph = mlflow.pytorch.load_model(str(folder), device="cpu")
     except Refused:
         raise
     except TrackingError as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import shlex
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +30,9 @@ CHECKPOINTS = "checkpoints"
 
 # The storage that is used where no other is asked for.
 STORAGE = "mlruns"
+
+# What `flock` says where a file system has no locks, as some network mounts have none.
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 # What reading a file that may hold anything can raise.
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -84,6 +89,29 @@ def kept_champion(folder: Path) -> Kept | None:
         return None
 
 
+def check_locks(folder: Path, flag: str) -> None:
+    """Check that files can be made and locked in a folder, and leave nothing behind.
+
+    Args:
+        folder: One that exists.
+        flag: What names another one, for the error.
+
+    Raises:
+        OSError: No file can be made there.
+        ValueError: The file system has no locks.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            raise ValueError(
+                f"{flag} must be on a file system that has locks, but that of {folder} has none "
+                f"({error.strerror}): mount it with locks, or choose another place."
+            ) from error
+
+
 @contextmanager
 def claimed(folder: Path, *, shared: bool = False, make: bool = False) -> Iterator[bool]:
     """Hold the lock of a sweep's driver for the time of a `with` block.
@@ -95,6 +123,9 @@ def claimed(folder: Path, *, shared: bool = False, make: bool = False) -> Iterat
         folder: The sweep's folder.
         shared: Only look: several processes may at once.
         make: Make the lock's file where there is none, as a driver does.
+
+    Raises:
+        OSError: The file cannot be opened; or a driver asks, and the file system has no locks.
     """
     flags = os.O_RDWR
     kind = fcntl.LOCK_EX
@@ -113,9 +144,11 @@ def claimed(folder: Path, *, shared: bool = False, make: bool = False) -> Iterat
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
             free = True
-        # It is held. Where a file system has no locks, nobody can know.
-        except OSError:
-            free = False
+        except OSError as error:
+            if make and error.errno in NO_LOCKS:
+                raise
+            # Another process has it. Where there are no locks, no driver can have begun.
+            free = error.errno in NO_LOCKS
         yield free
     finally:
         os.close(file)

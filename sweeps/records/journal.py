@@ -5,6 +5,7 @@ Nothing in it is ever lost; everything else follows it.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -63,7 +64,7 @@ class Journal:
             The offset after its line.
 
         Raises:
-            OSError: The disk is full or fails; the file is as it was before.
+            OSError: The disk is full or fails, and the file is as it was before; or it was removed.
             ValueError: The journal is closed.
         """
         # One line, compact: a sweep has 100,000s of them.
@@ -76,6 +77,9 @@ class Journal:
                 raise ValueError(
                     f"A journal that is appended to must be open, but {self.path} is closed."
                 )
+            # Into a file that was removed, all could be written and nothing would be kept.
+            if os.fstat(self._file).st_nlink == 0:
+                raise FileNotFoundError(errno.ENOENT, "it was removed", str(self.path))
             # All of it or nothing: what was written of a line that failed is cut off again.
             try:
                 written = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -63,7 +64,9 @@ class SweepStatus:
 def status_of(folder: Path) -> SweepStatus:
     """Return the state of the sweep in a folder. What is in the folder may be anything."""
     # Asked first: a driver that ends meanwhile has written all it will.
-    with claimed(folder, shared=True) as free:
+    running = False
+    # What is closed to us is said below.
+    with suppress(OSError), claimed(folder, shared=True) as free:
         running = not free
     empty = SweepStatus(name=folder.name, folder=folder, state="damaged", size=size_of(folder))
     try:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from cluster.refused import BROKEN_OFF, DONE, FAILED, INTERRUPTED
 from sweeps.records.events import SweepFinished
-from sweeps.records.folder import MANIFEST
+from sweeps.records.folder import JOURNAL, MANIFEST
 from sweeps.records.results import Outcome, Results, TrialRecord, best
 from sweeps.runner.champion import Shipped, keep, register
 from sweeps.runner.description import resume_command
 from sweeps.runner.driver import Run
 from sweeps.runner.finalists import champion
+from sweeps.runner.plan import Plan
 from sweeps.tracking.store import one_line
 from trainables.metrics import TEST_SCORES
 
@@ -43,6 +44,10 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
     """
     plan = run.plan
     tracker = run.tracker
+    if is_gone(plan):
+        run.say(gone_line(plan))
+        tracker.close(timeout=STOPPED_WITHIN_S)
+        return FAILED
     shipped = None
     if ended is Outcome.COMPLETED:
         shipped = _shipped(run, searched, finals)
@@ -84,6 +89,16 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
     elif status == DONE:
         run.say(f"Results: {plan.folder}")
     return status
+
+
+def is_gone(plan: Plan) -> bool:
+    """Return whether a sweep's record was removed, or moved, while it ran."""
+    return not (plan.folder / JOURNAL).is_file()
+
+
+def gone_line(plan: Plan) -> str:
+    """Return the line for a sweep that is gone."""
+    return f"The sweep stopped: {plan.folder} was removed or moved while it ran; run it again."
 
 
 def broken_off(searched: Results) -> int:

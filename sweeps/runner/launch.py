@@ -13,7 +13,7 @@ from urllib.error import URLError
 from rich.console import Console
 
 from cluster.probes import blind_nodes, of_gpu_nodes
-from cluster.refused import Refused
+from cluster.refused import FAILED, Refused
 from cluster.resources import SWEEP_BYTES, TRIAL_BYTES
 from cluster.session import Nodes, SessionError, nodes, session
 from sweeps.records import manifest
@@ -22,7 +22,7 @@ from sweeps.records.score import decide
 from sweeps.runner.champion import registered_name
 from sweeps.runner.description import describe, resume_command
 from sweeps.runner.driver import Ready, driver
-from sweeps.runner.ending import broken_off, finish
+from sweeps.runner.ending import broken_off, finish, gone_line, is_gone
 from sweeps.runner.finalists import finalists
 from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.plan import Materials, Plan, gather, slots_on
@@ -73,6 +73,9 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
             if plan.options.verbose:
                 console.print_exception()
             say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+            if is_gone(plan):
+                say(gone_line(plan))
+                return FAILED
             say(f"The sweep stopped: {_reason(error)}. It stays as it is in {plan.folder}.")
             say(f"To continue:\n  {resume_command(ready.plan)}")
             return broken_off(searched)

@@ -21,6 +21,7 @@ from sweeps.checks.finding import Subject
 from sweeps.checks.machine import why_none
 from sweeps.checks.table import check_start
 from sweeps.records.score import decide
+from sweeps.records.usable import check_cache, check_storage
 from sweeps.runner.options import Options, cache_folder
 from sweeps.runner.pretrained import check_weights, locate, pretrained_of
 from sweeps.runner.speed import (
@@ -137,7 +138,10 @@ def make_plan(study: Study, options: Options) -> Plan:
     arms = collect(problems, lambda: _arms(study, options, preset_name)) or ()
     slots, notes = collect(problems, lambda: local_slots(options)) or (cpu_slots(1), ())
     collect(problems, lambda: _check_name(storage, options))
+    own = options.tracking_uri is None
+    collect(problems, lambda: check_storage(storage, study.name, options.resume, own_store=own))
     cache = collect(problems, lambda: cache_folder(storage)) or storage
+    collect(problems, lambda: check_cache(cache))
     subject = Subject(address=options.address, storage=storage, cache=cache)
     machine_notes = collect(problems, lambda: check_start(subject)) or ()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,16 @@ def held(folder: Path) -> Iterator[None]:
     """Hold a sweep's lock as its one driver during a `with` block; a dead process does not hold it.
 
     Raises:
-        Refused: Another process runs the sweep.
-        OSError: The folder cannot be written.
+        Refused: Another process runs the sweep, or its folder cannot be written to or locked.
     """
-    with claimed(folder, make=True) as free:
+    with ExitStack() as stack:
+        try:
+            free = stack.enter_context(claimed(folder, make=True))
+        except OSError as error:
+            raise Refused(
+                f"{folder} must be a folder that can be written to and locked, but cannot "
+                f"({error.strerror}): change its permissions, or choose another --storage."
+            ) from error
         if not free:
             raise Refused(
                 f"{folder.name} is being run by another process: wait for it, or stop it first."

@@ -7,15 +7,37 @@ them: its experiment is its study's.
 from __future__ import annotations
 
 import os
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
 from cluster.addresses import is_masked, without_password
 
 VARIABLE = "MLFLOW_TRACKING_URI"
+# Of a storage, where no other store is asked for.
+DATABASE = "mlflow.db"
 FLAG = "--tracking-uri"
 # What would send runs elsewhere, if MLflow's fluent API made them.
 _IGNORED = ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID")
+
+
+def own_store(storage: Path) -> str:
+    """Return the URI of a storage's own database."""
+    return sqlite_uri(storage.absolute() / DATABASE)
+
+
+def sqlite_uri(path: Path, scheme: str = "sqlite", options: str = "") -> str:
+    """Return the URI of an SQLite file; what would end or change its path there is quoted."""
+    quoted = str(path).replace("%", "%25").replace("?", "%3F")
+    # Of a plain scheme, MLflow makes the folder that the URI seems to name.
+    if scheme == "sqlite" and quoted != str(path):
+        scheme = "sqlite+pysqlite"
+    return f"{scheme}:///{quoted}{options}"
+
+
+def sqlite_path(uri: str) -> Path:
+    """Return the file that an SQLite URI names, as SQLAlchemy reads it, without its options."""
+    return Path(urllib.parse.unquote(uri.partition(":///")[2].partition("?")[0]))
 
 
 def named_store(storage: Path) -> str | None:
@@ -83,7 +105,6 @@ def notes(study: str, uri: str | None, storage: Path) -> Iterator[str]:
 
 def is_own(uri: str, storage: Path) -> bool:
     """Return whether a URI is that of the storage's own database, relative ones from here."""
-    scheme, _, path = uri.partition(":///")
-    if scheme != "sqlite":
+    if uri.partition(":///")[0] not in ("sqlite", "sqlite+pysqlite"):
         return False
-    return Path(path).absolute() == storage.absolute() / "mlflow.db"
+    return sqlite_path(uri).absolute() == storage.absolute() / DATABASE

@@ -24,6 +24,7 @@ from sweeps.records.journal import (
     note_delivered,
     refused,
 )
+from sweeps.records.results import Outcome
 from sweeps.tracking.moved import here
 from sweeps.tracking.registry import RegisteredModel
 from sweeps.tracking.store import TrackingError, is_refusal, one_line
@@ -72,16 +73,27 @@ class Courier:
             self.offset = min(self.refusals)
             self.refusals = {}
 
+    @property
+    def gone(self) -> bool:
+        """Whether the journal was removed: then nothing of it can be delivered any more."""
+        return not self._journal.exists()
+
     def close_ended(self) -> None:
         """Close the runs of a sweep that has ended, whatever of it MLflow cannot take now.
 
         What waits is delivered later all the same. Where MLflow does not answer, nothing is done.
         """
-        end = self._end_waiting()
-        if end is None:
-            return
         with suppress(Exception):  # the failure that led here is the one that is told
-            self._connected().close(end)
+            if self.gone:
+                end: SweepFinished | None = SweepFinished(
+                    outcome=Outcome.INTERRUPTED,
+                    tags={"sweep.partial": "true"},
+                    time=int(time.time() * 1000),
+                )
+            else:
+                end = self._end_waiting()
+            if end is not None:
+                (self._writer or self._connected()).close(end)
 
     def _end_waiting(self) -> SweepFinished | None:
         """Return the sweep's last end, if MLflow has not been told of it."""

@@ -86,6 +86,8 @@ class Delivery:
         if failing is None:
             return None
         since, reason = failing
+        if self._courier.gone:
+            return f"{self._journal.path} was removed."
         wait = f"{_events(self._courier.waiting(), 'wait')} in {self._journal.path.name}"
         return f"MLflow has not answered for {time.monotonic() - since:.0f} s ({reason}); {wait}."
 
@@ -104,6 +106,8 @@ class Delivery:
         self._thread.join(_LET_GO_SECONDS)
 
         # Say what MLflow has not, and what would bring it there.
+        if self._courier.gone:
+            return None
         lines = []
         command = f"dvt sync {self._journal.path.parent.name}{self._at}"
         if self._courier.refusals:
@@ -144,6 +148,8 @@ class Delivery:
                 if not self._something_waits() and not self._closing.is_set():
                     self._awaited.clear()
             self._notify()
+        if self._courier.gone:
+            self._courier.close_ended()
         lock.release()
         self._notify()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -204,6 +205,8 @@ def _written(
         model_uuid=logged.model_id,
         model_id=logged.model_id,
     )
+    # MLflow takes the path of an extra file for a URI: the storage's may have any character.
+    weights = shutil.copyfile(champion.checkpoint, folder / Path(champion.checkpoint).name)
     metadata = {
         "classes": list(champion.classes),
         "image_size": champion.recipe["image_size"],
@@ -218,7 +221,7 @@ def _written(
         signature=_signature(len(champion.classes)),
         input_example=np.zeros(_EXAMPLE_SHAPE, np.uint8),
         pip_requirements=[f"{package}=={_release(package)}" for package in _REQUIREMENTS],
-        extra_files=[champion.checkpoint],
+        extra_files=[str(weights)],
         code_paths=[str(reader)],
         metadata=metadata,
     )

@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -21,8 +20,9 @@ from cluster.addresses import is_masked as is_masked
 from cluster.addresses import without_password as without_password
 from cluster.service import database
 from cluster.service.mlflow_login import let_in
+from sweeps.records.folder import check_locks
 from sweeps.tracking import servers
-from sweeps.tracking.chosen import given_by, mend
+from sweeps.tracking.chosen import DATABASE, given_by, mend, own_store, sqlite_path, sqlite_uri
 from sweeps.tracking.moved import ARTIFACTS, bring_home
 
 # A login that must be renewed, a server or a proxy that is busy.
@@ -32,8 +32,6 @@ _PASSING = re.compile(
     re.IGNORECASE,
 )
 _MAX_REASON = 300  # characters
-# In a storage, where no other store is asked for.
-DATABASE = "mlflow.db"
 _LOCK_SECONDS = 120  # making the tables takes 5
 _LOCK_KEY = 0x647674  # "dvt", among the locks that programs may agree on in a PostgreSQL database
 
@@ -63,15 +61,16 @@ def prepare_store(
             not answer.
     """
     _silence()
-    uri = tracking_uri or f"sqlite:///{storage.absolute() / DATABASE}"
+    uri = tracking_uri or own_store(storage)
     check_uri(uri)
 
     # Tables are made of a database; a server has its own.
     scheme, _, rest = uri.partition("://")
     if scheme.startswith("sqlite"):
-        path, question, options = rest.removeprefix("/").partition("?")
-        uri = f"{scheme}:///{Path(path).absolute()}{question}{options}"
-        for before in _make_sqlite(uri, Path(path).absolute(), storage.absolute()):
+        path = sqlite_path(uri).absolute()
+        _, question, options = rest.partition("?")
+        uri = sqlite_uri(path, scheme, question + options)
+        for before in _make_sqlite(uri, path, storage.absolute()):
             if say:
                 say(
                     f"This storage was {before} before: MLflow now finds its artifacts in {storage}."
@@ -98,7 +97,7 @@ def check_uri(uri: str) -> None:
         if problem:
             raise TrackingError(problem)
     elif dialect == "sqlite" and rest.strip("/") not in ("", ":memory:"):
-        _check_sqlite(Path(rest.removeprefix("/").partition("?")[0]).absolute())
+        _check_sqlite(sqlite_path(uri).absolute())
     elif dialect not in SERVER_DATABASES or not rest:
         raise TrackingError(
             f"{given_by(uri)} must name a database or a server, "
@@ -161,8 +160,7 @@ def is_refusal(error: Exception) -> bool:
 def _check_sqlite(path: Path) -> None:
     try:
         folder = next(parent for parent in path.parents if parent.exists())
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        check_locks(folder, "MLflow's database")
         if path.is_dir():
             raise TrackingError(
                 f"MLflow's database must be a file, but {path} is a folder: "
@@ -173,6 +171,10 @@ def _check_sqlite(path: Path) -> None:
                 f"MLflow's database must be writable, but {path} is not: "
                 "change its permissions or give another."
             )
+    except TrackingError:
+        raise
+    except ValueError as error:
+        raise TrackingError(str(error)) from error
     except OSError as error:
         raise _no_folder(path, error) from error
 

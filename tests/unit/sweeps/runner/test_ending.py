@@ -82,6 +82,8 @@ def test_a_full_disk_ends_the_sweep_in_words_with_its_command_and_its_status(
             record.outcome, record.score = Outcome.COMPLETED, 0.5
         raise OSError(28, "No space left on device", f"{plan.folder}/trials.jsonl")
 
+    plan.folder.mkdir(parents=True)
+    (plan.folder / "trials.jsonl").touch()
     ready = SimpleNamespace(plan=plan)
     monkeypatch.setattr(launch, "_prepare", lambda *given: ready)
     monkeypatch.setattr(launch, "_run", run)
