@@ -120,14 +120,24 @@ def session(address: str, *, cpus: int, gpus: int, preload: str = "") -> Iterato
         }
 
     # Start it or join it; leave it whatever comes.
+    ours = signal.getsignal(signal.SIGTERM)
     try:
         with kept_from_children():
             ray.init(**options)
+    except SystemExit as error:
+        # SIGTERM came, for which Ray sets a handler of its own: it exits without a word.
+        if error.code != signal.SIGTERM:
+            raise
+        raise KeyboardInterrupt from error
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         reason = " ".join(str(error).split())[:300]
         raise SessionError(
             f"Ray must start or answer at --address {address!r}, but does not: {reason}"
         ) from error
+    finally:
+        # Only the main thread may, and in another one Ray sets none.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ours or signal.SIG_DFL)
     try:
         yield tuple(nodes().values())
     finally:

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import platform
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -22,6 +23,7 @@ from cluster.refused import Refused
 from cluster.service import state as service
 
 TIMEOUT_S = 10.0
+VERSION = "/api/version"
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
@@ -91,7 +93,7 @@ class JobServer:
         request = urllib.request.Request(f"{self.address}{path}", headers=self.headers)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-                return json.load(answer)
+                return json.loads(_whole(answer))
         except urllib.error.HTTPError as error:
             said = error.read(300).decode(errors="replace")
             raise self._refused(error.code, said, path) from error
@@ -210,7 +212,10 @@ class JobServer:
                 f"{self.address}: install ray=={theirs} here, or {ours} there."
             )
         # Functions and classes are pickled, which another minor version may not read.
-        python = self.ask("/api/v0/cluster_metadata")["data"]["pythonVersion"]
+        try:
+            python = str(self.ask("/api/v0/cluster_metadata")["data"]["pythonVersion"])
+        except (LookupError, TypeError) as error:
+            raise self._other("it does not say its Python") from error
         own = platform.python_version()
         major, minor, *_ = python.split(".")
         if own.split(".")[:2] != [major, minor]:
@@ -225,12 +230,9 @@ class JobServer:
         Raises:
             Refused: It is no job server, or as `ask`.
         """
-        answer = self.ask("/api/version")
-        if not isinstance(answer, dict) or "ray_version" not in answer:
-            raise Refused(
-                f"--address must be a Ray cluster's dashboard, but {self.address} is something "
-                "else: correct it."
-            )
+        answer = self.ask(VERSION)
+        if not isinstance(answer, dict) or not isinstance(answer.get("ray_version"), str):
+            raise self._other("it does not say its Ray")
         return str(answer["ray_version"])
 
     @contextmanager
@@ -263,8 +265,9 @@ class JobServer:
         except OSError as error:
             # The errors of requests, too.
             raise self._silent(error) from error
-        except (RuntimeError, ValueError) as error:
-            # Ray's client puts the status into the text: "Request failed with status code 404: …".
+        except (RuntimeError, ValueError, TypeError, LookupError) as error:
+            # Ray's client falls over answers in other words, too. It puts a status into
+            # the text: "Request failed with status code 404: …".
             reason = " ".join(str(error).split())[:300]
             if name and "status code 404" in reason:
                 raise Refused(
@@ -274,7 +277,17 @@ class JobServer:
                 f"{self.address} must do what it is asked, but does not: {reason}"
             ) from error
 
+    def _other(self, what: str) -> Refused:
+        """Return the refusal of a server that is not Ray's."""
+        return Refused(
+            f"a Ray job server must answer at {self.address}, but something else does ({what}): "
+            "correct --address."
+        )
+
     def _silent(self, error: Exception) -> Silent:
+        # Of JSON, or of UTF-8.
+        if isinstance(error, ValueError):
+            error = ValueError("what answers is no JSON")
         reason = " ".join(str(getattr(error, "reason", error)).split())
         mend = "start it there, or correct --address."
         if self.state:
@@ -296,8 +309,26 @@ class JobServer:
                 f"{self.address} does not know the token in {where}: name the right file with "
                 "RAY_AUTH_TOKEN_PATH."
             )
+        # A Ray that is ill says 5xx.
+        if path == VERSION and status < 500:
+            return self._other(f"HTTP {status}")
         reason = " ".join(said.split())[:200] or "no reason given"
         return Refused(f"{self.address} answers HTTP {status} to {path}: {reason}.")
+
+
+def _whole(answer: http.client.HTTPResponse) -> bytes:
+    """Return an answer's body.
+
+    Raises:
+        TimeoutError: It goes on and on; a socket's own limit is for each piece.
+    """
+    deadline = time.monotonic() + TIMEOUT_S
+    pieces = []
+    while piece := answer.read1(1 << 16):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"its answer takes more than {TIMEOUT_S:g} s")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _quoted(name: str) -> str:

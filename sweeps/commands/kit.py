@@ -17,7 +17,7 @@ import click
 from rich.console import Console
 
 from cluster.refused import DONE, FAILED, INTERRUPTED, REFUSED, Refused
-from sweeps.runner.options import CONTEXT, FLAGS, Options, check_working_folder
+from sweeps.runner.options import CONTEXT, FLAGS, Options, working_folder
 from sweeps.tracking.environment import prepare_process
 from trainables.data.reading import ReadOptions
 from trainables.problems import unknown_name
@@ -79,7 +79,8 @@ class Command(click.Command):
         # Beside an unknown flag, a word too many may be its value.
         strange = [word for word in words if word.startswith("-")] or ctx.args
         names = [word.partition("=")[0] for word in strange]
-        return [unknown_name(name, known, "flag", f" of {self.name}") for name in names]
+        where = f" of {ctx.command_path}"
+        return [unknown_name(name, known, "flag", where) for name in names]
 
 
 def command(name: str, **settings: Any) -> Callable[[Callable[..., int]], Command]:
@@ -116,7 +117,9 @@ def main(asked: click.Command, arguments: Sequence[str]) -> int:
     """
     try:
         prepare_process()
-        check_working_folder()
+        # Help needs no folder.
+        if not {"-h", "--help"}.intersection(arguments):
+            working_folder()
         # Outside of standalone mode click raises what is wrong, and returns the function's value.
         status = asked.main(list(arguments), prog_name=asked.name, standalone_mode=False)
         return int(status or DONE)

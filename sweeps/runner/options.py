@@ -289,19 +289,34 @@ def cache_folder(storage: Path) -> Path:
         ) from error
 
 
-def check_working_folder() -> None:
-    """Refuse a working folder in which no sweep can run.
+def working_folder() -> str:
+    """Return the working folder's path.
 
-    Libraries fall over one that was deleted, and Ray cannot tell its workers a name that is not
-    UTF-8.
+    Raises:
+        Refused: It was deleted, or its files are not ours to reach: libraries fall over both.
     """
     try:
         folder = str(Path.cwd())
-        folder.encode()
     except FileNotFoundError as error:
         raise Refused(
             "The working folder must exist, but it was deleted: change to another one."
         ) from error
+    if not os.access(folder, os.X_OK):
+        raise Refused(
+            f"The working folder must be one that can be entered, but {folder!r} cannot "
+            "(Permission denied): change to another one."
+        )
+    return folder
+
+
+def check_working_folder() -> None:
+    """Refuse a working folder in which no sweep can run.
+
+    Ray cannot tell its workers a name that is not UTF-8.
+    """
+    folder = working_folder()
+    try:
+        folder.encode()
     except UnicodeEncodeError as error:
         raise Refused(
             f"The working folder must have a name in UTF-8, but it is {folder!r}: "
