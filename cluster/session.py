@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from cluster.signals import kept_from_children
+from cluster.signals import kept_from_children, none_swallowed
 from cluster.token import has_token, token_file
 
 RESUME = "DVT_RESUME"
@@ -122,7 +122,7 @@ def session(address: str, *, cpus: int, gpus: int, preload: str = "") -> Iterato
     # Start it or join it; leave it whatever comes.
     ours = signal.getsignal(signal.SIGTERM)
     try:
-        with kept_from_children():
+        with kept_from_children(), none_swallowed():
             ray.init(**options)
     except SystemExit as error:
         # SIGTERM came, for which Ray sets a handler of its own: it exits without a word.

@@ -7,8 +7,10 @@ or SIGXCPU before time is up.
 from __future__ import annotations
 
 import signal
+import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -76,3 +78,32 @@ def kept_from_children() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def none_swallowed() -> Iterator[None]:
+    """Raise at the end of a `with` block what a signal raised in it, and a library swallowed.
+
+    That happens where it comes in a hook or a destructor. In another thread than the main one no
+    handler runs, and nothing is done.
+
+    Raises:
+        KeyboardInterrupt: One came in the block.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # Python writes each signal's number there, whatever its handler does.
+    told, tells = socket.socketpair()
+    told.setblocking(False)
+    tells.setblocking(False)
+    before = signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+        with suppress(BlockingIOError):
+            if ENDING & frozenset(told.recv(4096)):
+                raise KeyboardInterrupt
+    finally:
+        signal.set_wakeup_fd(before)
+        told.close()
+        tells.close()

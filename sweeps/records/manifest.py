@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import platform
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,26 @@ DECIDES = (
     "sweeps/records/score.py",
     "sweeps/runner/*.py",
 )
+# Of those, what only reads flags, shows, starts and ends; a file that is new counts.
+DECIDES_NOT = {
+    "sweeps/runner/cli.py",
+    "sweeps/runner/description.py",
+    "sweeps/runner/dry_run.py",
+    "sweeps/runner/ending.py",
+    "sweeps/runner/flag_values.py",
+    "sweeps/runner/interrupt.py",
+    "sweeps/runner/launch.py",
+    "sweeps/runner/options.py",
+    "sweeps/runner/progress.py",
+    "trainables/data/problems.py",
+    "trainables/files.py",
+    "trainables/problems.py",
+    "trainables/quick_imports.py",
+    "trainables/streams.py",
+}
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+# The form of the code's digest. Earlier versions took the bytes of files: 16 digits alone.
+CODE_FORM = "syntax-1:"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,7 +209,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
     # What runs it.
     if before["code"] != now["code"]:
-        lines.append(f"code of this project: {before['code']} is now {now['code']}")
+        lines.append(_code_change(str(before["code"]), str(now["code"])))
     for name, old in before["versions"].items():
         if now["versions"].get(name) != old:
             lines.append(f"{name}: {old} is now {now['versions'].get(name)}")
@@ -206,12 +228,55 @@ def definition(arms: Sequence[Arm]) -> dict[str, Any]:
 
 
 def code_digest(root: Path = ROOT) -> str:
-    """Return a hash, in 16 hex digits, of the source of all that decides a trial's numbers."""
+    """Return a hash of the code that decides a trial's numbers: its form, and 16 hex digits.
+
+    It is of what the code does: comments, docstrings and layout are not in it.
+    """
     digest = hashlib.sha256()
     for pattern in DECIDES:
         for path in sorted(root.glob(pattern)):
-            digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
+            name = path.relative_to(root).as_posix()
+            if name not in DECIDES_NOT:
+                digest.update(f"{name}\n{_syntax(path.read_bytes())}\n".encode())
+    return CODE_FORM + digest.hexdigest()[:16]
+
+
+@cache
+def _syntax(source: bytes) -> str:
+    """Return what a file says to Python, as text; the source itself where that is no Python."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return repr(source)
+    for node in ast.walk(tree):
+        # A body's first statement, where it is a text, is the docstring.
+        body = getattr(node, "body", None)
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            del body[0]  # type: ignore[union-attr]
+    return _text(tree)
+
+
+def _text(part: object) -> str:
+    """Return a part of a syntax tree as text, the same in each release of Python.
+
+    `ast.dump` is not: newer ones leave out or add fields that hold nothing.
+    """
+    if isinstance(part, list):
+        return f"[{','.join(map(_text, part))}]"
+    if not isinstance(part, ast.AST):
+        return repr(part)
+    held = [(name, value) for name, value in ast.iter_fields(part) if value not in (None, [])]
+    return f"{type(part).__name__}({','.join(f'{name}={_text(value)}' for name, value in held)})"
+
+
+def _code_change(before: str, now: str) -> str:
+    """Return the line for code whose digest is another; one of another form tells nothing."""
+    if before.startswith(CODE_FORM):
+        return f"code of this project: {before} is now {now}"
+    return (
+        f"code of this project: whether it changed is not known, since {before} is the digest of "
+        f"an earlier version, now {now}"
+    )
 
 
 def versions() -> dict[str, str]:

@@ -19,7 +19,7 @@ from cluster import signals
 
 STOPPING = b"\nStopping cleanly: trials end and MLflow is updated. Once more stops at once.\n"
 # Of one occasion: a session that ends sends SIGHUP twice, and SIGTERM besides.
-TOGETHER_S = 0.5
+TOGETHER_S = 2.0
 # Where Ray was ended by the same signal, Tune waits for it in vain, deaf to signals.
 OVERDUE_S = 10.0
 # Nobody's impatience: they come again by themselves.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,14 @@ def test_a_manifest_is_written_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["sweep.json"]
 
 
+NOTHING_CHANGED: dict[str, Any] = {
+    "definition": {},
+    "data": {"digest": "d", "source": "digits"},
+    "weights": [],
+    "versions": {},
+}
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """The project's packages, to be changed."""
@@ -100,7 +109,7 @@ def tree(tmp_path: Path) -> Path:
 
 def test_the_codes_digest_is_stable(tree: Path) -> None:
     assert code_digest() == code_digest(tree)
-    assert len(code_digest()) == 16
+    assert re.fullmatch(r"syntax-1:[0-9a-f]{16}", code_digest())
 
 
 @pytest.mark.parametrize(
@@ -124,8 +133,38 @@ def test_the_codes_digest_is_stable(tree: Path) -> None:
 def test_code_that_decides_numbers_or_the_search_is_in_the_digest(tree: Path, file: str) -> None:
     before = code_digest(tree)
     path = tree / file
-    path.write_text(path.read_text() + "# changed\n")
+    path.write_text(path.read_text() + "CHANGED = 1\n")
     assert code_digest(tree) != before
+
+
+def test_comments_docstrings_and_layout_are_not_in_the_digest(tree: Path) -> None:
+    before = code_digest(tree)
+    path = tree / "trainables/finetune.py"
+    text = path.read_text().replace('"""', '"""Also: ', 1)
+    path.write_text(f"# A comment.\n{text}\n\n\n# Another.\n")
+    assert code_digest(tree) == before
+
+
+def test_a_value_that_looks_like_a_docstring_is_in_the_digest(tree: Path) -> None:
+    path = tree / "trainables/new.py"
+    path.write_text('WORDS = """one"""\n')
+    before = code_digest(tree)
+    path.write_text('WORDS = """two"""\n')
+    assert code_digest(tree) != before
+
+
+def test_code_that_is_no_python_yet_is_in_the_digest_as_it_is(tree: Path) -> None:
+    path = tree / "trainables/new.py"
+    path.write_text("def half(\n")
+    before = code_digest(tree)
+    path.write_text("def half(a\n")
+    assert code_digest(tree) != before
+
+
+def test_a_digest_of_an_earlier_form_is_never_taken_for_the_same() -> None:
+    before = {**NOTHING_CHANGED, "code": "0123456789abcdef"}
+    now = {**NOTHING_CHANGED, "code": code_digest()}
+    assert "whether it changed is not known" in " ".join(changes(before, now))
 
 
 @pytest.mark.parametrize("file", ["trainables/new.py", "sweeps/runner/new.py"])
@@ -142,6 +181,10 @@ def test_a_file_more_of_such_code_changes_the_digest(tree: Path, file: str) -> N
         "sweeps/report/page.py",
         "sweeps/tracking/courier.py",
         "sweeps/predict/model.py",
+        "sweeps/runner/cli.py",
+        "sweeps/runner/options.py",
+        "sweeps/runner/progress.py",
+        "trainables/problems.py",
         "sweeps/two_stage.py",
         "search_spaces/two_stage.py",
         "cluster/session.py",
@@ -150,5 +193,5 @@ def test_a_file_more_of_such_code_changes_the_digest(tree: Path, file: str) -> N
 def test_code_that_decides_neither_and_another_studys_space_are_not(tree: Path, file: str) -> None:
     before = code_digest(tree)
     path = tree / file
-    path.write_text(path.read_text() + "# changed\n")
+    path.write_text(path.read_text() + "CHANGED = 1\n")
     assert code_digest(tree) == before
