@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import shlex
 import shutil
 import subprocess
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.surroundings.commands import ROOT, dvt, run, sweep
+from tests.surroundings.servers import answering, experiments
 
 # Where nothing listens.
 DEAD = dict.fromkeys(
@@ -21,28 +19,9 @@ DEAD = dict.fromkeys(
 ) | {"all_proxy": "socks5://127.0.0.1:9", "no_proxy": None, "NO_PROXY": None}
 
 
-@pytest.fixture
-def server() -> Iterator[str]:
-    """A server on the loopback that is well."""
-
-    class Well(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"OK")
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Well) as made:
-        threading.Thread(target=made.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{made.server_port}"
-        made.shutdown()
-
-
-def test_a_proxy_is_never_asked_for_a_server_on_this_machine(place: Path, server: str) -> None:
-    ran = run(sweep(place / "small.py", "--dry-run", "--tracking-uri", server), place, **DEAD)
+def test_a_proxy_is_never_asked_for_a_server_on_this_machine(place: Path) -> None:
+    with answering(200, experiments()) as server:
+        ran = run(sweep(place / "small.py", "--dry-run", "--tracking-uri", server), place, **DEAD)
     assert ran.code == 0, ran.said
 
 
