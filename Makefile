@@ -23,15 +23,15 @@ demo: install
 	@echo "       $(SHOWN) sweeps/depth_vs_tricks.py   the real sweep (--help for its options)"
 
 test: install lint
-	"$(VENV)/bin/pytest" -q -m "not slow" --ignore=tests/faults
-	"$(VENV)/bin/pytest" -q -m "not slow" $(TWO_AT_A_TIME) tests/faults
+	"$(VENV)/bin/pytest" -q -m "not slow" --ignore=tests/faults --ignore=tests/surroundings
+	"$(VENV)/bin/pytest" -q -m "not slow" $(TWO_AT_A_TIME) tests/faults tests/surroundings
 
 test-unit: install
 	"$(VENV)/bin/pytest" -q tests/unit
 
 test-slow: install
-	"$(VENV)/bin/pytest" -q -m slow --ignore=tests/faults
-	"$(VENV)/bin/pytest" -q -m slow $(TWO_AT_A_TIME) tests/faults
+	"$(VENV)/bin/pytest" -q -m slow --ignore=tests/faults --ignore=tests/surroundings
+	"$(VENV)/bin/pytest" -q -m slow $(TWO_AT_A_TIME) tests/faults tests/surroundings
 
 lint: install
 	"$(VENV)/bin/ruff" check .

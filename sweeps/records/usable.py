@@ -48,7 +48,7 @@ def check_storage(storage: Path, study: str, resumed: str | None, *, own_store: 
     except OSError as error:
         reason = error.strerror or str(error)
         raise Refused(
-            f"--storage must be a folder that can be written to, but {parent} cannot ({reason})."
+            f"--storage must be a folder that can be written to, but {parent} cannot ({reason}): change its permissions, or choose another."
         ) from error
     if free < LEAST_FREE:
         raise Refused(
@@ -66,13 +66,13 @@ def check_cache(cache: Path) -> None:
     inside = [path for path in _entries(cache) if path.is_dir()]
     name = "DVT_CACHE_DIR" if os.environ.get("DVT_CACHE_DIR") else "the cache"
     rule = f"{name} must be a folder that can be written to"
-    _refuse_closed(rule, [cache, *inside], "change its permissions, or choose another.")
+    mend = "change its permissions, or choose another."
+    _refuse_closed(rule, [cache, *inside], mend)
+    parent = _nearest(cache)
     try:
-        check_locks(_nearest(cache), name)
+        check_locks(parent, name)
     except OSError as error:
-        raise Refused(
-            f"{rule}, but {cache} cannot ({error.strerror}): choose another with DVT_CACHE_DIR."
-        ) from error
+        raise Refused(f"{rule}, but {parent} cannot ({error.strerror}): {mend}") from error
 
 
 def _refuse_closed(rule: str, needed: Iterable[Path], mend: str) -> None:
