@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -57,12 +58,16 @@ def check_storage(storage: Path, study: str, resumed: str | None, *, own_store: 
         )
 
 
-def check_cache(cache: Path) -> None:
+def check_cache(cache: Path, storage: Path) -> None:
     """Check that the folder for what can be made again, and those in it, can be written to.
+
+    One that is still to be made in the storage is the storage's to check.
 
     Raises:
         Refused: All that is closed to us; or the file system has no locks.
     """
+    if cache.is_relative_to(storage) and _nearest(cache) in (storage, _nearest(storage)):
+        return
     inside = [path for path in _entries(cache) if path.is_dir()]
     name = "DVT_CACHE_DIR" if os.environ.get("DVT_CACHE_DIR") else "the cache"
     rule = f"{name} must be a folder that can be written to"
@@ -82,9 +87,16 @@ def _refuse_closed(rule: str, needed: Iterable[Path], mend: str) -> None:
         if path.is_dir():
             asked |= os.X_OK
         if not os.access(path, asked):
-            problems.append(f"{rule}, but {path} cannot (Permission denied): {mend}")
+            problems.append(f"{rule}, but {path} cannot ({_why(path)}): {mend}")
     if problems:
         raise Refused(*problems)
+
+
+def _why(path: Path) -> str:
+    """Return why a path is closed to us, as the system says it."""
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return os.strerror(errno.EROFS)
+    return os.strerror(errno.EACCES)
 
 
 def _nearest(path: Path) -> Path:

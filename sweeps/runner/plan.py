@@ -141,7 +141,7 @@ def make_plan(study: Study, options: Options) -> Plan:
     own = options.tracking_uri is None
     collect(problems, lambda: check_storage(storage, study.name, options.resume, own_store=own))
     cache = collect(problems, lambda: cache_folder(storage)) or storage
-    collect(problems, lambda: check_cache(cache))
+    collect(problems, lambda: check_cache(cache, storage))
     subject = Subject(address=options.address, storage=storage, cache=cache)
     machine_notes = collect(problems, lambda: check_start(subject)) or ()
 
