@@ -61,7 +61,9 @@ def rehearse(uri: str, storage: Path, study: str, model: str, question: str = ""
         before = client.get_experiment_by_name(study)
         number = ensure_experiment(client, study, artifact_location(uri, storage, study), question)
         experiment = client.get_experiment(number)
-        client.delete_run(client.create_run(number, run_name=SCRATCH).info.run_id)
+        scratch = client.create_run(number, run_name=SCRATCH).info.run_id
+        client.set_terminated(scratch)
+        client.delete_run(scratch)
         notes = list(_experiment_notes(study, before, experiment, uri))
         _look_for_models(client, number, shown)
         notes += _registry_notes(client, model)

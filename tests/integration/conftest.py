@@ -69,6 +69,13 @@ def run(
     return Ran(done.returncode, done.stdout, done.stderr, cwd)
 
 
+@pytest.fixture(autouse=True)
+def no_store_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take out the address that MLflow wrote into this process's environment."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One cache for all sweeps of the session: the source models are trained once."""

@@ -246,7 +246,7 @@ def test_a_sweep_tells_its_champion_and_waits_for_it(
     line = tracker.close()
     assert line is not None
     assert re.fullmatch(
-        r"MLflow refused 1 event \(The champion could not be registered as 'told' at .*gone\.pt\): "
+        r"MLflow refused 1 event \(The champion could not be registered as 'told' at .*\): "
         r"`dvt sync .*` tries again\.",
         line,
     )

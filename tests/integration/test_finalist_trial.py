@@ -52,7 +52,9 @@ def test_a_finalist_that_dies_before_the_test_split_has_answered_goes_on_where_i
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as dying:
-        dying.setattr(ray_trial, "answer", lambda *_: (_ for _ in ()).throw(SystemExit(9)))
+        dying.setattr(
+            ray_trial, "evaluate_finalist", lambda *_: (_ for _ in ()).throw(SystemExit(9))
+        )
         with pytest.raises(SystemExit):
             train(finalist)
     assert checkpoint.unfinished(Path(finalist["checkpoints"]))
@@ -101,7 +103,7 @@ def test_a_finalist_whose_answers_find_no_room_is_left_to_do(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device", "answers")
 
-    monkeypatch.setattr(ray_trial, "answer", full)
+    monkeypatch.setattr(ray_trial, "evaluate_finalist", full)
     train(finalist)
     assert (reports[-1]["outcome"], reports[-1]["kind"]) == ("failed", ray_trial.DISK_FULL)
     assert checkpoint.unfinished(Path(finalist["checkpoints"]))

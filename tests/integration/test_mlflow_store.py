@@ -71,5 +71,5 @@ def test_another_mlflows_database_is_not_touched(store: tuple[str, Path]) -> Non
     other.write_bytes((store[1] / "mlflow.db").read_bytes())
     with sqlite3.connect(other) as database:
         database.execute("update alembic_version set version_num = '000000000000'")
-    with pytest.raises(TrackingError, match="back it up, then run `mlflow db upgrade"):
+    with pytest.raises(TrackingError, match="was written by a newer one: pip install -U mlflow"):
         prepare_store(f"sqlite:///{other}", store[1])
