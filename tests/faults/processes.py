@@ -234,14 +234,20 @@ def trial(number: int) -> str:
 
 
 def environment(cache: Path, mark: str) -> dict[str, str]:
-    """Each epoch is reported and saved at once; torch never sees a GPU."""
+    """Each epoch is reported and saved at once; torch never sees a GPU.
+
+    The address that MLflow writes into the environment of the process that sets one is left out.
+    """
     ours = {
         "RAY_AUTH_MODE": "disabled",
         "DVT_REPORT_EVERY": "0",
         "CUDA_VISIBLE_DEVICES": "",
         "DVT_CACHE_DIR": str(cache),
     }
-    return {**os.environ, **ours, "PYTHONPATH": str(ROOT), MARK: mark}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")
+    }
+    return {**inherited, **ours, "PYTHONPATH": str(ROOT), MARK: mark}
 
 
 def end_all(mark: str) -> None:
