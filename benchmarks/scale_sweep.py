@@ -218,7 +218,7 @@ def one_case(
     progress = SimpleNamespace(ended=lambda record: memory.append(rss_mib()))
     callbacks = [  # as sweeps/runner/trials.py has them
         timed(RecordCallback)(sweep, results, progress),
-        Watchdog(1800.0, tracker.tell, print),
+        Watchdog(1800.0, tracker.tell, print, lambda: None),
         CheckpointCleaner(results, lambda peers, record: None),
         FailureBudget(results, print),
         capacity,

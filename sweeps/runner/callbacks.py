@@ -18,14 +18,7 @@ from ray.tune.experiment import Trial
 
 from cluster.session import end_process
 from sweeps.records.events import EpochsReported, Event, TrialEnded, TrialStarted, TrialTagged
-from sweeps.records.results import (
-    Finalist,
-    Outcome,
-    Results,
-    TrialRecord,
-    epochs_of,
-    outcome_of,
-)
+from sweeps.records.results import Finalist, Outcome, Results, TrialRecord, epochs_of, outcome_of
 from sweeps.records.score import NAMES
 from sweeps.runner.driver import Run
 from sweeps.runner.progress import Progress
@@ -51,7 +44,7 @@ REPORTED = (
 # An arm gets no more trials after this many have failed for one reason and none has completed.
 SAME_FAILURES = 3
 
-# Seconds between two looks for stuck workers.
+# Seconds between two looks for stuck workers, and for the record.
 CHECKED_EVERY_S = 1.0
 
 # The tag of a trial that says why its worker was started again.
@@ -216,14 +209,20 @@ class Watchdog(TrialCallback):
         after: Seconds without a report after which a worker counts as stuck.
         tell: Takes the event.
         say: Shows a line.
+        look: Looks after the record as often; a stuck trial, or a long one, reports nothing.
     """
 
     def __init__(
-        self, after: float, tell: Callable[[Event], None], say: Callable[[str], None]
+        self,
+        after: float,
+        tell: Callable[[Event], None],
+        say: Callable[[str], None],
+        look: Callable[[], None],
     ) -> None:
         self._after = after
         self._tell = tell
         self._say = say
+        self._look = look
         self._watched: dict[str, _Watched] = {}
         self._checked = 0.0
 
@@ -233,6 +232,7 @@ class Watchdog(TrialCallback):
         if now - self._checked < CHECKED_EVERY_S:
             return
         self._checked = now
+        self._look()
         for trial_id, watched in self._watched.items():
             if now - watched.heard > self._after and _end_worker(watched.checkpoints):
                 # The next worker has as long again.

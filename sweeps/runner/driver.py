@@ -80,13 +80,28 @@ class Run:
         """Show a line as it is; commands in it are to be copied."""
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
+    def look(self) -> None:
+        """Stop cleanly where the sweep's record is gone."""
+        if is_gone(self.plan):
+            self.interrupt.stop(gone(self.plan))
+
     def tell(self, event: Event) -> None:
         """Write an event down; a sweep whose record cannot be written stops cleanly."""
         try:
             self.tracker.tell(event)
         except OSError as error:
-            said = error.strerror or error
-            self.interrupt.stop(f"the sweep's record cannot be written: {said}")
+            reason = f"the sweep's record cannot be written: {error.strerror or error}"
+            self.interrupt.stop(gone(self.plan) if is_gone(self.plan) else reason)
+
+
+def is_gone(plan: Plan) -> bool:
+    """Return whether a sweep's record was removed, or moved, while it ran."""
+    return not (plan.folder / JOURNAL).is_file()
+
+
+def gone(plan: Plan) -> str:
+    """Return why a sweep stops whose record is gone."""
+    return f"{plan.folder} was removed or moved while it ran; run it again"
 
 
 @contextmanager

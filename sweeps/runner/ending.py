@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from cluster.refused import BROKEN_OFF, DONE, FAILED, INTERRUPTED
 from sweeps.records.events import SweepFinished
-from sweeps.records.folder import JOURNAL, MANIFEST
+from sweeps.records.folder import MANIFEST
 from sweeps.records.results import Outcome, Results, TrialRecord, best
 from sweeps.runner.champion import Shipped, keep, register
 from sweeps.runner.description import resume_command
-from sweeps.runner.driver import Run
+from sweeps.runner.driver import Run, gone, is_gone
 from sweeps.runner.finalists import champion
-from sweeps.runner.plan import Plan
 from sweeps.tracking.store import one_line
 from trainables.metrics import TEST_SCORES
 
@@ -45,7 +44,9 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
     plan = run.plan
     tracker = run.tracker
     if is_gone(plan):
-        run.say(gone_line(plan))
+        # Where Tune was stopped for that, it was said.
+        if not run.interrupt.reason:
+            run.say(f"The sweep stopped: {gone(plan)}.")
         tracker.close(timeout=STOPPED_WITHIN_S)
         return FAILED
     shipped = None
@@ -89,16 +90,6 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
     elif status == DONE:
         run.say(f"Results: {plan.folder}")
     return status
-
-
-def is_gone(plan: Plan) -> bool:
-    """Return whether a sweep's record was removed, or moved, while it ran."""
-    return not (plan.folder / JOURNAL).is_file()
-
-
-def gone_line(plan: Plan) -> str:
-    """Return the line for a sweep that is gone."""
-    return f"The sweep stopped: {plan.folder} was removed or moved while it ran; run it again."
 
 
 def broken_off(searched: Results) -> int:

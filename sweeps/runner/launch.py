@@ -21,8 +21,8 @@ from sweeps.records.results import Outcome, Results
 from sweeps.records.score import decide
 from sweeps.runner.champion import registered_name
 from sweeps.runner.description import describe, resume_command
-from sweeps.runner.driver import Ready, driver
-from sweeps.runner.ending import broken_off, finish, gone_line, is_gone
+from sweeps.runner.driver import Ready, driver, gone, is_gone
+from sweeps.runner.ending import broken_off, finish
 from sweeps.runner.finalists import finalists
 from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.plan import Materials, Plan, gather, slots_on
@@ -74,7 +74,7 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
                 console.print_exception()
             say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
             if is_gone(plan):
-                say(gone_line(plan))
+                say(f"The sweep stopped: {gone(plan)}.")
                 return FAILED
             say(f"The sweep stopped: {_reason(error)}. It stays as it is in {plan.folder}.")
             say(f"To continue:\n  {resume_command(ready.plan)}")

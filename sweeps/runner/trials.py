@@ -75,7 +75,7 @@ def run_trials(run: Run, batch: Batch, progress: Progress) -> Outcome:
     record = RecordCallback(run, batch.results, progress)
     callbacks: list[tune.Callback] = [
         record,
-        Watchdog(plan.options.stuck_after, run.tell, progress.say),
+        Watchdog(plan.options.stuck_after, run.tell, progress.say, run.look),
         CheckpointCleaner(batch.results, tidy),
         batch.budget,
         *batch.callbacks,

@@ -15,27 +15,11 @@ from pathlib import Path
 import pytest
 
 from sweeps.tracking.environment import prepare_process
-from sweeps.tracking.store import prepare_store
 from tests.faults.processes import Faulty, end_all, environment
 
 prepare_process()  # as the commands do, before a test imports MLflow
 
 Make = Callable[..., Faulty]
-
-
-@pytest.fixture(scope="session")
-def run_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The folder of this test run, which all of its workers share."""
-    folder = tmp_path_factory.getbasetemp()
-    return folder if worker_id == "master" else folder.parent
-
-
-@pytest.fixture(scope="session")
-def template(run_folder: Path) -> Path:
-    """A store with tables. `prepare_store` lets one process make them; the others find them."""
-    storage = run_folder / "template"
-    prepare_store(None, storage)
-    return storage / "mlflow.db"
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def storage(folder: Path, *, of: Path | None = None, name: str = STUDY) -> Path:
     (folder / "artifacts" / name).mkdir(parents=True)
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection, connection:
         connection.executescript(TABLES)
-        connection.execute("insert into experiments values ('/work/mlruns/0', 'Default')")
+        connection.execute("insert into experiments values ('/old/mlruns/0', 'Default')")
         connection.execute("insert into experiments values (?, ?)", (place, name))
         connection.execute("insert into experiments values (?, 'other')", (f"{place}/of/other",))
         connection.execute("insert into runs values (?)", (f"{place}/1f/artifacts",))
@@ -68,7 +68,7 @@ def test_all_places_of_a_moved_storage_are_below_it(tmp_path: Path, name: str, o
     place = (new / "artifacts" / STUDY).as_uri()
     before = (tmp_path / old / "artifacts" / STUDY).as_uri()
     assert places(new) == [
-        "/work/mlruns/0",
+        "/old/mlruns/0",
         place,
         f"{place}/of/other",
         f"{place}/1f/artifacts",
