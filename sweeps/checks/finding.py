@@ -15,11 +15,17 @@ class Subject:
         address: Of Ray: `local`, `auto` or `HOST:PORT`.
         storage: Where results go.
         cache: Where that goes which can be made again.
+        study: Name of the study; empty where none is known.
+        resumed: Name of the sweep that is continued.
+        own_store: Whether MLflow's database is the storage's own.
     """
 
     address: str
     storage: Path
     cache: Path
+    study: str = ""
+    resumed: str | None = None
+    own_store: bool = True
 
 
 @dataclass(frozen=True, slots=True)

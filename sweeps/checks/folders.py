@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.filesize import decimal
 
 from sweeps.checks.finding import Finding, Subject
-from sweeps.records.usable import LEAST_FREE
+from sweeps.records.usable import LEAST_FREE, check_cache, check_storage
 
 LITTLE_DISK = 5 * 10**9  # bytes
 # Ray's longest socket, below the folder.
@@ -20,14 +20,31 @@ _LONGEST_SOCKET = 107  # bytes, by Linux
 
 
 def storage(subject: Subject) -> Iterator[Finding]:
-    """Check that the storage can be written to, and has room."""
+    """Check that the storage and what is in it can be written to, and has room and locks."""
+    try:
+        check_storage(subject.storage, subject.study, subject.resumed, own_store=subject.own_store)
+    except ValueError as error:
+        yield from _failed(error)
+        return
     yield _written("--storage", subject.storage, "choose another.")
 
 
 def cache(subject: Subject) -> Iterator[Finding]:
-    """Check the same of the cache, where it is not in the storage."""
+    """Check the same of the cache; its room is the storage's where it is in it."""
+    try:
+        check_cache(subject.cache, subject.storage)
+    except ValueError as error:
+        yield from _failed(error)
+        return
     if not subject.cache.is_relative_to(subject.storage):
         yield _written("DVT_CACHE_DIR", subject.cache, "choose another.")
+
+
+def _failed(error: ValueError) -> Iterator[Finding]:
+    """Yield each problem of a refusal, whose line ends with what to do."""
+    for problem in str(error).splitlines():
+        found, _, mend = problem.rpartition(": ")
+        yield Finding("failed", found, mend)
 
 
 def temporary(subject: Subject) -> Iterator[Finding]:

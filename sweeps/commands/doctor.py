@@ -251,10 +251,16 @@ def command(
     # What a study with these flags would use.
     size = PRESETS[preset or "full"]
     folder = kit.storage_of(storage)
-    subject = Subject(address=address or "local", storage=folder, cache=cache_folder(folder))
+    uri = tracking_uri or named_store(folder)
+    subject = Subject(
+        address=address or "local",
+        storage=folder,
+        cache=cache_folder(folder),
+        own_store=uri is None,
+    )
     asked = Asked(
         subject=subject,
-        tracking_uri=tracking_uri or named_store(folder),
+        tracking_uri=uri,
         preset=size,
         data=data or size.data,
         how=kit.reading(how),

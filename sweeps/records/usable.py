@@ -16,6 +16,17 @@ from sweeps.records.folder import check_locks, sweep_folder, sweeps_folder
 LEAST_FREE = 20 * 2**20
 
 
+def check_name(storage: Path, name: str) -> None:
+    """Check that no sweep of a storage has a name.
+
+    Raises:
+        Refused: One has.
+    """
+    folder = sweep_folder(storage, name)
+    if folder.exists():
+        raise Refused(f"--name must be new, but {folder} exists: choose another name.")
+
+
 def check_storage(storage: Path, study: str, resumed: str | None, *, own_store: bool) -> None:
     """Check that a storage can be written to, and leave nothing behind.
 
@@ -39,7 +50,8 @@ def check_storage(storage: Path, study: str, resumed: str | None, *, own_store: 
         needed.append(folder)
         needed += _entries(folder)
     mend = "change its permissions, or choose another."
-    _refuse_closed("--storage must be a folder that can be written to", needed, mend)
+    rule = "--storage must be a folder that can be written to"
+    _refuse_closed(rule, needed, mend)
 
     # Room and locks are those of the file system.
     parent = _nearest(storage)
@@ -47,10 +59,7 @@ def check_storage(storage: Path, study: str, resumed: str | None, *, own_store: 
         check_locks(parent, "--storage")
         free = shutil.disk_usage(parent).free
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise Refused(
-            f"--storage must be a folder that can be written to, but {parent} cannot ({reason}): change its permissions, or choose another."
-        ) from error
+        raise Refused(f"{rule}, but {parent} cannot ({error.strerror or error}): {mend}") from error
     if free < LEAST_FREE:
         raise Refused(
             f"--storage must have {LEAST_FREE >> 20} MiB of free space, but {parent} has "

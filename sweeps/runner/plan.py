@@ -21,7 +21,7 @@ from sweeps.checks.finding import Subject
 from sweeps.checks.machine import why_none
 from sweeps.checks.table import check_start
 from sweeps.records.score import decide
-from sweeps.records.usable import check_cache, check_storage
+from sweeps.records.usable import check_name
 from sweeps.runner.options import Options, cache_folder
 from sweeps.runner.pretrained import check_weights, locate, pretrained_of
 from sweeps.runner.speed import (
@@ -137,12 +137,17 @@ def make_plan(study: Study, options: Options) -> Plan:
     name = options.name or _new_name(study)
     arms = collect(problems, lambda: _arms(study, options, preset_name)) or ()
     slots, notes = collect(problems, lambda: local_slots(options)) or (cpu_slots(1), ())
-    collect(problems, lambda: _check_name(storage, options))
-    own = options.tracking_uri is None
-    collect(problems, lambda: check_storage(storage, study.name, options.resume, own_store=own))
+    if options.name and not options.resume:
+        collect(problems, partial(check_name, storage, options.name))
     cache = collect(problems, lambda: cache_folder(storage)) or storage
-    collect(problems, lambda: check_cache(cache, storage))
-    subject = Subject(address=options.address, storage=storage, cache=cache)
+    subject = Subject(
+        address=options.address,
+        storage=storage,
+        cache=cache,
+        study=study.name,
+        resumed=options.resume,
+        own_store=options.tracking_uri is None,
+    )
     machine_notes = collect(problems, lambda: check_start(subject)) or ()
 
     # What it trains, and how often.
@@ -389,12 +394,3 @@ def _arms(study: Study, options: Options, preset_name: str) -> tuple[Arm, ...]:
     for arm in arms:
         arm.default_recipe()
     return arms
-
-
-def _check_name(storage: Path, options: Options) -> None:
-    """Refuse a new sweep whose name is taken in the storage."""
-    if not options.name or options.resume:
-        return
-    folder = storage / "sweeps" / options.name
-    if folder.exists():
-        raise ValueError(f"--name must be new, but {folder} exists: choose another name.")

@@ -48,6 +48,7 @@ class Courier:
         refusals: The offset of each event that MLflow refused, and why. They are passed over, and
             wait for `again`.
         champion: The last champion that was registered.
+        told_again: Whether MLflow had lost the sweep's run, and was told all of the sweep again.
     """
 
     def __init__(self, journal: Path, tracking_uri: str, storage: Path) -> None:
@@ -59,6 +60,7 @@ class Courier:
         self._careful_until = 0
         self._started_over = False
         self.champion: RegisteredModel | None = None
+        self.told_again = False
         self.offset = self._noted()
         self.refusals = refused(journal, without_password(tracking_uri))
 
@@ -131,7 +133,8 @@ class Courier:
         try:
             writer = self._writer or self._connected()
             if self.offset and writer.sweep_run_id is None and not self._started_over:
-                # MLflow was emptied since: it is told everything again.
+                # MLflow was emptied since, or the run deleted: it is told everything again.
+                self.told_again = True
                 self.offset = 0
                 self.refusals = {}
                 self._started_over = True

@@ -109,6 +109,8 @@ class Delivery:
         if self._courier.gone:
             return None
         lines = []
+        if self._courier.told_again:
+            lines.append("MLflow had lost the sweep's run: it was told all of the sweep again.")
         command = f"dvt sync {self._journal.path.parent.name}{self._at}"
         if self._courier.refusals:
             lines.append(f"{_refusals(self._courier)}: `{command}` tries again.")

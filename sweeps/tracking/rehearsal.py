@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -134,27 +134,17 @@ def _is_local(location: str) -> bool:
 
 
 def _within(seconds: float, act: Callable[[], None]) -> None:
-    """Do something on a thread.
+    """Do something on a thread, which may go on where it takes too long.
 
     Raises:
-        TimeoutError: It takes longer; the thread does not keep the process from its end.
+        TimeoutError: It takes longer.
         Exception: What it raised.
     """
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            act()
-        except BaseException as error:  # noqa: BLE001  it is raised by who waits
-            raised.append(error)
-
-    thread = threading.Thread(target=run, name="MLflow-rehearsal", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise TimeoutError
-    if raised:
-        raise raised[0]
+    pool = ThreadPoolExecutor(1, "MLflow-rehearsal")
+    try:
+        pool.submit(act).result(seconds)
+    finally:
+        pool.shutdown(wait=False)
 
 
 def _experiment_notes(

@@ -142,7 +142,9 @@ def test_a_store_that_was_emptied_gets_all_again(
     stores[URI] = FakeMlflow()
     journal = Journal(whole / "trials.jsonl")
     journal.append({"event": "tags", "trial_id": A, "tags": {"late": "yes"}})
-    assert carry_it(whole).refusals == {}
+    courier = carry_it(whole)
+    assert courier.refusals == {}
+    assert courier.told_again
     check_store(stores[URI])
 
 
