@@ -112,7 +112,7 @@ def test_a_working_folder_that_is_gone_is_one_line(place: Path, words: tuple[str
     ]
 
 
-def test_a_study_that_runs_nothing_is_one_line(place: Path) -> None:
+def test_all_that_is_wrong_with_a_subcommand_is_said_at_once(place: Path) -> None:
     ran = run(dvt("service", "up", "--nonsense", "--cpus", "0"), place)
     assert ran.code == 2
     assert "--nonsense" in ran.err
