@@ -12,8 +12,8 @@ from typing import Literal
 
 CPU_SLOTS_AT_MOST = 8
 """More trials at once leave TPE blind to each other's results; further cores give more threads."""
-# What a sweep is taken to hold in memory, and each of its trials beside that: the demo with 2 trials
-# at once holds 3.7 GB (`benchmarks/memory.py`).
+# What a sweep is taken to hold in memory, and each of its trials beside that: the demo with 2
+# trials at once holds 3.7 GB (`benchmarks/memory.py`).
 SWEEP_BYTES = 1_200_000_000
 TRIAL_BYTES = 1_250_000_000
 
