@@ -71,7 +71,11 @@ def run(
 
 @pytest.fixture(autouse=True)
 def no_store_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take out the address that MLflow wrote into this process's environment."""
+    """Take out the addresses that MLflow holds for this process, and those in its environment."""
+    import mlflow
+
+    mlflow.set_tracking_uri(None)
+    mlflow.set_registry_uri(None)
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         monkeypatch.delenv(name, raising=False)
 
