@@ -23,6 +23,6 @@ def available_memory() -> int:
 
 
 def give_memory_back() -> None:
-    """Give back what was freed and the C library keeps: 380 MB once the demo's data are there."""
+    """Give back what was freed and the C library keeps, such as what decoding took."""
     with suppress(OSError, AttributeError):  # glibc has it, musl and macOS not
         ctypes.CDLL(None).malloc_trim(0)

@@ -118,6 +118,9 @@ class Interrupt:
         if self._stop_tune is None:
             return
         self._stop_tune(signal.SIGUSR1, None)
+        # What stops a sweep from within leaves Ray alive: Tune comes back, however long that takes.
+        if self.reason:
+            return
         self._timer = threading.Timer(OVERDUE_S, self._is_overdue)
         self._timer.daemon = True
         self._timer.start()

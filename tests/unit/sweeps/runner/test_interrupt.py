@@ -73,6 +73,20 @@ def test_another_thread_may_stop_it_and_a_first_signal_is_no_second_one() -> Non
     assert interrupt.reason == "the disk is full"
 
 
+def test_a_sweep_that_stops_itself_waits_for_tune(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[int] = []
+    monkeypatch.setattr(module, "OVERDUE_S", 0.05)
+    monkeypatch.setattr(os, "_exit", left.append)
+    with Interrupt() as interrupt:
+        interrupt.last_resort = lambda: 130
+        _as_tune_does([])
+        interrupt.take_over()
+        interrupt.stop("the disk is full")
+        time.sleep(0.3)
+        interrupt.let_go()
+    assert not left
+
+
 def test_where_tune_does_not_come_back_the_last_resort_ends_the_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
