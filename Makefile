@@ -10,8 +10,8 @@ SHOWN := '$(SHOWN)'
 endif
 CONSTRAINTS ?= constraints.txt
 PORT ?= 5000
-# For tests that wait for their processes more than they compute: two files at a time. (`--dist loadgroup` does nothing
-# with pytest 9.2: pytest-xdist issue 1386.)
+# Two files at a time, since most tests wait for processes more than they compute. (`--dist loadgroup` does nothing with
+# pytest 9.2: pytest-xdist issue 1386.)
 TWO_AT_A_TIME := -n 2 --dist loadfile
 
 .PHONY: demo test test-unit test-slow lint ui install
@@ -23,8 +23,7 @@ demo: install
 	@echo "       $(SHOWN) sweeps/depth_vs_tricks.py   the real sweep (--help for its options)"
 
 test: install lint
-	"$(VENV)/bin/pytest" -q -m "not slow" --ignore=tests/faults --ignore=tests/surroundings
-	"$(VENV)/bin/pytest" -q -m "not slow" $(TWO_AT_A_TIME) tests/faults tests/surroundings
+	"$(VENV)/bin/pytest" -q -m "not slow" $(TWO_AT_A_TIME)
 
 test-unit: install
 	"$(VENV)/bin/pytest" -q tests/unit
