@@ -1,22 +1,17 @@
 """The events of a sweep's journal: one frozen dataclass per kind, to and from JSON.
 
-What journals of earlier versions lack is filled in here and nowhere else.
+What journals of earlier versions lack is filled in here and by `fields`, and nowhere else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar, TypeAlias, cast, get_args
+from typing import Any, ClassVar, TypeAlias, get_args
 
+from sweeps.records.fields import READERS, Epoch, text_if_any
 from sweeps.records.results import Finalist, Outcome
-from trainables.metrics import EPOCH
-from trainables.recipe import completed
-
-LARGEST = 2**53  # up to here floats hold whole numbers exactly; no quantity comes near it
-
-# The metrics of one epoch by name, with its number under `epoch`.
-Epoch: TypeAlias = Mapping[str, Any]
+from trainables.metrics import Score
 
 
 class EventError(ValueError):
@@ -186,14 +181,20 @@ class ChampionKept:
     """The champion's checkpoint is kept, and to be registered.
 
     Attributes:
-        name: Name of the registered model: `<study>-<data>`.
+        name: Name of the registered model: `<study>-<data>-<preset>`.
         checkpoint: The `best.pt` it is made from; it stays until MLflow has it.
         recipe: Its recipe's fields.
         classes: Names of the classes, in the order of the output.
-        move_alias: Whether `champion` is to mean this version; not for an unfinished sweep.
+        move_alias: Whether the alias `champion` may come to mean this version; not for an
+            unfinished sweep.
         description: What the registry shows of this version, in Markdown.
         stored_side: Pixels per side of the squares that it was trained on, before they were
             resized to its `image_size`; None where that is not known.
+        predictions: The `.npz` with what it predicts for each test image; empty where there is
+            none.
+        test_digest: Digest of those images, their labels and the classes; empty where there is no
+            `predictions`.
+        metric: The score that decides which of two champions is better.
     """
 
     kind: ClassVar[str] = "champion"
@@ -205,6 +206,9 @@ class ChampionKept:
     move_alias: bool
     description: str = ""
     stored_side: int | None = None
+    predictions: str = ""
+    test_digest: str = ""
+    metric: Score = "accuracy"
     time: int | None = None
 
 
@@ -255,6 +259,8 @@ def from_json(line: Mapping[str, Any]) -> Event | None:
                 values[each.name] = READERS[each.name](line[each.name])
         if kind is TrialStarted:
             values["finalist"] = _finalist(line)
+        if kind is SweepStarted:
+            values["dataset"] = DataRecord(**line["dataset"])
         return kind(**values)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         said = " ".join(str(error).split()) or type(error).__name__
@@ -264,82 +270,6 @@ def from_json(line: Mapping[str, Any]) -> Event | None:
 def role_of(finalist: Finalist | None) -> str:
     """Return the name of a run's role: trial or finalist."""
     return "finalist" if finalist else "trial"
-
-
-def number(value: Any) -> float | None:
-    """Return a number if it is finite and within bounds, else None."""
-    if isinstance(value, int | float) and abs(value) < LARGEST:
-        return value
-    return None
-
-
-def _numbers(values: Any) -> dict[str, float]:
-    """Return the entries of a mapping that are numbers; none of what is no mapping."""
-    sound: dict[str, float] = {}
-    if not isinstance(values, dict):
-        return sound
-    for name, value in values.items():
-        finite = number(value)
-        if finite is not None:
-            sound[str(name)] = finite
-    return sound
-
-
-def _is_epoch(epoch: Mapping[Any, Any]) -> bool:
-    """Return whether a mapping has an epoch's number."""
-    numbered = number(epoch.get(EPOCH))
-    return numbered is not None and numbered > 0
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise EventError(f"{value!r} must be text")
-    return value
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < LARGEST:
-        raise EventError(f"{value!r} must be a whole number, 0 or more")
-    return value
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise EventError(f"{value!r} must be an object")
-    return cast(dict[str, Any], value)
-
-
-def _texts(values: Any) -> tuple[str, ...]:
-    if not isinstance(values, list | tuple):
-        raise EventError(f"{values!r} must be a list")
-    return tuple(map(_text, values))
-
-
-def _epochs(values: Any) -> tuple[Epoch, ...]:
-    """Return the epochs of a list; what is none is left out."""
-    if not isinstance(values, list | tuple):
-        raise EventError("epochs must be a list")
-    return tuple(value for value in values if isinstance(value, dict) and _is_epoch(value))
-
-
-def _text_if_any(value: Any) -> str:
-    """Return a text, or an empty one for anything else."""
-    if isinstance(value, str):
-        return value
-    return ""
-
-
-def _epoch_number(value: Any) -> int | None:
-    """Return the whole part of a number, None for anything else."""
-    finite = number(value)
-    if finite is None:
-        return None
-    return int(finite)
-
-
-def _recipe(value: Any) -> dict[str, Any]:
-    """Return a recipe's fields, with those that were added since it was written."""
-    return completed(_mapping(value))
 
 
 def _with_role(content: Mapping[str, Any], finalist: Finalist | None) -> dict[str, Any]:
@@ -361,40 +291,5 @@ def _finalist(line: Mapping[str, Any]) -> Finalist | None:
     """Return what makes a started run a finalist; earlier versions name no group."""
     if line.get("role") != "finalist":
         return None
-    group = _text_if_any(line.get("group")) or line["trial_id"].rpartition("/")[0]
-    return Finalist(group, _text_if_any(line.get("without")) or None)
-
-
-# How a field of a line is read, by its name; a number that is none is not known.
-READERS: dict[str, Callable[[Any], Any]] = {
-    "arm": _text,
-    "artifacts": _mapping,
-    "best_epoch": _epoch_number,
-    "changes": _texts,
-    "checkpoint": _text,
-    "classes": tuple,
-    "dataset": lambda value: DataRecord(**value),
-    "description": _text,
-    "device_seconds": number,
-    "epochs": _epochs,
-    "metrics": _mapping,
-    "move_alias": bool,
-    "name": _text,
-    "number": _whole,
-    "outcome": Outcome,
-    "params": _mapping,
-    "reason": _text_if_any,
-    "recipe": _recipe,
-    "sample": _mapping,
-    "score": number,
-    "stored_side": _whole,
-    "study": _text,
-    "sweep_name": _text,
-    "tags": _mapping,
-    "test": _numbers,
-    "time": _whole,
-    "trial_id": _text,
-    "trial_ids": _texts,
-    "trials_per_arm": _whole,
-    "wall_seconds": number,
-}
+    group = text_if_any(line.get("group")) or line["trial_id"].rpartition("/")[0]
+    return Finalist(group, text_if_any(line.get("without")) or None)

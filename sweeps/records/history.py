@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from sweeps.records.events import (
-    Epoch,
     EpochsReported,
     Event,
     EventError,
@@ -25,9 +24,9 @@ from sweeps.records.events import (
     TrialEnded,
     TrialStarted,
     from_json,
-    number,
     role_of,
 )
+from sweeps.records.fields import Epoch, number
 from sweeps.records.journal import events_from
 from sweeps.records.results import STARTUP_TRIALS, Finalist, Outcome
 from trainables.metrics import EPOCH, SCORE

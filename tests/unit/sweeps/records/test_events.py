@@ -36,6 +36,8 @@ from trainables.recipe import ADDED, Recipe
 JOURNALS = sorted((Path(__file__).parents[3] / "journals").glob("*/trials.jsonl"))
 TRIAL, FINALIST = "resnet18/tricks/007", "resnet18/tricks/007/s1"
 RECIPE = Recipe(epochs=3).as_dict()
+# What a champion's event of an earlier version lacks, and what is read instead.
+LATER: dict[str, Any] = {"predictions": "", "test_digest": "", "metric": "accuracy"}
 EVENTS: tuple[Event, ...] = (
     SweepStarted(
         study="depth_vs_tricks",
@@ -79,13 +81,16 @@ EVENTS: tuple[Event, ...] = (
         tags={"sweep.partial": "true"},
     ),
     ChampionKept(
-        name="depth_vs_tricks-digits",
+        name="depth_vs_tricks-digits-demo",
         checkpoint="/runs/best.pt",
         recipe=RECIPE,
         classes=("5", "6"),
         move_alias=True,
         description="**80%**",
         stored_side=8,
+        predictions="/runs/predictions/s1.npz",
+        test_digest="0f" * 8,
+        metric="balanced_accuracy",
     ),
 )
 
@@ -172,6 +177,11 @@ def test_a_count_or_a_time_that_is_no_whole_number_is_refused(name: str, value: 
         from_json({"event": "resumed", "changes": [], name: value})
 
 
+def test_a_metric_that_decides_nothing_is_refused() -> None:
+    with pytest.raises(EventError, match="'f1' must be one of accuracy, balanced_accuracy, macro"):
+        from_json({**to_json(EVENTS[-1]), "metric": "f1"})
+
+
 def test_what_is_no_number_in_an_end_is_not_known() -> None:
     line = {"event": "end", "trial_id": TRIAL, "outcome": "completed", "test": {"a": 1, "b": None}}
     odd = dict.fromkeys(("score", "best_epoch", "wall_seconds"), float("nan"))
@@ -196,10 +206,13 @@ def test_what_an_earlier_version_lacked_is_filled_in() -> None:
     assert event.recipe == had | dict(ADDED)
     assert event.sample == {}
 
-    # A champion without the side of its stored images, and an end without more than its outcome.
+    # A champion without the side of its stored images and without predictions, and an end without
+    # more than its outcome.
     champion = to_json(EVENTS[-1])
-    del champion["stored_side"], champion["description"]
-    assert from_json(champion) == replace(EVENTS[-1], stored_side=None, description="")
+    for name in ("stored_side", "description", *LATER):
+        del champion[name]
+    untold = {"stored_side": None, "description": "", **LATER}
+    assert from_json(champion) == replace(EVENTS[-1], **untold)
     finish = from_json({"event": "finish", "outcome": "completed"})
     assert finish == SweepFinished(outcome=Outcome.COMPLETED)
     assert finish.partial is None
@@ -216,6 +229,9 @@ def test_lines_of_earlier_versions_are_written_back_as_they_were(path: Path) -> 
         if line["event"] == "trial":
             for name in ADDED.keys() - line["recipe"].keys():
                 del written["recipe"][name]
+        if line["event"] == "champion":
+            for name in LATER:
+                del written[name]
         assert written == line
 
 
