@@ -92,6 +92,7 @@ class Dataset:
         layout: What was recognized.
         origins: Where each split comes from.
         passed_over: What is not used: how many files and an example, by reason.
+        draw: Number of the draw that train and val are; None for those of the search.
         path: The cache entry, for `read` on a worker.
         test_is_open: Whether `split("test")` answers.
     """
@@ -106,6 +107,7 @@ class Dataset:
     layout: str
     origins: Mapping[str, str]
     passed_over: Mapping[str, str]
+    draw: int | None
     path: Path
     test_is_open: bool = False
 
@@ -141,6 +143,7 @@ def prepare(
     seed: int,
     cache: Path,
     how: ReadOptions = AS_IT_IS,
+    draw: int | None = None,
     progress: Progress = silent,
 ) -> Dataset:
     """Check a data set, split it, decode it into the cache unless it is there, and return it.
@@ -150,6 +153,9 @@ def prepare(
     train loses those of val and test. Of several processes that ask at once, one decodes and the
     others wait.
 
+    A draw has the test split of the data without one, which are decoded first where they are not
+    there, and its own train and val, drawn from all other images: `splits.choose` says how.
+
     Raises:
         DataError: Everything that is wrong with the data, or a cache that cannot be written.
     """
@@ -157,6 +163,8 @@ def prepare(
     source = find(data, cache, how)
     # The entry's name depends on all that its arrays depend on.
     identity = [CODE_VERSION, source.identity, image_size, asdict(caps), seed, how.keep_copies]
+    if draw is not None:
+        identity.append(draw)
     key = hashlib.sha256(json.dumps(identity).encode())
     entry = cache / "data" / key.hexdigest()[:24]
     meta = entry_meta(entry)
@@ -164,8 +172,22 @@ def prepare(
         # SciPy takes a fifth of a second to import; workers, who only read, do without it.
         from trainables.data.decoding import decoded
 
+        base = None
+        if draw is not None:
+            without = prepare(
+                data,
+                image_size=image_size,
+                caps=caps,
+                seed=seed,
+                cache=cache,
+                how=how,
+                progress=progress,
+            )
+            base = without.path
         try:
-            meta = decoded(entry, data, source, image_size, caps, seed, how, progress)
+            meta = decoded(
+                entry, data, source, image_size, caps, seed, how, progress, draw=draw, base=base
+            )
         except OSError as error:
             problem = (
                 f"The cache {cache} must be writable, but {reason(error)}: make room, or choose "
@@ -237,5 +259,6 @@ def _dataset(entry: Path, meta: Meta, source: str) -> Dataset:
         layout=meta["layout"],
         origins=meta["origins"],
         passed_over=meta["passed_over"],
+        draw=meta["draw"],
         path=entry,
     )

@@ -19,14 +19,22 @@ from filelock import FileLock
 
 from trainables.data.copies import copies
 from trainables.data.copy_examples import COPIES, copy_examples
-from trainables.data.entry import FORMAT, Meta, entry_meta
+from trainables.data.entry import FORMAT, TEST_ROWS, Meta, entry_meta
 from trainables.data.leaks import Found, cautions, same_set
-from trainables.data.listing import DECODE_SCALE, SPLITS, Listing, Progress, Rows, Source
+from trainables.data.listing import (
+    DECODE_SCALE,
+    SPLITS,
+    Listing,
+    Progress,
+    Rows,
+    Source,
+    SplitName,
+)
 from trainables.data.looks import BRIGHTNESS, SIZES
 from trainables.data.pool import CHUNK, Pool
 from trainables.data.problems import DataError
 from trainables.data.reading import ReadOptions
-from trainables.data.splits import Caps, Choice, choose
+from trainables.data.splits import Caps, Choice, Draw, choose
 from trainables.data.understood import origins
 from trainables.files import write_whole
 
@@ -40,10 +48,24 @@ def decoded(
     seed: int,
     how: ReadOptions,
     progress: Progress,
+    draw: int | None = None,
+    base: Path | None = None,
 ) -> Meta:
     """Decode a data set into a new entry, unless another process was first.
 
     The entry is there whole or not at all.
+
+    Args:
+        entry: Its folder.
+        data: What the user passed.
+        source: What was found there.
+        image_size: Pixels per side of a network's input, of which the stored side is made.
+        caps: Images per class, at most.
+        seed: The seed of the choice.
+        how: Whether copies stay.
+        progress: Is called after each chunk that is decoded.
+        draw: Number of a draw.
+        base: The entry without a draw: a draw keeps its test split and its side.
 
     Returns:
         The entry's own words, its meta.json.
@@ -53,16 +75,22 @@ def decoded(
         OSError: The cache cannot be written.
     """
     listing, pixels = source.load()
-    choice = choose(listing, caps=caps, seed=seed, groups=listing.groups)
+    drawn = None
+    if draw is not None and base is not None:
+        drawn = Draw(number=draw, test=np.load(base / TEST_ROWS, allow_pickle=False))
+    choice = choose(listing, caps=caps, seed=seed, groups=listing.groups, draw=drawn)
     lock = entry.parent.parent / "locks" / f"{entry.name}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
         if meta := entry_meta(entry):  # another process was first
             return meta
         with _new_entry(entry) as folder:
-            side = _side(pixels.sizes[:, 0], choice, image_size)
+            if base is None:
+                side = _side(pixels.sizes[:, 0], choice, image_size)
+            else:
+                side = _stored_side(base)
             pool = Pool(folder / "pool", pixels, side, progress)
-            choice, found = _without_leaks(listing, choice, pool, caps, seed, how)
+            choice, found = _without_leaks(listing, choice, pool, caps, seed, how, drawn)
             of_copies = cautions(found, listing, pixels.names, kept=how.keep_copies)
             meta = {
                 "name": source.name,
@@ -74,16 +102,23 @@ def decoded(
                 "layout": listing.layout,
                 "origins": origins(listing),
                 "passed_over": listing.passed_over,
+                "draw": draw,
             }
             # While the images that were left out are still in the pool.
             examples = copy_examples(found, listing, choice, pool)
             with _synced(folder / COPIES) as file:
                 file.write(examples.as_json().encode())
-            return _write_entry(folder, meta, pool, choice)
+            return _write_entry(folder, meta, pool, choice, base)
 
 
 def _without_leaks(
-    listing: Listing, choice: Choice, pool: Pool, caps: Caps, seed: int, how: ReadOptions
+    listing: Listing,
+    choice: Choice,
+    pool: Pool,
+    caps: Caps,
+    seed: int,
+    how: ReadOptions,
+    draw: Draw | None,
 ) -> tuple[Choice, Found]:
     """Choose again now that copies can be known.
 
@@ -94,11 +129,12 @@ def _without_leaks(
         found = Found.of(pool.rows, copies(pool.prints), listing)
         if how.keep_copies or not found.any():
             return choice, found
-        if problems := same_set(found, listing):
+        # Given parts that are one were refused before: the few images of a draw can only look so.
+        if draw is None and (problems := same_set(found, listing)):
             raise DataError(problems)
         together = found.groups_of_all(sum(map(len, listing.labels.values())), listing.groups)
         try:
-            choice = choose(listing, caps=caps, seed=seed, groups=together)
+            choice = choose(listing, caps=caps, seed=seed, groups=together, draw=draw)
         except DataError as error:
             # The copies that made it impossible are named, too.
             of_copies = cautions(found, listing, pool.pixels.names, kept=False)
@@ -121,6 +157,11 @@ def _side(sides: Rows, choice: Choice, image_size: int) -> int:
     return min(round(DECODE_SCALE * image_size), largest)
 
 
+def _stored_side(entry: Path) -> int:
+    """Return the size at which an entry stores its images."""
+    return int(np.load(entry / "test_images.npy", mmap_mode="r", allow_pickle=False).shape[1])
+
+
 @contextmanager
 def _new_entry(entry: Path) -> Iterator[Path]:
     """Give a folder to fill, which becomes the entry if that goes well, and else is removed.
@@ -141,29 +182,21 @@ def _new_entry(entry: Path) -> Iterator[Path]:
         raise
 
 
-def _write_entry(folder: Path, meta: Meta, pool: Pool, choice: Choice) -> Meta:
-    """Write the splits, from images that are decoded already.
+def _write_entry(folder: Path, meta: Meta, pool: Pool, choice: Choice, base: Path | None) -> Meta:
+    """Write the splits, from images that are decoded already; a draw's test split is its base's.
 
     Returns:
         The given meta with `digest`, `files` and `format` added.
     """
     # The digest is of what trials see: images, labels, names of classes.
     digest = hashlib.sha256(json.dumps(meta["classes"]).encode())
-    sides = pool.pixels.sizes
     for split in SPLITS:
-        rows = choice.rows[split]
         labels = choice.labels[split]
-        digest.update(f"{split} {len(rows)} {pool.side}".encode() + labels.tobytes())
-        with _synced(folder / f"{split}_labels.npy") as file:
-            np.save(file, labels, allow_pickle=False)
-        with _synced(folder / f"{split}_images.npy") as file:
-            _write_images(file, pool, rows, digest)
-        with _synced(folder / f"{split}_names.json") as file:
-            file.write(json.dumps(pool.pixels.names(rows)).encode())
-        with _synced(folder / SIZES.format(split=split)) as file:
-            np.save(file, sides[rows].astype(np.int32), allow_pickle=False)
-        with _synced(folder / BRIGHTNESS.format(split=split)) as file:
-            np.save(file, pool.brightness(rows), allow_pickle=False)
+        digest.update(f"{split} {len(labels)} {pool.side}".encode() + labels.tobytes())
+        if split == "test" and base is not None:
+            _share_test(folder, base, digest)
+        else:
+            _write_split(folder, split, pool, choice, digest)
     pool.close()
 
     # A file that was cut off later is known by its size.
@@ -172,6 +205,42 @@ def _write_entry(folder: Path, meta: Meta, pool: Pool, choice: Choice) -> Meta:
     # The entry's last file. Writing it whole also forces the names of those before it to the disk.
     write_whole(folder / "meta.json", json.dumps(whole, indent=1))
     return whole
+
+
+def _write_split(
+    folder: Path, split: SplitName, pool: Pool, choice: Choice, digest: hashlib._Hash
+) -> None:
+    """Write one split, and add its images to the digest."""
+    rows = choice.rows[split]
+    with _synced(folder / f"{split}_labels.npy") as file:
+        np.save(file, choice.labels[split], allow_pickle=False)
+    with _synced(folder / f"{split}_images.npy") as file:
+        _write_images(file, pool, rows, digest)
+    with _synced(folder / f"{split}_names.json") as file:
+        file.write(json.dumps(pool.pixels.names(rows)).encode())
+    with _synced(folder / SIZES.format(split=split)) as file:
+        np.save(file, pool.pixels.sizes[rows].astype(np.int32), allow_pickle=False)
+    with _synced(folder / BRIGHTNESS.format(split=split)) as file:
+        np.save(file, pool.brightness(rows), allow_pickle=False)
+    if split == "test":
+        with _synced(folder / TEST_ROWS) as file:
+            np.save(file, rows, allow_pickle=False)
+
+
+def _share_test(folder: Path, base: Path, digest: hashlib._Hash) -> None:
+    """Take over the files of an entry's test split, and add its images to the digest.
+
+    They are linked, and take no room on the disk; copied where it has no links.
+    """
+    for path in sorted(base.glob("test_*")):
+        try:
+            (folder / path.name).hardlink_to(path)
+        except OSError:
+            with path.open("rb") as whole, _synced(folder / path.name) as file:
+                shutil.copyfileobj(whole, file)
+    images = np.load(folder / "test_images.npy", mmap_mode="r", allow_pickle=False)
+    for start in range(0, len(images), CHUNK):
+        digest.update(images[start : start + CHUNK].data)
 
 
 def _write_images(file: BinaryIO, pool: Pool, rows: Rows, digest: hashlib._Hash) -> None:

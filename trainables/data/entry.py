@@ -11,7 +11,10 @@ from typing import Any, TypeAlias
 
 Meta: TypeAlias = dict[str, Any]
 
-FORMAT = 3
+FORMAT = 4
+
+# The file with the rows of the test split in the listing, int64 [N]: every draw keeps them.
+TEST_ROWS = "test_rows.npy"
 
 
 def entry_meta(entry: Path) -> Meta | None:

@@ -53,13 +53,22 @@ class Grouped:
     owned: Flags = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     @classmethod
-    def of(cls, group: Rows, pools: Sequence[Mapping[SplitName, Rows]], seed: int) -> Grouped:
+    def of(
+        cls,
+        group: Rows,
+        pools: Sequence[Mapping[SplitName, Rows]],
+        seed: int,
+        *,
+        drawn: bool = False,
+    ) -> Grouped:
         """Decide for all groups at once.
 
         Args:
             group: A number per image.
             pools: By class, the shuffled rows of each part.
             seed: Of the order in which groups are handed out.
+            drawn: Whether another seed is to give other splits, even of groups that all differ in
+                size.
         """
         together = np.bincount(group)[group] > 1
         owned = np.zeros(len(group), np.bool_)
@@ -70,7 +79,7 @@ class Grouped:
             owned[rows] = np.isin(group[rows], taken)
             taken = np.union1d(taken, group[rows])
         kept = [_without(owned, pool) for pool in pools]
-        split = _handed_out(group, together, kept, seed)
+        split = _handed_out(group, together, kept, seed, drawn)
         return cls(group=group, together=together, split=split, owned=owned)
 
     def without_owned(self, pool: Mapping[SplitName, Rows]) -> Mapping[SplitName, Rows]:
@@ -105,12 +114,17 @@ def _without(owned: Flags, pool: Mapping[SplitName, Rows]) -> dict[SplitName, Ro
 
 
 def _handed_out(
-    group: Rows, together: Flags, pools: Sequence[Mapping[SplitName, Rows]], seed: int
+    group: Rows,
+    together: Flags,
+    pools: Sequence[Mapping[SplitName, Rows]],
+    seed: int,
+    drawn: bool,
 ) -> dict[int, SplitName]:
     """Return the split of each group of train, so that every class comes near its shares.
 
     The largest groups come first, and each goes where it brings the splits nearest to the numbers
-    that they want (after Sechidis et al. 2011).
+    that they want (after Sechidis et al. 2011). Where they are drawn, the order of groups of about
+    one size is random.
     """
     # The numbers of images that the splits want, and of what is still missing.
     given: set[SplitName] = set().union(*pools)
@@ -130,7 +144,11 @@ def _handed_out(
     names = sorted(members)
     shuffled = np.random.default_rng(named_seed(seed, "groups")).permutation(len(names))
     names = [names[at] for at in shuffled.tolist()]
-    names.sort(key=lambda name: -members[name].total())
+    sizes_of = {name: of_classes.total() for name, of_classes in members.items()}
+    if drawn:
+        # Within a factor of 2: only equal sizes would be too few to give another split each time.
+        sizes_of = {name: size.bit_length() for name, size in sizes_of.items()}
+    names.sort(key=lambda name: -sizes_of[name])
     split_of: dict[int, SplitName] = {}
     for name in names:
         has = members[name]

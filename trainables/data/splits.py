@@ -5,7 +5,7 @@ Nested means that a higher cap only adds images.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -49,6 +49,19 @@ class Caps:
         return int(getattr(self, split))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draw:
+    """Train and val drawn anew, beside a test split that stays.
+
+    Attributes:
+        number: Each number draws other images.
+        test: int64 [N], the rows of the test split, in its order.
+    """
+
+    number: int
+    test: Rows
+
+
 @dataclass(frozen=True, kw_only=True)
 class Choice:
     """The images of each split: row numbers [N], their labels [N], counts by class, and notes."""
@@ -59,7 +72,14 @@ class Choice:
     notes: tuple[str, ...]
 
 
-def choose(listing: Listing, *, caps: Caps, seed: int, groups: Rows | None = None) -> Choice:
+def choose(
+    listing: Listing,
+    *,
+    caps: Caps,
+    seed: int,
+    groups: Rows | None = None,
+    draw: Draw | None = None,
+) -> Choice:
     """Split a listing, then cap every class.
 
     A flat set (only `train` given) is split 60/20/20; of `train` with one other part, the other is
@@ -75,6 +95,9 @@ def choose(listing: Listing, *, caps: Caps, seed: int, groups: Rows | None = Non
         groups: int64 [N], a number per image of all parts: images of one number come into one
             split. Of parts that the user gave, test keeps its images, val loses those that belong
             to test's, and train those that belong to either's.
+        draw: A test split that is given. Train and val are then drawn anew from the other images of
+            a flat set; of `train`, where one other part is given; and each from its own, where the
+            user gave three.
 
     Raises:
         DataError: The listing's own problems, a class with too few images, fewer than two classes.
@@ -84,8 +107,15 @@ def choose(listing: Listing, *, caps: Caps, seed: int, groups: Rows | None = Non
         raise DataError(problems)
 
     # Each class is shuffled by a seed of its own: another class in the set changes none.
-    pools = _shuffled(listing, seed)
-    kept = Grouped.of(groups, pools, seed) if groups is not None else Grouped()
+    if draw is None:
+        pools = _shuffled(listing, seed, "split")
+    else:
+        # A draw shares no order with another, but that of test.
+        pools = _beside(draw.test, listing, _shuffled(listing, seed, "draw", draw.number))
+        seed = named_seed(seed, "draw", draw.number)
+    kept = Grouped()
+    if groups is not None:
+        kept = Grouped.of(groups, pools, seed, drawn=draw is not None)
     picked: dict[SplitName, list[Rows]] = {split: [] for split in SPLITS}
     for pool in pools:
         for split, rows in _split(kept.without_owned(pool), caps.val, kept).items():
@@ -95,7 +125,7 @@ def choose(listing: Listing, *, caps: Caps, seed: int, groups: Rows | None = Non
     for split, of_classes in picked.items():
         counts[split] = dict(zip(listing.classes, map(len, of_classes), strict=True))
     if groups is not None:
-        problems = _parted_too_small(counts, caps, listing.groups is not None)
+        problems = _parted_too_small(counts, caps, listing.groups is not None, draw)
         if problems:
             raise DataError(problems)
 
@@ -112,21 +142,39 @@ def choose(listing: Listing, *, caps: Caps, seed: int, groups: Rows | None = Non
     )
 
 
-def _shuffled(listing: Listing, seed: int) -> list[dict[SplitName, Rows]]:
+def _shuffled(listing: Listing, seed: int, *purpose: str | int) -> list[dict[SplitName, Rows]]:
     """Return the shuffled rows of each class by part."""
     by_part = {part: _rows_by_class(listing, part) for part in listing.labels}
     pools: list[dict[SplitName, Rows]] = []
     for label, name in enumerate(listing.classes):
         pool: dict[SplitName, Rows] = {}
         for part, by_class in by_part.items():
-            shuffle = np.random.default_rng(named_seed(seed, "split", name))
+            shuffle = np.random.default_rng(named_seed(seed, *purpose, name))
             pool[part] = shuffle.permutation(by_class[label])
         pools.append(pool)
     return pools
 
 
+def _beside(
+    test: Rows, listing: Listing, pools: Sequence[Mapping[SplitName, Rows]]
+) -> list[dict[SplitName, Rows]]:
+    """Return the rows of each class that a draw is made from, and those of test, which is given."""
+    labels = np.concatenate(list(listing.labels.values()))
+    free = np.ones(len(labels), np.bool_)
+    free[test] = False
+    drawn: tuple[SplitName, ...] = ("train",)
+    if len(listing.labels) == 3:
+        drawn = ("train", "val")
+
+    beside: list[dict[SplitName, Rows]] = []
+    for label, pool in enumerate(pools):
+        left = {part: pool[part][free[pool[part]]] for part in drawn}
+        beside.append({**left, "test": test[labels[test] == label]})
+    return beside
+
+
 def _parted_too_small(
-    counts: Mapping[str, Mapping[str, int]], caps: Caps, asked: bool
+    counts: Mapping[str, Mapping[str, int]], caps: Caps, asked: bool, draw: Draw | None
 ) -> list[str]:
     """Return a line on classes that groups, kept together, leave without images in a split."""
     short: list[str] = []
@@ -144,6 +192,8 @@ def _parted_too_small(
         kept = "groups"
         mend = "use --group with smaller groups, or leave it out"
     rule = f"A class needs {MINIMUM} images in each split, but once {kept} are kept on one side"
+    if draw is not None:
+        rule += f", in draw {draw.number},"
     return [f"{rule} {named}: add other images, or {mend}."]
 
 
