@@ -120,6 +120,7 @@ def _read(recipe_file: Path) -> _Champion:
             cache=Path(saved["cache"]),
             # Older files: as they are.
             how=ReadOptions.from_dict(origin.get("how", {})),
+            draw=origin.get("draw"),
         )
         metric = saved.get("metric", "accuracy")  # older files have none
         if metric not in VAL_SCORES:

@@ -22,6 +22,7 @@ class DataConfig(TypedDict):
     caps: dict[str, Any]
     how: dict[str, Any]  # to read them
     seed: int
+    draw: int | None  # of train and val; None for those of the search
     cache: str
 
 
@@ -55,6 +56,7 @@ def data(config: DataConfig, *, test: bool = False) -> Dataset:
             seed=config["seed"],
             cache=Path(config["cache"]),
             how=ReadOptions.from_dict(config["how"]),
+            draw=config["draw"],
         )
         if made.digest != config["digest"]:
             changed = f"its digest was {config['digest']} and is {made.digest}"

@@ -26,6 +26,7 @@ def told(data: Dataset, cache: Path) -> Any:
         "path": str(data.path),
         "digest": data.digest,
         "source": data.source,
+        "draw": data.draw,
         "cache": str(cache),
         **sizes,
     }
@@ -39,8 +40,8 @@ def images(tmp_path: Path) -> Path:
     return path
 
 
-def ready(images: Path, cache: Path) -> Dataset:
-    return prepare(str(images), image_size=32, caps=CAPS, seed=0, cache=cache)
+def ready(images: Path, cache: Path, draw: int | None = None) -> Dataset:
+    return prepare(str(images), image_size=32, caps=CAPS, seed=0, cache=cache, draw=draw)
 
 
 def test_what_is_there_is_read_as_it_is_and_its_test_split_is_shut(
@@ -55,13 +56,16 @@ def test_what_is_there_is_read_as_it_is_and_its_test_split_is_shut(
     assert len(node.data(told(data, tmp_path / "cache"), test=True).split("test").labels) == 6
 
 
+@pytest.mark.parametrize("draw", [None, 0, 3])
 @pytest.mark.parametrize("here", ["cache", "another node"])
-def test_data_that_a_node_lacks_are_decoded_there(images: Path, tmp_path: Path, here: str) -> None:
-    data = ready(images, tmp_path / "cache")
+def test_data_that_a_node_lacks_are_decoded_there(
+    images: Path, tmp_path: Path, here: str, draw: int | None
+) -> None:
+    data = ready(images, tmp_path / "cache", draw)
     shutil.rmtree(tmp_path / "cache")
     found = node.data(told(data, tmp_path / here))
     assert found.path.is_relative_to(tmp_path / here)
-    assert found.digest == data.digest
+    assert (found.digest, found.draw) == (data.digest, draw)
 
 
 def test_data_that_have_changed_meanwhile_are_refused(images: Path, tmp_path: Path) -> None:
@@ -71,6 +75,13 @@ def test_data_that_have_changed_meanwhile_are_refused(images: Path, tmp_path: Pa
     np.savez(images, x_train=others, y_train=np.repeat([0, 1], 15))
     with pytest.raises(DataError, match=f"digest was {data.digest} and is .*: put it back"):
         node.data(told(data, tmp_path / "cache"))
+
+
+def test_a_draw_that_is_another_than_the_sweeps_is_refused(images: Path, tmp_path: Path) -> None:
+    data = ready(images, tmp_path / "cache", 3)
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.raises(DataError, match=f"digest was {data.digest} and is .*: put it back"):
+        node.data(told(data, tmp_path / "cache") | {"draw": 4})
 
 
 def test_weights_that_a_node_lacks_are_found_there_again_and_others_are_refused(

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import runpy
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -77,11 +78,19 @@ def refused(result: Result, *words: str) -> None:
     assert result.output.count("\n") == 1, "one line"
 
 
+@pytest.mark.parametrize("draw", [None, 2])
 def test_the_champion_is_trained_again_to_the_last_bit(
-    recipe: Recipe, saved: dict[str, Any], invoke: Callable[..., Result], tmp_path: Path
+    draw: int | None,
+    recipe: Recipe,
+    saved: dict[str, Any],
+    invoke: Callable[..., Result],
+    tmp_path: Path,
 ) -> None:
     reports: list[dict[str, Any]] = []
-    data = prepare("digits", image_size=32, caps=CAPS, seed=3, cache=tmp_path / "cache")
+    data = prepare("digits", image_size=32, caps=CAPS, seed=3, cache=tmp_path / "cache", draw=draw)
+    if draw is not None:
+        assert data.digest != saved["data"]["digest"]
+        saved["data"] |= {"draw": draw, "digest": data.digest}
     finetune(
         recipe,
         data,
@@ -90,6 +99,7 @@ def test_the_champion_is_trained_again_to_the_last_bit(
         weights=Weights.of(tmp_path / "tiny.pt"),
         checkpoints=tmp_path / "sweep",
     )
+    shutil.rmtree(tmp_path / "cache")
     result = invoke(saved)
     assert result.exit_code == 0, result.output
     *epochs, last = result.output.splitlines()
@@ -137,6 +147,8 @@ def test_changed_data_are_refused_before_training(
     saved["data"]["digest"] = "0123456789abcdef"
     refused(invoke(saved), "the data have changed", digest, "0123456789abcdef")
     saved["data"] |= {"digest": digest, "seed": 4}
+    refused(invoke(saved), "the data have changed", digest)
+    saved["data"] |= {"seed": 3, "draw": 0}
     refused(invoke(saved), "the data have changed", digest)
     assert not (tmp_path / "out").exists()
 
@@ -193,6 +205,7 @@ def test_a_missing_entry_is_named(
         ("data", "caps", {"train": 0, "val": 1, "test": 1}, "caps: train must be"),
         ("data", "caps", {"train": 5}, "recipe.json"),
         ("data", "caps", 3, "recipe.json"),
+        ("data", "draw", ["2"], "the data have changed"),
         (None, "device", "cpux", "cpux"),
         (None, "threads", [1], "recipe.json"),
         (None, "weights_file", "/no/such/tiny.pt", "/no/such/tiny.pt"),
