@@ -56,6 +56,7 @@ class Origin(TypedDict):
     caps: dict[str, Any]
     how: dict[str, Any]
     seed: int
+    draw: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +110,7 @@ class Plan:
             "caps": asdict(self.caps),
             "how": self.options.how.as_dict(),
             "seed": self.options.seed,
+            "draw": data.draw,
         }
 
 
