@@ -5,7 +5,7 @@ Arms:    one, which tunes backbone, layers, stages, rates, schedule, augmentatio
 Budget:  48 trials of 20 epochs at 224 px on all images, the worse half stopped early; default and best again over 5 seeds.
          --preset laptop: 12 trials of 10 epochs at 96 px on at most 100 images a class.
 Demo:    digits at 32 px; the first one trains three source models, for a minute or two.
-Result:  champion/ in the sweep's folder and models:/find_best-<folder>@champion: the model to use.
+Result:  champion/ in the sweep's folder and models:/find_best-<folder>-<preset>@champion: the model to use.
 
     python sweeps/find_best.py --data photos/
 """

@@ -62,7 +62,7 @@ class Asked:
     "--model",
     "uri",
     metavar="URI",
-    help="Or a model that a sweep registered, such as models:/depth_vs_tricks-digits@champion.",
+    help="Or a model that a sweep registered, such as models:/depth_vs_tricks-digits-demo@champion.",
 )
 @click.option(
     "--json",

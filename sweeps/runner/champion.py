@@ -11,14 +11,25 @@ from pathlib import Path
 from statistics import fmean
 
 from sweeps.records.events import ChampionKept
-from sweeps.records.folder import BEST, CHAMPION, RECIPE, checkpoints, kept_champion
+from sweeps.records.folder import (
+    BEST,
+    CHAMPION,
+    RECIPE,
+    checkpoints,
+    kept_champion,
+    predictions,
+)
 from sweeps.records.results import Outcome, Results, TrialRecord, best
 from sweeps.records.score import NAMES
 from sweeps.runner.driver import Run
 from sweeps.runner.plan import Materials, Plan
 from trainables import checkpoint
+from trainables.data import dataset
+from trainables.data.dataset import DataError
+from trainables.data.test_identity import digest_of_test
 from trainables.files import whole_file, write_whole
 from trainables.metrics import TEST_SCORES, Score
+from trainables.predictions import read_predictions
 
 # How long the end of a sweep waits for MLflow to register the model.
 REGISTERED_WITHIN_S = 60.0
@@ -31,7 +42,7 @@ class Shipped:
     Attributes:
         record: The trial, or the finalist's seed.
         seeds: All seeds of the champion; none where there are no finalists.
-        whole: Whether the sweep is whole: only then the alias `champion` is moved.
+        whole: Whether the sweep is whole: only then the alias `champion` may move.
     """
 
     record: TrialRecord
@@ -113,15 +124,19 @@ def register(run: Run, shipped: Shipped) -> Callable[[], str]:
         recipe = weights.with_name(RECIPE)
         gone = f"{record.trial_id}, {score}: its checkpoint is gone; retrain it with {recipe}."
         return lambda: gone
+    predicted, test_digest = _on_test(run, record)
     run.tell(
         ChampionKept(
-            name=registered_name(plan.study.name, run.materials.data.name),
+            name=registered_name(plan.study.name, run.materials.data.name, plan.preset_name),
             checkpoint=str(weights.absolute()),
             recipe=record.recipe.as_dict(),
             classes=run.materials.data.classes,
             move_alias=shipped.whole,
             stored_side=_stored_side(run.materials),
             description=f"{record.trial_id} of sweep {plan.name}: {score}.",
+            predictions=predicted,
+            test_digest=test_digest,
+            metric=plan.score,
         )
     )
 
@@ -132,6 +147,8 @@ def register(run: Run, shipped: Shipped) -> Callable[[], str]:
         which = f"{record.trial_id} ({score})"
         if shipped.seeds:
             which = f"{record.trial_id} (best seed)"
+        if made and made.line:
+            return f"Registered {which} as {made.uri}. {made.line}"
         if made:
             return f"Registered {which} as {made.uri}"
         return f"Not registered yet: {which}; its weights are in {weights}"
@@ -139,9 +156,32 @@ def register(run: Run, shipped: Shipped) -> Callable[[], str]:
     return wait
 
 
-def registered_name(study: str, data: str) -> str:
-    """Return the name of the registered model whose versions are the champions of a study."""
-    return f"{study}-{data}"
+def registered_name(study: str, data: str, preset: str) -> str:
+    """Return the name of the registered model whose versions are the champions of a study.
+
+    Those of one preset, since a model of a demo says nothing of one of the full size.
+    """
+    return f"{study}-{data}-{preset}"
+
+
+def _on_test(run: Run, record: TrialRecord) -> tuple[str, str]:
+    """Return the file of what a finalist predicts for each test image, and those images' digest.
+
+    Both are empty where there is no finalist, or where its predictions are not for the test split
+    of this sweep's data, which may have changed since.
+    """
+    path = predictions(run.plan.folder, record.trial_id)
+    read = read_predictions(path)
+    if read is None:
+        return "", ""
+    try:
+        data = dataset.read(run.materials.data.path, test=True)
+    # The cache was deleted.
+    except DataError:
+        return "", ""
+    if not read.are_for(data.split("test").labels):
+        return "", ""
+    return str(path.absolute()), digest_of_test(data)
 
 
 def _recipe(run: Run, record: TrialRecord, folder: Path) -> dict[str, object]:

@@ -278,7 +278,7 @@ def _prepare_store(plan: Plan, say: Callable[[str], None]) -> str:
     try:
         uri = prepare_store(plan.options.tracking_uri, plan.storage, say)
         _check_name(plan, uri)
-        model = registered_name(study.name, plan.summary.name)
+        model = registered_name(study.name, plan.summary.name, plan.preset_name)
         notes = rehearse(uri, plan.storage, study.name, model, study.question)
     except TrackingError as error:
         raise Refused(str(error)) from error

@@ -240,8 +240,9 @@ def sync(folder: Path, tracking_uri: str, storage: Path) -> Synced:
     else:
         lines = [f"MLflow has all of {folder.name} already."]
     if courier.champion:
-        lines.append(f"The champion is {courier.champion.uri}.")
-    return Synced(" ".join(lines), whole=not left)
+        lines.append(f"Registered as {courier.champion.uri}.")
+        lines.append(courier.champion.line)
+    return Synced(" ".join(filter(None, lines)), whole=not left)
 
 
 def _carry_all(courier: Courier, command: str) -> None:

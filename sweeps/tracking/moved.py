@@ -62,7 +62,11 @@ def here(event: Event | None, folder: Path) -> Event | None:
         folder: The sweep's.
     """
     if isinstance(event, ChampionKept):
-        return replace(event, checkpoint=_in(folder, event.checkpoint))
+        return replace(
+            event,
+            checkpoint=_in(folder, event.checkpoint),
+            predictions=_in(folder, event.predictions),
+        )
     if isinstance(event, SweepFinished):
         files = {name: _in(folder, path) for name, path in event.artifacts.items()}
         return replace(event, artifacts=files)

@@ -31,11 +31,14 @@ from mlflow.types import Schema, TensorSpec
 from cluster.addresses import without_password
 from sweeps.records.events import ChampionKept
 from sweeps.tracking import pyfunc
+from sweeps.tracking.alias import ALIAS, PREDICTIONS, TEST, promote
 from sweeps.tracking.store import TrackingError, is_refusal, one_line
+from trainables.predictions import read_predictions
 
-ALIAS = "champion"
 # Tag of a model and of its version: which event of a champion they came from.
 KEY = "sweep.champion_key"
+# Tag of a version: the score that decides which of two is better.
+METRIC = "sweep.score"
 # Key of a model's description: the model is handed what was sent, as it was sent.
 SENT_AS_IS = "is_signature_from_type_hint"
 _REQUIREMENTS = ("torch", "numpy", "mlflow")  # of the graph; it holds the preprocessing too
@@ -51,12 +54,14 @@ class RegisteredModel:
         name: The registered model's.
         version: The number MLflow gave.
         uri: To load it by: `models:/<name>@champion`, or `models:/<name>/<version>` where the alias
-            was not moved.
+            means another version.
+        line: Why another version stays the champion of a whole sweep; else empty.
     """
 
     name: str
     version: int
     uri: str
+    line: str = ""
 
 
 def register_champion(
@@ -64,7 +69,8 @@ def register_champion(
 ) -> RegisteredModel:
     """Store the champion with the sweep's run and register it, unless that was done.
 
-    It takes seconds and waits for MLflow. Told again, a champion is the one that is there.
+    The alias `champion` moves there where `promotion` has a reason for it. It takes seconds and
+    waits for MLflow. Told again, a champion is the one that is there, and is judged as before.
 
     Args:
         tracking_uri: What `prepare_store` returned.
@@ -83,10 +89,9 @@ def register_champion(
     # Any of these may fail for now or for good.
     try:
         version = _ensure_version(client, tracking_uri, run, champion, tags)
+        line = ""
         if champion.move_alias:
-            aliases = client.get_registered_model(name).aliases
-            if int(aliases.get(ALIAS, 0)) < version:
-                client.set_registered_model_alias(name, ALIAS, str(version))
+            line = promote(client, tracking_uri, champion, version)
     except Exception as error:
         # A server that answered a moment ago, but does not know an address, is too old for it.
         if is_refusal(error) or getattr(error, "error_code", "") == "ENDPOINT_NOT_FOUND":
@@ -96,8 +101,10 @@ def register_champion(
                 f"({one_line(error)}); its weights are in {champion.checkpoint}."
             ) from error
         raise
-    uri = f"models:/{name}@{ALIAS}" if champion.move_alias else f"models:/{name}/{version}"
-    return RegisteredModel(name=name, version=version, uri=uri)
+    uri = f"models:/{name}/{version}"
+    if champion.move_alias and not line:
+        uri = f"models:/{name}@{ALIAS}"
+    return RegisteredModel(name=name, version=version, uri=uri, line=line)
 
 
 def check_sent_as_is(written: str) -> None:
@@ -140,11 +147,15 @@ def _ensure_version(
 
     # MLflow looks for the version's source in the process's store, whatever the client's is.
     mlflow.set_tracking_uri(tracking_uri)
+    all_tags = {**tags, KEY: key}
+    if champion.test_digest:
+        all_tags[TEST] = champion.test_digest
+        all_tags[METRIC] = champion.metric
     version = client.create_model_version(
         champion.name,
         f"models:/{model.model_id}",
         run_id,
-        dict(tags) | {KEY: key},
+        all_tags,
         description=champion.description,
         model_id=model.model_id,
     )
@@ -207,6 +218,9 @@ def _written(
     )
     # MLflow takes the path of an extra file for a URI: the storage's may have any character.
     weights = shutil.copyfile(champion.checkpoint, folder / Path(champion.checkpoint).name)
+    extra_files = [str(weights)]
+    if read_predictions(Path(champion.predictions)):
+        extra_files.append(shutil.copyfile(champion.predictions, str(folder / PREDICTIONS)))
     metadata = {
         "classes": list(champion.classes),
         "image_size": champion.recipe["image_size"],
@@ -221,7 +235,7 @@ def _written(
         signature=_signature(len(champion.classes)),
         input_example=np.zeros(_EXAMPLE_SHAPE, np.uint8),
         pip_requirements=[f"{package}=={_release(package)}" for package in _REQUIREMENTS],
-        extra_files=[str(weights)],
+        extra_files=extra_files,
         code_paths=[str(reader)],
         metadata=metadata,
     )

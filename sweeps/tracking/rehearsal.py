@@ -196,7 +196,7 @@ def _registry_notes(client: MlflowClient, model: str) -> Iterator[str]:
     if versions and not any("sweep.name" in version.tags for version in versions):
         yield (
             f"MLflow has a registered model {model!r} that no sweep made: "
-            "the champion becomes its next version, and its alias champion moves there."
+            "the champion becomes its next version."
         )
 
 

@@ -64,7 +64,7 @@ def test_a_server_that_comes_back_has_all_in_order_and_one_that_stays_away_gets_
         assert f"MLflow has all of {sweep.name} already" in again.out
         assert _all(server.address) == before
         client = MlflowClient(server.address)
-        assert client.get_model_version_by_alias("faults-digits", "champion").version == "1"
+        assert client.get_model_version_by_alias("faults-digits-demo", "champion").version == "1"
 
         other = make(tmp_path / "other")
         refused = other.command(*NEW, "1", "--name", sweep.name, "--tracking-uri", server.address)

@@ -1,7 +1,6 @@
 """The champion as a user loads it: through MLflow's two ways, held against the checkpoint."""
 
 import re
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,25 @@ import torch
 from mlflow import MlflowClient
 from mlflow.models import Model
 
-from sweeps.records.events import ChampionKept, DataRecord, SweepFinished, SweepStarted
-from sweeps.records.journal import Journal
+from sweeps.records.events import SweepFinished
 from sweeps.records.results import Outcome
 from sweeps.tracking import pyfunc as mlflow_model
-from sweeps.tracking.registry import RegisteredModel, register_champion
+from sweeps.tracking.registry import RegisteredModel
 from sweeps.tracking.store import TrackingError, prepare_store
-from sweeps.tracking.tracker import Tracker
-from trainables.backbones import build
-from trainables.checkpoint import best, save_best
+from tests.integration.champions import (
+    CLASSES,
+    NAME,
+    RECIPE,
+    kept,
+    register,
+    run_of,
+    saved_checkpoint,
+    start,
+    told,
+    told_at,
+)
 from trainables.export import load_classifier
 from trainables.recipe import Recipe
-
-CLASSES = ("bee", "cat", "dog")
-RECIPE = Recipe(weights="none", image_size=32)
-NAME = "depth_vs_tricks-digits"
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +40,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoint")
-    save_best(folder, build(RECIPE, len(CLASSES)), RECIPE, CLASSES, epoch=1, score=0.5)
-    path = best(folder)
-    assert path
-    return path.replace(folder / "best.pt")
+    return saved_checkpoint(tmp_path_factory.mktemp("checkpoint"))
 
 
 @pytest.fixture(scope="module")
 def champion(store: tuple[str, Path], checkpoint: Path) -> RegisteredModel:
-    return _register(*store, checkpoint, sweep_name="first", move_alias=True)
+    return register(*store, checkpoint, sweep_name="first")
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +137,7 @@ def test_two_models_in_one_process_each_read_by_their_own_file(
         Path(mlflow_model.__file__).read_text().replace("Pixels must be", "Dots must be")
     )
     monkeypatch.setattr(mlflow_model, "__file__", str(changed))
-    other = _register(*store, checkpoint, sweep_name="changed", move_alias=True, name="changed")
+    other = register(*store, checkpoint, sweep_name="changed", name="changed")
     for uri, said in ((champion.uri, "Pixels must be"), (other.uri, "Dots must be")):
         with pytest.raises(mlflow.MlflowException, match=f"^{said}"):
             mlflow.pyfunc.load_model(uri).predict(np.full((1, 4, 4, 3), np.nan))
@@ -152,7 +151,7 @@ def test_a_switch_that_mlflow_no_longer_writes_is_named(
         Model, "to_dict", lambda self: original(self) | {"is_signature_from_type_hint": False}
     )
     with pytest.raises(TrackingError, match="must say is_signature_from_type_hint: true"):
-        _register(*store, checkpoint, sweep_name="switch", move_alias=True, name="switch")
+        register(*store, checkpoint, sweep_name="switch", name="switch")
 
 
 def test_the_model_says_its_classes_its_recipe_and_what_it_takes(
@@ -165,8 +164,8 @@ def test_the_model_says_its_classes_its_recipe_and_what_it_takes(
     assert info.signature.inputs.inputs[0].type == np.uint8
     assert info.signature.inputs.inputs[0].shape == (-1, -1, -1, 3)
     folder = Path(mlflow.artifacts.download_artifacts(champion.uri, dst_path=str(tmp_path)))
-    kept = load_classifier(next(folder.rglob("best.pt")))
-    assert kept.classes == load_classifier(checkpoint).classes
+    stored = load_classifier(next(folder.rglob("best.pt")))
+    assert stored.classes == load_classifier(checkpoint).classes
 
 
 def test_the_model_belongs_to_the_sweeps_run(
@@ -178,7 +177,11 @@ def test_the_model_belongs_to_the_sweeps_run(
     assert run.data.tags["sweep.name"] == "first"
     assert [f"models:/{model.model_id}" for model in run.outputs.model_outputs] == [version.source]
     assert version.description == "**81.4%**"
-    assert version.tags == {"sweep.name": "first", "sweep.champion_key": str(_told_at("first"))}
+    assert version.tags == {
+        "sweep.name": "first",
+        "sweep.champion_key": str(told_at("first")),
+        "sweep.promotion": "became the champion",
+    }
 
 
 def test_a_partial_sweep_registers_a_version_and_leaves_the_alias(
@@ -187,7 +190,7 @@ def test_a_partial_sweep_registers_a_version_and_leaves_the_alias(
     checkpoint: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    partial = _register(*store, checkpoint, sweep_name="second", move_alias=False)
+    partial = register(*store, checkpoint, sweep_name="second", move_alias=False)
     assert partial.version > champion.version
     assert partial.uri == f"models:/{NAME}/{partial.version}"
     assert (
@@ -201,7 +204,7 @@ def test_a_refused_name_is_one_line_that_says_where_the_weights_are(
     store: tuple[str, Path], checkpoint: Path
 ) -> None:
     with pytest.raises(TrackingError, match=r"a/b.*best\.pt") as refused:
-        _register(*store, checkpoint, sweep_name="third", move_alias=False, name="a/b")
+        register(*store, checkpoint, sweep_name="third", move_alias=False, name="a/b")
     assert "\n" not in str(refused.value)
 
 
@@ -213,35 +216,21 @@ def test_a_network_that_cannot_be_traced_is_refused(
 
     monkeypatch.setattr(torch.export, "export", untraceable)
     with pytest.raises(TrackingError, match=r"\(cannot trace\); its weights are in .*best\.pt"):
-        _register(*store, checkpoint, sweep_name="fourth", move_alias=True, name="untraced")
+        register(*store, checkpoint, sweep_name="fourth", name="untraced")
     assert not MlflowClient(store[0]).search_model_versions("name = 'untraced'")
-
-
-def test_a_champion_that_is_told_again_is_the_one_that_is_there(
-    store: tuple[str, Path], checkpoint: Path
-) -> None:
-    client = MlflowClient(store[0])
-    first = _register(*store, checkpoint, sweep_name="fifth", move_alias=True, name="again")
-    later = _register(*store, checkpoint, sweep_name="sixth", move_alias=True, name="again")
-    run_id = client.get_model_version("again", str(first.version)).run_id
-    again = _told(store[0], run_id, checkpoint, sweep_name="fifth", move_alias=True, name="again")
-    assert again == first
-    assert len(client.search_model_versions("name = 'again'")) == 2
-    # It is not moved back.
-    assert int(client.get_model_version_by_alias("again", "champion").version) == later.version
 
 
 def test_a_sweep_tells_its_champion_and_waits_for_it(
     store: tuple[str, Path], checkpoint: Path
 ) -> None:
-    tracker = _sweep(*store, "seventh")
+    tracker = start(*store, "seventh")
     assert tracker.registered() is None  # none was told
     tracker.tell(SweepFinished(outcome=Outcome.COMPLETED))
-    tracker.tell(_kept("told", checkpoint))
+    tracker.tell(kept(checkpoint, name="told"))
     first = RegisteredModel(name="told", version=1, uri="models:/told@champion")
     assert tracker.registered() == first
     assert MlflowClient(store[0]).get_model_version("told", "1").tags["sweep.name"] == "seventh"
-    tracker.tell(_kept("told", checkpoint.with_name("gone.pt")))
+    tracker.tell(kept(checkpoint.with_name("gone.pt"), name="told"))
     assert tracker.registered() is None
     line = tracker.close()
     assert line is not None
@@ -253,7 +242,15 @@ def test_a_sweep_tells_its_champion_and_waits_for_it(
 
 
 @pytest.mark.parametrize(
-    "call", ["log_model_artifacts", "finalize_logged_model", "log_outputs", "create_model_version"]
+    "call",
+    [
+        "log_model_artifacts",
+        "finalize_logged_model",
+        "log_outputs",
+        "create_model_version",
+        "set_registered_model_alias",
+        "set_model_version_tag",
+    ],
 )
 @pytest.mark.parametrize("done", [False, True])
 def test_a_crash_while_registering_leaves_one_version_and_one_model(
@@ -274,94 +271,17 @@ def test_a_crash_while_registering_leaves_one_version_and_one_model(
     with monkeypatch.context() as patched:
         patched.setattr(MlflowClient, call, crash)
         with pytest.raises(KeyboardInterrupt):
-            _register(*store, checkpoint, sweep_name=sweep, move_alias=True, name=sweep)
-    experiment = client.get_experiment_by_name("depth_vs_tricks")
-    (run,) = client.search_runs([experiment.experiment_id], f"tags.`sweep.name` = '{sweep}'")
-    made = _told(
-        store[0], run.info.run_id, checkpoint, sweep_name=sweep, move_alias=True, name=sweep
-    )
+            register(*store, checkpoint, sweep_name=sweep, name=sweep)
+    made = told(store[0], checkpoint, sweep_name=sweep, name=sweep)
+    run = client.get_run(run_of(store[0], sweep))
     assert [version.version for version in client.search_model_versions(f"name = '{sweep}'")] == [
         made.version
     ]
     models = client.search_logged_models(
-        [experiment.experiment_id], f"source_run_id = '{run.info.run_id}'"
+        [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"
     )
-    outputs = client.get_run(run.info.run_id).outputs.model_outputs
+    outputs = run.outputs.model_outputs
     assert len(models) == len(outputs) == 1
-
-
-def _sweep(uri: str, storage: Path, sweep_name: str) -> Tracker:
-    folder = storage / "sweeps" / sweep_name
-    folder.mkdir(parents=True)
-    tracker = Tracker(uri, storage, Journal(folder / "trials.jsonl"))
-    data = DataRecord(name="digits", digest="0" * 16, source="sklearn", num_images={"train": 10})
-    tracker.tell(
-        SweepStarted(
-            study="depth_vs_tricks",
-            sweep_name=sweep_name,
-            tags={},
-            params={},
-            dataset=data,
-            description="Does depth pay?",
-        )
-    )
-    return tracker
-
-
-def _register(
-    uri: str,
-    storage: Path,
-    checkpoint: Path,
-    *,
-    sweep_name: str,
-    move_alias: bool,
-    name: str = NAME,
-) -> RegisteredModel:
-    tracker = _sweep(uri, storage, sweep_name)
-    try:
-        assert tracker.flush()
-        return _told(
-            uri,
-            _run_of(uri, sweep_name),
-            checkpoint,
-            sweep_name=sweep_name,
-            move_alias=move_alias,
-            name=name,
-        )
-    finally:
-        tracker.tell(SweepFinished(outcome=Outcome.COMPLETED))
-        assert tracker.close() is None
-
-
-def _run_of(uri: str, sweep_name: str) -> str:
-    client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name("depth_vs_tricks")
-    which = f"tags.`sweep.name` = '{sweep_name}'"
-    (run,) = client.search_runs([experiment.experiment_id], which)
-    return run.info.run_id
-
-
-def _told(
-    uri: str, run_id: str, checkpoint: Path, *, sweep_name: str, move_alias: bool, name: str
-) -> RegisteredModel:
-    kept = _kept(name, checkpoint, time=_told_at(sweep_name), move_alias=move_alias)
-    return register_champion(uri, run_id, kept, tags={"sweep.name": sweep_name})
-
-
-def _kept(
-    name: str, checkpoint: Path, *, time: int | None = None, move_alias: bool = True
-) -> ChampionKept:
-    return ChampionKept(
-        name=name,
-        checkpoint=str(checkpoint),
-        recipe=RECIPE.as_dict(),
-        classes=CLASSES,
-        move_alias=move_alias,
-        description="**81.4%**",
-        time=time,
-    )
-
-
-def _told_at(sweep_name: str) -> int:
-    """Return the moment at which a sweep told its champion: one of its own for each."""
-    return zlib.crc32(sweep_name.encode())
+    assert made.uri == f"models:/{sweep}@champion"
+    champion = client.get_model_version_by_alias(sweep, "champion")
+    assert champion.tags["sweep.promotion"] == "became the champion"

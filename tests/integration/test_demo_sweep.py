@@ -198,7 +198,7 @@ def test_the_champions_command_trains_it_again_to_the_same_score(demo: Ran) -> N
 
 def test_the_registered_model_answers_for_images_of_any_size(demo: Ran) -> None:
     client(demo)
-    model = mlflow.pyfunc.load_model("models:/depth_vs_tricks-digits@champion")
+    model = mlflow.pyfunc.load_model("models:/depth_vs_tricks-digits-demo@champion")
     assert model.metadata.metadata["classes"] == ["5", "6", "7", "8", "9"]
     for shape in ((1, 48, 64, 3), (3, 8, 8, 3)):
         probabilities = model.predict(np.zeros(shape, np.uint8))

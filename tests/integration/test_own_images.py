@@ -41,7 +41,7 @@ def test_a_folder_of_class_folders_is_swept(tmp_path: Path, cache: str) -> None:
     )
     assert done.code == 0, done.err
     assert "2 classes" in done.out
-    assert "(best seed) as models:/depth_vs_tricks-scans@champion" in done.out
+    assert "(best seed) as models:/depth_vs_tricks-scans-demo@champion" in done.out
 
 
 @pytest.mark.timeout(600)

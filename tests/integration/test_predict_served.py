@@ -24,7 +24,7 @@ from sklearn.datasets import load_digits
 from tests.integration.conftest import environment, run
 from tests.integration.test_dvt import dvt
 
-MODEL = "models:/depth_vs_tricks-digits@champion"
+MODEL = "models:/depth_vs_tricks-digits-demo@champion"
 STARTS_WITHIN_S = 240.0
 
 

@@ -107,7 +107,7 @@ def test_a_submitted_sweep_is_followed_to_its_end_and_in_mlflow(dvt: Service) ->
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Sweep followed" in done.stdout
-    assert "models:/depth_vs_tricks-digits@champion" in done.stdout
+    assert "models:/depth_vs_tricks-digits-demo@champion" in done.stdout
     assert {status for _, status, _ in dvt.records("followed")} == {"FINISHED"}
     job = done.stdout.split()[1]
     lines = [line.split() for line in dvt("jobs").stdout.splitlines()]

@@ -163,7 +163,7 @@ def test_artifacts_without_a_place_are_refused_before_the_first_trial(
 
 def test_a_name_that_a_prompt_has_is_refused(place: Path, cache: str) -> None:
     uri = _store(place)
-    MlflowClient(uri, registry_uri=uri).register_prompt("small-digits", "Say it")
+    MlflowClient(uri, registry_uri=uri).register_prompt("small-digits-demo", "Say it")
     ran = run(sweep(place / "small.py", OTHERS, uri), place, DVT_CACHE_DIR=cache)
     assert ran.code == 2, ran.said
     assert "a prompt has it" in ran.err
@@ -190,8 +190,8 @@ def test_what_was_in_the_trash_or_is_taken_is_told(place: Path, cache: str) -> N
     uri = _store(place)
     client = MlflowClient(uri, registry_uri=uri)
     client.delete_experiment(client.create_experiment("small"))
-    client.create_registered_model("small-digits")
-    client.create_model_version("small-digits", (place / "x").as_uri())
+    client.create_registered_model("small-digits-demo")
+    client.create_model_version("small-digits-demo", (place / "x").as_uri())
     ran = run(
         sweep(place / "small.py", "--name", "told"),
         place,
@@ -201,7 +201,7 @@ def test_what_was_in_the_trash_or_is_taken_is_told(place: Path, cache: str) -> N
     assert ran.code == 0, ran.said
     assert "was taken back" in ran.out
     assert "that no sweep made" in ran.out
-    assert "as models:/small-digits@champion" in ran.out
+    assert "as models:/small-digits-demo@champion" in ran.out
 
     # The sweep keeps its store: whoever syncs it needs no variable.
     synced = run(dvt("sync", "told"), place)

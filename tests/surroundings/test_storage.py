@@ -26,7 +26,7 @@ def flock(file, kind):
 
 fcntl.flock = flock
 """
-CHAMPION = "models:/small-digits@champion"
+CHAMPION = "models:/small-digits-demo@champion"
 
 
 def places(storage: Path) -> list[str]:

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from sweeps.records.events import ChampionKept, Event
-from sweeps.records.folder import checkpoints
+from sweeps.records.folder import checkpoints, predictions
 from sweeps.records.results import Finalist, Outcome, Results, TrialRecord
 from sweeps.runner.champion import Shipped, keep, register, tidy, tidy_left
 from sweeps.runner.finalists import champion
 from trainables.backbones import build
 from trainables.checkpoint import BEST, best, load_best, save_best, save_last, unfinished
 from trainables.compute import Compute
+from trainables.data.dataset import Caps, prepare, read
+from trainables.data.test_identity import digest_of_test
 from trainables.recipe import Recipe
 from trainables.weights import RANDOM
 
@@ -32,6 +34,9 @@ def plan(tmp_path: Path) -> Any:
         cache=tmp_path / "cache",
         slots=slots,
         score="macro_f1",
+        name="night",
+        study=SimpleNamespace(name="study"),
+        preset_name="laptop",
         origin=lambda data: {"digest": "d"},
     )
 
@@ -39,10 +44,24 @@ def plan(tmp_path: Path) -> Any:
 @pytest.fixture
 def run(plan: Any) -> Any:
     val = SimpleNamespace(images=np.zeros((1, 40, 40, 3), np.uint8))
-    data = SimpleNamespace(split=lambda name: val)
+    data = SimpleNamespace(
+        split=lambda name: val, name="photos", classes=("x", "y"), path=plan.cache / "entry"
+    )
     weights = {("none", "resnet18"): RANDOM}
     materials = SimpleNamespace(data=data, weights=weights, compute=Compute())
-    return SimpleNamespace(plan=plan, materials=materials)
+    told: list[Event] = []
+    return SimpleNamespace(plan=plan, materials=materials, told=told, tell=told.append)
+
+
+@pytest.fixture
+def shipped(plan: Any) -> Shipped:
+    """Two seeds of a champion, of which the better one's checkpoint is kept."""
+    (plan.folder / "champion").mkdir()
+    (plan.folder / "champion" / BEST).touch()
+    seeds = [record(f"a/000/s{at}", 0.75 + 0.1 * at) for at in (1, 0)]
+    for seed in seeds:
+        seed.test = {"test/accuracy": 0.7, "test/balanced_accuracy": 0.6, "test/macro_f1": 0.5}
+    return Shipped(record=seeds[0], seeds=seeds, whole=True)
 
 
 def record(
@@ -52,6 +71,14 @@ def record(
     finalist: Finalist | None = None,
 ) -> TrialRecord:
     return TrialRecord(name, "a", 0, RECIPE, finalist, outcome=outcome, score=score)
+
+
+def written(plan: Any, trial_id: str, labels: np.ndarray) -> Path:
+    """Write a finalist's predictions for images with these labels."""
+    path = predictions(plan.folder, trial_id)
+    path.parent.mkdir(exist_ok=True)
+    np.savez(path, test=np.zeros((len(labels), 5), np.float32), test_labels=labels)
+    return path
 
 
 def train(plan: Any, trial: TrialRecord, *, last: bool = False) -> None:
@@ -144,22 +171,63 @@ def test_the_weights_of_another_champion_are_never_shipped_under_this_ones_name(
     ],
 )
 def test_the_registered_model_says_which_metric_chose_it(
-    plan: Any, run: Any, score: str, said: str
+    plan: Any, run: Any, shipped: Shipped, score: str, said: str
 ) -> None:
-    plan.score, plan.name, plan.study = score, "night", SimpleNamespace(name="study")
-    run.materials.data.name, run.materials.data.classes = "photos", ("x", "y")
-    (plan.folder / "champion").mkdir()
-    (plan.folder / "champion" / BEST).touch()
-    seeds = [record(f"a/000/s{at}", 0.75 + 0.1 * at) for at in (1, 0)]
-    for seed in seeds:
-        seed.test = {"test/accuracy": 0.7, "test/balanced_accuracy": 0.6}
-    told: list[Event] = []
-    run.tell = told.append
-    register(run, Shipped(record=seeds[0], seeds=seeds, whole=True))
-    (event,) = told
+    plan.score = score
+    register(run, shipped)
+    (event,) = run.told
     assert isinstance(event, ChampionKept)
-    assert (event.name, event.move_alias, event.stored_side) == ("study-photos", True, 40)
+    assert event.name == "study-photos-laptop"
+    assert (event.metric, event.move_alias, event.stored_side) == (score, True, 40)
     assert event.description == f"a/000/s1 of sweep night: {said}."
+
+
+def test_a_finalist_is_told_with_its_predictions_and_the_digest_of_the_test_split(
+    plan: Any, run: Any, shipped: Shipped
+) -> None:
+    caps = Caps(train=6, val=3, test=3)
+    run.materials.data = prepare("digits", image_size=32, caps=caps, seed=0, cache=plan.cache)
+    opened = read(run.materials.data.path, test=True)
+    labels = opened.split("test").labels
+    path = written(plan, "a/000/s1", labels)
+    register(run, shipped)
+    assert run.told[0].predictions == str(path)
+    assert run.told[0].test_digest == digest_of_test(opened)
+
+    # Of other images, as where the data changed since: none.
+    written(plan, "a/000/s1", labels[::-1])
+    register(run, shipped)
+    assert (run.told[1].predictions, run.told[1].test_digest) == ("", "")
+
+
+def test_without_predictions_or_test_images_there_is_nothing_to_compare(
+    plan: Any, run: Any, shipped: Shipped
+) -> None:
+    register(run, shipped)
+    # The cache was deleted meanwhile.
+    written(plan, "a/000/s1", np.array([0, 1]))
+    register(run, shipped)
+    for event in run.told:
+        assert (event.predictions, event.test_digest) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("uri", "line", "said"),
+    [
+        ("models:/n@champion", "", "Registered a/000/s1 (best seed) as models:/n@champion"),
+        (
+            "models:/n/4",
+            "The champion stays version 3.",
+            "Registered a/000/s1 (best seed) as models:/n/4. The champion stays version 3.",
+        ),
+    ],
+)
+def test_the_user_is_told_where_the_champion_stays_another(
+    run: Any, shipped: Shipped, uri: str, line: str, said: str
+) -> None:
+    made = SimpleNamespace(uri=uri, line=line)
+    run.tracker = SimpleNamespace(problem=lambda: None, registered=lambda timeout: made)
+    assert register(run, shipped)() == said
 
 
 def test_a_champion_that_is_kept_again_keeps_its_weights_though_its_checkpoint_is_gone(

@@ -128,9 +128,16 @@ def test_files_of_a_moved_sweep_are_in_its_folder(tmp_path: Path) -> None:
         recipe={},
         classes=("a",),
         move_alias=True,
+        predictions="/gone/sweeps/one/predictions/a-000-s1.npz",
     )
     folder = tmp_path / "sweeps" / "two"
-    assert here(kept, folder) == replace(kept, checkpoint=str(folder / "champion/best.pt"))
+    assert here(kept, folder) == replace(
+        kept,
+        checkpoint=str(folder / "champion/best.pt"),
+        predictions=str(folder / "predictions/a-000-s1.npz"),
+    )
+    alone = replace(kept, predictions="")
+    assert here(alone, folder) == replace(alone, checkpoint=str(folder / "champion/best.pt"))
     end = SweepFinished(
         outcome=Outcome.COMPLETED,
         artifacts={"sweep.json": "/gone/sweeps/one/sweep.json", "odd": "/elsewhere/odd"},
