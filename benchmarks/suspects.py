@@ -1,14 +1,14 @@
 """How many planted wrong labels are at the top of suspects.csv?
 
-    python benchmarks/suspects.py [--json] [--rounds 3]
+    python benchmarks/suspects.py [--json] [--rounds 3] [--draws fixed]
 
 scikit-learn's scans of the digits 5 to 9. In a share of all images, train, val and test alike, the
 label is replaced by another one. Two recipes over two seeds each, the demo's plain and two-stage
 defaults, are trained and answer as finalists do: 6 epochs at 32 px from the demo's source weights,
-with at most `train` images per class. `found` is the share of the wrong labels of val and test that
-are among the first n of our list, n being their number; the same with all images ranked by the
-normalized margin, and of the paper's list of confident off-diagonals. `listed` is how long our list
-is. Classes 1:20 are thinned out.
+with at most `train` images per class; each seed on a draw of its own, or all on the same images.
+`found` is the share of the wrong labels of val and test that are among the first n of our list, n
+being their number; the same with all images ranked by the normalized margin, and of the paper's
+list of confident off-diagonals. `listed` is how long our list is. Classes 1:20 are thinned out.
 """
 
 from __future__ import annotations
@@ -77,11 +77,17 @@ def planted(
     return images, given, true
 
 
-def probabilities(data: Dataset, weights: Weights, work: Path) -> NDArray[np.float64]:
-    """Weighted mean over the runs, [val and test, classes]."""
-    told, trusted = [], []
+def probabilities(
+    sets: list[Dataset], images: int, weights: Weights, work: Path
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Rows [N] of the images of val and test, and their weighted means over runs [N, classes].
+
+    A run per recipe and set; an image's mean is over the runs that had it in val or test.
+    """
+    total = np.zeros((images, 5))
+    trusted = np.zeros((images, 1))
     for recipe in (PLAIN, TWO_STAGE):
-        for seed in (1, 2):
+        for seed, data in enumerate(sets, start=1):
             run = work / f"{recipe.scheduler}-{seed}"
             asked = replace(recipe, seed=seed)
             finetune(
@@ -91,19 +97,28 @@ def probabilities(data: Dataset, weights: Weights, work: Path) -> NDArray[np.flo
             assert best is not None
             evaluate_finalist(best, data, CPU, Compute(), run / "answers.npz")
             with np.load(run / "answers.npz") as answers:
-                told.append(
-                    np.exp(np.concatenate([answers["val"], answers["test"]])).astype(np.float64)
-                )
+                told = np.exp(np.concatenate([answers["val"], answers["test"]])).astype(np.float64)
                 labels = np.concatenate([answers["val_labels"], answers["test_labels"]])
-            trusted.append(trust(told[-1], labels))
-    return np.average(told, axis=0, weights=trusted)
+            rows = rows_of(data)
+            total[rows] += trust(told, labels) * told
+            trusted[rows] += trust(told, labels)
+    rows = np.flatnonzero(trusted)
+    return rows, total[rows] / trusted[rows]
+
+
+def rows_of(data: Dataset) -> NDArray[np.int64]:
+    """The rows of the images of val and test in the file, by their names."""
+    names = [*data.names("val"), *data.names("test")]
+    return np.array([int(name.rpartition("[")[2].rstrip("]")) for name in names])
 
 
 def quiet(metrics: dict[str, float]) -> None:
     """Report nothing."""
 
 
-def measured(case: tuple[float, int, int], seed: int, cache: Path, weights: Path) -> dict[str, Any]:
+def measured(
+    case: tuple[float, int, int], seed: int, draws: str, cache: Path, weights: Path
+) -> dict[str, Any]:
     """One planting."""
     wrong, train, rarest = case
     started = time.perf_counter()
@@ -112,15 +127,12 @@ def measured(case: tuple[float, int, int], seed: int, cache: Path, weights: Path
         file = Path(folder) / "digits.npz"
         np.savez(file, x_train=images, y_train=given)
         caps = Caps(train=train, val=10**6, test=10**6)
-        data = read(
-            prepare(str(file), image_size=32, caps=caps, seed=seed, cache=cache).path, test=True
-        )
-        means = probabilities(data, Weights.of(weights), Path(folder))
-    rows = [
-        int(name.rpartition("[")[2].rstrip("]"))
-        for split in ("val", "test")
-        for name in data.names(split)
-    ]
+        sets = []
+        for number in (1, 2):
+            draw = number if draws == "new" else None
+            made = prepare(str(file), image_size=32, caps=caps, seed=seed, cache=cache, draw=draw)
+            sets.append(read(made.path, test=True))
+        rows, means = probabilities(sets, len(given), Weights.of(weights), Path(folder))
     labels, right = given[rows], given[rows] == true[rows]
     count = int((~right).sum())
     found = {
@@ -128,6 +140,7 @@ def measured(case: tuple[float, int, int], seed: int, cache: Path, weights: Path
         for name, order in rankings(means, labels).items()
     }
     return {
+        "draws": draws,
         "wrong": wrong,
         "train": train,
         "classes": f"1:{20 // rarest}",
@@ -159,6 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--draws", choices=("new", "fixed"), default="new")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -166,7 +180,7 @@ def main() -> None:
         weights = source_model.ensure("resnet18", cache)
         for case in CASES:
             for seed in range(asked.rounds):
-                row = measured(case, seed, cache, weights)
+                row = measured(case, seed, asked.draws, cache, weights)
                 print(json.dumps(row) if asked.json else in_words(row), flush=True)
 
 

@@ -1,7 +1,7 @@
 """Do two stages beat one of the same length, and are they more stable?
 
 Arms:    one: 20 epochs of layer3, layer4 and fc; two: 5 epochs of layer4 and fc, then 15 of all three at a lower rate.
-Budget:  16 trials an arm for one rate or two, 20 epochs each; default and best of both again over 10 seeds, paired.
+Budget:  16 trials an arm for one rate or two, 20 epochs each; default and best five of both again over up to 10 seeds, paired.
 Demo:    digits at 32 px, 2 seeds: too few for a spread.
 Result:  not run in full yet.
 
@@ -23,7 +23,7 @@ STUDY = Study(
         "Published: two stages bring 1 to 3 points and are more stable; without accuracies of each, runs or a spread.",
         "The source gives the one stage no recipe: ours is the comparison article's, 1e-3 and the last three layer groups.",
         "Both have 20 epochs. Two stages have a second rate, and so a second tuned dimension in the same number of trials.",
-        "Stable is read as: the standard deviation of test accuracy over seeds, of head, order and so on, on one split.",
+        "Stable is read as: the standard deviation of test accuracy over seeds, each with its own draw of images.",
         "Ours too: frozen layers keep ImageNet's batch statistics; adamw, no weight decay, batch 256, no augmentation.",
     ),
 )

@@ -104,6 +104,13 @@ def backbone(name: str) -> Backbone:
     return BACKBONES[name]
 
 
+def count_parameters(recipe: Recipe, num_classes: int) -> int:
+    """Return how many numbers a recipe's network has, without their memory."""
+    with torch.device("meta"):
+        network = build(recipe, num_classes)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
 def build(recipe: Recipe, num_classes: int) -> Network:
     """Make the network of a recipe.
 

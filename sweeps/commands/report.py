@@ -24,7 +24,7 @@ from sweeps.records.folder import known_sweeps, sweep_folder
 @kit.flags("storage")
 @click.option("--open", "opens", is_flag=True, help="Show the page in a browser.")
 def command(names: tuple[str, ...], storage: Path | None, opens: bool) -> int:
-    """Rebuild report.html, results.csv and suspects.csv of sweep NAME.
+    """Rebuild report.html, results.csv, comparisons.csv and suspects.csv of sweep NAME.
 
     With two names, compare two sweeps.
     """
@@ -47,7 +47,7 @@ def _rebuild(folder: Path) -> Path:
         report = page.write(folder)
     console = kit.terminal()
     show(console, report.findings)
-    for path in (report.suspects, report.results, report.page):
+    for path in (report.suspects, report.comparisons, report.results, report.page):
         console.print(str(path), markup=False, soft_wrap=True)
     return report.page
 

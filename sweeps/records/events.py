@@ -64,11 +64,21 @@ class SweepResumed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FinalistsChosen:
-    """These runs are to be trained; further ones may follow, such as ablations."""
+    """These runs are to be trained; further ones may follow, a round later, or ablations.
+
+    Attributes:
+        trial_ids: Their names.
+        recipes: By arm, the trials whose recipes are compared, in the order of their turns; earlier
+            versions, which compared the best alone, do not say.
+        draws: By number of a seed, the digest and the cache entry of its own images; none where
+            all train on the search's.
+    """
 
     kind: ClassVar[str] = "finalists"
 
     trial_ids: Sequence[str]
+    recipes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    draws: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     time: int | None = None
 
 

@@ -71,6 +71,16 @@ def _epochs(values: Any) -> tuple[Epoch, ...]:
     return tuple(value for value in values if isinstance(value, dict) and _is_epoch(value))
 
 
+def _lists(values: Any) -> dict[str, tuple[str, ...]]:
+    """Return texts by name."""
+    return {_text(name): _texts(listed) for name, listed in _mapping(values).items()}
+
+
+def _objects(values: Any) -> dict[str, dict[str, Any]]:
+    """Return objects by name."""
+    return {_text(name): _mapping(value) for name, value in _mapping(values).items()}
+
+
 def text_if_any(value: Any) -> str:
     """Return a text, or an empty one for anything else."""
     if isinstance(value, str):
@@ -108,6 +118,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "classes": tuple,
     "description": _text,
     "device_seconds": number,
+    "draws": _objects,
     "epochs": _epochs,
     "metric": _metric,
     "metrics": _mapping,
@@ -119,6 +130,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "predictions": _text,
     "reason": text_if_any,
     "recipe": _recipe,
+    "recipes": _lists,
     "sample": _mapping,
     "score": number,
     "stored_side": _whole,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -112,6 +112,8 @@ class History:
         sweep: The last start of a driver; None before the first.
         resumes: One for each time that the sweep was resumed.
         wanted: Finalists that the last run has chosen.
+        recipes: By arm, the trials whose recipes it compares, in the order of their turns.
+        draws: By number of a seed, the digest and the cache entry of its own images.
         finish: How the last run ended; None while it runs, or where it was killed.
         time: Time of the last event, in ms since 1970; 0 before the first.
         left_out: Number of lines that could not be understood.
@@ -122,6 +124,8 @@ class History:
     sweep: SweepStarted | None = None
     resumes: list[SweepResumed] = field(default_factory=list)
     wanted: set[str] = field(default_factory=set)
+    recipes: dict[str, Sequence[str]] = field(default_factory=dict)
+    draws: dict[str, Mapping[str, str]] = field(default_factory=dict)
     finish: SweepFinished | None = None
     time: int = 0
     left_out: int = 0
@@ -227,6 +231,8 @@ class History:
             self.wanted = set()
             self._choose_anew = False
         self.wanted |= set(event.trial_ids)
+        self.recipes |= event.recipes
+        self.draws |= event.draws
 
     def _start(self, event: TrialStarted) -> None:
         """Enter a trial that starts, or starts again."""

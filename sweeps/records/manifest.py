@@ -20,6 +20,8 @@ from typing import Any
 
 from cluster.addresses import without_password
 from search_spaces.space import Arm
+from sweeps.records.champion import Bounds
+from sweeps.records.fields import number
 from sweeps.records.folder import MANIFEST
 from trainables.files import write_whole
 from trainables.metrics import VAL_SCORES, Score
@@ -36,7 +38,9 @@ DECIDES = (
     "sweeps/records/history.py",
     "sweeps/records/results.py",
     "sweeps/records/score.py",
+    "sweeps/records/design.py",
     "sweeps/runner/*.py",
+    "sweeps/runner/finalists/*.py",
 )
 # Of those, what only reads flags, shows, starts and ends; a file that is new counts.
 DECIDES_NOT = {
@@ -201,9 +205,9 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
             what = f"weights {new['weights']} of {new['backbone']}"
             lines.append(f"{what}: digest {digest} is now {new['digest']}")
 
-    # What is asked of the results.
+    # What is asked of the results. More seeds may be, fewer or others may not.
     for name in ("contrasts", "finalist_seeds"):
-        if name in before and before[name] != now[name]:
+        if name in before and before[name] != now[name] and not _extends(before[name], now[name]):
             old_text = json.dumps(before[name])
             lines.append(f"{name.replace('_', ' ')}: {old_text} is now {json.dumps(now[name])}")
 
@@ -214,6 +218,21 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if now["versions"].get(name) != old:
             lines.append(f"{name}: {old} is now {now['versions'].get(name)}")
     return lines
+
+
+def _extends(before: Sequence[Any], now: Sequence[Any]) -> bool:
+    """Return whether a list of seeds goes on where the earlier one ended."""
+    return all(isinstance(seed, int) for seed in now) and list(now)[: len(before)] == list(before)
+
+
+def bounds_of(manifest: Mapping[str, Any]) -> Bounds:
+    """Return what a sweep's champion may cost; earlier versions know no bound."""
+    options = manifest.get("options")
+    bounds: dict[str, float | None] = {}
+    for name in ("max_ms", "max_mb"):
+        value = options.get(name) if isinstance(options, Mapping) else None
+        bounds[name] = number(value)
+    return Bounds(ms=bounds["max_ms"], mb=bounds["max_mb"])
 
 
 def definition(arms: Sequence[Arm]) -> dict[str, Any]:

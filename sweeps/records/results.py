@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from statistics import fmean
 from typing import Any, Protocol, TypeVar
 
 from trainables.metrics import EPOCH, HISTORY, SCORE, TEST, VAL_SCORES, Score
@@ -62,6 +61,19 @@ def epochs_of(result: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 def trial_name(arm: str, number: int) -> str:
     """Return the readable name of a trial, such as `resnet34/tricks/007`."""
     return f"{arm}/{number:03d}"
+
+
+def finalist_name(group: str, seed: int) -> str:
+    """Return the name of a seed of a finalist, such as `resnet34/tricks/007/s0`."""
+    return f"{group}/s{seed}"
+
+
+def seed_number(trial_id: str) -> int | None:
+    """Return the number of a finalist's seed, which ends its name; None of a trial."""
+    last = trial_id.rpartition("/s")[2]
+    if "/s" in trial_id and last.isdecimal():
+        return int(last)
+    return None
 
 
 @dataclass(slots=True)
@@ -178,6 +190,10 @@ class Results:
         """
         return [other for other in self.ended(record.arm) if other.finalist == record.finalist]
 
+    def lacking(self) -> set[str]:
+        """Return the arms of which trials are still to end."""
+        return {arm for arm in self.planned if self._left_of(arm) > 0}
+
     @property
     def total(self) -> int:
         """The number of trials that are planned."""
@@ -186,11 +202,11 @@ class Results:
     @property
     def left(self) -> int:
         """The number of trials that are still to end."""
-        left = 0
-        for arm, planned in self.planned.items():
-            done = sum(record.outcome is not Outcome.INTERRUPTED for record in self.ended(arm))
-            left += max(0, planned - done)
-        return left
+        return sum(map(self._left_of, self.planned))
+
+    def _left_of(self, arm: str) -> int:
+        done = sum(record.outcome is not Outcome.INTERRUPTED for record in self.ended(arm))
+        return max(0, self.planned[arm] - done)
 
 
 class Scored(Protocol):
@@ -213,24 +229,7 @@ class Scored(Protocol):
         """Its score, by the metric that decides."""
 
 
-class Retrained(Protocol):
-    """The part of a retrained recipe by which it is ranked."""
-
-    @property
-    def arm(self) -> str:
-        """Its arm."""
-
-    @property
-    def number(self) -> int:
-        """The number of the trial that had the recipe."""
-
-    @property
-    def scores(self) -> Sequence[float]:
-        """The score of each seed that completed, on val."""
-
-
 AnyScored = TypeVar("AnyScored", bound=Scored)
-AnyRetrained = TypeVar("AnyRetrained", bound=Retrained)
 
 
 def best(trials: Iterable[AnyScored]) -> AnyScored | None:
@@ -246,29 +245,17 @@ def rank(trial: Scored) -> tuple[float, int, str]:
     return -(trial.score or 0.0), trial.number, trial.trial_id
 
 
+def ranked(trials: Iterable[AnyScored]) -> list[AnyScored]:
+    """Return the completed trials, the best first."""
+    return sorted(filter(_ranked, trials), key=rank)
+
+
 def default(trials: Iterable[AnyScored]) -> AnyScored | None:
     """Return trial 0 of an arm, if it completed."""
     for trial in trials:
         if trial.number == 0 and trial.outcome is Outcome.COMPLETED:
             return trial
     return None
-
-
-def champion(candidates: Iterable[AnyRetrained], arms: Sequence[str]) -> AnyRetrained | None:
-    """Return the recipe to ship: of those with the most seeds, the one with the best mean on val.
-
-    Where means are equal, it is that of the first arm, and there of the first trial.
-
-    Args:
-        candidates: Recipes that were retrained; those without a completed seed do not count.
-        arms: Names of the arms in the study's order.
-    """
-
-    def order(recipe: AnyRetrained) -> tuple[int, float, int, int]:
-        return -len(recipe.scores), -fmean(recipe.scores), arms.index(recipe.arm), recipe.number
-
-    retrained = [recipe for recipe in candidates if recipe.scores]
-    return min(retrained, key=order, default=None)
 
 
 def _ranked(trial: Scored) -> bool:

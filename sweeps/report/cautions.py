@@ -8,16 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.records import folder
-from sweeps.records.manifest import study_file
+from sweeps.records.design import MIN_SEEDS
 from sweeps.records.results import Outcome
 from sweeps.report.data_section import data_cautions
 from sweeps.report.findings import Findings
-from sweeps.report.formats import counted, listed, seeds
+from sweeps.report.formats import counted, listed
 from sweeps.report.headline import equal_trials
-from sweeps.report.runs import Run, number, whole_numbers
+from sweeps.report.runs import Run, number, resume_command
 from sweeps.report.search_effects import edges
-from sweeps.report.variance import MIN_SEEDS
 
 SHOWN = 6  # lines of one kind
 SMALL_CLASS = 10
@@ -62,13 +60,6 @@ def cautions(findings: Findings) -> list[str]:
     ]
 
 
-def resume_command(run: Run) -> str:
-    """Return what goes on with the sweep, from where it was started or submitted."""
-    storage = run.folder.absolute().parents[1]
-    study = study_file(run.described)
-    return folder.resume_command(study, run.name, storage, submitted=run.text("submitted"))
-
-
 def _progress(run: Run) -> tuple[int, int, str]:
     """Return how many trials and finalists are over, how many were planned, and both in words.
 
@@ -104,7 +95,7 @@ def _trials(run: Run) -> Iterator[str]:
 def _finalists(findings: Findings) -> Iterator[str]:
     """Yield what is lacking of the finalists: seeds, recipes, contrasts."""
     # Seeds: too few, lost ones, and those that arms do not share.
-    counts = [len(group.seeds) for group in findings.best.values()]
+    counts = [len(group.seeds) for group in findings.arms.values()]
     champion = findings.champion
     if findings.groups and champion and findings.seeds < MIN_SEEDS and counts:
         yield (
@@ -113,23 +104,15 @@ def _finalists(findings: Findings) -> Iterator[str]:
         )
     failed = [name for group in findings.groups for name in group.failed]
     yield from _few([f"{name} failed: its recipe has one seed fewer." for name in failed])
-    if findings.tested and findings.seeds < max(counts, default=0):
-        yield f"Arms are compared over the {seeds(findings.seeds)} that all of them have."
     if not champion:
         return
 
     # What the champion is not compared with, and what its own mean lacks.
-    missing = [arm for arm in findings.run.compared if arm not in findings.best]
+    missing = [arm for arm in findings.run.compared if arm not in findings.arms]
     if missing:
         yield (
-            f"The best recipe of {listed(missing)} has no finalist that completed: it is not "
-            "compared on the test split."
-        )
-    planned = whole_numbers(findings.run.described.get("finalist_seeds"))
-    if len(champion.seeds) < len(planned):
-        yield (
-            f"The champion's mean is over {len(champion.seeds)} of "
-            f"{counted(len(planned), 'planned seed')}."
+            f"No recipe of {listed(missing)} has a finalist that completed: it is not compared on "
+            "the test split."
         )
     if findings.untested:
         names = listed(list(findings.untested))
@@ -164,7 +147,7 @@ def _test_labels(findings: Findings) -> NDArray[np.int64] | None:
 
 def _edges(findings: Findings) -> Iterator[str]:
     """Yield the tuned values of the best recipes that lie at an end of their range."""
-    for arm, group in findings.best.items():
+    for arm, group in findings.arms.items():
         known = set()
         for name, value in group.recipe.items():
             if value is not None and value == value:

@@ -27,6 +27,11 @@ COLUMNS = {
         "of the champion's ablations, which are finalists too: the recipe field that is set to "
         "where it does nothing"
     ),
+    "seed_number": "of finalists: the number of its seed in the sweep, from 0",
+    "draw": (
+        "of finalists: the digest of the data whose train and val images it had; empty where those "
+        "were the search's"
+    ),
     "outcome": (
         "completed, pruned (stopped early), diverged, failed or interrupted; empty while it runs"
     ),
@@ -68,5 +73,23 @@ OF_TEST = {
 }
 """Columns that the test split fills."""
 
-COUNTS = ("number", "best_epoch", "epochs_done", "parameters")
-TEXTS = ("trial_id", "role", "arm", "group", "without", "outcome", "reason")
+COUNTS = ("number", "seed_number", "best_epoch", "epochs_done", "parameters")
+TEXTS = ("trial_id", "role", "arm", "group", "without", "draw", "outcome", "reason")
+
+COMPARISONS = {
+    "comparison": "its name in the study",
+    "estimate": "difference of the arms' test scores, 0.01 is a point; empty where not known",
+    "low": "lower end of its 95% interval: other recipes of such a search, seeds and images",
+    "high": "upper end",
+    "verdict": "better, worse, no difference that matters, or cannot tell",
+    "decided": "after how many seeds; 0 where it is open",
+    "n": "seeds that all its arms have",
+    "p": "of no difference, at the last look, adjusted by Holm",
+    "of_seeds": "standard error from seeds and draws of images",
+    "of_recipes": "standard error from the recipes that the search found",
+    "of_images": "standard error from the test images",
+    "more_seeds": "how many more would decide it, if the difference stays; empty where none would",
+    "more_images": "how many more test images would",
+    "binds": "the largest of the three: seeds, recipes or images",
+}
+"""Columns of `comparisons.csv`."""

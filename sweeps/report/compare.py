@@ -39,7 +39,7 @@ from sweeps.report.formats import MISSING, counted, named, percent, span, with_s
 from sweeps.report.formats import points as in_points
 from sweeps.report.headline import champion_recipe
 from sweeps.report.page import rendered
-from sweeps.report.runs import Run
+from sweeps.report.runs import Run, whole_numbers
 from sweeps.report.tables import with_interval
 from sweeps.report.variance import Interval
 from trainables.files import write_whole
@@ -99,7 +99,7 @@ def headline(a: Findings, b: Findings) -> list[str]:
     # Arms that were tested in both sweeps.
     gaps: dict[str, Difference] = {}
     for arm in _arms(a, b):
-        gap = _gap(a.best.get(arm), b.best.get(arm), score, paired=paired)
+        gap = _gap(a.arms.get(arm), b.arms.get(arm), score, paired=paired)
         if gap:
             gaps[arm] = gap
     if not gaps:
@@ -156,29 +156,27 @@ def cautions(a: Findings, b: Findings) -> list[str]:
 
 
 def arms_table(a: Findings, b: Findings) -> Table:
-    """Return each arm's best recipe on the test split in both sweeps."""
+    """Return each arm on the test split in both sweeps."""
     paired = _paired(a, b)
     score = common_score(a, b)
     # A row per arm of either sweep; bold where the interval excludes 0.
     rows = []
     for arm in _arms(a, b):
-        one = a.best.get(arm)
-        other = b.best.get(arm)
+        one = a.arms.get(arm)
+        other = b.arms.get(arm)
         gap = _gap(one, other, score, paired=paired)
         told = MISSING
         if gap:
             told = with_span(in_points(gap.value), span(gap.low, gap.high))
         tests = (_test(one, score), _test(other, score))
-        names = (_name(one), _name(other))
-        rows.append(Row((arm, *tests, told, *names), strong=gap is not None and _clear(gap)))
+        rows.append(Row((arm, *tests, told), strong=gap is not None and _clear(gap)))
 
     # Groups of two columns, one per sweep, with the difference between them.
     sweeps = (a.run.name, b.run.name)
     columns = [
         *text_columns(["arm"]),
-        *number_columns(sweeps, f"test {NAMES[score]} of the best recipe, %"),
+        *number_columns(sweeps, f"test {NAMES[score]}, %"),
         *number_columns(["second − first, points"]),
-        *text_columns(sweeps, "best recipe"),
     ]
     how = "of independent means (Welch)"
     if paired:
@@ -227,10 +225,6 @@ def _test(group: Group | None, score: Score) -> str:
     return with_interval(interval(group, score)) if group else MISSING
 
 
-def _name(group: Group | None) -> str:
-    return group.name if group else MISSING
-
-
 def _paired(a: Findings, b: Findings) -> bool:
     """Return whether a seed and a test image of one are the same in the other."""
     one = a.run.part("data")
@@ -251,7 +245,11 @@ def _paired(a: Findings, b: Findings) -> bool:
 
 
 def _same_seeds(a: Run, b: Run) -> bool:
-    return bool(a.described.get("finalist_seeds") == b.described.get("finalist_seeds"))
+    """Return whether the seeds of one begin those of the other, which may have had more."""
+    one = whole_numbers(a.described.get("finalist_seeds"))
+    other = whole_numbers(b.described.get("finalist_seeds"))
+    common = min(len(one), len(other))
+    return bool(common) and one[:common] == other[:common]
 
 
 def _gap(
@@ -342,13 +340,13 @@ def _plain(value: Any) -> str:
 
 
 def _plot(a: Findings, b: Findings) -> Plot | None:
-    """Return the best recipes with their intervals, a color per sweep, a row per arm."""
+    """Return the arms with their intervals, a color per sweep, a row per arm."""
     score = common_score(a, b)
-    names = [arm for arm in _arms(a, b) if arm in a.best or arm in b.best][::-1]
+    names = [arm for arm in _arms(a, b) if arm in a.arms or arm in b.arms][::-1]
     data: list[Trace] = []
     for at, findings in enumerate((a, b)):
         for place, arm in enumerate(names):
-            group = findings.best.get(arm)
+            group = findings.arms.get(arm)
             if group is None:
                 continue
             whole = interval(group, score)
@@ -369,6 +367,6 @@ def _plot(a: Findings, b: Findings) -> Plot | None:
     return Plot(
         name="compare",
         figure=shown,
-        caption="Best recipe of each arm, mean over seeds with its 95% interval.",
+        caption="Each arm by its best recipes in turn: mean over seeds with its 95% interval.",
         legend=legend([a.run.name, b.run.name]),
     )

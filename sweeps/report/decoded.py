@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sweeps.records.results import seed_number
 from sweeps.report.runs import Run
 from trainables.data import dataset
 
@@ -19,20 +20,46 @@ class Decoded:
     """A split's images.
 
     Attributes:
-        names: One per image, such as `train/cat/1.jpg`; `test image 12`, counted from 0, where they
-            are not known.
+        names: One per image, such as `train/cat/1.jpg`; where they are not known `test image 12`,
+            counted from 0, or `val image 12 of draw 3`.
         images: uint8 [N, S, S, 3]; None where the cache no longer has them.
+        named: Whether the names are the user's own.
     """
 
     names: Sequence[str]
     images: NDArray[np.uint8] | None
+    named: bool = False
 
 
-def decoded(run: Run, split: Literal["val", "test"], labels: NDArray[np.int64]) -> Decoded:
-    """Return a split as it is in the cache, if that holds the images of these labels."""
+def draw_of(run: Run, trial_id: str) -> int | None:
+    """Return the draw whose train and val images a finalist had, by the number of its seed.
+
+    None is the images of the search, which all have in a sweep without draws.
+    """
+    if not run.history.draws and run.text("options", "draws") != "new":
+        return None
+    return seed_number(trial_id)
+
+
+def decoded(
+    run: Run,
+    split: Literal["val", "test"],
+    labels: NDArray[np.int64],
+    draw: int | None = None,
+) -> Decoded:
+    """Return a split as it is in the cache, if that holds the images of these labels.
+
+    Args:
+        run: The sweep.
+        split: Which one; test is the same in all draws.
+        labels: [N], the classes that its images are given.
+        draw: Whose split it is, as `draw_of` has it.
+    """
     unnamed = [f"{split} image {at}" for at in range(len(labels))]
+    if draw is not None:
+        unnamed = [f"{name} of draw {draw}" for name in unnamed]
     try:
-        data = dataset.read(Path(run.text("data", "path")), test=True)
+        data = _entry(run, draw)
         kept = data.split(split)
         names = data.names(split)
     except (dataset.DataError, OSError, ValueError, KeyError, TypeError):
@@ -42,7 +69,9 @@ def decoded(run: Run, split: Literal["val", "test"], labels: NDArray[np.int64]) 
     fits = len(shape) == 4 and shape[0] == len(labels) and shape[3] == 3
     if not fits or not np.array_equal(kept.labels, labels):
         return Decoded(unnamed, None)
-    return Decoded(names if len(names) == len(labels) else unnamed, kept.images)
+    if len(names) != len(labels):
+        return Decoded(unnamed, kept.images)
+    return Decoded(names, kept.images, named=True)
 
 
 def named_classes(run: Run, at_least: int) -> list[str]:
@@ -52,3 +81,20 @@ def named_classes(run: Run, at_least: int) -> list[str]:
     if isinstance(listed, list):
         names += map(str, listed)
     return [*names, *(f"class {at}" for at in range(len(names), at_least))]
+
+
+def _entry(run: Run, draw: int | None) -> dataset.Dataset:
+    """Return the data of the search, or those of a draw.
+
+    Raises:
+        DataError: The cache no longer has them.
+        KeyError: The journal does not say where the draw is.
+    """
+    if draw is None:
+        return dataset.read(Path(run.text("data", "path")), test=True)
+    told = run.history.draws[str(draw)]
+    data = dataset.read(Path(told["path"]), test=True)
+    # Other images may well have the same labels in the same order.
+    if data.digest != told["digest"]:
+        raise dataset.DataError([f"{data.path} must hold draw {draw}, but holds other images."])
+    return data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,14 +14,20 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from sweeps.records.design import MIN_SEEDS, Design
 from sweeps.report.formats import named
-from sweeps.report.variance import MIN_SEEDS, Interval, crossed, over_seeds, p_value
+from sweeps.report.narrowing import narrow
+from sweeps.report.variance import Interval, crossed, over_seeds
+from sweeps.report.verdicts import Compared, Kind, judge
 
-Values = Mapping[str, NDArray[np.floating]]
-"""By arm, [seeds, images]: the same seeds in the same rows, the same images in the same columns."""
+Values = Mapping[str, Mapping[int, NDArray[np.float64]]]
+"""By arm and number of a seed, each test image's value [N], the same images for all."""
 
 ALPHA = 0.05
-PLANNED = ("name", "estimate", "low", "high", "p", "p_holm", "significant", "detectable", "n")
+PLANNED = (
+    *("name", "estimate", "low", "high", "p_holm", "verdict", "decided", "detectable", "n"),
+    *("of_seeds", "of_recipes", "of_images", "more_seeds", "more_images", "binds"),
+)
 PAIRS = (
     *("a", "b", "difference", "low", "high", "seeds_low", "seeds_high"),
     *("wins", "n", "superiority", "superiority_low", "superiority_high", "detectable"),
@@ -28,67 +35,59 @@ PAIRS = (
 DECIMALS = 12  # of a weighted sum: equal arms cancel to 0, and not to what rounding leaves
 
 
-def planned(contrasts: Sequence[Mapping[str, Any]], values: Values) -> pd.DataFrame:
+def planned(
+    contrasts: Sequence[Mapping[str, Any]], values: Values, design: Design, reached: int
+) -> pd.DataFrame:
     """Return a row for each planned contrast whose patterns all match an arm.
 
-    On it t tests, adjusted by Holm. The interval and p are those of `variance.crossed`, new seeds
-    and new images, of the weighted sum: seeds and images are paired, what arms share cancels.
-    `detectable` is at ALPHA / rows, Holm's first step: the smallest true difference that would have
-    come out as significant, in 80% of cases, whatever the other contrasts did. Under 3 seeds there
-    is the estimate, and NaN and False for the rest.
+    The interval is that of `variance.crossed` of the weighted sum, for other recipes that a
+    search would find, new seeds and new images: seeds and images are paired, what arms share
+    cancels. The verdict is that of `verdicts.judge`, after all looks that were made. `detectable`
+    is at ALPHA / rows: the smallest true difference that would have come out at one look, in 80% of
+    cases. The parts of the standard error, and what would narrow it, are those of
+    `narrowing.narrow`. Under 3 seeds there is the estimate, and NaN for the rest.
 
     Args:
         contrasts: Each with a `name` and `weights`, by shell pattern of arms' names; the arms that
             match a pattern share its weight equally.
-        values: By arm.
+        values: By arm; a contrast is over the seeds that all its arms have.
+        design: Of the sweep.
+        reached: Seeds of which all runs are over.
 
     Raises:
-        ValueError: The arms' shapes differ.
+        ValueError: The arms' images differ in number.
     """
     _check(values)
     # Each contrast as one array [seeds, images], whose mean is the estimate.
-    sums: list[tuple[str, NDArray[np.float64]]] = []
+    compared = {}
     for contrast in contrasts:
         total = _weighted(contrast["weights"], values)
         if total is not None:
-            sums.append((str(contrast["name"]), total))
-    # Holm counts those alone that can be had.
-    raw = [p_value(total) for _, total in sums]
-    adjusted = holm(raw)
+            compared[str(contrast["name"])] = total
+    verdicts = judge(compared, design, reached)
+    undecided = sum(verdict.kind is Kind.OPEN for verdict in verdicts.values())
 
     rows = []
-    for (name, total), p, p_holm in zip(sums, raw, adjusted, strict=True):
-        interval = crossed(total)
-        alpha = ALPHA / len(sums)
+    for name, total in compared.items():
+        recipes = total.recipes(design)
+        interval = crossed(total.values, recipes=recipes, luck=design.luck)
+        alpha = ALPHA / len(compared)
+        verdict = verdicts[name]
         row = {
             "name": name,
             "estimate": interval.mean,
             "low": _known(interval.low),
             "high": _known(interval.high),
-            "p": p,
-            "p_holm": p_holm,
-            "significant": p_holm < ALPHA,
-            "detectable": _detectable(crossed(total, 1 - alpha), alpha),
+            "p_holm": verdict.p,
+            "verdict": verdict.kind.value,
+            "decided": 0 if verdict.kind is Kind.OPEN else verdict.seeds,
+            "detectable": _detectable(
+                crossed(total.values, 1 - alpha, recipes, design.luck), alpha
+            ),
             "n": interval.n,
         }
-        rows.append(row)
-    return pd.DataFrame(rows, columns=list(PLANNED)).astype({"significant": bool})
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Return adjusted p values, in the order given. NaN, no test, stays NaN.
-
-    Reject those below alpha, and the chance of any false rejection is at most alpha, whatever the
-    tests have in common (Holm 1979, Scandinavian Journal of Statistics 6, 65-70).
-    """
-    # Step down from the smallest p.
-    order = sorted((i for i in range(len(p)) if not math.isnan(p[i])), key=lambda i: p[i])
-    adjusted = [math.nan] * len(p)
-    floor = 0.0  # adjusted values never fall from one rank to the next
-    for rank, i in enumerate(order):
-        floor = max(floor, min(1.0, (len(order) - rank) * p[i]))
-        adjusted[i] = floor
-    return adjusted
+        rows.append(row | asdict(narrow(total, design, undecided)))
+    return pd.DataFrame(rows, columns=list(PLANNED))
 
 
 def detectable(se: float, df: float, alpha: float = ALPHA, power: float = 0.8) -> float:
@@ -107,11 +106,11 @@ def detectable(se: float, df: float, alpha: float = ALPHA, power: float = 0.8) -
     return se * float(special.nctdtrinc(df, 1 - power, special.stdtrit(df, 1 - alpha / 2)))
 
 
-def pairs(values: Values) -> pd.DataFrame:
+def pairs(values: Values, design: Design) -> pd.DataFrame:
     """Return each pair of arms once, in the order of the arms: a - b, and how often a > b.
 
-    `low`, `high`: new seeds and new images, images paired (`variance.crossed`). `seeds_low`,
-    `seeds_high`: new seeds on these images. `superiority`: chance that a run of a scores higher
+    `low`, `high`: other recipes of the same search, new seeds and new images, images paired
+    (`variance.crossed`). `seeds_low`, `seeds_high`: new seeds on these images. `superiority`: chance that a run of a scores higher
     than one of b with the same seed (Bouthillier et al. 2021, "Accounting for Variance in Machine
     Learning Benchmarks"), with its Clopper-Pearson interval. A tie counts as half a win; the
     limits, beta quantiles, take halves as they are. Higher is not better where values are log
@@ -121,17 +120,21 @@ def pairs(values: Values) -> pd.DataFrame:
     intervals are NaN.
 
     Args:
-        values: By arm.
+        values: By arm; a pair is over the seeds that both have, and left out where they have none.
+        design: Of the sweep.
 
     Raises:
-        ValueError: The arms' shapes differ.
+        ValueError: The arms' images differ in number.
     """
     _check(values)
     rows = []
     for a, b in itertools.combinations(values, 2):
-        difference = np.round(values[a] - values[b], DECIMALS)  # [seeds, images]
+        apart = _weighted({a: 1.0, b: -1.0}, values, exact=True)
+        if apart is None:
+            continue
+        difference = apart.values  # [seeds, images]
         by_seed = np.round(difference.mean(axis=1), DECIMALS)  # [seeds]
-        both = crossed(difference)
+        both = crossed(difference, recipes=apart.recipes(design), luck=design.luck)
         seeds = over_seeds(by_seed.tolist())
         wins = float((by_seed > 0).sum() + (by_seed == 0).sum() / 2)
         # Superiority counts seeds, a tie as half a win.
@@ -156,25 +159,42 @@ def pairs(values: Values) -> pd.DataFrame:
 
 
 def _check(values: Values) -> None:
-    shapes = {arm: np.shape(array) for arm, array in values.items()}
-    if len(set(shapes.values())) > 1:
+    images = {arm: len(next(iter(of_arm.values()), ())) for arm, of_arm in values.items()}
+    if len(set(images.values())) > 1:
         raise ValueError(
-            f"all arms must have the same seeds and images, but got {named(shapes)}: take what "
-            "they have in common."
+            f"all arms must have the same images, but got {named(images)}: take what they have in "
+            "common."
         )
 
 
-def _weighted(weights: Mapping[str, float], values: Values) -> NDArray[np.float64] | None:
-    """Return the weighted sum of the arms, [seeds, images]; None where a pattern matches no arm."""
+def _weighted(
+    weights: Mapping[str, float], values: Values, *, exact: bool = False
+) -> Compared | None:
+    """Return the weighted sum of arms over the seeds that all of them have.
+
+    None where a pattern matches no arm, or they have no seed in common. Where names are `exact`,
+    they are no patterns.
+    """
     # The arms of a pattern share its weight: their mean counts once.
-    parts = []
+    shares: dict[str, float] = {}
     for pattern, weight in weights.items():
-        matching = [values[arm] for arm in values if fnmatchcase(arm, pattern)]
+        matching = [
+            arm for arm in values if arm == pattern or (not exact and fnmatchcase(arm, pattern))
+        ]
         if not matching:
             return None
-        parts.append(weight * np.mean(matching, axis=0, dtype=np.float64))
-    total: NDArray[np.float64] = np.round(np.sum(parts, axis=0), DECIMALS)
-    return total
+        for arm in matching:
+            shares[arm] = shares.get(arm, 0.0) + weight / len(matching)
+    # Arms that cancel have no say, nor have their seeds.
+    used = {arm: share for arm, share in shares.items() if share}
+    common = set.intersection(*(set(values[arm]) for arm in used)) if used else set()
+    if not common:
+        return None
+    seeds = sorted(common)
+    total = np.zeros((len(seeds), len(values[next(iter(used))][seeds[0]])))
+    for arm, share in used.items():
+        total += share * np.stack([values[arm][seed] for seed in seeds])
+    return Compared(np.array(seeds), np.round(total, DECIMALS))
 
 
 def _known(end: float | None) -> float:

@@ -13,16 +13,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.records.results import Outcome, best, champion, trial_name
+from sweeps.records.champion import Bounds, Choice, Cost, choose
+from sweeps.records.results import Outcome, trial_name
 from sweeps.report.columns import COLUMNS, OF_EPOCH
 from sweeps.report.runs import Run, number, records, whole_numbers
 from sweeps.report.strata import balanced
+from sweeps.report.turns import in_turn
 from trainables.problems import reason
 
 Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "loss"]
 Split = Literal["val", "test"]
 Predicted = tuple[NDArray[np.float32], NDArray[np.int64]]
-Kind = Literal["best", "default", "ablation", "earlier"]
+Rows = dict[int, NDArray[np.float64]]
+"""By the number of a seed, each test image's value [N]."""
+Kind = Literal["top", "default", "ablation", "earlier", "arm"]
 
 LARGEST_LOSS = 103.3  # -log of the smallest float32: a probability that became 0
 
@@ -34,6 +38,7 @@ class Seed:
     Attributes:
         trial_id: Its name.
         seed: The recipe's.
+        index: The seed's number in the sweep, from 0.
         score: On the validation split.
         val: The metrics of the validation split at the epoch of the score, by
             `trainables.metrics`' names.
@@ -51,6 +56,7 @@ class Seed:
 
     trial_id: str
     seed: int
+    index: int
     score: float
     val: Mapping[str, float]
     accuracy: float
@@ -64,6 +70,11 @@ class Seed:
     said: NDArray[np.int64] = field(repr=False)
     labels: NDArray[np.int64] = field(repr=False)
 
+    @property
+    def group(self) -> str:
+        """Return the name of the trial whose recipe it has."""
+        return self.trial_id.rpartition("/")[0]
+
     def test(self, metric: Metric) -> float:
         """Return a metric's value on the test split."""
         return float(getattr(self, metric))
@@ -71,18 +82,20 @@ class Seed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Group:
-    """A recipe that was retrained.
+    """A recipe that was retrained; or an arm, several of whose recipes take turns over the seeds.
 
     Attributes:
-        name: The trial whose recipe it is; an ablation has that of the champion.
+        name: The trial whose recipe it is; an ablation has that of the champion, an arm its own.
         arm: Its arm.
-        kinds: What it is to its arm: the best of the search, the default, both, an ablation, or an
-            earlier best.
+        kinds: What it is to its arm: one of the best of the search, the default, both, an ablation,
+            an earlier one of these; or the arm itself.
         without: What an ablation leaves out.
-        recipe: Its fields.
+        recipe: Its fields; an arm's are those of the best recipe of its search.
         seeds: Those that completed, in the order of the sweep's.
         number: Of the trial that had the recipe.
         failed: Names of those that ended otherwise.
+        turn: How many recipes take turns: seed q trains number q modulo this.
+        luck: Of their search: `Design.luck`.
     """
 
     name: str
@@ -93,11 +106,21 @@ class Group:
     seeds: tuple[Seed, ...]
     number: int = 0
     failed: tuple[str, ...]
+    turn: int = 1
+    luck: float = 1.0
 
     @property
-    def scores(self) -> tuple[float, ...]:
+    def by_seed(self) -> dict[int, float]:
         """The score of each seed that completed, on the validation split."""
-        return tuple(seed.score for seed in self.seeds)
+        return {seed.index: seed.score for seed in self.seeds if seed.score == seed.score}
+
+    @property
+    def cost(self) -> Cost:
+        """What its network costs to use."""
+        return Cost(
+            mean([seed.parameters for seed in self.seeds]),
+            mean([seed.inference_ms for seed in self.seeds]),
+        )
 
     @property
     def score(self) -> float:
@@ -114,27 +137,19 @@ class Group:
         return _known([seed.test(metric) for seed in self.seeds])
 
     def images(self, metric: Metric) -> dict[int, NDArray[np.float64]]:
-        """Return, by seed, each test image's value [N]; a seed's mean over them is its score.
+        """Return, by the seed's number, each test image's value [N]; their mean is its score.
 
         Accuracy: 1 where the image was recognized. Balanced accuracy: what `strata.balanced` makes
         of that. Log loss: its own. Macro F1 is no mean over images: each has its seed's, so that
         intervals are those over seeds alone.
         """
-        return {seed.seed: _of_images(seed, metric) for seed in self.predicted}
+        return {seed.index: _of_images(seed, metric) for seed in self.predicted}
 
 
 def mean(values: Sequence[float]) -> float:
     """Return the mean of those numbers that are known; NaN where there are none."""
     known = _known(values)
     return fmean(known) if known else float("nan")
-
-
-def best_trial(run: Run, arm: str) -> str:
-    """Return the name of the arm's best trial of the search; empty where none completed."""
-    top = best(trial for trial in run.history.of("trial") if trial.arm == arm)
-    if top:
-        return top.trial_id
-    return "" if run.tuned.get(arm) else trial_name(arm, 0)
 
 
 def groups_of(run: Run, problems: list[str]) -> list[Group]:
@@ -152,23 +167,24 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
     asked = whole_numbers(run.described.get("finalist_seeds"))
     if asked:
         finalists = finalists[finalists["seed"].isin(asked)]
-    order = {seed: at for at, seed in enumerate(asked)}
-    best_names = {arm: best_trial(run, arm) for arm in run.compared}
+    known = asked or sorted(set(whole_numbers(finalists["seed"].dropna().astype(int).tolist())))
+    order = {seed: at for at, seed in enumerate(known)}
+    tops = {arm: in_turn(run, arm) for arm in run.compared}
 
     # A group per arm, recipe and what is left out of it.
     groups: list[Group] = []
     for (without, arm, name), rows in finalists.groupby(["without", "arm", "group"], sort=False):
         # Seeds in the sweep's order; those that it no longer asks for last.
         ended = rows[rows["outcome"] == Outcome.COMPLETED.value]
-        seeds = [_seed(run, row, problems) for row in records(ended)]
-        seeds.sort(key=lambda seed: (order.get(seed.seed, len(order)), seed.seed))
+        seeds = [_seed(run, row, order, problems) for row in records(ended)]
+        seeds.sort(key=lambda seed: seed.index)
         # What did not complete is named; what still runs is not.
         lost = rows["outcome"].isin([Outcome.FAILED.value, Outcome.DIVERGED.value])
         fields = records(rows.drop(columns="seed"))[0]
         group = Group(
             name=str(name),
             arm=str(arm),
-            kinds=_kinds(str(arm), str(name), str(without), best_names),
+            kinds=_kinds(str(arm), str(name), str(without), tops),
             without=str(without),
             number=int(rows["number"].iloc[0]),
             recipe={field: value for field, value in fields.items() if field not in COLUMNS},
@@ -179,14 +195,16 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
     return _same_images(groups, problems)
 
 
-def champion_of(groups: Sequence[Group], arms: Sequence[str]) -> Group | None:
-    """Return the champion among the best and the default recipes of the arms."""
-    able = [group for group in groups if group.kinds & {"best", "default"}]
-    return champion([group for group in able if group.score == group.score], arms)
+def champion_of(
+    groups: Sequence[Group], arms: Sequence[str], bounds: Bounds
+) -> Choice[Group] | None:
+    """Return the champion among the recipes that the sweep retrained for itself."""
+    able = [group for group in groups if group.kinds & {"top", "default"}]
+    return choose(able, arms, bounds)
 
 
-def paired(groups: Mapping[str, Group], metric: Metric) -> dict[str, NDArray[np.float64]]:
-    """Return arrays [seeds, images] by the given names, the same seeds in the same rows.
+def paired(groups: Mapping[str, Group], metric: Metric) -> dict[str, Rows]:
+    """Return what is known of each group by seed, the same seeds for all.
 
     Groups without predictions are left out; nothing is left where they share no seed.
     """
@@ -199,7 +217,7 @@ def paired(groups: Mapping[str, Group], metric: Metric) -> dict[str, NDArray[np.
     common = _common_seeds(list(images.values()))
     if not common:
         return {}
-    return {name: np.stack([values[at] for at in common]) for name, values in images.items()}
+    return {name: {at: values[at] for at in common} for name, values in images.items()}
 
 
 def predictions(
@@ -247,14 +265,14 @@ def _fit(told: NDArray[np.float32], labels: NDArray[np.int64]) -> bool:
     return bool(known and not np.isnan(told).any())
 
 
-def _kinds(arm: str, name: str, without: str, best: Mapping[str, str]) -> frozenset[Kind]:
-    """Return what a recipe is to its arm; of arms that the sweep no longer has, an earlier best."""
+def _kinds(arm: str, name: str, without: str, tops: Mapping[str, Sequence[str]]) -> frozenset[Kind]:
+    """Return what a recipe is to its arm; of arms that the sweep no longer has, an earlier one."""
     if without:
         return frozenset({"ablation"})
     kinds: set[Kind] = set()
-    if name == best.get(arm):
-        kinds.add("best")
-    if arm in best and name == trial_name(arm, 0):
+    if name in tops.get(arm, ()):
+        kinds.add("top")
+    if arm in tops and name == trial_name(arm, 0):
         kinds.add("default")
     return frozenset(kinds or {"earlier"})
 
@@ -280,7 +298,7 @@ def _common_seeds(images: Sequence[Mapping[int, Any]]) -> list[int]:
     return [seed for seed in images[0] if seed in common]
 
 
-def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
+def _seed(run: Run, row: Mapping[str, Any], order: Mapping[int, int], problems: list[str]) -> Seed:
     """Return a row of the journal with its predictions; those are empty where they are gone."""
     # Arrays of no images, so that all below works on them.
     test: NDArray[np.float32] = np.zeros((0, 1), np.float32)
@@ -291,11 +309,14 @@ def _seed(run: Run, row: Mapping[str, Any], problems: list[str]) -> Seed:
     own = test[np.arange(len(labels)), labels]  # [N], of the true class
     said = test.argmax(axis=1)
     # Numbers of an old journal may be missing; -1 is no recipe's seed.
-    seed = number(row["seed"])
+    seed = -1
+    if number(row["seed"]) == number(row["seed"]):
+        seed = int(row["seed"])
     parameters = number(row["parameters"])
     return Seed(
         trial_id=row["trial_id"],
-        seed=int(seed) if seed == seed else -1,
+        seed=seed,
+        index=order.get(seed, -1),
         score=row["score"],
         val={metric: row[column] for column, metric in OF_EPOCH.items()},
         accuracy=row["test_accuracy"],

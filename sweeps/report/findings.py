@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sweeps.records.champion import Choice
+from sweeps.records.design import MIN_SEEDS, Design
+from sweeps.records.manifest import bounds_of
+from sweeps.records.results import Outcome, best, finalist_name
 from sweeps.report import effects
-from sweeps.report.finalists import Group, Kind, Metric, champion_of, groups_of, mean, paired
-from sweeps.report.runs import Run, number, records
+from sweeps.report.finalists import (
+    Group,
+    Metric,
+    champion_of,
+    groups_of,
+    mean,
+    paired,
+)
+from sweeps.report.runs import Run, number, whole_numbers
 from sweeps.report.suspects import Suspected, suspected
-from sweeps.report.variance import MIN_SEEDS, Interval, crossed, over_seeds
+from sweeps.report.turns import in_turn
+from sweeps.report.variance import Interval, crossed, over_seeds
+from sweeps.report.verdicts import Kind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,12 +38,13 @@ class Findings:
 
     Attributes:
         run: The sweep.
+        design: How its arms are compared.
         groups: Recipes that were retrained, ablations and those of earlier bests too.
-        champion: The recipe to ship; None while no finalist completed.
-        best: By arm, the best recipe of the search, retrained.
+        choice: The champion, and what it was chosen from; None while no finalist completed.
+        arms: By arm, its best recipes in turn: what the arm is, and not one recipe's luck.
         default: By arm, its default recipe, retrained.
         ablations: The champion's.
-        seeds: How many seeds all arms have in common with their predictions.
+        reached: Seeds of which all runs that compare arms are over.
         planned: The planned contrasts of scores on test, as `effects.planned` has them.
         pairs: Each pair of arms by its scores on test, as `effects.pairs` has them; a is the arm
             that did better.
@@ -40,17 +55,29 @@ class Findings:
     """
 
     run: Run
+    design: Design
     groups: tuple[Group, ...]
-    champion: Group | None
-    best: Mapping[str, Group]
+    choice: Choice[Group] | None
+    arms: Mapping[str, Group]
     default: Mapping[str, Group]
     ablations: tuple[Group, ...]
-    seeds: int
+    reached: int
     planned: pd.DataFrame
     pairs: pd.DataFrame
     untested: tuple[str, ...]
     suspected: Suspected
     problems: tuple[str, ...]
+
+    @property
+    def champion(self) -> Group | None:
+        """Return the recipe to ship; None while no finalist completed."""
+        return self.choice.champion if self.choice else None
+
+    @property
+    def seeds(self) -> int:
+        """Return how many seeds with predictions all arms have in common."""
+        seeds = [set(group.images(self.run.score)) for group in self.arms.values()]
+        return len(set.intersection(*seeds)) if seeds else 0
 
     @property
     def scope(self) -> str:
@@ -61,6 +88,13 @@ class Findings:
         if self.run.score == "macro_f1":
             return "new seeds on these images"
         return "new seeds and new images"
+
+    @property
+    def scope_of_arms(self) -> str:
+        """Return what intervals of an arm's score are for."""
+        if self.design.recipes > 1:
+            return f"other recipes of such a search, {self.scope}"
+        return self.scope
 
     @property
     def tested(self) -> bool:
@@ -77,18 +111,67 @@ class Difference:
     high: float = math.nan
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparisons:
+    """What the finalists say of arms, in the words of `Findings`."""
+
+    design: Design
+    groups: tuple[Group, ...]
+    arms: Mapping[str, Group]
+    reached: int
+    planned: pd.DataFrame
+    pairs: pd.DataFrame
+    untested: tuple[str, ...]
+
+
 def find(run: Run) -> Findings:
     """Work out a sweep's findings. What is missing is left out."""
-    # Recipes by what they are to their arm; whatever cannot be read becomes a problem.
+    # Whatever cannot be read becomes a problem.
     problems = list(run.problems)
-    groups = [group for group in groups_of(run, problems) if group.seeds or group.failed]
-    champion = champion_of(groups, run.arms)
-    best = _by_arm(groups, "best")
-    doubted = suspected(run, groups, problems)
+    found = compare(run, problems)
+    choice = champion_of(found.groups, run.arms, bounds_of(run.described))
+    doubted = suspected(run, found.groups, problems)
+    default = {}
+    for group in found.groups:
+        if "default" in group.kinds and group.seeds:
+            default[group.arm] = group
+    return Findings(
+        run=run,
+        design=found.design,
+        groups=found.groups,
+        choice=choice,
+        arms=found.arms,
+        default=default,
+        ablations=_ablations(found.groups, choice.champion if choice else None),
+        reached=found.reached,
+        planned=found.planned,
+        pairs=found.pairs,
+        untested=found.untested,
+        suspected=doubted,
+        problems=tuple(problems),
+    )
 
-    # On test, the best recipes: [seeds, images] by arm, the better arm first in pairs.
-    values = paired(best, run.score)
-    ranked = dict(sorted(values.items(), key=lambda item: -item[1].mean()))
+
+def compare(run: Run, problems: list[str], until: int | None = None) -> Comparisons:
+    """Compare a sweep's arms by their recipes on test.
+
+    Args:
+        run: The sweep.
+        problems: Gets a line for each thing that cannot be read.
+        until: Verdicts are those after so many seeds; None is after all that are over.
+    """
+    groups = [group for group in groups_of(run, problems) if group.seeds or group.failed]
+    names = {arm: in_turn(run, arm) for arm in run.compared}
+    design = _design(run, groups, names)
+    arms = {}
+    for arm in names:
+        group = _arm(run, arm, groups, design)
+        if group is not None and group.seeds:
+            arms[arm] = group
+
+    # On test, by arm and seed; the better arm first in pairs.
+    values = {arm: group.images(run.score) for arm, group in arms.items() if group.predicted}
+    best_first = sorted(values, key=lambda arm: -mean(arms[arm].test(run.score)))
 
     # A contrast that lacks an arm is not tested; of one whose arms are not in the sweep, by
     # `--arms`, nothing is said either.
@@ -99,32 +182,116 @@ def find(run: Run) -> Findings:
             able.append(contrast)
         elif _covered(contrast, run.compared, run.compared):
             untested.append(contrast["name"])
-    return Findings(
-        run=run,
+    reached = _reached(run, names, design)
+    if until is not None:
+        reached = min(reached, until)
+    return Comparisons(
+        design=design,
         groups=tuple(groups),
-        champion=champion,
-        best=best,
-        default=_by_arm(groups, "default"),
-        ablations=_ablations(groups, champion),
-        seeds=min(map(len, values.values()), default=0),
-        planned=effects.planned(able, values),
-        pairs=effects.pairs(ranked),
+        arms=arms,
+        reached=reached,
+        planned=effects.planned(able, values, design, reached),
+        pairs=effects.pairs({arm: values[arm] for arm in best_first}, design),
         untested=tuple(untested),
-        suspected=doubted,
-        problems=tuple(problems),
     )
+
+
+def _arm(run: Run, arm: str, groups: Sequence[Group], design: Design) -> Group | None:
+    """Return an arm as its recipes in turn show it; None where none of them has completed."""
+    own = {group.name: group for group in groups if group.arm == arm and "top" in group.kinds}
+    if not own:
+        return None
+    # Of each seed the recipe whose turn it was; the champion's other seeds are its own.
+    names = in_turn(run, arm)
+    seeds = []
+    for group in own.values():
+        for seed in group.seeds:
+            if names[design.turn(seed.index, len(names))] == group.name:
+                seeds.append(seed)
+    seeds.sort(key=lambda seed: seed.index)
+
+    # Its recipe is the best of its search.
+    top = best(trial for trial in run.history.of("trial") if trial.trial_id in own)
+    shown = own[top.trial_id] if top else next(iter(own.values()))
+    return replace(
+        shown,
+        name=arm,
+        kinds=frozenset({"arm"}),
+        seeds=tuple(seeds),
+        turn=design.recipes,
+        luck=design.luck,
+    )
+
+
+def undecided(found: Comparisons, contrasts: Any) -> set[str]:
+    """Return the arms of planned contrasts that are open: only more seeds can decide those."""
+    planned = found.planned
+    names = set(planned.loc[planned["verdict"] == Kind.OPEN.value, "name"])
+    arms: set[str] = set()
+    for contrast in _sound(contrasts):
+        if contrast["name"] not in names:
+            continue
+        for pattern, weight in contrast["weights"].items():
+            if weight:
+                arms |= {arm for arm in found.arms if fnmatchcase(arm, pattern)}
+    return arms
+
+
+def _design(run: Run, groups: Sequence[Group], names: Mapping[str, Sequence[str]]) -> Design:
+    """Return how the sweep compares; old descriptions name neither seeds nor what matters."""
+    planned = len(whole_numbers(run.described.get("finalist_seeds")))
+    trained = max((seed.index + 1 for group in groups for seed in group.seeds), default=0)
+    seeds = max(planned, trained, 1)
+    recipes = max((len(of_arm) for of_arm in names.values()), default=1)
+    worth = number(run.described.get("worth"))
+    if not worth > 0:
+        worth = 1.0
+    completed = Counter(
+        trial.arm for trial in run.history.of("trial") if trial.outcome is Outcome.COMPLETED
+    )
+    return Design(
+        recipes=max(1, min(recipes, seeds)),
+        seeds=seeds,
+        worth=worth / 100,
+        searched=max(completed.values(), default=0),
+    )
+
+
+def _reached(run: Run, names: Mapping[str, Sequence[str]], design: Design) -> int:
+    """Return how many seeds are over in all arms that had them."""
+    over = run.history.done()
+    begun = run.history.wanted | set(run.history.trials)
+    left = []
+    last = -1
+    for of_arm in filter(None, names.values()):
+        for seed in range(design.seeds):
+            name = finalist_name(of_arm[design.turn(seed, len(of_arm))], seed)
+            if name in over:
+                last = max(last, seed)
+            elif name in begun:
+                left.append(seed)
+    return min([*left, last + 1])
 
 
 def interval(group: Group, metric: Metric) -> Interval | None:
     """Return mean and interval on the test split: for new seeds and new images.
 
-    Where predictions are gone, for new seeds alone; None where nothing was tested.
+    Of an arm also for other recipes. Where predictions are gone, for new seeds alone; None where
+    nothing was tested. No score is below 0 and no share above 1, so neither are the ends.
     """
     images = group.images(metric)
-    if images and len(images) == len(group.seeds):
-        return crossed(np.stack(list(images.values())))
     known = group.test(metric)
-    return over_seeds(known) if known else None
+    if images and len(images) == len(group.seeds):
+        turns = [seed % group.turn for seed in images]
+        whole = crossed(np.stack(list(images.values())), recipes=turns, luck=group.luck)
+    elif known:
+        whole = over_seeds(known)
+    else:
+        return None
+    if whole.low is None or whole.high is None:
+        return whole
+    highest = math.inf if metric == "loss" else 1.0
+    return replace(whole, low=max(whole.low, 0.0), high=min(whole.high, highest))
 
 
 def difference(a: Group, b: Group, metric: Metric) -> Difference | None:
@@ -136,8 +303,13 @@ def difference(a: Group, b: Group, metric: Metric) -> Difference | None:
     values = paired({"a": a, "b": b}, metric)
     if len(values) < 2:
         return None
-    row = records(effects.pairs(values))[0]
-    return Difference(row["difference"], row["low"], row["high"])
+    seeds = list(values["a"])
+    apart = np.stack([values["a"][seed] - values["b"][seed] for seed in seeds])
+    turns = [seed % max(a.turn, b.turn) for seed in seeds]
+    whole = crossed(apart, recipes=turns, luck=max(a.luck, b.luck))
+    if whole.low is None or whole.high is None:
+        return Difference(whole.mean)
+    return Difference(whole.mean, whole.low, whole.high)
 
 
 def gap(a: Group, b: Group, metric: Metric) -> Difference:
@@ -146,11 +318,6 @@ def gap(a: Group, b: Group, metric: Metric) -> Difference:
     if paired_difference is not None:
         return paired_difference
     return Difference(mean(a.test(metric)) - mean(b.test(metric)))
-
-
-def _by_arm(groups: Sequence[Group], kind: Kind) -> dict[str, Group]:
-    """Return the groups of a kind that have seeds."""
-    return {group.arm: group for group in groups if kind in group.kinds and group.seeds}
 
 
 def _ablations(groups: Sequence[Group], champion: Group | None) -> tuple[Group, ...]:

@@ -20,7 +20,7 @@ from sweeps.report.data_section import data_section
 from sweeps.report.findings import Findings, find
 from sweeps.report.headline import equal_trials, headline, mean_overstatement, recipe_line
 from sweeps.report.provenance import assumptions, provenance
-from sweeps.report.results_csv import write_results
+from sweeps.report.results_csv import write_comparisons, write_results
 from sweeps.report.runs import read_run
 from sweeps.report.suspect_pictures import suspect_pictures
 from sweeps.report.suspects import write_suspects
@@ -33,16 +33,17 @@ STATES = {"completed": "finished"}  # of a driver's outcome; the others have the
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was written, and what it says: `results.csv`, `suspects.csv`, `report.html`."""
+    """What was written, and what it says: three tables and `report.html`."""
 
     results: Path
+    comparisons: Path
     suspects: Path
     page: Path
     findings: Findings
 
 
 def write(folder: Path, ended: str = "") -> Report:
-    """Build `results.csv`, `suspects.csv` and `report.html` from a sweep's records.
+    """Build `results.csv`, `comparisons.csv`, `suspects.csv` and `report.html` from its records.
 
     What is missing is left out.
 
@@ -57,9 +58,10 @@ def write(folder: Path, ended: str = "") -> Report:
     run = read_run(folder, STATES.get(ended, ended))
     results = write_results(run)
     findings = find(run)
+    comparisons = write_comparisons(run, findings.planned)
     suspects = write_suspects(folder, findings.suspected.images)
     page = write_whole(folder / PAGE, rendered(sweep_page(findings)))
-    return Report(results, suspects, page, findings)
+    return Report(results, comparisons, suspects, page, findings)
 
 
 def sweep_page(findings: Findings) -> Page:
@@ -133,12 +135,13 @@ def _effects(findings: Findings) -> Iterator[Block]:
         figure = plots_finalists.arms(findings)
     blocks = (
         tables.contrasts_table(findings),
+        tables.narrowing_table(findings),
         figure,
         tables.pairs_table(findings),
         tables.defaults_table(findings),
         tables.ablations_table(findings),
         tables.losses_table(findings),
-        tables.components_table(findings),
+        plots_finalists.components(findings),
         tables.published_table(findings),
         assumptions(findings.run),
     )
@@ -149,7 +152,7 @@ def _effects(findings: Findings) -> Iterator[Block]:
 
 def _finalists(findings: Findings) -> Iterator[Section]:
     if findings.champion is None:
-        text = Text("No finalist has completed, so nothing is known of the test split.")
+        text = Text("There is no champion, so nothing is said of its mistakes.")
         yield Section("finalists", "Finalists", [text])
         return
     figures = [plots_finalists.curves(findings), plots_finalists.sizes(findings)]

@@ -30,6 +30,7 @@ from sweeps.report.finalists import Group, mean
 from sweeps.report.findings import Findings, interval
 from sweeps.report.formats import counted, fixed, percent, span, with_span
 from sweeps.report.runs import Run, number
+from sweeps.report.spread import spread_of
 from trainables.metrics import EPOCH, TRAIN_ACCURACY, VAL_ACCURACY, Score
 
 Size = Literal["parameters", "inference_ms"]
@@ -41,18 +42,18 @@ SIZES: tuple[tuple[Size, str, str, float], ...] = (
 
 
 def arms(findings: Findings) -> Block:
-    """Return the test score of each arm's best and default recipe, each seed a point."""
+    """Return the test score of each arm's best recipes and its default, each seed a point."""
     run = findings.run
-    names = [arm for arm in run.arms if arm in findings.best or arm in findings.default][::-1]
+    names = [arm for arm in run.arms if arm in findings.arms or arm in findings.default][::-1]
     data: list[Trace] = []
     # From the last arm at the bottom to the first on top, the best above the default.
     for place, arm in enumerate(names):
-        best = findings.best.get(arm)
+        best = findings.arms.get(arm)
         default = findings.default.get(arm)
         if best:
             colored = color(run.arms.index(arm))
             data += _whisker(best, run.score, place + 0.1, colored, "best")
-        if default and (best is None or default.name != best.name):
+        if default and (best is None or best.turn > 1 or default.name != best.seeds[0].group):
             data += _whisker(default, run.score, place - 0.25, GREY, "default")
     if not data:
         return Text("Arms on the test split: no finalist has completed.")
@@ -60,10 +61,11 @@ def arms(findings: Findings) -> Block:
     ranges = {"range": [-0.6, len(names) - 0.4], "showgrid": False, **ticks(names)}
     height = 110 + 56 * len(names)
     shown = figure(data, f"test {NAMES[run.score]}, %", "", height=height, yaxis=ranges)
-    caption = "Best recipe of each arm in color, its default in grey. Large: mean over seeds"
+    caption = "Best recipes of each arm in color, its default in gray. Large: mean over seeds"
     if findings.tested:
         caption += (
-            f" with its 95% interval for {findings.scope}; small: each seed. Arms share images, so "
+            f" with its 95% interval for {findings.scope_of_arms}; small: each seed, which trained "
+            "the recipe whose turn it was. Arms share images, so "
             "arms whose intervals overlap may still differ: see the pairs."
         )
     else:
@@ -72,12 +74,12 @@ def arms(findings: Findings) -> Block:
 
 
 def curves(findings: Findings) -> Block:
-    """Return train and val accuracy by epoch of each arm's best recipe."""
+    """Return train and val accuracy by epoch of each arm's best recipes."""
     run = findings.run
     plots = []
     gaps = []
     lows = []
-    for at, (arm, group) in enumerate(findings.best.items()):
+    for at, (arm, group) in enumerate(findings.arms.items()):
         both = _curves(run, group)
         if both is None:
             continue
@@ -99,7 +101,7 @@ def curves(findings: Findings) -> Block:
     for plot in plots:
         plot.figure["layout"]["yaxis"]["range"] = [5 * (min(lows) // 5), 101]  # one scale for all
     caption = (
-        "Best recipes over the seeds: val in color, train dotted in grey, the mean thick; the "
+        "Best recipes over the seeds: val in color, train dotted in gray, the mean thick; the "
         "vertical line is where stage 2 begins. Train accuracy is of augmented images, with the "
         "weights as they change. Overfitting gap (train minus val, last epoch) in points: "
         f"{', '.join(gaps)}."
@@ -107,6 +109,42 @@ def curves(findings: Findings) -> Block:
     if run.score != "accuracy":
         caption += f" Shown is accuracy; the epoch was chosen by {NAMES[run.score]}."
     return Plots(plots, caption, "Learning curves of the finalists")
+
+
+def components(findings: Findings) -> Block | None:
+    """Return from what the spread of a score comes, a bar for each part; None where not known."""
+    score = findings.run.score
+    parts = spread_of(findings)
+    if parts is None:
+        return None
+    named = {
+        "another recipe of the search": parts.recipes,
+        "another seed": parts.seeds,
+        "another draw of train images": parts.draws,
+        "other test images": parts.images,
+        "the rest": parts.residual,
+    }
+    known = {name: 100 * value for name, value in named.items() if value == value}
+    names = list(known)[::-1]
+    widths = [known[name] for name in names]
+    said = [hover(name, f"{fixed(known[name], 2)} points") for name in names]
+    bar = bars(rounded(widths, 3), range(len(names)), said, {"color": color(0)})
+    bar |= {"text": [fixed(width, 2) for width in widths], "textposition": "auto"}
+    axis = {"showgrid": False, **ticks(names)}
+    shown = figure([bar], "points", "", height=110 + 34 * len(names), yaxis=axis, bargap=0.4)
+    images = len(
+        next(group.predicted[0].labels for group in findings.arms.values() if group.predicted)
+    )
+    caption = (
+        f"Standard deviations of one run's test {NAMES[score]} on {images:,} images, over all arms. "
+        "Another recipe: one of those that took turns in an arm. Another draw: as far as it moves "
+        "all arms alike."
+    )
+    if "another recipe of the search" not in known:
+        caption += " With one seed of each recipe, recipes are part of seeds."
+    if not findings.run.history.draws:
+        caption += " All seeds trained on the same images: what another draw does is not known."
+    return Plot(name="components", figure=shown, caption=caption, title="What makes a score vary")
 
 
 def sizes(findings: Findings) -> Block:
@@ -119,7 +157,7 @@ def sizes(findings: Findings) -> Block:
     if not plots:
         return Text("Accuracy against size: no finalist has reported its size or inference time.")
     caption = (
-        f"Test {NAMES[findings.run.score]} of the best recipe of each arm (mean over seeds) "
+        f"Test {NAMES[findings.run.score]} of the best recipes of each arm (mean over seeds) "
         "against what it costs to use. Up and to the left is better; judging by the means, an arm "
         "with another above and to its left is worse on both counts."
     )
@@ -232,7 +270,7 @@ def _against(findings: Findings, size: Size, title: str, unit: str, of_one: floa
     """Return the test score of each arm against a size, in `unit`; None where none is known."""
     run = findings.run
     data: list[Trace] = []
-    for arm, group in findings.best.items():
+    for arm, group in findings.arms.items():
         values = [float(getattr(seed, size)) for seed in group.seeds]
         known = [value for value in values if value > 0]  # not NaN either
         whole = interval(group, run.score)

@@ -1,13 +1,20 @@
-"""`results.csv`: one row per training run of a sweep; `columns.COLUMNS` says what each holds."""
+"""`results.csv`, a row per training run of a sweep, and `comparisons.csv`, a row per comparison.
+
+`columns.COLUMNS` and `columns.COMPARISONS` say what each holds.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+
+from sweeps.report.columns import COMPARISONS
 from sweeps.report.runs import Run
 from trainables.files import write_whole
 
 RESULTS = "results.csv"
+COMPARED = "comparisons.csv"
 
 
 def write_results(run: Run) -> Path:
@@ -17,3 +24,13 @@ def write_results(run: Run) -> Path:
         OSError: The folder cannot be written.
     """
     return write_whole(run.folder / RESULTS, run.trials.to_csv(index=False))
+
+
+def write_comparisons(run: Run, planned: pd.DataFrame) -> Path:
+    """Write the planned comparisons into the sweep's folder, whole or not at all.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    table = planned.rename(columns={"name": "comparison", "p_holm": "p"})[list(COMPARISONS)]
+    return write_whole(run.folder / COMPARED, table.to_csv(index=False))

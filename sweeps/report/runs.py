@@ -13,11 +13,12 @@ from typing import Any
 
 import pandas as pd
 
+from sweeps.records import folder as folders
 from sweeps.records.events import TrialEnded
 from sweeps.records.folder import JOURNAL, MANIFEST, UNREADABLE
 from sweeps.records.history import History, Trial, salvage
-from sweeps.records.manifest import read_manifest, score_of
-from sweeps.records.results import Outcome
+from sweeps.records.manifest import read_manifest, score_of, study_file
+from sweeps.records.results import Outcome, seed_number
 from sweeps.records.status import status_of
 from sweeps.report.columns import COLUMNS, COUNTS, OF_EPOCH, OF_TEST, TEXTS
 from trainables.metrics import EPOCH, Score
@@ -124,6 +125,13 @@ def read_run(folder: Path, ended: str = "") -> Run:
     )
 
 
+def resume_command(run: Run) -> str:
+    """Return what goes on with the sweep, from where it was started or submitted."""
+    storage = run.folder.absolute().parents[1]
+    study = study_file(run.described)
+    return folders.resume_command(study, run.name, storage, submitted=run.text("submitted"))
+
+
 def number(value: Any) -> float:
     """A finite number, or NaN where it is none."""
     return float(value) if isinstance(value, (int, float)) and abs(value) < LARGEST else math.nan
@@ -168,16 +176,18 @@ def _rows(history: History) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
     rows = []
     epochs = []
     for trial in history.trials.values():
-        rows.append(_row(trial))
+        rows.append(_row(trial, history))
         for epoch in trial.epochs:
             metrics = {name: number(value) for name, value in epoch.items()}
             epochs.append({"trial_id": trial.trial_id, **metrics, EPOCH: int(epoch[EPOCH])})
     return rows, epochs
 
 
-def _row(trial: Trial) -> dict[str, Any]:
+def _row(trial: Trial, history: History) -> dict[str, Any]:
     """Return what `results.csv` says of a training run."""
     end = trial.end
+    seed = seed_number(trial.trial_id) if trial.finalist else None
+    draw = history.draws.get(str(seed), {})
     outcome = trial.outcome or (end.outcome if end else "")
     row: dict[str, Any] = {
         "trial_id": trial.trial_id,
@@ -186,6 +196,8 @@ def _row(trial: Trial) -> dict[str, Any]:
         "number": trial.number,
         "group": _group(trial),
         "without": (trial.finalist.without if trial.finalist else None) or "",
+        "seed_number": math.nan if seed is None else seed,
+        "draw": str(draw.get("digest") or ""),
         "outcome": str(outcome),
         "reason": end.reason if end else "",
     }

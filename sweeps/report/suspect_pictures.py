@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sweeps.report.blocks import (
     Block,
     Picture,
@@ -18,10 +21,14 @@ from sweeps.report.decoded import decoded
 from sweeps.report.findings import Findings
 from sweeps.report.formats import counted, percent
 from sweeps.report.mistakes import data_uri, thumbnail
-from sweeps.report.suspects import SUSPECTS, Suspected, SuspectImage
+from sweeps.report.runs import Run
+from sweeps.report.suspects import SUSPECTS, Suspected, SuspectImage, Tested
 
 MOST_PICTURES = 24
 SIDE = 48  # pixels of a thumbnail, at most: some 9 kB
+
+_Pixels = dict[tuple[Tested, int | None], NDArray[np.uint8] | None]
+"""By split and draw, uint8 [N, S, S, 3]; None where the cache no longer has them."""
 
 
 def suspect_pictures(findings: Findings) -> Block:
@@ -36,19 +43,12 @@ def suspect_pictures(findings: Findings) -> Block:
         return Text(f"No label of {_checked(suspected)} looks wrong to {_judges(suspected)}.")
     # Pictures, or without any of them a table.
     shown = suspected.images[:MOST_PICTURES]
-    pixels = {
-        "val": decoded(findings.run, "val", suspected.val).images,
-        "test": decoded(findings.run, "test", suspected.test).images,
-    }
+    pixels = _pixels(findings.run, suspected, shown)
     pictures = []
     for image in shown:
-        images = pixels[image.split]
+        images = pixels[image.split, image.draw]
         if images is None:
-            return _table(
-                shown,
-                f"{_caption(suspected)} The decoded images are no longer in the cache, so there "
-                "are no pictures.",
-            )
+            return _table(shown, f"{_caption(suspected)} {_gone(pixels)}")
         lines = [
             f"given {image.given}, {percent(image.probability_given)}%",
             f"suggested {image.suggested}, {percent(image.probability_suggested)}%",
@@ -56,6 +56,27 @@ def suspect_pictures(findings: Findings) -> Block:
         ]
         pictures.append(Picture(data_uri(thumbnail(images[image.row], SIDE)), lines))
     return Pictures(pictures, _caption(suspected))
+
+
+def _pixels(run: Run, suspected: Suspected, shown: Sequence[SuspectImage]) -> _Pixels:
+    """Return the splits that hold the images that are shown."""
+    pixels: _Pixels = {}
+    for image in shown:
+        place = (image.split, image.draw)
+        if place in pixels:
+            continue
+        labels = suspected.test
+        if image.split == "val":
+            labels = suspected.draws[image.draw]
+        pixels[place] = decoded(run, image.split, labels, image.draw).images
+    return pixels
+
+
+def _gone(pixels: _Pixels) -> str:
+    what = "The decoded images"
+    if any(images is not None for images in pixels.values()):
+        what = "Some of the decoded images"
+    return f"{what} are no longer in the cache, so there are no pictures."
 
 
 def _caption(suspected: Suspected) -> str:
@@ -69,12 +90,19 @@ def _caption(suspected: Suspected) -> str:
         "suspicious first (confident learning, Northcutt et al. 2021). Never changed by us: check "
         f"them yourself. These models agree with {percent(suspected.agreed)}% of all given labels, "
         "and some of what is shown are their own mistakes. Val also chose each run's epoch, so its "
-        f"labels are doubted a little too rarely. {SUSPECTS} has the whole list."
+        f"labels are doubted a little too rarely. {_of_draws(suspected)}"
+        f"{SUSPECTS} has the whole list."
     )
 
 
 def _checked(suspected: Suspected) -> str:
     return f"{len(suspected.val):,} val and {counted(len(suspected.test), 'test image')}"
+
+
+def _of_draws(suspected: Suspected) -> str:
+    if set(suspected.draws) == {None}:
+        return ""
+    return "Each val image is judged by the runs whose seed drew it for val. "
 
 
 def _judges(suspected: Suspected) -> str:

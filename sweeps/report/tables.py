@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
+from sweeps.records.design import MIN_SEEDS
 from sweeps.records.results import Outcome
 from sweeps.records.score import NAMES, headed
 from sweeps.report.blocks import Row, Table, number_columns, text_columns
 from sweeps.report.finalists import Group, mean
 from sweeps.report.findings import Findings, gap, interval
-from sweeps.report.formats import MISSING, counted, fixed, p_value, percent, points, span, with_span
+from sweeps.report.formats import (
+    MISSING,
+    fixed,
+    p_value,
+    percent,
+    points,
+    seeds,
+    span,
+    with_span,
+)
 from sweeps.report.headline import overstatement
 from sweeps.report.runs import number, records
-from sweeps.report.variance import MIN_SEEDS, Interval, components
+from sweeps.report.variance import Interval
+from sweeps.report.verdicts import Kind
+from sweeps.report.ways import advice
 from trainables.metrics import TEST_LOSS, TEST_SCORES, VAL_SCORES, Score
 
 SHARES = (*TEST_SCORES.values(), *VAL_SCORES.values())
@@ -24,7 +34,7 @@ OVERSTATED = "overstated by"  # column: the search's best score minus that of th
 
 
 def arms_table(findings: Findings) -> Table:
-    """Return a row per arm: its search, its best recipe retrained, and that on the test split."""
+    """Return a row per arm: its search, its best recipes retrained, and those on the test split."""
     score = findings.run.score
     shown = list(OUTCOMES)
     if (findings.run.rows("trial")["outcome"] == Outcome.INTERRUPTED.value).any():
@@ -36,7 +46,7 @@ def arms_table(findings: Findings) -> Table:
     columns = [
         *text_columns(["arm"]),
         *number_columns(searched, "search"),
-        *number_columns(retrained, "retrained best recipe"),
+        *number_columns(retrained, _in_turn(findings)),
         *number_columns(["device-hours"]),
     ]
 
@@ -45,7 +55,7 @@ def arms_table(findings: Findings) -> Table:
     for arm in findings.run.arms:
         trained = findings.run.trials[findings.run.trials["arm"] == arm]
         hours = fixed(number(trained["device_seconds"].sum()) / 3600, 2)
-        finalist = _retrained(findings, findings.best.get(arm)) if retrained else ()
+        finalist = _retrained(findings, findings.arms.get(arm)) if retrained else ()
         wins = findings.champion is not None and findings.champion.arm == arm
         rows.append(Row((arm, *_searched(findings, arm, shown), *finalist, hours), strong=wins))
     return Table(columns=columns, rows=rows, caption=_tuned_names(findings))
@@ -59,21 +69,49 @@ def contrasts_table(findings: Findings) -> Table | None:
     for row in records(findings.planned):
         cells = [str(row["name"]), points(row["estimate"])]
         if findings.tested:
-            cells.append(span(row["low"], row["high"]))
-            cells += [p_value(row["p"]), p_value(row["p_holm"]), percent(row["detectable"])]
-        rows.append(Row(tuple(cells), strong=bool(row["significant"])))
+            cells += [span(row["low"], row["high"]), str(row["verdict"]), str(int(row["n"]))]
+            cells += [p_value(row["p_holm"]), percent(row["detectable"])]
+        open_one = row["verdict"] == Kind.OPEN.value
+        rows.append(Row(tuple(cells), strong=not open_one))
     # Under 3 seeds there is the difference alone.
     titles = ["difference, points"]
     caption = f"With fewer than {MIN_SEEDS} seeds, nothing is tested."
     if findings.tested:
-        titles += ["95% interval", "p", "p (Holm)", "detectable, points"]
+        titles += ["95% interval", "verdict", "seeds", "p (Holm)", "detectable, points"]
         caption = (
-            f"Test {NAMES[findings.run.score]} over {findings.seeds} seeds; seeds and images are "
-            f"paired. Bold: p under 0.05 after Holm's adjustment for {counted(len(rows), 'test')}. "
-            "Detectable: the smallest true difference that 4 of 5 such sweeps would have found."
+            f"Ways of training, by test {NAMES[findings.run.score]}: {_of_arms(findings)} Verdicts "
+            f"are looked at after each round of {seeds(findings.design.round)}, adjusted by Holm, "
+            "and at levels that make all looks together wrong in at most 5% of sweeps; what is "
+            f"within {fixed(100 * findings.design.worth, 1)} points does not matter. Bold: "
+            "decided. Detectable: the smallest true difference that 4 of 5 such sweeps would have "
+            "found at one look."
         )
     columns = [*text_columns(["comparison"]), *number_columns(titles)]
     return Table(columns=columns, rows=rows, caption=caption, title="Planned comparisons")
+
+
+def narrowing_table(findings: Findings) -> Table | None:
+    """Return from what each comparison's uncertainty comes, and what would narrow it."""
+    if findings.planned.empty or not findings.tested:
+        return None
+    rows = []
+    for row in records(findings.planned):
+        parts = [percent(row[name], 2) for name in ("of_seeds", "of_recipes", "of_images")]
+        would = ""
+        if row["verdict"] == Kind.OPEN.value:
+            would = advice(row)
+        rows.append(Row((str(row["name"]), *parts, would or "decided")))
+    columns = [
+        *text_columns(["comparison"]),
+        *number_columns(("seeds and draws", "recipes", "test images"), "standard error from"),
+        *text_columns(["what would decide it"]),
+    ]
+    caption = (
+        "In points. More seeds lower the first, recipes of more trials the second, more test images "
+        "the third. With one seed of each recipe the first two cannot be told apart. What would "
+        "decide is for the difference as it is now."
+    )
+    return Table(columns=columns, rows=rows, caption=caption, title="What would narrow this")
 
 
 def pairs_table(findings: Findings) -> Table | None:
@@ -92,11 +130,11 @@ def pairs_table(findings: Findings) -> Table | None:
         rows.append(Row(tuple(cells), strong=bool(row["low"] > 0)))
     # What to read off, as far as there are seeds for it.
     titles = ["A − B"]
-    caption = "Best recipes of two arms on the test split, in points."
+    caption = "Two arms, each by its best recipes in turn, on the test split, in points."
     if findings.tested:
         titles += ["95% interval", "on these images", "better in", "superiority, %"]
         caption += (
-            f" The first interval is for {findings.scope}, the second for new seeds on these "
+            f" The first interval is for {findings.scope_of_arms}, the second for new seeds on these "
             "images. Superiority: the chance that a run of A beats one of B with the same seed. "
             "Bold: the first interval excludes 0. These are not tests: of many pairs some exclude "
             "0 by chance."
@@ -111,25 +149,26 @@ def pairs_table(findings: Findings) -> Table | None:
 
 
 def defaults_table(findings: Findings) -> Table | None:
-    """Return what the search brought in each arm: its best recipe against its default."""
+    """Return what the search brought in each arm: its best recipes against its default."""
     rows = []
     for arm in findings.run.arms:
-        best = findings.best.get(arm)
+        best = findings.arms.get(arm)
         default = findings.default.get(arm)
         if best is None or default is None:
             continue
-        # Where the default won, it is not compared with itself.
+        # Where nothing else was found, the default is not compared with itself.
         gain = "tuning found nothing better"
-        if best.name != default.name:
+        if any(seed.group != default.name for seed in best.seeds):
             gain = _gap(best, default, findings.run.score)
         rows.append(Row((arm, _test(findings, default), _test(findings, best), gain)))
     if not rows:
         return None
     score = findings.run.score
-    tests = (headed("default, test", score), headed("best, test", score))
+    tests = (headed("default, test", score), headed("best in turn, test", score))
     columns = [*text_columns(["arm"]), *number_columns([*tests, "gain from tuning, points"])]
     caption = (
-        "The best recipe of each search against the arm's default, on the same seeds and images."
+        "The best recipes of each search in turn against the arm's default, on the same seeds and "
+        "images."
     )
     return Table(columns=columns, rows=rows, caption=caption, title="Did tuning help?")
 
@@ -162,7 +201,7 @@ def ablations_table(findings: Findings) -> Table | None:
 def losses_table(findings: Findings) -> Table | None:
     """Return all scores and log loss beside each other, and who leads by which."""
     score = findings.run.score
-    known = {arm: g for arm, g in findings.best.items() if g.test(score) and g.test("loss")}
+    known = {arm: g for arm, g in findings.arms.items() if g.test(score) and g.test("loss")}
     if not known:
         return None
     groups = list(known.values())
@@ -195,38 +234,6 @@ def losses_table(findings: Findings) -> Table | None:
     return Table(columns=columns, rows=rows, caption=" ".join(said), title="Accuracy and log loss")
 
 
-def components_table(findings: Findings) -> Table | None:
-    """Return standard deviations of a test score, by where they come from."""
-    score = findings.run.score
-    if score == "macro_f1":  # which has no images' values
-        return None
-    rows = []
-    count = 0
-    for arm, group in findings.best.items():
-        # From two seeds and two images on, both have a spread.
-        images = list(group.images(score).values())
-        if len(images) < 2 or min(map(len, images)) < 2:
-            continue
-        count = count or len(images[0])
-        parts = components(np.stack(images))
-        deviations = (parts.seed, parts.images, parts.residual)
-        rows.append(Row((arm, *(fixed(100 * deviation, 2) for deviation in deviations))))
-    if not rows:
-        return None
-    titles = ("another seed", "other test images", "both together")
-    caption = (
-        f"Standard deviations, in points, of one run's {NAMES[score]} on {count:,} test images. "
-        "The training sample is fixed: these numbers, like all intervals on this page, do not "
-        "cover a different training sample."
-    )
-    return Table(
-        columns=[*text_columns(["arm"]), *number_columns(titles)],
-        rows=rows,
-        caption=caption,
-        title="What makes a score vary",
-    )
-
-
 def published_table(findings: Findings) -> Table | None:
     """Return numbers of the source texts beside the sweep's own."""
     listed = findings.run.described.get("published")
@@ -241,7 +248,7 @@ def published_table(findings: Findings) -> Table | None:
                 if metric in SHARES:
                     shown = percent(value)
                 default = _own(findings, findings.default.get(arm), metric)
-                best = _own(findings, findings.best.get(arm), metric)
+                best = _own(findings, findings.arms.get(arm), metric)
                 source = entry.get("source")
                 text = source if isinstance(source, str) else ""
                 rows.append(Row((arm, metric, shown, default, best, text)))
@@ -249,7 +256,7 @@ def published_table(findings: Findings) -> Table | None:
         return None
     columns = [
         *text_columns(["arm", "metric"]),
-        *number_columns(["published", "default here", "best here"]),
+        *number_columns(["published", "default here", "best in turn here"]),
         *text_columns(["source"]),
     ]
     caption = (
@@ -264,6 +271,23 @@ def with_interval(whole: Interval | None, digits: int = 1, scale: float = 100) -
     if whole is None:
         return MISSING
     return with_span(fixed(scale * whole.mean, digits), span(whole.low, whole.high, digits, scale))
+
+
+def _in_turn(findings: Findings) -> str:
+    """Return the head of what was retrained of each arm."""
+    number = findings.design.recipes
+    return "retrained recipe" if number == 1 else f"{number} best recipes in turn"
+
+
+def _of_arms(findings: Findings) -> str:
+    """Return by what an arm is judged, as a sentence."""
+    number = findings.design.recipes
+    if number == 1:
+        return "each arm by one recipe; seeds and images are paired."
+    return (
+        f"each arm by its {number} best recipes in turn, not by one that a search happened to find; "
+        "seeds and images are paired."
+    )
 
 
 def _searched(findings: Findings, arm: str, shown: Sequence[Outcome]) -> list[str]:

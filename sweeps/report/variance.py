@@ -10,6 +10,10 @@ values is assumed: for any array whose seeds and whose images are independent dr
 and var(mean) = (E MS_seed + E MS_image - E MS_residual) / (seeds * images): Searle, Casella and
 McCulloch, Variance Components (1992), for the two-way crossed model; Hillis 2007, Statistics in
 Medicine 26, 596-619, for readers and cases.
+
+Where an arm is judged by several of its recipes, each seed trains one of them, in turn: seeds are
+nested in recipes, and the variance of a seed's row splits into that between recipes and that within
+them (one-way random model, unequal numbers: Searle, Casella and McCulloch, section 3.6).
 """
 
 from __future__ import annotations
@@ -22,9 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
 
-MIN_SEEDS = 3
-"""With two, a 95% interval is 12.7 standard errors wide to each side; no interval says it better.
-"""
+from sweeps.records.design import MIN_SEEDS
+
 LEAST_P = 1e-100
 
 
@@ -88,7 +91,12 @@ def over_seeds(values: Sequence[float], confidence: float = 0.95) -> Interval:
     return _interval(mean, n, float(scores.std(ddof=1)) / math.sqrt(n), n - 1.0, confidence)
 
 
-def crossed(values: NDArray[np.floating], confidence: float = 0.95) -> Interval:
+def crossed(
+    values: NDArray[np.floating],
+    confidence: float = 0.95,
+    recipes: Sequence[int] | None = None,
+    luck: float = 1.0,
+) -> Interval:
     """Return what new seeds would give on new images of the same source.
 
     Seeds and images are crossed, both random, one value per cell. The squared standard error is
@@ -96,9 +104,12 @@ def crossed(values: NDArray[np.floating], confidence: float = 0.95) -> Interval:
     not below 0. So it is never below what seeds alone give: where images add nothing, this is
     `over_seeds`.
 
-    The quantile of the interval is the mean of those of t(S - 1) and t(I - 1), weighted by V_seed
-    and V_image (Cochran and Cox, Experimental Designs; Cochran 1964, Biometrics 20, 191-195). `df`
-    is the one at which t has that quantile; it lies between S - 1 and I - 1. Satterthwaite's, as
+    With `recipes`, those are random too: what another search would have found. V_seed is then a
+    part within recipes and a part between them, which more seeds of the same recipes do not lower.
+
+    The quantile of the interval is the mean of the parts' own, weighted by their variances: t(S - 1)
+    and t(I - 1), and t(K - 1) between K recipes (Cochran and Cox, Experimental Designs; Cochran
+    1964, Biometrics 20, 191-195). `df` is the one at which t has that quantile. Satterthwaite's, as
     Hillis (2007) has it for this design, divides by V_seed squared: where three seeds agree by
     chance it is in the hundreds while the error is too small, and 95% intervals over three seeds
     hold 91 to 96% of the time, where these hold 94 to 98% (`benchmarks/coverage.py`). Neither holds
@@ -108,50 +119,172 @@ def crossed(values: NDArray[np.floating], confidence: float = 0.95) -> Interval:
         values: [seeds, images]: 1.0 where right, the log loss of an image, or a weighted sum over
             arms of such arrays.
         confidence: Share of such intervals that hold the expectation over seeds and images.
+        recipes: [seeds], a number for the recipe that each seed trained; None where it is the same,
+            and given.
+        luck: Times by which the variance between recipes is larger than theirs: `Design.luck`.
 
     Raises:
-        ValueError: It is not [seeds, images], or empty.
+        ValueError: It is not [seeds, images], or empty, or the recipes are not as many as seeds.
     """
     cells = _cells(values)
     mean = float(cells.mean())
     seeds = len(cells)
-    error = _error(cells)
+    error = errors(cells, recipes, luck)
     if error is None:
         return Interval(mean, None, None, seeds, None, None)
-    se = math.hypot(*error)
-    if se == 0.0:
+    if error.se == 0.0:
         return _interval(mean, seeds, 0.0, seeds - 1.0, confidence)
     # The degrees of freedom at which t has the weighted quantile.
     tail = (1 - confidence) / 2
-    df = float(special.stdtridf(1 - tail, _weighted_quantile(error, cells.shape, tail)))
-    return _interval(mean, seeds, se, df, confidence)
+    df = float(special.stdtridf(1 - tail, error.quantile(tail)))
+    return _interval(mean, seeds, error.se, df, confidence)
 
 
-def p_value(values: NDArray[np.floating]) -> float:
-    """Return the two-sided p of `crossed` against a mean of 0; NaN where there is none.
+def p_value(
+    values: NDArray[np.floating],
+    recipes: Sequence[int] | None = None,
+    null: float = 0.0,
+    luck: float = 1.0,
+) -> float:
+    """Return the two-sided p of `crossed` against a mean of `null`; NaN where there is none.
 
-    The interval of confidence 1 - p ends at 0. Not simply that of t(`df`), which is fitted at one
-    confidence: far out, its tail is too thin for few seeds.
+    The interval of confidence 1 - p ends at `null`. Not simply that of t(`df`), which is fitted at
+    one confidence: far out, its tail is too thin for few seeds.
 
     Args:
         values: [seeds, images], as in `crossed`.
+        recipes: As in `crossed`.
+        null: The mean to be tested.
+        luck: As in `crossed`.
     """
     cells = _cells(values)
-    mean = abs(float(cells.mean()))
-    error = _error(cells)
+    distance = abs(float(cells.mean()) - null)
+    error = errors(cells, recipes, luck)
     if error is None:
         return math.nan
-    if mean == 0.0 or not any(error):
-        return float(mean == 0.0)
-    t = mean / math.hypot(*error)
-    if _weighted_quantile(error, cells.shape, LEAST_P / 2) <= t:
+    if distance == 0.0 or error.se == 0.0:
+        return float(distance == 0.0)
+    t = distance / error.se
+    if error.quantile(LEAST_P / 2) <= t:
         return LEAST_P
 
     # p has no closed form: the tail at which the quantile is t, searched over log p.
     def above(log_p: float) -> float:
-        return _weighted_quantile(error, cells.shape, math.exp(log_p) / 2) - t
+        return error.quantile(math.exp(log_p) / 2) - t
 
     return math.exp(optimize.brentq(above, math.log(LEAST_P), 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a mean's variance, with the degrees of freedom of its estimate."""
+
+    variance: float
+    df: float
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """The parts of the variance of a mean over seeds and images.
+
+    Attributes:
+        seeds: Within recipes, from one seed to the next, the residual included.
+        recipes: Between recipes; 0 where there is one, or where nothing tells it from seeds.
+        images: From one set of images to the next.
+        residual: The variance within `seeds` that is what a seed makes of these very images, and
+            that more images lower.
+    """
+
+    seeds: Part
+    recipes: Part
+    images: Part
+    residual: float = 0.0
+
+    @property
+    def se(self) -> float:
+        """Return the standard error of the mean."""
+        return math.sqrt(self.seeds.variance + self.recipes.variance + self.images.variance)
+
+    def quantile(self, tail: float) -> float:
+        """Return the t above which `tail` lies, by Cochran."""
+        parts = (self.seeds, self.recipes, self.images)
+        total = sum(part.variance for part in parts)
+        known = [part for part in parts if part.variance > 0]
+        return sum(part.variance / total * _quantile(part.df, tail) for part in known)
+
+
+def errors(
+    values: NDArray[np.floating], recipes: Sequence[int] | None = None, luck: float = 1.0
+) -> Errors | None:
+    """Return from what the variance of a mean comes; None where there is no interval.
+
+    Args:
+        values: [seeds, images], as in `crossed`.
+        recipes: As in `crossed`.
+        luck: As in `crossed`. Where each recipe has one seed, nothing tells the two apart, and it
+            holds for both.
+
+    Raises:
+        ValueError: As in `crossed`.
+    """
+    cells = _cells(values)
+    seeds, images = cells.shape
+    if recipes is not None and len(recipes) != seeds:
+        raise ValueError(f"there must be a recipe per seed, {seeds}, but got {len(recipes)}.")
+    if seeds < MIN_SEEDS or images < 2 or not np.isfinite(cells).all():
+        return None
+    _, by_image, residual = _mean_squares(cells)
+    of_images = Part(max(by_image - residual, 0.0) / cells.size, images - 1.0)
+    of_seeds, of_recipes = _nested(cells.mean(axis=1), recipes, luck)
+    left = min(residual / cells.size, of_seeds.variance)
+    return Errors(seeds=of_seeds, recipes=of_recipes, images=of_images, residual=left)
+
+
+def _nested(
+    rows: NDArray[np.float64], recipes: Sequence[int] | None, luck: float
+) -> tuple[Part, Part]:
+    """Return the parts within and between recipes of the variance of the mean of rows [seeds]."""
+    n = len(rows)
+    nothing = Part(0.0, 1.0)
+    whole = Part(float(rows.var(ddof=1)) / n, n - 1.0)
+    number = len(set(recipes)) if recipes is not None else 1
+    if recipes is None or number == 1:
+        return whole, nothing
+    parts = within_and_between(rows, recipes)
+    if parts is None:
+        return Part(luck * whole.variance, whole.df), nothing
+    within, between = parts
+    of_seeds = Part(within / n, float(n - number))
+    if between <= 0:
+        return of_seeds, nothing
+    # The weight of each recipe in the mean is its share of the seeds.
+    _, counts = np.unique(np.asarray(recipes), return_counts=True)
+    weight = float(np.square(counts).sum()) / n**2
+    return of_seeds, Part(luck * between * weight, number - 1.0)
+
+
+def within_and_between(
+    rows: NDArray[np.float64], recipes: Sequence[int]
+) -> tuple[float, float] | None:
+    """Return the variances of a row within recipes, and of a recipe; the latter may be below 0.
+
+    None where each recipe has one row, or all have the same: one mean square tells all there is.
+
+    Args:
+        rows: [seeds].
+        recipes: [seeds], a number for the recipe of each.
+    """
+    n = len(rows)
+    _, of_row, counts = np.unique(np.asarray(recipes), return_inverse=True, return_counts=True)
+    number = len(counts)
+    if number in (1, n):
+        return None
+    means = np.bincount(of_row, weights=rows) / counts  # [recipes]
+    within = float(np.square(rows - means[of_row]).sum()) / (n - number)
+    between = float((counts * np.square(means - rows.mean())).sum()) / (number - 1)
+    # Counts may be unequal.
+    mean_count = (n - float(np.square(counts).sum()) / n) / (number - 1)
+    return within, (between - within) / mean_count
 
 
 def components(values: NDArray[np.floating]) -> Components:
@@ -200,23 +333,6 @@ def _mean_squares(cells: NDArray[np.float64]) -> tuple[float, float, float]:
     by_image = seeds * np.square(columns - mean).sum() / (images - 1)
     residual = np.square(left).sum() / ((seeds - 1) * (images - 1))
     return float(by_seed), float(by_image), float(residual)
-
-
-def _error(cells: NDArray[np.float64]) -> tuple[float, float] | None:
-    """Return standard errors of the mean from seeds, the residual included, and from images.
-
-    None where there is no interval.
-    """
-    if len(cells) < MIN_SEEDS or cells.shape[1] < 2 or not np.isfinite(cells).all():
-        return None
-    by_seed, by_image, residual = _mean_squares(cells)
-    return math.sqrt(by_seed / cells.size), math.sqrt(max(by_image - residual, 0.0) / cells.size)
-
-
-def _weighted_quantile(error: tuple[float, float], shape: tuple[int, ...], tail: float) -> float:
-    """Return the t above which `tail` lies, by Cochran."""
-    weights = [part**2 / (error[0] ** 2 + error[1] ** 2) for part in error]
-    return sum(weight * _quantile(n - 1, tail) for weight, n in zip(weights, shape, strict=True))
 
 
 def _interval(mean: float, n: int, se: float, df: float, confidence: float) -> Interval:

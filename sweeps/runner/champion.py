@@ -189,13 +189,15 @@ def _recipe(run: Run, record: TrialRecord, folder: Path) -> dict[str, object]:
     plan = run.plan
     materials = run.materials
     weights = materials.weights[record.recipe.weights, record.recipe.backbone]
+    # The images of its own draw, where it had one.
+    data = run.draws.of(record.trial_id)
     return {
         "command": f"python -m trainables {shlex.quote(str(folder / RECIPE))}",
         "trial": record.trial_id,
         "score": record.score,
         "metric": plan.score,
         "recipe": record.recipe.as_dict(),
-        "data": {**plan.origin(materials.data), "stored_side": _stored_side(materials)},
+        "data": {**plan.origin(data), "stored_side": _stored_side(materials)},
         "weights_file": str(weights.path) if weights.path else None,
         "cache": str(plan.cache),
         "device": plan.slots.device,

@@ -109,7 +109,8 @@ def _run(study: Study, options: Options) -> int:
                 finalists = counted(len(earlier.history.of("finalist")), "finalist")
                 done = f"all its {trials} and {finalists} ended"
                 console.print(
-                    f"{options.resume} is finished: {done}. A higher --trials extends it."
+                    f"{options.resume} is finished: {done}. "
+                    "A higher --trials or --seeds extends it."
                 )
                 return DONE
 

@@ -19,6 +19,7 @@ from sweeps.records.history import Trial
 from sweeps.records.journal import Journal
 from sweeps.records.manifest import command, write_manifest
 from sweeps.runner.capacity import Capacity
+from sweeps.runner.finalists.draws import Draws
 from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.plan import Materials, Plan
 from sweeps.runner.resume import Past
@@ -58,6 +59,7 @@ class Run:
 
     plan: Plan
     materials: Materials
+    draws: Draws
     tracker: Tracker
     interrupt: Interrupt
     console: Console
@@ -134,6 +136,7 @@ def driver(ready: Ready, console: Console, interrupt: Interrupt) -> Iterator[Run
         yield Run(
             plan=plan,
             materials=ready.materials,
+            draws=Draws(plan, ready.materials, ready.past.history.draws if ready.past else {}),
             tracker=tracker,
             interrupt=interrupt,
             console=console,

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from search_spaces.space import Arm
+from sweeps.runner.finalists.candidates import best_of
+from sweeps.runner.finalists.contenders import MOST
 from sweeps.runner.plan import Plan
 from sweeps.runner.progress import duration
 from trainables.data.understood import said_of_data
@@ -54,7 +56,8 @@ def dry_run(plan: Plan, console: Console) -> None:
         # Trials that share a GPU share its speed, too: timed alone, they are no faster packed.
         wall = duration(seconds / (plan.slots.whole_gpus or plan.slots.count))
         total += f" About {wall} on this machine ({describe(plan.slots.device)}),"
-        total += " minus trials stopped early, plus one pass through the frozen layers."
+        total += " minus trials stopped early and seeds that no comparison needs, plus one pass"
+        total += " through the frozen layers for each draw of images."
     console.print(total, markup=False, highlight=False)
 
 
@@ -84,6 +87,17 @@ def _arms(plan: Plan, images: Mapping[str, int]) -> tuple[Table, int, float | No
             row.append(f"{seconds * cores / 3600:.3f}")
         table.add_row(*row)
 
+    # Recipes that may become the champion get the seeds that they have not had.
+    most = _contenders(plan)
+    if most:
+        row = ["the champion's", "0", str(most), str(most * plan.epochs), "nothing"]
+        if timer:
+            dearest = max(timer.trial_seconds(arm.default_recipe()) for arm in plan.arms)
+            total_seconds += most * dearest
+            row.append(f"{most * dearest * cores / 3600:.3f}")
+        table.add_row(*row)
+        total_epochs += most * plan.epochs
+
     # Which tricks the champion has is not known yet, nor what it costs without them.
     if plan.options.ablate:
         most = len(plan.finalist_seeds) * len(NEUTRAL)
@@ -98,9 +112,21 @@ def _arms(plan: Plan, images: Mapping[str, int]) -> tuple[Table, int, float | No
 def _runs(plan: Plan, arm: Arm) -> tuple[int, int]:
     """Return how many trials and finalists of an arm run at most."""
     trials = plan.trials_per_arm if arm.tuned else 0
-    # The best and the default recipe, which are one where there is one trial or none.
+    # One of the best in turn and the default, which are one where there is one trial or none.
     recipes = 2 if trials > 1 else 1
     return trials, recipes * len(plan.finalist_seeds)
+
+
+def _contenders(plan: Plan) -> int:
+    """Return how many further runs of contenders there are at most."""
+    trials = max((_runs(plan, arm)[0] for arm in plan.arms), default=0)
+    recipes = min(best_of(trials, plan.finalist_recipes), len(plan.finalist_seeds))
+    if recipes < 2:
+        return 0
+    # Of each seed, a recipe has had every so manieth.
+    had = len(plan.finalist_seeds) // recipes
+    number = min(MOST, MOST // 2 * len(plan.arms))
+    return number * (len(plan.finalist_seeds) - had)
 
 
 def _has_device(plan: Plan) -> bool:

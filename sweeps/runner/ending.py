@@ -16,7 +16,7 @@ from sweeps.records.results import Outcome, Results, TrialRecord, best
 from sweeps.runner.champion import Shipped, keep, register
 from sweeps.runner.description import resume_command
 from sweeps.runner.driver import Run, gone, is_gone
-from sweeps.runner.finalists import champion
+from sweeps.runner.finalists.contenders import Retrained, champion, retrained
 from sweeps.tracking.store import one_line
 from trainables.metrics import TEST_SCORES
 
@@ -63,11 +63,12 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
     if report:
         artifacts["report.html"] = report.page
         artifacts["results.csv"] = report.results
+        artifacts["comparisons.csv"] = report.comparisons
         artifacts["suspects.csv"] = report.suspects
 
     # MLflow: the champion comes before the end.
     registered = register(run, shipped) if shipped else None
-    run.tell(_finished(searched, shipped, artifacts, ended))
+    run.tell(_finished(searched, shipped, artifacts, ended, report))
 
     # The terminal, while MLflow takes in all that.
     if report:
@@ -102,9 +103,13 @@ def broken_off(searched: Results) -> int:
 def _shipped(run: Run, searched: Results, finals: Results) -> Shipped | None:
     """Return what the sweep ships: the champion's best seed, or the best trial of the search."""
     complete = not searched.left and not finals.left
-    top = champion(finals)
-    if top:
+    choice = champion(finals, run.plan.options.bounds)
+    if choice:
+        top = choice.champion
         return Shipped(record=top.seeds[0], seeds=top.seeds, whole=complete)
+    # All are too large or too slow: none is shipped.
+    if retrained(finals):
+        return None
     record = best(searched.records())
     if record is None:
         return None
@@ -113,20 +118,32 @@ def _shipped(run: Run, searched: Results, finals: Results) -> Shipped | None:
 
 
 def _finished(
-    searched: Results, shipped: Shipped | None, artifacts: dict[str, Path], ended: Outcome
+    searched: Results,
+    shipped: Shipped | None,
+    artifacts: dict[str, Path],
+    ended: Outcome,
+    report: Report | None,
 ) -> SweepFinished:
     """Return the event of the sweep's end."""
     outcome = ended
-    if shipped is None and ended is Outcome.COMPLETED:
+    nothing = not any(record.outcome is Outcome.COMPLETED for record in searched.records())
+    if shipped is None and nothing and ended is Outcome.COMPLETED:
         outcome = Outcome.FAILED
     whole = shipped is not None and shipped.whole
     tags = {"sweep.partial": str(not whole).lower()}
     if shipped:
         tags["sweep.champion"] = shipped.record.trial_id
+    metrics = _metrics(searched, shipped)
+    if report:
+        # They loaded pandas and SciPy for the report.
+        from sweeps.report.told import metrics_of, tags_of
+
+        metrics |= metrics_of(report.findings)
+        tags |= tags_of(report.findings)
     return SweepFinished(
         outcome=outcome,
         artifacts={name: str(path.absolute()) for name, path in artifacts.items()},
-        metrics=_metrics(searched, shipped),
+        metrics=metrics,
         tags=tags,
     )
 
@@ -147,6 +164,10 @@ def _last_lines(
     if ended is Outcome.FAILED:
         run.say(f"The sweep broke off after {done}. To continue:\n{resume}")
         return broken_off(searched)
+    known = retrained(finals)
+    if shipped is None and known:
+        run.say(_too_dear(known))
+        return DONE
     if shipped is None:
         run.say(f"No trial completed: {plan.folder}")
         return FAILED
@@ -159,6 +180,16 @@ def _last_lines(
         why = "The time limit was reached: " if time.monotonic() > run.deadline else ""
         run.say(f"{why}{done} ran. To run the others:\n{resume}")
     return DONE
+
+
+def _too_dear(recipes: Sequence[Retrained]) -> str:
+    """Return why no finalist is the champion, with the bound that would leave one."""
+    fastest = min(recipe.cost.ms for recipe in recipes)
+    smallest = min(recipe.cost.megabytes for recipe in recipes)
+    return (
+        "No finalist is within --max-ms and --max-mb, so none is the champion: the fastest takes "
+        f"{fastest:.2f} ms per image, the smallest has {smallest:.1f} MB."
+    )
 
 
 def _done(results: Results, what: str) -> str:

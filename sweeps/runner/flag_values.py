@@ -40,6 +40,13 @@ def share(value: str) -> float:
     return share
 
 
+def positive(value: str) -> float:
+    """Check a quantity over 0."""
+    if not re.fullmatch(r"\+?(\d{1,9}\.?\d*|\.\d+)", value, re.ASCII) or not float(value) > 0:
+        raise ValueError("a number over 0, such as 20 or 0.5")
+    return float(value)
+
+
 def duration(value: str) -> float:
     """Check a time such as 1h30m, and return its seconds."""
     seconds = 0

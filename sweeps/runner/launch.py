@@ -17,13 +17,15 @@ from cluster.refused import FAILED, Refused
 from cluster.resources import SWEEP_BYTES, TRIAL_BYTES
 from cluster.session import Nodes, SessionError, nodes, session
 from sweeps.records import manifest
+from sweeps.records.champion import RULE
 from sweeps.records.results import Outcome, Results
 from sweeps.records.score import decide
 from sweeps.runner.champion import registered_name
 from sweeps.runner.description import describe, resume_command
 from sweeps.runner.driver import Ready, driver, gone, is_gone
 from sweeps.runner.ending import broken_off, finish
-from sweeps.runner.finalists import finalists
+from sweeps.runner.finalists.candidates import best_of
+from sweeps.runner.finalists.rounds import finalists
 from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.plan import Materials, Plan, gather, slots_on
 from sweeps.runner.resume import Past, held
@@ -338,8 +340,16 @@ def _finals(plan: Plan) -> str:
         return ""
     which = "the recipe of each arm is"
     if any(arm.tuned for arm in plan.arms):
-        which = "the best and the default recipe of each arm are"
+        most = min(best_of(plan.trials_per_arm, plan.finalist_recipes), seeds)
+        best = "best recipe" if most == 1 else f"{most} best recipes in turn"
+        which = f"the {best} and the default of each arm are"
+    images = "" if plan.options.draws == "fixed" else ", each on train and val images of its own"
     return (
-        f"Then {which} retrained with {counted(seeds, 'new seed')}; "
-        "only those runs see the test images.\n"
+        f"Then {which} retrained with up to {counted(seeds, 'new seed')}{images}, until each "
+        f"comparison is decided to {plan.study.worth:g} {_points(plan.study.worth)}; only those "
+        f"runs see the test images.\n{RULE}.\n"
     )
+
+
+def _points(worth: float) -> str:
+    return "point" if worth == 1 else "points"

@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from cluster.addresses import without_password
 from cluster.refused import Refused
+from sweeps.records.champion import Bounds
 from sweeps.records.score import SCORES
 from sweeps.runner import flag_values as values
 from sweeps.runner.study import PRESETS
@@ -23,6 +24,7 @@ from trainables.data.reading import LAYOUTS, ReadOptions
 from trainables.problems import unknown_name
 
 MOST_TRIALS = 10_000
+MOST_SEEDS = 1_000
 READING_FLAGS = ("layout", "columns", "group", "keep_copies")
 # Options that a sweep keeps from its first command on.
 KEPT = (
@@ -32,6 +34,9 @@ KEPT = (
     "weights",
     "preset",
     "score",
+    "draws",
+    "max_ms",
+    "max_mb",
     "seed",
     "tracking_uri",
 )
@@ -55,6 +60,10 @@ class Options:
     weights: str | None = None
     preset: str | None = None
     score: str | None = None
+    seeds: int | None = None
+    draws: str = "new"
+    max_ms: float | None = None
+    max_mb: float | None = None
     name: str | None = None
     storage: Path = Path("mlruns")
     tracking_uri: str | None = None
@@ -68,6 +77,11 @@ class Options:
     ablate: bool = False
     dry_run: bool = False
     verbose: bool = False
+
+    @property
+    def bounds(self) -> Bounds:
+        """What the champion may cost."""
+        return Bounds(ms=self.max_ms, mb=self.max_mb)
 
     @property
     def how(self) -> ReadOptions:
@@ -142,6 +156,25 @@ FLAGS: dict[str, dict[str, Any]] = {
         "|".join(SCORES),
         "What decides which model is best; default: the study's, mostly auto.",
     ),
+    # How the finalists are compared, and which may become the champion.
+    "--seeds": _value(
+        values.whole(1, MOST_SEEDS),
+        "N",
+        "The most seeds for finalists; default: the preset's; with --resume, more than it had.",
+    ),
+    "--draws": _value(
+        values.one_of(("new", "fixed")),
+        "new|fixed",
+        "Train and val images of the finalists: new ones for each seed (default), or the search's.",
+    ),
+    "--max-ms": _value(
+        values.positive,
+        "MS",
+        "The champion takes at most so many milliseconds per image, on what trained it.",
+    ),
+    "--max-mb": _value(
+        values.positive, "MB", "The champion's weights have at most so many megabytes."
+    ),
     # Where it is kept.
     "--name": _value(values.name, "NAME", "Name of the sweep; default: study, time and a suffix."),
     "--storage": _value(values.folder, "DIR", "Where everything is kept; default: mlruns."),
@@ -162,7 +195,7 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--resume": _value(
         values.name,
         "NAME",
-        "Continue a sweep that was interrupted; a higher --trials extends it.",
+        "Continue a sweep that was interrupted; a higher --trials or --seeds extends it.",
     ),
     "--stuck-after": _value(
         values.duration,

@@ -22,6 +22,8 @@ from sweeps.checks.machine import why_none
 from sweeps.checks.table import check_start
 from sweeps.records.score import decide
 from sweeps.records.usable import check_name
+from sweeps.runner.finalists.bounds import check_size
+from sweeps.runner.finalists.candidates import finalist_seeds, sizes
 from sweeps.runner.options import Options, cache_folder
 from sweeps.runner.pretrained import check_weights, locate, pretrained_of
 from sweeps.runner.speed import (
@@ -43,7 +45,6 @@ from trainables.device import count_gpus
 from trainables.memory import available_memory
 from trainables.metrics import Score
 from trainables.problems import counted
-from trainables.randomness import named_seed
 from trainables.weights import RANDOM, Weights
 
 
@@ -69,6 +70,7 @@ class Plan:
     preset_name: str
     arms: tuple[Arm, ...]
     trials_per_arm: int
+    finalist_recipes: int  # of each arm, at most
     finalist_seeds: tuple[int, ...]
     epochs: int
     data: str
@@ -154,8 +156,8 @@ def make_plan(study: Study, options: Options) -> Plan:
 
     # What it trains, and how often.
     weights_notes = collect(problems, lambda: check_weights(options.weights, arms)) or ()
-    most = study.finalist_seeds if preset.finalist_seeds is None else preset.finalist_seeds
-    seeds = finalist_seeds(options.seed, min(most, study.finalist_seeds))
+    recipes, most = collect(problems, lambda: sizes(study, preset, options.seeds)) or (1, 0)
+    seeds = finalist_seeds(options.seed, most)
     problems += _problems(study, options, arms, seeds)
 
     # The services around it.
@@ -168,6 +170,9 @@ def make_plan(study: Study, options: Options) -> Plan:
     data = options.data or preset.data
     caps = Caps(train=preset.train_per_class, val=preset.val_per_class, test=preset.test_per_class)
     summary = collect(problems, lambda: _inspected(study, options, data, caps, cache))
+    if summary:
+        size = partial(check_size, options.bounds, arms, len(summary.classes))
+        machine_notes = (*machine_notes, *(collect(problems, size) or ()))
     if problems or summary is None:
         raise Refused(*dict.fromkeys(problems))
     resumed = options.resume is not None
@@ -179,6 +184,7 @@ def make_plan(study: Study, options: Options) -> Plan:
         preset_name=preset_name,
         arms=arms,
         trials_per_arm=options.trials or preset.trials_per_arm or study.trials_per_arm,
+        finalist_recipes=recipes,
         finalist_seeds=seeds,
         epochs=max(max(arm.possible("epochs")) for arm in arms),
         data=data,
@@ -265,11 +271,6 @@ def gather(
             plan.arms, len(data.classes), plan.slots.device, plan.slots.cpus, plan.cache, say
         )
     return Materials(data=data, weights=files, compute=compute)
-
-
-def finalist_seeds(seed: int, number: int) -> tuple[int, ...]:
-    """Return new seeds for head, order and augmentation, which no trial of the search had."""
-    return tuple(named_seed(seed, "finalist", index) % 2**31 for index in range(number))
 
 
 def local_slots(options: Options) -> tuple[Slots, tuple[str, ...]]:

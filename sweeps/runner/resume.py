@@ -97,10 +97,12 @@ def restored(options: Options, earlier: Past) -> Options:
     """Return the options of `--resume`, with those of the first command where a sweep keeps them.
 
     Raises:
-        Refused: Fewer trials than the sweep has, or a tracking URI whose password is not stored.
+        Refused: Fewer trials or seeds than the sweep has, or a tracking URI whose password is not
+            stored.
     """
     # Sweeps of earlier versions name no score: accuracy decided.
-    kept = {"score": "accuracy", **earlier.manifest["options"]}
+    # Their finalists trained on the search's images.
+    kept = {"score": "accuracy", "draws": "fixed", **earlier.manifest["options"]}
     kept["tracking_uri"] = with_login(kept["tracking_uri"])
     trials = int(earlier.manifest["trials_per_arm"])
     # What is given must fit what the sweep has.
@@ -108,6 +110,12 @@ def restored(options: Options, earlier: Past) -> Options:
     if options.trials is not None and options.trials < trials:
         problems.append(
             f"--trials must be at least the {trials} that the sweep has, but got {options.trials}: "
+            "leave it out."
+        )
+    seeds = len(earlier.manifest["finalist_seeds"])
+    if options.seeds is not None and options.seeds < seeds:
+        problems.append(
+            f"--seeds must be at least the {seeds} that the sweep has, but got {options.seeds}: "
             "leave it out."
         )
     if options.tracking_uri is None and is_masked(kept["tracking_uri"] or ""):
@@ -128,6 +136,7 @@ def restored(options: Options, earlier: Past) -> Options:
         options,
         **known,
         trials=max(trials, options.trials or 0),
+        seeds=max(seeds, options.seeds or 0) or None,
         ablate=options.ablate or earlier.manifest.get("ablate", False),
         name=earlier.folder.name,
     )
@@ -136,5 +145,6 @@ def restored(options: Options, earlier: Past) -> Options:
 def finished(options: Options, earlier: Past) -> bool:
     """Return whether a sweep has all that is asked of it now."""
     more_trials = (options.trials or 0) > earlier.manifest["trials_per_arm"]
+    more_seeds = (options.seeds or 0) > len(earlier.manifest["finalist_seeds"])
     ablations = options.ablate and not earlier.manifest.get("ablate", False)
-    return earlier.history.complete and not more_trials and not ablations
+    return earlier.history.complete and not (more_trials or more_seeds or ablations)

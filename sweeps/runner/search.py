@@ -37,7 +37,7 @@ def search(run: Run, results: Results) -> Outcome:
 
     def config(trial_id: str, arm: Arm, number: int, recipe: Recipe) -> Mapping[str, Any]:
         place = Place(trial_id=trial_id, arm=arm.name, number=number)
-        return dict(trial_config(run, earlier, place, recipe))
+        return dict(trial_config(run, earlier, place, recipe, run.materials.data))
 
     with Progress(results, run.capacity, plan.name, run.console, run.tracker.problem) as progress:
         budget = FailureBudget(results, progress.say)

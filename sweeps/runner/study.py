@@ -69,8 +69,12 @@ class Study:
         question: What the arms are compared for.
         space: The arms: what is tuned, and what is fixed.
         trials_per_arm: Number of trials in the full preset.
-        finalist_seeds: Number of seeds in the full preset with which the best and the default
-            recipe of each arm are retrained; 0 has no finalists, and no scores on test.
+        finalist_recipes: Number of recipes of each arm in the full preset, of the better half of its
+            search, by which arms are compared: they take turns over the seeds.
+        finalist_seeds: The most seeds in the full preset, each with its own train and val images:
+            for each, every arm trains one of those recipes and its default; 0 has no finalists, and
+            no scores on test.
+        worth: The smallest difference between arms that matters, in points of the score.
         demo_arms: Pattern of the arms that the demo preset runs.
         score: The score that decides which epoch, trial and recipe is best; auto is accuracy where
             classes have about as many images in val, else balanced accuracy.
@@ -84,15 +88,17 @@ class Study:
         own_data: What `--data` must name, where a preset has no data (`data=""`).
 
     Raises:
-        ValueError: One line for each contrast or published number that names no arm, and for an
-            unknown score.
+        ValueError: One line for each contrast or published number that names no arm, for an unknown
+            score, and for a number that cannot be.
     """
 
     name: str
     question: str
     space: SearchSpace
     trials_per_arm: int
+    finalist_recipes: int = 5
     finalist_seeds: int = 10
+    worth: float = 1.0
     demo_arms: str = "*"
     score: Asked = "auto"
     asha: bool = True
@@ -122,6 +128,10 @@ def _problems(study: Study) -> Iterator[str]:
             yield unknown_name(number.arm, arms, "arm", " of a published number")
     if study.score not in SCORES:
         yield unknown_name(study.score, SCORES, "score")
+    if study.finalist_recipes < 1:
+        yield f"finalist_recipes must be 1 or more, but got {study.finalist_recipes}."
+    if not 0 < study.worth < 100:
+        yield f"worth must be points over 0 and under 100, but got {study.worth:g}."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,6 +147,7 @@ class Preset:
     batch_size: int
     # None: the study's own.
     trials_per_arm: int | None
+    finalist_recipes: int | None
     finalist_seeds: int | None
     train_per_class: int
     val_per_class: int
@@ -153,8 +164,9 @@ PRESETS: dict[str, Preset] = {
         image_size=32,
         epochs=6,
         batch_size=25,
-        trials_per_arm=3,
-        finalist_seeds=2,
+        trials_per_arm=5,
+        finalist_recipes=3,
+        finalist_seeds=3,
         train_per_class=20,
         val_per_class=30,
         test_per_class=30,
@@ -166,7 +178,8 @@ PRESETS: dict[str, Preset] = {
         image_size=96,
         epochs=10,
         batch_size=256,
-        trials_per_arm=4,
+        trials_per_arm=5,
+        finalist_recipes=3,
         finalist_seeds=3,
         train_per_class=100,
         val_per_class=100,
@@ -180,6 +193,7 @@ PRESETS: dict[str, Preset] = {
         epochs=20,
         batch_size=256,
         trials_per_arm=None,
+        finalist_recipes=None,
         finalist_seeds=None,
         train_per_class=100,
         val_per_class=100,

@@ -29,6 +29,7 @@ from sweeps.runner.driver import Run
 from sweeps.runner.progress import Progress
 from sweeps.runner.speed import cuts
 from sweeps.tracking.store import one_line
+from trainables.data.dataset import Dataset
 from trainables.metrics import SCORE
 from trainables.ray_trial import TrialConfig, train
 from trainables.recipe import Recipe
@@ -145,7 +146,7 @@ class Place:
 
 
 def trial_config(
-    run: Run, earlier: Mapping[str, Trial], place: Place, recipe: Recipe
+    run: Run, earlier: Mapping[str, Trial], place: Place, recipe: Recipe, data: Dataset
 ) -> TrialConfig:
     """Return the config that a worker is sent for a trial of the search.
 
@@ -169,9 +170,9 @@ def trial_config(
         "done": done,
         # The images and weights; a node that lacks them makes them.
         "data": {
-            "path": str(materials.data.path),
+            "path": str(data.path),
             "cache": str(plan.cache),
-            **plan.origin(materials.data),
+            **plan.origin(data),
         },
         "weights": {
             "path": str(weights.path) if weights.path else None,

@@ -28,7 +28,7 @@ HOMES: dict[str, tuple[str, ...]] = {  # the longest name that fits an import de
     "ray.tune": (
         "sweeps.runner.callbacks",
         "sweeps.runner.capacity",
-        "sweeps.runner.finalists",
+        "sweeps.runner.finalists.training",
         "sweeps.runner.scheduler",
         "sweeps.runner.searcher",
         "sweeps.runner.trials",
@@ -67,6 +67,7 @@ HOMES: dict[str, tuple[str, ...]] = {  # the longest name that fits an import de
     ),
     "numpy": (
         "trainables.*",
+        "sweeps.records.champion",
         "sweeps.report.*",
         "sweeps.predict.*",
         "sweeps.tracking.pyfunc",

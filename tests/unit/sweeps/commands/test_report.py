@@ -27,19 +27,18 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     return err.splitlines()
 
 
-def test_it_writes_both_files_and_prints_answer_table_and_path(
+def test_it_writes_its_files_and_prints_answer_table_and_paths(
     storage: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert dvt.run(["report", "one", "--storage", str(storage)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("Ship resnet18/plain: ")
+    assert out.startswith("Ship resnet18/plain/000: this model classifies ")
     assert "completed" in out
     assert "Equal trials: 5 in each arm." in out
     folder = storage / "sweeps" / "one"
-    assert out.splitlines()[-3:] == [
-        f"{folder}/{name}" for name in ("suspects.csv", "results.csv", "report.html")
-    ]
-    assert (folder / "report.html").is_file()
+    names = ("suspects.csv", "comparisons.csv", "results.csv", "report.html")
+    assert out.splitlines()[-4:] == [f"{folder}/{name}" for name in names]
+    assert all((folder / name).is_file() for name in names)
 
 
 def test_two_names_compare(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:

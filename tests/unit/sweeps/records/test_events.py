@@ -38,6 +38,8 @@ TRIAL, FINALIST = "resnet18/tricks/007", "resnet18/tricks/007/s1"
 RECIPE = Recipe(epochs=3).as_dict()
 # What a champion's event of an earlier version lacks, and what is read instead.
 LATER: dict[str, Any] = {"predictions": "", "test_digest": "", "metric": "accuracy"}
+# And a choice of finalists.
+LATER_OF_CHOICE: dict[str, Any] = {"recipes": {}, "draws": {}}
 EVENTS: tuple[Event, ...] = (
     SweepStarted(
         study="depth_vs_tricks",
@@ -48,7 +50,11 @@ EVENTS: tuple[Event, ...] = (
         description="Does **depth** pay?",
     ),
     SweepResumed(changes=("code of this project: a is now b",), trials_per_arm=16),
-    FinalistsChosen(trial_ids=(FINALIST,)),
+    FinalistsChosen(
+        trial_ids=(FINALIST,),
+        recipes={"resnet18/tricks": (TRIAL, "resnet18/tricks/000")},
+        draws={"1": {"digest": "0f1e", "path": "/runs/cache/data/0f1e"}},
+    ),
     TrialStarted(
         trial_id=TRIAL, arm="resnet18/tricks", number=7, recipe=RECIPE, sample={"lr": 0.1}
     ),
@@ -177,6 +183,23 @@ def test_a_count_or_a_time_that_is_no_whole_number_is_refused(name: str, value: 
         from_json({"event": "resumed", "changes": [], name: value})
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"recipes": ["a/000"]},
+        {"recipes": {"a": "a/000"}},
+        {"recipes": {"a": [7]}},
+        {"draws": ["0f1e"]},
+        {"draws": {"1": "0f1e"}},
+    ],
+)
+def test_recipes_that_are_no_lists_of_names_and_draws_that_are_no_objects_are_refused(
+    odd: dict[str, Any],
+) -> None:
+    with pytest.raises(EventError, match="an event 'finalists' is not what it must be"):
+        from_json({"event": "finalists", "trial_ids": [FINALIST], **odd})
+
+
 def test_a_metric_that_decides_nothing_is_refused() -> None:
     with pytest.raises(EventError, match="'f1' must be one of accuracy, balanced_accuracy, macro"):
         from_json({**to_json(EVENTS[-1]), "metric": "f1"})
@@ -213,6 +236,9 @@ def test_what_an_earlier_version_lacked_is_filled_in() -> None:
         del champion[name]
     untold = {"stored_side": None, "description": "", **LATER}
     assert from_json(champion) == replace(EVENTS[-1], **untold)
+    # A choice of finalists that compared the best recipe alone, all on the same images.
+    chosen = from_json({"event": "finalists", "trial_ids": [FINALIST]})
+    assert chosen == FinalistsChosen(trial_ids=(FINALIST,), **LATER_OF_CHOICE)
     finish = from_json({"event": "finish", "outcome": "completed"})
     assert finish == SweepFinished(outcome=Outcome.COMPLETED)
     assert finish.partial is None
@@ -232,6 +258,9 @@ def test_lines_of_earlier_versions_are_written_back_as_they_were(path: Path) -> 
         if line["event"] == "champion":
             for name in LATER:
                 del written[name]
+        if line["event"] == "finalists":
+            for name, untold in LATER_OF_CHOICE.items():
+                assert written.pop(name) == untold
         assert written == line
 
 

@@ -129,6 +129,29 @@ def test_what_is_left_counts_finalists_of_the_last_choice_alone() -> None:
     assert history_of(again).left(searched=["a"], trials_per_arm=1) == 2
 
 
+def test_rounds_of_a_run_add_up_and_the_next_run_chooses_anew() -> None:
+    """Further rounds, the champion's seeds and ablations are choices of the same run."""
+    lines = [chosen("a/001/s0", "b/000/s0"), chosen("a/002/s1"), chosen("b/000/s1")]
+    first = history_of(lines)
+    assert first.wanted == {"a/001/s0", "b/000/s0", "a/002/s1", "b/000/s1"}
+    again = history_of([*lines, resumed(), chosen("a/003/s0"), chosen("b/000/s0")])
+    assert again.wanted == {"a/003/s0", "b/000/s0"}
+
+
+def test_the_last_choice_says_which_recipes_an_arm_is_compared_by_and_draws_stay() -> None:
+    def choice(best: str, seed: str) -> Line:
+        recipes = {"a": [best, "a/000"], "b": ["b/000"]}
+        return chosen("a/000/s0") | {"recipes": recipes, "draws": {seed: {"digest": f"d{seed}"}}}
+
+    history = history_of([choice("a/001", "0"), choice("a/001", "1"), resumed(9)])
+    assert history.recipes == {"a": ("a/001", "a/000"), "b": ("b/000",)}
+    assert history.draws == {"0": {"digest": "d0"}, "1": {"digest": "d1"}}
+    extended = history_of([choice("a/001", "0"), resumed(9), choice("a/005", "1")])
+    assert extended.recipes["a"] == ("a/005", "a/000")
+    assert sorted(extended.draws) == ["0", "1"]
+    assert history_of([chosen("a/000/s0")]).recipes == {}, "an earlier version did not say"
+
+
 def test_trials_of_an_arm_that_is_gone_stand_for_none_of_another() -> None:
     """The study's change was accepted: what is left is left, though as many trials have ended."""
     lines = [line for number in range(4) for line in trial("gone", number)]

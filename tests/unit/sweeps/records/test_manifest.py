@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from search_spaces.depth_vs_tricks import SPACE
+from sweeps.records.champion import Bounds
 from sweeps.records.manifest import (
     ROOT,
+    bounds_of,
     changes,
     code_digest,
     definition,
@@ -63,6 +65,51 @@ def test_contrasts_that_are_planned_anew_are_a_change() -> None:
     assert changes(before, before) == []
     lines = changes(before, before | {"contrasts": [], "finalist_seeds": [1]})
     assert lines == ['contrasts: [{"name": "a"}] is now []', "finalist seeds: [1, 2] is now [1]"]
+
+
+@pytest.mark.parametrize(
+    ("now", "changed"),
+    [
+        ([1, 2, 3], False),
+        ([1, 2], False),
+        ([1], True),
+        ([], True),
+        ([2, 1, 3], True),
+        ([1, 3, 2], True),
+    ],
+)
+def test_seeds_may_go_on_where_they_ended_and_no_other_change_of_them_is_none(
+    now: list[int], changed: bool
+) -> None:
+    before = manifest(finalist_seeds=[1, 2])
+    expected = [f"finalist seeds: [1, 2] is now {now}"] if changed else []
+    assert changes(before, before | {"finalist_seeds": now}) == expected
+
+
+def test_one_more_contrast_is_a_change_though_those_before_are_the_same() -> None:
+    before = manifest(contrasts=[{"name": "a"}])
+    now = before | {"contrasts": [{"name": "a"}, {"name": "b"}]}
+    assert changes(before, now) == [
+        'contrasts: [{"name": "a"}] is now [{"name": "a"}, {"name": "b"}]'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "bounds"),
+    [
+        ({"max_ms": 20.0, "max_mb": 90}, Bounds(ms=20.0, mb=90)),
+        ({"max_ms": None, "max_mb": 90.5}, Bounds(mb=90.5)),
+        ({}, Bounds()),
+        ({"max_ms": "20", "max_mb": float("nan")}, Bounds()),
+        (None, Bounds()),
+        (["max_ms"], Bounds()),
+    ],
+)
+def test_a_champions_bounds_are_those_of_the_options_whatever_else_they_hold(
+    options: Any, bounds: Bounds
+) -> None:
+    assert bounds_of({"options": options}) == bounds
+    assert bounds_of({}) == Bounds()
 
 
 def test_a_definition_is_what_json_gives_back() -> None:
@@ -126,7 +173,12 @@ def test_the_codes_digest_is_stable(tree: Path) -> None:
         "sweeps/records/score.py",
         "sweeps/runner/searcher.py",
         "sweeps/runner/scheduler.py",
-        "sweeps/runner/finalists.py",
+        "sweeps/records/design.py",
+        "sweeps/runner/finalists/candidates.py",
+        "sweeps/runner/finalists/contenders.py",
+        "sweeps/runner/finalists/draws.py",
+        "sweeps/runner/finalists/rounds.py",
+        "sweeps/runner/finalists/training.py",
         "sweeps/runner/trials.py",
     ],
 )

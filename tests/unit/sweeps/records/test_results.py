@@ -1,9 +1,6 @@
-"""What is recorded of a trial, which trial is "best", and which recipe is the champion."""
+"""What is recorded of a trial, which trial is "best", and how trials and seeds are named."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from statistics import fmean
 
 import pytest
 from hypothesis import given, settings
@@ -14,9 +11,11 @@ from sweeps.records.results import (
     Results,
     TrialRecord,
     best,
-    champion,
     default,
+    finalist_name,
     outcome_of,
+    ranked,
+    seed_number,
     trial_name,
 )
 from trainables.metrics import EPOCH, SCORE, VAL_ACCURACY
@@ -90,69 +89,19 @@ def test_nothing_that_completed_is_better_than_the_best_nor_as_good_and_earlier(
         assert record.score < found.score or record.number >= found.number
 
 
-@dataclass(frozen=True)
-class Retrained:
-    """A recipe that was trained again."""
-
-    arm: str
-    number: int
-    scores: tuple[float, ...]
-
-
-ARMS = ("zebra", "still", "ant")  # in an order that no sorting by name gives
-MARKS = st.one_of(st.sampled_from([0.1, 0.2, 0.3, 0.7]), st.floats(0, 1))
-RETRAINED = st.builds(
-    Retrained,
-    arm=st.sampled_from(ARMS),
-    number=st.integers(0, 3),
-    scores=st.lists(MARKS, max_size=4).map(tuple),
-)
-CANDIDATES = st.lists(RETRAINED, max_size=8, unique_by=lambda one: (one.arm, one.number))
-
-
 @MANY
-@given(CANDIDATES)
-def test_the_champion_has_most_seeds_then_the_best_mean_then_comes_first(
-    candidates: list[Retrained],
+@given(TRIALS, st.randoms(use_true_random=False))
+def test_those_that_completed_are_ranked_by_score_and_then_by_number_the_best_first(
+    trials: list[tuple[float | None, Outcome | None]], random: object
 ) -> None:
-    found = champion(candidates, ARMS)
-    left = [one for one in candidates if one.scores]
-    assert (found is None) == (not left)
-    if found is None:
-        return
-    most = max(len(one.scores) for one in left)
-    left = [one for one in left if len(one.scores) == most]
-    highest = max(fmean(one.scores) for one in left)
-    left = [one for one in left if fmean(one.scores) == highest]
-    first = next(arm for arm in ARMS if arm in {one.arm for one in left})
-    left = [one for one in left if one.arm == first]
-    assert found is min(left, key=lambda one: one.number)
-
-
-@MANY
-@given(CANDIDATES, st.randoms(use_true_random=False))
-def test_in_whatever_order_candidates_and_seeds_come_the_champion_is_the_same(
-    candidates: list[Retrained], random: object
-) -> None:
-    found = champion(candidates, ARMS)
-    shuffled = []
-    for one in candidates:
-        scores = list(one.scores)
-        random.shuffle(scores)  # type: ignore[attr-defined]
-        shuffled.append(Retrained(one.arm, one.number, tuple(scores)))
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
-    again = champion(shuffled, ARMS)
-    assert (again and (again.arm, again.number)) == (found and (found.arm, found.number))
-
-
-def test_of_equal_means_of_different_seeds_the_first_arm_and_then_the_first_trial_wins() -> None:
-    ant = Retrained("ant", 0, (0.1, 0.2, 0.3, 0.7))
-    third = Retrained("zebra", 3, (0.7, 0.3, 0.2, 0.1))
-    second = Retrained("zebra", 1, (0.3, 0.7, 0.1, 0.2))
-    assert champion([ant, third, second], ARMS) is second
-    assert champion([ant, third], ARMS) is third
-    worse = Retrained("zebra", 0, (0.1, 0.2, 0.3, 0.65))
-    assert champion([worse, ant], ARMS) is ant
+    records = [_record(number, *trial) for number, trial in enumerate(trials)]
+    able = [r for r in records if r.outcome is Outcome.COMPLETED and r.score is not None]
+    random.shuffle(records)  # type: ignore[attr-defined]
+    found = ranked(records)
+    assert sorted(found, key=lambda record: record.number) == able
+    keys = [(-(record.score or 0.0), record.number) for record in found]
+    assert keys == sorted(keys)
+    assert next(iter(found), None) is best(records)
 
 
 def test_default_is_trial_0_if_it_completed() -> None:
@@ -211,3 +160,14 @@ def test_what_an_arm_has_too_many_of_does_not_count_for_another() -> None:
 
 def test_a_trials_name_is_its_arm_and_its_number() -> None:
     assert trial_name("resnet34/tricks", 7) == "resnet34/tricks/007"
+
+
+@given(st.sampled_from(["resnet34/tricks/007", "a/s3/000", "a/000/without-mixup"]), st.integers(0))
+def test_a_finalists_name_ends_in_the_number_of_its_seed(group: str, seed: int) -> None:
+    assert finalist_name(group, seed) == f"{group}/s{seed}"
+    assert seed_number(finalist_name(group, seed)) == seed
+
+
+@pytest.mark.parametrize("name", ["resnet34/tricks/007", "a/s3/000", "s3", "a/000/s", "a/000/sx1"])
+def test_a_trial_of_the_search_has_no_number_of_a_seed(name: str) -> None:
+    assert seed_number(name) is None

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from benchmarks.synthetic_sweep import make
-from sweeps.report.cautions import banner, cautions, resume_command
+from sweeps.report.cautions import banner, cautions
 from sweeps.report.findings import Findings, find
-from sweeps.report.runs import read_run
+from sweeps.report.runs import read_run, resume_command
 from tests.unit.sweeps.journals import chosen, finished, resumed
 
 ARMS = ("resnet18/plain", "resnet18/tricks")
@@ -86,7 +86,22 @@ def test_what_was_lost_is_said(tmp_path: Path) -> None:
     said = "\n".join(cautions(found))
     assert "resnet18/plain/000/s1 failed" in said
     assert "2 trials failed: CUDA out of memory." in said
-    assert "Arms are compared over" not in said or "4 seeds" in said
+
+
+def test_an_arm_none_of_whose_recipes_has_completed_is_said(tmp_path: Path) -> None:
+    lost = [f"resnet18/plain/{number:03d}/s{seed}" for number in range(5) for seed in range(5)]
+    said = cautions(find(read_run(made(tmp_path, lost=lost))))
+    assert (
+        "No recipe of resnet18/plain has a finalist that completed: it is not compared on the test "
+        "split."
+    ) in said
+    assert "Not tested, since a comparison lacks an arm: tricks." in said
+
+
+def test_that_an_arm_was_decided_sooner_is_no_caveat(tmp_path: Path) -> None:
+    turns = {"recipes": 3, "trials": 6, "outcomes": (), "seeds": range(6)}
+    found = find(read_run(made(tmp_path, stopped={ARMS[0]: 3}, **turns)))
+    assert not [line for line in cautions(found) if "seed" in line]
 
 
 def test_few_seeds_are_said(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from benchmarks.synthetic_sweep import make
 from sweeps.report.blocks import Table, Text
 from sweeps.report.classes import blocks, by_class, weakest
+from sweeps.report.finalists import Group
 from sweeps.report.findings import Findings, find
 from sweeps.report.runs import read_run
 
@@ -71,11 +72,16 @@ def test_a_champion_without_mistakes_has_no_weakest_class_and_one_without_predic
     seeds = tuple(
         replace(seed, said=seed.labels, right=seed.labels == seed.labels) for seed in champion.seeds
     )
-    perfect = replace(found, champion=replace(champion, seeds=seeds))
+    perfect = with_champion(found, replace(champion, seeds=seeds))
     assert weakest(perfect) == ""
     assert [type(block) for block in blocks(perfect)] == [Table]
     empty = np.zeros(0, np.int64)
     seeds = tuple(
         replace(seed, said=empty, labels=empty, right=empty.astype(bool)) for seed in champion.seeds
     )
-    assert blocks(replace(found, champion=replace(champion, seeds=seeds))) == []
+    assert blocks(with_champion(found, replace(champion, seeds=seeds))) == []
+
+
+def with_champion(found: Findings, champion: Group) -> Findings:
+    assert found.choice is not None
+    return replace(found, choice=replace(found.choice, champion=champion))

@@ -20,6 +20,7 @@ from sweeps.report.compare import (
 )
 from sweeps.report.findings import Findings, find
 from sweeps.report.runs import read_run
+from sweeps.report.variance import crossed
 
 ARMS = ("resnet18/plain", "resnet18/tricks")
 
@@ -47,8 +48,8 @@ def test_of_the_same_data_and_seeds_differences_are_paired_image_by_image(
     second = findings(tmp_path, "second", shift=0.06)
     assert "paired by seed and image" in arms_table(first, second).caption
     assert cautions(first, second) == []
-    rise = np.mean([s.right.mean() for s in second.best[ARMS[0]].seeds]) - np.mean(
-        [s.right.mean() for s in first.best[ARMS[0]].seeds]
+    rise = np.mean([s.right.mean() for s in second.arms[ARMS[0]].seeds]) - np.mean(
+        [s.right.mean() for s in first.arms[ARMS[0]].seeds]
     )
     assert gaps(first, second)[0].startswith(f"+{100 * rise:.1f} (")
     assert headline(first, second)[0].startswith("second minus first: resnet18/plain +")
@@ -72,13 +73,37 @@ def test_of_other_data_numbers_cannot_be_compared_and_it_says_so(
     assert "Welch" in arms_table(first, second).caption
 
 
+def test_a_sweep_that_had_more_seeds_is_paired_over_those_of_both(
+    first: Findings, tmp_path: Path
+) -> None:
+    longer = findings(tmp_path, "longer", seeds=range(8), shift=0.06)
+    assert cautions(first, longer) == []
+    assert "paired by seed and image" in arms_table(first, longer).caption
+    rows = zip(longer.arms[ARMS[0]].seeds, first.arms[ARMS[0]].seeds, strict=False)
+    rise = np.mean([a.right.mean() - b.right.mean() for a, b in rows])
+    assert gaps(first, longer)[0].startswith(f"+{100 * rise:.1f} (")
+    assert gaps(longer, first)[0].startswith(f"−{100 * rise:.1f} (")
+
+
+def test_arms_are_compared_by_their_recipes_in_turn(tmp_path: Path) -> None:
+    """Of one sweep the best alone, of the other three recipes: nested in those."""
+    turns = {"recipes": 3, "trials": 6, "outcomes": (), "seeds": range(6)}
+    several = findings(tmp_path, "several", **turns)
+    one = findings(tmp_path, "one", **{**turns, "recipes": 1})
+    rows = zip(several.arms[ARMS[1]].seeds, one.arms[ARMS[1]].seeds, strict=True)
+    apart = np.stack([a.right.astype(float) - b.right for a, b in rows])
+    expected = crossed(apart, recipes=[0, 1, 2, 0, 1, 2], luck=several.design.luck)
+    between = f"({100 * expected.low:.1f} to {100 * expected.high:.1f})".replace("-", "−")
+    assert gaps(one, several)[1].endswith(between)
+
+
 def test_with_other_seeds_differences_are_of_independent_means(
     first: Findings, tmp_path: Path
 ) -> None:
     second = findings(tmp_path, "second", seeds=(5, 6, 7, 8, 9), predictions=False)
     bare = findings(tmp_path, "bare", predictions=False)
     assert "seeds differ" in cautions(first, second)[0]
-    values = [[s.accuracy for s in found.best[ARMS[1]].seeds] for found in (second, bare)]
+    values = [[s.accuracy for s in found.arms[ARMS[1]].seeds] for found in (second, bare)]
     expected = stats.ttest_ind(*values, equal_var=False).confidence_interval()
     assert gaps(bare, second)[1].endswith(
         f"({100 * expected.low:.1f} to {100 * expected.high:.1f})".replace("-", "−")

@@ -1,19 +1,26 @@
-"""Planned contrasts, every pair of arms, and the arithmetic of tests."""
+"""Planned contrasts, every pair of arms, and the smallest difference that would be found."""
+
+from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sweeps.report.effects import PAIRS, PLANNED, detectable, holm, pairs, planned
+from sweeps.records.design import Design
+from sweeps.report import effects
+from sweeps.report.effects import PAIRS, PLANNED, Values, detectable
+from sweeps.report.narrowing import narrow
 from sweeps.report.variance import crossed, over_seeds
+from sweeps.report.verdicts import Compared, Kind, judge
 
-P = st.floats(0, 1)
 TRICKS = {"name": "tricks", "weights": {"*/tricks": 1, "*/plain": -1}}
 DEPTH = {"name": "depth", "weights": {"b50/*": 1, "b18/*": -1}}
 ABSENT = {"name": "absent", "weights": {"b18/*": 1, "b99/*": -1}}
@@ -22,7 +29,7 @@ ABSENT = {"name": "absent", "weights": {"b18/*": 1, "b99/*": -1}}
 def _values(
     seeds: int = 5, images: int = 200, seed: int = 0, tricks: float = 0.0
 ) -> dict[str, np.ndarray]:
-    """Three depths, plain and with tricks, and what the tricks add."""
+    """Three depths, plain and with tricks, [seeds, images], and what the tricks add."""
     rng = np.random.default_rng(seed)
     hard = rng.standard_normal((1, images))
     return {
@@ -34,21 +41,111 @@ def _values(
     }
 
 
+def numbered(values: Mapping[str, np.ndarray]) -> Values:
+    """Return [seeds, images] by arm as rows by the number of their seed."""
+    return {arm: dict(enumerate(rows)) for arm, rows in values.items()}
+
+
+def design(recipes: int = 1, seeds: int = 5, **more: Any) -> Design:
+    return Design(**{"recipes": recipes, "seeds": seeds, "worth": 0.01, **more})
+
+
+def planned(contrasts: list[dict[str, Any]], values: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Return what all seeds say, of one recipe each."""
+    seeds = max(map(len, values.values()), default=0)
+    return effects.planned(contrasts, numbered(values), design(seeds=seeds), seeds)
+
+
+def pairs(values: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    return effects.pairs(numbered(values), design())
+
+
 def test_a_contrast_is_the_crossed_interval_of_the_weighted_sum_with_shared_weights() -> None:
     values = _values(tricks=1.0)
-    total = (
-        sum(values[f"{depth}/tricks"] - values[f"{depth}/plain"] for depth in ("b18", "b34", "b50"))
-        / 3
-    )
+    depths = ("b18", "b34", "b50")
+    total = sum(values[f"{depth}/tricks"] - values[f"{depth}/plain"] for depth in depths) / 3
     expected = crossed(total)
     row = planned([TRICKS], values).iloc[0]
     assert (row["estimate"], row["low"], row["high"]) == pytest.approx(
         (expected.mean, expected.low, expected.high)
     )
     assert row["estimate"] == pytest.approx(1.0, abs=0.1)
-    assert row["significant"]
-    assert row["p"] == row["p_holm"] < 0.001
     assert (row["name"], row["n"]) == ("tricks", 5)
+
+
+def test_its_verdict_is_that_of_the_looks_with_its_p_and_the_seeds_that_decided() -> None:
+    values = _values(seeds=7, tricks=1.0)
+    rows = planned([TRICKS, DEPTH], values)
+    total = {}
+    for name, weights in (("tricks", TRICKS["weights"]), ("depth", DEPTH["weights"])):
+        total[name] = effects._weighted(weights, numbered(values))
+    expected = judge(total, design(seeds=7), 7)
+    for row in rows.itertuples():
+        found = expected[row.name]
+        assert (row.verdict, row.p_holm) == (found.kind.value, found.p)
+        assert row.decided == (0 if found.kind is Kind.OPEN else found.seeds)
+    assert list(rows["verdict"]) == ["better", "cannot tell"]
+    assert list(rows["decided"]) == [3, 0], "the first look finds it"
+
+
+@pytest.mark.parametrize(("reached", "verdict"), [(2, "cannot tell"), (3, "better")])
+def test_without_its_look_there_is_an_interval_and_no_verdict(reached: int, verdict: str) -> None:
+    values = numbered(_values(tricks=1.0))
+    row = effects.planned([TRICKS], values, design(), reached).iloc[0]
+    assert row["verdict"] == verdict
+    assert (row["n"], math.isnan(row["p_holm"])) == (5, reached < 3)
+    assert row["low"] > 0
+
+
+def test_recipes_that_take_turns_are_a_part_of_the_error() -> None:
+    values = _values(seeds=6)
+    rng = np.random.default_rng(1)
+    luck = rng.standard_normal(3)[np.arange(6) % 3, None]
+    values["b50/plain"] = values["b50/plain"] + luck
+    nested = effects.planned([DEPTH], numbered(values), design(3, 6), 6).iloc[0]
+    plain = effects.planned([DEPTH], numbered(values), design(1, 6), 6).iloc[0]
+    total = np.mean([values[f"b50/{r}"] - values[f"b18/{r}"] for r in ("plain", "tricks")], axis=0)
+    expected = crossed(total, recipes=[0, 1, 2, 0, 1, 2])
+    assert (nested["low"], nested["high"]) == pytest.approx((expected.low, expected.high))
+    assert nested["estimate"] == plain["estimate"]
+    assert nested["high"] - nested["low"] > 1.5 * (plain["high"] - plain["low"])
+    # The best of many searched have the luck of their search in common too.
+    lucky = effects.planned([DEPTH], numbered(values), design(3, 6, searched=20), 6).iloc[0]
+    assert lucky["high"] - lucky["low"] > 1.1 * (nested["high"] - nested["low"])
+    both = effects.pairs(numbered(values), design(3, 6, searched=20))
+    apart = values["b18/plain"] - values["b50/plain"]
+    row = both[(both["a"] == "b18/plain") & (both["b"] == "b50/plain")].iloc[0]
+    luck_of_search = design(3, 6, searched=20).luck
+    expected = crossed(apart, recipes=[0, 1, 2, 0, 1, 2], luck=luck_of_search)
+    assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high))
+
+
+def test_a_contrast_is_over_the_seeds_that_all_its_arms_have_by_their_numbers() -> None:
+    values = numbered(_values(seeds=8, tricks=0.5))
+    kept = {arm: dict(rows) for arm, rows in values.items()}
+    del kept["b50/plain"][1], kept["b34/plain"][4], kept["b18/tricks"][7]
+    rows = effects.planned([TRICKS, DEPTH], kept, design(2, 8), 8).set_index("name")
+    assert rows["n"].tolist() == [5, 6], "the second has no say of b34"
+    had = [0, 2, 3, 4, 5, 6]
+    arrays = {arm: np.stack([of_arm[seed] for seed in had]) for arm, of_arm in values.items()}
+    total = np.mean([arrays[f"b50/{r}"] - arrays[f"b18/{r}"] for r in ("plain", "tricks")], axis=0)
+    expected = crossed(total, recipes=[0, 0, 1, 0, 1, 0])
+    assert rows.loc["depth", "low"] == pytest.approx(expected.low)
+
+
+def test_arms_whose_weights_cancel_have_no_say_nor_have_their_seeds() -> None:
+    values = numbered(_values(seeds=6))
+    cancels = {
+        "name": "x",
+        "weights": {"b18/plain": 1, "b50/plain": -1, "b34/*": 1, "b34/p*": -0.5},
+    }
+    cancels["weights"] |= {"b34/t*": -0.5}
+    fewer = {arm: dict(rows) for arm, rows in values.items()}
+    for arm in ("b34/plain", "b34/tricks"):
+        fewer[arm] = {0: values[arm][0]}
+    plain = {"name": "x", "weights": {"b18/plain": 1, "b50/plain": -1}}
+    found = effects.planned([cancels], fewer, design(1, 6), 6)
+    assert found.equals(effects.planned([plain], values, design(1, 6), 6))
 
 
 def test_what_the_arms_share_cancels() -> None:
@@ -67,29 +164,33 @@ def test_what_the_arms_share_cancels() -> None:
 def test_a_contrast_that_lacks_an_arm_is_left_out_and_does_not_count_in_holm() -> None:
     rows = planned([ABSENT, TRICKS, DEPTH], _values())
     assert list(rows["name"]) == ["tricks", "depth"]
-    assert list(rows["p_holm"]) == pytest.approx(holm(list(rows["p"])))
+    assert rows.equals(planned([TRICKS, DEPTH], _values()))
 
 
 def test_no_contrast_is_an_empty_table_with_its_columns() -> None:
+    disjoint = {arm: {at: row} for at, (arm, (row, *_)) in enumerate(_values().items())}
+    nothing = effects.planned([TRICKS], disjoint, design(), 5)
     for rows in (planned([], _values()), planned([ABSENT], _values()), planned([TRICKS], {})):
         assert rows.empty
         assert tuple(rows.columns) == PLANNED
+    assert nothing.empty
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_under_three_seeds_a_contrast_is_an_estimate_alone(seeds: int) -> None:
     row = planned([TRICKS], _values(seeds=seeds, tricks=9.0)).iloc[0]
     assert row["estimate"] == pytest.approx(9.0, abs=0.5)
-    assert row[["low", "high", "p", "p_holm", "detectable"]].isna().all()
-    assert not row["significant"]
+    unknown = ["low", "high", "p_holm", "detectable", "of_seeds", "of_recipes", "of_images"]
+    assert row[[*unknown, "more_seeds", "more_images"]].isna().all()
+    assert (row["verdict"], row["decided"], row["binds"]) == ("cannot tell", 0, "")
 
 
-def test_arms_that_are_equal_differ_by_exactly_0_with_p_1() -> None:
+def test_arms_that_are_equal_differ_by_exactly_0_and_that_does_not_matter() -> None:
     """Thirds do not add up to 1 in floating point; what is left must not become a tiny p."""
     one = _values()["b18/plain"]
     row = planned([TRICKS], dict.fromkeys(_values(), one)).iloc[0]
-    assert (row["estimate"], row["p"], row["detectable"]) == (0.0, 1.0, 0.0)
-    assert not row["significant"]
+    assert (row["estimate"], row["p_holm"], row["detectable"]) == (0.0, 1.0, 0.0)
+    assert row["verdict"] == Kind.SAME.value
 
 
 def test_a_contrasts_detectable_difference_is_at_holms_first_step() -> None:
@@ -101,51 +202,28 @@ def test_a_contrasts_detectable_difference_is_at_holms_first_step() -> None:
     assert row["detectable"] > planned([DEPTH], values).iloc[0]["detectable"]
 
 
-def test_arms_with_other_seeds_are_refused_with_their_shapes() -> None:
-    values = {"a": np.ones((3, 4)), "b": np.ones((2, 4))}
-    for found in (lambda: planned([TRICKS], values), lambda: pairs(values)):
-        with pytest.raises(
-            ValueError, match=r"the same seeds and images, but got a \(3, 4\), b \(2, 4\)"
-        ):
+def test_what_would_narrow_a_contrast_is_at_the_level_that_the_open_ones_share() -> None:
+    values = _values(tricks=0.0)
+    total = np.mean([values[f"b50/{r}"] - values[f"b18/{r}"] for r in ("plain", "tricks")], axis=0)
+    compared = Compared(np.arange(5), np.round(total, effects.DECIMALS))
+    for contrasts, shares in (([DEPTH], 1), ([DEPTH, TRICKS], 2)):
+        rows = planned(contrasts, values)
+        assert set(rows["verdict"]) == {"cannot tell"}
+        found = narrow(compared, design(), shares)
+        assert rows.iloc[0]["more_seeds"] == pytest.approx(found.more_seeds, nan_ok=True)
+        assert rows.iloc[0]["more_images"] == pytest.approx(found.more_images, nan_ok=True)
+        assert rows.iloc[0]["of_seeds"] == pytest.approx(found.of_seeds)
+        assert rows.iloc[0]["binds"] == found.binds
+
+
+def test_arms_with_other_images_are_refused_with_their_numbers() -> None:
+    values = {"a": {0: np.ones(4)}, "b": {0: np.ones(5)}}
+    for found in (
+        lambda: effects.planned([TRICKS], values, design(), 5),
+        lambda: effects.pairs(values, design()),
+    ):
+        with pytest.raises(ValueError, match="must have the same images, but got a 4, b 5: take"):
             found()
-
-
-@given(st.lists(P, max_size=6), st.floats(0.001, 0.999))
-def test_holm_rejects_what_its_definition_rejects(p: list[float], alpha: float) -> None:
-    """Holm 1979: go up the ordered p values.
-
-    Stop at the first that is not under alpha / (number left).
-    """
-    rejected, left = set(), len(p)
-    for i in sorted(range(len(p)), key=lambda i: p[i]):
-        assume(abs(p[i] * left - alpha) > 1e-9)
-        if p[i] * left >= alpha:
-            break
-        rejected.add(i)
-        left -= 1
-    assert {i for i, adjusted in enumerate(holm(p)) if adjusted < alpha} == rejected
-
-
-def test_holm_of_a_worked_case() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-
-
-def test_holm_leaves_out_what_was_not_tested() -> None:
-    found = holm([0.02, math.nan, 0.03])
-    assert found[::2] == pytest.approx([0.04, 0.04])
-    assert math.isnan(found[1])
-
-
-@given(st.lists(P, min_size=1, max_size=8))
-def test_holm_is_between_p_and_bonferroni_and_keeps_the_order(p: list[float]) -> None:
-    found = holm(p)
-    assert all(
-        one <= adjusted <= min(1, one * len(p)) + 1e-12
-        for one, adjusted in zip(p, found, strict=True)
-    )
-    assert sorted(range(len(p)), key=lambda i: (p[i], i)) == sorted(
-        range(len(p)), key=lambda i: (found[i], p[i], i)
-    )
 
 
 def test_a_paired_t_test_finds_half_a_standard_deviation_with_34_pairs_and_not_with_33() -> None:
@@ -201,6 +279,52 @@ def test_swapping_two_arms_mirrors_the_row() -> None:
         assert one[name] == pytest.approx(mirror)
     assert one.superiority_low == pytest.approx(1 - other.superiority_high)
     assert one.wins == 4 - other.wins
+
+
+def test_a_pair_is_over_the_seeds_of_both_and_not_there_where_they_share_none() -> None:
+    values = numbered(_values(seeds=6))
+    three = {
+        "a": {seed: values["b18/plain"][seed] for seed in (0, 1, 2, 4)},
+        "b": {seed: values["b50/plain"][seed] for seed in (0, 2, 4, 5)},
+        "c": {3: values["b34/plain"][3]},
+    }
+    (row,) = effects.pairs(three, design()).itertuples()
+    gaps = [three["a"][seed] - three["b"][seed] for seed in (0, 2, 4)]
+    assert (row.a, row.b, row.n) == ("a", "b", 3)
+    assert row.difference == pytest.approx(np.mean(gaps))
+    assert row.low == pytest.approx(crossed(np.stack(gaps)).low)
+
+
+FEWER = pytest.mark.xfail(
+    strict=True, reason="an arm of two recipes is taken to have five: a seed's recipe is q % 5"
+)
+
+
+@pytest.mark.parametrize("recipes", [5, pytest.param(2, marks=FEWER)])
+def test_intervals_hold_where_an_arm_has_fewer_recipes_than_another(recipes: int) -> None:
+    """Over 800 sweeps of ten seeds: its recipes begin again sooner, and vary as much."""
+    rng = np.random.default_rng(0)
+    made = design(5, 10)
+    held = 0
+    for _ in range(800):
+        arms = {}
+        for arm, number in (("a", 5), ("b", recipes)):
+            own = rng.standard_normal(number)
+            rows = [own[made.turn(seed, number)] for seed in range(10)]
+            rows += 0.3 * rng.standard_normal(10)
+            arms[arm] = {seed: row + 0.1 * rng.standard_normal(4) for seed, row in enumerate(rows)}
+        (row,) = effects.pairs(arms, made).itertuples()
+        held += row.low <= 0.0 <= row.high
+    assert 0.92 <= held / 800 <= 0.98
+
+
+def test_names_of_arms_are_no_patterns_in_pairs() -> None:
+    values = _values()
+    odd = {"x[1]": values["b18/plain"], "x*": values["b50/plain"], "x1": values["b34/plain"]}
+    rows = pairs(odd)
+    assert [(row.a, row.b) for row in rows.itertuples()] == list(itertools.combinations(odd, 2))
+    for row in rows.itertuples():
+        assert row.difference == pytest.approx((odd[row.a] - odd[row.b]).mean())
 
 
 def test_under_three_seeds_pairs_are_differences_without_intervals() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,18 @@ from typing import Any
 import pytest
 
 from benchmarks.synthetic_sweep import make
-from sweeps.report.findings import Findings, find, gap
-from sweeps.report.formats import percent, points, span
+from sweeps.report.findings import Findings, find
 from sweeps.report.headline import (
+    champion_recipe,
     equal_trials,
     headline,
     mean_overstatement,
     overstatement,
     recipe_line,
-    rival,
 )
 from sweeps.report.runs import read_run
+from sweeps.report.shipping import shipped, unshipped
+from sweeps.report.ways import ways
 
 TWO = ("resnet18/plain", "resnet18/tricks")
 
@@ -29,34 +29,38 @@ def findings(storage: Path, **asked: Any) -> Findings:
     return find(read_run(make(storage, **{"trials": 5, "images": 80, **asked})))
 
 
-def test_the_first_sentence_has_the_champion_its_accuracy_and_what_the_best_other_arm_lacks(
+def test_first_comes_the_model_to_ship_and_then_what_is_known_of_each_comparison(
     found: Findings,
 ) -> None:
     champion = found.champion
     assert champion is not None
-    first, second = headline(found)
-    assert first.startswith(
-        f"Ship {champion.arm}: it classifies "
-        f"{percent(sum(s.right.mean() for s in champion.seeds) / 5)}% of the test images correctly"
+    first, *others = headline(found)
+    assert first == shipped(found, champion)
+    assert others == ways(found)
+    assert (
+        f"this model classifies {100 * sum(s.right.mean() for s in champion.seeds) / 5:.1f}% "
+        in first
     )
     assert "95% interval" in first
     assert "5 seeds" in first
-    assert "points (" in first
-    assert "above the runner-up, resnet" in first
-    row = found.planned.iloc[0]
-    assert second.startswith(f"Tricks: {points(row['estimate'])} points (")
-    assert "Holm p 0.001)" in second
-    assert "no significant difference: with 5 seeds only differences above " in second
-    assert second.endswith(" points would likely show.")
-    assert champion.name in recipe_line(found)
+    assert others[0].startswith("Tricks: ")
+    assert others[1].startswith("Depth, linear trend: ")
+
+
+def test_the_planted_tricks_are_better_and_the_depth_that_buys_nothing_is_not(
+    found_in_turn: Findings,
+) -> None:
+    _, tricks, depth, *_ = headline(found_in_turn)
+    assert tricks.startswith("Tricks: better, by ")
+    assert tricks.endswith("; decided after 3 seeds.")
+    assert depth.startswith("Depth, linear trend: cannot tell, ")
 
 
 def test_under_three_seeds_there_are_values_without_intervals_and_no_test(tmp_path: Path) -> None:
-    first, second = headline(findings(tmp_path, seeds=(0, 1)))
+    first, *others = headline(findings(tmp_path, seeds=(0, 1)))
     assert "(mean of 2 seeds)" in first
-    assert "interval" not in first
-    assert "p " not in second.split(". ")[0]
-    assert second.endswith(
+    assert not [line for line in (first, *others) if "interval " in line]
+    assert others[-1] == (
         "Two seeds are too few for confidence intervals and tests; use at least 3."
     )
 
@@ -66,9 +70,21 @@ def test_one_seed_is_no_mean_of_seeds(tmp_path: Path) -> None:
 
 
 def test_one_arm_is_compared_with_its_own_other_recipe(tmp_path: Path) -> None:
-    only = headline(findings(tmp_path, arms=TWO[:1], trials=6))
-    assert len(only) == 1
-    assert re.search(r" (above|below) the (best|default) recipe", only[0])
+    only = findings(tmp_path, arms=TWO[:1], trials=6)
+    (line,) = headline(only)
+    names = {group.name for group in only.groups if not group.without}
+    assert len(names) == 2
+    assert all(name in line for name in names)
+
+
+def test_where_the_bounds_leave_no_champion_the_comparisons_are_told_all_the_same(
+    tmp_path: Path,
+) -> None:
+    bounded = {"options": {"score": "accuracy", "max_mb": 1}}
+    asked = findings(tmp_path, arms=TWO, described=bounded)
+    assert asked.champion is None
+    assert headline(asked) == [unshipped(asked), *ways(asked)]
+    assert recipe_line(asked) == champion_recipe(asked) == ""
 
 
 def test_a_sweep_without_finalists_says_the_best_so_far_and_warns(tmp_path: Path) -> None:
@@ -86,10 +102,23 @@ def test_a_sweep_in_which_nothing_completed_says_so(tmp_path: Path) -> None:
 
 
 def test_where_predictions_are_gone_the_sentence_still_has_the_means(tmp_path: Path) -> None:
-    said = headline(findings(tmp_path, predictions=False))
-    assert "95% interval" in said[0]
-    assert "points above the runner-up" in said[0]
-    assert said[1:] == ["Nothing is tested: fewer than 3 seeds have predictions in all arms."]
+    (first,) = headline(findings(tmp_path, predictions=False))
+    assert "95% interval" in first
+    assert "on the test images they are " in first
+    assert " points apart" in first
+
+
+def test_the_recipe_is_named_with_what_was_tuned_and_a_default_as_one(found: Findings) -> None:
+    champion = found.champion
+    assert champion is not None
+    assert found.choice
+    assert recipe_line(found) == f"Recipe: {champion_recipe(found)}."
+    assert champion_recipe(found).startswith(f"{champion.name} (top ")
+    default = found.default["resnet34/plain"]
+    other = replace(found, choice=replace(found.choice, champion=default))
+    assert champion_recipe(other).startswith(
+        "resnet34/plain/000, the default settings of its arm (top "
+    )
 
 
 def test_trials_are_equal_or_it_says_which_are_not(tmp_path: Path, found: Findings) -> None:
@@ -106,14 +135,24 @@ def test_trials_are_equal_or_it_says_which_are_not(tmp_path: Path, found: Findin
     )
 
 
-def test_a_search_overstates_by_its_best_score_less_the_mean_of_the_same_recipe(
+def test_a_search_overstates_by_its_score_less_that_of_each_run_of_the_same_recipe(
     found: Findings,
 ) -> None:
-    group = found.best["resnet34/tricks"]
-    score = found.run.trials.set_index("trial_id").loc[group.name, "score"]
-    assert overstatement(found, group) == pytest.approx(
-        score - sum(seed.score for seed in group.seeds) / 5
-    )
+    group = found.arms["resnet34/tricks"]
+    name = group.seeds[0].group
+    score = found.run.trials.set_index("trial_id").loc[name, "score"]
+    mean = sum(seed.score for seed in group.seeds) / 5
+    assert overstatement(found, group) == pytest.approx(score - mean)
+
+
+def test_of_recipes_in_turn_each_run_is_held_against_its_own(tmp_path: Path) -> None:
+    asked = findings(tmp_path, arms=TWO, seeds=range(6), recipes=3, trials=6, outcomes=())
+    scores = asked.run.trials.set_index("trial_id")["score"]
+    for arm, group in asked.arms.items():
+        names = [seed.trial_id.rpartition("/")[0] for seed in group.seeds]
+        assert len(set(names)) == 3, arm
+        lost = [scores[name] - seed.score for name, seed in zip(names, group.seeds, strict=True)]
+        assert overstatement(asked, group) == pytest.approx(sum(lost) / 6)
 
 
 def test_without_finalists_there_is_nothing_that_the_search_overstated(tmp_path: Path) -> None:
@@ -132,22 +171,7 @@ def test_the_mean_of_what_the_search_overstated_is_a_sentence(
     found: Findings, by: float, said: str
 ) -> None:
     trials = found.run.trials.copy()
-    for group in found.best.values():
-        trials.loc[trials["trial_id"] == group.name, "score"] = group.score + by
+    for group in found.arms.values():
+        trials.loc[trials["trial_id"] == group.seeds[0].group, "score"] = group.score + by
     changed = replace(found, run=replace(found.run, trials=trials))
     assert mean_overstatement(changed).endswith(said)
-
-
-def test_a_champion_that_others_beat_on_test_is_below_them_with_the_interval_turned(
-    found: Findings,
-) -> None:
-    champion = found.champion
-    assert champion is not None
-    other = rival(found, champion)
-    assert other is not None
-    said = headline(replace(found, champion=other))[0]
-    apart = gap(champion, other, "accuracy")
-    value, between = percent(apart.value), span(apart.low, apart.high)
-    if apart.low <= 0:
-        between += ", so there may be no difference"
-    assert said.endswith(f", {value} points ({between}) below the runner-up, {champion.arm}.")

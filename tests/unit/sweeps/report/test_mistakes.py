@@ -139,7 +139,9 @@ def test_the_pictures_are_the_test_images_of_highest_loss(tmp_path: Path) -> Non
 
     only = np.arange(len(test.labels)) == first
     seeds = tuple(replace(seed, right=~only) for seed in found.champion.seeds)
-    one = worst(replace(found, champion=replace(found.champion, seeds=seeds)))
+    assert found.choice is not None
+    champion = replace(found.champion, seeds=seeds)
+    one = worst(replace(found, choice=replace(found.choice, champion=champion)))
     assert isinstance(one, Pictures)
     assert one.caption.startswith("The test image of highest log loss, ")
 

@@ -18,9 +18,10 @@ from benchmarks.synthetic_sweep import make
 from sweeps.report import mistakes, plots_finalists, plots_search
 from sweeps.report.blocks import Block, Plot, Plots, Text
 from sweeps.report.figures import PALETTE, label
-from sweeps.report.findings import Findings, find
+from sweeps.report.findings import Findings, find, interval
 from sweeps.report.page import safe_json
 from sweeps.report.runs import Run, read_run
+from sweeps.report.spread import spread_of
 
 OF_RUN = [
     plots_search.isolation,
@@ -139,10 +140,64 @@ def test_each_seed_is_a_point_beside_its_arms_interval(found: Findings) -> None:
     assert len(whiskers) == len([group for group in found.groups if not group.without])
 
 
+def test_of_recipes_in_turn_each_run_of_the_arm_is_a_point_and_its_interval_is_for_others_too(
+    found_in_turn: Findings,
+) -> None:
+    plot = plots(plots_finalists.arms(found_in_turn))[0]
+    assert "for other recipes of such a search, new seeds and new images" in plot.caption
+    means = [trace for trace in plot.figure["data"] if "error_x" in trace]
+    assert len(means) == 12, "each arm, and its default, which is one of its best or is not"
+    small = [trace for trace in plot.figure["data"] if trace["marker"]["size"] == 5]
+    assert [len(trace["x"]) for trace in small] == [9] * 12
+    for trace, arm in zip(means[::2], found_in_turn.run.arms[::-1], strict=True):
+        whole = interval(found_in_turn.arms[arm], "accuracy")
+        assert whole
+        assert trace["x"] == [round(100 * whole.mean, 2)]
+
+
+def test_what_makes_a_score_vary_is_a_bar_a_part_the_first_on_top(found_in_turn: Findings) -> None:
+    plot = plots_finalists.components(found_in_turn)
+    assert isinstance(plot, Plot)
+    parts = spread_of(found_in_turn)
+    assert parts
+    names = {
+        "another recipe of the search": parts.recipes,
+        "another seed": parts.seeds,
+        "another draw of train images": parts.draws,
+        "other test images": parts.images,
+        "the rest": parts.residual,
+    }
+    (bar,) = plot.figure["data"]
+    assert bar["x"] == [round(100 * value, 3) for value in names.values()][::-1]
+    assert plot.figure["layout"]["yaxis"]["ticktext"] == list(names)[::-1]
+    assert "on 1,500 images" in plot.caption
+    assert "With one seed" not in plot.caption
+    assert "All seeds trained on the same images" not in plot.caption
+    go.Figure(json.loads(safe_json(plot.figure)))
+
+
+def test_parts_that_a_sweep_cannot_tell_have_no_bar_and_that_is_said(tmp_path: Path) -> None:
+    made = {"trials": 6, "outcomes": (), "images": 60, "recipes": 3, "seeds": range(3)}
+    found = find(read_run(make(tmp_path, arms=("resnet18/plain", "resnet18/tricks"), **made)))
+    plot = plots_finalists.components(found)
+    assert isinstance(plot, Plot)
+    shown = plot.figure["layout"]["yaxis"]["ticktext"]
+    assert "another recipe of the search" not in shown
+    assert "With one seed of each recipe, recipes are part of seeds." in plot.caption
+    assert "All seeds trained on the same images: what another draw does is not known." in (
+        plot.caption
+    )
+
+
+def test_without_two_seeds_there_is_nothing_to_vary(tmp_path: Path) -> None:
+    found = find(read_run(make(tmp_path, trials=4, images=40, seeds=(0,))))
+    assert plots_finalists.components(found) is None
+
+
 def test_curves_name_the_overfitting_gap(found: Findings) -> None:
     block = plots_finalists.curves(found)
     assert isinstance(block, Plots)
-    names = [seed.trial_id for seed in found.best["resnet18/plain"].seeds]
+    names = [seed.trial_id for seed in found.arms["resnet18/plain"].seeds]
     last = found.run.epochs[
         found.run.epochs["trial_id"].isin(names) & (found.run.epochs["epoch"] == 20)
     ]

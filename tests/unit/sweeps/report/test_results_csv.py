@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.synthetic_sweep import make
-from sweeps.report.columns import COLUMNS
+from sweeps.report.columns import COLUMNS, COMPARISONS
 from sweeps.report.finalists import mean
-from sweeps.report.findings import find
-from sweeps.report.results_csv import write_results
+from sweeps.report.findings import Findings, find
+from sweeps.report.results_csv import write_comparisons, write_results
 from sweeps.report.runs import read_run
 from trainables.files import write_whole
 from trainables.recipe import Recipe
@@ -37,6 +38,38 @@ def test_the_file_holds_search_finalists_and_ablations_with_their_numbers(sweep:
 
 def test_each_column_says_what_it_holds() -> None:
     assert all(COLUMNS.values())
+    assert all(COMPARISONS.values())
+
+
+def test_a_finalist_has_the_number_of_its_seed_and_the_digest_of_its_draw(
+    found: Findings, found_in_turn: Findings
+) -> None:
+    rows = found_in_turn.run.trials
+    search, finalists = rows[rows["role"] == "trial"], rows[rows["role"] == "finalist"]
+    assert search["seed_number"].isna().all()
+    assert (search["draw"] == "").all()
+    for row in finalists.itertuples():
+        assert row.trial_id.endswith(f"/s{row.seed_number}")
+        assert row.seed == 20 + row.seed_number
+        assert row.draw == f"d{row.seed_number}"
+    fixed = found.run.rows("finalist")
+    assert (fixed["draw"] == "").all()
+    assert set(fixed["seed_number"]) == {0, 1, 2, 3, 4}
+
+
+def test_comparisons_are_a_row_each_with_the_verdict_and_what_would_decide(
+    found_in_turn: Findings, tmp_path: Path
+) -> None:
+    run = replace(found_in_turn.run, folder=tmp_path)
+    rows = pd.read_csv(write_comparisons(run, found_in_turn.planned))
+    assert list(rows.columns) == list(COMPARISONS)
+    assert rows["comparison"].tolist() == ["tricks", "depth, linear trend"]
+    assert rows["verdict"].tolist() == ["better", "cannot tell"]
+    for name, own in (("estimate", "estimate"), ("p", "p_holm"), ("of_recipes", "of_recipes")):
+        assert rows[name].tolist() == pytest.approx(found_in_turn.planned[own].tolist())
+    empty = pd.read_csv(write_comparisons(run, found_in_turn.planned.iloc[:0]))
+    assert list(empty.columns) == list(COMPARISONS)
+    assert empty.empty
 
 
 def test_the_documentation_has_the_same_columns_in_the_same_order_with_the_same_meanings() -> None:
@@ -44,6 +77,11 @@ def test_the_documentation_has_the_same_columns_in_the_same_order_with_the_same_
     assert [(name, meaning) for name, _, meaning in table] == list(COLUMNS.items())
     after = PAGE[PAGE.index("Then the fields") : PAGE.index("Mean and spread")]
     assert re.findall(r"`(\w+)`", after) == list(Recipe.field_names())
+
+
+def test_the_documentation_has_the_same_columns_of_comparisons() -> None:
+    section = PAGE[PAGE.index("## comparisons.csv") : PAGE.index("## suspects.csv")]
+    assert re.findall(r"^- `(\w+)`: (.+)$", section, re.M) == list(COMPARISONS.items())
 
 
 def test_the_documentations_example_gives_each_finalists_mean(

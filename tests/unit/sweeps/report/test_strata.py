@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
+from sweeps.records.design import Design
 from sweeps.report.effects import pairs
 from sweeps.report.strata import balanced
 from sweeps.report.variance import crossed
@@ -96,9 +97,9 @@ def test_of_two_arms_of_one_skill_at_most_7_percent_of_intervals_exclude_0() -> 
     for _ in range(REPETITIONS):
         worlds = [_world(rng, 5, SPREADS["both"]) for _ in range(2)]
         values = {
-            str(at): np.stack([balanced(run, labels) for run in right])
+            str(at): {seed: balanced(run, labels) for seed, run in enumerate(right)}
             for at, (right, labels) in enumerate(worlds)
         }
-        row = pairs(values).iloc[0]
+        row = pairs(values, Design(recipes=1, seeds=5, worth=0.01)).iloc[0]
         wrong += row["low"] > 0 or row["high"] < 0
     assert wrong / REPETITIONS <= 0.07

@@ -10,8 +10,10 @@ import pytest
 from benchmarks.synthetic_sweep import make
 from sweeps.report import tables
 from sweeps.report.blocks import Table
-from sweeps.report.findings import Findings, find
-from sweeps.report.runs import read_run
+from sweeps.report.findings import Findings, find, gap
+from sweeps.report.formats import p_value, points, span
+from sweeps.report.runs import read_run, records
+from sweeps.report.ways import advice
 
 ALL = [getattr(tables, name) for name in dir(tables) if name.endswith("_table")]
 
@@ -66,12 +68,23 @@ def test_ablations_are_compared_with_the_champion_on_the_same_seeds(found: Findi
     assert " to " in gap
 
 
-def test_an_arm_whose_default_is_its_best_is_not_compared_with_itself(found: Findings) -> None:
+@pytest.mark.parametrize("name", ["found", "found_in_turn"])
+def test_an_arm_whose_default_is_its_best_is_not_compared_with_itself(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    found: Findings = request.getfixturevalue(name)
     table = tables.defaults_table(found)
     assert table is not None
-    same = [arm for arm in found.run.arms if found.best[arm].name == found.default[arm].name]
+    same = []
+    for arm, group in found.arms.items():
+        if {seed.group for seed in group.seeds} == {found.default[arm].name}:
+            same.append(arm)
     told = [row.cells[0] for row in table.rows if row.cells[3] == "tuning found nothing better"]
     assert told == same
+    for row in table.rows:
+        if row.cells[0] not in same:
+            apart = gap(found.arms[row.cells[0]], found.default[row.cells[0]], "accuracy")
+            assert row.cells[3] == f"{points(apart.value)} ({span(apart.low, apart.high)})"
 
 
 def test_where_accuracy_and_log_loss_disagree_the_table_says_so(found: Findings) -> None:
@@ -81,12 +94,56 @@ def test_where_accuracy_and_log_loss_disagree_the_table_says_so(found: Findings)
     assert "test log loss (lower is better)" in [column.title for column in table.columns]
     poor = next(arm for arm in found.run.arms if arm.endswith("plain"))
     sure = replace(
-        found.best[poor],
-        seeds=tuple(replace(s, loss=0.01, losses=s.losses * 0) for s in found.best[poor].seeds),
+        found.arms[poor],
+        seeds=tuple(replace(s, loss=0.01, losses=s.losses * 0) for s in found.arms[poor].seeds),
     )
-    other = tables.losses_table(replace(found, best={**found.best, poor: sure}))
+    other = tables.losses_table(replace(found, arms={**found.arms, poor: sure}))
     assert other is not None
     assert f"{poor} by log loss" in other.caption
+
+
+def test_retrained_columns_say_by_how_many_recipes_an_arm_is_judged(
+    found: Findings, found_in_turn: Findings
+) -> None:
+    heads = {column.group for column in tables.arms_table(found).columns}
+    assert heads == {"", "search", "retrained recipe"}
+    heads = {column.group for column in tables.arms_table(found_in_turn).columns}
+    assert heads == {"", "search", "3 best recipes in turn"}
+
+
+def test_planned_comparisons_have_their_verdicts_and_those_decided_are_bold(
+    found_in_turn: Findings,
+) -> None:
+    table = tables.contrasts_table(found_in_turn)
+    assert table is not None
+    assert column(table, "comparison") == ["tricks", "depth, linear trend"]
+    assert column(table, "verdict") == ["better", "cannot tell"]
+    assert [row.strong for row in table.rows] == [True, False]
+    assert column(table, "seeds") == ["9", "9"]
+    rows = records(found_in_turn.planned)
+    assert column(table, "p (Holm)") == [p_value(row["p_holm"]) for row in rows]
+    assert column(table, "95% interval") == [span(row["low"], row["high"]) for row in rows]
+    assert "each arm by its 3 best recipes in turn" in table.caption
+    assert "after each round of 3 seeds" in table.caption
+    assert "within 1.0 points does not matter" in table.caption
+
+
+def test_what_would_narrow_a_comparison_is_said_of_open_ones_alone(
+    found_in_turn: Findings,
+) -> None:
+    table = tables.narrowing_table(found_in_turn)
+    assert table is not None
+    rows = records(found_in_turn.planned)
+    for title, name in (
+        ("seeds and draws", "of_seeds"),
+        ("recipes", "of_recipes"),
+        ("test images", "of_images"),
+    ):
+        assert column(table, title) == [f"{100 * row[name]:.2f}" for row in rows]
+    decided, would = column(table, "what would decide it")
+    assert decided == "decided"
+    assert would == advice(rows[1])
+    assert would.endswith("which recipes a search finds: more --trials may help")
 
 
 def test_published_numbers_stand_beside_the_sweeps_own(found: Findings) -> None:
@@ -102,4 +159,4 @@ def test_published_numbers_stand_beside_the_sweeps_own(found: Findings) -> None:
 def test_published_numbers_of_other_kinds_do_no_harm(tmp_path: Path, published: object) -> None:
     found = find(read_run(make(tmp_path, seeds=(), trials=1, described={"published": published})))
     table = tables.published_table(found)
-    assert table is None or column(table, "best here") == ["–"]
+    assert table is None or column(table, "best in turn here") == ["–"]

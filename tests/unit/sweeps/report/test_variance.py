@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from sweeps.report.variance import Components, components, crossed, over_seeds, p_value
+from sweeps.report.variance import (
+    Components,
+    components,
+    crossed,
+    errors,
+    over_seeds,
+    p_value,
+    within_and_between,
+)
 
 SCORES = st.floats(-10, 10, allow_subnormal=False).map(lambda score: round(score, 6))
 SHAPES = st.tuples(st.integers(3, 6), st.integers(2, 12))
@@ -229,3 +237,148 @@ def test_no_component_is_below_0_and_the_error_is_made_of_them(cells: np.ndarray
 
 def test_two_seeds_are_enough_for_components() -> None:
     assert components(_world(1)[:2]).residual > 0
+
+
+def _nested_by_hand(
+    cells: np.ndarray, recipes: list[int], luck: float = 1.0, tail: float = 0.025
+) -> tuple[float, float]:
+    """Return the standard error and the half of the interval, by a textbook's sums of squares.
+
+    Searle, Casella and McCulloch (1992), section 3.6: the one-way random model, unequal numbers.
+    """
+    rows = [float(np.mean(row)) for row in cells]
+    groups: dict[int, list[float]] = {}
+    for recipe, row in zip(recipes, rows, strict=True):
+        groups.setdefault(recipe, []).append(row)
+    n, k = len(rows), len(groups)
+    mean = sum(rows) / n
+    ss_between = sum(len(g) * (sum(g) / len(g) - mean) ** 2 for g in groups.values())
+    ss_within = sum((row - sum(g) / len(g)) ** 2 for g in groups.values() for row in g)
+    within = ss_within / (n - k)
+    n0 = (n - sum(len(g) ** 2 for g in groups.values()) / n) / (k - 1)
+    between = max((ss_between / (k - 1) - within) / n0, 0.0)
+
+    _, by_image, residual = _squares_by_hand(cells)
+    parts = [
+        (within / n, n - k),
+        (luck * between * sum(len(g) ** 2 for g in groups.values()) / n**2, k - 1),
+        (max(by_image - residual, 0.0) / cells.size, cells.shape[1] - 1),
+    ]
+    total = sum(variance for variance, _ in parts)
+    if total == 0:
+        return 0.0, 0.0
+    quantile = sum(variance / total * stats.t.isf(tail, df) for variance, df in parts)
+    return math.sqrt(total), quantile * math.sqrt(total)
+
+
+@st.composite
+def nested(draw: st.DrawFn) -> tuple[np.ndarray, list[int]]:
+    """Draw cells of two recipes or more, of which one or more has several seeds."""
+    cells = draw(
+        arrays(np.float64, st.tuples(st.integers(4, 9), st.integers(2, 8)), elements=SCORES)
+    )
+    number = draw(st.integers(2, len(cells) - 1))
+    rest = draw(
+        st.lists(
+            st.integers(0, number - 1), min_size=len(cells) - number, max_size=len(cells) - number
+        )
+    )
+    recipes = draw(st.permutations([*range(number), *rest]))
+    return cells, list(recipes)
+
+
+@given(nested(), st.sampled_from([1.0, 1.7]))
+def test_nested_in_recipes_it_is_a_textbooks_analysis_of_variance(
+    drawn: tuple[np.ndarray, list[int]], luck: float
+) -> None:
+    cells, recipes = drawn
+    se, half = _nested_by_hand(cells, recipes, luck)
+    found = crossed(cells, recipes=recipes, luck=luck)
+    assert found.se == pytest.approx(se, abs=1e-6)
+    assert (found.high - found.low) / 2 == pytest.approx(half, abs=1e-5)
+    assert found.mean == pytest.approx(cells.mean())
+
+
+@given(CELLS, st.sampled_from([0.8, 0.95]))
+def test_with_one_seed_of_each_recipe_or_one_recipe_nested_is_crossed(
+    cells: np.ndarray, confidence: float
+) -> None:
+    plain = crossed(cells, confidence)
+    assert crossed(cells, confidence, recipes=range(len(cells))) == plain
+    assert crossed(cells, confidence, recipes=[4] * len(cells), luck=1.7) == plain
+    assert p_value(cells, range(len(cells))) == p_value(cells)
+
+
+def test_the_luck_of_a_search_is_that_of_recipes_and_of_both_where_nothing_tells_them_apart() -> (
+    None
+):
+    cells = _world(2, seeds=6) + 2 * np.array([0, 1, 2, 0, 1, 2])[:, None]
+    one, lucky = (errors(cells, [0, 1, 2, 0, 1, 2], luck) for luck in (1.0, 1.7))
+    assert one
+    assert lucky
+    assert lucky.recipes.variance == pytest.approx(1.7 * one.recipes.variance)
+    assert (lucky.seeds, lucky.images) == (one.seeds, one.images)
+    single, both = (errors(cells, range(6), luck) for luck in (1.0, 1.7))
+    assert single
+    assert both
+    assert both.seeds.variance == pytest.approx(1.7 * single.seeds.variance)
+    assert both.recipes.variance == single.recipes.variance == 0.0
+
+
+def test_whose_recipes_do_not_differ_more_than_their_seeds_has_no_part_of_recipes() -> None:
+    cells = np.repeat(np.array([0.1, 0.3, 0.3, 0.1])[:, None], 5, axis=1)
+    assert within_and_between(cells.mean(axis=1), [0, 0, 1, 1]) == pytest.approx((0.02, -0.01))
+    found = errors(cells, [0, 0, 1, 1])
+    assert found
+    assert found.recipes.variance == 0.0
+    assert (found.seeds.variance, found.seeds.df) == pytest.approx((0.02 / 4, 2.0))
+
+
+@pytest.mark.parametrize("recipes", [[0, 0, 0], [0, 1, 2], [7, 3, 5]])
+def test_where_one_mean_square_tells_all_there_are_no_two_parts(recipes: list[int]) -> None:
+    assert within_and_between(np.array([0.1, 0.2, 0.4]), recipes) is None
+
+
+def test_recipes_that_are_not_as_many_as_seeds_are_refused() -> None:
+    with pytest.raises(ValueError, match="there must be a recipe per seed, 4, but got 3"):
+        crossed(_world(0), recipes=[0, 1, 2])
+
+
+@given(nested(), st.floats(-1, 1), st.sampled_from([0.5, 0.9, 0.976, 0.999]))
+def test_p_against_a_mean_is_under_alpha_exactly_where_the_interval_leaves_it_out(
+    drawn: tuple[np.ndarray, list[int]], null: float, confidence: float
+) -> None:
+    cells, recipes = drawn
+    found = crossed(cells, confidence, recipes, luck=1.3)
+    p = p_value(cells, recipes, null, luck=1.3)
+    if min(abs(found.low - null), abs(found.high - null)) > 1e-6 * (1 + found.se):
+        assert (p < 1 - confidence) == (found.low > null or found.high < null)
+
+
+def test_the_parts_of_an_error_are_those_of_its_square_and_the_residual_is_of_seeds() -> None:
+    cells = _world(4, seeds=6)
+    found = errors(cells, [0, 1, 2, 0, 1, 2])
+    assert found
+    parts = found.seeds.variance + found.recipes.variance + found.images.variance
+    assert found.se == pytest.approx(math.sqrt(parts))
+    *_, residual = _squares_by_hand(cells)
+    assert found.residual == pytest.approx(min(residual / cells.size, found.seeds.variance))
+    assert errors(cells[:2]) is None
+    assert errors(cells[:, :1]) is None
+
+
+def test_recipes_of_a_search_are_covered_where_they_are_nested_and_else_are_not() -> None:
+    """2,000 sweeps of 5 recipes x 2 seeds: a recipe moves a score twice as much as a seed does."""
+    rng = np.random.default_rng(0)
+    recipes = np.arange(10) % 5
+    held = {"nested": 0, "plain": 0}
+    count = 2000
+    for _ in range(count):
+        rows = 0.2 * rng.standard_normal(5)[recipes] + 0.1 * rng.standard_normal(10)
+        cells = rows[:, None] + 0.3 * rng.standard_normal(20) + 0.3 * rng.standard_normal((10, 20))
+        with_recipes = crossed(cells, recipes=recipes.tolist())
+        without = crossed(cells)
+        held["nested"] += with_recipes.low <= 0.0 <= with_recipes.high
+        held["plain"] += without.low <= 0.0 <= without.high
+    assert 0.93 <= held["nested"] / count <= 0.97
+    assert held["plain"] / count < 0.92

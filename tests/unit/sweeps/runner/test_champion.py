@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sweeps.records.champion import Bounds
 from sweeps.records.events import ChampionKept, Event
 from sweeps.records.folder import checkpoints, predictions
 from sweeps.records.results import Finalist, Outcome, Results, TrialRecord
 from sweeps.runner.champion import Shipped, keep, register, tidy, tidy_left
-from sweeps.runner.finalists import champion
+from sweeps.runner.finalists.contenders import champion
 from trainables.backbones import build
 from trainables.checkpoint import BEST, best, load_best, save_best, save_last, unfinished
 from trainables.compute import Compute
@@ -37,7 +38,7 @@ def plan(tmp_path: Path) -> Any:
         name="night",
         study=SimpleNamespace(name="study"),
         preset_name="laptop",
-        origin=lambda data: {"digest": "d"},
+        origin=lambda data: {"digest": data.digest},
     )
 
 
@@ -45,12 +46,17 @@ def plan(tmp_path: Path) -> Any:
 def run(plan: Any) -> Any:
     val = SimpleNamespace(images=np.zeros((1, 40, 40, 3), np.uint8))
     data = SimpleNamespace(
-        split=lambda name: val, name="photos", classes=("x", "y"), path=plan.cache / "entry"
+        split=lambda name: val,
+        name="photos",
+        classes=("x", "y"),
+        path=plan.cache / "entry",
+        digest="of the search",
     )
     weights = {("none", "resnet18"): RANDOM}
     materials = SimpleNamespace(data=data, weights=weights, compute=Compute())
+    draws = SimpleNamespace(of=lambda name: SimpleNamespace(digest=f"of {name}"))
     told: list[Event] = []
-    return SimpleNamespace(plan=plan, materials=materials, told=told, tell=told.append)
+    return SimpleNamespace(plan=plan, materials=materials, draws=draws, told=told, tell=told.append)
 
 
 @pytest.fixture
@@ -100,10 +106,10 @@ def test_of_equal_seeds_the_one_that_is_shipped_has_kept_its_checkpoint(
         train(plan, trial)
         ended.append(trial)
         tidy(plan, ended, trial)
-    top = champion(results)
-    assert top
+    choice = champion(results, Bounds())
+    assert choice
     kept = [trial.trial_id for trial in ended if best(checkpoints(plan.folder, trial.trial_id))]
-    assert kept == [top.seeds[0].trial_id]
+    assert kept == [choice.champion.seeds[0].trial_id]
 
 
 def test_an_end_deletes_what_nobody_continues_from_and_nothing_else(plan: Any) -> None:
@@ -157,6 +163,7 @@ def test_the_weights_of_another_champion_are_never_shipped_under_this_ones_name(
     assert set(keep(run, new)) == {"champion/recipe.json"}, "its checkpoint is gone"
     kept = json.loads((plan.folder / "champion/recipe.json").read_text())
     assert (kept["trial"], kept["score"], kept["metric"]) == ("a/002", 0.7, "macro_f1")
+    assert kept["data"] == {"digest": "of a/002", "stored_side": 40}, "of its own draw"
     assert not (plan.folder / "champion" / BEST).exists()
 
 

@@ -17,7 +17,7 @@ from tests.unit.sweeps.journals import ALL, other_driver, resumed, write_sweep
 
 def sweep(storage: Path, lines: list[journals.Line]) -> Path:
     options: dict[str, Any] = {"preset": "demo", "seed": 0, "tracking_uri": None}
-    return write_sweep(storage, "night", lines, options=options)
+    return write_sweep(storage, "night", lines, options=options, finalist_seeds=[])
 
 
 def run(storage: Path, *flags: str) -> int:
@@ -46,7 +46,8 @@ def test_a_resume_holds_the_sweep_before_it_reads_the_journal(
     assert held_when_read == [True]
     said = capsys.readouterr().out
     assert said == (
-        "night is finished: all its 4 trials and 0 finalists ended. A higher --trials extends it.\n"
+        "night is finished: all its 4 trials and 0 finalists ended. "
+        "A higher --trials or --seeds extends it.\n"
     )
     with claimed(folder) as free:
         assert free, "it is held no longer than it is run"

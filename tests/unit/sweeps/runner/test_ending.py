@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import shlex
 import socket
 import sys
@@ -14,12 +15,13 @@ from urllib.error import HTTPError, URLError
 import pytest
 from rich.console import Console
 
-from cluster.refused import BROKEN_OFF, FAILED
-from sweeps.records.results import Outcome, Results
-from sweeps.runner import launch
+from cluster.refused import BROKEN_OFF, DONE, FAILED
+from sweeps.records.results import Finalist, Outcome, Results
+from sweeps.runner import ending, launch
 from sweeps.runner.description import resume_command
-from sweeps.runner.ending import broken_off
+from sweeps.runner.ending import _last_lines, _shipped, broken_off
 from sweeps.runner.options import Options
+from trainables.metrics import INFERENCE_MS, PARAMETERS
 from trainables.recipe import Recipe
 
 ARM = "resnet18/plain"
@@ -40,6 +42,56 @@ def test_a_sweep_that_broke_off_says_by_its_status_whether_a_trial_completed() -
     assert broken_off(ended()) == FAILED
     assert broken_off(ended(*badly, None)) == FAILED
     assert broken_off(ended(*badly, None, Outcome.COMPLETED)) == BROKEN_OFF
+
+
+def finals(*scores: float, ms: float = 2.0, mb: float = 40.0) -> Results:
+    """Return the seeds of one finalist that completed."""
+    results = Results({ARM: len(scores)})
+    group = f"{ARM}/003"
+    for seed, score in enumerate(scores):
+        record = results.start(f"{group}/s{seed}", ARM, 3, Recipe(), Finalist(group))
+        record.outcome, record.score = Outcome.COMPLETED, score
+        record.test = {PARAMETERS: mb * 1e6 / 4, INFERENCE_MS: ms}
+    return results
+
+
+def running(**options: Any) -> Any:
+    said: list[str] = []
+    plan = SimpleNamespace(
+        options=Options(**options), finalist_seeds=(1, 2, 3), name="night", arms=[]
+    )
+    return SimpleNamespace(plan=plan, say=said.append, said=said, deadline=math.inf)
+
+
+def test_the_best_seed_of_the_champion_is_shipped_with_all_its_seeds() -> None:
+    found = _shipped(running(max_mb=41.0), ended(Outcome.COMPLETED), finals(0.7, 0.9, 0.8))
+    assert found
+    assert found.record.trial_id == f"{ARM}/003/s1"
+    assert len(found.seeds) == 3
+    assert not found.whole, "eight trials are left"
+
+
+@pytest.mark.parametrize("bound", [{"max_mb": 39.9}, {"max_ms": 1.9}])
+def test_where_no_finalist_is_within_the_bounds_nothing_is_shipped_and_it_is_said(
+    bound: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ending, "resume_command", lambda plan: "again")
+    run = running(**bound)
+    searched, retrained = ended(Outcome.COMPLETED), finals(0.7, 0.9, 0.8)
+    assert _shipped(run, searched, retrained) is None
+    assert _last_lines(run, searched, retrained, Outcome.COMPLETED, None) == DONE
+    assert run.said == [
+        "No finalist is within --max-ms and --max-mb, so none is the champion: the fastest takes "
+        "2.00 ms per image, the smallest has 40.0 MB."
+    ]
+
+
+def test_without_finalists_the_best_trial_is_shipped_untested() -> None:
+    searched = ended(Outcome.COMPLETED)
+    found = _shipped(running(max_mb=1.0), searched, Results({ARM: 0}))
+    assert found
+    assert (found.record.trial_id, found.seeds, found.whole) == (f"{ARM}/000", (), False)
+    assert _shipped(running(), ended(Outcome.FAILED), Results({ARM: 0})) is None
 
 
 @pytest.fixture

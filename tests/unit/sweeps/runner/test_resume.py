@@ -29,7 +29,7 @@ OPTIONS = {
 
 
 def sweep(storage: Path, lines: list[Line], **other: Any) -> Path:
-    described = {"trials_per_arm": 4, "options": OPTIONS} | other
+    described = {"trials_per_arm": 4, "finalist_seeds": [5, 6, 7], "options": OPTIONS} | other
     return journals.write_sweep(storage, "night", lines, **described)
 
 
@@ -52,13 +52,15 @@ def test_a_sweep_is_finished_where_its_last_run_came_to_its_end(
     assert finished(restored(Options(resume="night"), earlier), earlier) is complete
 
 
-@pytest.mark.parametrize("more", [{"trials": 5}, {"ablate": True}])
+@pytest.mark.parametrize("more", [{"trials": 5}, {"seeds": 4}, {"ablate": True}])
 def test_a_finished_sweep_that_is_asked_for_more_is_not_finished(
     more: dict[str, Any], tmp_path: Path
 ) -> None:
     sweep(tmp_path, [TRIAL, WHOLE])
     earlier = past(tmp_path, "night", "depth_vs_tricks")
     assert not finished(restored(Options(resume="night", **more), earlier), earlier)
+    as_many = Options(resume="night", trials=4, seeds=3)
+    assert finished(restored(as_many, earlier), earlier)
 
 
 def test_a_line_that_was_not_written_to_its_end_is_left_out(tmp_path: Path) -> None:
@@ -119,6 +121,41 @@ def test_the_first_commands_options_are_kept_and_trials_may_only_be_raised(tmp_p
         Refused, match="--trials must be at least the 4 that the sweep has, but got 3"
     ):
         restored(Options(resume="night", trials=3), earlier)
+
+
+def test_seeds_may_only_be_raised_and_both_refusals_come_at_once(tmp_path: Path) -> None:
+    sweep(tmp_path, [TRIAL])
+    earlier = past(tmp_path, "night", "depth_vs_tricks")
+    assert restored(Options(resume="night"), earlier).seeds == 3
+    assert restored(Options(resume="night", seeds=3), earlier).seeds == 3
+    assert restored(Options(resume="night", seeds=9), earlier).seeds == 9
+    with pytest.raises(
+        Refused, match="--seeds must be at least the 3 that the sweep has, but got 2: leave it out"
+    ):
+        restored(Options(resume="night", seeds=2), earlier)
+    with pytest.raises(Refused) as refused:
+        restored(Options(resume="night", seeds=2, trials=3), earlier)
+    assert len(refused.value.problems) == 2
+
+
+def test_a_sweep_without_finalists_is_asked_for_none(tmp_path: Path) -> None:
+    sweep(tmp_path, [TRIAL], finalist_seeds=[])
+    earlier = past(tmp_path, "night", "depth_vs_tricks")
+    assert restored(Options(resume="night"), earlier).seeds is None
+
+
+def test_finalists_of_an_earlier_version_go_on_with_the_images_of_the_search(
+    tmp_path: Path,
+) -> None:
+    sweep(tmp_path / "old", [TRIAL])
+    bounded = OPTIONS | {"draws": "new", "max_ms": 20.0, "max_mb": None}
+    sweep(tmp_path / "new", [TRIAL], options=bounded)
+    old, new = (
+        restored(Options(resume="night"), past(tmp_path / name, "night", "depth_vs_tricks"))
+        for name in ("old", "new")
+    )
+    assert (old.draws, old.max_ms, old.max_mb) == ("fixed", None, None)
+    assert (new.draws, new.max_ms, new.max_mb) == ("new", 20.0, None)
 
 
 def test_the_score_that_decided_is_kept_and_was_accuracy_before_there_was_another(

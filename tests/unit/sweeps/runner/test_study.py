@@ -44,3 +44,23 @@ def test_contrasts_and_published_numbers_name_arms_of_the_study_and_all_are_told
     problems = str(raised.value).splitlines()
     assert len(problems) == 2
     assert "resnet81/plain" in problems[1]
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"finalist_recipes": 0}, "finalist_recipes must be 1 or more, but got 0."),
+        ({"worth": 0.0}, "worth must be points over 0 and under 100, but got 0."),
+        ({"worth": 100.0}, "worth must be points over 0 and under 100, but got 100."),
+        ({"worth": nan}, "worth must be points over 0 and under 100, but got nan."),
+    ],
+)
+def test_how_arms_are_compared_must_be_possible(odd: dict[str, float], said: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        Study(name="s", question="?", space=SPACE, trials_per_arm=1, **odd)  # type: ignore[arg-type]
+    assert str(raised.value) == said
+
+
+def test_by_default_five_recipes_take_turns_over_ten_seeds_and_a_point_matters() -> None:
+    study = Study(name="s", question="?", space=SPACE, trials_per_arm=1)
+    assert (study.finalist_recipes, study.finalist_seeds, study.worth) == (5, 10, 1.0)

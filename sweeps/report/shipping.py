@@ -1,0 +1,119 @@
+"""The sentence on the model that is shipped: whether it won, against what, or why it was chosen.
+
+It is about one recipe and its own seeds. What a way of training is worth, `ways` says.
+"""
+
+from __future__ import annotations
+
+from sweeps.records.champion import apart, enough, level
+from sweeps.records.score import NAMES
+from sweeps.report.finalists import Group
+from sweeps.report.findings import Difference, Findings, gap, interval
+from sweeps.report.formats import fixed, percent, seeds, span, with_span
+from sweeps.report.variance import Interval
+from trainables.metrics import Score
+
+
+def shipped(findings: Findings, champion: Group) -> str:
+    """Return `Ship resnet34/tricks/007: this model classifies 77.2% …`, or that nothing has won."""
+    score = findings.run.score
+    whole = interval(champion, score)
+    assert whole is not None  # a champion was tested: `headline`
+    value = f"{percent(whole.mean)}%"
+    does = f"has a {NAMES[score]} of {value} on the test images"
+    if score == "accuracy":
+        does = f"classifies {value} of the test images correctly"
+    does = f"{does} ({_certainty(champion, whole)})"
+    other = rival(findings, champion)
+    if other is None:
+        return f"Ship {champion.name}: this model {does}."
+    doubt = _doubt(champion, other, score)
+    lead = gap(champion, other, score)
+    if not doubt:
+        return f"Ship {champion.name}: this model {does}, {_ahead(lead)} above {_role(other)}."
+    return (
+        f"No clear winner between {champion.name} and {other.name}: {doubt}. "
+        f"Shipped is {champion.name}{_why(findings, champion)}: this model {does}."
+    )
+
+
+def unshipped(findings: Findings) -> str:
+    """Return why a sweep with finalists ships none: the bounds on its champion leave nothing."""
+    costs = [group.cost for group in findings.groups if group.seeds]
+    fastest = fixed(min(cost.ms for cost in costs), 2)
+    smallest = fixed(min(cost.megabytes for cost in costs), 1)
+    return (
+        "No model is shipped: of those that were retrained none is within --max-ms and --max-mb "
+        f"(the fastest takes {fastest} ms per image, the smallest has {smallest} MB)."
+    )
+
+
+def rival(findings: Findings, champion: Group) -> Group | None:
+    """Return what the champion is compared with: the recipe that did best on val beside it."""
+    able = [
+        group for group in findings.groups if group.kinds & {"top", "default"} and group.by_seed
+    ]
+    others = [group for group in enough(able) if group is not champion]
+    if not others:
+        return None
+    levels = level([group.by_seed for group in others]).of_recipes
+    return others[levels.index(max(levels))]
+
+
+def _doubt(champion: Group, other: Group, score: Score) -> str:
+    """Return why it is not clear that the champion is better; empty where it is."""
+    on_test = gap(champion, other, score)
+    lead = level([champion.by_seed, other.by_seed]).of_recipes
+    told = "val cannot tell them apart"
+    if apart(champion.by_seed, other.by_seed, errors=1.0):
+        if (lead[0] - lead[1]) * on_test.value < 0:
+            preferred = (
+                ("the first", "the second") if lead[0] > lead[1] else ("the second", "the first")
+            )
+            return f"val prefers {preferred[0]}, the test images {preferred[1]} {_by(on_test)}"
+        if on_test.low > 0:
+            return ""
+        told = "the lead is within noise"
+    if on_test.value != on_test.value:
+        return told
+    return f"{told}, and on the test images they are {_by(on_test)} apart"
+
+
+def _by(lead: Difference) -> str:
+    """Return `by 1.2 points (−0.4 to 2.8)`, without a sign where only the distance is meant."""
+    low = lead.low
+    high = lead.high
+    if lead.value < 0:
+        low = -lead.high
+        high = -lead.low
+    return with_span(f"{fixed(100 * abs(lead.value), 1)} points", span(low, high))
+
+
+def _ahead(lead: Difference) -> str:
+    return with_span(f"{fixed(100 * lead.value, 1)} points", span(lead.low, lead.high))
+
+
+def _role(other: Group) -> str:
+    """Return which recipe another is: `the runner-up, resnet50/tricks/003`."""
+    return f"the runner-up, {other.name}"
+
+
+def _why(findings: Findings, champion: Group) -> str:
+    """Return why it is this one that is shipped, of those that cannot be told apart."""
+    choice = findings.choice
+    if choice is None or len(choice.tied) < 2:
+        return ", the best on val"
+    parameters = champion.cost.parameters
+    others = [group.cost.parameters for group in choice.tied if group is not champion]
+    if parameters == parameters and parameters < min(others):
+        return f", the smallest of them ({fixed(parameters / 1e6, 1)} million parameters)"
+    if champion is not choice.leader:
+        return ", the fastest of the smallest"
+    return ", the best on val"
+
+
+def _certainty(champion: Group, whole: Interval) -> str:
+    """Return `95% interval 74.1 to 80.3, 5 seeds`, or `mean of 2 seeds`."""
+    number = seeds(len(champion.seeds))
+    between = span(whole.low, whole.high)
+    return f"95% interval {between}, {number}" if between else f"mean of {number}"
