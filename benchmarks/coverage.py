@@ -14,8 +14,8 @@ that sum itself, as a stand-in for a log loss. Settings by what moves an accurac
 - satterth.: the same for the interval that was not taken, with Satterthwaite's degrees of freedom
   (Hillis 2007);
 - family: how often at least one of the contrasts of `sweeps/depth_vs_tricks.py` is found, after a
-  look at each round of seeds, where the six arms differ by image and by seed, and not in expectation (5
-  or less is right);
+  look at each round of seeds, where the six arms differ by image and by seed, and not in
+  expectation (5 or less is right);
 - points: median half of the `crossed` interval, in points of accuracy.
 
 Last, accuracies at which few images are wrong, where no interval of this kind can hold.

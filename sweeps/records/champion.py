@@ -22,6 +22,7 @@ ENOUGH_SEEDS = 3
 FASTER = 1.2
 """Times by which one network must be faster than another to count: less is noise of a timing."""
 BYTES = 4  # of a parameter
+DECIMALS = 12  # of a level: what rounding makes of equal ones is no difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,13 @@ class Choice(Generic[AnyRetrained]):
         champion: What is shipped.
         leader: The recipe that scored best on val.
         tied: Those that one standard error cannot tell from the leader, itself first.
+        able: All that could have been the champion, the best on val first.
     """
 
     champion: AnyRetrained
     leader: AnyRetrained
     tied: tuple[AnyRetrained, ...]
+    able: tuple[AnyRetrained, ...]
 
 
 def choose(
@@ -114,7 +117,8 @@ def choose(
     def order(recipe: AnyRetrained) -> tuple[float, int, int]:
         return -levels[id(recipe)], arms.index(recipe.arm), recipe.number
 
-    leader, *others = sorted(able, key=order)
+    able.sort(key=order)
+    leader, *others = able
     tied = [leader]
     for other in others:
         paired = len(leader.by_seed.keys() & other.by_seed.keys()) > 1
@@ -122,11 +126,16 @@ def choose(
             tied.append(other)
 
     # The cheapest of them; they are in the order of their scores.
-    fewest = min(recipe.cost.parameters for recipe in tied)
+    fewest = _least(recipe.cost.parameters for recipe in tied)
     small = [recipe for recipe in tied if not recipe.cost.parameters > fewest]
-    fastest = min(recipe.cost.ms for recipe in small)
+    fastest = _least(recipe.cost.ms for recipe in small)
     fast = [recipe for recipe in small if not recipe.cost.ms > FASTER * fastest]
-    return Choice(champion=fast[0], leader=leader, tied=tuple(tied))
+    return Choice(champion=fast[0], leader=leader, tied=tuple(tied), able=tuple(able))
+
+
+def _least(costs: Iterable[float]) -> float:
+    """Return the least of those that are known; infinity where none is."""
+    return min((cost for cost in costs if not math.isnan(cost)), default=math.inf)
 
 
 def enough(recipes: Sequence[AnyRetrained]) -> list[AnyRetrained]:
@@ -173,16 +182,25 @@ def level(scores: Sequence[Mapping[int, float]]) -> Levels:
         return Levels((), math.nan)
     design = np.stack(rows)
     fitted, _, rank, _ = np.linalg.lstsq(design, np.array(values), rcond=None)
+    plain = [fmean(of_recipe.values()) for of_recipe in scores]
+
+    # Recipes with the same seeds are compared by plain means, to the last bit; those that no seed
+    # links, too: nothing tells then which seeds were easier.
+    alike = all(len(of_recipe) == len(seeds) for of_recipe in scores)
+    linked = int(rank) == len(scores) + len(seeds) - 1
     left = len(values) - int(rank)
+    told = design @ fitted
+    levels = plain
+    if not linked:
+        left = len(values) - len(scores)
+        told = design[:, : len(scores)] @ np.array(plain)
+    elif not alike:
+        of_seeds = float(fitted[len(scores) :].mean())
+        levels = [round(float(value) + of_seeds, DECIMALS) for value in fitted[: len(scores)]]
     noise = math.nan
     if left > 0:
-        noise = math.sqrt(float(np.square(design @ fitted - values).sum()) / left)
-
-    # Recipes with the same seeds are compared by plain means, to the last bit.
-    if all(len(of_recipe) == len(seeds) for of_recipe in scores):
-        return Levels(tuple(fmean(of_recipe.values()) for of_recipe in scores), noise)
-    of_seeds = float(fitted[len(scores) :].mean())
-    return Levels(tuple(float(value) + of_seeds for value in fitted[: len(scores)]), noise)
+        noise = math.sqrt(float(np.square(told - values).sum()) / left)
+    return Levels(tuple(levels), noise)
 
 
 def apart(a: Mapping[int, float], b: Mapping[int, float], errors: float) -> bool:

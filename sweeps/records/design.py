@@ -20,6 +20,7 @@ class Design:
         recipes: How many take turns, in the arm that has most.
         seeds: The most seeds.
         worth: The smallest difference that matters, in the unit of the score.
+        ends: Numbers of seeds at which earlier runs of the sweep ended and were looked at.
         searched: Of how many recipes of an arm those are the best; 0 where it is not known.
     """
 
@@ -27,6 +28,7 @@ class Design:
     seeds: int
     worth: float
     searched: int = 0
+    ends: tuple[int, ...] = ()
 
     @property
     def luck(self) -> float:
@@ -57,7 +59,8 @@ class Design:
     @property
     def looks(self) -> tuple[int, ...]:
         """Return after how many seeds comparisons are looked at."""
-        return tuple(each.stop for each in self.rounds if each.stop >= MIN_SEEDS)
+        ends = {each.stop for each in self.rounds} | set(self.ends)
+        return tuple(sorted(end for end in ends if MIN_SEEDS <= end <= self.seeds))
 
     def turn(self, seed: int, of: int) -> int:
         """Return the rank of the recipe that a seed trains, in an arm with so many of them."""

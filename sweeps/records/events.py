@@ -72,6 +72,7 @@ class FinalistsChosen:
             versions, which compared the best alone, do not say.
         draws: By number of a seed, the digest and the cache entry of its own images; none where
             all train on the search's.
+        seeds: The most seeds of this run; 0 where it is not known.
     """
 
     kind: ClassVar[str] = "finalists"
@@ -79,6 +80,7 @@ class FinalistsChosen:
     trial_ids: Sequence[str]
     recipes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     draws: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    seeds: int = 0
     time: int | None = None
 
 

@@ -133,6 +133,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "recipes": _lists,
     "sample": _mapping,
     "score": number,
+    "seeds": _whole,
     "stored_side": _whole,
     "study": _text,
     "sweep_name": _text,

@@ -112,8 +112,10 @@ class History:
         sweep: The last start of a driver; None before the first.
         resumes: One for each time that the sweep was resumed.
         wanted: Finalists that the last run has chosen.
+        passed: Those of them that had not begun when a later round was chosen.
         recipes: By arm, the trials whose recipes it compares, in the order of their turns.
         draws: By number of a seed, the digest and the cache entry of its own images.
+        ends: Numbers of seeds that its runs had at most.
         finish: How the last run ended; None while it runs, or where it was killed.
         time: Time of the last event, in ms since 1970; 0 before the first.
         left_out: Number of lines that could not be understood.
@@ -124,8 +126,10 @@ class History:
     sweep: SweepStarted | None = None
     resumes: list[SweepResumed] = field(default_factory=list)
     wanted: set[str] = field(default_factory=set)
+    passed: set[str] = field(default_factory=set)
     recipes: dict[str, Sequence[str]] = field(default_factory=dict)
     draws: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    ends: set[int] = field(default_factory=set)
     finish: SweepFinished | None = None
     time: int = 0
     left_out: int = 0
@@ -230,9 +234,14 @@ class History:
         if self._choose_anew:
             self.wanted = set()
             self._choose_anew = False
+        # The round before is over: what it has not begun, of an arm that was given up, never will.
+        self.passed |= self.wanted - self.trials.keys()
+        self.passed -= set(event.trial_ids)
         self.wanted |= set(event.trial_ids)
         self.recipes |= event.recipes
         self.draws |= event.draws
+        if event.seeds:
+            self.ends.add(event.seeds)
 
     def _start(self, event: TrialStarted) -> None:
         """Enter a trial that starts, or starts again."""

@@ -38,9 +38,15 @@ DECIDES = (
     "sweeps/records/history.py",
     "sweeps/records/results.py",
     "sweeps/records/score.py",
+    "sweeps/records/champion.py",
     "sweeps/records/design.py",
     "sweeps/runner/*.py",
     "sweeps/runner/finalists/*.py",
+    # Which comparisons are open, and so what is trained on.
+    "sweeps/report/effects.py",
+    "sweeps/report/findings.py",
+    "sweeps/report/variance.py",
+    "sweeps/report/verdicts.py",
 )
 # Of those, what only reads flags, shows, starts and ends; a file that is new counts.
 DECIDES_NOT = {
@@ -206,7 +212,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
             lines.append(f"{what}: digest {digest} is now {new['digest']}")
 
     # What is asked of the results. More seeds may be, fewer or others may not.
-    for name in ("contrasts", "finalist_seeds"):
+    for name in ("contrasts", "finalist_recipes", "finalist_seeds", "worth"):
         if name in before and before[name] != now[name] and not _extends(before[name], now[name]):
             old_text = json.dumps(before[name])
             lines.append(f"{name.replace('_', ' ')}: {old_text} is now {json.dumps(now[name])}")
@@ -220,8 +226,10 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _extends(before: Sequence[Any], now: Sequence[Any]) -> bool:
+def _extends(before: Any, now: Any) -> bool:
     """Return whether a list of seeds goes on where the earlier one ended."""
+    if not isinstance(before, list) or not isinstance(now, list):
+        return False
     return all(isinstance(seed, int) for seed in now) and list(now)[: len(before)] == list(before)
 
 

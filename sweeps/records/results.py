@@ -16,6 +16,9 @@ from trainables.recipe import Recipe
 # leave next to none guided.
 STARTUP_TRIALS = 5
 
+# An arm gets no more trials after this many have failed for one reason and none has completed.
+SAME_FAILURES = 3
+
 
 class Outcome(StrEnum):
     """The ways in which a trial ends; the values of the tag `sweep.outcome`."""

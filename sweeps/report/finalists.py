@@ -167,6 +167,9 @@ def groups_of(run: Run, problems: list[str]) -> list[Group]:
     asked = whole_numbers(run.described.get("finalist_seeds"))
     if asked:
         finalists = finalists[finalists["seed"].isin(asked)]
+    # After more trials other recipes may have had the turns: those of the last run count.
+    if run.history.recipes:
+        finalists = finalists[finalists["trial_id"].isin(run.history.wanted)]
     known = asked or sorted(set(whole_numbers(finalists["seed"].dropna().astype(int).tolist())))
     order = {seed: at for at, seed in enumerate(known)}
     tops = {arm: in_turn(run, arm) for arm in run.compared}

@@ -14,6 +14,7 @@ import pandas as pd
 
 from sweeps.records.champion import Choice
 from sweeps.records.design import MIN_SEEDS, Design
+from sweeps.records.folder import kept_champion
 from sweeps.records.manifest import bounds_of
 from sweeps.records.results import Outcome, best, finalist_name
 from sweeps.report import effects
@@ -129,7 +130,7 @@ def find(run: Run) -> Findings:
     # Whatever cannot be read becomes a problem.
     problems = list(run.problems)
     found = compare(run, problems)
-    choice = champion_of(found.groups, run.arms, bounds_of(run.described))
+    choice = _shipped(run, champion_of(found.groups, run.arms, bounds_of(run.described)))
     doubted = suspected(run, found.groups, problems)
     default = {}
     for group in found.groups:
@@ -152,13 +153,26 @@ def find(run: Run) -> Findings:
     )
 
 
+def _shipped(run: Run, choice: Choice[Group] | None) -> Choice[Group] | None:
+    """Return the choice with the champion that a finished sweep has shipped, if it is there."""
+    kept = kept_champion(run.folder)
+    if choice is None or kept is None or run.state != "finished":
+        return choice
+    name = kept.trial.rpartition("/")[0]
+    for group in choice.able:
+        if group.name == name:
+            return replace(choice, champion=group)
+    return choice
+
+
 def compare(run: Run, problems: list[str], until: int | None = None) -> Comparisons:
     """Compare a sweep's arms by their recipes on test.
 
     Args:
         run: The sweep.
         problems: Gets a line for each thing that cannot be read.
-        until: Verdicts are those after so many seeds; None is after all that are over.
+        until: Verdicts are those after so many seeds, of which nobody waits for more runs; None is
+            after all that are over.
     """
     groups = [group for group in groups_of(run, problems) if group.seeds or group.failed]
     names = {arm: in_turn(run, arm) for arm in run.compared}
@@ -184,7 +198,7 @@ def compare(run: Run, problems: list[str], until: int | None = None) -> Comparis
             untested.append(contrast["name"])
     reached = _reached(run, names, design)
     if until is not None:
-        reached = min(reached, until)
+        reached = min(until, design.seeds)
     return Comparisons(
         design=design,
         groups=tuple(groups),
@@ -223,7 +237,7 @@ def _arm(run: Run, arm: str, groups: Sequence[Group], design: Design) -> Group |
     )
 
 
-def undecided(found: Comparisons, contrasts: Any) -> set[str]:
+def undecided(found: Comparisons | Findings, contrasts: Any) -> set[str]:
     """Return the arms of planned contrasts that are open: only more seeds can decide those."""
     planned = found.planned
     names = set(planned.loc[planned["verdict"] == Kind.OPEN.value, "name"])
@@ -246,21 +260,23 @@ def _design(run: Run, groups: Sequence[Group], names: Mapping[str, Sequence[str]
     worth = number(run.described.get("worth"))
     if not worth > 0:
         worth = 1.0
-    completed = Counter(
-        trial.arm for trial in run.history.of("trial") if trial.outcome is Outcome.COMPLETED
-    )
+    tried: Counter[str] = Counter()
+    for trial in run.history.of("trial"):
+        if trial.outcome not in (None, Outcome.FAILED):
+            tried[trial.arm] += 1
     return Design(
         recipes=max(1, min(recipes, seeds)),
         seeds=seeds,
         worth=worth / 100,
-        searched=max(completed.values(), default=0),
+        searched=max(tried.values(), default=0),
+        ends=tuple(sorted(run.history.ends)),
     )
 
 
 def _reached(run: Run, names: Mapping[str, Sequence[str]], design: Design) -> int:
     """Return how many seeds are over in all arms that had them."""
     over = run.history.done()
-    begun = run.history.wanted | set(run.history.trials)
+    begun = (run.history.wanted - run.history.passed) | set(run.history.trials)
     left = []
     last = -1
     for of_arm in filter(None, names.values()):

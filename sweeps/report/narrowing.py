@@ -109,7 +109,7 @@ def _numbers(images: int) -> Iterator[int]:
 
 def with_seeds(error: Errors, seeds: int, number: int) -> Errors:
     """Return the errors with another number of seeds of the same recipes."""
-    more = number - seeds
+    more = 0 if error.nested else number - seeds
     return replace(
         error,
         seeds=Part(error.seeds.variance * seeds / number, error.seeds.df + more),

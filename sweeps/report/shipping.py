@@ -5,7 +5,7 @@ It is about one recipe and its own seeds. What a way of training is worth, `ways
 
 from __future__ import annotations
 
-from sweeps.records.champion import apart, enough, level
+from sweeps.records.champion import apart, level
 from sweeps.records.score import NAMES
 from sweeps.report.finalists import Group
 from sweeps.report.findings import Difference, Findings, gap, interval
@@ -49,15 +49,11 @@ def unshipped(findings: Findings) -> str:
 
 
 def rival(findings: Findings, champion: Group) -> Group | None:
-    """Return what the champion is compared with: the recipe that did best on val beside it."""
-    able = [
-        group for group in findings.groups if group.kinds & {"top", "default"} and group.by_seed
-    ]
-    others = [group for group in enough(able) if group is not champion]
-    if not others:
+    """Return what the champion is compared with: the best on val beside it, within its bounds."""
+    if findings.choice is None:
         return None
-    levels = level([group.by_seed for group in others]).of_recipes
-    return others[levels.index(max(levels))]
+    others = [group for group in findings.choice.able if group.name != champion.name]
+    return others[0] if others else None
 
 
 def _doubt(champion: Group, other: Group, score: Score) -> str:
@@ -70,17 +66,19 @@ def _doubt(champion: Group, other: Group, score: Score) -> str:
             preferred = (
                 ("the first", "the second") if lead[0] > lead[1] else ("the second", "the first")
             )
-            return f"val prefers {preferred[0]}, the test images {preferred[1]} {_by(on_test)}"
+            return f"val prefers {preferred[0]}, the test images {preferred[1]} by {_by(on_test)}"
         if on_test.low > 0:
             return ""
         told = "the lead is within noise"
+        if on_test.low != on_test.low:
+            told = "there are too few seeds to tell"
     if on_test.value != on_test.value:
         return told
     return f"{told}, and on the test images they are {_by(on_test)} apart"
 
 
 def _by(lead: Difference) -> str:
-    """Return `by 1.2 points (−0.4 to 2.8)`, without a sign where only the distance is meant."""
+    """Return `1.2 points (−0.4 to 2.8)`: the distance alone, without a sign."""
     low = lead.low
     high = lead.high
     if lead.value < 0:

@@ -108,7 +108,7 @@ def crossed(
     part within recipes and a part between them, which more seeds of the same recipes do not lower.
 
     The quantile of the interval is the mean of the parts' own, weighted by their variances: t(S - 1)
-    and t(I - 1), and t(K - 1) between K recipes (Cochran and Cox, Experimental Designs; Cochran
+    and t(I - 1), with t(K - 1) for seeds of K recipes (Cochran and Cox, Experimental Designs; Cochran
     1964, Biometrics 20, 191-195). `df` is the one at which t has that quantile. Satterthwaite's, as
     Hillis (2007) has it for this design, divides by V_seed squared: where three seeds agree by
     chance it is in the hundreds while the error is too small, and 95% intervals over three seeds
@@ -193,12 +193,14 @@ class Errors:
         images: From one set of images to the next.
         residual: The variance within `seeds` that is what a seed makes of these very images, and
             that more images lower.
+        nested: Whether several recipes share the seeds: more seeds tell no more of their number.
     """
 
     seeds: Part
     recipes: Part
     images: Part
     residual: float = 0.0
+    nested: bool = False
 
     @property
     def se(self) -> float:
@@ -237,7 +239,13 @@ def errors(
     of_images = Part(max(by_image - residual, 0.0) / cells.size, images - 1.0)
     of_seeds, of_recipes = _nested(cells.mean(axis=1), recipes, luck)
     left = min(residual / cells.size, of_seeds.variance)
-    return Errors(seeds=of_seeds, recipes=of_recipes, images=of_images, residual=left)
+    return Errors(
+        seeds=of_seeds,
+        recipes=of_recipes,
+        images=of_images,
+        residual=left,
+        nested=recipes is not None and len(set(recipes)) > 1,
+    )
 
 
 def _nested(
@@ -253,8 +261,9 @@ def _nested(
     parts = within_and_between(rows, recipes)
     if parts is None:
         return Part(luck * whole.variance, whole.df), nothing
+    # Where recipes agree by chance, what is known of them is still no more than their number tells.
     within, between = parts
-    of_seeds = Part(within / n, float(n - number))
+    of_seeds = Part(within / n, number - 1.0)
     if between <= 0:
         return of_seeds, nothing
     # The weight of each recipe in the mean is its share of the seeds.

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeps.records.design import MIN_SEEDS
-from sweeps.report.findings import Comparisons, Findings
+from sweeps.report.findings import Comparisons, Findings, undecided
 from sweeps.report.formats import counted, fixed, points, seeds, span, with_span
 from sweeps.report.runs import records, resume_command
 from sweeps.report.verdicts import Kind
@@ -22,7 +22,7 @@ def ways(findings: Findings) -> list[str]:
     if not rows and not findings.untested:
         return []
     lines = [f"{_capital(said(row, findings.design.worth))}." for row in rows]
-    if rows and not findings.tested:
+    if not findings.tested:
         lines.append(_untested(findings))
     more = further(findings)
     return [*lines, more] if more else lines
@@ -37,10 +37,12 @@ def said(row: Mapping[str, Any], worth: float) -> str:
         between = f"95% interval {between}"
     match Kind(row["verdict"]):
         case Kind.BETTER:
-            return f"{name}: better, by {with_span(_plain(estimate), between)}{_after(row)}"
+            return f"{name}: better, {with_span(_by(estimate), between)}{_after(row)}"
         case Kind.WORSE:
-            low = span(-row["high"], -row["low"])
-            return f"{name}: worse, by {with_span(_plain(-estimate), f'95% interval {low}')}{_after(row)}"
+            turned = span(-row["high"], -row["low"])
+            if turned:
+                turned = f"95% interval {turned}"
+            return f"{name}: worse, {with_span(_by(-estimate), turned)}{_after(row)}"
         case Kind.SAME:
             value = with_span(f"{points(estimate)} points", between)
             return (
@@ -60,7 +62,7 @@ def further(findings: Findings) -> str:
     more = min(known)
     total = findings.design.seeds + more
     hours = more * _hours_of_seed(findings)
-    cost = f", about {_hours(hours)} more" if hours else ""
+    cost = f", about {_hours(hours)}" if hours else ""
     return f"For {seeds(more)} more{cost}:  {resume_command(findings.run)} --seeds {total}"
 
 
@@ -82,6 +84,13 @@ def _plain(difference: float) -> str:
     if abs(value - round(value)) < 1e-9 and abs(value) >= 1:
         return counted(round(value), "point")
     return f"{fixed(value, 1)} points"
+
+
+def _by(lead: float) -> str:
+    """Return `by 1.8 points`; of a verdict that later seeds do not bear out, what they say."""
+    if lead > 0:
+        return f"by {_plain(lead)}"
+    return f"though {points(lead)} points with the seeds since"
 
 
 def _after(row: Mapping[str, Any]) -> str:
@@ -112,15 +121,17 @@ def advice(row: Mapping[str, Any]) -> str:
 def _hours_of_seed(findings: Findings) -> float:
     """Return the device-hours of one more seed of all open arms; 0 where they are not known."""
     runs = findings.run.rows("finalist")
-    of_runs = runs.loc[runs["without"] == "", "device_seconds"].dropna()
-    if of_runs.empty:
+    arms = undecided(findings, findings.run.described.get("contrasts"))
+    of_arms = runs[(runs["without"] == "") & runs["arm"].isin(arms)]
+    seconds = of_arms["device_seconds"].dropna()
+    if seconds.empty:
         return 0.0
-    return 2 * len(findings.arms) * float(of_runs.mean()) / 3600
+    return 2 * len(arms) * float(seconds.mean()) / 3600
 
 
 def _hours(hours: float) -> str:
     if hours < 0.1:
-        return f"{fixed(60 * hours, 0)} device-minutes"
+        return counted(max(1, round(60 * hours)), "device-minute")
     return f"{fixed(hours, 1)} device-hours"
 
 

@@ -18,7 +18,15 @@ from ray.tune.experiment import Trial
 
 from cluster.session import end_process
 from sweeps.records.events import EpochsReported, Event, TrialEnded, TrialStarted, TrialTagged
-from sweeps.records.results import Finalist, Outcome, Results, TrialRecord, epochs_of, outcome_of
+from sweeps.records.results import (
+    SAME_FAILURES,
+    Finalist,
+    Outcome,
+    Results,
+    TrialRecord,
+    epochs_of,
+    outcome_of,
+)
 from sweeps.records.score import NAMES
 from sweeps.runner.driver import Run
 from sweeps.runner.progress import Progress
@@ -41,11 +49,7 @@ REPORTED = (
     names.IMAGES_PER_SECOND,
 )
 
-# An arm gets no more trials after this many have failed for one reason and none has completed.
-SAME_FAILURES = 3
-
-# Seconds between two looks for stuck workers, and for the record.
-CHECKED_EVERY_S = 1.0
+CHECKED_EVERY_S = 1.0  # for stuck workers, and for the record
 
 # The tag of a trial that says why its worker was started again.
 RESTARTED = "sweep.restarted"

@@ -68,7 +68,7 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
 
     # MLflow: the champion comes before the end.
     registered = register(run, shipped) if shipped else None
-    run.tell(_finished(searched, shipped, artifacts, ended, report))
+    run.tell(_finished(searched, finals, shipped, artifacts, ended, report))
 
     # The terminal, while MLflow takes in all that.
     if report:
@@ -119,6 +119,7 @@ def _shipped(run: Run, searched: Results, finals: Results) -> Shipped | None:
 
 def _finished(
     searched: Results,
+    finals: Results,
     shipped: Shipped | None,
     artifacts: dict[str, Path],
     ended: Outcome,
@@ -126,10 +127,13 @@ def _finished(
 ) -> SweepFinished:
     """Return the event of the sweep's end."""
     outcome = ended
-    nothing = not any(record.outcome is Outcome.COMPLETED for record in searched.records())
-    if shipped is None and nothing and ended is Outcome.COMPLETED:
+    # Where the bounds leave no champion, the sweep is as whole as any.
+    too_dear = shipped is None and bool(retrained(finals))
+    if shipped is None and not too_dear and ended is Outcome.COMPLETED:
         outcome = Outcome.FAILED
     whole = shipped is not None and shipped.whole
+    if too_dear:
+        whole = not searched.left and not finals.left
     tags = {"sweep.partial": str(not whole).lower()}
     if shipped:
         tags["sweep.champion"] = shipped.record.trial_id
@@ -165,18 +169,20 @@ def _last_lines(
         run.say(f"The sweep broke off after {done}. To continue:\n{resume}")
         return broken_off(searched)
     known = retrained(finals)
-    if shipped is None and known:
+    partial = bool(searched.left or finals.left)
+    if shipped:
+        partial = not shipped.whole
+    elif known:
         run.say(_too_dear(known))
-        return DONE
-    if shipped is None:
+    else:
         run.say(f"No trial completed: {plan.folder}")
         return FAILED
 
     # It did, though perhaps not with all trials.
-    untested = bool(plan.finalist_seeds) and not shipped.seeds
+    untested = bool(plan.finalist_seeds) and shipped is not None and not shipped.seeds
     if untested and finals.total and not finals.left:
         run.say("No finalist completed: the best trial of the search is shipped, untested.")
-    elif not shipped.whole:
+    elif partial:
         why = "The time limit was reached: " if time.monotonic() > run.deadline else ""
         run.say(f"{why}{done} ran. To run the others:\n{resume}")
     return DONE

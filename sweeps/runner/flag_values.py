@@ -42,7 +42,10 @@ def share(value: str) -> float:
 
 def positive(value: str) -> float:
     """Check a quantity over 0."""
-    if not re.fullmatch(r"\+?(\d{1,9}\.?\d*|\.\d+)", value, re.ASCII) or not float(value) > 0:
+    if (
+        not re.fullmatch(r"\+?(\d{1,9}(\.\d{0,9})?|\.\d{1,9})", value, re.ASCII)
+        or not float(value) > 0
+    ):
         raise ValueError("a number over 0, such as 20 or 0.5")
     return float(value)
 

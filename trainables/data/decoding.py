@@ -138,7 +138,7 @@ def _without_leaks(
         except DataError as error:
             # The copies that made it impossible are named, too.
             of_copies = cautions(found, listing, pool.pixels.names, kept=False)
-            raise DataError([*error.problems, *of_copies]) from error
+            raise type(error)([*error.problems, *of_copies]) from error
         if not pool.add(_all_rows(choice)):
             return choice, found
 

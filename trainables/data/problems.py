@@ -26,3 +26,7 @@ class DataError(ValueError):
     def __reduce__(self) -> tuple[type[DataError], tuple[tuple[str, ...]]]:
         # So that it crosses process borders whole.
         return type(self), (self.problems,)
+
+
+class PartedError(DataError):
+    """Groups or copies, kept on one side, leave a class without images in a split."""

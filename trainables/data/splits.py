@@ -12,7 +12,7 @@ import numpy as np
 
 from trainables.data.groups import CARVED, FLAT, MINIMUM, Grouped, held
 from trainables.data.listing import SPLITS, Listing, Rows, SplitName
-from trainables.data.problems import DataError
+from trainables.data.problems import DataError, PartedError
 from trainables.problems import shortened
 from trainables.randomness import named_seed
 
@@ -127,7 +127,7 @@ def choose(
     if groups is not None:
         problems = _parted_too_small(counts, caps, listing.groups is not None, draw)
         if problems:
-            raise DataError(problems)
+            raise PartedError(problems)
 
     # Classes are interleaved in train, so that any slice is a fair batch.
     rows_of: dict[SplitName, Rows] = {split: np.concatenate(picked[split]) for split in SPLITS}

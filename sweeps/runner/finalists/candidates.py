@@ -10,6 +10,7 @@ from search_spaces.space import Arm
 from sweeps.records.design import Design
 from sweeps.records.results import (
     Finalist,
+    Outcome,
     Results,
     TrialRecord,
     default,
@@ -127,6 +128,7 @@ def field_of(arms: Sequence[Arm], searched: Results, most: int, seed: int) -> Fi
     """
     best: dict[str, Sequence[Candidate]] = {}
     defaults: dict[str, Candidate] = {}
+    number = in_turn(arms, searched, most)
     for arm in arms:
         # There was no search: the recipe is known.
         if not arm.tuned:
@@ -137,9 +139,7 @@ def field_of(arms: Sequence[Arm], searched: Results, most: int, seed: int) -> Fi
             defaults[arm.name] = only
             continue
         records = searched.records(arm.name)
-        completed = ranked(records)
-        number = best_of(len(completed), most)
-        of_arm = [_candidate(record) for record in completed[:number]]
+        of_arm = [_candidate(record) for record in ranked(records)[:number]]
         if of_arm:
             of_arm.sort(key=lambda candidate: named_seed(seed, "turns", candidate.finalist.group))
             best[arm.name] = of_arm
@@ -147,6 +147,24 @@ def field_of(arms: Sequence[Arm], searched: Results, most: int, seed: int) -> Fi
         if first:
             defaults[arm.name] = _candidate(first)
     return Field(best=best, default=defaults)
+
+
+def in_turn(arms: Sequence[Arm], searched: Results, most: int) -> int:
+    """Return how many recipes of each arm take turns: as many in all that have more than one.
+
+    With other numbers in another arm, seeds that share a recipe in one would not in the other, and
+    how much recipes differ could not be told from seeds.
+    """
+    numbers = []
+    for arm in arms:
+        if not arm.tuned:
+            continue
+        # Trials that were stopped early were tried, too.
+        tried = [each for each in searched.ended(arm.name) if each.outcome is not Outcome.FAILED]
+        completed = len(ranked(tried))
+        if completed > 1:
+            numbers.append(min(completed, best_of(len(tried), most)))
+    return max(1, min(numbers, default=1))
 
 
 def best_of(trials: int, most: int) -> int:

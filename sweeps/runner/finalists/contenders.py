@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from sweeps.records.champion import Bounds, Choice, Cost, choose, level
 from sweeps.records.results import Outcome, Results, TrialRecord, rank, seed_number
@@ -51,9 +52,12 @@ class Retrained:
 
     @property
     def cost(self) -> Cost:
-        """What its network costs to use, by the first of its seeds."""
-        test = self.seeds[0].test
-        return Cost(test.get(PARAMETERS, float("nan")), test.get(INFERENCE_MS, float("nan")))
+        """What its network costs to use: means over its seeds."""
+        return Cost(self._mean(PARAMETERS), self._mean(INFERENCE_MS))
+
+    def _mean(self, metric: str) -> float:
+        known = [record.test[metric] for record in self.seeds if metric in record.test]
+        return fmean(known) if known else math.nan
 
 
 def retrained(finals: Results) -> list[Retrained]:

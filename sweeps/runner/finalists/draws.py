@@ -8,6 +8,7 @@ from sweeps.records.results import seed_number
 from sweeps.runner.plan import Materials, Plan
 from trainables.data import dataset
 from trainables.data.dataset import DataError, Dataset
+from trainables.data.problems import PartedError
 
 # Draws that are tried for a seed, and the distance of their numbers, more than there are seeds.
 ATTEMPTS = 5
@@ -68,7 +69,7 @@ class Draws:
         for number in numbers[:-1]:
             try:
                 return self._draw(number)
-            except DataError:
+            except PartedError:
                 continue
         return self._draw(numbers[-1])
 

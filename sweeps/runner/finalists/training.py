@@ -49,7 +49,8 @@ def train(
     past = _unchanged(run, new)
     replay(finals, tuple(past[name] for name in new if name in past))
     draws = run.draws.told(entry.seed for entry in wanted.values())
-    run.tell(FinalistsChosen(trial_ids=list(wanted), recipes=names, draws=draws))
+    most = len(run.plan.finalist_seeds)
+    run.tell(FinalistsChosen(trial_ids=list(wanted), recipes=names, draws=draws, seeds=most))
 
     # Those that began come first.
     over = {record.trial_id for record in finals.ended()}

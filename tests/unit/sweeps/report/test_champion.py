@@ -104,9 +104,6 @@ def timed(arm: str, number: int, scores: Sequence[float], times: Sequence[float]
     return lines
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the driver takes the first seed's time, the report the mean"
-)
 @pytest.mark.parametrize("max_ms", [None, 10.0])
 def test_where_seeds_were_timed_differently_both_name_the_same(
     tmp_path: Path, max_ms: float | None
@@ -121,7 +118,6 @@ def test_where_seeds_were_timed_differently_both_name_the_same(
     assert_same(folder)
 
 
-@pytest.mark.xfail(strict=True, reason="the report takes in seeds that the last run has not chosen")
 def test_seeds_of_a_turn_that_a_longer_search_gave_another_recipe_do_not_count(
     tmp_path: Path,
 ) -> None:

@@ -99,8 +99,8 @@ def test_the_design_is_what_the_sweep_says_and_of_earlier_versions_the_best_alon
     found_in_turn: Findings, found: Findings
 ) -> None:
     assert found_in_turn.design == Design(recipes=3, seeds=9, worth=0.01, searched=12)
-    # Of its six trials one was pruned, one diverged and one failed.
-    assert found.design == Design(recipes=1, seeds=5, worth=0.01, searched=3)
+    # Of its six trials one failed.
+    assert found.design == Design(recipes=1, seeds=5, worth=0.01, searched=5)
     assert {group.turn for group in found.arms.values()} == {1}
     assert {group.luck for group in found.arms.values()} == {1.0}
 
@@ -154,9 +154,6 @@ def test_an_arm_that_was_decided_sooner_keeps_nobody_waiting(tmp_path: Path) -> 
     assert found.seeds == 3
 
 
-@pytest.mark.xfail(
-    strict=True, reason="_reached waits for what an arm that was given up still lacks"
-)
 def test_an_arm_that_failed_too_often_keeps_nobody_waiting(tmp_path: Path) -> None:
     """It is left alone after its first round, of which most was chosen and never began."""
     arms = ("resnet18/plain", "resnet50/plain", "resnet34/plain")
@@ -167,7 +164,12 @@ def test_an_arm_that_failed_too_often_keeps_nobody_waiting(tmp_path: Path) -> No
         seed = name.rpartition("/s")[2]
         return not name.startswith("resnet34/") or "/s" not in name or seed == "0"
 
-    found = find(read_run(edited(folder, given_up)))
+    journal = edited(folder, given_up) / "trials.jsonl"
+    with journal.open("a") as file:
+        # The next round, of the arms that are left.
+        line = {"event": "finalists", "trial_ids": ["resnet18/plain/000/s0"], "time": 9}
+        file.write(json.dumps(line) + "\n")
+    found = find(read_run(folder))
     (depth,) = (row for row in found.planned.itertuples() if row.name.startswith("depth"))
     assert depth.n == 6
     assert not math.isnan(depth.p_holm)

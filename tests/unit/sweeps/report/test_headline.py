@@ -102,7 +102,8 @@ def test_a_sweep_in_which_nothing_completed_says_so(tmp_path: Path) -> None:
 
 
 def test_where_predictions_are_gone_the_sentence_still_has_the_means(tmp_path: Path) -> None:
-    (first,) = headline(findings(tmp_path, predictions=False))
+    first, second = headline(findings(tmp_path, predictions=False))
+    assert second == "Nothing is tested: fewer than 3 seeds have predictions in all arms."
     assert "95% interval" in first
     assert "on the test images they are " in first
     assert " points apart" in first

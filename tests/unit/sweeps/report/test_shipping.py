@@ -157,7 +157,6 @@ def test_of_those_that_cannot_be_told_apart_it_is_said_why_it_is_this_one(
     assert f" Shipped is {findings.champion.name}{why}this model classifies" in sentence(findings)
 
 
-@pytest.mark.xfail(strict=True, reason="shipping._by leaves out the `by` that its docstring has")
 def test_val_and_test_that_disagree_give_no_clear_winner(found: Findings) -> None:
     a, b = group(found, A, VAL, FEWER), group(found, B, LOWER, RIGHT)
     lead = gap(b, a, "accuracy")
@@ -246,7 +245,6 @@ def test_rivals_are_compared_as_if_all_had_had_the_same_seeds(found: Findings) -
     assert rival(of(found, a, b, c), a) is b
 
 
-@pytest.mark.xfail(strict=True, reason="shipping.rival takes what --max-ms and --max-mb leave out")
 def test_what_could_not_be_shipped_is_no_rival(found: Findings) -> None:
     a = group(found, A, LOWER, FEWER, parameters=SMALL)
     b = group(found, B, VAL, RIGHT, parameters=LARGE)

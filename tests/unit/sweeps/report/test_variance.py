@@ -260,7 +260,7 @@ def _nested_by_hand(
 
     _, by_image, residual = _squares_by_hand(cells)
     parts = [
-        (within / n, n - k),
+        (within / n, k - 1),
         (luck * between * sum(len(g) ** 2 for g in groups.values()) / n**2, k - 1),
         (max(by_image - residual, 0.0) / cells.size, cells.shape[1] - 1),
     ]
@@ -331,7 +331,7 @@ def test_whose_recipes_do_not_differ_more_than_their_seeds_has_no_part_of_recipe
     found = errors(cells, [0, 0, 1, 1])
     assert found
     assert found.recipes.variance == 0.0
-    assert (found.seeds.variance, found.seeds.df) == pytest.approx((0.02 / 4, 2.0))
+    assert (found.seeds.variance, found.seeds.df) == pytest.approx((0.02 / 4, 1.0))
 
 
 @pytest.mark.parametrize("recipes", [[0, 0, 0], [0, 1, 2], [7, 3, 5]])

@@ -245,3 +245,24 @@ def test_seeds_for_a_study_without_finalists_are_refused_with_the_mend() -> None
 
 def _study(**numbers: int) -> Study:
     return Study(name="s", question="?", space=SPACE, trials_per_arm=1, **numbers)  # type: ignore[arg-type]
+
+
+def test_as_many_recipes_take_turns_in_each_arm_that_has_several_of_those_that_were_tried() -> None:
+    """Stopped trials were tried, too: three of five are the better half, of which two completed."""
+    arms = SPACE.with_fixed(weights="none", seed=3).matching("resnet18/*")
+    found = Results({arm.name: 5 for arm in arms})
+    outcomes = {
+        "resnet18/plain": [Outcome.COMPLETED] * 5,
+        "resnet18/tricks": [Outcome.COMPLETED] * 2 + [Outcome.PRUNED] * 3,
+    }
+    for arm in arms:
+        for number, outcome in enumerate(outcomes[arm.name]):
+            record = found.start(
+                trial_name(arm.name, number), arm.name, number, arm.default_recipe()
+            )
+            record.outcome = outcome
+            record.score = 0.5 + number / 10
+    field = field_of(arms, found, 5, seed=0)
+    assert {arm: len(of_arm) for arm, of_arm in field.best.items()} == dict.fromkeys(outcomes, 2)
+    plain = {candidate.number for candidate in field.best["resnet18/plain"]}
+    assert plain == {3, 4}, "the best of its search"

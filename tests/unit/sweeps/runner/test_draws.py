@@ -13,6 +13,7 @@ from sweeps.runner.finalists import draws
 from sweeps.runner.finalists.draws import APART, ATTEMPTS, Draws
 from sweeps.runner.options import MOST_SEEDS
 from trainables.data.dataset import DataError
+from trainables.data.problems import PartedError
 
 BASE = SimpleNamespace(digest="search", path=Path("/cache/search"), draw=None)
 
@@ -30,7 +31,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         assert sizes == {"image_size": 32, "caps": "caps", "how": "how"}
         noted.append(draw)
         if draw == 1 or draw % APART == 0:
-            raise DataError([f"class 'a' has no images in draw {draw}."])
+            raise PartedError([f"class 'a' has no images in draw {draw}."])
         return SimpleNamespace(digest=f"d{draw}", path=cache / f"d{draw}", draw=draw)
 
     monkeypatch.setattr(draws.dataset, "prepare", prepare)

@@ -82,7 +82,8 @@ def test_where_no_finalist_is_within_the_bounds_nothing_is_shipped_and_it_is_sai
     assert _last_lines(run, searched, retrained, Outcome.COMPLETED, None) == DONE
     assert run.said == [
         "No finalist is within --max-ms and --max-mb, so none is the champion: the fastest takes "
-        "2.00 ms per image, the smallest has 40.0 MB."
+        "2.00 ms per image, the smallest has 40.0 MB.",
+        "1 of 9 trials and 3 of 3 finalists ran. To run the others:\n  again",
     ]
 
 

@@ -307,7 +307,6 @@ def test_durations(text: str, seconds: float) -> None:
     assert parse(STUDY, ["--time-limit", text]).time_limit == seconds
 
 
-@pytest.mark.xfail(strict=True, reason="flag_values.positive takes any number of digits: inf")
 @pytest.mark.parametrize("flag", ["--max-ms", "--max-mb"])
 def test_a_bound_is_a_finite_number(flag: str) -> None:
     _problems(flag, "9" * 400)

@@ -69,7 +69,8 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def running(folder: Path, past: Iterable[Trial] = (), *, over: bool = False) -> Any:
-    plan = SimpleNamespace(name="night", folder=folder, study=SimpleNamespace(log_epochs=False))
+    study = SimpleNamespace(log_epochs=False)
+    plan = SimpleNamespace(name="night", folder=folder, study=study, finalist_seeds=(7, 8))
     draws = SimpleNamespace(
         data=lambda seed: f"draw {seed}",
         told=lambda seeds: {str(seed): {"digest": f"d{seed}"} for seed in sorted(set(seeds))},
@@ -128,7 +129,9 @@ def test_the_journal_is_told_all_that_is_wanted_with_recipes_and_draws(
     run = running(tmp_path)
     training.train(run, WANTED, NAMES, finals())
     draws = {"0": {"digest": "d0"}, "1": {"digest": "d1"}}
-    assert run.told == [FinalistsChosen(trial_ids=list(WANTED), recipes=NAMES, draws=draws)]
+    assert run.told == [
+        FinalistsChosen(trial_ids=list(WANTED), recipes=NAMES, draws=draws, seeds=2)
+    ]
 
 
 def test_what_was_trained_in_an_earlier_round_is_not_trained_again(
