@@ -2,7 +2,7 @@
 
 Arms:    {no augmentation, crop_flip}  x  {constant, step, cosine}
 Budget:  8 trials an arm for the rate, 100 epochs each of all of CIFAR-10 (45,000 train, 5,000 val, 10,000 test), none
-         stopped early: before a schedule has lowered the rate, the best rates look worse. Default and best four again over up to 5 seeds.
+         stopped early: before a schedule has lowered the rate, the best rates look worse. Default and best four in turn over up to 5 seeds.
 Demo:    constant and cosine alone, on digits at their own 8 px. Laptop: a tenth of the epochs on 100 images a class.
 Result:  not run in full yet.
 

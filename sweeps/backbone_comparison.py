@@ -2,7 +2,7 @@
 
 Arms:    mobilenet_v2 (the baseline), ResNet-18 / 34 / 50, all by the comparison article's recipe.
 Budget:  12 trials an arm for the one thing that is tuned, the rate: 4 a decade, of which 5 come before Optuna learns.
-         20 epochs each; the default and the best recipe of each arm again over 10 seeds.
+         20 epochs each; the default of each arm and its best five in turn over up to 10 seeds.
 Demo:    ResNet-18 and 34 alone, on digits at 32 px: the other two would need source models of their own.
 Result:  not run in full yet.
 

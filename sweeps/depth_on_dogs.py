@@ -1,7 +1,7 @@
 """Is ResNet-34 better than ResNet-18 on 120 breeds of dogs?
 
 Arms:    ResNet-18 / 34, pretrained, with a small output network; SGD, step, crops, flips and colours.
-Budget:  12 trials an arm for rate and trained layers, 20 epochs each; default and best five again over up to 5 seeds.
+Budget:  12 trials an arm for rate and trained layers, 20 epochs each; default and best five in turn over up to 5 seeds.
 Data:    accept the rules of kaggle.com/c/dog-breed-identification, then
          kaggle competitions download -c dog-breed-identification && unzip -d dogs dog-breed-identification.zip
          A folder of class folders does, too. Kaggle keeps its test labels: the 10,222 others are split 60/20/20.

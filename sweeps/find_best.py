@@ -2,7 +2,7 @@
 
 Arms:    one, which tunes backbone, layers, stages, rates, schedule, augmentation, mixup, decay, smoothing and
          class weights.
-Budget:  48 trials of 20 epochs at 224 px on all images, the worse half stopped early; default and best five again over 5 seeds.
+Budget:  48 trials of 20 epochs at 224 px on all images, the worse half stopped early; default and best three again over 5 seeds.
          --preset laptop: 12 trials of 10 epochs at 96 px on at most 100 images a class.
 Demo:    digits at 32 px; the first one trains three source models, for a minute or two.
 Result:  champion/ in the sweep's folder and models:/find_best-<folder>-<preset>@champion: the model to use.
@@ -22,7 +22,7 @@ STUDY = Study(
     question="Which model is best for these images?",
     space=SPACE,
     trials_per_arm=48,
-    finalist_seeds=5,  # they only choose among the default and the best
+    finalist_seeds=5,  # they only choose among the default and the best ones
     assumptions=(
         "The champion's test accuracy is of one split; that of the best trial in the search is lucky.",
     ),

@@ -1,8 +1,8 @@
 """Do two stages beat one of the same length, and are they more stable?
 
 Arms:    one: 20 epochs of layer3, layer4 and fc; two: 5 epochs of layer4 and fc, then 15 of all three at a lower rate.
-Budget:  16 trials an arm for one rate or two, 20 epochs each; default and best five of both again over up to 10 seeds, paired.
-Demo:    digits at 32 px, 2 seeds: too few for a spread.
+Budget:  16 trials an arm for one rate or two, 20 epochs each; default and best five in turn of both over up to 10 seeds, paired.
+Demo:    digits at 32 px, 3 seeds: too few for a spread.
 Result:  not run in full yet.
 
     python sweeps/two_stage.py --gpus 4

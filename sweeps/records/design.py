@@ -21,6 +21,7 @@ class Design:
         seeds: The most seeds.
         worth: The smallest difference that matters, in the unit of the score.
         ends: Numbers of seeds at which earlier runs of the sweep ended and were looked at.
+        once: Whether all seeds were trained at once, as in earlier versions: there is one look.
         searched: Of how many recipes of an arm those are the best; 0 where it is not known.
     """
 
@@ -29,6 +30,7 @@ class Design:
     worth: float
     searched: int = 0
     ends: tuple[int, ...] = ()
+    once: bool = False
 
     @property
     def luck(self) -> float:
@@ -60,6 +62,8 @@ class Design:
     def looks(self) -> tuple[int, ...]:
         """Return after how many seeds comparisons are looked at."""
         ends = {each.stop for each in self.rounds} | set(self.ends)
+        if self.once:
+            ends = {self.seeds}
         return tuple(sorted(end for end in ends if MIN_SEEDS <= end <= self.seeds))
 
     def turn(self, seed: int, of: int) -> int:

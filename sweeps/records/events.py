@@ -70,6 +70,7 @@ class FinalistsChosen:
         trial_ids: Their names.
         recipes: By arm, the trials whose recipes are compared, in the order of their turns; earlier
             versions, which compared the best alone, do not say.
+        turns: By arm, over how many seeds they take turns; further seeds are contenders' own.
         draws: By number of a seed, the digest and the cache entry of its own images; none where
             all train on the search's.
         seeds: The most seeds of this run; 0 where it is not known.
@@ -79,6 +80,7 @@ class FinalistsChosen:
 
     trial_ids: Sequence[str]
     recipes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    turns: Mapping[str, int] = field(default_factory=dict)
     draws: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     seeds: int = 0
     time: int | None = None

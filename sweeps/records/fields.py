@@ -76,6 +76,11 @@ def _lists(values: Any) -> dict[str, tuple[str, ...]]:
     return {_text(name): _texts(listed) for name, listed in _mapping(values).items()}
 
 
+def _counts(values: Any) -> dict[str, int]:
+    """Return whole numbers by name."""
+    return {_text(name): _whole(value) for name, value in _mapping(values).items()}
+
+
 def _objects(values: Any) -> dict[str, dict[str, Any]]:
     """Return objects by name."""
     return {_text(name): _mapping(value) for name, value in _mapping(values).items()}
@@ -144,5 +149,6 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "trial_id": _text,
     "trial_ids": _texts,
     "trials_per_arm": _whole,
+    "turns": _counts,
     "wall_seconds": number,
 }

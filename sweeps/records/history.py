@@ -114,6 +114,7 @@ class History:
         wanted: Finalists that the last run has chosen.
         passed: Those of them that had not begun when a later round was chosen.
         recipes: By arm, the trials whose recipes it compares, in the order of their turns.
+        turns: By arm, over how many seeds they take turns.
         draws: By number of a seed, the digest and the cache entry of its own images.
         ends: Numbers of seeds that its runs had at most.
         finish: How the last run ended; None while it runs, or where it was killed.
@@ -128,6 +129,7 @@ class History:
     wanted: set[str] = field(default_factory=set)
     passed: set[str] = field(default_factory=set)
     recipes: dict[str, Sequence[str]] = field(default_factory=dict)
+    turns: dict[str, int] = field(default_factory=dict)
     draws: dict[str, Mapping[str, str]] = field(default_factory=dict)
     ends: set[int] = field(default_factory=set)
     finish: SweepFinished | None = None
@@ -193,7 +195,7 @@ class History:
         asked = self.trials_per_arm(trials_per_arm)
         over = Counter(trial.arm for trial in self.of("trial") if trial.outcome is not None)
         trials = sum(max(0, asked - over[arm]) for arm in searched)
-        return trials + len(self.wanted - self.done())
+        return trials + len(self.wanted - self.passed - self.done())
 
     def trials_per_arm(self, described: int) -> int:
         """Return the highest number that the sweep was asked for, `described` at first."""
@@ -239,6 +241,7 @@ class History:
         self.passed -= set(event.trial_ids)
         self.wanted |= set(event.trial_ids)
         self.recipes |= event.recipes
+        self.turns |= event.turns
         self.draws |= event.draws
         if event.seeds:
             self.ends.add(event.seeds)

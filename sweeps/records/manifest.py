@@ -44,7 +44,11 @@ DECIDES = (
     "sweeps/runner/finalists/*.py",
     # Which comparisons are open, and so what is trained on.
     "sweeps/report/effects.py",
+    "sweeps/report/finalists.py",
     "sweeps/report/findings.py",
+    "sweeps/report/runs.py",
+    "sweeps/report/strata.py",
+    "sweeps/report/turns.py",
     "sweeps/report/variance.py",
     "sweeps/report/verdicts.py",
 )

@@ -75,7 +75,9 @@ def _progress(run: Run) -> tuple[int, int, str]:
         total = run.history.trials_per_arm(int(described)) * searched
     words = f"{done} of {counted(total, 'trial')}"
 
-    finalists = run.history.wanted or {trial.trial_id for trial in run.history.of("finalist")}
+    finalists = run.history.wanted - run.history.passed or {
+        trial.trial_id for trial in run.history.of("finalist")
+    }
     tested = len(finalists & over)
     if finalists:
         words += f" and {tested} of {counted(len(finalists), 'finalist run')}"

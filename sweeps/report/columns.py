@@ -90,6 +90,9 @@ COMPARISONS = {
     "of_images": "standard error from the test images",
     "more_seeds": "how many more would decide it, if the difference stays; empty where none would",
     "more_images": "how many more test images would",
-    "binds": "the largest of the three: seeds, recipes or images",
+    "binds": (
+        "the largest of the three: seeds, recipes or images; seeds or recipes where one seed of each "
+        "recipe cannot tell"
+    ),
 }
 """Columns of `comparisons.csv`."""

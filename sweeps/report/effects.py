@@ -18,7 +18,7 @@ from sweeps.records.design import MIN_SEEDS, Design
 from sweeps.report.formats import named
 from sweeps.report.narrowing import narrow
 from sweeps.report.variance import Interval, crossed, over_seeds
-from sweeps.report.verdicts import Compared, Kind, judge
+from sweeps.report.verdicts import Compared, Kind, judge, level_of
 
 Values = Mapping[str, Mapping[int, NDArray[np.float64]]]
 """By arm and number of a seed, each test image's value [N], the same images for all."""
@@ -43,8 +43,8 @@ def planned(
     The interval is that of `variance.crossed` of the weighted sum, for other recipes that a
     search would find, new seeds and new images: seeds and images are paired, what arms share
     cancels. The verdict is that of `verdicts.judge`, after all looks that were made. `detectable`
-    is at ALPHA / rows: the smallest true difference that would have come out at one look, in 80% of
-    cases. The parts of the standard error, and what would narrow it, are those of
+    is at the level of a look now, shared by all rows: the smallest true difference that would come
+    out at it, in 80% of cases. The parts of the standard error, and what would narrow it, are those of
     `narrowing.narrow`. Under 3 seeds there is the estimate, and NaN for the rest.
 
     Args:
@@ -71,7 +71,7 @@ def planned(
     for name, total in compared.items():
         recipes = total.recipes(design)
         interval = crossed(total.values, recipes=recipes, luck=design.luck)
-        alpha = ALPHA / len(compared)
+        alpha = level_of(interval.n, design) / len(compared)
         verdict = verdicts[name]
         row = {
             "name": name,

@@ -217,10 +217,12 @@ def _arm(run: Run, arm: str, groups: Sequence[Group], design: Design) -> Group |
         return None
     # Of each seed the recipe whose turn it was; the champion's other seeds are its own.
     names = in_turn(run, arm)
+    most = run.history.turns.get(arm, design.seeds)
     seeds = []
     for group in own.values():
         for seed in group.seeds:
-            if names[design.turn(seed.index, len(names))] == group.name:
+            its_turn = names[design.turn(seed.index, len(names))] == group.name
+            if its_turn and seed.index < most:
                 seeds.append(seed)
     seeds.sort(key=lambda seed: seed.index)
 
@@ -269,6 +271,7 @@ def _design(run: Run, groups: Sequence[Group], names: Mapping[str, Sequence[str]
         seeds=seeds,
         worth=worth / 100,
         searched=max(tried.values(), default=0),
+        once=not run.history.recipes,
         ends=tuple(sorted(run.history.ends)),
     )
 
@@ -279,8 +282,10 @@ def _reached(run: Run, names: Mapping[str, Sequence[str]], design: Design) -> in
     begun = (run.history.wanted - run.history.passed) | set(run.history.trials)
     left = []
     last = -1
-    for of_arm in filter(None, names.values()):
-        for seed in range(design.seeds):
+    for arm, of_arm in names.items():
+        if not of_arm:
+            continue
+        for seed in range(run.history.turns.get(arm, design.seeds)):
             name = finalist_name(of_arm[design.turn(seed, len(of_arm))], seed)
             if name in over:
                 last = max(last, seed)

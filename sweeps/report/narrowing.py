@@ -19,6 +19,9 @@ MOST = 32
 """Times as many seeds or images as there are, beyond which they are no advice."""
 
 
+UNTOLD = "seeds or recipes"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Narrowing:
     """From what the standard error of a comparison comes, and what would make it decisive.
@@ -30,7 +33,8 @@ class Narrowing:
         of_images: From the test images.
         more_seeds: How many would decide it; NaN where none would.
         more_images: How many would; NaN where none would.
-        binds: The largest of the three: seeds, recipes or images; empty under 3 seeds.
+        binds: The largest of the three: seeds, recipes or images; `UNTOLD` where one seed of each
+            recipe leaves open whether seeds or recipes; empty under 3 seeds.
     """
 
     of_seeds: float = math.nan
@@ -63,7 +67,12 @@ def narrow(compared: Compared, design: Design, open_ones: int) -> Narrowing:
 
     # The next number of seeds, in whole rounds, and the next number of images that decides it.
     more_seeds = math.nan
+    recipes = set(compared.recipes(design))
+    # With one seed of each recipe, more seeds may lower all of it or nothing.
+    untold = error.nested and len(recipes) == seeds
     for number in _rounds(seeds, design):
+        if untold:
+            break
         level = level_of(number, design) / shares
         if decides(with_seeds(error, seeds, number), mean, design.worth, level):
             more_seeds = float(number - seeds)
@@ -74,13 +83,16 @@ def narrow(compared: Compared, design: Design, open_ones: int) -> Narrowing:
         if decides(with_images(error, images, number), mean, design.worth, level):
             more_images = float(number - images)
             break
+    binds = max(parts, key=lambda name: parts[name])
+    if untold and binds == "seeds":
+        binds = UNTOLD
     return Narrowing(
         of_seeds=math.sqrt(error.seeds.variance),
         of_recipes=math.sqrt(error.recipes.variance),
         of_images=math.sqrt(error.images.variance),
         more_seeds=more_seeds,
         more_images=more_images,
-        binds=max(parts, key=lambda name: parts[name]),
+        binds=binds,
     )
 
 

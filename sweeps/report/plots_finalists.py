@@ -120,7 +120,7 @@ def components(findings: Findings) -> Block | None:
     named = {
         "another recipe of the search": parts.recipes,
         "another seed": parts.seeds,
-        "another draw of train images": parts.draws,
+        "another draw of train and val": parts.draws,
         "other test images": parts.images,
         "the rest": parts.residual,
     }

@@ -99,15 +99,16 @@ def _role(other: Group) -> str:
 def _why(findings: Findings, champion: Group) -> str:
     """Return why it is this one that is shipped, of those that cannot be told apart."""
     choice = findings.choice
-    if choice is None or len(choice.tied) < 2:
+    # A sweep of an earlier version had another rule.
+    if choice is None or champion.name not in {group.name for group in choice.tied}:
+        return ""
+    if champion.name == choice.leader.name:
         return ", the best on val"
     parameters = champion.cost.parameters
-    others = [group.cost.parameters for group in choice.tied if group is not champion]
+    others = [group.cost.parameters for group in choice.tied if group.name != champion.name]
     if parameters == parameters and parameters < min(others):
         return f", the smallest of them ({fixed(parameters / 1e6, 1)} million parameters)"
-    if champion is not choice.leader:
-        return ", the fastest of the smallest"
-    return ", the best on val"
+    return ", of the smallest of them one that is fast"
 
 
 def _certainty(champion: Group, whole: Interval) -> str:

@@ -69,12 +69,11 @@ def spread(arms: Arms, turn: int, *, own_draws: bool) -> Spread | None:
     within = []
     between = []
     for arm in of_arms:
-        rows = np.array([values.mean() for values in arm.values()])
-        part = within_and_between(rows, [seed % turn for seed in arm])
+        part = within_and_between(_rows(arm), [seed % turn for seed in arm])
         if part:
             within.append(part[0])
             between.append(part[1])
-    draws = _shared(of_arms) if own_draws else 0.0
+    draws = _shared(of_arms) if own_draws else math.nan
     if within:
         seeds = fmean(within) - residual
         recipes = fmean(between)

@@ -107,6 +107,8 @@ def judge(compared: Mapping[str, Compared], design: Design, reached: int) -> dic
 
 def level_of(seeds: int, design: Design) -> float:
     """Return the two-sided level of a look after so many seeds."""
+    if design.once:
+        return LEVEL
     return LEVEL / max(1.0, seeds / design.round)
 
 

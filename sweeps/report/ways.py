@@ -12,6 +12,7 @@ from typing import Any
 from sweeps.records.design import MIN_SEEDS
 from sweeps.report.findings import Comparisons, Findings, undecided
 from sweeps.report.formats import counted, fixed, points, seeds, span, with_span
+from sweeps.report.narrowing import UNTOLD
 from sweeps.report.runs import records, resume_command
 from sweeps.report.verdicts import Kind
 
@@ -54,16 +55,30 @@ def said(row: Mapping[str, Any], worth: float) -> str:
 
 
 def further(findings: Findings) -> str:
-    """Return the command that adds the seeds which would decide open comparisons, and its cost."""
-    wanted = [row["more_seeds"] for row in records(findings.planned) if _open(row)]
-    known = [int(number) for number in wanted if not math.isnan(number)]
-    if not known or findings.run.state not in ("finished", "completed"):
+    """Return the command that adds the seeds which would decide open comparisons, and its cost.
+
+    Of a sweep of an earlier version there is none: it compared other recipes.
+    """
+    design = findings.design
+    totals = []
+    for row in records(findings.planned):
+        if not _open(row) or findings.run.state != "finished" or design.once:
+            continue
+        if row["binds"] == UNTOLD:
+            totals.append(int(row["n"]) + design.round)
+        elif not math.isnan(row["more_seeds"]):
+            totals.append(int(row["n"] + row["more_seeds"]))
+    if not totals:
         return ""
-    more = min(known)
-    total = findings.design.seeds + more
+    total = min(totals)
+    command = resume_command(findings.run)
+    # What was planned and not trained needs no flag.
+    if total > design.seeds:
+        command = f"{command} --seeds {total}"
+    more = total - findings.reached
     hours = more * _hours_of_seed(findings)
     cost = f", about {_hours(hours)}" if hours else ""
-    return f"For {seeds(more)} more{cost}:  {resume_command(findings.run)} --seeds {total}"
+    return f"For {seeds(more)} more{cost}:  {command}"
 
 
 def progress(found: Comparisons, done: int) -> list[str]:
@@ -108,6 +123,8 @@ def advice(row: Mapping[str, Any]) -> str:
         ways_out.append(f"{counted(int(more_images), 'test image')} more would")
     if ways_out:
         return f"{', or '.join(ways_out)}, if the difference stays"
+    if row["binds"] == UNTOLD:
+        return "a second seed of each recipe would tell what would"
     binds = {
         "seeds": "what differs most is one seed from the next",
         "recipes": "what differs most is which recipes a search finds: more --trials may help",

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from search_spaces.space import Arm
 from sweeps.runner.finalists.candidates import best_of
-from sweeps.runner.finalists.contenders import MOST
+from sweeps.runner.finalists.contenders import MOST, MOST_OF_ARM, MOST_OF_ONLY_ARM
 from sweeps.runner.plan import Plan
 from sweeps.runner.progress import duration
 from trainables.data.understood import said_of_data
@@ -125,7 +125,9 @@ def _contenders(plan: Plan) -> int:
         return 0
     # Of each seed, a recipe has had every so manieth.
     had = len(plan.finalist_seeds) // recipes
-    number = min(MOST, MOST // 2 * len(plan.arms))
+    number = min(MOST, MOST_OF_ARM * len(plan.arms))
+    if len(plan.arms) == 1:
+        number = MOST_OF_ONLY_ARM
     return number * (len(plan.finalist_seeds) - had)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 import time
 import traceback
 from collections.abc import Sequence
@@ -10,14 +12,16 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from cluster.refused import BROKEN_OFF, DONE, FAILED, INTERRUPTED
+from sweeps.records.champion import Cost
 from sweeps.records.events import SweepFinished
-from sweeps.records.folder import MANIFEST
+from sweeps.records.folder import CHAMPION, MANIFEST
 from sweeps.records.results import Outcome, Results, TrialRecord, best
 from sweeps.runner.champion import Shipped, keep, register
 from sweeps.runner.description import resume_command
 from sweeps.runner.driver import Run, gone, is_gone
 from sweeps.runner.finalists.contenders import Retrained, champion, retrained
 from sweeps.tracking.store import one_line
+from trainables.backbones import count_parameters
 from trainables.metrics import TEST_SCORES
 
 if TYPE_CHECKING:
@@ -57,6 +61,9 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
     artifacts = {MANIFEST: plan.folder / MANIFEST}
     if shipped:
         artifacts |= keep(run, shipped.record)
+    elif ended is Outcome.COMPLETED and retrained(finals):
+        # The bounds leave nothing, also of what an earlier run of the sweep kept.
+        shutil.rmtree(plan.folder / CHAMPION, ignore_errors=True)
     report = None
     if ended is not Outcome.INTERRUPTED:
         report = _report(run, ended)
@@ -110,11 +117,25 @@ def _shipped(run: Run, searched: Results, finals: Results) -> Shipped | None:
     # All are too large or too slow: none is shipped.
     if retrained(finals):
         return None
-    record = best(searched.records())
+    record = best(_small_enough(run, searched.records()))
     if record is None:
         return None
     # Where finalists were asked for, the test is missing.
     return Shipped(record=record, seeds=(), whole=complete and not run.plan.finalist_seeds)
+
+
+def _small_enough(run: Run, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials whose network is within the bound on size; none of them was timed."""
+    bounds = run.plan.options.bounds
+    if bounds.mb is None:
+        return list(trials)
+    classes = len(run.materials.data.classes)
+    kept = []
+    for trial in trials:
+        parameters = count_parameters(trial.recipe, classes)
+        if bounds.hold(Cost(float(parameters), math.nan)):
+            kept.append(trial)
+    return kept
 
 
 def _finished(

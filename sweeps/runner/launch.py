@@ -30,6 +30,7 @@ from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.plan import Materials, Plan, gather, slots_on
 from sweeps.runner.resume import Past, held
 from sweeps.runner.search import enter_past, search
+from sweeps.runner.study import compares
 from sweeps.tracking.experiment import sweep_exists
 from sweeps.tracking.store import TrackingError, prepare_store
 from trainables.compute import Compute, gpu_precision
@@ -344,9 +345,14 @@ def _finals(plan: Plan) -> str:
         best = "best recipe" if most == 1 else f"{most} best recipes in turn"
         which = f"the {best} and the default of each arm are"
     images = "" if plan.options.draws == "fixed" else ", each on train and val images of its own"
+    until = ""
+    if compares(plan.study.contrasts, plan.arms):
+        until = (
+            f", until each comparison is decided to {plan.study.worth:g} "
+            f"{_points(plan.study.worth)}"
+        )
     return (
-        f"Then {which} retrained with up to {counted(seeds, 'new seed')}{images}, until each "
-        f"comparison is decided to {plan.study.worth:g} {_points(plan.study.worth)}; only those "
+        f"Then {which} retrained with up to {counted(seeds, 'new seed')}{images}{until}; only those "
         f"runs see the test images.\n{RULE}.\n"
     )
 

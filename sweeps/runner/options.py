@@ -40,8 +40,10 @@ KEPT = (
     "seed",
     "tracking_uri",
 )
-# Flags that belong to a new sweep: all that it keeps but MLflow's address, which may change.
-NEW_ONLY = ("name", *KEPT[:-1], "dry_run")
+# Of those, what a resume may change: MLflow's address, and what the champion may cost.
+CHANGEABLE = ("tracking_uri", "max_ms", "max_mb")
+# Flags that belong to a new sweep.
+NEW_ONLY = ("name", *(name for name in KEPT if name not in CHANGEABLE), "dry_run")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,8 +19,8 @@ from sweeps.records.folder import (
 )
 from sweeps.records.history import History, read_history
 from sweeps.records.journal import JournalError
-from sweeps.records.manifest import read_manifest
-from sweeps.runner.options import KEPT, Options
+from sweeps.records.manifest import bounds_of, read_manifest
+from sweeps.runner.options import CHANGEABLE, KEPT, Options
 from sweeps.tracking.chosen import with_login
 from trainables.problems import unknown_name
 
@@ -126,9 +126,10 @@ def restored(options: Options, earlier: Past) -> Options:
     if problems:
         raise Refused(*problems)
 
-    # A tracking URI may change, and a tuple is a list in the file.
-    if options.tracking_uri is not None:
-        kept["tracking_uri"] = options.tracking_uri
+    # What may change, and a tuple, which is a list in the file.
+    for name in CHANGEABLE:
+        if getattr(options, name) is not None:
+            kept[name] = getattr(options, name)
     if kept.get("columns"):
         kept["columns"] = tuple(kept["columns"])
     known = {name: value for name, value in kept.items() if name in KEPT}
@@ -147,4 +148,7 @@ def finished(options: Options, earlier: Past) -> bool:
     more_trials = (options.trials or 0) > earlier.manifest["trials_per_arm"]
     more_seeds = (options.seeds or 0) > len(earlier.manifest["finalist_seeds"])
     ablations = options.ablate and not earlier.manifest.get("ablate", False)
+    other_bounds = options.bounds != bounds_of(earlier.manifest)
+    if other_bounds:
+        return False
     return earlier.history.complete and not (more_trials or more_seeds or ablations)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from search_spaces.space import SearchSpace
+from search_spaces.space import Arm, SearchSpace
 from sweeps.records.score import SCORES, Asked
 from trainables.metrics import TEST_ACCURACY
 from trainables.problems import unknown_name
@@ -113,6 +113,15 @@ class Study:
         problems = list(_problems(self))
         if problems:
             raise ValueError("\n".join(problems))
+
+
+def compares(contrasts: Sequence[Contrast], arms: Sequence[Arm]) -> bool:
+    """Return whether a sweep with these arms compares any of them: all of a contrast's are there."""
+    names = [arm.name for arm in arms]
+    for contrast in contrasts:
+        if all(fnmatch.filter(names, pattern) for pattern in contrast.weights):
+            return True
+    return False
 
 
 def _problems(study: Study) -> Iterator[str]:

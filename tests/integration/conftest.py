@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from sweeps.tracking.environment import prepare_process
 from sweeps.tracking.store import prepare_store
@@ -82,22 +84,36 @@ def no_store_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One cache for all sweeps of the session: the source models are trained once."""
-    return str(tmp_path_factory.mktemp("cache"))
+    """One cache for all sweeps of the session, in all its processes.
+
+    The source models are trained once.
+    """
+    folder = shared_folder(tmp_path_factory) / "cache"
+    folder.mkdir(exist_ok=True)
+    return str(folder)
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, cache: str) -> Ran:
-    """The demo sweep, run once for all tests that look at what it left."""
-    return run(
-        tmp_path_factory.mktemp("demo"),
-        "--preset",
-        "demo",
-        "--name",
-        "first",
-        timeout=1000,
-        DVT_CACHE_DIR=cache,
-    )
+    """The demo sweep, run once for all tests that look at what it left, in whatever process."""
+    folder = shared_folder(tmp_path_factory) / "demo"
+    told = folder.with_suffix(".json")
+    with FileLock(folder.with_suffix(".lock")):
+        if not told.is_file():
+            folder.mkdir()
+            command = ("--preset", "demo", "--name", "first")
+            done = run(folder, *command, timeout=1000, DVT_CACHE_DIR=cache)
+            told.write_text(json.dumps([done.code, done.out, done.err]))
+    code, out, err = json.loads(told.read_text())
+    return Ran(code, out, err, folder)
+
+
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the session, which its processes share."""
+    own = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return own.parent
+    return own
 
 
 @pytest.fixture(scope="session")

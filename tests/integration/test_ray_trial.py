@@ -35,6 +35,7 @@ DATA = {
     "source": "gone",
     "image_size": 32,
     "caps": {"train": 1, "val": 1, "test": 1},
+    "draw": None,
     "how": {},
     "seed": 0,
     "cache": "gone",

@@ -13,7 +13,9 @@ from sweeps.records.results import Outcome, Results, TrialRecord, rank, seed_num
 from trainables.metrics import INFERENCE_MS, PARAMETERS
 
 MOST = 4
-"""Contenders at most, and of one arm half as many: their seeds cost as much as others'."""
+MOST_OF_ARM = 2
+MOST_OF_ONLY_ARM = 3
+"""Contenders at most: their seeds cost as much as others'."""
 ERRORS = 2.0
 """Standard errors below the leader, from which on a recipe no longer matters."""
 
@@ -95,10 +97,14 @@ def contenders(
     kept: list[Retrained] = []
     of_arm: Counter[str] = Counter()
     highest = -math.inf
+    several = len({recipe.arm for recipe in recipes}) > 1
+    most_of_arm = MOST_OF_ARM if several else MOST_OF_ONLY_ARM
     for score, recipe in scored:
         if names is not None and recipe.group not in names:
             continue
-        if not bounds.hold(recipe.cost) or of_arm[recipe.arm] == MOST // 2 or len(kept) == MOST:
+        if not bounds.hold(recipe.cost) or len(kept) == MOST:
+            continue
+        if of_arm[recipe.arm] == most_of_arm:
             continue
         # So far below the best that its further seeds would change nothing.
         if kept:

@@ -8,13 +8,16 @@ that may become the champion are trained with the seeds that they have not had.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sweeps.records.design import Design
 from sweeps.records.results import Outcome, Results
 from sweeps.runner.driver import Run
 from sweeps.runner.finalists.candidates import Field, ablations, field_of, seeded
-from sweeps.runner.finalists.contenders import champion, contenders, retrained
-from sweeps.runner.finalists.training import train
+from sweeps.runner.finalists.contenders import Retrained, champion, contenders, retrained
+from sweeps.runner.finalists.training import Chosen, train
+from sweeps.runner.study import compares
+from sweeps.tracking.store import one_line
 from trainables.data.problems import DataError
 
 
@@ -30,13 +33,15 @@ def finalists(run: Run, searched: Results) -> tuple[Outcome, Results]:
         finalists.
     """
     finals = Results(dict.fromkeys(searched.arms, 0), searched.score)
-    field = field_of(run.plan.arms, searched, run.plan.finalist_recipes, run.plan.options.seed)
+    most = min(run.plan.finalist_recipes, max(1, len(run.plan.finalist_seeds)))
+    field = field_of(run.plan.arms, searched, most, run.plan.options.seed)
     design = field.design(len(run.plan.finalist_seeds), run.plan.study.worth)
     try:
         for ended in _steps(run, field, design, finals):
             if ended is not Outcome.COMPLETED:
                 return ended, finals
-            if run.over():
+            # Once the time is over, the next runs are planned and not begun: the sweep is not whole.
+            if run.over() and finals.left:
                 break
     except DataError as error:
         for problem in error.problems:
@@ -48,12 +53,14 @@ def finalists(run: Run, searched: Results) -> tuple[Outcome, Results]:
 def _steps(run: Run, field: Field, design: Design, finals: Results) -> Iterator[Outcome]:
     """Train round after round, and yield how each ended."""
     seeds = run.plan.finalist_seeds
-    names = field.names
     live = set(field.best)
     trained = 0
+    turns: dict[str, int] = {}
     for each in design.rounds:
         arms = [arm for arm in field.best if arm in live]
-        yield train(run, field.round(design, arms, each, seeds), names, finals)
+        turns |= dict.fromkeys(arms, each.stop)
+        chosen = Chosen(field.round(design, arms, each, seeds), field.names, turns)
+        yield train(run, chosen, finals)
         trained = each.stop
         # An arm that failed too often is left alone.
         live -= finals.lacking()
@@ -61,22 +68,24 @@ def _steps(run: Run, field: Field, design: Design, finals: Results) -> Iterator[
         if not live:
             break
 
-    # The champion's seeds, of which those that the arms had are done.
+    # The champion's seeds, of which those that the arms had are done; where no arms are compared,
+    # it alone is what seeds are for.
+    if not compares(run.plan.study.contrasts, run.plan.arms):
+        trained = design.seeds
     bounds = run.plan.options.bounds
-    chosen: list[str] | None = None
+    able: list[str] | None = None
     for each in design.rounds:
         if each.start >= trained:
             break
-        able = contenders(retrained(finals), bounds, chosen)
-        chosen = [recipe.group for recipe in able]
-        again = [field.all[group] for group in chosen if group in field.all]
+        able = [recipe.group for recipe in contenders(retrained(finals), bounds, able)]
+        again = [field.all[group] for group in able if group in field.all]
         if len(again) < 2 and each.start:
             break
-        yield train(run, seeded(again, each, seeds), names, finals)
+        yield train(run, Chosen(seeded(again, each, seeds), field.names, turns), finals)
 
     choice = champion(finals, bounds)
     if run.plan.options.ablate and choice:
-        yield _ablated(run, choice.champion.seeds[0].trial_id, finals, trained, names)
+        yield _ablated(run, choice.champion, Chosen({}, field.names, turns), finals)
 
 
 def _undecided(run: Run, design: Design, seeds: int) -> set[str]:
@@ -88,20 +97,24 @@ def _undecided(run: Run, design: Design, seeds: int) -> set[str]:
     from sweeps.report.runs import read_run
     from sweeps.report.ways import progress
 
-    read = read_run(run.plan.folder, "running")
-    found = compare(read, [], until=seeds)
-    for line in progress(found, seeds):
-        run.say(line)
-    return undecided(found, read.described.get("contrasts"))
+    try:
+        read = read_run(run.plan.folder, "running")
+        found = compare(read, [], until=seeds)
+        for line in progress(found, seeds):
+            run.say(line)
+        return undecided(found, read.described.get("contrasts"))
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001  Hours of trials are not lost for a look.
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        run.say(f"Comparisons could not be looked at ({reason}): all of them go on.")
+        return {arm.name for arm in run.plan.arms}
 
 
-def _ablated(
-    run: Run, top: str, finals: Results, trained: int, names: dict[str, tuple[str, ...]]
-) -> Outcome:
-    """Train the champion without each of its tricks."""
-    record = finals[top]
-    candidates = ablations(record)
+def _ablated(run: Run, top: Retrained, chosen: Chosen, finals: Results) -> Outcome:
+    """Train the champion without each of its tricks, with the seeds that it had."""
+    candidates = ablations(top.seeds[0])
     if not candidates:
-        group = top.rpartition("/")[0]
-        run.say(f"--ablate: {group} has no trick that could be taken away.")
-    return train(run, seeded(candidates, range(trained), run.plan.finalist_seeds), names, finals)
+        run.say(f"--ablate: {top.group} has no trick that could be taken away.")
+    entries = seeded(candidates, sorted(top.by_seed), run.plan.finalist_seeds)
+    return train(run, replace(chosen, entries=entries), finals)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -25,15 +26,27 @@ from trainables.metrics import SCORE
 from trainables.recipe import Recipe
 
 
-def train(
-    run: Run, wanted: Mapping[str, Entry], names: Mapping[str, tuple[str, ...]], finals: Results
-) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Finalists that are to be trained, and what the journal is told of them.
+
+    Attributes:
+        entries: By name.
+        recipes: By arm, the trials whose recipes take turns.
+        turns: By arm, over how many seeds they take turns; the champion's further ones are its own.
+    """
+
+    entries: Mapping[str, Entry]
+    recipes: Mapping[str, tuple[str, ...]]
+    turns: Mapping[str, int]
+
+
+def train(run: Run, chosen: Chosen, finals: Results) -> Outcome:
     """Train what is left of some finalists.
 
     Args:
         run: The sweep.
-        wanted: The finalists, by name.
-        names: By arm, the trials whose recipes are compared, for the journal.
+        chosen: The finalists.
         finals: Takes in their results; what an earlier run left is entered.
 
     Returns:
@@ -43,19 +56,29 @@ def train(
         DataError: A seed's draw of images cannot be had.
     """
     # What is new to these results, and what an earlier run has done of it.
+    wanted = chosen.entries
     known = {record.trial_id for record in finals.records()}
     new = {name: entry for name, entry in wanted.items() if name not in known}
     finals.expect(Counter(entry.candidate.arm for entry in new.values()))
     past = _unchanged(run, new)
     replay(finals, tuple(past[name] for name in new if name in past))
-    draws = run.draws.told(entry.seed for entry in wanted.values())
-    most = len(run.plan.finalist_seeds)
-    run.tell(FinalistsChosen(trial_ids=list(wanted), recipes=names, draws=draws, seeds=most))
 
-    # Those that began come first.
+    # Those that began come first. Images are drawn for what is left alone.
     over = {record.trial_id for record in finals.ended()}
     order = sorted(new, key=lambda name: name not in past)
     left = {name: new[name] for name in order if name not in over}
+    draws: Mapping[str, Mapping[str, str]] = {}
+    if left and not run.over():
+        draws = run.draws.told(entry.seed for entry in left.values())
+    run.tell(
+        FinalistsChosen(
+            trial_ids=list(wanted),
+            recipes=chosen.recipes,
+            turns=dict(chosen.turns),
+            draws=draws,
+            seeds=len(run.plan.finalist_seeds),
+        )
+    )
     if not left or run.over():
         return Outcome.COMPLETED
 

@@ -39,7 +39,7 @@ RECIPE = Recipe(epochs=3).as_dict()
 # What a champion's event of an earlier version lacks, and what is read instead.
 LATER: dict[str, Any] = {"predictions": "", "test_digest": "", "metric": "accuracy"}
 # And a choice of finalists.
-LATER_OF_CHOICE: dict[str, Any] = {"recipes": {}, "draws": {}, "seeds": 0}
+LATER_OF_CHOICE: dict[str, Any] = {"recipes": {}, "turns": {}, "draws": {}, "seeds": 0}
 EVENTS: tuple[Event, ...] = (
     SweepStarted(
         study="depth_vs_tricks",

@@ -19,7 +19,7 @@ from sweeps.report import effects
 from sweeps.report.effects import PAIRS, PLANNED, Values, detectable
 from sweeps.report.narrowing import narrow
 from sweeps.report.variance import crossed, over_seeds
-from sweeps.report.verdicts import Compared, Kind, judge
+from sweeps.report.verdicts import Compared, Kind, judge, level_of
 
 TRICKS = {"name": "tricks", "weights": {"*/tricks": 1, "*/plain": -1}}
 DEPTH = {"name": "depth", "weights": {"b50/*": 1, "b18/*": -1}}
@@ -197,8 +197,9 @@ def test_a_contrasts_detectable_difference_is_at_holms_first_step() -> None:
     values = _values()
     row = planned([TRICKS, DEPTH], values).iloc[1]
     total = np.mean([values[f"b50/{r}"] - values[f"b18/{r}"] for r in ("plain", "tricks")], axis=0)
-    strict = crossed(total, 1 - 0.05 / 2)
-    assert row["detectable"] == pytest.approx(detectable(strict.se, strict.df, alpha=0.05 / 2))
+    alpha = level_of(len(total), design(seeds=len(total))) / 2
+    strict = crossed(total, 1 - alpha)
+    assert row["detectable"] == pytest.approx(detectable(strict.se, strict.df, alpha=alpha))
     assert row["detectable"] > planned([DEPTH], values).iloc[0]["detectable"]
 
 

@@ -100,7 +100,7 @@ def test_the_design_is_what_the_sweep_says_and_of_earlier_versions_the_best_alon
 ) -> None:
     assert found_in_turn.design == Design(recipes=3, seeds=9, worth=0.01, searched=12)
     # Of its six trials one failed.
-    assert found.design == Design(recipes=1, seeds=5, worth=0.01, searched=5)
+    assert found.design == Design(recipes=1, seeds=5, worth=0.01, searched=5, once=True)
     assert {group.turn for group in found.arms.values()} == {1}
     assert {group.luck for group in found.arms.values()} == {1.0}
 

@@ -163,7 +163,7 @@ def test_what_makes_a_score_vary_is_a_bar_a_part_the_first_on_top(found_in_turn:
     names = {
         "another recipe of the search": parts.recipes,
         "another seed": parts.seeds,
-        "another draw of train images": parts.draws,
+        "another draw of train and val": parts.draws,
         "other test images": parts.images,
         "the rest": parts.residual,
     }

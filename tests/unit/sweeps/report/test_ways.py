@@ -143,7 +143,8 @@ def test_the_command_adds_the_fewest_seeds_that_would_decide_one_with_their_cost
         table = found.planned.copy()
         table["more_seeds"] = list(more)
         table["verdict"] = Kind.OPEN.value
-        return replace(found, planned=table)
+        # As if it had been trained in rounds.
+        return replace(found, planned=table, design=replace(found.design, once=False))
 
     # Seeds of six arms, two runs each, of 84 s.
     hours = 2 * 6 * 20 * 4.2 / 3600
@@ -165,6 +166,7 @@ def test_short_runs_cost_device_minutes_and_unknown_ones_nothing_that_is_said(
     table = found.planned.assign(more_seeds=3.0, verdict=Kind.OPEN.value)
     trials = found.run.trials.copy()
     trials["device_seconds"] = 8.0
+    found = replace(found, design=replace(found.design, once=False))
     short = replace(found, planned=table, run=replace(found.run, trials=trials))
     assert further(short).startswith("For 3 seeds more, about 5 device-minutes:  ")
     trials["device_seconds"] = NAN

@@ -60,7 +60,10 @@ def running(**options: Any) -> Any:
     plan = SimpleNamespace(
         options=Options(**options), finalist_seeds=(1, 2, 3), name="night", arms=[]
     )
-    return SimpleNamespace(plan=plan, say=said.append, said=said, deadline=math.inf)
+    materials = SimpleNamespace(data=SimpleNamespace(classes=("ant", "bee")))
+    return SimpleNamespace(
+        plan=plan, materials=materials, say=said.append, said=said, deadline=math.inf
+    )
 
 
 def test_the_best_seed_of_the_champion_is_shipped_with_all_its_seeds() -> None:
@@ -89,8 +92,10 @@ def test_where_no_finalist_is_within_the_bounds_nothing_is_shipped_and_it_is_sai
 
 def test_without_finalists_the_best_trial_is_shipped_untested() -> None:
     searched = ended(Outcome.COMPLETED)
-    found = _shipped(running(max_mb=1.0), searched, Results({ARM: 0}))
+    found = _shipped(running(max_mb=50.0), searched, Results({ARM: 0}))
     assert found
+    # A ResNet-18 has 44.7 MB.
+    assert _shipped(running(max_mb=40.0), searched, Results({ARM: 0})) is None
     assert (found.record.trial_id, found.seeds, found.whole) == (f"{ARM}/000", (), False)
     assert _shipped(running(), ended(Outcome.FAILED), Results({ARM: 0})) is None
 

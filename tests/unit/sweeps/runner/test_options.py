@@ -349,8 +349,6 @@ def test_what_a_sweep_keeps_cannot_be_given_again_when_it_is_resumed() -> None:
         "--seed": "0",
         "--name": "x",
         "--draws": "new",
-        "--max-ms": "20",
-        "--max-mb": "90",
     }
     problems = _problems(
         "--resume", "night", "--dry-run", *(word for pair in flags.items() for word in pair)

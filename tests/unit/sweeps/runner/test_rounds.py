@@ -16,8 +16,10 @@ from sweeps.records.champion import Bounds
 from sweeps.records.design import Design
 from sweeps.records.results import Outcome, Results, trial_name
 from sweeps.runner.finalists import rounds
-from sweeps.runner.finalists.candidates import Candidate, Entry, field_of
+from sweeps.runner.finalists.candidates import Candidate, field_of
 from sweeps.runner.finalists.rounds import finalists
+from sweeps.runner.finalists.training import Chosen
+from sweeps.runner.study import Contrast
 from trainables.data.problems import DataError
 from trainables.metrics import INFERENCE_MS, PARAMETERS
 from trainables.recipe import NEUTRAL
@@ -26,6 +28,7 @@ ARMS = SPACE.with_fixed(weights="none").matching("resnet18/*")
 PLAIN, TRICKS = (arm.name for arm in ARMS)
 BOTH = {PLAIN, TRICKS}
 Level = Callable[[str], float]
+TRICKS_PAY = Contrast(name="tricks", weights={TRICKS: 1, PLAIN: -1})
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Driver:
         level: Score of a recipe; a run is off it by `noise`.
         open_after: Arms that are open, by the seeds after which it is asked; others are decided.
         calls: Names of what each call has trained that was not trained before.
+        turns: What each call was told of the seeds over which recipes take turns.
         outcome: How calls end, by their number, where it is not as completed.
         starve: From which call on nothing is trained, since the time is over.
         broken: Arms that fail too often: after their first run nothing of them is trained.
@@ -48,15 +52,15 @@ class Driver:
     starve: int = 99
     broken: frozenset[str] = frozenset()
     calls: list[list[str]] = field(default_factory=list)
+    turns: list[dict[str, int]] = field(default_factory=list)
     asked: list[int] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
-    def train(
-        self, run: Any, wanted: Mapping[str, Entry], names: Mapping[str, Any], finals: Results
-    ) -> Outcome:
+    def train(self, run: Any, chosen: Chosen, finals: Results) -> Outcome:
         at = len(self.calls)
+        self.turns.append(dict(chosen.turns))
         known = {record.trial_id for record in finals.records()}
-        new = {name: entry for name, entry in wanted.items() if name not in known}
+        new = {name: entry for name, entry in chosen.entries.items() if name not in known}
         for entry in new.values():
             finals.expect({entry.candidate.arm: 1})
         self.calls.append([])
@@ -77,18 +81,25 @@ class Driver:
         return set() if seeds >= design.seeds else self.open_after.get(seeds, BOTH)
 
     def run(self, monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[Outcome, Results]:
-        given = {"seeds": 6, "recipes": 3, "ablate": False, "bounds": Bounds(), **options}
+        given = {
+            "seeds": 6,
+            "recipes": 3,
+            "ablate": False,
+            "bounds": Bounds(),
+            "contrasts": (TRICKS_PAY,),
+            **options,
+        }
         plan = SimpleNamespace(
             arms=ARMS,
             finalist_recipes=given["recipes"],
             finalist_seeds=tuple(range(100, 100 + given["seeds"])),
-            study=SimpleNamespace(worth=1.0),
+            study=SimpleNamespace(worth=1.0, contrasts=given["contrasts"]),
             options=SimpleNamespace(seed=0, ablate=given["ablate"], bounds=given["bounds"]),
         )
         monkeypatch.setattr(rounds, "train", self.train)
         monkeypatch.setattr(rounds, "_undecided", self.undecided)
         run: Any = SimpleNamespace(
-            plan=plan, say=self.said.append, over=lambda: len(self.calls) > self.starve
+            plan=plan, say=self.said.append, over=lambda: len(self.calls) >= self.starve
         )
         return finalists(run, searched())
 
@@ -176,6 +187,8 @@ def test_an_arm_that_is_decided_gets_no_more_seeds_and_never_comes_back(
     driver.run(monkeypatch, seeds=9)
     assert set(driver.calls[1]) == of_round(3, 4, 5, arms={TRICKS})
     assert set(driver.calls[2]) == of_round(6, 7, 8, arms={TRICKS})
+    # The seeds that its contenders get later are not its turns.
+    assert driver.turns[-1] == {PLAIN: 3, TRICKS: 9}
 
 
 def test_where_all_is_decided_no_round_follows_and_contenders_get_those_seeds_alone(
@@ -209,9 +222,9 @@ def test_a_recipe_that_falls_back_contends_no_longer(monkeypatch: pytest.MonkeyP
     driver = Driver(level=by_arm(plain_5=0.9, tricks_5=0.9, plain_4=0.9))
     train = driver.train
 
-    def unlucky(run: Any, wanted: Any, recipes: Any, finals: Results) -> Outcome:
+    def unlucky(run: Any, chosen: Chosen, finals: Results) -> Outcome:
         known = {record.trial_id for record in finals.records()}
-        outcome = train(run, wanted, recipes, finals)
+        outcome = train(run, chosen, finals)
         # In its turn it scored as well; in all the seeds that it gets as a contender it does not.
         for record in finals.records():
             mine = record.finalist and record.finalist.group == lucky
@@ -308,16 +321,20 @@ def test_a_draw_that_cannot_be_had_ends_it_in_words(monkeypatch: pytest.MonkeyPa
     ]
 
 
-@pytest.mark.parametrize(("open_after", "trained"), [({}, 6), ({3: set[str]()}, 3)])
-def test_the_champion_is_ablated_over_the_seeds_that_were_trained(
-    monkeypatch: pytest.MonkeyPatch, open_after: Mapping[int, set[str]], trained: int
+@pytest.mark.parametrize(("open_after", "most"), [({}, 6), ({3: set[str]()}, 3)])
+def test_the_champion_is_ablated_over_the_seeds_that_it_had(
+    monkeypatch: pytest.MonkeyPatch, open_after: Mapping[int, set[str]], most: int
 ) -> None:
     driver = Driver(level=by_arm(tricks_5=0.9), open_after=open_after)
     driver.run(monkeypatch, ablate=True)
     recipe = next(arm for arm in ARMS if arm.name == TRICKS).default_recipe().as_dict()
     tricks = [name for name, neutral in NEUTRAL.items() if recipe[name] != neutral]
     expected = []
-    for seed in range(trained):
+    # The first round's, and those at which it was its turn.
+    lacks = lacking(f"{TRICKS}/005", *range(3, most))
+    for seed in range(most):
+        if f"{TRICKS}/005/s{seed}" in lacks:
+            continue
         expected += [f"{TRICKS}/005/without-{name}/s{seed}" for name in tricks]
     assert tricks
     assert driver.calls[-1] == expected
@@ -330,6 +347,30 @@ def test_a_champion_without_tricks_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     ended, _ = driver.run(monkeypatch, ablate=True)
     assert ended is Outcome.COMPLETED
     assert driver.said == [f"--ablate: {PLAIN}/005 has no trick that could be taken away."]
+
+
+def test_where_no_arms_are_compared_seeds_are_the_champions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    driver = Driver(level=LEVELS, open_after={3: set()})
+    driver.run(monkeypatch, seeds=9, contrasts=())
+    assert driver.asked == [3]
+    for call, start in zip(driver.calls[1:], (0, 3, 6), strict=True):
+        seeds = (start, start + 1, start + 2)
+        had = {name for seed in seeds if seed < 3 for name in of_round(seed)}
+        wanted = {f"{group}/s{seed}" for group in CONTENDERS for seed in seeds}
+        assert set(call) == wanted - had
+
+
+@pytest.mark.parametrize("ends", range(1, 5))
+def test_a_sweep_whose_time_ends_between_two_calls_is_not_whole(
+    monkeypatch: pytest.MonkeyPatch, ends: int
+) -> None:
+    """All that was begun has ended; what would have come next is planned, and left to do."""
+    driver = Driver(level=LEVELS, starve=ends)
+    _, finals = driver.run(monkeypatch)
+    assert not driver.calls[ends] if ends < len(driver.calls) else finals.left == 0
+    assert (finals.left > 0) == (ends < 4)
 
 
 def test_without_seeds_nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:

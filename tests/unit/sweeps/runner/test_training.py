@@ -43,6 +43,10 @@ CANDIDATES = (
 WANTED = seeded(CANDIDATES, range(2), SEEDS)
 
 
+TOLD = {"resnet18/plain": 2}
+CHOSEN = training.Chosen(WANTED, NAMES, TOLD)
+
+
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Note what workers are sent; all of it completes."""
@@ -96,7 +100,7 @@ def finals() -> Results:
 def test_activations_of_a_seed_are_kept_for_all_groups_of_that_seed_and_for_no_other(
     sent: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    assert training.train(running(tmp_path), WANTED, NAMES, finals()) is Outcome.COMPLETED
+    assert training.train(running(tmp_path), CHOSEN, finals()) is Outcome.COMPLETED
     kept = [(each["trial_id"], each["shared"]["sweep"], each["shared"]["views"]) for each in sent]
     assert kept == [
         ("resnet18/plain/001/s0", "night@s0", True),
@@ -111,7 +115,7 @@ def test_activations_of_a_seed_are_kept_for_all_groups_of_that_seed_and_for_no_o
 def test_a_worker_is_sent_the_recipe_with_its_seed_and_the_images_of_that_seed(
     sent: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    training.train(running(tmp_path), WANTED, NAMES, finals())
+    training.train(running(tmp_path), CHOSEN, finals())
     for config in sent:
         entry = WANTED[config["trial_id"]]
         assert (config["recipe"], config["data"]) == (entry.candidate.recipe, f"draw {entry.seed}")
@@ -127,10 +131,12 @@ def test_the_journal_is_told_all_that_is_wanted_with_recipes_and_draws(
     sent: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     run = running(tmp_path)
-    training.train(run, WANTED, NAMES, finals())
+    training.train(run, CHOSEN, finals())
     draws = {"0": {"digest": "d0"}, "1": {"digest": "d1"}}
     assert run.told == [
-        FinalistsChosen(trial_ids=list(WANTED), recipes=NAMES, draws=draws, seeds=2)
+        FinalistsChosen(
+            trial_ids=list(WANTED), recipes=NAMES, turns=dict(TOLD), draws=draws, seeds=2
+        )
     ]
 
 
@@ -140,11 +146,11 @@ def test_what_was_trained_in_an_earlier_round_is_not_trained_again(
     run = running(tmp_path)
     results = finals()
     first = dict(list(WANTED.items())[:3])
-    training.train(run, first, NAMES, results)
-    training.train(run, WANTED, NAMES, results)
+    training.train(run, replace(CHOSEN, entries=first), results)
+    training.train(run, CHOSEN, results)
     assert [config["trial_id"] for config in sent] == list(WANTED)
     assert (results.total, results.left) == (6, 0)
-    training.train(run, WANTED, NAMES, results)
+    training.train(run, CHOSEN, results)
     assert len(sent) == len(WANTED)
 
 
@@ -167,7 +173,7 @@ def test_what_an_earlier_run_has_done_counts_and_what_it_began_comes_first(
         earlier(WANTED[names[4]], names[4], done=False),
     ]
     results = finals()
-    training.train(running(tmp_path, past), WANTED, NAMES, results)
+    training.train(running(tmp_path, past), CHOSEN, results)
     assert [each["trial_id"] for each in sent] == [names[4], names[1], names[2], names[3], names[5]]
     assert results[names[0]].score == 0.8
     assert (results.total, results.left) == (6, 0)
@@ -180,7 +186,7 @@ def test_a_finalist_whose_recipe_has_changed_since_is_trained_anew_without_its_c
     past = [earlier(WANTED[name], name, done=True, stage2_lr=0.5)]
     left = tmp_path / "checkpoints" / name.replace("/", "-")
     left.mkdir(parents=True)
-    training.train(running(tmp_path, past), WANTED, NAMES, finals())
+    training.train(running(tmp_path, past), CHOSEN, finals())
     assert [config["trial_id"] for config in sent] == list(WANTED)
     assert not left.exists()
 
@@ -190,12 +196,14 @@ def test_once_the_time_is_over_nothing_starts_and_it_is_still_planned(
 ) -> None:
     results = finals()
     run = running(tmp_path, over=True)
-    assert training.train(run, WANTED, NAMES, results) is Outcome.COMPLETED
+    assert training.train(run, CHOSEN, results) is Outcome.COMPLETED
     assert sent == []
     assert (results.total, results.left) == (6, 6)
 
 
 def test_nothing_is_left_of_nothing(sent: list[dict[str, Any]], tmp_path: Path) -> None:
     results = finals()
-    assert training.train(running(tmp_path), {}, {}, results) is Outcome.COMPLETED
+    assert (
+        training.train(running(tmp_path), training.Chosen({}, {}, {}), results) is Outcome.COMPLETED
+    )
     assert (sent, results.total) == ([], 0)
