@@ -29,6 +29,11 @@ from scipy import optimize, special
 from sweeps.records.design import MIN_SEEDS
 
 LEAST_P = 1e-100
+ENOUGH_RECIPES = 5
+"""Recipes from which on seeds bring degrees of freedom of their own. Of fewer, an estimate of how much
+they differ is often 0 by chance: with two recipes and 16 seeds, 10% of sweeps would find something
+where nothing is.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def crossed(
     part within recipes and a part between them, which more seeds of the same recipes do not lower.
 
     The quantile of the interval is the mean of the parts' own, weighted by their variances: t(S - 1)
-    and t(I - 1), with t(K - 1) for seeds of K recipes (Cochran and Cox, Experimental Designs; Cochran
+    and t(I - 1), and t(K - 1) between K recipes (Cochran and Cox, Experimental Designs; Cochran
     1964, Biometrics 20, 191-195). `df` is the one at which t has that quantile. Satterthwaite's, as
     Hillis (2007) has it for this design, divides by V_seed squared: where three seeds agree by
     chance it is in the hundreds while the error is too small, and 95% intervals over three seeds
@@ -193,7 +198,8 @@ class Errors:
         images: From one set of images to the next.
         residual: The variance within `seeds` that is what a seed makes of these very images, and
             that more images lower.
-        nested: Whether several recipes share the seeds: more seeds tell no more of their number.
+        nested: Whether the degrees of freedom of `seeds` are those of few recipes, or of recipes with
+            one seed each: more seeds bring none.
     """
 
     seeds: Part
@@ -239,12 +245,13 @@ def errors(
     of_images = Part(max(by_image - residual, 0.0) / cells.size, images - 1.0)
     of_seeds, of_recipes = _nested(cells.mean(axis=1), recipes, luck)
     left = min(residual / cells.size, of_seeds.variance)
+    number = len(set(recipes)) if recipes is not None else 1
     return Errors(
         seeds=of_seeds,
         recipes=of_recipes,
         images=of_images,
         residual=left,
-        nested=recipes is not None and len(set(recipes)) > 1,
+        nested=1 < number < ENOUGH_RECIPES or 1 < number == seeds,
     )
 
 
@@ -261,9 +268,11 @@ def _nested(
     parts = within_and_between(rows, recipes)
     if parts is None:
         return Part(luck * whole.variance, whole.df), nothing
-    # Where recipes agree by chance, what is known of them is still no more than their number tells.
     within, between = parts
-    of_seeds = Part(within / n, number - 1.0)
+    df = float(n - number)
+    if number < ENOUGH_RECIPES:
+        df = number - 1.0
+    of_seeds = Part(within / n, df)
     if between <= 0:
         return of_seeds, nothing
     # The weight of each recipe in the mean is its share of the seeds.

@@ -260,7 +260,7 @@ def _nested_by_hand(
 
     _, by_image, residual = _squares_by_hand(cells)
     parts = [
-        (within / n, k - 1),
+        (within / n, n - k if k >= 5 else k - 1),
         (luck * between * sum(len(g) ** 2 for g in groups.values()) / n**2, k - 1),
         (max(by_image - residual, 0.0) / cells.size, cells.shape[1] - 1),
     ]
