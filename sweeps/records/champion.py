@@ -57,7 +57,7 @@ class Bounds:
         return not too_slow and not too_large
 
 
-class Retrained(Protocol):
+class Shippable(Protocol):
     """The part of a retrained recipe by which it is chosen."""
 
     @property
@@ -77,11 +77,11 @@ class Retrained(Protocol):
         """What its network costs to use."""
 
 
-AnyRetrained = TypeVar("AnyRetrained", bound=Retrained)
+AnyShippable = TypeVar("AnyShippable", bound=Shippable)
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(Generic[AnyRetrained]):
+class Choice(Generic[AnyShippable]):
     """The champion, and what it was chosen from.
 
     Attributes:
@@ -91,15 +91,15 @@ class Choice(Generic[AnyRetrained]):
         able: All that could have been the champion, the best on val first.
     """
 
-    champion: AnyRetrained
-    leader: AnyRetrained
-    tied: tuple[AnyRetrained, ...]
-    able: tuple[AnyRetrained, ...]
+    champion: AnyShippable
+    leader: AnyShippable
+    tied: tuple[AnyShippable, ...]
+    able: tuple[AnyShippable, ...]
 
 
 def choose(
-    candidates: Iterable[AnyRetrained], arms: Sequence[str], bounds: Bounds
-) -> Choice[AnyRetrained] | None:
+    candidates: Iterable[AnyShippable], arms: Sequence[str], bounds: Bounds
+) -> Choice[AnyShippable] | None:
     """Choose the champion; None where no recipe can be.
 
     Args:
@@ -114,7 +114,7 @@ def choose(
     fitted = level([recipe.by_seed for recipe in known])
     levels = dict(zip(map(id, known), fitted.of_recipes, strict=True))
 
-    def order(recipe: AnyRetrained) -> tuple[float, int, int]:
+    def order(recipe: AnyShippable) -> tuple[float, int, int]:
         return -levels[id(recipe)], arms.index(recipe.arm), recipe.number
 
     able.sort(key=order)
@@ -138,7 +138,7 @@ def _least(costs: Iterable[float]) -> float:
     return min((cost for cost in costs if not math.isnan(cost)), default=math.inf)
 
 
-def enough(recipes: Sequence[AnyRetrained]) -> list[AnyRetrained]:
+def enough(recipes: Sequence[AnyShippable]) -> list[AnyShippable]:
     """Return the recipes with seeds enough that their score is not one run's luck."""
     most = max((len(recipe.by_seed) for recipe in recipes), default=0)
     return [recipe for recipe in recipes if len(recipe.by_seed) >= min(most, ENOUGH_SEEDS)]

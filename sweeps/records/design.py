@@ -10,6 +10,11 @@ MIN_SEEDS = 3
 """
 
 
+def turn_of(seed: int, recipes: int) -> int:
+    """Return which of so many recipes a seed trains, by its place among their turns."""
+    return seed % recipes
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Design:
     """What is stated of the comparison before it begins.
@@ -39,8 +44,8 @@ class Design:
         The best m of n have the luck of their search in common: where the one just below them is
         high, all are. Of independent recipes whose scores have an exponential upper tail, the mean
         of the best m has the variance s² / m of their own spread, plus that of the one below,
-        s² (1 / (m + 1)² + ... + 1 / n²) (Rényi 1953, Acta Mathematica Hungarica 4, 191-231). On real
-        features this ratio is 1.2 to 1.7 where it is 1.7 here (`benchmarks/next_sweep.py`).
+        s² (1 / (m + 1)² + ... + 1 / n²) (Rényi 1953, Acta Mathematica Hungarica 4, 191-231). What
+        intervals hold with it, `benchmarks/next_sweep.py` measures on real features.
         """
         if self.recipes < 2 or self.searched <= self.recipes:
             return 1.0
@@ -68,4 +73,4 @@ class Design:
 
     def turn(self, seed: int, of: int) -> int:
         """Return the rank of the recipe that a seed trains, in an arm with so many of them."""
-        return seed % self.recipes % of
+        return turn_of(seed, self.recipes) % of

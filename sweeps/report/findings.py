@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sweeps.records.champion import Choice
-from sweeps.records.design import MIN_SEEDS, Design
+from sweeps.records.design import MIN_SEEDS, Design, turn_of
 from sweeps.records.folder import kept_champion
 from sweeps.records.manifest import bounds_of
 from sweeps.records.results import Outcome, best, finalist_name
@@ -77,7 +77,7 @@ class Findings:
     @property
     def seeds(self) -> int:
         """Return how many seeds with predictions all arms have in common."""
-        seeds = [set(group.images(self.run.score)) for group in self.arms.values()]
+        seeds = [{seed.index for seed in group.predicted} for group in self.arms.values()]
         return len(set.intersection(*seeds)) if seeds else 0
 
     @property
@@ -303,7 +303,7 @@ def interval(group: Group, metric: Metric) -> Interval | None:
     images = group.images(metric)
     known = group.test(metric)
     if images and len(images) == len(group.seeds):
-        turns = [seed % group.turn for seed in images]
+        turns = [turn_of(seed, group.turn) for seed in images]
         whole = crossed(np.stack(list(images.values())), recipes=turns, luck=group.luck)
     elif known:
         whole = over_seeds(known)
@@ -326,7 +326,7 @@ def difference(a: Group, b: Group, metric: Metric) -> Difference | None:
         return None
     seeds = list(values["a"])
     apart = np.stack([values["a"][seed] - values["b"][seed] for seed in seeds])
-    turns = [seed % max(a.turn, b.turn) for seed in seeds]
+    turns = [turn_of(seed, max(a.turn, b.turn)) for seed in seeds]
     whole = crossed(apart, recipes=turns, luck=max(a.luck, b.luck))
     if whole.low is None or whole.high is None:
         return Difference(whole.mean)

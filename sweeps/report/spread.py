@@ -11,6 +11,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
+from sweeps.records.design import turn_of
 from sweeps.report.findings import Findings
 from sweeps.report.variance import components, within_and_between
 
@@ -69,7 +70,7 @@ def spread(arms: Arms, turn: int, *, own_draws: bool) -> Spread | None:
     within = []
     between = []
     for arm in of_arms:
-        part = within_and_between(_rows(arm), [seed % turn for seed in arm])
+        part = within_and_between(_rows(arm), [turn_of(seed, turn) for seed in arm])
         if part:
             within.append(part[0])
             between.append(part[1])

@@ -31,8 +31,7 @@ from sweeps.records.design import MIN_SEEDS
 LEAST_P = 1e-100
 ENOUGH_RECIPES = 5
 """Recipes from which on seeds bring degrees of freedom of their own. Of fewer, an estimate of how much
-they differ is often 0 by chance: with two recipes and 16 seeds, 10% of sweeps would find something
-where nothing is.
+they differ is often 0 by chance, and looks at it would find too much.
 """
 
 

@@ -21,7 +21,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.records.design import MIN_SEEDS, Design
+from sweeps.records.design import MIN_SEEDS, Design, turn_of
 from sweeps.report.variance import errors, p_value
 
 LEVEL = 0.024
@@ -71,7 +71,7 @@ class Compared:
 
     def recipes(self, design: Design) -> list[int]:
         """Return the number of the recipe that each seed trained."""
-        return [int(seed) % design.recipes for seed in self.seeds]
+        return [turn_of(int(seed), design.recipes) for seed in self.seeds]
 
 
 def judge(compared: Mapping[str, Compared], design: Design, reached: int) -> dict[str, Verdict]:

@@ -77,8 +77,7 @@ class Plan:
     summary: Summary
     weights: str
     caps: Caps
-    # The score that decides which epoch, trial and recipe is best, and the line that says so. They
-    # are decided again by `launch`, once copies are known.
+    # What decides which epoch, trial and recipe is best; `launch` asks again once copies are known.
     score: Score
     score_line: str
     name: str
@@ -172,7 +171,7 @@ def make_plan(study: Study, options: Options) -> Plan:
     summary = collect(problems, lambda: _inspected(study, options, data, caps, cache))
     if summary:
         size = partial(check_size, options.bounds, arms, len(summary.classes))
-        machine_notes = (*machine_notes, *(collect(problems, size) or ()))
+        machine_notes += collect(problems, size) or ()
     if problems or summary is None:
         raise Refused(*dict.fromkeys(problems))
     resumed = options.resume is not None
@@ -228,6 +227,19 @@ def _inspected(study: Study, options: Options, data: str, caps: Caps, cache: Pat
     return dataset.inspect(data, caps=caps, seed=options.seed, cache=cache, how=options.how)
 
 
+def prepared(plan: Plan, draw: int | None = None) -> Dataset:
+    """Return the data of the search, or of a draw, decoded; raise what `dataset.prepare` does."""
+    return dataset.prepare(
+        plan.data,
+        image_size=plan.image_size,
+        caps=plan.caps,
+        seed=plan.options.seed,
+        cache=plan.cache,
+        how=plan.options.how,
+        draw=draw,
+    )
+
+
 def gather(
     plan: Plan,
     say: Callable[[str], None],
@@ -239,25 +251,14 @@ def gather(
     Args:
         plan: Says which.
         say: Shows a line before what takes long.
-        compute: That of a sweep that is resumed, for which nothing is chosen again.
-        also: Weights and backbones of an earlier run's trials; the study may not have them any
-            more.
+        compute: That of a sweep that is resumed: nothing is chosen again.
+        also: Weights and backbones of an earlier run's trials, which the study may have no more.
 
     Raises:
         Refused: Everything that is wrong with them.
     """
     problems: list[str] = []
-    data = collect(
-        problems,
-        lambda: dataset.prepare(
-            plan.data,
-            image_size=plan.image_size,
-            caps=plan.caps,
-            seed=plan.options.seed,
-            cache=plan.cache,
-            how=plan.options.how,
-        ),
-    )
+    data = collect(problems, partial(prepared, plan))
     files: dict[tuple[str, str], Weights] = {}
     for chosen, backbone in dict.fromkeys((*pretrained_of(plan.arms), *also)):
         path = collect(problems, partial(locate, chosen, backbone, plan.cache, say))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sweeps.records.results import seed_number
-from sweeps.runner.plan import Materials, Plan
-from trainables.data import dataset
+from sweeps.runner.plan import Materials, Plan, prepared
 from trainables.data.dataset import DataError, Dataset
 from trainables.data.problems import PartedError
 
@@ -68,10 +67,10 @@ class Draws:
         numbers = range(seed, seed + ATTEMPTS * APART, APART)
         for number in numbers[:-1]:
             try:
-                return self._draw(number)
+                return prepared(self._plan, number)
             except PartedError:
                 continue
-        return self._draw(numbers[-1])
+        return prepared(self._plan, numbers[-1])
 
     def _check(self, seed: int, data: Dataset) -> None:
         """Refuse a draw of other images than the runs of its seed that are there had."""
@@ -84,15 +83,3 @@ class Draws:
                     "or pass --accept-changes."
                 ]
             )
-
-    def _draw(self, number: int) -> Dataset:
-        plan = self._plan
-        return dataset.prepare(
-            plan.data,
-            image_size=plan.image_size,
-            caps=plan.caps,
-            seed=plan.options.seed,
-            cache=plan.cache,
-            how=plan.options.how,
-            draw=number,
-        )

@@ -318,3 +318,13 @@ def test_holm_is_between_p_and_bonferroni_and_keeps_the_order(p: list[float]) ->
         assert one <= adjusted <= min(1, one * len(p)) + 1e-12
     order = sorted(range(len(p)), key=lambda i: (p[i], i))
     assert order == sorted(range(len(p)), key=lambda i: (found[i], p[i], i))
+
+
+def test_four_hundred_looks_at_levels_that_fall_are_wrong_in_5_percent_together() -> None:
+    """Of 8,000 sums of normal steps; at 5% a look nearly all are."""
+    rng = np.random.default_rng(0)
+    looks = np.arange(1, 401)
+    sums = rng.standard_normal((8_000, 400), dtype=np.float32).cumsum(axis=1)
+    p = 2 * stats.norm.sf(np.abs(sums) / np.sqrt(looks))
+    assert (p < LEVEL / looks).any(axis=1).mean() <= 0.055
+    assert (p < 0.05).any(axis=1).mean() > 0.4

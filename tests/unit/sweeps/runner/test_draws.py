@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sweeps.runner.finalists import draws
 from sweeps.runner.finalists.draws import APART, ATTEMPTS, Draws
 from sweeps.runner.options import MOST_SEEDS
+from trainables.data import dataset
 from trainables.data.dataset import DataError
 from trainables.data.problems import PartedError
 
@@ -34,7 +34,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             raise PartedError([f"class 'a' has no images in draw {draw}."])
         return SimpleNamespace(digest=f"d{draw}", path=cache / f"d{draw}", draw=draw)
 
-    monkeypatch.setattr(draws.dataset, "prepare", prepare)
+    monkeypatch.setattr(dataset, "prepare", prepare)
     return noted
 
 
