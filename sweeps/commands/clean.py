@@ -11,8 +11,6 @@ from pathlib import Path
 
 import click
 from rich.filesize import decimal
-from rich.table import Table
-from rich.text import Text
 
 from cluster.refused import Refused
 from sweeps.commands import kit
@@ -21,6 +19,8 @@ from sweeps.commands.removal import CACHE, KINDS, choose, remove
 from sweeps.records.folder import CHAMPION, CHECKPOINTS, size_of
 from sweeps.records.status import SweepStatus, all_sweeps
 from sweeps.runner.options import cache_folder
+from sweeps.terminal.grid import Column, Grid
+from sweeps.terminal.screen import screen
 
 # What MLflow keeps in a storage.
 MLFLOW = ("mlflow.db", "artifacts")
@@ -76,7 +76,7 @@ def command(storage: Path | None, what: tuple[str, ...], yes: bool) -> int:
 
 def _show(storage: Path, sweeps: Sequence[SweepStatus]) -> None:
     cache = cache_folder(storage)
-    console = kit.terminal()
+    console = screen()
     console.print(_cache_table(cache))
     console.print(_sweeps_table(storage, sweeps))
 
@@ -91,20 +91,25 @@ def _show(storage: Path, sweeps: Sequence[SweepStatus]) -> None:
     click.echo(f"To remove: dvt clean {'|'.join(KINDS)}, or sweeps by name.")
 
 
-def _cache_table(cache: Path) -> Table:
-    table = Table(title=f"Cache {cache}", title_justify="left")
-    _columns(table, "part", "what", "size", "changed", "dvt clean")
+def _cache_table(cache: Path) -> Grid:
+    rows = []
     for name, what in CACHE.items():
         path = cache / name
         if what and path.exists():
             word = name if name in KINDS else "cache"
-            table.add_row(name, what, decimal(size_of(path)), _age(path), word)
-    return table
+            rows.append((name, what, decimal(size_of(path)), _age(path), word))
+    columns = (
+        Column(title="part"),
+        Column(title="what", folds=True),
+        Column(title="size", number=True),
+        Column(title="changed", number=True, rank=1),
+        Column(title="dvt clean"),
+    )
+    return Grid(title=f"Cache {cache}", columns=columns, rows=rows)
 
 
-def _sweeps_table(storage: Path, sweeps: Sequence[SweepStatus]) -> Table:
-    table = Table(title=f"Sweeps in {storage}", title_justify="left")
-    _columns(table, "sweep", "state", "checkpoints", "champion", "size", "changed")
+def _sweeps_table(storage: Path, sweeps: Sequence[SweepStatus]) -> Grid:
+    rows = []
     for sweep in sweeps:
         row = (
             shown(sweep.name),
@@ -114,14 +119,16 @@ def _sweeps_table(storage: Path, sweeps: Sequence[SweepStatus]) -> Table:
             decimal(sweep.size),
             _age(sweep.folder),
         )
-        table.add_row(*map(Text, row))
-    return table
-
-
-def _columns(table: Table, *names: str) -> None:
-    for name in names:
-        right = name in ("size", "checkpoints", "champion", "changed")
-        table.add_column(name, justify="right" if right else "left", no_wrap=right, overflow="fold")
+        rows.append(row)
+    columns = (
+        Column(title="sweep"),
+        Column(title="state", rank=4),
+        Column(title="checkpoints", number=True, rank=1),
+        Column(title="champion", number=True, rank=3),
+        Column(title="size", number=True),
+        Column(title="changed", number=True, rank=2),
+    )
+    return Grid(title=f"Sweeps in {storage}", columns=columns, rows=rows)
 
 
 def _age(path: Path) -> str:

@@ -19,6 +19,7 @@ from cluster.refused import Refused, collect
 from sweeps.commands import kit
 from sweeps.runner import flag_values as values
 from sweeps.runner.options import READING_FLAGS, cache_folder
+from sweeps.terminal.screen import say, screen
 from trainables.data.dataset import Caps, Dataset, inspect, prepare, read
 from trainables.data.listing import Progress
 from trainables.data.reading import ReadOptions
@@ -111,8 +112,7 @@ def command(
         click.echo(json.dumps(answer))
     else:
         _say(dataset, findings.cautions, verbose=verbose)
-        last = f"To train on it: {advice}\n{page}"
-        kit.terminal().print(last, markup=False, highlight=False, soft_wrap=True)
+        say(screen(), f"To train on it: {advice}\n{page}", whole=True)
     if opens:
         webbrowser.open(page.as_uri())
     return kit.DONE
@@ -193,12 +193,10 @@ def _bar() -> Iterator[Progress]:
 
 
 def _say(data: Dataset, cautions: Sequence[str], *, verbose: bool) -> None:
-    console = kit.terminal()
+    console = screen()
     cautions = [f"Caution: {line}" for line in cautions]
     for line in (*lines(data, every_class=verbose), *data.notes, *cautions):
-        # A pipe gets each line whole.
-        whole = not console.is_terminal
-        console.print(one_line(line), markup=False, highlight=False, soft_wrap=whole)
+        say(console, one_line(line))
 
 
 def _as_dict(data: Dataset) -> dict[str, Any]:

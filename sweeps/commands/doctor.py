@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import click
+from rich.text import Text
 
 from cluster.addresses import without_password
 from cluster.session import environment, session
@@ -18,6 +18,7 @@ from sweeps.checks.table import Check as Row
 from sweeps.commands import kit
 from sweeps.runner.options import READING_FLAGS, cache_folder
 from sweeps.runner.study import PRESETS, Preset
+from sweeps.terminal.screen import screen, wrapped
 from sweeps.tracking.chosen import named_store
 from sweeps.tracking.store import TrackingError, artifact_location, one_line, prepare_store
 from trainables.data.reading import ReadOptions
@@ -278,7 +279,13 @@ def command(
 
 def _show(name: str, finding: Finding) -> None:
     """Print a finding and what to do."""
-    state = click.style(f"{finding.state:<8}", fg=COLORS[finding.state])
-    click.echo(f"{state} {name:<10} {finding.found}")
+    console = screen()
+    head = f"{finding.state:<8} {name:<10} "
+    lines = list(wrapped(f"{head}{finding.found}", console.width, len(head)))
     if finding.mend:
-        click.echo(f"{'':>19} -> {finding.mend}")
+        lines += wrapped(finding.mend, console.width, len(head) + 3, f"{'':>{len(head)}}-> ")
+    for number, line in enumerate(lines):
+        shown = Text(line)
+        if number == 0:
+            shown.stylize(COLORS[finding.state], 0, len(finding.state))
+        console.print(shown, soft_wrap=True)

@@ -10,8 +10,17 @@ import click
 from cluster.service.finding import find
 from cluster.service.jobserver import Job
 from sweeps.commands import kit
+from sweeps.terminal.grid import Column, Grid
+from sweeps.terminal.screen import screen
 
-HEADINGS = ("job", "study", "state", "exit", "started", "took")
+COLUMNS = (
+    Column(title="job"),
+    Column(title="study", rank=3),
+    Column(title="state"),
+    Column(title="exit", number=True, rank=1),
+    Column(title="started", rank=2),
+    Column(title="took", number=True, rank=4),
+)
 
 
 @kit.command("dvt jobs")
@@ -26,12 +35,7 @@ def command(address: str | None) -> int:
     if not jobs:
         click.echo("No jobs.")
         return kit.DONE
-    # Columns as wide as their widest cell.
-    rows = [HEADINGS, *map(row, jobs)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for cells in rows:
-        padded = map(str.ljust, cells, widths)
-        click.echo("  ".join(padded).rstrip())
+    screen().print(Grid(columns=COLUMNS, rows=[row(job) for job in jobs]))
     return kit.DONE
 
 

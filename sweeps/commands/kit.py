@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
 
 from cluster.refused import DONE, FAILED, INTERRUPTED, REFUSED, Refused
 from sweeps.runner.options import CONTEXT, FLAGS, Options, working_folder
@@ -22,8 +21,6 @@ from sweeps.tracking.environment import prepare_process
 from trainables.data.reading import ReadOptions
 from trainables.problems import unknown_name
 
-# Columns where the output is no terminal.
-WIDE = 140
 __all__ = [
     "DONE",
     "FAILED",
@@ -38,7 +35,6 @@ __all__ = [
     "shown",
     "storage_of",
     "subcommand",
-    "terminal",
     "unknown_sweep",
 ]
 
@@ -151,14 +147,6 @@ def unknown_sweep(name: str, known: Sequence[str], storage: Path) -> str:
     if not known:
         return f"{storage} holds no sweep."
     return unknown_name(name, known, "sweep", f" in {storage}")
-
-
-def terminal() -> Console:
-    """Return where tables go: wide where it is no terminal."""
-    console = Console(highlight=False)
-    if console.is_terminal:
-        return console
-    return Console(highlight=False, width=WIDE)
 
 
 def shown(name: str) -> str:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import click
 from rich.filesize import decimal
-from rich.table import Table
-from rich.text import Text
 
 from sweeps.commands import kit
 from sweeps.commands.kit import shown
 from sweeps.records.folder import at
 from sweeps.records.score import SHORT
 from sweeps.records.status import SweepStatus, all_sweeps
+from sweeps.terminal.grid import Column, Grid
+from sweeps.terminal.screen import say, screen
 from trainables.problems import counted
 
-COLUMNS = ("sweep", "study", "state", "done", "left", "best %", "champion", "started", "size")
-NUMBERS = ("done", "left", "best %", "size")
-# The others stay whole: a sweep's name is there to be copied.
-FOLDED = ("study", "champion")
+COLUMNS = (
+    # It is there to be copied.
+    Column(title="sweep"),
+    # The name says it, mostly.
+    Column(title="study", rank=5),
+    Column(title="state"),
+    Column(title="done", number=True),
+    Column(title="left", number=True),
+    Column(title="best %", number=True, rank=1),
+    Column(title="champion", rank=3),
+    Column(title="started", rank=4),
+    Column(title="size", number=True, rank=2),
+)
 
 
 @kit.command("dvt list")
@@ -33,32 +41,26 @@ def command(storage: Path | None) -> int:
     if not sweeps:
         click.echo(f"No sweeps in {storage}.")
         return kit.DONE
-    kit.terminal().print(_table(sweeps))
+    rows = [tuple(_cells(sweep)) for sweep in sweeps]
+    console = screen()
+    console.print(Grid(title="Sweeps", columns=COLUMNS, rows=rows))
 
     # What is to be done about them.
     for sweep in sweeps:
         if sweep.state == "damaged":
-            click.echo(f"{shown(sweep.name)} is damaged: {sweep.reason}")
+            say(console, f"{shown(sweep.name)} is damaged: {sweep.reason}")
     interrupted = next((sweep for sweep in sweeps if sweep.state == "interrupted"), None)
     if interrupted:
-        click.echo("To continue the last one that was interrupted:")
-        click.echo(f"  {shown(interrupted.resume)}")
+        say(
+            console,
+            f"To continue the last one that was interrupted:\n  {shown(interrupted.resume)}",
+        )
     for sweep in sweeps:
         if sweep.undelivered and sweep.state != "running":
             missing = counted(sweep.undelivered, "event")
-            click.echo(f"MLflow lacks {missing} of {sweep.name}; to deliver:")
-            click.echo(f"  dvt sync {sweep.name}{at(storage)}")
+            say(console, f"MLflow lacks {missing} of {sweep.name}; to deliver:")
+            say(console, f"  dvt sync {sweep.name}{at(storage)}")
     return kit.DONE
-
-
-def _table(sweeps: Sequence[SweepStatus]) -> Table:
-    table = Table(title="Sweeps", title_justify="left")
-    for name in COLUMNS:
-        side: Literal["left", "right"] = "right" if name in NUMBERS else "left"
-        table.add_column(name, justify=side, no_wrap=name not in FOLDED, overflow="fold")
-    for sweep in sweeps:
-        table.add_row(*map(Text, _cells(sweep)))
-    return table
 
 
 def _cells(sweep: SweepStatus) -> Iterator[str]:

@@ -25,6 +25,7 @@ from cluster.refused import Refused, collect
 from sweeps.commands import kit
 from sweeps.predict import images, kaggle, model, output
 from sweeps.predict.model import Model, Probabilities
+from sweeps.terminal.screen import screen
 from trainables.problems import one_line, unknown_name
 
 SUBMISSION = "submission.csv"
@@ -222,7 +223,7 @@ def _show(answered: Iterator[tuple[Path, Probabilities]], chosen: Model, *, as_j
     # A table is as wide as its widest row: some hundred bytes per file.
     rows = list(answered)
     if rows:
-        kit.terminal().print(output.table(rows, chosen.classes))
+        screen().print(output.table(rows, chosen.classes))
 
 
 def _submit(

@@ -17,6 +17,7 @@ from cluster.refused import Refused
 from sweeps.commands import kit
 from sweeps.commands.kit import shown
 from sweeps.records.folder import known_sweeps, sweep_folder
+from sweeps.terminal.screen import say, screen
 
 
 @kit.command("dvt report")
@@ -45,10 +46,10 @@ def _rebuild(folder: Path) -> Path:
 
     with _writing(folder):
         report = page.write(folder)
-    console = kit.terminal()
+    console = screen()
     show(console, report.findings)
     for path in (report.suspects, report.comparisons, report.results, report.page):
-        console.print(str(path), markup=False, soft_wrap=True)
+        say(console, str(path), whole=True)
     return report.page
 
 
@@ -63,12 +64,13 @@ def _compare(first_folder: Path, second_folder: Path) -> Path:
         first = find(read_run(first_folder))
         second = find(read_run(second_folder))
         page = compare.write_comparison(first, second)
-    console = kit.terminal()
+    console = screen()
     for line in compare.headline(first, second):
-        console.print(line, markup=False, soft_wrap=True)
-    console.print(grid(compare.arms_table(first, second)))
-    for line in (*compare.cautions(first, second), str(page)):
-        console.print(line, markup=False, soft_wrap=True)
+        say(console, line)
+    console.print(grid(compare.arms_table(first, second), names=("first", "second")))
+    for line in compare.cautions(first, second):
+        say(console, line)
+    say(console, str(page), whole=True)
     return page
 
 

@@ -7,17 +7,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.table import Table
-from rich.text import Text
 
 from sweeps.predict.model import Probabilities
+from sweeps.terminal.grid import Column, Grid
 from trainables.problems import one_line
 
 TOP = ("class", "second", "third")
-SHORTEST = 20  # columns of a file's name that stay, however narrow the terminal
 
 
-def table(answered: Iterable[tuple[Path, Probabilities]], classes: Sequence[str]) -> Table:
+def table(answered: Iterable[tuple[Path, Probabilities]], classes: Sequence[str]) -> Grid:
     """Return a row per file: its three most probable classes, each with its probability in percent.
 
     Args:
@@ -25,19 +23,19 @@ def table(answered: Iterable[tuple[Path, Probabilities]], classes: Sequence[str]
         classes: Their names, in the order of the probabilities.
     """
     shown = TOP[: len(classes)]
-    rows = Table()
-    rows.add_column("file", overflow="fold", min_width=SHORTEST)
-    for name in shown:
-        rows.add_column(name, overflow="fold")
-        rows.add_column("%", justify="right", no_wrap=True)
+    columns = [Column(title="file", folds=True)]
+    for rank, name in enumerate(shown):
+        columns.append(Column(title=name, folds=True, rank=rank))
+        columns.append(Column(title="%", number=True, rank=rank))
+    rows = []
     for path, probabilities in answered:
         # Of equally probable classes the first one leads.
         best = np.argsort(-probabilities, kind="stable")[: len(shown)]
         cells = [one_line(str(path))]
         for number in best:
             cells += [one_line(classes[number]), f"{100 * probabilities[number]:.1f}"]
-        rows.add_row(*map(Text, cells))
-    return rows
+        rows.append(cells)
+    return Grid(columns=columns, rows=rows, elsewhere="a wider terminal, or --json, shows")
 
 
 def json_line(path: Path, probabilities: Probabilities, classes: Sequence[str]) -> str:

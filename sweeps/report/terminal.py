@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table as Grid
-from rich.text import Text
 
 from sweeps.report.blocks import Table
 from sweeps.report.cautions import banner, cautions
@@ -14,8 +12,23 @@ from sweeps.report.classes import weakest
 from sweeps.report.findings import Findings
 from sweeps.report.headline import equal_trials, headline, recipe_line
 from sweeps.report.tables import OVERSTATED, ablations_table, arms_table
+from sweeps.terminal.grid import Column, Grid
+from sweeps.terminal.screen import say
 
-WIDE = ("epochs", "tuned", OVERSTATED, "test log loss")  # columns that a terminal has no room for
+# Columns that give way where there is no room, from the first to go on; any other one stays.
+GIVE_WAY = (
+    "tuned",
+    "epochs",
+    "test log loss",
+    OVERSTATED,
+    "device-hours",
+    "diverged",
+    "failed",
+    "interrupted",
+    "pruned",
+    "completed",
+    "seeds",
+)
 
 
 def show(console: Console, findings: Findings) -> None:
@@ -28,25 +41,37 @@ def show(console: Console, findings: Findings) -> None:
         weakest(findings),
     ]
     for line in filter(None, first):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
+    console.print()
     console.print(grid(arms_table(findings)))
     ablations = ablations_table(findings)
     if ablations:
+        console.print()
         console.print(grid(ablations))
+    console.print()
     for line in (*cautions(findings), equal_trials(findings.run)):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
 
 
-def grid(table: Table) -> Grid:
-    """Return a table of the page, as far as a terminal has room."""
-    # Columns that have no room are on the page.
-    kept = [at for at, column in enumerate(table.columns) if column.title not in WIDE]
-    shown = Grid()
-    for at in kept:
-        column = table.columns[at]
-        justify: Literal["left", "right"] = "right" if column.number else "left"
-        shown.add_column(Text(column.title), justify=justify, no_wrap=True)
-    for row in table.rows:
-        cells = [Text(row.cells[at]) for at in kept]
-        shown.add_row(*cells, style="bold" if row.strong else None)
-    return shown
+def grid(table: Table, names: Sequence[str] = ()) -> Grid:
+    """Return a table of the page as a terminal has room for it.
+
+    Args:
+        table: The page's.
+        names: Short titles of the columns after the first one, in place of the page's.
+    """
+    titles = [column.title for column in table.columns]
+    titles[1 : 1 + len(names)] = names
+    columns = []
+    for column, title in zip(table.columns, titles, strict=True):
+        rank = 0
+        if column.title in GIVE_WAY:
+            rank = len(GIVE_WAY) - GIVE_WAY.index(column.title)
+        columns.append(Column(title=title, number=column.number, rank=rank))
+    return Grid(
+        columns=columns,
+        rows=[row.cells for row in table.rows],
+        title=table.title,
+        strong=frozenset(at for at, row in enumerate(table.rows) if row.strong),
+        elsewhere="the report has",
+    )

@@ -16,7 +16,6 @@ from dataclasses import replace
 from typing import NoReturn
 
 import click
-from rich.console import Console
 
 from cluster import signals
 from cluster.refused import DONE, INTERRUPTED, REFUSED, Refused
@@ -24,14 +23,12 @@ from cluster.session import environment
 from sweeps.records.folder import at, sweep_folder
 from sweeps.runner.options import Options, command, parse
 from sweeps.runner.study import Study
+from sweeps.terminal.screen import say, screen
 from sweeps.tracking.chosen import named_store
 from sweeps.tracking.environment import prepare_process
 from trainables.problems import counted
 from trainables.quick_imports import quick_imports
 from trainables.streams import go_on_unseen, printed
-
-# Columns where the output is no terminal.
-WIDE = 140
 
 
 def main(study: Study, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -90,9 +87,7 @@ def _run(study: Study, options: Options) -> int:
     """Plan a study, then print the plan for `--dry-run` or launch it."""
     if not options.verbose:
         logging.disable(logging.WARNING)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDE)
+    console = screen()
     with ExitStack() as stack:
         # A sweep is held before its journal is read: another driver may be ending just now.
         earlier = None
@@ -108,9 +103,10 @@ def _run(study: Study, options: Options) -> int:
                 trials = counted(len(earlier.history.of("trial")), "trial")
                 finalists = counted(len(earlier.history.of("finalist")), "finalist")
                 done = f"all its {trials} and {finalists} ended"
-                console.print(
+                say(
+                    console,
                     f"{options.resume} is finished: {done}. "
-                    "A higher --trials or --seeds extends it."
+                    "A higher --trials or --seeds extends it.",
                 )
                 return DONE
 

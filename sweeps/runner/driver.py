@@ -23,6 +23,7 @@ from sweeps.runner.finalists.draws import Draws
 from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.plan import Materials, Plan
 from sweeps.runner.resume import Past
+from sweeps.terminal.screen import say
 from sweeps.tracking.tracker import Tracker
 from trainables.compute import gpu_precision
 
@@ -79,8 +80,8 @@ class Run:
         return self.past.history.of(role)
 
     def say(self, line: str) -> None:
-        """Show a line as it is; commands in it are to be copied."""
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        """Show a line; commands in it are to be copied, and stay whole."""
+        say(self.console, line)
 
     def look(self) -> None:
         """Stop cleanly where the sweep's record is gone."""

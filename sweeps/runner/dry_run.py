@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rich.console import Console
-from rich.table import Table
 
 from search_spaces.space import Arm
 from sweeps.runner.finalists.candidates import best_of
 from sweeps.runner.finalists.contenders import MOST, MOST_OF_ARM, MOST_OF_ONLY_ARM
 from sweeps.runner.plan import Plan
 from sweeps.runner.progress import duration
+from sweeps.terminal.grid import Column, Grid
+from sweeps.terminal.screen import say
 from trainables.data.understood import said_of_data
 from trainables.device import count_gpus, describe, epoch_seconds
 from trainables.recipe import NEUTRAL, Recipe
@@ -46,7 +47,7 @@ def dry_run(plan: Plan, console: Console) -> None:
     said = said_of_data(summary, every_class=plan.options.verbose)
     title = f"Dry run of {plan.study.name}: nothing is trained, nothing is written"
     for line in (*plan.notes, *said, plan.score_line, title):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
     console.print(table)
 
     # All together.
@@ -58,18 +59,22 @@ def dry_run(plan: Plan, console: Console) -> None:
         total += f" About {wall} on this machine ({describe(plan.slots.device)}),"
         total += " minus trials stopped early and seeds that no comparison needs, plus one pass"
         total += " through the frozen layers for each draw of images."
-    console.print(total, markup=False, highlight=False)
+    say(console, total)
 
 
-def _arms(plan: Plan, images: Mapping[str, int]) -> tuple[Table, int, float | None]:
+def _arms(plan: Plan, images: Mapping[str, int]) -> tuple[Grid, int, float | None]:
     """Return the table of arms, their epochs, and their seconds where they can be timed."""
     timer = _Timer(plan, images) if _has_device(plan) else None
-    columns = ["arm", "trials", "finalists", "epochs", "tuned"]
+    columns = [
+        Column(title="arm"),
+        Column(title="trials", number=True),
+        Column(title="finalists", number=True),
+        Column(title="epochs", number=True),
+        Column(title="tuned", folds=True),
+    ]
     if timer:
-        columns.append(f"{plan.slots.unit} at most")
-    table = Table()
-    for name in columns:
-        table.add_column(name, justify="left" if name in ("arm", "tuned") else "right")
+        columns.append(Column(title=f"{plan.slots.unit} at most", number=True))
+    rows = []
 
     total_epochs = 0
     total_seconds = 0.0
@@ -85,7 +90,7 @@ def _arms(plan: Plan, images: Mapping[str, int]) -> tuple[Table, int, float | No
             seconds = (trials + finalists) * timer.trial_seconds(recipe)
             total_seconds += seconds
             row.append(f"{seconds * cores / 3600:.3f}")
-        table.add_row(*row)
+        rows.append(row)
 
     # Recipes that may become the champion get the seeds that they have not had.
     most = _contenders(plan)
@@ -95,7 +100,7 @@ def _arms(plan: Plan, images: Mapping[str, int]) -> tuple[Table, int, float | No
             dearest = max(timer.trial_seconds(arm.default_recipe()) for arm in plan.arms)
             total_seconds += most * dearest
             row.append(f"{most * dearest * cores / 3600:.3f}")
-        table.add_row(*row)
+        rows.append(row)
         total_epochs += most * plan.epochs
 
     # Which tricks the champion has is not known yet, nor what it costs without them.
@@ -104,9 +109,9 @@ def _arms(plan: Plan, images: Mapping[str, int]) -> tuple[Table, int, float | No
         row = ["ablation", "0", str(most), str(most * plan.epochs), "nothing"]
         if timer:
             row.append("-")
-        table.add_row(*row)
+        rows.append(row)
         total_epochs += most * plan.epochs
-    return table, total_epochs, total_seconds if timer else None
+    return Grid(columns=columns, rows=rows), total_epochs, total_seconds if timer else None
 
 
 def _runs(plan: Plan, arm: Arm) -> tuple[int, int]:

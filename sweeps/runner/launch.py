@@ -31,6 +31,7 @@ from sweeps.runner.plan import Materials, Plan, gather, slots_on
 from sweeps.runner.resume import Past, held
 from sweeps.runner.search import enter_past, search
 from sweeps.runner.study import compares
+from sweeps.terminal.screen import say
 from sweeps.tracking.experiment import sweep_exists
 from sweeps.tracking.store import TrackingError, prepare_store
 from trainables.compute import Compute, gpu_precision
@@ -75,12 +76,13 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
         except OSError as error:
             if plan.options.verbose:
                 console.print_exception()
-            say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
             if is_gone(plan):
-                say(f"The sweep stopped: {gone(plan)}.")
+                say(console, f"The sweep stopped: {gone(plan)}.")
                 return FAILED
-            say(f"The sweep stopped: {_reason(error)}. It stays as it is in {plan.folder}.")
-            say(f"To continue:\n  {resume_command(ready.plan)}")
+            say(
+                console, f"The sweep stopped: {_reason(error)}. It stays as it is in {plan.folder}."
+            )
+            say(console, f"To continue:\n  {resume_command(ready.plan)}")
             return broken_off(searched)
 
 
@@ -105,7 +107,7 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
     Raises:
         Refused: Something cannot be had.
     """
-    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    told = partial(say, console)
 
     # The cluster first: it says which slots there are, and what all nodes can compute in.
     local = plan.options.address == "local"
@@ -119,13 +121,13 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
         _check_shared(plan)
         compute = compute or _common_compute(plan)
     for note in plan.notes:
-        say(note)
+        told(note)
 
     # Data and weights, which may take minutes; a store that was named is asked before.
     uri = ""
     if plan.options.tracking_uri:
-        uri = _prepare_store(plan, say)
-    materials = gather(plan, say, compute, _weights_had(past))
+        uri = _prepare_store(plan, told)
+    materials = gather(plan, told, compute, _weights_had(past))
     plan = _with_score(plan, materials, resumed=past is not None)
 
     # A sweep that is resumed must still be what it was.
@@ -146,11 +148,11 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
         preloaded = cpus <= PRELOADED_AT_MOST and held <= available_memory()
         preload = "trainables.preload" if preloaded else ""
         _enter(stack, plan, cpus=cpus, gpus=plan.slots.whole_gpus, preload=preload)
-    uri = uri or _prepare_store(plan, say)
+    uri = uri or _prepare_store(plan, told)
 
     # Last of all, the lines that say what was understood.
     for line in _understood(plan, materials, changed):
-        say(line)
+        told(line)
     return Ready(
         plan=plan,
         materials=materials,
@@ -271,7 +273,7 @@ def _enter(stack: ExitStack, plan: Plan, **resources: Any) -> Nodes:
         raise Refused(str(error)) from error
 
 
-def _prepare_store(plan: Plan, say: Callable[[str], None]) -> str:
+def _prepare_store(plan: Plan, told: Callable[[str], None]) -> str:
     """Open MLflow's store, try all that the sweep will ask of it, and return its URI."""
     # Here, since MLflow takes two seconds to import.
     from sweeps.tracking.rehearsal import rehearse
@@ -279,14 +281,14 @@ def _prepare_store(plan: Plan, say: Callable[[str], None]) -> str:
     study = plan.study
     plan.storage.mkdir(parents=True, exist_ok=True)
     try:
-        uri = prepare_store(plan.options.tracking_uri, plan.storage, say)
+        uri = prepare_store(plan.options.tracking_uri, plan.storage, told)
         _check_name(plan, uri)
         model = registered_name(study.name, plan.summary.name, plan.preset_name)
         notes = rehearse(uri, plan.storage, study.name, model, study.question)
     except TrackingError as error:
         raise Refused(str(error)) from error
     for note in notes:
-        say(note)
+        told(note)
     return uri
 
 

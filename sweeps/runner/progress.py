@@ -15,6 +15,7 @@ from rich.text import Text
 
 from sweeps.records.results import Outcome, Results, TrialRecord, best
 from sweeps.records.score import NAMES, headed
+from sweeps.terminal.screen import say
 
 PLAIN_EVERY_S = 30.0
 
@@ -89,13 +90,13 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Show a line that stays, as it is; commands in it are to be copied."""
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(self._console, line)
 
     def ended(self, record: TrialRecord) -> None:
         """Show the end of a trial, if it ended badly."""
         if record.outcome in (Outcome.DIVERGED, Outcome.FAILED):
             line = f"{record.trial_id} {record.outcome}: {record.reason}"
-            self._console.print(line, markup=False, highlight=False)
+            say(self._console, line)
 
     def line(self) -> str:
         """Return the state in one line."""

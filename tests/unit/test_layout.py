@@ -57,13 +57,12 @@ HOMES: dict[str, tuple[str, ...]] = {  # the longest name that fits an import de
     "rich": (
         "sweeps.checks.*",
         "sweeps.commands.*",
-        "sweeps.predict.output",
         "sweeps.report.terminal",
-        "sweeps.runner.cli",
         "sweeps.runner.driver",
         "sweeps.runner.dry_run",
         "sweeps.runner.launch",
         "sweeps.runner.progress",
+        "sweeps.terminal.*",
     ),
     "numpy": (
         "trainables.*",

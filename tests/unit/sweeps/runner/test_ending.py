@@ -21,6 +21,7 @@ from sweeps.runner import ending, launch
 from sweeps.runner.description import resume_command
 from sweeps.runner.ending import _last_lines, _shipped, broken_off
 from sweeps.runner.options import Options
+from sweeps.terminal.screen import screen
 from trainables.metrics import INFERENCE_MS, PARAMETERS
 from trainables.recipe import Recipe
 
@@ -146,7 +147,7 @@ def test_a_full_disk_ends_the_sweep_in_words_with_its_command_and_its_status(
     monkeypatch.setattr(launch, "_prepare", lambda *given: ready)
     monkeypatch.setattr(launch, "_run", run)
     shown = io.StringIO()
-    assert launch.launch(plan, Console(file=shown, width=60), past) == status
+    assert launch.launch(plan, screen(file=shown), past) == status
     assert shown.getvalue().splitlines() == [
         f"The sweep stopped: {plan.folder}/trials.jsonl: No space left on device. "
         f"It stays as it is in {plan.folder}.",
