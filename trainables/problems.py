@@ -9,21 +9,29 @@ from collections.abc import Iterable, Sequence
 LISTED = 5
 # Lines of one cause that are all shown.
 ALIKE = 3
+# Known names that are listed although the nearest one is named.
+FEW = 12
 
 
 def unknown_name(name: str, known: Iterable[str], what: str, where: str = "") -> str:
-    """Return a line for a name that is not known, with the nearest known one and all known ones.
+    """Return a line for a name that is not known, with the nearest known one.
+
+    All known ones follow, unless they are many and one of them is near.
 
     Args:
         name: As it was given.
         known: All that it could be.
-        what: The kind of name, such as `flag`.
+        what: The kind of name, such as `option`.
         where: What follows the name, such as ` of dvt list`.
     """
     known = list(known)
     nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return f"unknown {what} {name!r}{where}.{hint} Known: {', '.join(known)}."
+    line = f"unknown {what} {name!r}{where}."
+    if nearest:
+        line += f" Did you mean {nearest[0]!r}?"
+    if nearest and len(known) > FEW:
+        return line
+    return f"{line} Known: {', '.join(known)}."
 
 
 def counted(count: int, thing: str) -> str:

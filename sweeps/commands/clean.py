@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from sweeps.commands.kit import shown
 from sweeps.commands.removal import CACHE, KINDS, choose, remove
 from sweeps.records.folder import CHAMPION, CHECKPOINTS, size_of
 from sweeps.records.status import SweepStatus, all_sweeps
+from sweeps.runner import flag_values as values
 from sweeps.runner.options import cache_folder
 from sweeps.terminal.grid import Column, Grid
 from sweeps.terminal.screen import screen
@@ -26,9 +27,14 @@ from sweeps.terminal.screen import screen
 MLFLOW = ("mlflow.db", "artifacts")
 
 
+def _words(ctx: click.Context) -> Iterable[str]:
+    """Return what a shell completes."""
+    return (*KINDS, *values.sweeps(ctx))
+
+
 @kit.command("dvt clean")
 @kit.flags("storage")
-@click.argument("what", nargs=-1, metavar="[WHAT]...")
+@click.argument("what", nargs=-1, metavar="[WHAT]...", type=values.Checked(str, "WHAT", _words))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command(storage: Path | None, what: tuple[str, ...], yes: bool) -> int:
     """Show what uses disk space, or remove it.

@@ -9,14 +9,17 @@ A command is a decorated function that returns the exit status and raises `Refus
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem, shell_complete
 
 from cluster.refused import DONE, FAILED, INTERRUPTED, REFUSED, Refused
-from sweeps.runner.options import CONTEXT, FLAGS, Options, working_folder
+from sweeps.runner.options import CONTEXT, FLAGS, Options, unexpected
+from sweeps.runner.working_folder import working_folder
 from sweeps.tracking.environment import prepare_process
 from trainables.data.reading import ReadOptions
 from trainables.problems import unknown_name
@@ -27,6 +30,7 @@ __all__ = [
     "INTERRUPTED",
     "REFUSED",
     "Command",
+    "Group",
     "command",
     "flags",
     "group",
@@ -40,6 +44,11 @@ __all__ = [
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+# An unknown option is left, for the group to refuse.
+GROUP_CONTEXT = {"ignore_unknown_options": True, "help_option_names": CONTEXT["help_option_names"]}
+COMPLETE = "_DVT_COMPLETE"
+"""The variable by which a shell asks what could come next, as click reads it."""
+
 
 class Command(click.Command):
     """A click command that refuses all that is wrong with its arguments at once."""
@@ -50,6 +59,9 @@ class Command(click.Command):
         Raises:
             Refused: One line per bad value, unknown flag and missing argument.
         """
+        # A shell asks what could come next: nothing is refused.
+        if ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
         # `flag_values.Checked` puts its lines there.
         problems: list[str] = []
         ctx.obj = problems
@@ -64,19 +76,64 @@ class Command(click.Command):
 
     def _unknown(self, ctx: click.Context) -> list[str]:
         """Return a line per flag that the command does not have, or per word too many."""
-        known: list[str] = []
         words = list(ctx.args)
         for param in self.params:
-            if isinstance(param, click.Option):
-                known += param.opts
-            elif param.type is not click.UNPROCESSED:
+            if isinstance(param, click.Argument) and param.type is not click.UNPROCESSED:
                 words += _words(ctx.params.get(param.name or ""))
+        # An argument that is in its place is not unexpected.
+        left = [word for word in words if word.startswith("-")] or ctx.args
+        return unexpected(ctx, left, f" of {ctx.command_path}")
 
-        # Beside an unknown flag, a word too many may be its value.
-        strange = [word for word in words if word.startswith("-")] or ctx.args
-        names = [word.partition("=")[0] for word in strange]
-        where = f" of {ctx.command_path}"
-        return [unknown_name(name, known, "flag", where) for name in names]
+
+class Group(click.Group):
+    """A click group that makes a command when it is asked for, and knows one line of each.
+
+    Attributes:
+        what: What its commands are called in an error.
+    """
+
+    what = "command"
+
+    def summaries(self) -> Mapping[str, Mapping[str, str]]:
+        """Return what each command does, by name, in sections by title."""
+        lines = {name: one.get_short_help_str(80) for name, one in self.commands.items()}
+        return {"Commands": lines}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands; click calls it."""
+        return [name for section in self.summaries().values() for name in section]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is asked for; click calls it.
+
+        Raises:
+            Refused: There is none.
+        """
+        name = args[0]
+        if self.get_command(ctx, name) is None and not ctx.resilient_parsing:
+            where = f" of {ctx.command_path}" if ctx.parent else ""
+            if name.startswith("-"):
+                raise Refused(*unexpected(ctx, [name], where))
+            raise Refused(unknown_name(name, self.list_commands(ctx), self.what, where))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by section, in two columns that are the same for all."""
+        width = max(map(len, self.list_commands(ctx)))
+        for title, lines in self.summaries().items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), line) for name, line in lines.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Return the commands and options that a shell may complete; click calls it."""
+        found = []
+        for lines in self.summaries().values():
+            for name, line in lines.items():
+                if name.startswith(incomplete):
+                    found.append(CompletionItem(name, help=line))
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 def command(name: str, **settings: Any) -> Callable[[Callable[..., int]], Command]:
@@ -84,9 +141,9 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., int]], Comman
     return click.command(name, cls=Command, context_settings=CONTEXT, **settings)
 
 
-def group(name: str) -> Callable[[Callable[..., None]], click.Group]:
+def group(name: str) -> Callable[[Callable[..., None]], Group]:
     """Make a group of commands; those in it are made by `subcommand`."""
-    return click.group(name, context_settings={"help_option_names": CONTEXT["help_option_names"]})
+    return click.group(name, cls=Group, context_settings=GROUP_CONTEXT)
 
 
 def subcommand(parent: click.Group, name: str) -> Callable[[Callable[..., int]], click.Command]:
@@ -111,16 +168,20 @@ def main(asked: click.Command, arguments: Sequence[str]) -> int:
 
     What is wrong is a line each on stderr, never a traceback.
     """
+    if COMPLETE in os.environ:
+        return shell_complete(asked, {}, "dvt", COMPLETE, os.environ[COMPLETE])
     try:
         prepare_process()
         # Help needs no folder.
         if not {"-h", "--help"}.intersection(arguments):
             working_folder()
-        # Outside of standalone mode click raises what is wrong, and returns the function's value.
-        status = asked.main(list(arguments), prog_name=asked.name, standalone_mode=False)
-        return int(status or DONE)
+        # Click's own `main` would answer Ctrl-C and errors in its way.
+        with asked.make_context(asked.name, list(arguments)) as ctx:
+            return int(asked.invoke(ctx) or DONE)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else "")
+        click.echo(error.format_message())
         return DONE
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)

@@ -25,6 +25,7 @@ from cluster.refused import Refused, collect
 from sweeps.commands import kit
 from sweeps.predict import images, kaggle, model, output
 from sweeps.predict.model import Model, Probabilities
+from sweeps.runner import flag_values as values
 from sweeps.terminal.screen import screen
 from trainables.problems import one_line, unknown_name
 
@@ -57,8 +58,10 @@ class Asked:
 
 
 @kit.command("dvt predict")
-@click.argument("words", metavar="IMAGE...", nargs=-1)
-@click.option("--sweep", metavar="NAME", help="The sweep whose champion answers.")
+@click.argument("words", metavar="IMAGE...", nargs=-1, type=values.Checked(str, "IMAGE", "file"))
+@click.option(
+    "--sweep", metavar="NAME", type=values.SWEEP, help="The sweep whose champion answers."
+)
 @click.option(
     "--model",
     "uri",

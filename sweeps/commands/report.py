@@ -17,11 +17,12 @@ from cluster.refused import Refused
 from sweeps.commands import kit
 from sweeps.commands.kit import shown
 from sweeps.records.folder import known_sweeps, sweep_folder
+from sweeps.runner import flag_values as values
 from sweeps.terminal.screen import say, screen
 
 
 @kit.command("dvt report")
-@click.argument("names", nargs=-1, metavar="NAME [NAME]")
+@click.argument("names", nargs=-1, metavar="NAME [NAME]", type=values.SWEEP)
 @kit.flags("storage")
 @click.option("--open", "opens", is_flag=True, help="Show the page in a browser.")
 def command(names: tuple[str, ...], storage: Path | None, opens: bool) -> int:

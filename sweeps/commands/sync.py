@@ -15,11 +15,12 @@ from sweeps.records.history import read_history
 from sweeps.records.journal import Journal, JournalError
 from sweeps.records.manifest import read_manifest
 from sweeps.records.results import Outcome
+from sweeps.runner import flag_values as values
 from sweeps.tracking.chosen import with_login
 
 
 @kit.command("dvt sync")
-@click.argument("name")
+@click.argument("name", type=values.SWEEP)
 @kit.flags("storage", "tracking_uri")
 def command(name: str, storage: Path | None, tracking_uri: str | None) -> int:
     """Send MLflow what the journal of sweep NAME holds and MLflow has not."""

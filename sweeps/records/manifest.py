@@ -63,6 +63,8 @@ DECIDES_NOT = {
     "sweeps/runner/launch.py",
     "sweeps/runner/options.py",
     "sweeps/runner/progress.py",
+    "sweeps/runner/study_help.py",
+    "sweeps/runner/working_folder.py",
     "trainables/data/problems.py",
     "trainables/files.py",
     "trainables/problems.py",

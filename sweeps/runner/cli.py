@@ -23,6 +23,7 @@ from cluster.session import environment
 from sweeps.records.folder import at, sweep_folder
 from sweeps.runner.options import Options, command, parse
 from sweeps.runner.study import Study
+from sweeps.runner.study_help import typed
 from sweeps.terminal.screen import say, screen
 from sweeps.tracking.chosen import named_store
 from sweeps.tracking.environment import prepare_process
@@ -48,7 +49,7 @@ def run(study: Study, arguments: Sequence[str]) -> int:
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
         prepare_process()
-        options = parse(command(study.name, study.question), arguments)
+        options = parse(command(typed(), study.question), arguments)
         return _run(study, options)
     except click.exceptions.Exit as stop:
         return stop.exit_code

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
+from click.shell_completion import CompletionItem
 
 from cluster.addresses import without_password
+from sweeps.records.folder import STORAGE, known_sweeps
 
 
 def whole(low: int, high: int | None = None) -> Callable[[str], int]:
@@ -128,13 +130,30 @@ def folder(value: str) -> Path:
     return Path(path(value)).expanduser().absolute()
 
 
+def sweeps(ctx: click.Context) -> Iterable[str]:
+    """Return the names that a shell completes: the sweeps of the storage that the command names."""
+    return known_sweeps(ctx.params.get("storage") or Path(STORAGE))
+
+
 # The base class is generic from click 8.4 on.
 class Checked(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """A flag's type that collects what is wrong instead of stopping at the first problem."""
+    """A flag's type that collects what is wrong instead of stopping at the first problem.
 
-    def __init__(self, parse: Callable[[str], Any], metavar: str) -> None:
+    Args:
+        parse: Returns the value, or raises the rule that it breaks.
+        metavar: What stands for the value in the help.
+        completes: The values that a shell completes, or what kind of path.
+    """
+
+    def __init__(
+        self,
+        parse: Callable[[str], Any],
+        metavar: str,
+        completes: Callable[[click.Context], Iterable[str]] | Literal["file", "dir"] | None = None,
+    ) -> None:
         self.name = metavar
         self._parse = parse
+        self._completes = completes
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the value of a flag, or None where it is wrong; click calls this."""
@@ -145,5 +164,21 @@ class Checked(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         except ValueError as rule:
             assert ctx is not None
             assert param is not None
-            ctx.obj.append(f"{param.opts[0]} must be {rule}, but got {without_password(value)!r}.")
+            what = param.opts[0] if isinstance(param, click.Option) else self.name
+            ctx.obj.append(f"{what} must be {rule}, but got {without_password(value)!r}.")
             return None
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[str]]:
+        """Return what may stand where a shell asks; click calls this."""
+        if self._completes is None:
+            return []
+        if isinstance(self._completes, str):
+            return [CompletionItem(incomplete, type=self._completes)]
+        names = self._completes(ctx)
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+SWEEP = Checked(str, "NAME", sweeps)
+"""The type of a sweep's name, which the command itself looks for."""

@@ -20,6 +20,8 @@ from sweeps.records.champion import Bounds
 from sweeps.records.score import SCORES
 from sweeps.runner import flag_values as values
 from sweeps.runner.study import PRESETS
+from sweeps.runner.study_help import StudyCommand
+from sweeps.runner.working_folder import check_working_folder
 from trainables.data.reading import LAYOUTS, ReadOptions
 from trainables.problems import unknown_name
 
@@ -93,9 +95,22 @@ class Options:
         )
 
 
-def _value(parse: Callable[[str], Any], metavar: str, text: str) -> dict[str, Any]:
+def _either(names: Sequence[str]) -> str:
+    """Return `a, b or c`."""
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _value(
+    parse: Callable[[str], Any], metavar: str, text: str, completes: Any = None
+) -> dict[str, Any]:
     """Return click's arguments for a flag with a value."""
-    return {"type": values.Checked(parse, metavar), "metavar": metavar, "help": text}
+    kind = values.Checked(parse, metavar, completes)
+    return {"type": kind, "metavar": metavar, "help": text}
+
+
+def _choice(names: Sequence[str], text: str, metavar: str = "") -> dict[str, Any]:
+    """Return click's arguments for a flag whose value is one of some names."""
+    return _value(values.one_of(names), metavar or "|".join(names), text, lambda _: names)
 
 
 def _switch(text: str) -> dict[str, Any]:
@@ -107,102 +122,97 @@ def _switch(text: str) -> dict[str, Any]:
 FLAGS: dict[str, dict[str, Any]] = {
     # What it may use.
     "--gpus": _value(
-        values.whole(0, 100_000),
-        "N",
-        "GPUs that this sweep may use; default: all there are; 0 trains on the CPU.",
+        values.whole(0, 100_000), "N", "GPUs to use; default: all; 0 trains on the CPU."
     ),
     "--gpus-per-trial": _value(
-        values.share,
-        "F",
-        "Share of a GPU that a trial gets; default 1; 0.25 packs four trials on each.",
+        values.share, "F", "Share of a GPU per trial; default 1; 0.25 runs four trials on each GPU."
     ),
     "--trials": _value(values.whole(1, MOST_TRIALS), "N", "Trials per arm; default: the preset's."),
     # What is compared, on which data, from which weights.
     "--arms": _value(
         values.text,
         "PATTERN",
-        "Only the arms that match, such as 'resnet18/*'; several with commas.",
+        "Only matching arms, such as 'resnet18/*'; separate several with commas.",
     ),
     "--data": _value(
         values.path,
         "NAME|PATH",
-        "digits, cifar10, an .npz, a folder of class folders, or a Kaggle folder.",
+        "digits, cifar10, a folder of class folders, an .npz file, or a Kaggle folder.",
+        "file",
     ),
-    "--layout": _value(
-        values.one_of(LAYOUTS),
-        "|".join(LAYOUTS),
-        "What the folders of --data mean; default: auto, which says or asks.",
+    "--layout": _choice(
+        LAYOUTS,
+        f"How to read the folders of --data: {_either(LAYOUTS)}; default: auto.",
+        "LAYOUT",
     ),
     "--columns": _value(
-        values.columns,
-        "IMAGE,LABEL",
-        "Columns of the table in --data; default: by their names.",
+        values.columns, "IMAGE,LABEL", "Columns of the table in --data; default: found by name."
     ),
     "--group": _value(
         values.group,
         "REGEX|COLUMN",
-        "Images that must stay in one split: one patient, one video.",
+        "Images to keep in one split: those of one patient or video.",
     ),
     "--weights": _value(
         values.path,
         "NAME|PATH",
-        "imagenet, none, digits-source (the demo's), a file, a folder of <backbone>.pt.",
+        "imagenet, none, digits-source (the demo's), a file, or a folder of <backbone>.pt files.",
+        "file",
     ),
-    "--preset": _value(
-        values.one_of(PRESETS),
-        "|".join(PRESETS),
+    "--preset": _choice(
+        tuple(PRESETS),
         "demo: minutes on a CPU, no download; laptop: 96 px; full: 224 px (default).",
     ),
-    "--score": _value(
-        values.one_of(SCORES),
-        "|".join(SCORES),
-        "What decides which model is best; default: the study's, mostly auto.",
+    "--score": _choice(
+        SCORES,
+        f"What decides which model is best: {_either(SCORES)}; default: the study's, usually auto.",
+        "METRIC",
     ),
     # How the finalists are compared, and which may become the champion.
     "--seeds": _value(
         values.whole(1, MOST_SEEDS),
         "N",
-        "The most seeds for finalists; default: the preset's; with --resume, more than it had.",
+        "Most seeds for the finalists; default: the preset's. With --resume, a higher number adds "
+        "seeds.",
     ),
-    "--draws": _value(
-        values.one_of(("new", "fixed")),
-        "new|fixed",
-        "Train and val images of the finalists: new ones for each seed (default), or the search's.",
+    "--draws": _choice(
+        ("new", "fixed"),
+        "Train and validation images of the finalists: new ones per seed (default), or those of "
+        "the search.",
     ),
     "--max-ms": _value(
         values.positive,
         "MS",
-        "The champion takes at most so many milliseconds per image, on what trained it.",
+        "Most milliseconds per image that the champion may take, on the machine that trained it.",
     ),
     "--max-mb": _value(
-        values.positive, "MB", "The champion's weights have at most so many megabytes."
+        values.positive, "MB", "Most megabytes that the champion's weights may have."
     ),
     # Where it is kept.
     "--name": _value(values.name, "NAME", "Name of the sweep; default: study, time and a suffix."),
-    "--storage": _value(values.folder, "DIR", "Where everything is kept; default: mlruns."),
+    "--storage": _value(values.folder, "DIR", "Where everything is kept; default: mlruns.", "dir"),
     "--tracking-uri": _value(
         values.text, "URI", "MLflow's store; default: mlflow.db in the storage."
     ),
     "--address": _value(
         values.text,
-        "auto|local|HOST:PORT",
-        "Ray to run on; default: local, one for this sweep alone.",
+        "ADDRESS",
+        "Ray to run on: auto, HOST:PORT, or local (default), one for this sweep alone.",
     ),
     "--seed": _value(
         values.whole(0, 2**31 - 1),
         "N",
         "Seed for the split, initial heads, batch order, augmentation and sampler; default 0.",
     ),
-    # How long it goes on.
+    # How long it runs.
     "--resume": _value(
         values.name,
         "NAME",
-        "Continue a sweep that was interrupted; a higher --trials or --seeds extends it.",
+        "Continue an interrupted sweep; a higher --trials or --seeds extends it.",
+        values.sweeps,
     ),
     "--stuck-after": _value(
-        values.duration,
-        "TIME",
-        "Restart a trial after this long without a report; default 30m.",
+        values.duration, "TIME", "Restart a trial after this long without a report; default 30m."
     ),
     "--time-limit": _value(
         values.duration,
@@ -210,14 +220,14 @@ FLAGS: dict[str, dict[str, Any]] = {
         "Stop starting trials after this long, such as 2h; finish with what is there.",
     ),
     # What it does besides.
-    "--keep-copies": _switch("Leave copies of validation and test images in the training images."),
+    "--keep-copies": _switch("Keep copies of validation and test images in the training images."),
     "--accept-changes": _switch(
-        "With --resume: continue although study, data or code have changed."
+        "With --resume: continue although the study, data or code have changed."
     ),
     "--ablate": _switch(
-        "At the end, train the champion without each of its tricks: what each one is worth."
+        "At the end, train the champion without each of its tricks, to see what each one is worth."
     ),
-    "--dry-run": _switch("Print what would run and its cost; write nothing."),
+    "--dry-run": _switch("Print what would run and what it would cost; write nothing."),
 }
 
 VERBOSE = _switch("Add tracebacks and the libraries' own logs.")
@@ -232,7 +242,7 @@ def command(name: str, help_text: str) -> click.Command:
     """Return the click command of a study; parse with `parse`."""
     params: list[click.Parameter] = [click.Option([flag], **FLAGS[flag]) for flag in FLAGS]
     params.append(click.Option(["-v", "--verbose"], **VERBOSE))
-    return click.Command(name, params=params, help=help_text, context_settings=CONTEXT)
+    return StudyCommand(name, params=params, help=help_text, context_settings=CONTEXT)
 
 
 def parse(study: click.Command, arguments: Sequence[str]) -> Options:
@@ -250,7 +260,7 @@ def parse(study: click.Command, arguments: Sequence[str]) -> Options:
         problems: list[str] = []
         try:
             with study.make_context(study.name, list(arguments), obj=problems) as context:
-                problems += _unknown(study, context.args)
+                problems += unexpected(context, context.args)
                 given, named = _given(context)
                 problems += _contradictions(given, named)
             break
@@ -267,17 +277,27 @@ def parse(study: click.Command, arguments: Sequence[str]) -> Options:
     return Options(**given)
 
 
-def _unknown(study: click.Command, left: Sequence[str]) -> list[str]:
-    """Return a line for each argument that click has left, since no flag takes it."""
+def unexpected(ctx: click.Context, left: Sequence[str], where: str = "") -> list[str]:
+    """Return a line for each word that click has left, since no option or argument takes it.
+
+    Args:
+        ctx: Of the command.
+        left: The words.
+        where: What follows an unknown option, such as ` of dvt list`.
+    """
     known: list[str] = []
-    for param in study.params:
-        known += [*param.opts, *param.secondary_opts]
-    # What follows an unknown flag may be its value.
-    strange = [argument for argument in left if argument.startswith("-")] or left
+    for param in ctx.command.get_params(ctx):
+        if isinstance(param, click.Option):
+            known += [*param.opts, *param.secondary_opts]
+    # What follows an unknown option may be its value.
+    strange = [word for word in left if word.startswith("-")] or left
     lines = []
-    for argument in strange:
-        name = without_password(argument).partition("=")[0]
-        lines.append(unknown_name(name, known, "flag", " of a study"))
+    for word in strange:
+        name = without_password(word).partition("=")[0]
+        if name.startswith("-"):
+            lines.append(unknown_name(name, known, "option", where))
+        else:
+            lines.append(f"unexpected argument {name!r}{where}.")
     return lines
 
 
@@ -321,41 +341,6 @@ def cache_folder(storage: Path) -> Path:
     except RuntimeError as error:
         raise Refused(
             f"DVT_CACHE_DIR must be a folder, but is {os.environ['DVT_CACHE_DIR']!r} ({error})."
-        ) from error
-
-
-def working_folder() -> str:
-    """Return the working folder's path.
-
-    Raises:
-        Refused: It was deleted, or its files are not ours to reach: libraries fall over both.
-    """
-    try:
-        folder = str(Path.cwd())
-    except FileNotFoundError as error:
-        raise Refused(
-            "The working folder must exist, but it was deleted: change to another one."
-        ) from error
-    if not os.access(folder, os.X_OK):
-        raise Refused(
-            f"The working folder must be one that can be entered, but {folder!r} cannot "
-            "(Permission denied): change to another one."
-        )
-    return folder
-
-
-def check_working_folder() -> None:
-    """Refuse a working folder in which no sweep can run.
-
-    Ray cannot tell its workers a name that is not UTF-8.
-    """
-    folder = working_folder()
-    try:
-        folder.encode()
-    except UnicodeEncodeError as error:
-        raise Refused(
-            f"The working folder must have a name in UTF-8, but it is {folder!r}: "
-            "start in another one."
         ) from error
 
 

@@ -124,7 +124,7 @@ def test_all_that_is_wrong_with_the_flags_is_said_at_once(photos: Path) -> None:
     assert len(said) == 3
     assert "--layout must be one of auto, classes, " in done.err
     assert "--size must be a whole number from 8 to 2048, but got '2'." in done.err
-    assert "unknown flag '--sed' of dvt data. Did you mean '--seed'?" in done.err
+    assert "unknown option '--sed' of dvt data. Did you mean '--seed'?" in done.err
     assert not (photos / "mlruns").exists()
 
 

@@ -51,5 +51,5 @@ def test_subcommands_refuse_all_that_is_wrong_at_once(place: Path) -> None:
     lines = ran.err.splitlines()
     assert len(lines) == 3, ran.err
     assert "--cpus must be" in lines[0]
-    assert "unknown flag '--nonsense' of dvt service up." in lines[1]
-    assert "unknown flag '--gpu' of dvt service up. Did you mean '--gpus'?" in lines[2]
+    assert "unknown option '--nonsense' of dvt service up." in lines[1]
+    assert "unknown option '--gpu' of dvt service up. Did you mean '--gpus'?" in lines[2]

@@ -157,16 +157,20 @@ def test_all_problems_are_named_at_once_and_unknown_fields_among_them() -> None:
         "epochs",
         "stage2_lr",
     ]
-    assert "Did you mean 'backbone'?" in lines[0]
-    assert "Did you mean 'trainable_layers'?" in lines[1]
-    for line in lines[:2]:
-        assert line.endswith(f"Known: {', '.join(Recipe.field_names())}.")
+    assert lines[0].endswith(". Did you mean 'backbone'?")
+    assert lines[1].endswith(". Did you mean 'trainable_layers'?")
 
 
 def test_a_name_far_from_every_known_one_gets_no_guess() -> None:
     assert (
         unknown_name("zzz", ("linear", "mlp"), "head") == "unknown head 'zzz'. Known: linear, mlp."
     )
+
+
+def test_of_many_names_only_the_nearest_is_named() -> None:
+    many = [f"--{letter}{letter}" for letter in "abcdefghijklm"]
+    assert unknown_name("--aaa", many, "option") == "unknown option '--aaa'. Did you mean '--aa'?"
+    assert unknown_name("--aaa", many[:-1], "option").endswith("--ll.")
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,7 @@ def test_without_a_terminal_it_needs_yes(clean: Clean, tmp_path: Path) -> None:
         (["chache"], "Did you mean 'cache'?"),
         (["x*"], "no sweep matches 'x*'"),
         (["../one"], "unknown sweep"),
-        (["--al"], "unknown flag '--al' of dvt clean"),
+        (["--al"], "unknown option '--al' of dvt clean"),
         ([], "--yes needs"),
     ],
 )

@@ -1,9 +1,11 @@
-"""`dvt` itself: its help, what it imports, and a study that does not run itself."""
+"""`dvt` itself: its help, its version, unknown names, and what it imports."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,21 @@ def test_help_lists_every_command_and_study(capsys: pytest.CaptureFixture[str]) 
     for arguments in ([], ["--help"], ["-h"]):
         assert dvt.run(arguments) == 0
         said = capsys.readouterr().out
-        for name in (*dvt.COMMANDS, "depth_vs_tricks", "two_stage"):
-            assert name in said
+        assert all(f"\n  {name} " in said for name in dvt.COMMANDS)
+        assert max(map(len, said.splitlines())) <= 80
+
+
+def test_each_command_has_one_line_of_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dvt.run([]) == 0
+    said = capsys.readouterr().out
+    for section in dvt.SECTIONS.values():
+        for name, line in section.items():
+            assert re.search(f"^  {name} +{re.escape(line)}$", said, re.MULTILINE), line
+
+
+def test_the_version_is_the_installed_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dvt.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"dvt {version('depth-vs-tricks')}\n"
 
 
 @pytest.mark.parametrize("name", dvt.COMMANDS)
@@ -34,9 +49,12 @@ def test_each_command_is_a_module_with_a_command(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["lst"], "Did you mean 'list'?"),
-        (["run", "two_stag"], "Did you mean 'two_stage'?"),
-        (["run"], "Known: "),
+        (["lst"], "unknown command 'lst'. Did you mean 'list'?"),
+        (["run", "two_stag"], "unknown study 'two_stag' of dvt run. Did you mean 'two_stage'?"),
+        (["run", "zzz"], "Known: augmentation_and_schedulers, "),
+        (["--versoin"], "unknown option '--versoin'. Did you mean '--version'?"),
+        (["run", "--al"], "unknown option '--al' of dvt run."),
+        (["service", "upp"], "unknown command 'upp' of dvt service. Did you mean 'up'?"),
     ],
 )
 def test_an_unknown_name_is_one_line(
@@ -48,33 +66,9 @@ def test_an_unknown_name_is_one_line(
     assert said in line
 
 
-def test_a_study_that_does_not_end_with_main_is_refused_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(dvt, "SWEEPS", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["dvt"])
-    (tmp_path / "mine.py").write_text("STUDY = None\n")
-    assert dvt.run(["run", "mine", "--gpus", "2"]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err == (
-        f"error: a study must end with main(STUDY), but {tmp_path}/mine.py does not: add it.\n"
-    )
-
-
-def test_a_study_is_run_as_its_file_would_be_and_its_status_is_the_commands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(dvt, "SWEEPS", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["dvt"])
-    (tmp_path / "mine.py").write_text("import sys\nprint(__name__, *sys.argv)\nsys.exit(3)\n")
-    with pytest.raises(SystemExit) as stopped:
-        dvt.run(["run", "mine", "--gpus", "2"])
-    assert stopped.value.code == 3
-    assert capsys.readouterr().out == f"__main__ {tmp_path}/mine.py --gpus 2\n"
-
-
-@pytest.mark.parametrize("command", [["--help"], ["list"], ["clean"], ["report"]])
+@pytest.mark.parametrize(
+    "command", [["--help"], ["run", "--help"], ["list"], ["clean"], ["report"]]
+)
 def test_what_only_looks_imports_nothing_heavy(tmp_path: Path, command: list[str]) -> None:
     """Each of them takes a second or more to import, torch and MLflow several."""
     write_sweep(tmp_path / "mlruns", lines=ALL)

@@ -74,7 +74,7 @@ def test_the_default_storage_needs_no_flag(
     ("arguments", "said"),
     [
         (["--storag", "x"], "Did you mean '--storage'?"),
-        (["newest"], "unknown flag 'newest' of dvt list."),
+        (["newest"], "unexpected argument 'newest' of dvt list."),
         (["--storage", ""], "--storage must be"),
         (["--storage"], "--storage"),
         (["--storage", __file__], "cannot"),

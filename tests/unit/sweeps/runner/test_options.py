@@ -177,8 +177,8 @@ def test_all_problems_come_at_once_contradictions_too() -> None:
         ),
         *("--gpus-per-trial", "0.5", "--lr", "0.1"),
     )
-    assert [problem.removeprefix("unknown flag ").split()[0] for problem in problems] == [
-        *("--trials", "--seed", "'--trails'", "'--lr'", "--data", "--gpus-per-trial"),
+    assert [problem.removeprefix("unknown option ").split()[0] for problem in problems] == [
+        *("--trials", "--seed", "'--trails'.", "'--lr'.", "--data", "--gpus-per-trial"),
     ]
 
 
@@ -194,20 +194,24 @@ def test_all_problems_come_at_once_contradictions_too() -> None:
 def test_an_unknown_flag_names_the_nearest(given: str, nearest: str) -> None:
     (problem,) = _problems(given, "3")
     assert problem.startswith(
-        f"unknown flag {given.partition('=')[0]!r} of a study. Did you mean {nearest!r}? Known: "
+        f"unknown option {given.partition('=')[0]!r}. Did you mean {nearest!r}?"
     )
+
+
+def test_an_unknown_flag_without_a_near_one_lists_all() -> None:
+    (problem,) = _problems("--zzz", "3")
     assert all(flag in problem for flag in FLAGS)
 
 
 @pytest.mark.parametrize("given", ["--lr", "--epochs", "--batch-size", "--stage2_lr"])
 def test_a_hyperparameter_is_no_flag(given: str) -> None:
-    assert _problems(given, "1")[0].startswith(f"unknown flag {given!r} of a study.")
+    assert _problems(given, "1")[0].startswith(f"unknown option {given!r}.")
 
 
 def test_stray_words_are_refused() -> None:
     first, second = _problems("resnet18", "--trials", "2", "34")
-    assert first.startswith("unknown flag 'resnet18' of a study.")
-    assert second.startswith("unknown flag '34' of a study.")
+    assert first == "unexpected argument 'resnet18'."
+    assert second == "unexpected argument '34'."
 
 
 def test_contradictions_say_the_mend() -> None:

@@ -204,7 +204,7 @@ def test_every_bad_flag_is_named_whatever_else_is_wrong(
 
 def _flag_of(problem: str) -> str:
     """Return the flag that a refusal is about."""
-    return problem.removeprefix("unknown flag ").split()[0].strip("'")
+    return problem.removeprefix("unknown option ").split()[0].strip("'.")
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)
