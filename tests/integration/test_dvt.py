@@ -29,4 +29,4 @@ def test_an_unknown_study_or_command_is_refused_with_the_known_ones(tmp_path: Pa
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "Did you mean 'depth_vs_tricks'?" in done.err
     assert dvt(tmp_path, "fly").code == 2
-    assert "depth_vs_tricks" in dvt(tmp_path, "--help").out
+    assert "depth_vs_tricks" in dvt(tmp_path, "run", "--help").out
