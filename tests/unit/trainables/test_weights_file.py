@@ -215,7 +215,8 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsiz
         (saved(TENSORS)[:200], "damaged or cut off", "save"),
         (b"\x80\x02J1", "neither a torch.save nor a safetensors file", "save"),
     ],
-    ids=str,
+    # Not the content: archives hold the time, and workers must agree on names.
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_file_of_another_kind_is_named_for_what_it_is(
     content: bytes, found: str, mend: str, tmp_path: Path
