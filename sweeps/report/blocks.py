@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
+
+from sweeps.report.figures import Figure, Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,46 +38,73 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """A table, and below it what to read off. A long one is `folded` until it is asked for."""
+    """A table, and below it what to read off.
+
+    Attributes:
+        columns: The first names its row.
+        rows: In order.
+        caption: What to read off.
+        title: Above it.
+        folded: Whether a long one is hidden until it is asked for.
+        name: What a screen reader calls one without a title.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Row]
     caption: str = ""
     title: str = ""
     folded: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plot:
-    """A figure of Plotly's, `data` and `layout`.
-
-    Assistive technology reads its caption.
+    """A figure, and below it what to read off.
 
     Attributes:
-        name: Fit for an id in HTML.
-        figure: Without colors of text and ground, which the page sets.
-        caption: What to read off.
+        figure: What is drawn.
+        caption: What to read off, also for who does not see it.
         title: Above it.
-        legend: Names and colors.
+        legend: What colors and symbols stand for.
         narrow: No wider than text is.
     """
 
-    name: str
-    figure: Mapping[str, Any]
+    figure: Figure
     caption: str = ""
     title: str = ""
-    legend: Sequence[tuple[str, str]] = ()
+    legend: Sequence[Key] = ()
     narrow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plots:
-    """Small figures side by side, with one legend (names and colors) and one caption for all."""
+    """Small figures side by side, with one legend and one caption for all."""
 
     plots: Sequence[Plot]
     caption: str
     title: str = ""
-    legend: Sequence[tuple[str, str]] = ()
+    legend: Sequence[Key] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Matrix:
+    """A table of shares by row and column, each cell as dark as its share is large.
+
+    Attributes:
+        down: What rows are.
+        across: What columns are.
+        names: Of rows and columns alike.
+        cells: By row and column, a share of 1 and the text that is shown when it is pointed at.
+        caption: What to read off.
+        title: Above it.
+    """
+
+    down: str
+    across: str
+    names: Sequence[str]
+    cells: Sequence[Sequence[tuple[float, str]]]
+    caption: str
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +138,33 @@ class Pictures:
     title: str = ""
 
 
-Block: TypeAlias = Table | Plot | Plots | Text | Facts | Pictures
+@dataclass(frozen=True, slots=True)
+class Strips:
+    """Rows of images, each under a name, as data URIs."""
+
+    strips: Sequence[tuple[str, Sequence[str]]]
+    caption: str
+    title: str = ""
+
+
+Block: TypeAlias = Table | Plot | Plots | Matrix | Text | Facts | Pictures | Strips
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the page under a heading."""
+    """A part of the page under a heading.
 
-    name: str  # fit for an id in HTML
+    Attributes:
+        name: Fit for an id in HTML.
+        title: Its heading; the first screen has none.
+        blocks: In order.
+        folded: What unfolds it, in words; empty where it is open.
+    """
+
+    name: str
     title: str
     blocks: Sequence[Block]
+    folded: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,20 +173,24 @@ class Page:
 
     Attributes:
         title: The window's.
-        question: The heading.
+        question: In small type above the heading.
+        answer: The heading.
         banner: Lines before anything else, where the sweep is not whole.
-        headline: Sentences, the first in large type.
+        lines: Sentences below the heading.
         recipe: Below them, what exactly is shipped.
         cautions: The caveats.
         sections: In order; those of the first screen have no title.
         footer: A last line.
+        reload_s: After how many seconds the page is loaded again; 0 is never.
     """
 
     title: str
     question: str
+    answer: str
     banner: Sequence[str]
-    headline: Sequence[str]
+    lines: Sequence[str]
     recipe: str
     cautions: Sequence[str]
     sections: Sequence[Section]
     footer: str
+    reload_s: int = 0

@@ -23,15 +23,17 @@ from sweeps.report.blocks import (
     text_columns,
 )
 from sweeps.report.figures import (
-    Trace,
+    Axis,
+    Dot,
+    Dots,
+    Figure,
     color,
-    error_bar,
-    figure,
     hover,
+    in_percent,
     label,
     legend,
-    points,
-    ticks,
+    named_axis,
+    symbol,
 )
 from sweeps.report.finalists import Group
 from sweeps.report.findings import Difference, Findings, difference, interval
@@ -76,11 +78,13 @@ def comparison_page(a: Findings, b: Findings) -> Page:
     plot = _plot(a, b)
     if plot:
         blocks.append(plot)
+    answer, *lines = headline(a, b)
     return Page(
         title=names,
         question=f"{a.run.text('question') or 'Two sweeps'} ({names})",
+        answer=answer,
         banner=[],
-        headline=headline(a, b),
+        lines=lines,
         recipe="",
         cautions=cautions(a, b),
         sections=[
@@ -343,8 +347,9 @@ def _plot(a: Findings, b: Findings) -> Plot | None:
     """Return the arms with their intervals, a color per sweep, a row per arm."""
     score = common_score(a, b)
     names = [arm for arm in _arms(a, b) if arm in a.arms or arm in b.arms][::-1]
-    data: list[Trace] = []
+    marks = []
     for at, findings in enumerate((a, b)):
+        dots = []
         for place, arm in enumerate(names):
             group = findings.arms.get(arm)
             if group is None:
@@ -352,21 +357,22 @@ def _plot(a: Findings, b: Findings) -> Plot | None:
             whole = interval(group, score)
             if whole is None:
                 continue
-            # One dot with its interval.
             said = hover(label(findings.run.name), label(arm), f"{with_interval(whole)}%")
-            marker = {"color": color(at), "size": 9}
-            x = round(100 * whole.mean, 2)
             y = place + 0.12 - 0.24 * at  # the first sweep above, the second below the arm's line
-            trace = points([x], [y], [said], marker)
-            data.append(trace | error_bar(whole, color(at)))
-    if not data:
+            dots.append(Dot(x=100 * whole.mean, y=y, said=said, between=in_percent(whole)))
+        if dots:
+            marks.append(Dots(dots=dots, color=color(at), symbol=symbol(at), size=10))
+    if not marks:
         return None
-    # Names of arms at 0, 1, 2 ..., with room for both dots of the outer ones.
-    axis = {"range": [-0.6, len(names) - 0.4], "showgrid": False, **ticks(names)}
-    shown = figure(data, f"test {NAMES[score]}, %", "", height=110 + 46 * len(names), yaxis=axis)
+    shown = Figure(
+        marks=marks,
+        x=Axis(title=f"test {NAMES[score]}, %"),
+        y=named_axis(names),
+        height=20 + 46 * len(names),
+    )
     return Plot(
-        name="compare",
         figure=shown,
         caption="Each arm by its best recipes in turn: mean over seeds with its 95% interval.",
+        title="Arms of both sweeps on the test split",
         legend=legend([a.run.name, b.run.name]),
     )

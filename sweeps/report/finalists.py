@@ -52,6 +52,7 @@ class Seed:
         losses: float64 [N], each image's log loss.
         said: int64 [N], the classes predicted.
         labels: int64 [N], the true classes.
+        sure: float64 [N], the probability that each predicted class was given.
     """
 
     trial_id: str
@@ -69,6 +70,7 @@ class Seed:
     losses: NDArray[np.float64] = field(repr=False)
     said: NDArray[np.int64] = field(repr=False)
     labels: NDArray[np.int64] = field(repr=False)
+    sure: NDArray[np.float64] = field(repr=False)
 
     @property
     def group(self) -> str:
@@ -332,6 +334,7 @@ def _seed(run: Run, row: Mapping[str, Any], order: Mapping[int, int], problems: 
         losses=np.minimum(-own.astype(np.float64), LARGEST_LOSS),
         said=said.astype(np.int64),
         labels=labels,
+        sure=np.exp(test.max(axis=1).astype(np.float64)),
     )
 
 
@@ -359,4 +362,5 @@ def _same_images(groups: Sequence[Group], problems: list[str]) -> list[Group]:
 def _unpredicted(seed: Seed) -> Seed:
     empty = np.zeros(0, np.int64)
     right = empty.astype(bool)
-    return replace(seed, right=right, losses=empty.astype(float), said=empty, labels=empty)
+    none = empty.astype(float)
+    return replace(seed, right=right, losses=none, said=empty, labels=empty, sure=none)

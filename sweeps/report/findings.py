@@ -51,6 +51,7 @@ class Findings:
             that did better.
         untested: Names of planned contrasts that cannot be had, since an arm of them has no
             finalist.
+        absent: By planned contrast that has arms which were not run, those arms.
         suspected: Images of val and test whose labels are likely wrong.
         problems: A line for each thing that could not be read.
     """
@@ -66,6 +67,7 @@ class Findings:
     planned: pd.DataFrame
     pairs: pd.DataFrame
     untested: tuple[str, ...]
+    absent: Mapping[str, Sequence[str]]
     suspected: Suspected
     problems: tuple[str, ...]
 
@@ -148,6 +150,7 @@ def find(run: Run) -> Findings:
         planned=found.planned,
         pairs=found.pairs,
         untested=found.untested,
+        absent=_absent(run),
         suspected=doubted,
         problems=tuple(problems),
     )
@@ -187,8 +190,7 @@ def compare(run: Run, problems: list[str], until: int | None = None) -> Comparis
     values = {arm: group.images(run.score) for arm, group in arms.items() if group.predicted}
     best_first = sorted(values, key=lambda arm: -mean(arms[arm].test(run.score)))
 
-    # A contrast that lacks an arm is not tested; of one whose arms are not in the sweep, by
-    # `--arms`, nothing is said either.
+    # A contrast that lacks an arm is not tested; one whose arms were not run is `absent`.
     able: list[dict[str, Any]] = []
     untested: list[str] = []
     for contrast in _sound(run.described.get("contrasts")):
@@ -357,6 +359,20 @@ def _sound(contrasts: Any) -> list[dict[str, Any]]:
             case {"name": str() as name, "weights": dict() as weights} if _finite(weights):
                 sound.append({"name": name, "weights": weights})
     return sound
+
+
+def _absent(run: Run) -> dict[str, list[str]]:
+    """Return, by planned contrast, the arms that were not run; `resnet50` is all of that name."""
+    heads = {arm.partition("/")[0] for arm in run.compared}
+    absent: dict[str, list[str]] = {}
+    for contrast in _sound(run.described.get("contrasts")):
+        for pattern in contrast["weights"]:
+            if not heads or any(fnmatchcase(arm, pattern) for arm in run.compared):
+                continue
+            head = pattern.partition("/")[0]
+            known = any(fnmatchcase(name, head) for name in heads)
+            absent.setdefault(contrast["name"], []).append(pattern if known else head)
+    return absent
 
 
 def _finite(weights: Mapping[str, Any]) -> bool:

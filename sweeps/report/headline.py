@@ -20,18 +20,25 @@ from sweeps.report.runs import Run
 from sweeps.report.shipping import shipped, unshipped
 from sweeps.report.ways import ways
 
+TOY = "digits"
+OF_TOY = "This is a toy data set: it shows how the product works, not which network to choose."
+
 
 def headline(findings: Findings) -> list[str]:
-    """Return sentences: which model to ship, then what is known of the ways of training.
+    """Return sentences: the verdict, how sure it is, then what is known of the ways of training.
 
-    Of a sweep without finalists, the best so far.
+    Of a sweep without finalists, the best so far. The last says where the data are a toy.
     """
     champion = findings.champion
     if champion is None and findings.arms:
-        return [unshipped(findings), *ways(findings)]
-    if champion is None or not champion.test(findings.run.score):
-        return _search_alone(findings.run)
-    return [shipped(findings, champion), *ways(findings)]
+        said = [unshipped(findings), *ways(findings)]
+    elif champion is None or not champion.test(findings.run.score):
+        said = _search_alone(findings.run)
+    else:
+        said = [*shipped(findings, champion), *ways(findings)]
+    if findings.run.text("data", "name") == TOY:
+        said.append(OF_TOY)
+    return said
 
 
 def equal_trials(run: Run) -> str:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweeps.report.blocks import (
     Block,
+    Matrix,
     Picture,
     Pictures,
-    Plot,
     Row,
     Table,
     Text,
@@ -22,7 +21,7 @@ from sweeps.report.blocks import (
     text_columns,
 )
 from sweeps.report.decoded import decoded, named_classes
-from sweeps.report.figures import Trace, figure, hover, label
+from sweeps.report.figures import hover, label
 from sweeps.report.finalists import Group, Seed
 from sweeps.report.findings import Findings
 from sweeps.report.formats import percent, seeds
@@ -30,7 +29,6 @@ from sweeps.report.runs import Run
 from trainables.data.thumbnails import thumbnail_png
 
 MOST_CLASSES = 24  # of a confusion matrix that can be read
-NUMBERED = 12  # classes up to which cells show their percent
 MOST_PAIRS = 8
 MOST_PICTURES = 24
 SIDE = 72  # pixels of a thumbnail, at most: some 15 kB
@@ -53,34 +51,23 @@ def confusion(findings: Findings) -> Block:
     kept = np.sort(np.argsort(-wrong, kind="stable")[:MOST_CLASSES])
     shown = [label(names[at]) for at in kept]
     totals = np.maximum(counts.sum(axis=1), 1)
-    shares = (100 * counts / totals[:, None])[np.ix_(kept, kept)]  # percent [kept, kept]
-
-    # Both axes name the same classes; the first true class stands on top.
-    places = {
-        "tickmode": "array",
-        "tickvals": list(range(len(kept))),
-        "ticktext": shown,
-        "showgrid": False,
-    }
-    layout: dict[str, Any] = {
-        "xaxis": {**places, "tickangle": -40 if max(map(len, shown)) > 3 else 0},
-        "yaxis": {**places, "autorange": "reversed"},
-    }
-    if len(kept) <= NUMBERED:
-        layout["annotations"] = list(_annotations(shares))
-    # The figure, and what its rows add up to.
+    shares = (counts / totals[:, None])[np.ix_(kept, kept)]  # [kept, kept]
     cells = _cells(shares, counts[np.ix_(kept, kept)], shown)
-    height = min(640, 150 + 34 * len(kept))
+    # What its rows add up to.
     rows = "rows add up to 100"
     if len(kept) < len(names):
         rows = f"of {len(names):,} classes the {len(kept)} that are confused most"
     trained = seeds(len(champion.predicted))
-    return Plot(
-        name="confusion",
-        figure=figure([cells], "predicted", "true", height=height, **layout),
-        caption=f"Percent of each true class, over {trained} of {champion.name}; {rows}.",
+    return Matrix(
+        down="true",
+        across="predicted",
+        names=shown,
+        cells=cells,
+        caption=(
+            f"A row per true class, a column per predicted class: percent of the row's class, over "
+            f"{trained} of {champion.name}; {rows}."
+        ),
         title=title,
-        narrow=True,
     )
 
 
@@ -193,35 +180,19 @@ def data_uri(image: NDArray[np.uint8]) -> str:
     return f"data:image/png;base64,{base64.b64encode(thumbnail_png(image)).decode()}"
 
 
-def _cells(shares: NDArray[np.float64], counts: NDArray[np.int64], names: Sequence[str]) -> Trace:
-    """Return the heat map of a confusion matrix, in percent, whose cells say their numbers."""
-    text = []
+def _cells(
+    shares: NDArray[np.float64], counts: NDArray[np.int64], names: Sequence[str]
+) -> list[list[tuple[float, str]]]:
+    """Return the cells of a confusion matrix, which say their numbers."""
+    cells = []
     for i, true in enumerate(names):
         row = []
         for j, said in enumerate(names):
-            cell = f"{shares[i, j]:.1f}% ({counts[i, j]})"
-            row.append(hover(f"true {true}", f"predicted {said}", cell))
-        text.append(row)
-    return {
-        "type": "heatmap",
-        "z": shares.round(1).tolist(),
-        "text": text,
-        "hovertemplate": "%{text}<extra></extra>",
-        "colorscale": [[0, "rgba(63,127,191,0)"], [1, "rgba(63,127,191,1)"]],
-        "zmin": 0,
-        "zmax": 100,
-        "showscale": False,
-        "xgap": 1,
-        "ygap": 1,
-    }
-
-
-def _annotations(shares: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
-    """Yield the percents that do not round to 0."""
-    for (i, j), share in np.ndenumerate(shares):
-        if share >= 0.5:
-            text = f"{share:.0f}"
-            yield {"x": j, "y": i, "text": text, "showarrow": False, "font": {"size": 11}}
+            share = float(shares[i, j])
+            number = f"{percent(share)}% ({counts[i, j]:,})"
+            row.append((share, hover(f"true {true}", f"predicted {said}", number)))
+        cells.append(row)
+    return cells
 
 
 def _mistake(trained: Sequence[Seed], at: int, names: Sequence[str], loss: float) -> list[str]:

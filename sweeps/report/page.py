@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import jinja2
-from plotly.offline import get_plotlyjs
 
-from sweeps.report import classes, mistakes, plots_finalists, plots_search, tables
-from sweeps.report.blocks import Block, Column, Page, Plot, Plots, Section, Text
+from sweeps.report import (
+    answer,
+    calibration,
+    classes,
+    mistakes,
+    plots_finalists,
+    plots_search,
+    tables,
+)
+from sweeps.report.blocks import Block, Column, Facts, Page, Plot, Plots, Section, Text
 from sweeps.report.cautions import banner, cautions
+from sweeps.report.charts import chart, definitions, key
 from sweeps.report.data_section import data_section
 from sweeps.report.findings import Findings, find
+from sweeps.report.formats import counted
 from sweeps.report.headline import equal_trials, headline, mean_overstatement, recipe_line
 from sweeps.report.provenance import assumptions, provenance
 from sweeps.report.results_csv import write_comparisons, write_results
-from sweeps.report.runs import read_run
+from sweeps.report.runs import Run, number, read_run
 from sweeps.report.suspect_pictures import suspect_pictures
 from sweeps.report.suspects import write_suspects
 from trainables.files import write_whole
 
 PAGE = "report.html"
 TEMPLATE = "page.html.jinja"
+STYLE = "page.css"
+FEW_TRIALS = 10  # per arm: under that, little can be read from the search
 STATES = {"completed": "finished"}  # of a driver's outcome; the others have the same name
 
 
@@ -42,7 +50,7 @@ class Report:
     findings: Findings
 
 
-def write(folder: Path, ended: str = "") -> Report:
+def write(folder: Path, ended: str = "", reload_s: int = 0) -> Report:
     """Build `results.csv`, `comparisons.csv`, `suspects.csv` and `report.html` from its records.
 
     What is missing is left out.
@@ -51,6 +59,7 @@ def write(folder: Path, ended: str = "") -> Report:
         folder: The sweep's, in whatever state; they are written into it.
         ended: The outcome, where the driver that still holds the sweep's lock tells it: completed,
             interrupted or failed.
+        reload_s: After how many seconds a browser loads the page again; 0 is never.
 
     Raises:
         OSError: The folder cannot be written.
@@ -60,58 +69,63 @@ def write(folder: Path, ended: str = "") -> Report:
     findings = find(run)
     comparisons = write_comparisons(run, findings.planned)
     suspects = write_suspects(folder, findings.suspected.images)
-    page = write_whole(folder / PAGE, rendered(sweep_page(findings)))
+    page = write_whole(folder / PAGE, rendered(sweep_page(findings, reload_s)))
     return Report(results, comparisons, suspects, page, findings)
 
 
-def sweep_page(findings: Findings) -> Page:
+def sweep_page(findings: Findings, reload_s: int = 0) -> Page:
     """Return what the report of a sweep holds."""
     run = findings.run
+    verdict, *lines = headline(findings)
     return Page(
         title=f"{run.text('study') or run.name}: {run.name}",
         question=run.text("question") or run.name,
+        answer=verdict,
         banner=banner(run),
-        headline=headline(findings),
+        lines=lines,
         recipe=recipe_line(findings),
         cautions=cautions(findings),
         sections=list(_sections(findings)),
         footer=f"Sweep {run.name}. Rebuild this page with: dvt report {run.name}",
+        reload_s=reload_s,
     )
 
 
 def rendered(page: Page) -> str:
-    """Return the page as HTML."""
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    """Return the page as HTML, which needs no script and no other file."""
+    folder = Path(__file__).parent
     environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
-    figures = {plot.name: plot.figure for plot in _plots(page)}
-    plotly = get_plotlyjs() if figures else ""
-    # Either would end the script element, or hide its end.
-    if "</script" in plotly or "<!--" in plotly:
-        plotly = plotly.replace("</script", "<\\/script").replace("<!--", "<\\!--")
     template = environment.get_template(TEMPLATE)
-    return template.render(page=page, heads=_heads, figures=safe_json(figures), plotly=plotly)
-
-
-def safe_json(value: Any) -> str:
-    """Return JSON that can stand in a script element.
-
-    Without `<`, `>` and `&`, and null for what is no finite number.
-    """
-    text = json.dumps(_finite(value), separators=(",", ":"), allow_nan=False, default=_plain)
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    blocks = [block for section in page.sections for block in section.blocks]
+    return template.render(
+        page=page,
+        style=(folder / STYLE).read_text(),
+        heads=_heads,
+        figures=any(isinstance(block, Plot | Plots) for block in blocks),
+        shapes=definitions(),
+        chart=chart,
+        symbol=key,
+    )
 
 
 def _sections(findings: Findings) -> Iterator[Section]:
     run = findings.run
-    # The first screen: arms, and whether their search was even and how lucky.
-    notes = " ".join(filter(None, [equal_trials(run), mean_overstatement(findings)]))
-    yield Section("arms", "", [tables.arms_table(findings), Text(notes)])
+    yield Section("answer", "", answer.blocks(findings))
+    pictures = answer.ordinary(findings)
+    if pictures:
+        yield Section("pictures", "What it sees", [pictures, mistakes.worst(findings)])
     effects = list(_effects(findings))
     if effects:
-        yield Section("effects", "Effects", effects)
-    yield from _finalists(findings)
+        yield Section("effects", "What made the difference", effects)
+    # Whether the search of the arms was even, and how lucky.
+    notes = " ".join(filter(None, [equal_trials(run), mean_overstatement(findings)]))
+    yield Section("arms", "The arms in detail", [tables.arms_table(findings), Text(notes)])
+    yield from _finalists(findings, pictured=pictures is not None)
     # Of the search, each figure or the sentence why there is none.
     search = (
         plots_search.isolation,
@@ -120,12 +134,24 @@ def _sections(findings: Findings) -> Iterator[Section]:
         plots_search.more_trials,
         plots_search.importances,
     )
-    yield Section("search", "The search", [block(run) for block in search])
+    yield Section("search", "The search", [block(run) for block in search], _folded(run))
     data = data_section(run)
     if data:
         yield Section("data", "The data", data)
     yield Section("cost", "What it cost", [plots_finalists.cost(findings)])
     yield Section("how", "Reproduce this", [provenance(findings)])
+    yield Section("words", "Words on this page", [Facts(list(answer.glossary()))])
+
+
+def _folded(run: Run) -> str:
+    """Return what unfolds the search, where it is too short to be read much from."""
+    described = number(run.described.get("trials_per_arm"))
+    if described != described:
+        return ""
+    trials = run.history.trials_per_arm(int(described))
+    if trials >= FEW_TRIALS:
+        return ""
+    return f"Show the search ({counted(trials, 'trial')} per arm: too few to read much from)"
 
 
 def _effects(findings: Findings) -> Iterator[Block]:
@@ -150,7 +176,7 @@ def _effects(findings: Findings) -> Iterator[Block]:
             yield block
 
 
-def _finalists(findings: Findings) -> Iterator[Section]:
+def _finalists(findings: Findings, *, pictured: bool) -> Iterator[Section]:
     if findings.champion is None:
         text = Text("There is no champion, so nothing is said of its mistakes.")
         yield Section("finalists", "Finalists", [text])
@@ -158,40 +184,19 @@ def _finalists(findings: Findings) -> Iterator[Section]:
     figures = [plots_finalists.curves(findings), plots_finalists.sizes(findings)]
     yield Section("finalists", "Finalists", figures)
     # What it gets wrong: by class, which classes, and which images.
-    wrong: list[Block] = [*classes.blocks(findings), mistakes.confusion(findings)]
-    pairs = mistakes.confused_pairs(findings)
-    if pairs:
-        wrong.append(pairs)
-    wrong.append(mistakes.worst(findings))
-    yield Section("mistakes", "What the champion gets wrong", wrong)
+    wrong = [
+        classes.classes_table(findings),
+        mistakes.confusion(findings),
+        mistakes.confused_pairs(findings),
+        None if pictured else mistakes.worst(findings),
+    ]
+    known = [block for block in wrong if block]
+    yield Section("mistakes", "What the champion gets wrong", known)
+    yield Section("sure", "How sure it is", calibration.blocks(findings))
     yield Section("suspects", "Suspected wrong labels", [suspect_pictures(findings)])
-
-
-def _plots(page: Page) -> Iterator[Plot]:
-    for section in page.sections:
-        for block in section.blocks:
-            if isinstance(block, Plot):
-                yield block
-            elif isinstance(block, Plots):
-                yield from block.plots
 
 
 def _heads(columns: Sequence[Column]) -> list[tuple[str, int]]:
     """Return groups of columns that stand beside each other, with their number."""
     groups = groupby(columns, key=lambda column: column.group)
     return [(group, len(list(some))) for group, some in groups]
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple, range)):
-        return list(map(_finite, value))
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _plain(value: Any) -> Any:
-    """Return NumPy's numbers as Python's."""
-    return value.item()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import pandas as pd
@@ -11,20 +12,22 @@ from sweeps.records.score import NAMES
 from sweeps.report.blocks import Block, Plot, Plots, Text
 from sweeps.report.figures import (
     GREY,
-    Trace,
-    bars,
+    Axis,
+    Bar,
+    Bars,
+    Dot,
+    Dots,
+    Figure,
+    Line,
+    Mark,
     color,
-    error_bar,
-    figure,
     hover,
+    in_percent,
     label,
     legend,
-    line,
+    named_axis,
     percents,
-    points,
-    rounded,
     symbol,
-    ticks,
 )
 from sweeps.report.finalists import Group, mean
 from sweeps.report.findings import Findings, interval
@@ -45,23 +48,29 @@ def arms(findings: Findings) -> Block:
     """Return the test score of each arm's best recipes and its default, each seed a point."""
     run = findings.run
     names = [arm for arm in run.arms if arm in findings.arms or arm in findings.default][::-1]
-    data: list[Trace] = []
+    marks: list[Mark] = []
     # From the last arm at the bottom to the first on top, the best above the default.
     for place, arm in enumerate(names):
         best = findings.arms.get(arm)
         default = findings.default.get(arm)
         if best:
-            colored = color(run.arms.index(arm))
-            data += _whisker(best, run.score, place + 0.1, colored, "best")
+            at = run.arms.index(arm)
+            marks += _whisker(best, run.score, place + 0.1, color(at), "best")
         if default and (best is None or best.turn > 1 or default.name != best.seeds[0].group):
-            data += _whisker(default, run.score, place - 0.25, GREY, "default")
-    if not data:
+            marks += _whisker(default, run.score, place - 0.25, GREY, "default")
+    if not marks:
         return Text("Arms on the test split: no finalist has completed.")
     # What to read off depends on whether there are intervals.
-    ranges = {"range": [-0.6, len(names) - 0.4], "showgrid": False, **ticks(names)}
-    height = 110 + 56 * len(names)
-    shown = figure(data, f"test {NAMES[run.score]}, %", "", height=height, yaxis=ranges)
-    caption = "Best recipes of each arm in color, its default in gray. Large: mean over seeds"
+    shown = Figure(
+        marks=marks,
+        x=Axis(title=f"test {NAMES[run.score]}, %"),
+        y=named_axis(names),
+        height=20 + 56 * len(names),
+    )
+    caption = (
+        "Best recipes of each arm in color (dots), its default in gray (diamonds). Large: mean "
+        "over seeds"
+    )
     if findings.tested:
         caption += (
             f" with its 95% interval for {findings.scope_of_arms}; small: each seed, which trained "
@@ -70,7 +79,7 @@ def arms(findings: Findings) -> Block:
         )
     else:
         caption += "; small: each seed."
-    return Plot(name="arms", figure=shown, caption=caption, title="Arms on the test split")
+    return Plot(figure=shown, caption=caption, title="Arms on the test split")
 
 
 def curves(findings: Findings) -> Block:
@@ -79,7 +88,7 @@ def curves(findings: Findings) -> Block:
     plots = []
     gaps = []
     lows = []
-    for at, (arm, group) in enumerate(findings.arms.items()):
+    for arm, group in findings.arms.items():
         both = _curves(run, group)
         if both is None:
             continue
@@ -89,17 +98,20 @@ def curves(findings: Findings) -> Block:
         lows.append(100 * min(train.min().min(), val.min().min()))
         colored = color(run.arms.index(arm))
 
-        # A figure per arm, all on one scale in the end.
-        data = [*_seeds(train, GREY, "train", "dot"), *_seeds(val, colored, "val", "solid")]
         # Stage 2 begins between two epochs.
         stage = number(group.recipe.get("stage1_epochs"))
-        marks = {"shapes": [_mark(stage + 0.5)]} if stage > 0 else {}
-        shown = figure(data, "epoch", "accuracy, %", height=250, **marks)
-        plots.append(Plot(name=f"curves-{at}", figure=shown, title=arm))
+        shown = Figure(
+            marks=[*_seeds(train, GREY, "train"), *_seeds(val, colored, "val")],
+            x=Axis(title="epoch"),
+            y=Axis(title="accuracy, %"),
+            height=190,
+            rule=stage + 0.5 if stage > 0 else None,
+        )
+        plots.append(Plot(figure=shown, title=arm))
     if not plots:
         return Text("Learning curves: no finalist has completed with its epochs recorded.")
-    for plot in plots:
-        plot.figure["layout"]["yaxis"]["range"] = [5 * (min(lows) // 5), 101]  # one scale for all
+    one_scale = Axis(title="accuracy, %", low=5 * (min(lows) // 5), high=101)
+    plots = [replace(plot, figure=replace(plot.figure, y=one_scale)) for plot in plots]
     caption = (
         "Best recipes over the seeds: val in color, train dotted in gray, the mean thick; the "
         "vertical line is where stage 2 begins. Train accuracy is of augmented images, with the "
@@ -126,12 +138,17 @@ def components(findings: Findings) -> Block | None:
     }
     known = {name: 100 * value for name, value in named.items() if value == value}
     names = list(known)[::-1]
-    widths = [known[name] for name in names]
-    said = [hover(name, f"{fixed(known[name], 2)} points") for name in names]
-    bar = bars(rounded(widths, 3), range(len(names)), said, {"color": color(0)})
-    bar |= {"text": [fixed(width, 2) for width in widths], "textposition": "auto"}
-    axis = {"showgrid": False, **ticks(names)}
-    shown = figure([bar], "points", "", height=110 + 34 * len(names), yaxis=axis, bargap=0.4)
+    bars = []
+    for row, name in enumerate(names):
+        note = fixed(known[name], 2)
+        said = hover(name, f"{note} points")
+        bars.append(Bar(row=row, start=0, end=known[name], color=color(0), said=said, note=note))
+    shown = Figure(
+        marks=[Bars(bars=bars)],
+        x=Axis(title="points", low=0, high=1.12 * max(known.values()) or 1),
+        y=named_axis(names, room=0.5),
+        height=34 * len(names),
+    )
     images = len(
         next(group.predicted[0].labels for group in findings.arms.values() if group.predicted)
     )
@@ -144,7 +161,7 @@ def components(findings: Findings) -> Block | None:
         caption += " With one seed of each recipe, recipes are part of seeds."
     if not findings.run.history.draws:
         caption += " All seeds trained on the same images: what another draw does is not known."
-    return Plot(name="components", figure=shown, caption=caption, title="What makes a score vary")
+    return Plot(figure=shown, caption=caption, title="What makes a score vary")
 
 
 def sizes(findings: Findings) -> Block:
@@ -182,49 +199,55 @@ def cost(findings: Findings) -> Block:
         ("ablations", ablations, 0.25),
     )
     # One stack per arm, a color per arm and a shade per part.
-    data: list[Trace] = []
+    bars = []
+    ends = dict.fromkeys(names, 0.0)
     for part, chosen, opacity in parts:
         spent = hours[chosen].groupby("arm")["hours"].sum()
-        values = [float(spent.get(arm, 0.0)) for arm in names]
-        said = []
-        for arm, value in zip(names, values, strict=True):
-            said.append(hover(label(arm), f"{part}: {fixed(value, 2)} device-hours"))
-        marker = {"color": [color(run.arms.index(arm)) for arm in names], "opacity": opacity}
-        data.append(bars(rounded(values, 4), range(len(names)), said, marker))
+        for row, arm in enumerate(names):
+            value = float(spent.get(arm, 0.0))
+            if not value > 0:
+                continue
+            said = hover(label(arm), f"{part}: {fixed(value, 2)} device-hours")
+            start = ends[arm]
+            ends[arm] += value
+            shade = color(run.arms.index(arm))
+            bars.append(
+                Bar(row=row, start=start, end=ends[arm], color=shade, said=said, opacity=opacity)
+            )
     # Bars lie, so that names of arms have room.
-    shown = figure(
-        data,
-        "device-hours",
-        "",
-        height=110 + 34 * len(names),
-        barmode="stack",
-        bargap=0.4,
-        yaxis={"showgrid": False, **ticks(names)},
+    shown = Figure(
+        marks=[Bars(bars=bars)],
+        x=Axis(title="device-hours", low=0),
+        y=named_axis(names, room=0.5),
+        height=34 * len(names),
     )
     caption = (
-        "Device-hours by arm. Dark: search; lighter: finalists; palest: ablations. Total "
-        f"{fixed(total, 2)} device-hours. {_saved(run)}"
+        "Device-hours by arm, from left to right: search (dark), finalists (lighter), ablations "
+        f"(palest). Total {fixed(total, 2)} device-hours. {_saved(run)}"
     )
-    return Plot(name="cost", figure=shown, caption=caption)
+    return Plot(figure=shown, caption=caption)
 
 
-def _whisker(group: Group, score: Score, y: float, colored: str, kind: str) -> list[Trace]:
+def _whisker(group: Group, score: Score, y: float, colored: str, kind: str) -> list[Mark]:
     """Return a recipe's seeds as small dots, and above them their mean with its interval."""
     whole = interval(group, score)
     if whole is None:
         return []
     value = f"{with_span(percent(whole.mean), span(whole.low, whole.high))}%"
     said = hover(label(group.name), f"{kind} recipe", value)
-    large = points([round(100 * whole.mean, 2)], [y], [said], {"color": colored, "size": 10})
+    large = Dot(x=100 * whole.mean, y=y, said=said, between=in_percent(whole))
     # Small dots lie a little lower, so that the mean stays readable.
-    values = [seed.test(score) for seed in group.seeds]
-    texts = []
-    for seed, value_of_seed in zip(group.seeds, values, strict=True):
-        tested = f"{percent(value_of_seed)}%"
-        texts.append(hover(label(seed.trial_id), f"seed {seed.seed}", tested))
-    x = percents(values)
-    small = points(x, [y - 0.12] * len(x), texts, {"color": colored, "size": 5, "opacity": 0.55})
-    return [small, large | error_bar(whole, colored)]
+    small = []
+    for seed in group.seeds:
+        tested = seed.test(score)
+        if tested == tested:
+            said = hover(label(seed.trial_id), f"seed {seed.seed}", f"{percent(tested)}%")
+            small.append(Dot(x=100 * tested, y=y - 0.12, said=said))
+    shape = "circle" if kind == "best" else "diamond"
+    return [
+        Dots(dots=small, color=colored, symbol=shape, size=5, opacity=0.55),
+        Dots(dots=[large], color=colored, symbol=shape, size=10),
+    ]
 
 
 def _curves(run: Run, group: Group) -> tuple[pd.DataFrame, pd.DataFrame] | None:
@@ -238,60 +261,49 @@ def _curves(run: Run, group: Group) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     return None if train.empty or val.empty else (train, val)
 
 
-def _seeds(curves: pd.DataFrame, colored: str, what: str, dash: str) -> list[Trace]:
-    """Return each seed thin, and their mean, which says its numbers; [epochs, seeds]."""
+def _seeds(curves: pd.DataFrame, colored: str, what: str) -> list[Mark]:
+    """Return each seed thin, and their mean, which says its numbers; [epochs, seeds].
+
+    Train is dashed.
+    """
     epochs = curves.index.tolist()
-    traces = []
+    lines: list[Mark] = []
     for name in curves:
-        thin = line(epochs, percents(curves[name]), colored, width=0.8)
-        traces.append({**thin, "opacity": 0.35})
-    means = (100 * curves.mean(axis=1)).tolist()
+        lines.append(
+            Line(x=epochs, y=percents(curves[name]), color=colored, width=0.8, opacity=0.35)
+        )
+    means = percents(curves.mean(axis=1))
     said = []
     for epoch, value in zip(epochs, means, strict=True):
         said.append(f"{what}, epoch {epoch}: {value:.1f}%")
-    thick = line(epochs, rounded(means), colored, width=2.4, dash=dash, text=said)
-    return [*traces, thick]
-
-
-def _mark(x: float) -> dict[str, object]:
-    """Return a vertical line from the bottom to the top of a figure."""
-    return {
-        "type": "line",
-        "x0": x,
-        "x1": x,
-        "y0": 0,
-        "y1": 1,
-        "yref": "paper",
-        "line": {"color": GREY, "width": 1, "dash": "dot"},
-    }
+    thick = Line(x=epochs, y=means, color=colored, width=2.4, dashed=what == "train", said=said)
+    return [*lines, thick]
 
 
 def _against(findings: Findings, size: Size, title: str, unit: str, of_one: float) -> Plot | None:
     """Return the test score of each arm against a size, in `unit`; None where none is known."""
     run = findings.run
-    data: list[Trace] = []
+    marks: list[Mark] = []
     for arm, group in findings.arms.items():
         values = [float(getattr(seed, size)) for seed in group.seeds]
         known = [value for value in values if value > 0]  # not NaN either
         whole = interval(group, run.score)
         if not known or whole is None:
             continue
-        # Four digits of x are more than a figure shows.
         at = run.arms.index(arm)
         x = mean(known) / of_one
         score = f"{with_span(percent(whole.mean), span(whole.low, whole.high))}%"
-        said = hover(label(arm), score, f"{x:.3g} {unit}")
-        marker = {"color": color(at), "size": 10, "symbol": symbol(at)}
-        data.append(points([float(f"{x:.4g}")], [round(100 * whole.mean, 2)], [said], marker))
-    if not data:
+        dot = Dot(x=x, y=100 * whole.mean, said=hover(label(arm), score, f"{x:.3g} {unit}"))
+        marks.append(Dots(dots=[dot], color=color(at), symbol=symbol(at), size=10))
+    if not marks:
         return None
-    axis = {"rangemode": "tozero"}
-    y = f"test {NAMES[run.score]}, %"
-    return Plot(
-        name=f"size-{size.replace('_', '-')}",
-        figure=figure(data, f"{title}, {unit}", y, height=300, xaxis=axis),
-        title=f"Against {title}, {unit}",
+    shown = Figure(
+        marks=marks,
+        x=Axis(title=f"{title}, {unit}", low=0),
+        y=Axis(title=f"test {NAMES[run.score]}, %"),
+        height=230,
     )
+    return Plot(figure=shown, title=f"Against {title}, {unit}")
 
 
 def _saved(run: Run) -> str:

@@ -13,19 +13,22 @@ from sweeps.records.score import NAMES
 from sweeps.report.blocks import Block, Plot, Plots, Text
 from sweeps.report.figures import (
     GREY,
-    Trace,
-    bars,
+    Axis,
+    Band,
+    Bar,
+    Bars,
+    Dot,
+    Dots,
+    Figure,
+    Line,
+    Mark,
     color,
-    figure,
     hover,
     label,
     legend,
-    line,
+    named_axis,
     percents,
-    points,
-    rounded,
     symbol,
-    ticks,
 )
 from sweeps.report.formats import WORDS, counted, named, percent, short
 from sweeps.report.runs import Run, records
@@ -36,16 +39,12 @@ FEW = 12  # whole numbers in a range up to which each has its own place
 TOP = 0.25  # share of an arm's trials that parallel coordinates show in color
 
 
-RINGED = (2.5, 10)  # width of the line around a dot, and its size: the arm's default
-PLAIN = (0.6, 7)
-
-
 def isolation(run: Run) -> Block:
     """Return the score against each tuned parameter, one small figure per parameter."""
     names = dict.fromkeys(name for arm in run.arms for name in run.tuned.get(arm, {}))
     plots = []
-    for at, name in enumerate(names):
-        plot = _isolated(run, name, f"isolation-{at}")
+    for name in names:
+        plot = _isolated(run, name)
         if plot:
             plots.append(plot)
     if not plots:
@@ -67,8 +66,8 @@ def parallel(run: Run) -> Block:
         if len(names) >= 2:
             alike.setdefault(names, []).append(arm)
     plots = []
-    for at, (names, arms) in enumerate(alike.items()):
-        plot = _parallel(run, names, arms, f"parallel-{at}")
+    for names, arms in alike.items():
+        plot = _parallel(run, names, arms)
         if plot:
             plots.append(plot)
     if not plots:
@@ -91,7 +90,7 @@ def schedulers(run: Run) -> Block:
     metric = VAL_SCORES[run.score]
     if len(names) < 2 or metric not in run.epochs:
         return Text("Curves by scheduler: fewer than two schedulers have completed trials.")
-    data: list[Trace] = []
+    marks: list[Mark] = []
     for at, scheduler in enumerate(names):
         # Mean and spread over the trials, [epochs].
         chosen = rows[rows["scheduler"] == scheduler]["trial_id"]
@@ -105,16 +104,20 @@ def schedulers(run: Run) -> Block:
         for epoch, value in zip(epochs, means, strict=True):
             trials = counted(len(chosen), "trial")
             said.append(hover(label(scheduler), f"epoch {epoch}: {value:.1f}%", trials))
-        data.append(_band(epochs, means - spread, means + spread, color(at)))
-        data.append(line(epochs, rounded(means.tolist()), color(at), text=said))
+        low = (means - spread).tolist()
+        high = (means + spread).tolist()
+        marks.append(Band(x=epochs, low=low, high=high, color=color(at)))
+        marks.append(
+            Line(x=epochs, y=means.tolist(), color=color(at), symbol=symbol(at), said=said)
+        )
     caption = (
         f"Mean val {NAMES[run.score]} by epoch over the completed trials with each scheduler; the "
         "band is one standard deviation. Other parameters differ too, and arms that fix their "
         "scheduler are in one curve only: a hint, not a comparison."
     )
+    y = Axis(title=f"val {NAMES[run.score]}, %")
     return Plot(
-        name="schedulers",
-        figure=figure(data, "epoch", f"val {NAMES[run.score]}, %"),
+        figure=Figure(marks=marks, x=Axis(title="epoch"), y=y),
         caption=caption,
         title="Curves by scheduler",
         legend=legend(names),
@@ -127,7 +130,7 @@ def more_trials(run: Run) -> Block:
     # Scores of completed trials, of which those drawn at random count.
     completed = run.rows("trial", outcome=Outcome.COMPLETED).dropna(subset="score")
     known = completed.set_index("trial_id")["score"]
-    data: list[Trace] = []
+    marks: list[Mark] = []
     for at, arm in enumerate(run.arms):
         scores = [float(known[name]) for name in drawn.get(arm, []) if name in known.index]
         if len(scores) < 2:  # one point is no curve
@@ -136,22 +139,21 @@ def more_trials(run: Run) -> Block:
         said = []
         for number, value in enumerate(best, start=1):
             said.append(hover(label(arm), f"best of {number}: {percent(value)}%"))
-        trace = line(range(1, len(best) + 1), percents(best), color(at), text=said)
-        marker = {"size": 6, "symbol": symbol(at)}
-        data.append({**trace, "mode": "lines+markers", "marker": marker})
-    if not data:
+        numbers = range(1, len(best) + 1)
+        y = percents(best)
+        marks.append(Line(x=numbers, y=y, color=color(at), symbol=symbol(at), said=said))
+    if not marks:
         return Text(
             "Expected best score by number of trials: no arm has two completed trials that were "
             "drawn at random."
         )
-    y = f"expected best val {NAMES[run.score]}, %"
+    expected = Axis(title=f"expected best val {NAMES[run.score]}, %")
     caption = (
         "Expected best score after N random trials; only an arm's random first trials count. If a "
         "curve is still rising, more trials may help."
     )
     return Plot(
-        name="more-trials",
-        figure=figure(data, "random trials", y, xaxis={"dtick": 1}),
+        figure=Figure(marks=marks, x=Axis(title="random trials"), y=expected),
         caption=caption,
         title="What more trials would bring",
         legend=legend(run.arms),
@@ -172,11 +174,18 @@ def importances(run: Run) -> Block:
             continue
         # The most important parameter on top, which is the last bar.
         names = list(shares)[::-1]
-        said = [hover(label(name), f"{percent(shares[name], 0)}%") for name in names]
-        x = percents(map(shares.__getitem__, names))
-        bar = bars(x, list(map(label, names)), said, {"color": color(at)})
-        shown = figure([bar], "%", "", height=240)
-        plots.append(Plot(name=f"importance-{at}", figure=shown, title=arm))
+        bars = []
+        for row, name in enumerate(names):
+            said = hover(label(name), f"{percent(shares[name], 0)}%")
+            end = 100 * shares[name]
+            bars.append(Bar(row=row, start=0, end=end, color=color(at), said=said))
+        shown = Figure(
+            marks=[Bars(bars=bars)],
+            x=Axis(title="%", low=0),
+            y=named_axis(names, room=0.5),
+            height=28 * len(names),
+        )
+        plots.append(Plot(figure=shown, title=arm))
     few = _too_few(lacking)
     if not plots:
         return Text(few or "Parameter importance: nothing is tuned.")
@@ -198,75 +207,50 @@ def _too_few(lacking: Mapping[str, int]) -> str:
     return f"Parameter importance needs {MIN_TRIALS} completed trials per arm (here: {here})."
 
 
-def _band(epochs: list[int], low: pd.Series, high: pd.Series, colored: str) -> Trace:
-    """Return the area between two curves: along the upper one, and back along the lower."""
-    around = [*rounded(high.tolist()), *rounded(low.tolist())[::-1]]
-    return {
-        "type": "scatter",
-        "x": [*epochs, *epochs[::-1]],
-        "y": around,
-        "fill": "toself",
-        "fillcolor": f"{colored}22",  # 13% opaque
-        "line": {"width": 0},
-        "hoverinfo": "skip",
-        "mode": "lines",
-    }
-
-
-def _isolated(run: Run, name: str, plot: str) -> Plot | None:
+def _isolated(run: Run, name: str) -> Plot | None:
+    """Return the score against one parameter; None where no trial has both."""
     dims = {arm: run.tuned[arm][name] for arm in run.arms if name in run.tuned.get(arm, {})}
     first = next(iter(dims.values()))
     places = _places(list(dims.values()))
-    data: list[Trace] = []
+    marks: list[Mark] = []
     for arm in dims:
         rows = run.rows("trial", arm).dropna(subset=["score", name])
         rows = rows[rows["outcome"].isin([Outcome.COMPLETED.value, Outcome.PRUNED.value])]
         if places is not None:
             rows = rows[rows[name].isin(list(places))]
         if len(rows):
-            data.append(_dots(run, arm, name, rows, places))
-    if not data:
+            marks.append(_dots(run, arm, name, rows, places))
+    if not marks:
         return None
     # The scale is that of the search: names or few numbers, log, or linear.
-    axis: dict[str, Any] = {"type": "linear"}
+    axis = Axis()
     if places:
-        axis = ticks(list(map(short, places)))
+        axis = named_axis(list(map(short, places)))
     elif first["log"]:
-        axis = {"type": "log", "dtick": 1, "exponentformat": "e"}
-    shown = figure(data, "", f"val {NAMES[run.score]}, %", height=250, xaxis=axis)
-    return Plot(name=plot, figure=shown, title=name)
+        axis = Axis(log=True)
+    shown = Figure(marks=marks, x=axis, y=Axis(title=f"val {NAMES[run.score]}, %"), height=190)
+    return Plot(figure=shown, title=name)
 
 
 def _dots(
     run: Run, arm: str, name: str, rows: pd.DataFrame, places: Mapping[Any, int] | None
-) -> Trace:
+) -> Dots:
     """Return a dot per trial: hollow where it was stopped early, ringed where it is the default."""
     at = run.arms.index(arm)
     aside = 0.5 * ((at + 0.5) / len(run.arms) - 0.5)  # so that arms do not cover each other
-    # All that differs from dot to dot.
-    x = []
-    symbols = []
-    widths = []
-    sizes = []
-    said = []
+    dots = []
     for row in records(rows):
         value = row[name]
-        x.append(places[value] + aside if places else float(f"{value:.3g}"))
-        pruned = row["outcome"] == Outcome.PRUNED.value
-        symbols.append(f"{symbol(at)}-open" if pruned else symbol(at))
-        width, size = RINGED if row["number"] == 0 else PLAIN
-        widths.append(width)
-        sizes.append(size)
         score = f"{percent(row['score'])}% ({row['outcome']})"
-        said.append(hover(label(row["trial_id"]), f"{label(name)} {label(short(value))}", score))
-    marker = {
-        "color": color(at),
-        "size": sizes,
-        "symbol": symbols,
-        "line": {"width": widths, "color": GREY},
-        "opacity": 0.85,
-    }
-    return points(x, percents(rows["score"]), said, marker)
+        dot = Dot(
+            x=places[value] + aside if places else value,
+            y=100 * row["score"],
+            said=hover(label(row["trial_id"]), f"{label(name)} {label(short(value))}", score),
+            hollow=row["outcome"] == Outcome.PRUNED.value,
+            ringed=row["number"] == 0,
+        )
+        dots.append(dot)
+    return Dots(dots=dots, color=color(at), symbol=symbol(at), opacity=0.85)
 
 
 def _places(dims: Sequence[Mapping[str, Any]]) -> dict[Any, int] | None:
@@ -292,7 +276,7 @@ def _whole_numbers(dims: Sequence[Mapping[str, Any]]) -> list[int]:
     return list(range(low, high + 1))
 
 
-def _parallel(run: Run, names: Sequence[str], arms: Sequence[str], plot: str) -> Plot | None:
+def _parallel(run: Run, names: Sequence[str], arms: Sequence[str]) -> Plot | None:
     """Return a line per completed trial of these arms, which all tune these names."""
     trials = run.rows("trial", outcome=Outcome.COMPLETED).dropna(subset="score")
     trials = trials[trials["arm"].isin(arms)]
@@ -300,7 +284,7 @@ def _parallel(run: Run, names: Sequence[str], arms: Sequence[str], plot: str) ->
         return None
     # The last axis is the score, from the worst to the best trial.
     scores = {"low": trials["score"].min(), "high": trials["score"].max(), "log": False}
-    data: list[Trace] = []
+    lines: list[Line] = []
     for arm in arms:
         rows = trials[trials["arm"] == arm].sort_values("score")
         good = rows["score"].quantile(1 - TOP)
@@ -308,19 +292,27 @@ def _parallel(run: Run, names: Sequence[str], arms: Sequence[str], plot: str) ->
             heights = [_height(row[name], run.tuned[arm][name]) for name in names]
             heights.append(_height(row["score"], scores))
             # The best quarter of the arm in its color.
-            colored = GREY
-            opacity = 0.22
-            if row["score"] >= good:
-                colored = color(run.arms.index(arm))
-                opacity = 0.9
-            said = _said_of_trial(run, row, names, heights)
-            trace = line(range(len(heights)), heights, colored, width=1.5, text=said)
-            data.append({**trace, "opacity": opacity})
-    data.sort(key=lambda trace: trace["opacity"])  # good trials are drawn over the others
-    axis = {**ticks([*(WORDS.get(name, name) for name in names), "score"]), "tickangle": -40}
-    hidden = {"visible": False, "range": [-0.04, 1.04]}
-    shown = figure(data, "", "", height=360, xaxis=axis, yaxis=hidden)
-    return Plot(name=plot, figure=shown, title=", ".join(arms))
+            good_one = row["score"] >= good
+            at = run.arms.index(arm)
+            line = Line(
+                x=range(len(heights)),
+                y=heights,
+                color=color(at) if good_one else GREY,
+                width=1.5,
+                opacity=0.9 if good_one else 0.22,
+                symbol=symbol(at) if good_one else "",
+                said=_said_of_trial(run, row, names, heights),
+            )
+            lines.append(line)
+    lines.sort(key=lambda line: line.opacity)  # good trials are drawn over the others
+    words = [*(WORDS.get(name, name) for name in names), "score"]
+    shown = Figure(
+        marks=lines,
+        x=named_axis(words, room=0.3),
+        y=Axis(low=-0.04, high=1.04, bare=True),
+        height=260,
+    )
+    return Plot(figure=shown, title=", ".join(arms))
 
 
 def _said_of_trial(

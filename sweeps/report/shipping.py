@@ -14,8 +14,11 @@ from sweeps.report.variance import Interval
 from trainables.metrics import Score
 
 
-def shipped(findings: Findings, champion: Group) -> str:
-    """Return `Ship resnet34/tricks/007: this model classifies 77.2% …`, or that nothing has won."""
+def shipped(findings: Findings, champion: Group) -> list[str]:
+    """Return the verdict, `Ship resnet34/tricks/007: this model classifies 77.2% …`, and its proof.
+
+    Where nothing has won, the verdict says so and what is shipped all the same.
+    """
     score = findings.run.score
     whole = interval(champion, score)
     assert whole is not None  # a champion was tested: `headline`
@@ -23,18 +26,21 @@ def shipped(findings: Findings, champion: Group) -> str:
     does = f"has a {NAMES[score]} of {value} on the test images"
     if score == "accuracy":
         does = f"classifies {value} of the test images correctly"
-    does = f"{does} ({_certainty(champion, whole)})"
+    certainty = _certainty(champion, whole)
     other = rival(findings, champion)
     if other is None:
-        return f"Ship {champion.name}: this model {does}."
+        return [f"Ship {champion.name}: this model {does}.", f"{certainty}."]
     doubt = _doubt(champion, other, score)
-    lead = gap(champion, other, score)
     if not doubt:
-        return f"Ship {champion.name}: this model {does}, {_ahead(lead)} above {_role(other)}."
-    return (
-        f"No clear winner between {champion.name} and {other.name}: {doubt}. "
-        f"Shipped is {champion.name}{_why(findings, champion)}: this model {does}."
-    )
+        lead = _ahead(gap(champion, other, score))
+        return [
+            f"Ship {champion.name}: this model {does}.",
+            f"{certainty}; {lead} above the runner-up, {other.name}.",
+        ]
+    return [
+        f"No clear winner. Ship {champion.name}{_why(findings, champion)}: it {does}.",
+        f"{certainty}. Its closest rival is {other.name}: {doubt}.",
+    ]
 
 
 def unshipped(findings: Findings) -> str:
@@ -63,15 +69,15 @@ def _doubt(champion: Group, other: Group, score: Score) -> str:
     told = "val cannot tell them apart"
     if apart(champion.by_seed, other.by_seed, errors=1.0):
         if (lead[0] - lead[1]) * on_test.value < 0:
-            preferred = (
-                ("the first", "the second") if lead[0] > lead[1] else ("the second", "the first")
-            )
+            preferred = (champion.name, other.name)
+            if lead[0] < lead[1]:
+                preferred = (other.name, champion.name)
             return f"val prefers {preferred[0]}, the test images {preferred[1]} by {_by(on_test)}"
         if on_test.low > 0:
             return ""
         told = "the lead is within noise"
         if on_test.low != on_test.low:
-            told = "there are too few seeds to tell"
+            told = "there are too few seeds to tell them apart"
     if on_test.value != on_test.value:
         return told
     return f"{told}, and on the test images they are {_by(on_test)} apart"
@@ -91,11 +97,6 @@ def _ahead(lead: Difference) -> str:
     return with_span(f"{fixed(100 * lead.value, 1)} points", span(lead.low, lead.high))
 
 
-def _role(other: Group) -> str:
-    """Return which recipe another is: `the runner-up, resnet50/tricks/003`."""
-    return f"the runner-up, {other.name}"
-
-
 def _why(findings: Findings, champion: Group) -> str:
     """Return why it is this one that is shipped, of those that cannot be told apart."""
     choice = findings.choice
@@ -103,16 +104,17 @@ def _why(findings: Findings, champion: Group) -> str:
     if choice is None or champion.name not in {group.name for group in choice.tied}:
         return ""
     if champion.name == choice.leader.name:
-        return ", the best on val"
+        return ", the best on the validation images"
     parameters = champion.cost.parameters
     others = [group.cost.parameters for group in choice.tied if group.name != champion.name]
     if parameters == parameters and parameters < min(others):
-        return f", the smallest of them ({fixed(parameters / 1e6, 1)} million parameters)"
-    return ", of the smallest of them one that is fast"
+        millions = fixed(parameters / 1e6, 1)
+        return f", the smallest of those that val cannot tell apart ({millions} million parameters)"
+    return ", small and fast among those that val cannot tell apart"
 
 
 def _certainty(champion: Group, whole: Interval) -> str:
-    """Return `95% interval 74.1 to 80.3, 5 seeds`, or `mean of 2 seeds`."""
+    """Return `95% interval 74.1 to 80.3, 5 seeds`, or `Mean of 2 seeds`."""
     number = seeds(len(champion.seeds))
     between = span(whole.low, whole.high)
-    return f"95% interval {between}, {number}" if between else f"mean of {number}"
+    return f"95% interval {between}, {number}" if between else f"Mean of {number}"

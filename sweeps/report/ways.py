@@ -11,7 +11,7 @@ from typing import Any
 
 from sweeps.records.design import MIN_SEEDS
 from sweeps.report.findings import Comparisons, Findings, undecided
-from sweeps.report.formats import counted, fixed, points, seeds, span, with_span
+from sweeps.report.formats import counted, fixed, listed, points, seeds, span, with_span
 from sweeps.report.narrowing import UNTOLD
 from sweeps.report.runs import records, resume_command
 from sweeps.report.verdicts import Kind
@@ -20,13 +20,25 @@ from sweeps.report.verdicts import Kind
 def ways(findings: Findings) -> list[str]:
     """Return a sentence per planned comparison, then the command that would decide open ones."""
     rows = records(findings.planned)
-    if not rows and not findings.untested:
-        return []
     lines = [f"{_capital(said(row, findings.design.worth))}." for row in rows]
-    if not findings.tested:
+    if not findings.tested and (rows or findings.untested):
         lines.append(_untested(findings))
     more = further(findings)
-    return [*lines, more] if more else lines
+    if more:
+        lines.append(more)
+    return [*lines, *absent(findings)]
+
+
+def absent(findings: Findings) -> list[str]:
+    """Return in a line the planned comparisons whose arms were not run; nothing where all were."""
+    # Comparisons that lack the same arms share a reason.
+    alike: dict[str, list[str]] = {}
+    for name, patterns in findings.absent.items():
+        missing = list(dict.fromkeys(patterns))
+        verb = "was" if len(missing) == 1 else "were"
+        alike.setdefault(f"{listed(missing)} {verb} not run", []).append(name)
+    told = [f"{listed(names)}, since {why}" for why, names in alike.items()]
+    return [f"Not compared here: {'; '.join(told)}."] if told else []
 
 
 def said(row: Mapping[str, Any], worth: float) -> str:
@@ -124,7 +136,7 @@ def advice(row: Mapping[str, Any]) -> str:
     if ways_out:
         return f"{', or '.join(ways_out)}, if the difference stays"
     if row["binds"] == UNTOLD:
-        return "a second seed of each recipe would tell what would"
+        return "a second seed of each recipe would show what it takes"
     binds = {
         "seeds": "what differs most is one seed from the next",
         "recipes": "what differs most is which recipes a search finds: more --trials may help",
