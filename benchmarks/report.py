@@ -30,7 +30,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
-from plotly.offline import get_plotlyjs
 
 from benchmarks.synthetic_sweep import make
 from sweeps.report.mistakes import SIDE
@@ -179,7 +178,6 @@ def measured(trials: int, seeds: int, storage: Path) -> dict[str, Any]:
         "trials": int(roles["trial"]),
         "finalists": int(roles["finalist"]),
         "mb": round(size / 1e6, 2),
-        "plotly_share": round(len(get_plotlyjs().encode()) / size, 3),
         "results_csv_mb": round(report.results.stat().st_size / 1e6, 2),
         "build_s": round(statistics.median(build), 2),
         "first_paint_s": round(statistics.median(paints), 2) if paints else None,

@@ -17,7 +17,7 @@ MOST_BYTES = 50 * 2**20
 _SHOWN = 5
 # The earliest time that an archive can hold: what it holds decides its name, not when.
 _ANCIENT = (1980, 1, 1, 0, 0, 0)
-_SUFFIXES = (".py", ".jinja")
+_SUFFIXES = (".py", ".jinja", ".css")
 _LIST_FILES = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"]
 
 

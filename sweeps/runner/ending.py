@@ -231,7 +231,7 @@ def _report(run: Run, ended: Outcome) -> Report | None:
 
     An OSError stops the sweep cleanly. Whatever else goes wrong, MLflow is told of the results.
     """
-    # It imports pandas, SciPy and Plotly, which take seconds.
+    # It imports pandas and SciPy, which take seconds.
     from sweeps.report.page import write
 
     try:

@@ -75,7 +75,6 @@ HOMES: dict[str, tuple[str, ...]] = {  # the longest name that fits an import de
     ),
     "pandas": ("sweeps.report.*",),
     "scipy": ("sweeps.report.*", "trainables.data.copies"),
-    "plotly": ("sweeps.report.page",),
     "jinja2": ("sweeps.report.page",),
     "PIL": ("trainables.data.*",),
     "pillow_heif": ("trainables.data.decode",),

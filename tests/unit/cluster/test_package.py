@@ -9,6 +9,8 @@ import pytest
 from cluster import package
 from cluster.refused import Refused
 
+ROOT = Path(__file__).parents[3]
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -54,6 +56,15 @@ def test_without_git_only_the_packages_are_shipped(
     (project / "photos" / "a.py").write_text("")
     monkeypatch.setenv("PATH", str(project))
     assert names(project) == ["sweeps/naïve new.py", "sweeps/tracked.py"]
+
+
+def test_without_git_all_that_the_packages_hold_is_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page's template and style are no Python."""
+    of_git = set(names(ROOT))
+    monkeypatch.setenv("PATH", "")
+    without = [path.as_posix() for path in package.files(ROOT, ["sweeps"])]
+    held = {name for name in of_git if name.startswith("sweeps/")}
+    assert held == set(without)
 
 
 def test_equal_files_give_equal_archives_whenever_they_were_written(

@@ -14,7 +14,7 @@ from sweeps.commands import dvt
 from tests.unit.sweeps.journals import ALL, write_sweep
 
 ROOT = Path(__file__).parents[4]
-HEAVY = ("torch", "ray", "mlflow", "pandas", "optuna", "scipy", "plotly", "sklearn")
+HEAVY = ("torch", "ray", "mlflow", "pandas", "optuna", "scipy", "sklearn")
 
 
 def test_help_lists_every_command_and_study(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from sweeps.report.headline import (
 )
 from sweeps.report.runs import read_run
 from sweeps.report.shipping import shipped, unshipped
-from sweeps.report.ways import ways
+from sweeps.report.ways import absent, ways
 
 TWO = ("resnet18/plain", "resnet18/tricks")
 
@@ -34,15 +34,12 @@ def test_first_comes_the_model_to_ship_and_then_what_is_known_of_each_comparison
 ) -> None:
     champion = found.champion
     assert champion is not None
-    first, *others = headline(found)
-    assert first == shipped(found, champion)
+    first, certainty, *others = headline(found)
+    assert [first, certainty] == shipped(found, champion)
     assert others == ways(found)
-    assert (
-        f"this model classifies {100 * sum(s.right.mean() for s in champion.seeds) / 5:.1f}% "
-        in first
-    )
-    assert "95% interval" in first
-    assert "5 seeds" in first
+    assert f" classifies {100 * sum(s.right.mean() for s in champion.seeds) / 5:.1f}% " in first
+    assert certainty.startswith("95% interval ")
+    assert ", 5 seeds" in certainty
     assert others[0].startswith("Tricks: ")
     assert others[1].startswith("Depth, linear trend: ")
 
@@ -50,7 +47,7 @@ def test_first_comes_the_model_to_ship_and_then_what_is_known_of_each_comparison
 def test_the_planted_tricks_are_better_and_the_depth_that_buys_nothing_is_not(
     found_in_turn: Findings,
 ) -> None:
-    _, tricks, depth, *_ = headline(found_in_turn)
+    _, _, tricks, depth, *_ = headline(found_in_turn)
     assert tricks.startswith("Tricks: better, by ")
     assert tricks.endswith("; decided after 3 seeds.")
     assert depth.startswith("Depth, linear trend: cannot tell, ")
@@ -58,7 +55,7 @@ def test_the_planted_tricks_are_better_and_the_depth_that_buys_nothing_is_not(
 
 def test_under_three_seeds_there_are_values_without_intervals_and_no_test(tmp_path: Path) -> None:
     first, *others = headline(findings(tmp_path, seeds=(0, 1)))
-    assert "(mean of 2 seeds)" in first
+    assert others[0].startswith("Mean of 2 seeds. ")
     assert not [line for line in (first, *others) if "interval " in line]
     assert others[-1] == (
         "Two seeds are too few for confidence intervals and tests; use at least 3."
@@ -66,12 +63,12 @@ def test_under_three_seeds_there_are_values_without_intervals_and_no_test(tmp_pa
 
 
 def test_one_seed_is_no_mean_of_seeds(tmp_path: Path) -> None:
-    assert "1 seed)" in headline(findings(tmp_path, seeds=(0,), arms=TWO))[0]
+    assert headline(findings(tmp_path, seeds=(0,), arms=TWO))[1].startswith("Mean of 1 seed. ")
 
 
 def test_one_arm_is_compared_with_its_own_other_recipe(tmp_path: Path) -> None:
     only = findings(tmp_path, arms=TWO[:1], trials=6)
-    (line,) = headline(only)
+    line = " ".join(headline(only)[:2])
     names = {group.name for group in only.groups if not group.without}
     assert len(names) == 2
     assert all(name in line for name in names)
@@ -102,11 +99,44 @@ def test_a_sweep_in_which_nothing_completed_says_so(tmp_path: Path) -> None:
 
 
 def test_where_predictions_are_gone_the_sentence_still_has_the_means(tmp_path: Path) -> None:
-    first, second = headline(findings(tmp_path, predictions=False))
+    _, first, second = headline(findings(tmp_path, predictions=False))
     assert second == "Nothing is tested: fewer than 3 seeds have predictions in all arms."
     assert "95% interval" in first
     assert "on the test images they are " in first
     assert " points apart" in first
+
+
+def test_of_the_embedded_digits_the_last_line_says_that_they_are_a_toy(tmp_path: Path) -> None:
+    toy = findings(tmp_path, arms=TWO, described={"data": {"name": "digits"}})
+    assert headline(toy)[-1] == (
+        "This is a toy data set: it shows how the product works, not which network to choose."
+    )
+
+
+def test_comparisons_whose_arms_were_not_run_are_named_with_those_arms(tmp_path: Path) -> None:
+    two = findings(tmp_path, arms=TWO)
+    assert headline(two)[-1] == (
+        "Not compared here: depth, linear trend, since resnet50 was not run."
+    )
+
+
+def test_where_all_arms_were_run_none_is_said_to_be_absent(found: Findings) -> None:
+    assert found.absent == {}
+    assert not [line for line in headline(found) if line.startswith("Not compared")]
+
+
+def test_comparisons_that_lack_the_same_arms_share_a_reason(tmp_path: Path) -> None:
+    contrasts = [
+        {"name": "tricks", "weights": {"*/tricks": 1, "*/plain": -1}},
+        {"name": "depth", "weights": {"resnet50/*": 1, "resnet18/*": -1}},
+        {"name": "both", "weights": {"resnet50/tricks": 1, "resnet18/plain": -1}},
+        {"name": "mixup", "weights": {"resnet18/mixup": 1, "resnet34/*": -1}},
+    ]
+    two = findings(tmp_path, arms=TWO, described={"contrasts": contrasts})
+    assert absent(two) == [
+        "Not compared here: depth and both, since resnet50 was not run; mixup, since "
+        "resnet18/mixup and resnet34 were not run."
+    ]
 
 
 def test_the_recipe_is_named_with_what_was_tuned_and_a_default_as_one(found: Findings) -> None:

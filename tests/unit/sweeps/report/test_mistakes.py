@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.synthetic_sweep import make
-from sweeps.report.blocks import Pictures, Plot, Table, Text
+from sweeps.report.blocks import Matrix, Pictures, Table, Text
 from sweeps.report.findings import Findings, find
 from sweeps.report.mistakes import (
     SIDE,
@@ -50,8 +50,8 @@ def test_a_thumbnail_is_small_and_a_small_image_is_left_alone(side: int) -> None
 
 def test_the_matrix_is_the_share_of_each_true_class(found: Findings) -> None:
     plot = confusion(found)
-    assert isinstance(plot, Plot)
-    cells = np.array(plot.figure["data"][0]["z"])
+    assert isinstance(plot, Matrix)
+    cells = 100 * np.array([[share for share, _ in row] for row in plot.cells])
     assert cells.shape == (5, 5)
     assert cells.sum(axis=1) == pytest.approx(100, abs=0.5)
     champion = found.champion
@@ -70,8 +70,8 @@ def test_of_a_thousand_classes_the_matrix_shows_those_that_are_confused(tmp_path
         )
     )
     plot = confusion(found)
-    assert isinstance(plot, Plot)
-    assert np.array(plot.figure["data"][0]["z"]).shape == (24, 24)
+    assert isinstance(plot, Matrix)
+    assert np.array([[share for share, _ in row] for row in plot.cells]).shape == (24, 24)
     assert "of 1,000 classes" in plot.caption
 
 
@@ -89,15 +89,15 @@ def test_two_classes_work_and_have_no_table_of_pairs(tmp_path: Path) -> None:
             make(tmp_path, trials=2, arms=("resnet18/plain",), classes=("no", "yes"), images=60)
         )
     )
-    assert isinstance(confusion(found), Plot)
+    assert isinstance(confusion(found), Matrix)
     assert confused_pairs(found) is None
 
 
 def test_without_names_classes_have_numbers(found: Findings) -> None:
     bare = replace(found, run=replace(found.run, described={}))
     plot = confusion(bare)
-    assert isinstance(plot, Plot)
-    assert plot.figure["layout"]["xaxis"]["ticktext"][0] == "class 0"
+    assert isinstance(plot, Matrix)
+    assert plot.names[0] == "class 0"
 
 
 def test_the_pictures_are_the_test_images_of_highest_loss(tmp_path: Path) -> None:

@@ -1,25 +1,34 @@
-"""Figures are Plotly's and hold what was measured.
+"""Figures hold what was measured.
 
 Where there is nothing to show, a sentence stands in their place.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from benchmarks.synthetic_sweep import make
 from sweeps.report import mistakes, plots_finalists, plots_search
 from sweeps.report.blocks import Block, Plot, Plots, Text
-from sweeps.report.figures import PALETTE, label
+from sweeps.report.charts import chart
+from sweeps.report.figures import (
+    PALETTE,
+    SYMBOLS,
+    Bar,
+    Bars,
+    Dots,
+    Line,
+    color,
+    label,
+    legend,
+    symbol,
+)
 from sweeps.report.findings import Findings, find, interval
-from sweeps.report.page import safe_json
 from sweeps.report.runs import Run, read_run
 from sweeps.report.spread import spread_of
 
@@ -34,7 +43,6 @@ OF_FOUND = [
     plots_finalists.curves,
     plots_finalists.sizes,
     plots_finalists.cost,
-    mistakes.confusion,
 ]
 
 
@@ -43,20 +51,32 @@ def plots(block: Block) -> list[Plot]:
     return [block] if isinstance(block, Plot) else list(block.plots)
 
 
+def dots(plot: Plot) -> list[Dots]:
+    return [mark for mark in plot.figure.marks if isinstance(mark, Dots)]
+
+
+def lines(plot: Plot) -> list[Line]:
+    return [mark for mark in plot.figure.marks if isinstance(mark, Line)]
+
+
+def bars(plot: Plot) -> list[Bar]:
+    return [bar for mark in plot.figure.marks if isinstance(mark, Bars) for bar in mark.bars]
+
+
 @pytest.mark.parametrize("make_block", OF_RUN, ids=lambda f: f.__name__)
-def test_figures_of_the_search_are_valid(
+def test_figures_of_the_search_are_drawn_and_say_their_numbers(
     found: Findings, make_block: Callable[[Run], Block]
 ) -> None:
     for plot in plots(make_block(found.run)):
-        go.Figure(json.loads(safe_json(plot.figure)))
+        assert chart(plot.figure, "it").count("<title>") > 0
 
 
 @pytest.mark.parametrize("make_block", OF_FOUND, ids=lambda f: f.__name__)
-def test_figures_of_the_finalists_are_valid(
+def test_figures_of_the_finalists_are_drawn_and_say_their_numbers(
     found: Findings, make_block: Callable[[Findings], Block]
 ) -> None:
     for plot in plots(make_block(found)):
-        go.Figure(json.loads(safe_json(plot.figure)))
+        assert chart(plot.figure, "it").count("<title>") > 0
 
 
 @pytest.mark.parametrize("make_block", OF_RUN, ids=lambda f: f.__name__)
@@ -66,7 +86,9 @@ def test_a_search_with_nothing_to_show_is_a_sentence(
     assert isinstance(make_block(read_run(tmp_path)), Text)
 
 
-@pytest.mark.parametrize("make_block", [*OF_FOUND, mistakes.worst], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "make_block", [*OF_FOUND, mistakes.confusion, mistakes.worst], ids=lambda f: f.__name__
+)
 def test_finalists_with_nothing_to_show_are_a_sentence(
     tmp_path: Path, make_block: Callable[[Findings], Block]
 ) -> None:
@@ -76,34 +98,30 @@ def test_finalists_with_nothing_to_show_are_a_sentence(
 def test_isolation_has_a_figure_a_parameter_with_a_log_axis_where_it_was_searched_so(
     found: Findings,
 ) -> None:
-    shown = {plot.title: plot.figure for plot in plots(plots_search.isolation(found.run))}
+    shown = {plot.title: plot for plot in plots(plots_search.isolation(found.run))}
     assert list(shown)[:2] == ["trainable_layers", "stage2_lr"]
-    assert shown["stage2_lr"]["layout"]["xaxis"]["type"] == "log"
-    assert shown["label_smoothing"]["layout"]["xaxis"]["type"] == "linear"
-    assert shown["scheduler"]["layout"]["xaxis"]["ticktext"] == ["constant", "step", "cosine"]
+    assert shown["stage2_lr"].figure.x.log
+    assert not shown["label_smoothing"].figure.x.log
+    assert shown["scheduler"].figure.x.names == ["constant", "step", "cosine"]
     rows = found.run.rows("trial")
     ended = rows[rows["outcome"].isin(["completed", "pruned"])]
-    assert sum(len(trace["x"]) for trace in shown["stage2_lr"]["data"]) == len(ended)
+    assert sum(len(mark.dots) for mark in dots(shown["stage2_lr"])) == len(ended)
 
 
 def test_stopped_trials_are_hollow_in_isolation(found: Findings) -> None:
     shown = next(
         plot for plot in plots(plots_search.isolation(found.run)) if plot.title == "stage2_lr"
     )
-    hollow = [
-        symbol
-        for trace in shown.figure["data"]
-        for symbol in trace["marker"]["symbol"]
-        if symbol.endswith("-open")
-    ]
-    assert len(hollow) == 6
+    drawn = [dot for mark in dots(shown) for dot in mark.dots]
+    assert sum(dot.hollow for dot in drawn) == 6
+    assert sum(dot.ringed for dot in drawn) == 6, "each arm's default"
 
 
 def test_parallel_coordinates_go_from_the_low_to_the_high_end_of_each_range(
     found: Findings,
 ) -> None:
     for plot in plots(plots_search.parallel(found.run)):
-        heights = [y for trace in plot.figure["data"] for y in trace["y"] if y is not None]
+        heights = [y for line in lines(plot) for y in line.y if y is not None]
         assert min(heights) >= 0
         assert max(heights) <= 1
     assert len(plots(plots_search.parallel(found.run))) == 2
@@ -127,16 +145,15 @@ def test_with_too_few_trials_importance_is_a_sentence_that_says_how_many(found: 
 def test_with_enough_trials_importance_is_a_figure_an_arm(tmp_path: Path) -> None:
     run = read_run(make(tmp_path, trials=60, arms=("resnet18/plain",), seeds=(), epochs=2))
     plot = plots(plots_search.importances(run))[0]
-    assert sum(plot.figure["data"][0]["x"]) == pytest.approx(100, abs=0.1)
-    go.Figure(json.loads(safe_json(plot.figure)))
+    assert sum(bar.end for bar in bars(plot)) == pytest.approx(100, abs=0.1)
 
 
 def test_each_seed_is_a_point_beside_its_arms_interval(found: Findings) -> None:
     plot = plots(plots_finalists.arms(found))[0]
-    drawn = [x for trace in plot.figure["data"] if trace["marker"]["size"] == 5 for x in trace["x"]]
+    drawn = [dot.x for mark in dots(plot) if mark.size == 5 for dot in mark.dots]
     seeds = [seed for group in found.groups if not group.without for seed in group.seeds]
-    assert sorted(drawn) == sorted(round(100 * seed.accuracy, 2) for seed in seeds)
-    whiskers = [trace["error_x"] for trace in plot.figure["data"] if "error_x" in trace]
+    assert sorted(drawn) == pytest.approx(sorted(100 * seed.accuracy for seed in seeds))
+    whiskers = [dot for mark in dots(plot) for dot in mark.dots if dot.between]
     assert len(whiskers) == len([group for group in found.groups if not group.without])
 
 
@@ -145,14 +162,17 @@ def test_of_recipes_in_turn_each_run_of_the_arm_is_a_point_and_its_interval_is_f
 ) -> None:
     plot = plots(plots_finalists.arms(found_in_turn))[0]
     assert "for other recipes of such a search, new seeds and new images" in plot.caption
-    means = [trace for trace in plot.figure["data"] if "error_x" in trace]
+    means = [dot for mark in dots(plot) for dot in mark.dots if dot.between]
     assert len(means) == 12, "each arm, and its default, which is one of its best or is not"
-    small = [trace for trace in plot.figure["data"] if trace["marker"]["size"] == 5]
-    assert [len(trace["x"]) for trace in small] == [9] * 12
-    for trace, arm in zip(means[::2], found_in_turn.run.arms[::-1], strict=True):
+    small = [mark for mark in dots(plot) if mark.size == 5]
+    assert [len(mark.dots) for mark in small] == [9] * 12
+    for dot, arm in zip(means[::2], found_in_turn.run.arms[::-1], strict=True):
         whole = interval(found_in_turn.arms[arm], "accuracy")
         assert whole
-        assert trace["x"] == [round(100 * whole.mean, 2)]
+        assert whole.low is not None
+        assert whole.high is not None
+        assert dot.x == pytest.approx(100 * whole.mean)
+        assert dot.between == pytest.approx((100 * whole.low, 100 * whole.high))
 
 
 def test_what_makes_a_score_vary_is_a_bar_a_part_the_first_on_top(found_in_turn: Findings) -> None:
@@ -167,13 +187,12 @@ def test_what_makes_a_score_vary_is_a_bar_a_part_the_first_on_top(found_in_turn:
         "other test images": parts.images,
         "the rest": parts.residual,
     }
-    (bar,) = plot.figure["data"]
-    assert bar["x"] == [round(100 * value, 3) for value in names.values()][::-1]
-    assert plot.figure["layout"]["yaxis"]["ticktext"] == list(names)[::-1]
+    ends = [bar.end for bar in bars(plot)]
+    assert ends == pytest.approx([100 * value for value in names.values()][::-1])
+    assert plot.figure.y.names == list(names)[::-1]
     assert "on 1,500 images" in plot.caption
     assert "With one seed" not in plot.caption
     assert "All seeds trained on the same images" not in plot.caption
-    go.Figure(json.loads(safe_json(plot.figure)))
 
 
 def test_parts_that_a_sweep_cannot_tell_have_no_bar_and_that_is_said(tmp_path: Path) -> None:
@@ -181,7 +200,7 @@ def test_parts_that_a_sweep_cannot_tell_have_no_bar_and_that_is_said(tmp_path: P
     found = find(read_run(make(tmp_path, arms=("resnet18/plain", "resnet18/tricks"), **made)))
     plot = plots_finalists.components(found)
     assert isinstance(plot, Plot)
-    shown = plot.figure["layout"]["yaxis"]["ticktext"]
+    shown = plot.figure.y.names
     assert "another recipe of the search" not in shown
     assert "With one seed of each recipe, recipes are part of seeds." in plot.caption
     assert "All seeds trained on the same images: what another draw does is not known." in (
@@ -207,7 +226,7 @@ def test_curves_name_the_overfitting_gap(found: Findings) -> None:
 
 def test_cost_adds_up_and_says_what_early_stopping_saved(found: Findings) -> None:
     plot = plots(plots_finalists.cost(found))[0]
-    total = sum(x for trace in plot.figure["data"] for x in trace["x"])
+    total = sum(bar.end - bar.start for bar in bars(plot))
     assert total == pytest.approx(found.run.trials["device_seconds"].sum() / 3600, abs=0.01)
     assert "Early stopping saved 84 epochs" in plot.caption
 
@@ -225,22 +244,30 @@ def test_one_epoch_saved_is_counted_as_one(found: Findings) -> None:
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("<b>a</b> & c", "&lt;b&gt;a&lt;/b&gt; &amp; c"),
+        ("<b>a</b> & c", "<b>a</b> & c"),
         ("a\nb\t c", "a b c"),
         ("x" * 60, "x" * 39 + "…"),
     ],
 )
-def test_a_label_is_one_short_line_without_markup(name: str, shown: str) -> None:
+def test_a_label_is_one_short_line(name: str, shown: str) -> None:
     assert label(name) == shown
 
 
 @pytest.mark.parametrize("ground", ["#ffffff", "#15171a"])
 def test_every_color_stands_out_from_the_light_and_the_dark_page(ground: str) -> None:
-    def luminance(color: str) -> float:
-        parts = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    def luminance(shade: str) -> float:
+        parts = np.array([int(shade[i : i + 2], 16) / 255 for i in (1, 3, 5)])
         linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
         return float(linear @ [0.2126, 0.7152, 0.0722])
 
-    for color in PALETTE:
-        lighter, darker = sorted([luminance(color), luminance(ground)], reverse=True)
-        assert (lighter + 0.05) / (darker + 0.05) >= 3, color
+    for shade in PALETTE:
+        lighter, darker = sorted([luminance(shade), luminance(ground)], reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) >= 3, shade
+
+
+def test_arms_are_told_apart_by_symbols_as_well_as_by_colors() -> None:
+    names = [f"arm {at}" for at in range(len(PALETTE) * len(SYMBOLS))]
+    keys = legend(names)
+    assert len({(key.color, key.symbol) for key in keys}) == len(names)
+    assert [key.symbol for key in keys[:3]] == ["circle", "square", "diamond"]
+    assert (color(1), symbol(1)) == (keys[1].color, keys[1].symbol)

@@ -77,7 +77,7 @@ def of(found: Findings, *groups: Group, bounds: Bounds | None = None, score: str
 def sentence(findings: Findings) -> str:
     champion = findings.champion
     assert champion
-    return shipped(findings, champion)
+    return " ".join(shipped(findings, champion))
 
 
 A, B = "resnet18/plain/003", "resnet50/tricks/001"
@@ -95,8 +95,8 @@ def test_a_clear_winner_is_shipped_with_its_lead_and_both_intervals(found: Findi
     own, lead = interval(a, "accuracy"), gap(a, b, "accuracy")
     assert own
     assert sentence(findings) == (
-        f"Ship {A}: this model classifies 71.0% of the test images correctly (95% interval "
-        f"{span(own.low, own.high)}, 3 seeds), {percent(lead.value)} points "
+        f"Ship {A}: this model classifies 71.0% of the test images correctly. 95% interval "
+        f"{span(own.low, own.high)}, 3 seeds; {percent(lead.value)} points "
         f"({span(lead.low, lead.high)}) above the runner-up, {B}."
     )
 
@@ -108,8 +108,8 @@ def test_the_only_recipe_is_shipped_without_a_rival(found: Findings) -> None:
     assert own
     assert rival(findings, a) is None
     assert sentence(findings) == (
-        f"Ship {A}: this model classifies 71.0% of the test images correctly (95% interval "
-        f"{span(own.low, own.high)}, 3 seeds)."
+        f"Ship {A}: this model classifies 71.0% of the test images correctly. 95% interval "
+        f"{span(own.low, own.high)}, 3 seeds."
     )
 
 
@@ -121,10 +121,11 @@ def test_where_val_cannot_tell_there_is_no_clear_winner_and_the_smallest_is_ship
     own, lead = interval(a, "accuracy"), gap(a, b, "accuracy")
     assert own
     assert sentence(of(found, a, b)) == (
-        f"No clear winner between {A} and {B}: val cannot tell them apart, and on the test images "
-        f"they are {percent(lead.value)} points ({span(lead.low, lead.high)}) apart. Shipped is "
-        f"{A}, the smallest of them (11.0 million parameters): this model classifies 71.0% of the "
-        f"test images correctly (95% interval {span(own.low, own.high)}, 3 seeds)."
+        f"No clear winner. Ship {A}, the smallest of those that val cannot tell apart (11.0 "
+        "million parameters): it classifies 71.0% of the test images correctly. 95% interval "
+        f"{span(own.low, own.high)}, 3 seeds. Its closest rival is {B}: val cannot tell them "
+        f"apart, and on the test images they are {percent(lead.value)} points "
+        f"({span(lead.low, lead.high)}) apart."
     )
 
 
@@ -139,11 +140,14 @@ def test_a_distance_has_no_sign_whoever_is_ahead_on_test(found: Findings) -> Non
 @pytest.mark.parametrize(
     ("costs", "why"),
     [
-        (((SMALL, 1.0), (SMALL, 3.0)), ", the best on val: "),
-        (((SMALL, 3.0), (SMALL, 1.0)), ", of the smallest of them one that is fast: "),
-        (((LARGE, 1.0), (SMALL, 3.0)), ", the smallest of them (11.0 million parameters): "),
-        (((SMALL, 3.0), (LARGE, 1.0)), ", the best on val: "),
-        (((math.nan, math.nan), (math.nan, math.nan)), ", the best on val: "),
+        (((SMALL, 1.0), (SMALL, 3.0)), ", the best on the validation images: "),
+        (((SMALL, 3.0), (SMALL, 1.0)), ", small and fast among those that val cannot tell apart: "),
+        (
+            ((LARGE, 1.0), (SMALL, 3.0)),
+            ", the smallest of those that val cannot tell apart (11.0 million parameters): ",
+        ),
+        (((SMALL, 3.0), (LARGE, 1.0)), ", the best on the validation images: "),
+        (((math.nan, math.nan), (math.nan, math.nan)), ", the best on the validation images: "),
     ],
 )
 def test_of_those_that_cannot_be_told_apart_it_is_said_why_it_is_this_one(
@@ -154,7 +158,8 @@ def test_of_those_that_cannot_be_told_apart_it_is_said_why_it_is_this_one(
     b = group(found, B, NEAR, RIGHT, parameters=other[0], ms=other[1])
     findings = of(found, a, b)
     assert findings.champion
-    assert f" Shipped is {findings.champion.name}{why}this model classifies" in sentence(findings)
+    said = sentence(findings)
+    assert said.startswith(f"No clear winner. Ship {findings.champion.name}{why}it classifies ")
 
 
 def test_val_and_test_that_disagree_give_no_clear_winner(found: Findings) -> None:
@@ -162,39 +167,36 @@ def test_val_and_test_that_disagree_give_no_clear_winner(found: Findings) -> Non
     lead = gap(b, a, "accuracy")
     said = sentence(of(found, a, b))
     assert said.startswith(
-        f"No clear winner between {A} and {B}: val prefers the first, the test images the second "
-        f"by {percent(lead.value)} points ({span(lead.low, lead.high)}). Shipped is {A}, the best "
-        "on val: this model classifies 60.9% of the test images correctly ("
+        f"No clear winner. Ship {A}, the best on the validation images: it classifies 60.9% of the "
+        "test images correctly. "
     )
-
-
-def test_whom_val_and_test_disagree_on_nobody_has_won(found: Findings) -> None:
-    a, b = group(found, A, VAL, FEWER), group(found, B, LOWER, RIGHT)
-    said = sentence(of(found, a, b))
-    assert said.startswith(f"No clear winner between {A} and {B}: val prefers the first, the test")
-    assert "Ship " not in said
+    assert said.endswith(
+        f" Its closest rival is {B}: val prefers {A}, the test images {B} by "
+        f"{percent(lead.value)} points ({span(lead.low, lead.high)})."
+    )
 
 
 def test_a_lead_whose_interval_holds_0_is_within_noise(found: Findings) -> None:
     a, b = group(found, A, VAL, (700, 760, 710)), group(found, B, LOWER, (710, 700, 720))
     lead = gap(a, b, "accuracy")
     assert lead.value > 0 > lead.low
-    assert sentence(of(found, a, b)).startswith(
-        f"No clear winner between {A} and {B}: the lead is within noise, and on the test images "
-        f"they are {percent(lead.value)} points ({span(lead.low, lead.high)}) apart. Shipped is "
-        f"{A}, the best on val: "
+    said = sentence(of(found, a, b))
+    assert said.startswith(f"No clear winner. Ship {A}, the best on the validation images: ")
+    assert said.endswith(
+        f" Its closest rival is {B}: the lead is within noise, and on the test images they are "
+        f"{percent(lead.value)} points ({span(lead.low, lead.high)}) apart."
     )
 
 
 def test_under_three_seeds_there_is_a_mean_and_nobody_has_won(found: Findings) -> None:
     a, b = group(found, A, VAL[:2], RIGHT[:2]), group(found, B, LOWER[:2], FEWER[:2])
     said = sentence(of(found, a, b))
-    assert said.startswith(f"No clear winner between {A} and {B}: ")
-    assert "10.2 points apart." in said
-    assert said.endswith("classifies 71.0% of the test images correctly (mean of 2 seeds).")
+    assert said.startswith("No clear winner. ")
+    assert "classifies 71.0% of the test images correctly. Mean of 2 seeds." in said
+    assert said.endswith("10.2 points apart.")
     assert "interval" not in said
     one = sentence(of(found, group(found, A, VAL[:1], RIGHT[:1])))
-    assert one.endswith("(mean of 1 seed).")
+    assert one.endswith(" correctly. Mean of 1 seed.")
 
 
 def test_where_the_rival_was_not_tested_nothing_is_said_of_the_test_images(found: Findings) -> None:
@@ -206,16 +208,15 @@ def test_where_the_rival_was_not_tested_nothing_is_said_of_the_test_images(found
             replace(one, accuracy=math.nan, labels=empty, right=empty.astype(bool), said=empty)
         )
     said = sentence(of(found, a, replace(b, seeds=tuple(bare))))
-    assert said.startswith(
-        f"No clear winner between {A} and {B}: val cannot tell them apart. Shipped is {A}, "
-    )
+    assert said.startswith(f"No clear winner. Ship {A}, ")
+    assert said.endswith(f" Its closest rival is {B}: val cannot tell them apart.")
 
 
 def test_another_score_is_named(found: Findings) -> None:
     a, b = group(found, A, VAL, RIGHT), group(found, B, LOWER, FEWER)
     said = sentence(of(found, a, b, score="balanced_accuracy"))
     assert said.startswith(
-        f"Ship {A}: this model has a balanced accuracy of 71.0% on the test images (95% interval "
+        f"Ship {A}: this model has a balanced accuracy of 71.0% on the test images. 95% interval "
     )
 
 
@@ -270,7 +271,7 @@ RIGHTS = st.lists(st.integers(500, 900), min_size=3, max_size=3)
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(VALS, VALS, RIGHTS, RIGHTS, st.booleans())
-def test_ship_is_never_said_of_what_the_test_images_do_not_put_ahead(
+def test_a_winner_is_never_said_of_what_the_test_images_do_not_put_ahead(
     found: Findings,
     first: list[float],
     second: list[float],
@@ -287,7 +288,7 @@ def test_ship_is_never_said_of_what_the_test_images_do_not_put_ahead(
     lead = gap(champion, b if champion is a else a, "accuracy")
     if said.startswith("Ship "):
         assert lead.low > 0
-        assert re.search(r"correctly \([^)]*\), \d+\.\d points \(\d", said)
+        assert re.search(r"3 seeds; \d+\.\d points \(\d", said)
     else:
-        assert said.startswith(f"No clear winner between {champion.name} and ")
-        assert "−" not in said.partition("Shipped is")[0].partition("points")[0]
+        assert said.startswith(f"No clear winner. Ship {champion.name}")
+        assert "−" not in said.partition(" points")[0]
