@@ -1,11 +1,12 @@
 """`dvt report NAME`: rebuild a sweep's report.html and tables, and say what they come to.
 
-With two names, it compares the two sweeps.
+With two names, it compares the two sweeps; with --watch it rebuilds the page while one runs.
 """
 
 from __future__ import annotations
 
 import shlex
+import time
 import webbrowser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,21 +17,36 @@ import click
 from cluster.refused import Refused
 from sweeps.commands import kit
 from sweeps.commands.kit import shown
-from sweeps.records.folder import known_sweeps, sweep_folder
+from sweeps.records.folder import JOURNAL, known_sweeps, sweep_folder
+from sweeps.records.status import all_sweeps, status_of
 from sweeps.runner import flag_values as values
 from sweeps.terminal.screen import say, screen
+
+WATCH_S = 10
+"""Seconds between two looks at a sweep that is watched."""
 
 
 @kit.command("dvt report")
 @click.argument("names", nargs=-1, metavar="NAME [NAME]", type=values.SWEEP)
 @kit.flags("storage")
 @click.option("--open", "opens", is_flag=True, help="Show the page in a browser.")
-def command(names: tuple[str, ...], storage: Path | None, opens: bool) -> int:
+@click.option(
+    "--watch",
+    "watches",
+    is_flag=True,
+    help=f"Rebuild the page every {WATCH_S} s until the sweep is over; no NAME is the newest.",
+)
+def command(names: tuple[str, ...], storage: Path | None, opens: bool, watches: bool) -> int:
     """Rebuild report.html, results.csv, comparisons.csv and suspects.csv of sweep NAME.
 
     With two names, compare two sweeps.
     """
-    folders = _folders(kit.storage_of(storage), names)
+    place = kit.storage_of(storage)
+    if watches:
+        names = (_watched(place, names),)
+    folders = _folders(place, names)
+    if watches:
+        opens = _watch(folders[0], opens)
     if len(folders) == 2:
         page = _compare(folders[0], folders[1])
     else:
@@ -38,6 +54,60 @@ def command(names: tuple[str, ...], storage: Path | None, opens: bool) -> int:
     if opens:
         webbrowser.open(page.as_uri())
     return kit.DONE
+
+
+def _watched(storage: Path, names: Sequence[str]) -> str:
+    """Return the name of the sweep to watch: the one that is named, or the newest.
+
+    Raises:
+        Refused: More than one is named, or there is none.
+    """
+    if len(names) > 1:
+        raise Refused(f"--watch takes one sweep, but got {len(names)}: {shlex.join(names)}.")
+    if names:
+        return names[0]
+    sweeps = all_sweeps(storage)
+    if not sweeps:
+        raise Refused(f"{storage} holds no sweep.")
+    return sweeps[0].name
+
+
+def _watch(folder: Path, opens: bool) -> bool:
+    """Rebuild the page of a sweep while it runs, and return whether it is still to be opened.
+
+    A browser loads this page again by itself, until it is built for the last time.
+    """
+    from sweeps.report import page  # pandas and SciPy take a second to import
+
+    told = None
+    try:
+        while status_of(folder).state == "running":
+            size = _journal_size(folder)
+            if size != told:
+                with _writing(folder):
+                    built = page.write(folder, reload_s=WATCH_S)
+                if told is None:
+                    say(screen(), f"Rebuilt while {folder.name} runs (Ctrl-C to stop):")
+                    say(screen(), str(built.page), whole=True)
+                if told is None and opens:
+                    webbrowser.open(built.page.as_uri())
+                    opens = False
+                told = size
+            time.sleep(WATCH_S)
+    except KeyboardInterrupt:
+        # Nobody rebuilds it from now on, so that it need not be loaded again.
+        with _writing(folder):
+            page.write(folder)
+        raise
+    return opens
+
+
+def _journal_size(folder: Path) -> int:
+    """Return how many bytes a sweep's journal has; 0 before it is there."""
+    try:
+        return (folder / JOURNAL).stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _rebuild(folder: Path) -> Path:

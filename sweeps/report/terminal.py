@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from sweeps.report.blocks import Table
+from sweeps.report.calibration import how_sure
 from sweeps.report.cautions import banner, cautions
 from sweeps.report.classes import weakest
 from sweeps.report.findings import Findings
@@ -39,6 +40,7 @@ def show(console: Console, findings: Findings) -> None:
         *headline(findings),
         recipe_line(findings),
         weakest(findings),
+        how_sure(findings),
     ]
     for line in filter(None, first):
         say(console, line)
