@@ -74,10 +74,8 @@ def write_comparison(a: Findings, b: Findings) -> Path:
 def comparison_page(a: Findings, b: Findings) -> Page:
     """Return what the page of two sweeps holds."""
     names = f"{a.run.name} against {b.run.name}"
-    blocks: list[Block] = [arms_table(a, b)]
     plot = _plot(a, b)
-    if plot:
-        blocks.append(plot)
+    pictured = [Section("figure", "The arms on the test split", [plot])] if plot else []
     answer, *lines = headline(a, b)
     return Page(
         title=names,
@@ -88,7 +86,8 @@ def comparison_page(a: Findings, b: Findings) -> Page:
         recipe="",
         cautions=cautions(a, b),
         sections=[
-            Section("arms", "", blocks),
+            Section("arms", "", [arms_table(a, b)]),
+            *pictured,
             Section("champions", "Champions", [_champions(a, b)]),
             Section("changes", "What differs between the two", [_changes(a.run, b.run)]),
         ],
@@ -97,7 +96,7 @@ def comparison_page(a: Findings, b: Findings) -> Page:
 
 
 def headline(a: Findings, b: Findings) -> list[str]:
-    """Return which arms changed, in two sentences."""
+    """Return whether arms changed, and which, in two sentences."""
     score = common_score(a, b)
     paired = _paired(a, b)
     # Arms that were tested in both sweeps.
@@ -119,12 +118,15 @@ def headline(a: Findings, b: Findings) -> list[str]:
     for arm, gap in gaps.items():
         if _clear(gap):
             told.append(f"{arm} {in_points(gap.value)} points ({span(gap.low, gap.high)})")
-    first = f"No arm's test {NAMES[score]} differs beyond its interval."
-    if told:
-        first = f"{b.run.name} minus {a.run.name}: {'; '.join(told)}."
     how = "paired by seed and image" if paired else "not paired"
     common = counted(len(gaps), "common arm")
-    return [first, f"Differences beyond the 95% interval: {len(told)} of {common} ({how})."]
+    if not told:
+        first = f"No arm's test {NAMES[score]} differs beyond its 95% interval."
+        return [first, f"Compared: {common}, {how}."]
+    return [
+        f"{a.run.name} and {b.run.name} differ in {len(told)} of {common} beyond the 95% interval.",
+        f"{b.run.name} minus {a.run.name}, {how}: {'; '.join(told)}.",
+    ]
 
 
 def cautions(a: Findings, b: Findings) -> list[str]:
@@ -189,7 +191,7 @@ def arms_table(a: Findings, b: Findings) -> Table:
         f"Means over seeds with 95% intervals; differences are {how}. Bold: the interval of the "
         "difference excludes 0."
     )
-    return Table(columns=columns, rows=rows, caption=caption)
+    return Table(columns=columns, rows=rows, caption=caption, name="Arms of both sweeps")
 
 
 def common_score(a: Findings, b: Findings) -> Score:
@@ -373,6 +375,5 @@ def _plot(a: Findings, b: Findings) -> Plot | None:
     return Plot(
         figure=shown,
         caption="Each arm by its best recipes in turn: mean over seeds with its 95% interval.",
-        title="Arms of both sweeps on the test split",
         legend=legend([a.run.name, b.run.name]),
     )

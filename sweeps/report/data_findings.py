@@ -83,7 +83,7 @@ class DataFindings:
             return self.data.cautions
         first = self.one_color[0]
         such = f"{len(self.one_color):,}, such as {first.name}, which is {first.kind}"
-        line = f"images that show nothing: {such}; remove them unless they belong to their class"
+        line = f"blank images: {such}; remove them unless they belong to their class"
         return (*self.data.cautions, line)
 
     def as_dict(self) -> dict[str, Any]:

@@ -64,10 +64,10 @@ def data_page(findings: DataFindings, command: str) -> Page:
     classes = counted(len(data.classes), "class")
     uses = (
         f"{totals['train']:,} to train, {totals['val']:,} to choose among recipes, and "
-        f"{totals['test']:,} to test the best of them, which no search sees."
+        f"{totals['test']:,} to test the best of them, which the search never sees."
     )
     # Where there are cautions, they are the page's first screen.
-    faultless = "Neither copies nor images that show nothing were found."
+    faultless = "No copies and no blank images were found."
     return Page(
         title=f"{data.name}: data",
         question=f"What was understood of {one_line(data.source)}",
@@ -91,7 +91,7 @@ def _sections(findings: DataFindings, command: str) -> Iterator[Section]:
     if findings.copies.examples:
         yield Section("copies", "Copies", list(_copies(findings)))
     if findings.one_color:
-        yield Section("blank", "Images that show nothing", [_blank(findings)])
+        yield Section("blank", "Blank images", [_blank(findings)])
     yield Section("sizes", "Sizes", [_sizes(findings)])
 
 

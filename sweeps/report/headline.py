@@ -111,8 +111,8 @@ def _search_alone(run: Run) -> list[str]:
     words = in_words(top.recipe, run.tuned.get(top.arm, {}))
     by = "" if run.score == "accuracy" else f" {NAMES[run.score]}"
     first = (
-        f"The best of {counted(len(completed), 'completed trial')} is {top.trial_id} ({words}): "
-        f"{percent(top.score or 0.0)}%{by} on val."
+        f"No verdict yet: the best of {counted(len(completed), 'completed trial')} is "
+        f"{top.trial_id}, with {percent(top.score or 0.0)}%{by} on val."
     )
 
     # The other arms beside it, which invites a ranking: the warning comes first.
@@ -122,4 +122,8 @@ def _search_alone(run: Run) -> list[str]:
         if of_arm and arm != top.arm:
             others.append(f"{arm} {percent(of_arm.score or 0.0)}")
     ranked = f" The best of the other arms: {listed(others)}." if others else ""
-    return [first, f"Do not rank the arms yet: nothing has been retrained.{ranked}"]
+    return [
+        first,
+        f"Do not rank the arms yet: nothing has been retrained.{ranked}",
+        f"Its settings: {words}.",
+    ]

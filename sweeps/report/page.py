@@ -118,7 +118,9 @@ def _sections(findings: Findings) -> Iterator[Section]:
     yield Section("answer", "", answer.blocks(findings))
     pictures = answer.ordinary(findings)
     if pictures:
-        yield Section("pictures", "What it sees", [pictures, mistakes.worst(findings)])
+        yield Section(
+            "pictures", "Test images and worst mistakes", [pictures, mistakes.worst(findings)]
+        )
     effects = list(_effects(findings))
     if effects:
         yield Section("effects", "What made the difference", effects)
@@ -178,7 +180,7 @@ def _effects(findings: Findings) -> Iterator[Block]:
 
 def _finalists(findings: Findings, *, pictured: bool) -> Iterator[Section]:
     if findings.champion is None:
-        text = Text("There is no champion, so nothing is said of its mistakes.")
+        text = Text("No finalist has completed yet.")
         yield Section("finalists", "Finalists", [text])
         return
     figures = [plots_finalists.curves(findings), plots_finalists.sizes(findings)]

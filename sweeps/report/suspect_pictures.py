@@ -38,7 +38,7 @@ def suspect_pictures(findings: Findings) -> Block:
     """
     suspected = findings.suspected
     if not suspected.runs:
-        return Text("There are no predictions of finalists, so nothing is known of the labels.")
+        return Text("There are no predictions of finalists, so labels were not checked.")
     if not suspected.images:
         return Text(f"No label of {_checked(suspected)} looks wrong to {_judges(suspected)}.")
     # Pictures, or without any of them a table.
@@ -87,10 +87,10 @@ def _caption(suspected: Suspected) -> str:
     return (
         f"{first} of {_checked(suspected)} whose given label looks wrong to {_judges(suspected)}: "
         "the given and the suggested label with their probabilities, and the file, the most "
-        "suspicious first (confident learning, Northcutt et al. 2021). Never changed by us: check "
+        "suspicious first (confident learning, Northcutt et al. 2021). Nothing was changed: check "
         f"them yourself. These models agree with {percent(suspected.agreed)}% of all given labels, "
-        "and some of what is shown are their own mistakes. Val also chose each run's epoch, so its "
-        f"labels are doubted a little too rarely. {_of_draws(suspected)}"
+        "and some of these pictures show their own mistakes. Val also chose each run's epoch, so its "
+        f"labels are flagged a little too rarely. {_of_draws(suspected)}"
         f"{SUSPECTS} has the whole list."
     )
 

@@ -79,12 +79,12 @@ def contrasts_table(findings: Findings) -> Table | None:
     if findings.tested:
         titles += ["95% interval", "verdict", "seeds", "p (Holm)", "detectable, points"]
         caption = (
-            f"Ways of training, by test {NAMES[findings.run.score]}: {_of_arms(findings)} Verdicts "
-            f"are looked at after each round of {seeds(findings.design.round)}, adjusted by Holm, "
-            "and at levels that make all looks together wrong in at most 5% of sweeps; what is "
-            f"within {fixed(100 * findings.design.worth, 1)} points does not matter. Bold: "
-            "decided. Detectable: the smallest true difference that 4 of 5 such sweeps would have "
-            "found at one look."
+            f"Ways of training, by test {NAMES[findings.run.score]}: {_of_arms(findings)} Each "
+            f"comparison is tested after each round of {seeds(findings.design.round)}, adjusted by "
+            "Holm, at levels at which all looks together are wrong in at most 5% of sweeps; a "
+            f"difference within {fixed(100 * findings.design.worth, 1)} points does not matter. "
+            "Bold: decided. Detectable: the smallest true difference that 4 of 5 such sweeps would "
+            "find at one look."
         )
     columns = [*text_columns(["comparison"]), *number_columns(titles)]
     return Table(columns=columns, rows=rows, caption=caption, title="Planned comparisons")
@@ -104,14 +104,14 @@ def narrowing_table(findings: Findings) -> Table | None:
     columns = [
         *text_columns(["comparison"]),
         *number_columns(("seeds and draws", "recipes", "test images"), "standard error from"),
-        *text_columns(["what would decide it"]),
+        *text_columns(["what would settle it"]),
     ]
     caption = (
-        "In points. More seeds lower the first, recipes of more trials the second, more test images "
-        "the third. With one seed of each recipe the first two cannot be told apart. What would "
-        "decide is for the difference as it is now."
+        "In points. More seeds lower the first, recipes from more trials the second, more test "
+        "images the third. With one seed per recipe the first two cannot be told apart. The advice "
+        "assumes that the difference stays as it is."
     )
-    return Table(columns=columns, rows=rows, caption=caption, title="What would narrow this")
+    return Table(columns=columns, rows=rows, caption=caption, title="What would settle it")
 
 
 def pairs_table(findings: Findings) -> Table | None:
@@ -134,8 +134,9 @@ def pairs_table(findings: Findings) -> Table | None:
     if findings.tested:
         titles += ["95% interval", "on these images", "better in", "superiority, %"]
         caption += (
-            f" The first interval is for {findings.scope_of_arms}, the second for new seeds on these "
-            "images. Superiority: the chance that a run of A beats one of B with the same seed. "
+            f" The first interval is for {findings.scope_of_arms}, the second for new seeds on the "
+            "same images. Superiority: the chance that a run of A beats one of B with the same "
+            "seed. "
             "Bold: the first interval excludes 0. These are not tests: of many pairs some exclude "
             "0 by chance."
         )

@@ -52,12 +52,14 @@ def test_of_the_same_data_and_seeds_differences_are_paired_image_by_image(
         [s.right.mean() for s in first.arms[ARMS[0]].seeds]
     )
     assert gaps(first, second)[0].startswith(f"+{100 * rise:.1f} (")
-    assert headline(first, second)[0].startswith("second minus first: resnet18/plain +")
+    assert headline(first, second)[1].startswith(
+        "second minus first, paired by seed and image: resnet18/plain +"
+    )
 
 
 def test_a_sweep_and_itself_do_not_differ(first: Findings) -> None:
     assert gaps(first, first) == ["0.0 (0.0 to 0.0)"] * 2
-    assert headline(first, first)[0] == "No arm's test accuracy differs beyond its interval."
+    assert headline(first, first)[0] == "No arm's test accuracy differs beyond its 95% interval."
 
 
 def test_of_other_data_numbers_cannot_be_compared_and_it_says_so(
@@ -123,7 +125,7 @@ def test_an_arm_that_only_one_has_is_shown_without_a_difference(
         ((0, 1), "1 arm can be compared, but there are too few seeds for intervals."),
         (
             (0, 1, 2),
-            "Differences beyond the 95% interval: 0 of 1 common arm (paired by seed and image).",
+            "Compared: 1 common arm, paired by seed and image.",
         ),
     ],
 )

@@ -55,7 +55,7 @@ def test_a_set_without_faults_has_no_cautions_and_no_sections_of_them(
     found = look(pets)
     page = data_page(found, COMMAND)
     assert page.cautions == []
-    assert "Neither copies nor images that show nothing" in page.recipe
+    assert "No copies and no blank images were found." in page.recipe
     assert [section.name for section in page.sections] == [
         "understood",
         "classes",
@@ -117,7 +117,7 @@ def test_images_of_one_color_are_shown_and_are_a_caution(look: Look, pets: Path)
         "cat/white.png": "nearly white",
         "cat/grey.png": "of one color",
     }
-    assert any(line.startswith("images that show nothing: 3, such as ") for line in found.cautions)
+    assert any(line.startswith("blank images: 3, such as ") for line in found.cautions)
     (shown,) = parts(found)["blank"]
     assert isinstance(shown, Pictures)
     assert sorted(picture.lines[2] for picture in shown.pictures) == sorted(kinds)

@@ -85,9 +85,10 @@ def test_where_the_bounds_leave_no_champion_the_comparisons_are_told_all_the_sam
 
 
 def test_a_sweep_without_finalists_says_the_best_so_far_and_warns(tmp_path: Path) -> None:
-    first, second = headline(findings(tmp_path, seeds=(), finish=None, arms=TWO))
-    assert first.startswith("The best of 4 completed trials is resnet18/tricks/")
-    assert "on val" in first
+    first, second, third = headline(findings(tmp_path, seeds=(), finish=None, arms=TWO))
+    assert first.startswith("No verdict yet: the best of 4 completed trials is resnet18/tricks/")
+    assert first.endswith("% on val.")
+    assert third.startswith("Its settings: top ")
     assert second.startswith("Do not rank the arms yet: nothing has been retrained. ")
     assert "resnet18/plain" in second
 

@@ -140,7 +140,7 @@ def test_what_would_narrow_a_comparison_is_said_of_open_ones_alone(
         ("test images", "of_images"),
     ):
         assert column(table, title) == [f"{100 * row[name]:.2f}" for row in rows]
-    decided, would = column(table, "what would decide it")
+    decided, would = column(table, "what would settle it")
     assert decided == "decided"
     assert would == advice(rows[1])
     assert would.endswith("which recipes a search finds: more --trials may help")
