@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,23 @@ from typing import Any
 import pytest
 
 from benchmarks.synthetic_sweep import make
+from sweeps.report.page import write
 from tests.integration.browser import CHROMIUM, browse, needs_chromium
 from tests.integration.conftest import ROOT, environment
+
+# Around a page that loads itself again: unfolds and scrolls it, and tells where it is each time.
+READER = """<!DOCTYPE html><iframe id="page" width="900" height="600" src="{page}"></iframe><script>
+const told = [];
+const frame = document.getElementById("page");
+frame.addEventListener("load", () => setTimeout(() => {{
+  const inner = frame.contentWindow;
+  told.push([inner.scrollY, inner.document.querySelectorAll("details[open]").length]);
+  document.body.dataset.told = JSON.stringify(told);
+  if (told.length > 1) return;
+  inner.document.querySelectorAll("details").forEach((part) => part.open = true);
+  inner.scrollTo(0, 700);
+}}, 300));
+</script>"""
 
 
 def dvt(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -73,6 +89,22 @@ def test_two_sweeps_are_compared_on_a_page(report: Path, tmp_path: Path) -> None
     dom, console = browse(report.with_name("compare-two.html"), tmp_path)
     assert console == ""
     assert dom.count('class="chart"') == 1
+
+
+@needs_chromium
+def test_a_page_that_is_watched_keeps_its_place_and_what_was_unfolded(tmp_path: Path) -> None:
+    folder = make(tmp_path, trials=4, seeds=(), finish=None)
+    page = write(folder, "running", reload_s=1).page
+    frame = tmp_path / "frame.html"
+    frame.write_text(READER.format(page=page.as_uri()))
+    flags = ("--allow-file-access-from-files", "--virtual-time-budget=5000")
+    dom, _ = browse(frame, tmp_path / "profile", *flags)
+    told = re.search(r'data-told="([^"]*)"', dom)
+    assert told
+    first, *others = json.loads(told[1])
+    assert first == [0, 0]
+    assert len(others) >= 2
+    assert all(other == [700, 1] for other in others)
 
 
 def measured(*arguments: str, **changes: str) -> dict[str, Any]:
