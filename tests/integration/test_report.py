@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.synthetic_sweep import make
+from sweeps.records.folder import claimed
 from sweeps.report.page import write
 from tests.integration.browser import CHROMIUM, browse, needs_chromium
 from tests.integration.conftest import ROOT, environment
+
+RELOADS = "location.reload()"
 
 # Around a page that loads itself again: unfolds and scrolls it, and tells where it is each time.
 READER = """<!DOCTYPE html><iframe id="page" width="900" height="600" src="{page}"></iframe><script>
@@ -105,6 +111,48 @@ def test_a_page_that_is_watched_keeps_its_place_and_what_was_unfolded(tmp_path: 
     assert first == [0, 0]
     assert len(others) >= 2
     assert all(other == [700, 1] for other in others)
+
+
+@contextmanager
+def watching(storage: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start `dvt report --watch`, and wait until it has built the page."""
+    code = "import sys; from sweeps.commands.dvt import main; sys.argv[0] = 'dvt'; main()"
+    command = [sys.executable, "-c", code, "report", "--watch", "--storage", str(storage)]
+    with subprocess.Popen(
+        command,
+        env=environment(PYTHONPATH=str(ROOT), PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as watcher:
+        try:
+            assert watcher.stdout
+            assert watcher.stdout.readline() == "Rebuilt while one runs (Ctrl-C to stop):\n"
+            assert RELOADS in Path(watcher.stdout.readline().strip()).read_text()
+            yield watcher
+        finally:
+            watcher.kill()
+
+
+def test_a_watched_page_is_built_for_the_last_time_when_the_sweep_is_over(tmp_path: Path) -> None:
+    folder = make(tmp_path, "one", trials=4, images=40)
+    with ExitStack() as driver:
+        driver.enter_context(claimed(folder))
+        with watching(tmp_path) as watcher:
+            driver.close()
+            out, err = watcher.communicate(timeout=60)
+    assert (watcher.returncode, err) == (0, "")
+    assert out.splitlines()[-1] == str(folder / "report.html")
+    assert RELOADS not in (folder / "report.html").read_text()
+
+
+def test_ctrl_c_ends_watching_with_a_page_that_stays(tmp_path: Path) -> None:
+    folder = make(tmp_path, "one", trials=4, images=40)
+    with claimed(folder), watching(tmp_path) as watcher:
+        watcher.send_signal(signal.SIGINT)
+        _, err = watcher.communicate(timeout=60)
+    assert (watcher.returncode, err) == (130, "Interrupted.\n")
+    assert RELOADS not in (folder / "report.html").read_text()
 
 
 def measured(*arguments: str, **changes: str) -> dict[str, Any]:
