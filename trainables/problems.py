@@ -24,14 +24,17 @@ def unknown_name(name: str, known: Iterable[str], what: str, where: str = "") ->
         what: The kind of name, such as `option`.
         where: What follows the name, such as ` of dvt list`.
     """
+    return f"unknown {what} {name!r}{where}.{suggestion(name, known)}"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return what follows a line on an unknown name: the nearest known one, and all, or few."""
     known = list(known)
     nearest = difflib.get_close_matches(name, known, n=1)
-    line = f"unknown {what} {name!r}{where}."
-    if nearest:
-        line += f" Did you mean {nearest[0]!r}?"
-    if nearest and len(known) > FEW:
-        return line
-    return f"{line} Known: {', '.join(known)}."
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    if hint and len(known) > FEW:
+        return hint
+    return f"{hint} Known: {', '.join(known)}."
 
 
 def counted(count: int, thing: str) -> str:

@@ -19,6 +19,8 @@ from sweeps.runner.cli import leave
 SECTIONS = {
     "Sweeps": {
         "run": "run a study (dvt run STUDY --help)",
+        "best": "find the best model for your images",
+        "resume": "continue an interrupted sweep",
         "list": "list all sweeps, what is done and left",
         "report": "rebuild a sweep's report and results.csv",
         "predict": "classify images with a champion; write a Kaggle submission",

@@ -18,13 +18,16 @@ import click
 from click.shell_completion import CompletionItem, shell_complete
 
 from cluster.refused import DONE, FAILED, INTERRUPTED, REFUSED, Refused
+from sweeps.records.named import newest_first, sweep_named
 from sweeps.runner.options import CONTEXT, FLAGS, Options, unexpected
+from sweeps.runner.typed import as_typed, as_words
 from sweeps.runner.working_folder import working_folder
 from sweeps.tracking.environment import prepare_process
 from trainables.data.reading import ReadOptions
 from trainables.problems import unknown_name
 
 __all__ = [
+    "CONTEXT",
     "DONE",
     "FAILED",
     "INTERRUPTED",
@@ -39,11 +42,14 @@ __all__ = [
     "shown",
     "storage_of",
     "subcommand",
-    "unknown_sweep",
+    "sweep_of",
+    "typed_options",
 ]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+TYPED = f"{__name__}.typed"
+"""Where a context keeps the words of its command."""
 # An unknown option is left, for the group to refuse.
 GROUP_CONTEXT = {"ignore_unknown_options": True, "help_option_names": CONTEXT["help_option_names"]}
 COMPLETE = "_DVT_COMPLETE"
@@ -62,6 +68,8 @@ class Command(click.Command):
         # A shell asks what could come next: nothing is refused.
         if ctx.resilient_parsing:
             return super().parse_args(ctx, args)
+        # For commands that pass them on.
+        ctx.meta[TYPED] = tuple(args)
         # `flag_values.Checked` puts its lines there.
         problems: list[str] = []
         ctx.obj = problems
@@ -203,11 +211,31 @@ def storage_of(storage: Path | None) -> Path:
     return (storage or Options().storage).absolute()
 
 
-def unknown_sweep(name: str, known: Sequence[str], storage: Path) -> str:
-    """Return the line for a name that no sweep of a storage has."""
-    if not known:
-        return f"{storage} holds no sweep."
-    return unknown_name(name, known, "sweep", f" in {storage}")
+def typed_options(ctx: click.Context) -> list[str]:
+    """Return the options of a command as they were typed, without its arguments."""
+    return as_words(as_typed(ctx.command, ctx.meta[TYPED]))
+
+
+def sweep_of(storage: Path, word: str | None, default: Callable[[Path], str] | None = None) -> str:
+    """Return the name of the sweep that a command means, and say it on stderr if it was not typed.
+
+    Args:
+        storage: Where the sweep is.
+        word: Its name or a part of it; None is the newest.
+        default: Chooses another than the newest.
+
+    Raises:
+        Refused: No sweep is meant, or several are.
+    """
+    if word is not None:
+        name = sweep_named(storage, word)
+    elif default:
+        name = default(storage)
+    else:
+        name = newest_first(storage)[0]
+    if name != word:
+        click.echo(f"Sweep: {shown(name)}", err=True)
+    return name
 
 
 def shown(name: str) -> str:

@@ -38,7 +38,7 @@ class Asked:
 
     Attributes:
         words: Files and folders of images.
-        sweep: Name of the sweep whose champion answers.
+        sweep: Names the sweep whose champion answers.
         uri: Of a registered model, which answers instead.
         as_json: Print JSON instead of a table.
         competition: Kaggle's, one of `kaggle.COMPETITIONS` or an unknown name.
@@ -60,7 +60,10 @@ class Asked:
 @kit.command("dvt predict")
 @click.argument("words", metavar="IMAGE...", nargs=-1, type=values.Checked(str, "IMAGE", "file"))
 @click.option(
-    "--sweep", metavar="NAME", type=values.SWEEP, help="The sweep whose champion answers."
+    "--sweep",
+    metavar="NAME",
+    type=values.SWEEP,
+    help="The sweep whose champion answers, by a part of its name that no other has; default: the newest finished one.",
 )
 @click.option(
     "--model",
@@ -143,8 +146,8 @@ def _note(line: str) -> None:
 
 
 def _contradictions(asked: Asked) -> Iterator[str]:
-    if (asked.sweep is None) == (asked.uri is None):
-        yield "Choose a model with --sweep NAME or --model URI, one of the two."
+    if asked.sweep is not None and asked.uri is not None:
+        yield "choose a model with --sweep NAME or --model URI, not both."
     if not asked.words:
         yield "IMAGE must be files or folders of images, but none is given: add them."
     if asked.competition is not None and asked.competition not in kaggle.COMPETITIONS:
@@ -163,10 +166,11 @@ def _contradictions(asked: Asked) -> Iterator[str]:
 def _loader(asked: Asked) -> Callable[[], Model] | None:
     """Return what loads the model that is asked for, once all else was found well."""
     storage = kit.storage_of(asked.storage)
-    if asked.sweep is not None and asked.uri is None:
-        file = model.champion_file(storage, asked.sweep)
-        return partial(model.load_champion, file, asked.sweep)
-    if asked.uri is not None and asked.sweep is None:
+    if asked.uri is None:
+        name = kit.sweep_of(storage, asked.sweep, default=model.newest_champion)
+        file = model.champion_file(storage, name)
+        return partial(model.load_champion, file, name)
+    if asked.sweep is None:
         store = model.store_uri(asked.uri, asked.tracking_uri, storage)
         return partial(model.load_registered, asked.uri, store, storage, _note)
     return None

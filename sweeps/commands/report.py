@@ -1,4 +1,4 @@
-"""`dvt report NAME`: rebuild a sweep's report.html and tables, and say what they come to.
+"""`dvt report [NAME]`: rebuild a sweep's report.html and tables, and say what they come to.
 
 With two names, it compares the two sweeps; with --watch it rebuilds the page while one runs.
 """
@@ -10,15 +10,15 @@ import time
 import webbrowser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
 
-from cluster.refused import Refused
+from cluster.refused import Refused, collect
 from sweeps.commands import kit
-from sweeps.commands.kit import shown
-from sweeps.records.folder import JOURNAL, known_sweeps, sweep_folder
-from sweeps.records.status import all_sweeps, status_of
+from sweeps.records.folder import JOURNAL, sweep_folder
+from sweeps.records.status import status_of
 from sweeps.runner import flag_values as values
 from sweeps.terminal.screen import say, screen
 
@@ -27,23 +27,24 @@ WATCH_S = 10
 
 
 @kit.command("dvt report")
-@click.argument("names", nargs=-1, metavar="NAME [NAME]", type=values.SWEEP)
+@click.argument("names", nargs=-1, metavar="[NAME [NAME]]", type=values.SWEEP)
 @kit.flags("storage")
 @click.option("--open", "opens", is_flag=True, help="Show the page in a browser.")
 @click.option(
     "--watch",
     "watches",
     is_flag=True,
-    help=f"Rebuild the page every {WATCH_S} s until the sweep is over; no NAME is the newest.",
+    help=f"Rebuild the page every {WATCH_S} s until the sweep is over.",
 )
 def command(names: tuple[str, ...], storage: Path | None, opens: bool, watches: bool) -> int:
-    """Rebuild report.html, results.csv, comparisons.csv and suspects.csv of sweep NAME.
+    """Rebuild report.html, results.csv, comparisons.csv and suspects.csv of a sweep.
 
-    With two names, compare two sweeps.
+    NAME is any part of its name that no other has; default: the newest sweep. With two names,
+    compare two sweeps.
     """
     place = kit.storage_of(storage)
-    if watches:
-        names = (_watched(place, names),)
+    if watches and len(names) > 1:
+        raise Refused(f"--watch takes one sweep, but got {len(names)}: {shlex.join(names)}.")
     folders = _folders(place, names)
     if watches:
         opens = _watch(folders[0], opens)
@@ -54,22 +55,6 @@ def command(names: tuple[str, ...], storage: Path | None, opens: bool, watches: 
     if opens:
         webbrowser.open(page.as_uri())
     return kit.DONE
-
-
-def _watched(storage: Path, names: Sequence[str]) -> str:
-    """Return the name of the sweep to watch: the one that is named, or the newest.
-
-    Raises:
-        Refused: More than one is named, or there is none.
-    """
-    if len(names) > 1:
-        raise Refused(f"--watch takes one sweep, but got {len(names)}: {shlex.join(names)}.")
-    if names:
-        return names[0]
-    sweeps = all_sweeps(storage)
-    if not sweeps:
-        raise Refused(f"{storage} holds no sweep.")
-    return sweeps[0].name
 
 
 def _watch(folder: Path, opens: bool) -> bool:
@@ -155,31 +140,27 @@ def _writing(folder: Path) -> Iterator[None]:
         raise Refused(f"{folder} must be writable, but {why}: make room, or open it.") from error
 
 
-def _folders(storage: Path, names: Sequence[str]) -> list[Path]:
-    """Return the folders of the named sweeps.
+def _folders(storage: Path, words: Sequence[str]) -> list[Path]:
+    """Return the folders of the sweeps that are meant.
 
     Raises:
-        Refused: No name, more than two, or one that is no sweep.
+        Refused: More than two are named, one that is no sweep, or one twice.
     """
-    known = known_sweeps(storage)
-    if known:
-        listed = f"Known: {', '.join(map(shown, known))}."
-    else:
-        listed = f"{storage} holds no sweep."
-
-    # How many there are.
-    if not names:
-        raise Refused(f"dvt report needs the name of a sweep. {listed}")
-    if len(names) > 2:
-        got = f"{len(names)}: {shlex.join(names)}"
+    if len(words) > 2:
+        got = f"{len(words)}: {shlex.join(words)}"
         raise Refused(f"dvt report takes one sweep, or two to compare, but got {got}.")
+    if not words:
+        return [sweep_folder(storage, kit.sweep_of(storage, None))]
 
-    # Which they are.
-    strange = [name for name in names if name not in known]
-    if strange:
-        raise Refused(*[kit.unknown_sweep(name, known, storage) for name in strange])
+    # All that are no sweeps are named at once.
+    problems: list[str] = []
+    names = []
+    for word in words:
+        name = collect(problems, partial(kit.sweep_of, storage, word))
+        if name:
+            names.append(name)
+    if problems:
+        raise Refused(*problems)
     if len(set(names)) < len(names):
-        raise Refused(
-            f"two sweeps are compared, but both are {names[0]}: name another one. {listed}"
-        )
+        raise Refused(f"two sweeps are compared, but both are {names[0]}: name another one.")
     return [sweep_folder(storage, name) for name in names]

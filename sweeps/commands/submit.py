@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
 
@@ -18,15 +18,13 @@ from cluster.service.finding import find
 from cluster.service.jobserver import JobServer
 from sweeps.commands import kit, logs
 from sweeps.runner import options as study_options
+from sweeps.runner.typed import Typed, as_typed, as_words
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("cluster", "search_spaces", "sweeps", "trainables")
 _NOT_DESCRIBED = ("--gpus", "--gpus-per-trial", "--stuck-after")
 _PATHS = ("--data", "--weights")
 _STUDY_VARIABLES = ("DVT_CACHE_DIR", "DVT_CACHE_SHARE", "DVT_REPORT_EVERY")
-
-Flags = Mapping[str, str | None]
-"""The study's flags as they were given: the text of each value, None for a flag without one."""
 
 
 # Not by `kit.command`, which would take a flag that stands before the -- for one of the study's.
@@ -72,7 +70,7 @@ def command(study: str, address: str | None, follow: bool, flags: tuple[str, ...
     return kit.DONE
 
 
-def flags_of(study: str, arguments: Sequence[str]) -> Flags:
+def flags_of(study: str, arguments: Sequence[str]) -> Typed:
     """Return the study's flags, in the order in which they were given; of repeated ones the last.
 
     Raises:
@@ -81,13 +79,7 @@ def flags_of(study: str, arguments: Sequence[str]) -> Flags:
     """
     command = study_options.command(study, "")
     study_options.parse(command, arguments)
-    # Read again for the text of the values: a job's command says 1h30m, not 5400.0.
-    parser = command.make_parser(click.Context(command))
-    values, _, order = parser.parse_args(list(arguments))
-    given: dict[str, str | None] = {}
-    for param in order:
-        value = values[param.name]
-        given[param.opts[-1]] = value if isinstance(value, str) else None
+    given = as_typed(command, arguments)
 
     # What the study would take, but a job must not have.
     problems = []
@@ -128,7 +120,7 @@ def _script(study: str) -> Path:
     return path.resolve().relative_to(ROOT.resolve())
 
 
-def _names(study: str, given: Flags) -> tuple[str, str]:
+def _names(study: str, given: Typed) -> tuple[str, str]:
     """Return the job's name and the sweep's. A sweep can have several jobs, one after the other."""
     sweep = given.get("--resume") or given.get("--name")
     if sweep:
@@ -137,7 +129,7 @@ def _names(study: str, given: Flags) -> tuple[str, str]:
     return sweep, sweep
 
 
-def _arguments(server: JobServer, given: Flags, sweep: str) -> list[str]:
+def _arguments(server: JobServer, given: Typed, sweep: str) -> list[str]:
     """Return the study's arguments on the cluster: the flags given, and those left out.
 
     Paths of this machine are made absolute where the cluster is this machine's service.
@@ -170,22 +162,13 @@ def _arguments(server: JobServer, given: Flags, sweep: str) -> list[str]:
     if "--resume" not in given:
         _put(flags, "--name", sweep)
     _put(flags, "--address", "auto")
-    return _words(flags)
+    return as_words(flags)
 
 
 def _put(flags: dict[str, str | None], flag: str, value: str) -> None:
     """Set a flag, as the last one."""
     flags.pop(flag, None)
     flags[flag] = value
-
-
-def _words(flags: Flags) -> list[str]:
-    words = []
-    for flag, value in flags.items():
-        words.append(flag)
-        if value is not None:
-            words.append(value)
-    return words
 
 
 def _absolute(path: str) -> Path:
@@ -199,7 +182,7 @@ def _is_here(path: Path) -> bool:
         return False
 
 
-def _resume_command(address: str | None, script: Path, given: Flags, sweep: str) -> str:
+def _resume_command(address: str | None, script: Path, given: Typed, sweep: str) -> str:
     """Return what a person types to resume the sweep; the rest is in the sweep's description."""
     where = []
     if address:
@@ -209,7 +192,7 @@ def _resume_command(address: str | None, script: Path, given: Flags, sweep: str)
     if storage:
         kept["--storage"] = str(_absolute(storage))
     words = ["dvt", "submit", *where, script.as_posix(), "--", "--resume", sweep]
-    return shlex.join([*words, *_words(kept)])
+    return shlex.join([*words, *as_words(kept)])
 
 
 def _variables(server: JobServer) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`dvt sync NAME`: send MLflow what it missed of a sweep, and the end of one that was killed."""
+"""`dvt sync [NAME]`: send MLflow what it missed of a sweep, and the end of one that was killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cluster.addresses import is_masked, without_password
 from cluster.refused import Refused
 from sweeps.commands import kit
 from sweeps.records.events import EventError, SweepFinished, to_json
-from sweeps.records.folder import JOURNAL, MANIFEST, claimed, known_sweeps, sweep_folder
+from sweeps.records.folder import JOURNAL, MANIFEST, claimed, sweep_folder
 from sweeps.records.history import read_history
 from sweeps.records.journal import Journal, JournalError
 from sweeps.records.manifest import read_manifest
@@ -20,16 +20,19 @@ from sweeps.tracking.chosen import with_login
 
 
 @kit.command("dvt sync")
-@click.argument("name", type=values.SWEEP)
+@click.argument("word", metavar="[NAME]", required=False, type=values.SWEEP)
 @kit.flags("storage", "tracking_uri")
-def command(name: str, storage: Path | None, tracking_uri: str | None) -> int:
-    """Send MLflow what the journal of sweep NAME holds and MLflow has not."""
+def command(word: str | None, storage: Path | None, tracking_uri: str | None) -> int:
+    """Send MLflow what the journal of a sweep has and MLflow lacks.
+
+    NAME is any part of its name that no other has; default: the newest sweep.
+    """
     # The sweep, and the store that is to have it.
     storage = kit.storage_of(storage)
+    name = kit.sweep_of(storage, word)
     folder = sweep_folder(storage, name)
-    known = known_sweeps(storage)
-    if name not in known or not (folder / JOURNAL).is_file():
-        raise Refused(kit.unknown_sweep(name, known, storage))
+    if not (folder / JOURNAL).is_file():
+        raise Refused(f"{folder} must hold {JOURNAL}, but does not: there is nothing to send.")
     uri = _store(folder, tracking_uri)
     from sweeps.tracking.delivery import sync  # MLflow takes seconds to import
     from sweeps.tracking.store import TrackingError, prepare_store

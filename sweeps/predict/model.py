@@ -19,7 +19,8 @@ import numpy.typing as npt
 from cluster.addresses import without_password
 from cluster.refused import Refused
 from sweeps.predict.graph_text import suspicious_text
-from sweeps.records.folder import BEST, CHAMPION, RECIPE, UNREADABLE, known_sweeps, sweep_folder
+from sweeps.records.folder import BEST, CHAMPION, RECIPE, UNREADABLE, sweep_folder
+from sweeps.records.named import newest_first
 from sweeps.records.status import status_of
 from sweeps.tracking.chosen import named_store, own_store, sqlite_path
 from sweeps.tracking.store import TrackingError, check_uri, prepare_store
@@ -56,21 +57,30 @@ class Model:
     probabilities: Callable[[Images], Probabilities]
 
 
+def newest_champion(storage: Path) -> str:
+    """Return the name of the newest finished sweep that has a champion.
+
+    Raises:
+        Refused: There is none.
+    """
+    for name in newest_first(storage):
+        folder = sweep_folder(storage, name)
+        if (folder / CHAMPION / BEST).is_file() and status_of(folder).state == "finished":
+            return name
+    raise Refused(
+        one_line(
+            f"no sweep in {storage} is finished and has a champion: "
+            "choose a model with --sweep NAME or --model URI."
+        )
+    )
+
+
 def champion_file(storage: Path, name: str) -> Path:
     """Return the checkpoint of a sweep's champion.
 
     Raises:
-        Refused: There is no such sweep, or it has no champion.
+        Refused: It has none.
     """
-    # The sweep.
-    known = known_sweeps(storage)
-    if name not in known:
-        if not known:
-            mend = "run one, or give the --storage of another."
-            raise Refused(one_line(f"{storage} holds no sweep: {mend}"))
-        raise Refused(one_line(unknown_name(name, known, "sweep", f" in {storage}")))
-
-    # Its champion.
     folder = sweep_folder(storage, name)
     file = folder / CHAMPION / BEST
     if file.is_file():

@@ -64,6 +64,7 @@ DECIDES_NOT = {
     "sweeps/runner/options.py",
     "sweeps/runner/progress.py",
     "sweeps/runner/study_help.py",
+    "sweeps/runner/typed.py",
     "sweeps/runner/working_folder.py",
     "trainables/data/problems.py",
     "trainables/files.py",

@@ -21,6 +21,7 @@ from cluster import signals
 from cluster.refused import DONE, INTERRUPTED, REFUSED, Refused
 from cluster.session import environment
 from sweeps.records.folder import at, sweep_folder
+from sweeps.records.named import sweep_named
 from sweeps.runner.options import Options, command, parse
 from sweeps.runner.study import Study
 from sweeps.runner.study_help import typed
@@ -95,11 +96,13 @@ def _run(study: Study, options: Options) -> int:
         if options.resume:
             from sweeps.runner.resume import finished, held, past, restored
 
-            folder = sweep_folder(options.storage.absolute(), options.resume)
-            if folder.is_dir():
-                stack.enter_context(held(folder))
-            earlier = past(options.storage.absolute(), options.resume, study.name)
-            options = restored(options, earlier)
+            storage = options.storage.absolute()
+            name = sweep_named(storage, options.resume)
+            if name != options.resume:
+                say(console, f"Sweep: {name}")
+            stack.enter_context(held(sweep_folder(storage, name)))
+            earlier = past(storage, name, study.name)
+            options = restored(replace(options, resume=name), earlier)
             if finished(options, earlier):
                 trials = counted(len(earlier.history.of("trial")), "trial")
                 finalists = counted(len(earlier.history.of("finalist")), "finalist")

@@ -208,7 +208,8 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--resume": _value(
         values.name,
         "NAME",
-        "Continue an interrupted sweep; a higher --trials or --seeds extends it.",
+        "Continue an interrupted sweep, named by any part of its name that no other has; a higher "
+        "--trials or --seeds extends it.",
         values.sweeps,
     ),
     "--stuck-after": _value(
@@ -222,7 +223,7 @@ FLAGS: dict[str, dict[str, Any]] = {
     # What it does besides.
     "--keep-copies": _switch("Keep copies of validation and test images in the training images."),
     "--accept-changes": _switch(
-        "With --resume: continue although the study, data or code have changed."
+        "Continue (--resume) although the study, data or code have changed."
     ),
     "--ablate": _switch(
         "At the end, train the champion without each of its tricks, to see what each one is worth."

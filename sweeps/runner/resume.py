@@ -11,18 +11,12 @@ from typing import Any
 from cluster.addresses import is_masked
 from cluster.refused import Refused
 from sweeps.records.events import EventError
-from sweeps.records.folder import (
-    JOURNAL,
-    claimed,
-    known_sweeps,
-    sweep_folder,
-)
+from sweeps.records.folder import JOURNAL, claimed, sweep_folder
 from sweeps.records.history import History, read_history
 from sweeps.records.journal import JournalError
 from sweeps.records.manifest import bounds_of, read_manifest
 from sweeps.runner.options import CHANGEABLE, KEPT, Options
 from sweeps.tracking.chosen import with_login
-from trainables.problems import unknown_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +60,9 @@ def past(storage: Path, name: str, study: str) -> Past:
     """Read what `--resume NAME` continues. Hold the sweep before, so that nobody changes it.
 
     Raises:
-        Refused: There is no such sweep, it is another study's, or its files are damaged.
+        Refused: It is another study's, or its files are damaged.
     """
     folder = sweep_folder(storage, name)
-    known = known_sweeps(storage)
-    if name not in known:
-        if not known:
-            raise Refused(f"--resume {name!r}: {storage} holds no sweep.")
-        raise Refused(unknown_name(name, known, "sweep", f" in {storage}"))
     try:
         manifest = read_manifest(folder)
         of_study = manifest["study"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
+from typing import ClassVar
 
 import click
 
@@ -35,7 +37,13 @@ EXAMPLES = (
 
 
 class StudyCommand(click.Command):
-    """A study's click command."""
+    """A study's click command.
+
+    Attributes:
+        examples: What a command does, and what follows the command's name in it.
+    """
+
+    examples: ClassVar[Sequence[tuple[str, str]]] = EXAMPLES
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options by section, in two columns that are the same for all; click calls it.
@@ -45,7 +53,7 @@ class StudyCommand(click.Command):
         records = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
-            if record:
+            if record and isinstance(param, click.Option):
                 records[param.opts[0]] = record
         width = max(len(left) for left, _ in records.values())
 
@@ -53,13 +61,14 @@ class StudyCommand(click.Command):
         rest = tuple(flag for flag in records if flag not in placed)
         for title, flags in {**SECTIONS, REST: rest}.items():
             rows = [records[flag] for flag in flags if flag in records]
-            with formatter.section(title):
-                formatter.write_dl([(left.ljust(width), right) for left, right in rows])
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl([(left.ljust(width), right) for left, right in rows])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples; click calls it."""
         with formatter.section("Examples"):
-            for what, options in EXAMPLES:
+            for what, options in self.examples:
                 formatter.write(f"  # {what}\n")
                 formatter.write(f"  {ctx.command_path} {options}\n")
 

@@ -286,8 +286,8 @@ def test_all_that_is_wrong_is_said_at_once_and_nothing_is_answered(
         tmp_path, "--sweep", "frist", "gone.png", "empty.png", image, "--out", "x", code=2
     )
     about = [line.removeprefix("error: ") for line in said]
-    assert [line.split()[0] for line in about] == ["--out", "unknown", "gone.png", "empty.png"]
-    assert about[1].startswith("unknown sweep 'frist' in ")
+    assert [line.split()[0] for line in about] == ["--out", "no", "gone.png", "empty.png"]
+    assert about[1].startswith("no sweep named 'frist' in ")
     assert "Did you mean 'first'?" in said[1]
     said = predict(
         tmp_path, "--model", "models:/m/1", "--sweep", "first", "--json", "--kaggle", "bird", code=2
@@ -304,7 +304,7 @@ def test_all_that_is_wrong_is_said_at_once_and_nothing_is_answered(
     file.with_name("recipe.json").unlink()
     assert "dvt list" in predict(tmp_path, "--sweep", "first", image, code=2)[0]
     assert (
-        "holds no sweep"
+        "no sweeps in"
         in predict(tmp_path, "--storage", "elsewhere", "--sweep", "first", image, code=2)[0]
     )
 

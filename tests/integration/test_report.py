@@ -74,7 +74,7 @@ def test_an_unknown_sweep_is_refused_with_the_known_ones(report: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert (
         done.stderr
-        == f"error: unknown sweep 'tow' in {report.parents[2]}. Did you mean 'two'? Known: one, "
+        == f"error: no sweep named 'tow' in {report.parents[2]}. Did you mean 'two'? Known: one, "
         "two.\n"
     )
 

@@ -53,6 +53,7 @@ HOMES: dict[str, tuple[str, ...]] = {  # the longest name that fits an import de
         "sweeps.runner.options",
         "sweeps.runner.flag_values",
         "sweeps.runner.study_help",
+        "sweeps.runner.typed",
         "trainables.__main__",
     ),
     "rich": (

@@ -44,7 +44,7 @@ def completed(storage: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("dvt re", ["plain,report"]),
+        ("dvt re", ["plain,resume", "plain,report"]),
         ("dvt --v", ["plain,--version"]),
         ("dvt run dep", ["plain,depth_on_dogs", "plain,depth_vs_tricks"]),
         ("dvt run two_stage --arm", ["plain,--arms"]),

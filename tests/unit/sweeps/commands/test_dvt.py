@@ -67,7 +67,7 @@ def test_an_unknown_name_is_one_line(
 
 
 @pytest.mark.parametrize(
-    "command", [["--help"], ["run", "--help"], ["list"], ["clean"], ["report"]]
+    "command", [["--help"], ["run", "--help"], ["list"], ["clean"], ["report", "--help"]]
 )
 def test_what_only_looks_imports_nothing_heavy(tmp_path: Path, command: list[str]) -> None:
     """Each of them takes a second or more to import, torch and MLflow several."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import webbrowser
 from pathlib import Path
 
@@ -41,6 +42,25 @@ def test_it_writes_its_files_and_prints_answer_table_and_paths(
     assert all((folder / name).is_file() for name in names)
 
 
+def test_without_a_name_it_is_the_newest_and_is_named_on_stderr(
+    storage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = storage / "sweeps" / "one" / "sweep.json"
+    latest = {"started": "2099-01-01T00:00:00+00:00"}
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | latest))
+    assert dvt.run(["report", "--storage", str(storage)]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1] == f"{storage}/sweeps/one/report.html"
+    assert err == "Sweep: one\n"
+
+
+def test_a_part_of_a_name_is_enough(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dvt.run(["report", "oth", "--storage", str(storage)]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1] == f"{storage}/sweeps/other/report.html"
+    assert err == "Sweep: other\n"
+
+
 def test_two_names_compare(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dvt.run(["report", "one", "other", "--storage", str(storage)]) == 0
     assert "second − first" in capsys.readouterr().out
@@ -59,20 +79,19 @@ def test_an_unknown_name_lists_the_known_ones(
 ) -> None:
     said = refused(capsys, "onee", "--storage", str(storage))
     assert said == [
-        f"error: unknown sweep 'onee' in {storage}. Did you mean 'one'? Known: one, other."
+        f"error: no sweep named 'onee' in {storage}. Did you mean 'one'? Known: one, other."
     ]
 
 
 def test_names_that_leave_the_folder_are_unknown(
     storage: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "unknown sweep" in refused(capsys, "../sweeps/one", "--storage", str(storage))[0]
+    assert "no sweep named" in refused(capsys, "../sweeps/one", "--storage", str(storage))[0]
 
 
 @pytest.mark.parametrize(
     ("names", "part"),
     [
-        ([], "needs the name of a sweep"),
         (["one", "other", "one"], "or two to compare, but got 3"),
         (["one", "one"], "both are one"),
     ],
@@ -87,7 +106,7 @@ def test_a_wrong_number_of_names_is_refused(
 
 def test_an_empty_storage_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert refused(capsys, "one", "--storage", str(tmp_path)) == [
-        f"error: {tmp_path} holds no sweep."
+        f"error: no sweeps in {tmp_path}: run one, or choose another --storage."
     ]
 
 

@@ -14,6 +14,7 @@ from cluster.session import RESUME
 from sweeps.commands import kit, logs, submit
 from sweeps.runner.description import resume_command
 from sweeps.runner.options import Options
+from sweeps.runner.typed import Typed
 from tests.unit.cluster.service.test_state import STATE
 
 OWN = JobServer(address=STATE.dashboard, token_file=Path("/t"), state=STATE, token="5ecre7")
@@ -103,7 +104,7 @@ def test_a_sweep_can_have_several_jobs() -> None:
         (["-v", "--verbose"], {"--verbose": None}),
     ],
 )
-def test_flags_are_read_as_they_were_given(flags: list[str], given: submit.Flags) -> None:
+def test_flags_are_read_as_they_were_given(flags: list[str], given: Typed) -> None:
     read = submit.flags_of("x", flags)
     assert list(read.items()) == list(given.items())
 

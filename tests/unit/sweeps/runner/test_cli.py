@@ -78,5 +78,17 @@ def test_a_sweep_that_is_not_there_is_one_line_and_leaves_no_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(tmp_path) == 2
-    assert capsys.readouterr().err == f"error: --resume 'night': {tmp_path} holds no sweep.\n"
+    assert capsys.readouterr().err == (
+        f"error: no sweeps in {tmp_path}: run one, or choose another --storage.\n"
+    )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_of_a_name_resumes_the_sweep_that_alone_has_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep(tmp_path, [*ALL, journals.finished(partial=False)])
+    assert cli.run(STUDY, ["--resume", "igh", "--storage", str(tmp_path)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "Sweep: night"
+    assert said[1].startswith("night is finished: ")
