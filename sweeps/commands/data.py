@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import tempfile
 import webbrowser
@@ -19,6 +18,7 @@ from cluster.refused import Refused, collect
 from sweeps.commands import kit
 from sweeps.runner import flag_values as values
 from sweeps.runner.options import READING_FLAGS, cache_folder
+from sweeps.terminal.json_text import json_text
 from sweeps.terminal.screen import say, screen
 from trainables.data.dataset import Caps, Dataset, inspect, prepare, read
 from trainables.data.listing import Progress
@@ -72,7 +72,7 @@ def _one_path(
 )
 @kit.flags("seed", "storage")
 @click.option("--open", "opens", is_flag=True, help="Show the page in a browser.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+@kit.json_flag
 @click.option("-v", "--verbose", is_flag=True, help="Name all classes and all that is passed over.")
 def command(
     path: tuple[str, ...],
@@ -109,7 +109,7 @@ def command(
     if as_json:
         answer = _as_dict(dataset) | findings.as_dict()
         answer |= {"cautions": findings.cautions, "page": str(page)}
-        click.echo(json.dumps(answer))
+        click.echo(json_text(answer))
     else:
         _say(dataset, findings.cautions, verbose=verbose)
         say(screen(), f"To train on it: {advice}\n{page}", whole=True)

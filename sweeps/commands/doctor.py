@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import click
 from rich.text import Text
 
 from cluster.addresses import without_password
@@ -18,6 +19,7 @@ from sweeps.checks.table import Check as Row
 from sweeps.commands import kit
 from sweeps.runner.options import READING_FLAGS, cache_folder
 from sweeps.runner.study import PRESETS, Preset
+from sweeps.terminal.json_text import json_text
 from sweeps.terminal.screen import screen, wrapped
 from sweeps.tracking.chosen import named_store
 from sweeps.tracking.store import TrackingError, artifact_location, one_line, prepare_store
@@ -236,6 +238,7 @@ CHECKS: Mapping[str, tuple[Check, str]] = {
 
 @kit.command("dvt doctor")
 @kit.flags("preset", "data", *READING_FLAGS, "weights", "storage", "tracking_uri", "address")
+@kit.json_flag
 def command(
     preset: str | None,
     data: str | None,
@@ -243,6 +246,7 @@ def command(
     storage: Path | None,
     tracking_uri: str | None,
     address: str | None,
+    as_json: bool,
     **how: Any,
 ) -> int:
     """Check that this machine is ready for a sweep with these flags.
@@ -269,12 +273,26 @@ def command(
     )
 
     # Each finding as it comes: some checks take seconds.
-    failed = False
+    found = []
     with quick_imports():
         for name, finding in examine(asked):
-            failed |= finding.state == "failed"
-            _show(name, finding)
+            found.append(_plain(name, finding))
+            if not as_json:
+                _show(name, finding)
+    if as_json:
+        click.echo(json_text(found))
+    failed = any(finding["state"] == "failed" for finding in found)
     return kit.FAILED if failed else kit.DONE
+
+
+def _plain(name: str, finding: Finding) -> dict[str, str | None]:
+    """Return a finding as docs/json.md has it."""
+    return {
+        "check": name,
+        "state": finding.state,
+        "found": finding.found,
+        "fix": finding.mend or None,
+    }
 
 
 def _show(name: str, finding: Finding) -> None:

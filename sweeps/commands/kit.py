@@ -37,6 +37,7 @@ __all__ = [
     "command",
     "flags",
     "group",
+    "json_flag",
     "main",
     "reading",
     "shown",
@@ -169,6 +170,12 @@ def flags(*names: str) -> Callable[[Function], Function]:
         return function
 
     return add
+
+
+def json_flag(function: Function) -> Function:
+    """Give a command `--json`, as the argument `as_json`."""
+    text = "Print JSON instead of lines; docs/json.md has its keys."
+    return click.option("--json", "as_json", is_flag=True, help=text)(function)
 
 
 def main(asked: click.Command, arguments: Sequence[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.filesize import decimal
@@ -14,6 +15,7 @@ from sweeps.records.folder import at
 from sweeps.records.score import SHORT
 from sweeps.records.status import SweepStatus, all_sweeps
 from sweeps.terminal.grid import Column, Grid
+from sweeps.terminal.json_text import json_text
 from sweeps.terminal.screen import say, screen
 from trainables.problems import counted
 
@@ -34,10 +36,14 @@ COLUMNS = (
 
 @kit.command("dvt list")
 @kit.flags("storage")
-def command(storage: Path | None) -> int:
+@kit.json_flag
+def command(storage: Path | None, as_json: bool) -> int:
     """List all sweeps: what is done and left, and how to continue the last interrupted one."""
     storage = kit.storage_of(storage)
     sweeps = all_sweeps(storage)
+    if as_json:
+        click.echo(json_text([_plain(sweep) for sweep in sweeps]))
+        return kit.DONE
     if not sweeps:
         click.echo(f"No sweeps in {storage}.")
         return kit.DONE
@@ -61,6 +67,29 @@ def command(storage: Path | None) -> int:
             say(console, f"MLflow lacks {missing} of {sweep.name}; to deliver:")
             say(console, f"  dvt sync {sweep.name}{at(storage)}")
     return kit.DONE
+
+
+def _plain(sweep: SweepStatus) -> dict[str, Any]:
+    """Return a sweep as docs/json.md has it: scores are shares, null is what is not known."""
+    started = sweep.started
+    return {
+        "sweep": sweep.name,
+        "study": sweep.study or None,
+        "state": sweep.state,
+        "reason": sweep.reason or None,
+        "started": started.isoformat() if started else None,
+        "arms": sweep.arms,
+        "trials_per_arm": sweep.trials_per_arm,
+        "done": sweep.done,
+        "left": sweep.left,
+        "score": sweep.metric,
+        "best": sweep.score,
+        "champion": sweep.champion or None,
+        "not_in_mlflow": sweep.undelivered,
+        "bytes": sweep.size,
+        "folder": sweep.folder,
+        "resume": sweep.resume or None,
+    }
 
 
 def _cells(sweep: SweepStatus) -> Iterator[str]:

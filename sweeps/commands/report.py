@@ -20,6 +20,7 @@ from sweeps.commands import kit
 from sweeps.records.folder import JOURNAL, sweep_folder
 from sweeps.records.status import status_of
 from sweeps.runner import flag_values as values
+from sweeps.terminal.json_text import json_text
 from sweeps.terminal.screen import say, screen
 
 WATCH_S = 10
@@ -36,22 +37,27 @@ WATCH_S = 10
     is_flag=True,
     help=f"Rebuild the page every {WATCH_S} s until the sweep is over.",
 )
-def command(names: tuple[str, ...], storage: Path | None, opens: bool, watches: bool) -> int:
+@kit.json_flag
+def command(
+    names: tuple[str, ...], storage: Path | None, opens: bool, watches: bool, as_json: bool
+) -> int:
     """Rebuild report.html, results.csv, comparisons.csv and suspects.csv of a sweep.
 
     NAME is any part of its name that no other has; default: the newest sweep. With two names,
     compare two sweeps.
     """
     place = kit.storage_of(storage)
+    if watches and as_json:
+        raise Refused("--json prints once, and --watch rebuilds: leave one of the two out.")
     if watches and len(names) > 1:
         raise Refused(f"--watch takes one sweep, but got {len(names)}: {shlex.join(names)}.")
     folders = _folders(place, names)
     if watches:
         opens = _watch(folders[0], opens)
     if len(folders) == 2:
-        page = _compare(folders[0], folders[1])
+        page = _compare(folders[0], folders[1], as_json=as_json)
     else:
-        page = _rebuild(folders[0])
+        page = _rebuild(folders[0], as_json=as_json)
     if opens:
         webbrowser.open(page.as_uri())
     return kit.DONE
@@ -95,13 +101,19 @@ def _journal_size(folder: Path) -> int:
         return 0
 
 
-def _rebuild(folder: Path) -> Path:
+def _rebuild(folder: Path, *, as_json: bool) -> Path:
     """Write a sweep's files, print what they come to, and return the page."""
     from sweeps.report import page  # pandas and SciPy take a second to import
+    from sweeps.report.plain import plain
     from sweeps.report.terminal import show
 
     with _writing(folder):
         report = page.write(folder)
+    if as_json:
+        files = {"page": report.page, "results": report.results}
+        files |= {"comparisons": report.comparisons, "suspects": report.suspects}
+        click.echo(json_text({**plain(report.findings), "files": files}))
+        return report.page
     console = screen()
     show(console, report.findings)
     for path in (report.suspects, report.comparisons, report.results, report.page):
@@ -109,10 +121,11 @@ def _rebuild(folder: Path) -> Path:
     return report.page
 
 
-def _compare(first_folder: Path, second_folder: Path) -> Path:
+def _compare(first_folder: Path, second_folder: Path, *, as_json: bool) -> Path:
     """Write the page that compares two sweeps, print what it comes to, and return it."""
     from sweeps.report import compare  # pandas and SciPy take a second to import
     from sweeps.report.findings import find
+    from sweeps.report.plain import plain
     from sweeps.report.runs import read_run
     from sweeps.report.terminal import grid
 
@@ -120,6 +133,12 @@ def _compare(first_folder: Path, second_folder: Path) -> Path:
         first = find(read_run(first_folder))
         second = find(read_run(second_folder))
         page = compare.write_comparison(first, second)
+    if as_json:
+        said = {"headline": compare.headline(first, second)}
+        said["cautions"] = compare.cautions(first, second)
+        both = {"first": plain(first), "second": plain(second)}
+        click.echo(json_text({**said, **both, "files": {"page": page}}))
+        return page
     console = screen()
     for line in compare.headline(first, second):
         say(console, line)
