@@ -66,7 +66,7 @@ def test_the_command_says_the_answer_and_where_the_page_is(report: Path) -> None
     done = dvt(report.parents[2], "report", "one", "--storage", ".")
     assert done.stdout.startswith(("Ship resnet34/tricks/", "No clear winner. Ship "))
     assert done.stdout.splitlines()[-1] == str(report)
-    assert "dvt report" in dvt(report.parents[2], "--help").stdout
+    assert "\n  report " in dvt(report.parents[2], "--help").stdout
 
 
 def test_an_unknown_sweep_is_refused_with_the_known_ones(report: Path) -> None:
