@@ -1,9 +1,8 @@
-"""The first screen: one table, the weakest class, and how far the champion can be trusted."""
+"""The first screen: one table, the weakest class, how far the champion can be trusted, images."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -118,37 +117,4 @@ def _searched(findings: Findings) -> Table:
         columns=[*text_columns(["arm"]), *number_columns(titles)],
         rows=rows,
         name="The arms so far",
-    )
-
-
-def glossary() -> Iterator[tuple[str, list[str]]]:
-    """Yield the words that the page cannot do without, with their meanings."""
-    yield "Arm", ["One of the ways of training that are compared, such as resnet18/tricks."]
-    yield (
-        "Trial",
-        [
-            "One training run of the search. A recipe is its settings: learning rate, layers "
-            "trained and so on."
-        ],
-    )
-    yield (
-        "Seed",
-        [
-            "A random start. The best recipes are retrained with several, each on its own draw of "
-            "training images, since a single run may just be lucky."
-        ],
-    )
-    yield (
-        "Val and test",
-        [
-            "Validation images choose among recipes, so scores on them are flattering. Test "
-            "images are seen only by the retrained recipes, so scores on them are fair."
-        ],
-    )
-    yield (
-        "95% interval",
-        [
-            "A range that holds the true value in 19 of 20 sweeps like this one. Where the interval "
-            "of a difference includes 0, the two cannot be told apart."
-        ],
     )

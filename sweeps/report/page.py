@@ -20,10 +20,11 @@ from sweeps.report import (
 )
 from sweeps.report.blocks import Block, Column, Facts, Page, Plot, Plots, Section, Text
 from sweeps.report.cautions import banner, cautions
-from sweeps.report.charts import chart, definitions, key
+from sweeps.report.charts import CROWDED, chart, definitions, key
 from sweeps.report.data_section import data_section
 from sweeps.report.findings import Findings, find
 from sweeps.report.formats import counted
+from sweeps.report.glossary import glossary
 from sweeps.report.headline import equal_trials, headline, mean_overstatement, recipe_line
 from sweeps.report.provenance import assumptions, provenance
 from sweeps.report.results_csv import write_comparisons, write_results
@@ -106,6 +107,7 @@ def rendered(page: Page) -> str:
         page=page,
         style=(folder / STYLE).read_text(),
         heads=_heads,
+        crowded=CROWDED,
         figures=any(isinstance(block, Plot | Plots) for block in blocks),
         shapes=definitions(),
         chart=chart,
@@ -142,7 +144,7 @@ def _sections(findings: Findings) -> Iterator[Section]:
         yield Section("data", "The data", data)
     yield Section("cost", "What it cost", [plots_finalists.cost(findings)])
     yield Section("how", "Reproduce this", [provenance(findings)])
-    yield Section("words", "Words on this page", [Facts(list(answer.glossary()))])
+    yield Section("words", "Words on this page", [Facts(list(glossary()))])
 
 
 def _folded(run: Run) -> str:

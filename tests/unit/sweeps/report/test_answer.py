@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.synthetic_sweep import make
-from sweeps.report.answer import answer_table, blocks, glossary, ordinary
+from sweeps.report.answer import answer_table, blocks, ordinary
 from sweeps.report.blocks import Text
 from sweeps.report.calibration import how_sure
 from sweeps.report.classes import weakest
@@ -84,8 +84,3 @@ def test_ordinary_images_are_the_first_test_images_of_each_class(tmp_path: Path)
 
 def test_without_the_decoded_images_there_are_no_ordinary_ones(found: Findings) -> None:
     assert ordinary(found) is None
-
-
-def test_the_glossary_has_five_words() -> None:
-    words = [word for word, _ in glossary()]
-    assert words == ["Arm", "Trial", "Seed", "Val and test", "95% interval"]
