@@ -117,7 +117,7 @@ def test_a_page_that_is_watched_keeps_its_place_and_what_was_unfolded(tmp_path: 
 def watching(storage: Path) -> Iterator[subprocess.Popen[str]]:
     """Start `dvt report --watch`, and wait until it has built the page."""
     code = "import sys; from sweeps.commands.dvt import main; sys.argv[0] = 'dvt'; main()"
-    command = [sys.executable, "-c", code, "report", "--watch", "--storage", str(storage)]
+    command = [sys.executable, "-c", code, "report", "--watch", "one", "--storage", str(storage)]
     with subprocess.Popen(
         command,
         env=environment(PYTHONPATH=str(ROOT), PYTHONUNBUFFERED="1"),
