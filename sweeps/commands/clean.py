@@ -21,7 +21,7 @@ from sweeps.records.status import SweepStatus, all_sweeps
 from sweeps.runner import flag_values as values
 from sweeps.runner.options import cache_folder
 from sweeps.terminal.grid import Column, Grid
-from sweeps.terminal.screen import screen
+from sweeps.terminal.screen import say, say_wrong, screen
 
 # What MLflow keeps in a storage.
 MLFLOW = ("mlflow.db", "artifacts")
@@ -37,10 +37,10 @@ def _words(ctx: click.Context) -> Iterable[str]:
 @click.argument("what", nargs=-1, metavar="[WHAT]...", type=values.Checked(str, "WHAT", _words))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command(storage: Path | None, what: tuple[str, ...], yes: bool) -> int:
-    """Show what uses disk space, or remove it.
+    """Show disk use, or delete WHAT.
 
-    WHAT is removed: cache (all of it), prefix (activations of frozen layers), data (decoded),
-    checkpoints (of finished sweeps; the champion's stay), or whole sweeps by name or pattern.
+    WHAT is cache (all of it), prefix (activations of frozen layers), data (decoded images),
+    checkpoints (of finished sweeps, except the champion's), or whole sweeps by name or pattern.
     """
     storage = kit.storage_of(storage)
     sweeps = all_sweeps(storage)
@@ -56,7 +56,7 @@ def command(storage: Path | None, what: tuple[str, ...], yes: bool) -> int:
     for item in choice.items:
         click.echo(f"{decimal(item.size):>10}  {item.name}")
     for note in choice.notes:
-        click.echo(note)
+        say(screen(), note)
     if not choice.items:
         click.echo("Nothing to remove.")
         return kit.DONE
@@ -66,7 +66,7 @@ def command(storage: Path | None, what: tuple[str, ...], yes: bool) -> int:
     if not yes:
         if not sys.stdin.isatty():
             raise Refused(
-                f"{total} would be removed, but there is no terminal to ask at: pass --yes."
+                f"{total} would be removed, but there is no terminal to ask in: pass --yes."
             )
         if not click.confirm(f"Remove {total}?"):
             click.echo("Nothing was removed.")
@@ -75,8 +75,7 @@ def command(storage: Path | None, what: tuple[str, ...], yes: bool) -> int:
     # It goes.
     freed, problems = remove(choice.items)
     click.echo(f"Removed {decimal(freed)}.")
-    for problem in problems:
-        click.echo(f"error: {problem}", err=True)
+    say_wrong(problems)
     return kit.FAILED if problems else kit.DONE
 
 
@@ -84,17 +83,20 @@ def _show(storage: Path, sweeps: Sequence[SweepStatus]) -> None:
     cache = cache_folder(storage)
     console = screen()
     console.print(_cache_table(cache))
+    console.print()
     console.print(_sweeps_table(storage, sweeps))
+    console.print()
 
     # What is beside them.
     mlflow = sum(size_of(storage / name) for name in MLFLOW)
     place = next(path for path in (storage, *storage.parents) if path.exists())
     free = shutil.disk_usage(place).free
-    click.echo(
-        f"MLflow holds {decimal(mlflow)} in {' and '.join(MLFLOW)}, which dvt clean leaves. "
-        f"Free: {decimal(free)}."
+    say(
+        console,
+        f"MLflow uses {decimal(mlflow)} in {' and '.join(MLFLOW)}, which dvt clean keeps. "
+        f"Free: {decimal(free)}.",
     )
-    click.echo(f"To remove: dvt clean {'|'.join(KINDS)}, or sweeps by name.")
+    say(console, f"To remove: dvt clean {'|'.join(KINDS)}, or names of sweeps.")
 
 
 def _cache_table(cache: Path) -> Grid:

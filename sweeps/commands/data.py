@@ -85,10 +85,10 @@ def command(
     verbose: bool,
     **how: Any,
 ) -> int:
-    """Say how a data set is understood, and write a page with some of its images.
+    """Show how a data set is understood, and write a page with some of its images.
 
-    It names layout, classes, splits, what is passed over, and copies. Exit status: 0 it can be
-    trained on, 2 it cannot, or the command is wrong.
+    Layout, classes, splits, copies, and what is passed over. Exit status: 0 it can be trained on, 2
+    it cannot, or the arguments are invalid.
     """
     # `_one_path` has put the value of --data among the words.
     (source,) = path
@@ -112,7 +112,7 @@ def command(
         click.echo(json_text(answer))
     else:
         _say(dataset, findings.cautions, verbose=verbose)
-        say(screen(), f"To train on it: {advice}\n{page}", whole=True)
+        say(screen(), f"To train on it:\n  {advice}\n{page}", whole=True)
     if opens:
         webbrowser.open(page.as_uri())
     return kit.DONE
@@ -124,7 +124,7 @@ def train_command(given: Mapping[str, Any]) -> str:
     Args:
         given: The flags by name, and the data set as `path`; None and False are flags left out.
     """
-    words = ["python", "sweeps/find_best.py", "--data", *given["path"]]
+    words = ["dvt", "best", *given["path"]]
     for name in (*READING_FLAGS, "seed", "storage"):
         value = given.get(name)
         if value is None or value is False:

@@ -249,9 +249,10 @@ def command(
     as_json: bool,
     **how: Any,
 ) -> int:
-    """Check that this machine is ready for a sweep with these flags.
+    """Check that this machine is ready for a sweep with these options.
 
-    One line per check, with a fix for each failure. Exit status: 0 all is well, 1 a check failed.
+    One line per check, with a fix for each failure. Exit status: 0 it is ready, 1 a check failed, 2
+    invalid arguments.
     """
     # What a study with these flags would use.
     size = PRESETS[preset or "full"]

@@ -27,7 +27,7 @@ COLUMNS = (
 @click.option(
     "--address",
     metavar="URL",
-    help="A cluster's dashboard; default: that of this machine's `dvt service`.",
+    help="Dashboard of a cluster; default: that of this machine's `dvt service`.",
 )
 def command(address: str | None) -> int:
     """List the jobs of a cluster, newest first."""

@@ -10,7 +10,7 @@ A command is a decorated function that returns the exit status and raises `Refus
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from sweeps.records.named import newest_first, sweep_named
 from sweeps.runner.options import CONTEXT, FLAGS, Options, unexpected
 from sweeps.runner.typed import as_typed, as_words
 from sweeps.runner.working_folder import working_folder
+from sweeps.terminal.screen import say_wrong
 from sweeps.tracking.environment import prepare_process
 from trainables.data.reading import ReadOptions
 from trainables.problems import unknown_name
@@ -202,9 +203,11 @@ def main(asked: click.Command, arguments: Sequence[str]) -> int:
         click.echo("Interrupted.", err=True)
         return INTERRUPTED
     except click.UsageError as error:
-        return _refused([error.format_message()])
+        say_wrong([error.format_message()])
+        return REFUSED
     except Refused as error:
-        return _refused(error.problems)
+        say_wrong(error.problems)
+        return REFUSED
 
 
 def reading(given: Mapping[str, Any]) -> ReadOptions:
@@ -255,9 +258,3 @@ def _words(value: str | Sequence[str] | None) -> Sequence[str]:
     if isinstance(value, str):
         return [value]
     return value or ()
-
-
-def _refused(problems: Iterable[str]) -> int:
-    for problem in problems:
-        click.echo(f"error: {problem}", err=True)
-    return REFUSED

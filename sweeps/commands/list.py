@@ -38,14 +38,14 @@ COLUMNS = (
 @kit.flags("storage")
 @kit.json_flag
 def command(storage: Path | None, as_json: bool) -> int:
-    """List all sweeps: what is done and left, and how to continue the last interrupted one."""
+    """List all sweeps, what is done and left, and how to continue the newest interrupted one."""
     storage = kit.storage_of(storage)
     sweeps = all_sweeps(storage)
     if as_json:
         click.echo(json_text([_plain(sweep) for sweep in sweeps]))
         return kit.DONE
     if not sweeps:
-        click.echo(f"No sweeps in {storage}.")
+        say(screen(), f"No sweeps in {storage}.")
         return kit.DONE
     rows = [tuple(_cells(sweep)) for sweep in sweeps]
     console = screen()
@@ -59,12 +59,12 @@ def command(storage: Path | None, as_json: bool) -> int:
     if interrupted:
         say(
             console,
-            f"To continue the last one that was interrupted:\n  {shown(interrupted.resume)}",
+            f"To continue the newest interrupted one:\n  {shown(interrupted.resume)}",
         )
     for sweep in sweeps:
         if sweep.undelivered and sweep.state != "running":
             missing = counted(sweep.undelivered, "event")
-            say(console, f"MLflow lacks {missing} of {sweep.name}; to deliver:")
+            say(console, f"MLflow lacks {missing} of {sweep.name}. To send them:")
             say(console, f"  dvt sync {sweep.name}{at(storage)}")
     return kit.DONE
 

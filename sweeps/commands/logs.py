@@ -16,14 +16,14 @@ from sweeps.commands import kit
 @click.option(
     "--address",
     metavar="URL",
-    help="A cluster's dashboard; default: that of this machine's `dvt service`.",
+    help="Dashboard of a cluster; default: that of this machine's `dvt service`.",
 )
 @click.option(
     "--follow",
     "-f",
     "following",
     is_flag=True,
-    help="Continue until it ends, and exit with its status.",
+    help="Show what is added until it ends, and exit with its status.",
 )
 def command(name: str, address: str | None, following: bool) -> int:
     """Show the log of a job."""

@@ -26,7 +26,7 @@ from sweeps.commands import kit
 from sweeps.predict import images, kaggle, model, output
 from sweeps.predict.model import Model, Probabilities
 from sweeps.runner import flag_values as values
-from sweeps.terminal.screen import screen
+from sweeps.terminal.screen import say, say_wrong, screen
 from trainables.problems import one_line, unknown_name
 
 SUBMISSION = "submission.csv"
@@ -63,19 +63,20 @@ class Asked:
     "--sweep",
     metavar="NAME",
     type=values.SWEEP,
-    help="The sweep whose champion answers, by a part of its name that no other has; default: the newest finished one.",
+    help="The sweep whose champion answers, or any unique part of its name; default: the newest "
+    "finished one.",
 )
 @click.option(
     "--model",
     "uri",
     metavar="URI",
-    help="Or a model that a sweep registered, such as models:/depth_vs_tricks-digits-demo@champion.",
+    help="A registered model instead, such as models:/depth_vs_tricks-digits-demo@champion.",
 )
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="One JSON object per line: file, class, probabilities by class.",
+    help="Print a JSON object per image: file, class, probabilities by class.",
 )
 @click.option(
     "--kaggle",
@@ -86,15 +87,15 @@ class Asked:
 @click.option(
     "--out",
     metavar="FILE",
-    help=f"Where to, with --kaggle; default: {SUBMISSION}. An existing file is left alone.",
+    help=f"File of the --kaggle submission; default: {SUBMISSION}. No file is overwritten.",
 )
 @kit.flags("storage", "tracking_uri")
 def command(**flags: Any) -> int:
-    """Classify images, files or folders with all below them, with probabilities.
+    """Classify images: files, or folders with everything below them.
 
-    What a folder holds and what is passed over in it is said on stderr. Exit status: 0 all images
-    are classified, 1 some files are damaged, some folders cannot be read, or the output could not
-    be written whole (a full disk, a closed pipe), 2 invalid arguments.
+    What folders hold, and what is skipped in them, goes to stderr. Exit status: 0 all images are
+    classified, 1 some files or folders cannot be read, or the output could not be written whole (a
+    full disk, a closed pipe), 2 invalid arguments.
     """
     asked = Asked(**flags)
     out = Path(SUBMISSION if asked.out is None else asked.out)
@@ -117,11 +118,10 @@ def command(**flags: Any) -> int:
     if asked.competition is not None:
         kaggle.check_classes(asked.competition, chosen.classes)
     if chosen.stored_side is None:
-        click.echo(
-            f"note: {chosen.name} does not say at which size its training images were stored: "
-            "each image is taken at its own, and where they are small, probabilities can be some "
-            "points off.",
-            err=True,
+        _note(
+            f"{chosen.name} does not say at which size its training images were stored, so each "
+            "image is used at its own size. If the training images were small, probabilities can "
+            "be off by some points."
         )
 
     # Answers, as they come.
@@ -135,14 +135,13 @@ def command(**flags: Any) -> int:
         _show(answered, chosen, as_json=asked.as_json)
     else:
         _submit(asked.competition, out, answered, chosen, damaged)
-    for line in damaged:
-        click.echo(f"error: {one_line(line)}", err=True)
+    say_wrong(map(one_line, damaged))
     return kit.FAILED if damaged else kit.DONE
 
 
 def _note(line: str) -> None:
     """Show what is no answer, where no answers go."""
-    click.echo(f"note: {line}", err=True)
+    say(screen(stderr=True), f"note: {line}")
 
 
 def _contradictions(asked: Asked) -> Iterator[str]:

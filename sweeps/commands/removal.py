@@ -83,8 +83,8 @@ def choose(storage: Path, words: Sequence[str], sweeps: Sequence[SweepStatus]) -
     for word in dict.fromkeys(words):
         if word in ("cache", "data") and running:
             problems.append(
-                f"{word} must stay while a sweep runs, and {', '.join(running)} does: wait for its "
-                "end, or remove only prefix, of which it keeps what it uses."
+                f"{word} must stay while a sweep runs, and {', '.join(running)} is running: wait for "
+                "its end, or remove only prefix, which leaves what the sweep uses."
             )
         elif word in IN_CACHE:
             _add_cache(choice, cache_folder(storage), word, running)
@@ -198,8 +198,8 @@ def _add_cache(choice: Choice, cache: Path, kind: str, running: Sequence[str]) -
     _add(choice, "left by an earlier removal", cache.glob(GONE))
     if os.environ.get("DVT_CACHE_DIR"):
         choice.notes.append(
-            f"{cache} is DVT_CACHE_DIR: a sweep of another storage that uses it now is not seen "
-            "here."
+            f"{cache} is DVT_CACHE_DIR: running sweeps of other storages that use it are not "
+            "noticed here."
         )
 
 
@@ -213,7 +213,7 @@ def _add_unused(choice: Choice, prefix: Path, running: Sequence[str]) -> None:
         size = decimal(sum(map(size_of, used)))
         choice.notes.append(
             f"{len(used)} of {len(entries)} entries of {prefix} stay ({size}): "
-            f"they belong to what runs, {', '.join(running)}."
+            f"they are used by {', '.join(running)}."
         )
 
 
@@ -243,7 +243,7 @@ def _add_checkpoints(choice: Choice, sweep: SweepStatus) -> None:
     champion = kept_champion(sweep.folder)
     why = ""
     if sweep.state == "running":
-        why = "it runs"
+        why = "it is running"
     elif sweep.state == "damaged":
         why = "it is damaged"
     elif sweep.state != "finished":
@@ -262,14 +262,14 @@ def _add_checkpoints(choice: Choice, sweep: SweepStatus) -> None:
 def _add_sweep(choice: Choice, sweep: SweepStatus) -> None:
     """Add a whole sweep, with notes on what is lost with it and what is not."""
     if sweep.state == "running":
-        choice.notes.append(f"{sweep.name} stays: it runs.")
+        choice.notes.append(f"{sweep.name} stays: it is running.")
         return
     left = f", {sweep.left} to do" if sweep.left else ""
     _add(choice, f"sweep {shown(sweep.name)} ({sweep.state}{left})", [sweep.folder], sweep.folder)
     if sweep.undelivered:
         choice.notes.append(
             f"{sweep.name} has {counted(sweep.undelivered, 'event')} that MLflow lacks: "
-            f"dvt sync {sweep.name}{at(sweep.folder.parents[1])} saves them."
+            f"dvt sync {sweep.name}{at(sweep.folder.parents[1])} sends them."
         )
     choice.notes.append("MLflow keeps its runs and artifacts of these sweeps: delete them there.")
 
@@ -282,7 +282,7 @@ def _matching(word: str, sweeps: Sequence[SweepStatus]) -> tuple[list[SweepStatu
     # A name.
     for sweep in sweeps:
         if sweep.name == word and sweep.state == "running":
-            return [], [f"{word} runs: wait for its end, or stop it first."]
+            return [], [f"{word} is running: wait for its end, or stop it first."]
         if sweep.name == word:
             return [sweep], []
     if not any(character in word for character in "*?["):

@@ -43,8 +43,8 @@ def command(
 ) -> int:
     """Rebuild report.html, results.csv, comparisons.csv and suspects.csv of a sweep.
 
-    NAME is any part of its name that no other has; default: the newest sweep. With two names,
-    compare two sweeps.
+    NAME can be any unique part of its name; default: the newest sweep. With two names, compare two
+    sweeps.
     """
     place = kit.storage_of(storage)
     if watches and as_json:
@@ -142,7 +142,9 @@ def _compare(first_folder: Path, second_folder: Path, *, as_json: bool) -> Path:
     console = screen()
     for line in compare.headline(first, second):
         say(console, line)
-    console.print(grid(compare.arms_table(first, second), names=("first", "second")))
+    console.print(
+        grid(compare.arms_table(first, second), names=("first", "second", "second − first"))
+    )
     for line in compare.cautions(first, second):
         say(console, line)
     say(console, str(page), whole=True)

@@ -32,8 +32,8 @@ OPTIONS = [
 def command(ctx: click.Context, /, word: str | None, storage: Path | None, **_: Any) -> int:
     """Continue a sweep, as python sweeps/STUDY.py --resume NAME does.
 
-    NAME is any part of its name that no other has; default: the newest that was interrupted. A
-    higher --trials or --seeds extends a finished one.
+    NAME can be any unique part of its name; default: the newest interrupted sweep. A higher
+    --trials or --seeds extends a finished one.
     """
     folder = kit.storage_of(storage)
     name = kit.sweep_of(folder, word, default=newest_interrupted)

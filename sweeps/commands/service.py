@@ -18,6 +18,7 @@ from cluster.service.state import State
 from cluster.service.wanted import DASHBOARD_PORT, MLFLOW_PORT, SQLITE, wanted
 from sweeps.commands import kit
 from sweeps.runner import flag_values as values
+from sweeps.terminal.screen import say, say_wrong, screen
 
 PORT = values.Checked(values.whole(1024, 65535), "N")
 
@@ -45,7 +46,7 @@ def database(value: str) -> str:
 
 @kit.group("dvt service")
 def command() -> None:
-    """Ray with dashboard and job server, and MLflow, on this machine, behind one token."""
+    """Run Ray with dashboard and job server, and MLflow, on this machine, behind one token."""
 
 
 @kit.subcommand(command, "up")
@@ -99,7 +100,7 @@ def up(
     cpus: int | None,
     gpus: int | None,
 ) -> int:
-    """Start it, or those of its parts that have died."""
+    """Start the service, or those of its parts that have died."""
     # One command at a time: two that start it would start two.
     try:
         with service.alone():
@@ -116,7 +117,7 @@ def up(
             )
             state, done = _brought_up(before, state, backend or state.backend)
     except parts.StartError as error:
-        click.echo(f"error: {error}", err=True)
+        say_wrong([str(error)])
         return kit.FAILED
     click.echo(done)
     _say_where(state)
@@ -125,10 +126,10 @@ def up(
 
 @kit.subcommand(command, "status")
 def status() -> int:
-    """Show where it is, and whether it answers.
+    """Show where the service is, and whether it answers.
 
-    Lists the running jobs, and all addresses at which it listens. Exit status 1 where a part is
-    dead.
+    With the running jobs, and all addresses at which it listens. Exit status: 0 it is up, 1 it is
+    not, or a part is dead.
     """
     state = service.load()
     if state is None:
@@ -137,7 +138,7 @@ def status() -> int:
     alive = upkeep.processes(state)
     if not alive:
         gone = "Its processes are gone: `dvt service up` starts it again."
-        click.echo(f"The service is not up. {gone}")
+        say(screen(), f"The service is not up. {gone}")
         return kit.FAILED
     dead = upkeep.dead(state)
     runs_jobs = parts.answers(f"{state.dashboard}/api/jobs/", parts.authorization())
@@ -154,23 +155,24 @@ def status() -> int:
     # What is to be done about it.
     for name in dead:
         places = f"{service.folder()} and {state.temporary}"
-        click.echo(f"Dead: {name}. `dvt service up` starts it again; logs are in {places}.")
+        say(screen(), f"Dead: {name}. `dvt service up` starts it again; logs are in {places}.")
     if dead:
         return kit.FAILED
     if runs_jobs and tracks:
         return kit.DONE
-    click.echo(
-        "All processes are there, but not all answer: wait a little, or run "
-        "`dvt service down` and `up`."
+    say(
+        screen(),
+        "All processes are running, but not all answer: wait a little, or run "
+        "`dvt service down` and `up`.",
     )
     return kit.FAILED
 
 
 @kit.subcommand(command, "down")
 def down() -> int:
-    """Stop its jobs cleanly, and end it.
+    """Stop its jobs cleanly, then the service.
 
-    What ends is all that `up` started, and nothing else.
+    Everything that `up` started is stopped, and nothing else.
     """
     with service.alone():
         state = service.load()
@@ -180,7 +182,7 @@ def down() -> int:
         ended, left = upkeep.end(state, click.echo)
         if left:
             numbers = ", ".join(map(str, sorted(one.pid for one in left)))
-            click.echo(f"error: not even SIGKILL ended the processes {numbers}.", err=True)
+            say_wrong([f"not even SIGKILL ended the processes {numbers}."])
             return kit.FAILED
         click.echo(f"The service is down: {ended} processes ended.")
         return kit.DONE
@@ -199,7 +201,7 @@ def _brought_up(before: State | None, asked: State, backend: str) -> tuple[State
         return upkeep.start(asked, backend), "The service is up."
     if asked != before:
         raise Refused(
-            "the service is up, and its flags stay as they are while it is: "
+            "the service is up, and its options cannot change while it is: "
             "`dvt service down` first."
         )
     dead = upkeep.dead(before)

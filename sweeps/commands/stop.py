@@ -8,6 +8,7 @@ from cluster.service import jobs
 from cluster.service.finding import find
 from sweeps.commands import kit
 from sweeps.commands.logs import resume_command
+from sweeps.terminal.screen import say_wrong
 
 WITHIN_S = jobs.STOP_WITHIN_S + 30
 
@@ -17,7 +18,7 @@ WITHIN_S = jobs.STOP_WITHIN_S + 30
 @click.option(
     "--address",
     metavar="URL",
-    help="A cluster's dashboard; default: that of this machine's `dvt service`.",
+    help="Dashboard of a cluster; default: that of this machine's `dvt service`.",
 )
 def command(name: str, address: str | None) -> int:
     """Stop a job cleanly, and wait until it has ended."""
@@ -28,8 +29,7 @@ def command(name: str, address: str | None) -> int:
         return kit.DONE
     # It is asked, and has time to save its trials and to tell MLflow.
     if jobs.stop(server, [name], WITHIN_S):
-        late = f"{name} has not ended within {WITHIN_S} s: `dvt logs {name}` may say why."
-        click.echo(f"error: {late}", err=True)
+        say_wrong([f"{name} has not ended within {WITHIN_S} s: `dvt logs {name}` may say why."])
         return kit.FAILED
     click.echo(f"{name} was stopped. To resume:\n  {resume_command(job)}")
     return kit.DONE

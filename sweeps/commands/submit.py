@@ -35,17 +35,17 @@ _STUDY_VARIABLES = ("DVT_CACHE_DIR", "DVT_CACHE_SHARE", "DVT_REPORT_EVERY")
 @click.option(
     "--address",
     metavar="URL",
-    help="A cluster's dashboard; default: that of this machine's `dvt service`.",
+    help="Dashboard of a cluster; default: that of this machine's `dvt service`.",
 )
 @click.option(
     "--follow", is_flag=True, help="Show its log until it ends, and exit with its status."
 )
-@click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="-- FLAG…")
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="-- [OPTIONS OF THE STUDY]")
 def command(study: str, address: str | None, follow: bool, flags: tuple[str, ...]) -> int:
     """Run a study on a Ray cluster, with the code as it is here.
 
-    What follows the -- are the study's own flags. Storage and MLflow are the service's unless they
-    name others.
+    After the -- come the study's own options. Storage and MLflow are the service's, unless they say
+    otherwise.
     """
     # All that can be refused comes before anything is packed.
     script = _script(study)
@@ -92,9 +92,9 @@ def flags_of(study: str, arguments: Sequence[str]) -> Typed:
     uri = given.get("--tracking-uri")
     if uri and without_password(uri) != uri:
         problems.append(
-            "--tracking-uri must hold no password, since a job's command is on record: let the "
-            "cluster's own environment have MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, or the database's password file."
+            "--tracking-uri must have no password, since a job's command is recorded: set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or the database's password "
+            "file, in the cluster's own environment."
         )
     if problems:
         raise Refused(*problems)

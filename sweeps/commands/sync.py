@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from sweeps.records.journal import Journal, JournalError
 from sweeps.records.manifest import read_manifest
 from sweeps.records.results import Outcome
 from sweeps.runner import flag_values as values
+from sweeps.terminal.screen import say, screen
 from sweeps.tracking.chosen import with_login
 
 
@@ -25,7 +27,7 @@ from sweeps.tracking.chosen import with_login
 def command(word: str | None, storage: Path | None, tracking_uri: str | None) -> int:
     """Send MLflow what the journal of a sweep has and MLflow lacks.
 
-    NAME is any part of its name that no other has; default: the newest sweep.
+    NAME can be any unique part of its name; default: the newest sweep.
     """
     # The sweep, and the store that is to have it.
     storage = kit.storage_of(storage)
@@ -34,17 +36,18 @@ def command(word: str | None, storage: Path | None, tracking_uri: str | None) ->
     if not (folder / JOURNAL).is_file():
         raise Refused(f"{folder} must hold {JOURNAL}, but does not: there is nothing to send.")
     uri = _store(folder, tracking_uri)
+    console = screen()
     from sweeps.tracking.delivery import sync  # MLflow takes seconds to import
     from sweeps.tracking.store import TrackingError, prepare_store
 
     try:
-        prepared = prepare_store(uri, storage, click.echo)
+        prepared = prepare_store(uri, storage, partial(say, console))
         if end_abandoned(folder):
-            click.echo(f"No process runs {name}: what is open of it is closed as interrupted.")
+            say(console, f"No process runs {name}: what it left open is closed as interrupted.")
         done = sync(folder, prepared, storage)
     except TrackingError as error:
         raise Refused(str(error)) from error
-    click.echo(done.line)
+    say(console, done.line)
     return kit.DONE if done.whole else kit.FAILED
 
 

@@ -43,7 +43,8 @@ def show(console: Console, findings: Findings) -> None:
         how_sure(findings),
     ]
     for line in filter(None, first):
-        say(console, line)
+        # A command is there to be copied: in a line of its own.
+        say(console, line.replace(":  ", ":\n  "))
     console.print()
     console.print(grid(arms_table(findings)))
     ablations = ablations_table(findings)
@@ -60,14 +61,17 @@ def grid(table: Table, names: Sequence[str] = ()) -> Grid:
 
     Args:
         table: The page's.
-        names: Short titles of the columns after the first one, in place of the page's.
+        names: Short titles of the columns after the first one, in place of the page's. All but the
+            last of them give way where there is no room.
     """
     titles = [column.title for column in table.columns]
     titles[1 : 1 + len(names)] = names
     columns = []
-    for column, title in zip(table.columns, titles, strict=True):
+    for at, (column, title) in enumerate(zip(table.columns, titles, strict=True)):
         rank = 0
-        if column.title in GIVE_WAY:
+        if at < len(names):
+            rank = at
+        elif column.title in GIVE_WAY:
             rank = len(GIVE_WAY) - GIVE_WAY.index(column.title)
         columns.append(Column(title=title, number=column.number, rank=rank))
     return Grid(

@@ -25,7 +25,7 @@ from sweeps.records.named import sweep_named
 from sweeps.runner.options import Options, command, parse
 from sweeps.runner.study import Study
 from sweeps.runner.study_help import typed
-from sweeps.terminal.screen import say, screen
+from sweeps.terminal.screen import say, say_wrong, screen
 from sweeps.tracking.chosen import named_store
 from sweeps.tracking.environment import prepare_process
 from trainables.problems import counted
@@ -57,8 +57,7 @@ def run(study: Study, arguments: Sequence[str]) -> int:
     except Refused as error:
         if verbose:
             traceback.print_exc()
-        for problem in error.problems:
-            click.echo(f"error: {problem}", err=True)
+        say_wrong(error.problems)
         return REFUSED
     except KeyboardInterrupt:
         click.echo("Interrupted.", err=True)
@@ -105,8 +104,8 @@ def _run(study: Study, options: Options) -> int:
             options = restored(replace(options, resume=name), earlier)
             if finished(options, earlier):
                 trials = counted(len(earlier.history.of("trial")), "trial")
-                finalists = counted(len(earlier.history.of("finalist")), "finalist")
-                done = f"all its {trials} and {finalists} ended"
+                finalists = counted(len(earlier.history.of("finalist")), "finalist run")
+                done = f"all {trials} and {finalists} are done"
                 say(
                     console,
                     f"{options.resume} is finished: {done}. "

@@ -126,8 +126,9 @@ def path(value: str) -> str:
 
 
 def folder(value: str) -> Path:
-    """Check a path, and return it as an absolute one."""
-    return Path(path(value)).expanduser().absolute()
+    """Check a path, and return it as an absolute one, without the detours of `..`."""
+    place = Path(path(value)).expanduser().absolute()
+    return place.resolve() if ".." in place.parts else place
 
 
 def sweeps(ctx: click.Context) -> Iterable[str]:

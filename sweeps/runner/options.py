@@ -208,8 +208,8 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--resume": _value(
         values.name,
         "NAME",
-        "Continue an interrupted sweep, named by any part of its name that no other has; a higher "
-        "--trials or --seeds extends it.",
+        "Continue an interrupted sweep; any unique part of its name will do. A higher --trials or "
+        "--seeds extends it.",
         values.sweeps,
     ),
     "--stuck-after": _value(

@@ -16,6 +16,8 @@ GAP = 2
 """Spaces between columns."""
 NARROWEST = 12
 """Columns that a text has at least, where it is folded onto several lines."""
+LONGEST_WORD = 24
+"""Columns of a word that is not broken there; one that is longer may be."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,10 +59,10 @@ class Grid:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the table with the columns that have room, and a line on the others."""
         widths = list(self._widths())
-        kept = _fitting(self.columns, widths, options.max_width)
+        kept = self._fitting(widths, options.max_width)
         if self.title:
             yield Text(self.title, style="italic")
-        if _least(self.columns, widths, kept) <= options.max_width:
+        if self._least(widths, kept) <= options.max_width:
             yield self._table(kept, widths, options.max_width)
         else:
             yield from self._cards(kept)
@@ -73,6 +75,27 @@ class Grid:
         for at, column in enumerate(self.columns):
             cells = [row[at] for row in self.rows]
             yield max(cell_len(text) for text in (column.title, *cells))
+
+    def _fitting(self, widths: Sequence[int], room: int) -> list[int]:
+        """Return the places of the columns that have room together, in their order."""
+        kept = list(range(len(self.columns)))
+        while True:
+            droppable = [at for at in kept if self.columns[at].rank]
+            if self._least(widths, kept) <= room or not droppable:
+                return kept
+            kept.remove(max(droppable, key=lambda at: (self.columns[at].rank, at)))
+
+    def _least(self, widths: Sequence[int], kept: Sequence[int]) -> int:
+        """Return how wide a table of the kept columns is where all that fold are folded."""
+        return _total(self._folded(at, widths[at]) for at in kept)
+
+    def _folded(self, at: int, width: int) -> int:
+        """Return how narrow a column can be: as its longest word, if that is not very long."""
+        if not self.columns[at].folds:
+            return width
+        words = [word for row in self.rows for word in row[at].split()]
+        longest = max(map(cell_len, words), default=0)
+        return min(width, max(NARROWEST, min(longest, LONGEST_WORD)))
 
     def _cards(self, kept: Sequence[int]) -> Iterator[Text]:
         """Yield each row as lines, where not even the columns that always stay have room."""
@@ -90,7 +113,7 @@ class Grid:
             side: Literal["left", "right"] = "right" if column.number else "left"
             width = widths[at]
             if column.folds and over > 0:
-                less = min(over, width - min(width, NARROWEST))
+                less = min(over, width - self._folded(at, width))
                 width -= less
                 over -= less
             table.add_column(
@@ -104,25 +127,6 @@ class Grid:
             cells = [Text(row[at]) for at in kept]
             table.add_row(*cells, style="bold" if number in self.strong else None)
         return table
-
-
-def _least(columns: Sequence[Column], widths: Sequence[int], kept: Sequence[int]) -> int:
-    """Return how wide a table of the kept columns is where all that fold are folded."""
-    least = []
-    for at in kept:
-        folded = min(widths[at], NARROWEST)
-        least.append(folded if columns[at].folds else widths[at])
-    return _total(least)
-
-
-def _fitting(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[int]:
-    """Return the places of the columns that have room together, in their order."""
-    kept = list(range(len(columns)))
-    while True:
-        droppable = [at for at in kept if columns[at].rank]
-        if _least(columns, widths, kept) <= room or not droppable:
-            return kept
-        kept.remove(max(droppable, key=lambda at: (columns[at].rank, at)))
 
 
 def _total(widths: Sequence[int] | Iterator[int]) -> int:

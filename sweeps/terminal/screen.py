@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO
 
 from rich.cells import cell_len
@@ -35,6 +35,13 @@ def say(console: Console, text: str, *, whole: bool = False) -> None:
         parts = [line] if whole else wrapped(line, console.width)
         for part in parts:
             console.print(Text(part), soft_wrap=True)
+
+
+def say_wrong(problems: Iterable[str]) -> None:
+    """Print what is wrong on stderr, a line per problem."""
+    console = screen(stderr=True)
+    for problem in problems:
+        say(console, f"error: {problem}", whole=not console.is_terminal)
 
 
 def wrapped(line: str, width: int, indent: int = 0, first: str = "") -> Iterator[str]:

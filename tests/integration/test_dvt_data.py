@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.data_zoo.pictures import picture, save
-from tests.integration.conftest import ROOT, run
 from tests.integration.test_dvt import dvt
 
 
@@ -43,10 +42,7 @@ def test_it_says_what_was_understood_and_writes_a_page(photos: Path) -> None:
     (caution,) = [line for line in lines if line.startswith("Caution: ")]
     assert "Training/ant/again.png and Test/ant/0.png; left out of train" in caution
     page = photos / "mlruns" / "data" / "my-photos.html"
-    assert lines[-2:] == [
-        "To train on it: python sweeps/find_best.py --data 'my photos'",
-        str(page),
-    ]
+    assert lines[-3:] == ["To train on it:", "  dvt best 'my photos'", str(page)]
     assert "Test/ant/0.png" in page.read_text()
 
 
@@ -65,15 +61,9 @@ def test_the_command_that_it_prints_reads_the_data_in_the_same_way(photos: Path)
     )
     assert done.code == 0, done.err
     lines = done.out.splitlines()
-    command = next(
-        line.removeprefix("To train on it: ")
-        for line in lines
-        if line.startswith("To train on it: ")
-    )
-    python, study, *words = shlex.split(command)
-    assert (python, study) == ("python", "sweeps/find_best.py")
-    cheap = ("--preset", "laptop", "--weights", "none", "--gpus", "0", "--dry-run")
-    dry = run(photos, *words, *cheap, study=ROOT / study)
+    name, *words = shlex.split(lines[lines.index("To train on it:") + 1])
+    assert name == "dvt"
+    dry = dvt(photos, *words, "--weights", "none", "--gpus", "0", "--dry-run")
     assert dry.code == 0, dry.err
     assert set(lines[:6]) <= set(dry.out.splitlines()), (
         "the layout, classes, splits and what is passed over"

@@ -114,7 +114,7 @@ def test_the_cache_may_be_elsewhere(
 ) -> None:
     cache, other = cached(tmp_path / "elsewhere", aa=["one"]), cached(tmp_path / "cache")
     monkeypatch.setenv("DVT_CACHE_DIR", str(cache))
-    assert "another storage" in clean("cache")
+    assert "other storages" in clean("cache")
     assert names(cache) == {"notes"}
     assert (other / "data" / "abc" / "file").exists()
 
@@ -131,7 +131,7 @@ def test_a_running_sweep_keeps_the_cache_but_for_activations_of_others(
         assert "wait for its end" in clean("cache", code=2)
         said = clean("prefix")
     assert "prefix: 1 of 3 entries" in said
-    assert "stay (4.0 kB): they belong to what runs, running." in said
+    assert "stay (4.0 kB): they are used by running." in said
     assert names(cache) == before
     assert names(cache / "prefix") == {"bb", "cc", ".half.tmp", "locks"}
 
@@ -153,7 +153,7 @@ def test_checkpoints_of_finished_sweeps_go_and_the_champions_stay(
     for folder, why in (
         (two, "recipe.json"),
         (broken, "damaged"),
-        (running, "runs"),
+        (running, "it is running"),
         (stopped, "--resume"),
     ):
         assert len(names(folder / "checkpoints")) == 3
@@ -182,8 +182,8 @@ def test_a_running_sweep_is_left(clean: Clean, tmp_path: Path) -> None:
     folder = ended(tmp_path, "two-b")
     ended(tmp_path, "two-a")
     with other_driver(folder):
-        assert "two-b runs" in clean("two-b", code=2)
-        assert "two-b stays: it runs" in clean("two-*")
+        assert "two-b is running" in clean("two-b", code=2)
+        assert "two-b stays: it is running" in clean("two-*")
     assert names(tmp_path / "sweeps") == {"two-b"}
     assert (folder / "champion" / "best.pt").exists()
 

@@ -24,18 +24,14 @@ DEFAULTS = {"keep_copies": False, "open": False, "as_json": False, "verbose": Fa
     ],
 )
 def test_it_is_parsed_back_to_the_flags_that_were_given(given: dict[str, Any]) -> None:
-    python, study, *words = shlex.split(
+    dvt, best, data, *words = shlex.split(
         train_command({"path": ("my photos & <more>",), **DEFAULTS, **given})
     )
-    assert (python, study) == ("python", "sweeps/find_best.py")
-    options = parse(command("find_best", ""), words)
-    assert options.data == "my photos & <more>"
+    assert (dvt, best, data) == ("dvt", "best", "my photos & <more>")
+    options = parse(command("find_best", ""), ["--data", data, *words])
     for name, value in given.items():
         assert getattr(options, name) == value
 
 
 def test_flags_at_their_defaults_are_not_repeated() -> None:
-    assert (
-        train_command({"path": ("photos",), **DEFAULTS})
-        == "python sweeps/find_best.py --data photos"
-    )
+    assert train_command({"path": ("photos",), **DEFAULTS}) == "dvt best photos"

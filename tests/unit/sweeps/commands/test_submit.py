@@ -205,7 +205,7 @@ def test_help_after_the_dashes_is_the_studys(capsys: pytest.CaptureFixture[str])
     ["http://user:5ecre7@there:5000", "postgresql://a:5ecre7@b/c", "http://there/?token=5ecre7"],
 )
 def test_a_password_would_be_on_record_and_is_refused_without_saying_it(uri: str) -> None:
-    with pytest.raises(Refused, match="must hold no password") as refused:
+    with pytest.raises(Refused, match="must have no password") as refused:
         submit.flags_of("x", ["--tracking-uri", uri])
     assert "5ecre7" not in str(refused.value)
 

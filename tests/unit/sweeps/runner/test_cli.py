@@ -46,7 +46,7 @@ def test_a_resume_holds_the_sweep_before_it_reads_the_journal(
     assert held_when_read == [True]
     said = capsys.readouterr().out
     assert said == (
-        "night is finished: all its 4 trials and 0 finalists ended. "
+        "night is finished: all 4 trials and 0 finalist runs are done. "
         "A higher --trials or --seeds extends it.\n"
     )
     with claimed(folder) as free:

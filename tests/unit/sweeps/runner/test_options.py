@@ -321,6 +321,16 @@ def test_a_storage_with_a_tilde_is_made_absolute(monkeypatch: pytest.MonkeyPatch
     assert parse(STUDY, ["--storage", "~/runs"]).storage == Path("/somewhere/runs")
 
 
+def test_a_storage_beside_the_working_folder_is_named_without_a_detour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    assert parse(STUDY, ["--storage", "../runs"]).storage == tmp_path.resolve() / "runs"
+    assert parse(STUDY, ["--storage", str(tmp_path / "link")]).storage == tmp_path / "link"
+
+
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_help_shows_the_question_and_every_flag(
     flag: str, capsys: pytest.CaptureFixture[str]

@@ -54,6 +54,16 @@ def test_what_folds_shares_the_room_that_is_left() -> None:
     assert max(map(cell_len, text.splitlines())) <= 68
 
 
+@pytest.mark.parametrize("width", [60, 62, 66])
+def test_what_folds_is_broken_between_words(width: int) -> None:
+    columns = (Column(title="arm"), Column(title="tuned", folds=True), Column(title="hours"))
+    rows = [("resnet18/tricks", "trainable_layers, stage2_lr, augmentation", "0.027" * 4)]
+    text = shown(Grid(columns=columns, rows=rows), width)
+    assert "trainable_layers," in text
+    assert "augmentation" in text
+    assert max(map(cell_len, text.splitlines())) <= width
+
+
 @given(
     st.lists(
         st.tuples(*[st.text(st.sampled_from("ab1.-é漢"), max_size=12)] * 4), min_size=1, max_size=4
