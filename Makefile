@@ -1,26 +1,26 @@
-# Two commands for a newcomer: `make demo` and `make test`. VENV=DIR reuses an environment, PYTHON=… chooses the interpreter.
+# Two commands for a newcomer: `make demo` and `make test`. VENV=DIR reuses an environment, PYTHON=… chooses the interpreter,
+# CPU=1 leaves out CUDA.
 VENV ?= .venv
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && \
             $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-# A file that is as new as what was installed. It is no target: a target's name cannot hold a space, but a folder's can.
-INSTALLED := $(VENV)/.depth-vs-tricks-installed
-SHOWN := $(VENV)/bin/python
-ifneq ($(word 2,$(VENV)),)
-SHOWN := '$(SHOWN)'
-endif
-CONSTRAINTS ?= constraints.txt
+# A command of the environment, as it can be typed.
+shown = $(if $(word 2,$(VENV)),'$(VENV)/bin/$(1)',$(VENV)/bin/$(1))
 PORT ?= 5000
 # Two files at a time, since most tests wait for processes more than they compute. (`--dist loadgroup` does nothing with
 # pytest 9.2: pytest-xdist issue 1386.)
 TWO_AT_A_TIME := -n 2 --dist loadfile
 
-.PHONY: demo test test-unit test-slow lint ui install
+.PHONY: demo test test-unit test-slow lint ui install pins
 
 demo: install
 	"$(VENV)/bin/python" sweeps/depth_vs_tricks.py --preset demo
 	@echo
-	@echo "Next:  make ui                                        compare the runs in MLflow"
-	@echo "       $(SHOWN) sweeps/depth_vs_tricks.py   the real sweep (--help for its options)"
+	@echo "Next:  $(call shown,dvt) report --open"
+	@echo "           opens the report"
+	@echo "       $(call shown,python) sweeps/find_best.py --data photos/"
+	@echo "           finds the best model for your own photos, in one folder per class"
+	@echo "       make ui"
+	@echo "           compares the runs in MLflow"
 
 test: install lint
 	"$(VENV)/bin/pytest" -q -m "not slow" $(TWO_AT_A_TIME)
@@ -45,7 +45,8 @@ ui: install
 
 install:
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed, but none was found: install it, or pass PYTHON=..."; exit 2; }
-	@if test "$(INSTALLED)" -nt pyproject.toml && test "$(INSTALLED)" -nt constraints.txt; then exit 0; fi; set -ex; \
-	test -x "$(VENV)/bin/python" || "$(PYTHON)" -m venv "$(VENV)"; \
-	"$(VENV)/bin/python" -m pip install -q --disable-pip-version-check -c "$(CONSTRAINTS)" -e '.[dev]'; \
-	touch "$(INSTALLED)"
+	@"$(PYTHON)" .ci/install.py --venv "$(VENV)" $(if $(filter 1,$(CPU)),--cpu)
+
+# The newest versions that fit together, for constraints.txt and pyproject.toml.
+pins: install
+	PATH="$(abspath $(VENV))/bin:$$PATH" "$(VENV)/bin/python" .ci/pins.py --upgrade

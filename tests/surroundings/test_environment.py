@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,10 +86,10 @@ def test_a_sweep_runs_without_a_locale_and_with_any_umask(
 # The Makefile
 
 PYTHON = """#!/bin/sh
-# Stands for Python and for all that pip would install.
+# Stands for Python and for uv.
 echo "$0 $*" >> "$LOG"
-case "$1 $2" in
-  "-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+case "$1" in
+  .ci/install.py) exec "$REAL" "$@" ;;
 esac
 """
 
@@ -98,40 +99,40 @@ def test_make_takes_an_environment_and_a_python_with_spaces(tmp_path: Path) -> N
     project.mkdir()
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, project)
-        os.utime(project / name, (1, 1))
-    python = tmp_path / "a python" / "python3"
-    python.parent.mkdir()
-    python.write_text(PYTHON)
-    python.chmod(0o755)
+    shutil.copytree(ROOT / ".ci", project / ".ci")
     venv = tmp_path / "x y" / "v"
+    python = tmp_path / "a python" / "python3"
+    for program in (python, python.with_name("uv"), venv / "bin" / "python"):
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(PYTHON)
+        program.chmod(0o755)
 
     def make() -> list[str]:
         log = tmp_path / "log"
         log.unlink(missing_ok=True)
-        words = ["make", f"VENV={venv}", f"PYTHON={python}", "demo"]
+        path = f"{python.parent}:{os.environ['PATH']}"
         done = subprocess.run(
-            words,
+            ["make", f"VENV={venv}", f"PYTHON={python}", "demo"],
             cwd=project,
-            env={**os.environ, "LOG": str(log)},
+            env={**os.environ, "PATH": path, "LOG": str(log), "REAL": sys.executable},
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 0, done.stderr
         assert f"'{venv}/bin/python' sweeps/" in done.stdout
-        return log.read_text().splitlines()
+        return [line for line in log.read_text().splitlines() if "pip config" not in line]
 
-    made, installed, swept = make()
-    assert made == f"{python} -m venv {venv}"
-    assert installed.startswith(f"{venv}/bin/python -m pip install")
+    asked, installed, swept = make()
+    assert asked == f"{python} .ci/install.py --venv {venv}"
+    assert installed.startswith(f"{python.parent}/uv pip install --python {venv}/bin/python")
     assert swept == f"{venv}/bin/python sweeps/depth_vs_tricks.py --preset demo"
     # What is installed is not installed again.
-    assert make() == [swept]
+    assert make() == [asked, swept]
     assert {path.name for path in tmp_path.iterdir()} == {"the project", "a python", "x y", "log"}
     # Until it is to be another one.
-    os.utime(project / "constraints.txt")
     os.utime(venv / ".depth-vs-tricks-installed", (2, 2))
-    assert make() == [installed, swept]
+    assert make() == [asked, installed, swept]
 
 
 # A user of whom the system knows nothing

@@ -31,9 +31,7 @@ ROOT = Path(__file__).parents[3]
 CLUSTER = ROOT / "cluster"
 MANIFESTS = ("Dockerfile", "aws.yaml", "kuberay/rayjob.yaml", "slurm.sbatch")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PINS = dict(
-    line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
-)
+PINS = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text()))
 IMAGE = f"registry.example.com/depth-vs-tricks:{PROJECT['version']}"
 AWS = yaml.safe_load((CLUSTER / "aws.yaml").read_text())
 JOB = yaml.safe_load((CLUSTER / "kuberay" / "rayjob.yaml").read_text())
