@@ -2,7 +2,7 @@
 
 Arms:    one: 20 epochs of layer3, layer4 and fc; two: 5 epochs of layer4 and fc, then 15 of all three at a lower rate.
 Budget:  16 trials an arm for one rate or two, 20 epochs each; default and best five in turn of both over up to 10 seeds, paired.
-Demo:    digits at 32 px, 3 seeds: too few for a spread.
+Demo:    digits at 32 px, 5 seeds: too few for a spread.
 Result:  not run in full yet.
 
     python sweeps/two_stage.py --gpus 4

@@ -19,7 +19,7 @@ from cluster.service.state import FOLDER, State
 from tests.integration.conftest import ROOT, environment
 
 PATIENCE_S = 300.0
-SMALL = ("--preset", "demo", "--arms", "resnet18/plain")
+SMALL = ("--preset", "demo", "--arms", "resnet18/plain", "--seeds", "3")
 
 
 class Service:

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from tests.integration.conftest import STUDY, environment, run
 
-ONE_ARM = ("--preset", "demo", "--arms", "resnet18/plain")
+ONE_ARM = ("--preset", "demo", "--arms", "resnet18/plain", "--seeds", "3")
 
 pytestmark = pytest.mark.timeout(400)
 

@@ -15,7 +15,8 @@ from tests.integration.postgres import PASSWORD, Postgres, missing
 
 pytestmark = [pytest.mark.skipif(bool(missing()), reason=missing()), pytest.mark.timeout(600)]
 
-SMALL = ("--preset", "demo", "--arms", "resnet18/plain", "--weights", "none", "--trials", "2")
+ARM = ("--preset", "demo", "--arms", "resnet18/plain")
+SMALL = (*ARM, "--weights", "none", "--trials", "2", "--seeds", "3")
 PREPARE = """
 import sys
 from pathlib import Path

@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import readme_demo
+from sweeps.report.verdicts import Kind
+from sweeps.runner.study import PRESETS
 from tests.integration.conftest import ROOT, Ran, environment, run
+from tests.integration.test_demo_sweep import ARMS
 from tests.integration.test_dvt import dvt
 from tests.integration.test_refusals_input import photos
 
@@ -29,10 +33,44 @@ PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
 TARGETS = {"make demo", "make test", "make ui"}
 
 
-def test_the_readme_shows_the_two_commands_and_the_result_first() -> None:
-    top = "\n".join(README.splitlines()[:30])
-    assert "resnet34/tricks" in top
-    assert "make demo" in README.splitlines()[:60] or "make demo" in README
+def answer_in_the_readme() -> str:
+    _, begun, rest = README.partition(readme_demo.BEGIN)
+    block, ended, _ = rest.partition(readme_demo.END)
+    assert begun, "the README has the markers of benchmarks/readme_demo.py"
+    assert ended, "the README has the markers of benchmarks/readme_demo.py"
+    return block.strip().removeprefix("```\n").removesuffix("```")
+
+
+def shape(answer: str) -> set[str]:
+    """Return what is the same on every machine: the columns, the arms, and what they had."""
+    kept = set()
+    for line in answer.splitlines():
+        first = line.split()[0] if line.strip() else ""
+        if first == "arm":
+            kept.add(" ".join(line.split()))
+        elif "/" in first:
+            kept.add(first)
+        elif line.startswith("Equal trials"):
+            kept.add(line)
+    return kept
+
+
+def test_the_readme_shows_the_command_and_its_answer_first() -> None:
+    top = "\n".join(README.splitlines()[:40])
+    assert "`make demo`" in top
+    assert answer_in_the_readme().strip() in top
+
+
+def test_the_readme_shows_what_the_demo_answers(demo: Ran) -> None:
+    """Numbers differ from machine to machine, and with them the verdict."""
+    shown = answer_in_the_readme()
+    now = readme_demo.answer(demo.cwd / "mlruns/sweeps/first")
+    assert shape(shown) == shape(now)
+    preset = PRESETS["demo"]
+    assert {f"Equal trials: {preset.trials_per_arm} in each arm.", *ARMS} < shape(shown)
+    kinds = "|".join(map(re.escape, Kind))
+    assert re.search(rf"(?m)^Tricks: ({kinds})\b", shown)
+    assert max(map(len, shown.splitlines())) <= 110
 
 
 @pytest.mark.parametrize("command", sorted(TARGETS))

@@ -10,6 +10,7 @@ import pytest
 
 from cluster.refused import Refused
 from search_spaces.space import Arm
+from sweeps.report.variance import ENOUGH_RECIPES
 from sweeps.runner import PRESETS, Study
 from sweeps.runner.options import Options
 from sweeps.runner.plan import make_plan
@@ -80,12 +81,14 @@ def test_the_full_preset_has_the_sizes_of_the_space(study: Study, tmp_path: Path
 def test_the_demo_downloads_nothing_and_is_small(study: Study, tmp_path: Path) -> None:
     preset = study.presets["demo"]
     assert preset.data == "digits"
-    assert (preset.finalist_recipes, preset.finalist_seeds) == (3, 3)
+    # Of fewer recipes, seeds bring no degrees of freedom of their own.
+    assert preset.finalist_recipes == preset.finalist_seeds == ENOUGH_RECIPES
+    assert preset.trials_per_arm == 2 * ENOUGH_RECIPES - 1, "they are the better half"
     for arm in arms(study, "demo", tmp_path):
         recipe = arm.default_recipe()
         assert recipe.weights in ("digits-source", "none")
         assert recipe.image_size <= 32
-        assert recipe.epochs <= 6
+        assert recipe.epochs <= 8
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=NAMES)

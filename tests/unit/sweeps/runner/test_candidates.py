@@ -222,7 +222,7 @@ def test_finalists_have_seeds_of_their_own_and_more_of_them_begin_with_the_same(
         ("full", None, (4, 8)),
         ("full", 20, (4, 20)),
         ("full", 1, (4, 1)),
-        ("demo", None, (3, 3)),
+        ("demo", None, (4, 5)),
         ("laptop", 12, (3, 12)),
     ],
 )
