@@ -49,6 +49,8 @@ SETTINGS = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "20",
 }
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray's switch for desktops: all that it starts listens on this machine's loopback alone."""
 
 
 class SessionError(ValueError):
@@ -63,11 +65,13 @@ Nodes = tuple[tuple[int, int], ...]
 def environment(address: str) -> Iterator[None]:
     """Set what Ray reads when it is first imported; so this comes before that import.
 
-    A Ray of this sweep's own lets nobody else on the network in: it gets a token in a file that
-    only its user can read. Ray's default would write one into the home directory. A mode that is
-    set already is left as it is, and so is a token.
+    A Ray of this sweep's own lets nobody else in: it listens on the loopback alone, and gets a
+    token in a file that only its user can read. Ray's default would listen on all interfaces, and
+    write a token into the home directory. A mode that is set already is left as it is, and so are
+    a token and the switch for the loopback.
     """
-    for name, value in SETTINGS.items():
+    ours = SETTINGS | LOOPBACK if address == "local" else SETTINGS
+    for name, value in ours.items():
         os.environ.setdefault(name, value)
     mode = os.environ.get("RAY_AUTH_MODE") or "token"
     given = bool(os.environ.get("RAY_AUTH_MODE")) and has_token()

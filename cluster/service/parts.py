@@ -17,7 +17,7 @@ from pathlib import Path
 from cluster.service.mlflow_gate import NAME, TOKEN
 from cluster.service.processes import MARK, Process, family, process
 from cluster.service.state import State, folder, token_path
-from cluster.session import OBJECT_STORE_BYTES, SETTINGS
+from cluster.session import LOOPBACK, OBJECT_STORE_BYTES, SETTINGS
 
 STARTS_WITHIN_S = 180.0
 PROBE_S = 5.0
@@ -36,8 +36,6 @@ _FREE_PORTS = (
     "dashboard-agent-listen-",
 )
 _UNUSED = "ray.util.client.server"
-# Ray's switch for desktops, by which it takes the loopback for the node's address.
-_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _SECRETS = ("RAY_AUTH_TOKEN", "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")
 
 
@@ -104,7 +102,7 @@ def start_ray(state: State) -> Callable[[], State]:
     environment = _environment(state.ray.mark)
     if is_local(state.host):
         command.append("--node-ip-address=127.0.0.1")
-        environment |= _LOOPBACK
+        environment |= LOOPBACK
     elif not is_any(state.host):
         command.append(f"--node-ip-address={state.host}")
     log = folder() / "ray.log"
@@ -140,7 +138,7 @@ def start_dashboard(state: State) -> Callable[[], State]:
     command = state.ray.arguments[DASHBOARD]
     environment = _environment(state.ray.mark)
     if is_local(state.host):
-        environment |= _LOOPBACK
+        environment |= LOOPBACK
     started = _started(command, environment, folder() / "ray.log")
 
     def wait() -> State:
