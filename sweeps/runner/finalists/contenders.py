@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from sweeps.records.champion import Bounds, Choice, Cost, choose, level
+from sweeps.records.champion import DECIMALS, Bounds, Choice, Cost, choose, level
 from sweeps.records.results import Outcome, Results, TrialRecord, rank, seed_number
 from trainables.metrics import INFERENCE_MS, PARAMETERS
 
@@ -109,7 +109,7 @@ def contenders(
         # So far below the best that its further seeds would change nothing.
         if kept:
             error = fitted.noise * math.sqrt(1 / len(recipe.by_seed) + 1 / len(kept[0].by_seed))
-            if highest - score > ERRORS * error:
+            if round(highest - score - ERRORS * error, DECIMALS) > 0:
                 continue
         highest = max(highest, score)
         of_arm[recipe.arm] += 1
