@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -179,6 +179,36 @@ def end_process(node_id: str, pid: int) -> None:
 
     where = NodeAffinitySchedulingStrategy(node_id, soft=False)
     ray.remote(num_cpus=0, max_retries=0)(kill).options(scheduling_strategy=where).remote()
+
+
+def run_alone(
+    function: Callable[[Any], None],
+    argument: Any,
+    *,
+    cpus: int,
+    gpus: float,
+    stop: Callable[[], bool],
+) -> None:
+    """Call a function on a worker, and wait for its end or until it is to stop.
+
+    Args:
+        function: Of a module, since a worker imports it by its name.
+        argument: What it takes, plain values.
+        cpus: That it gets.
+        gpus: That it gets, or a share of one.
+        stop: Asked every second; then the worker is ended.
+
+    Raises:
+        Exception: What the function raised, or why it could not be called.
+    """
+    import ray
+
+    task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(function).remote(argument)
+    while not ray.wait([task], timeout=1.0)[0]:
+        if stop():
+            ray.cancel(task, force=True)
+            return
+    ray.get(task)
 
 
 def check_address(address: str, given_by: str = "--address") -> None:

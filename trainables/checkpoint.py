@@ -101,6 +101,12 @@ def load_best(path: Path) -> tuple[Network, Recipe, tuple[str, ...]]:
     return network.eval(), recipe, tuple(saved["classes"])
 
 
+def score_of(path: Path) -> float:
+    """Return the score on val that the network of a best checkpoint had."""
+    saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    return float(saved["score"])
+
+
 def save_last(folder: Path, epoch: int, state: dict[str, Any]) -> None:
     """Write `last-*.pt`: tensors and plain values only. The one before it stays too.
 

@@ -60,6 +60,26 @@ def write_whole(path: Path, text: str, *, mode: int = SHARED) -> Path:
     return path
 
 
+def same_file(source: Path, path: Path) -> bool:
+    """Give a file a second name, in place of what is there.
+
+    Neither name is written to afterwards: whoever changes one puts another file in its place.
+
+    Returns:
+        False where that cannot be, as across two disks; then all is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        os.link(source, temporary)
+        temporary.replace(path)
+    except OSError:
+        return False
+    finally:
+        # Between two names of one file nothing is moved.
+        temporary.unlink(missing_ok=True)
+    return True
+
+
 def leftovers(folder: Path, name: str = "*") -> list[Path]:
     """Return the temporary files that killed writers of `name` have left in a folder."""
     return sorted(folder.glob(f".{name}.*.tmp"))

@@ -31,6 +31,7 @@ from trainables.memory import give_memory_back
 from trainables.metrics import EPOCH, HISTORY, SCORE, TEST, Score
 from trainables.node import DataConfig, WeightsConfig
 from trainables.recipe import Recipe
+from trainables.record import Report
 from trainables.weights import WeightsError
 
 DISK_FULL = "disk-full"
@@ -130,7 +131,22 @@ def train(config: TrialConfig) -> None:
             tune.report(ending)
 
 
-def _finetune(config: TrialConfig, checkpoints: Path, reports: _Reports) -> None:
+def train_alone(config: TrialConfig) -> None:
+    """Train the recipe again for its weights alone: nothing is reported, and nothing tested.
+
+    Raises:
+        DivergedError, DataError, WeightsError, OSError, RuntimeError: It cannot be trained here.
+    """
+    checkpoints = Path(config["checkpoints"])
+    gpu_ids = [str(gpu) for gpu in ray.get_gpu_ids()]
+    check_device(config["device"], gpu_ids, torch.cuda.is_available())
+    torch.set_num_threads(config["threads"])
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    _finetune(config, checkpoints, lambda metrics: None)
+    checkpoint.drop_last(checkpoints)
+
+
+def _finetune(config: TrialConfig, checkpoints: Path, reports: Report) -> None:
     shared = config["shared"]
     (checkpoints / ERROR).unlink(missing_ok=True)
     finetune(

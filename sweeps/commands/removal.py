@@ -16,10 +16,13 @@ from rich.filesize import decimal
 from cluster.refused import Refused
 from sweeps.commands.kit import shown
 from sweeps.records.folder import (
+    BEST,
+    CHAMPION,
     CHECKPOINTS,
     at,
     claimed,
     file_name,
+    freed_by,
     kept_champion,
     size_of,
     sweeps_folder,
@@ -183,7 +186,7 @@ def _add(choice: Choice, name: str, paths: Iterable[Path], sweep: Path | None = 
     """Add those of some paths that are there."""
     there = tuple(sorted(path for path in paths if path.exists() or path.is_symlink()))
     if there:
-        size = sum(map(size_of, there))
+        size = freed_by(there)
         choice.items.append(Item(name=name, paths=there, size=size, sweep=sweep))
 
 
@@ -254,7 +257,8 @@ def _add_checkpoints(choice: Choice, sweep: SweepStatus) -> None:
         size = decimal(size_of(folder))
         choice.notes.append(f"Checkpoints of {shown(sweep.name)} stay ({size}): {why}.")
         return
-    kept = file_name(champion.trial)
+    # Its weights have a name in the champion's own folder too.
+    kept = "" if (sweep.folder / CHAMPION / BEST).is_file() else file_name(champion.trial)
     others = [path for path in folder.iterdir() if path.name != kept]
     _add(choice, f"checkpoints of {sweep.name}", others, sweep.folder)
 

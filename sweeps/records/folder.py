@@ -8,7 +8,8 @@ import json
 import os
 import shlex
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,18 +156,43 @@ def claimed(folder: Path, *, shared: bool = False, make: bool = False) -> Iterat
 
 
 def size_of(path: Path) -> int:
-    """Return the bytes of a file, or of all files below a folder; files that disappear are 0."""
+    """Return the bytes of a file, or of all files below a folder; files that disappear are 0.
+
+    A file that has several names there counts once.
+    """
+    sizes = {}
+    for found in _files(path):
+        sizes[found.st_dev, found.st_ino] = found.st_size
+    return sum(sizes.values())
+
+
+def freed_by(paths: Iterable[Path]) -> int:
+    """Return the bytes that removing files and folders frees.
+
+    A file that has another name elsewhere stays: MLflow's store may hold the champion's weights.
+    """
+    sizes = {}
+    names: Counter[tuple[int, int]] = Counter()
+    for path in paths:
+        for found in _files(path):
+            key = (found.st_dev, found.st_ino)
+            names[key] += 1
+            if names[key] >= found.st_nlink:
+                sizes[key] = found.st_size
+    return sum(sizes.values())
+
+
+def _files(path: Path) -> Iterator[os.stat_result]:
+    """Yield what the system knows of a file, or of each file below a folder."""
     if path.is_symlink() or not path.is_dir():
         with suppress(OSError):
-            return path.lstat().st_size
-        return 0
-    total = 0
+            yield path.lstat()
+        return
     for place, _, names in os.walk(path):
         for name in names:
             with suppress(OSError):
                 # A Path for each file takes long.
-                total += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118
-    return total
+                yield os.lstat(os.path.join(place, name))  # noqa: PTH118
 
 
 def resume_command(

@@ -19,7 +19,7 @@ from sweeps.records.folder import (
     kept_champion,
     predictions,
 )
-from sweeps.records.results import Outcome, Results, TrialRecord, best
+from sweeps.records.results import TrialRecord
 from sweeps.records.score import NAMES
 from sweeps.runner.driver import Run
 from sweeps.runner.plan import Materials, Plan
@@ -27,7 +27,7 @@ from trainables import checkpoint
 from trainables.data import dataset
 from trainables.data.dataset import DataError
 from trainables.data.test_identity import digest_of_test
-from trainables.files import whole_file, write_whole
+from trainables.files import same_file, whole_file, write_whole
 from trainables.metrics import TEST_SCORES, Score
 from trainables.predictions import read_predictions
 
@@ -54,7 +54,7 @@ def keep(run: Run, record: TrialRecord) -> dict[str, Path]:
     """Put the best trial's checkpoint, if it is whole, and its recipe into `champion`.
 
     Where its checkpoint is gone, the one that an earlier run of the sweep kept stays only if it is
-    the same trial's.
+    the same trial's. MLflow gets the weights with the registered model.
 
     Returns:
         Local files by their path among the run's artifacts.
@@ -67,45 +67,19 @@ def keep(run: Run, record: TrialRecord) -> dict[str, Path]:
     before = kept_champion(plan.folder)
     source = checkpoint.best(checkpoints(plan.folder, record.trial_id))
     if source:
-        with whole_file(folder / BEST) as copy, source.open("rb") as original:
-            shutil.copyfileobj(original, copy)
+        _give_second_name(source, folder / BEST)
     elif before is None or before.trial != record.trial_id:
         (folder / BEST).unlink(missing_ok=True)
     write_whole(folder / RECIPE, json.dumps(_recipe(run, record, folder), indent=2) + "\n")
-
-    files = {}
-    for name in (RECIPE, BEST):
-        if (folder / name).is_file():
-            files[f"{CHAMPION}/{name}"] = folder / name
-    return files
+    return {f"{CHAMPION}/{RECIPE}": folder / RECIPE}
 
 
-def tidy(plan: Plan, peers: Sequence[TrialRecord], ended: TrialRecord) -> None:
-    """Delete the checkpoints that a trial's end makes useless: its own, or those of a beaten peer.
-
-    So a sweep holds those of running trials, of the best one of each arm, and of the best seed of
-    each finalist: 45 MB each for a ResNet-18.
-    """
-    others = [record for record in peers if record is not ended]
-    beaten = best(others)
-    top = best([*others, ended])
-    # An ablation is never shipped.
-    if ended.finalist is not None and ended.finalist.without is not None:
-        top = None
-    for record in filter(None, (ended, beaten)):
-        folder = checkpoints(plan.folder, record.trial_id)
-        checkpoint.drop_last(folder)
-        if record is not top:
-            for file in folder.glob("*.pt"):
-                file.unlink(missing_ok=True)
-
-
-def tidy_left(plan: Plan, results: Results) -> None:
-    """Tidy up after trials that ended in an earlier run, whose driver may have been killed."""
-    for record in results.records():
-        over = record.outcome not in (None, Outcome.INTERRUPTED)
-        if over and any(checkpoints(plan.folder, record.trial_id).glob("*.pt")):
-            tidy(plan, results.peers(record), record)
+def _give_second_name(source: Path, path: Path) -> None:
+    """Let a file be found under another path too; a copy where the disk has no hard links."""
+    if same_file(source, path):
+        return
+    with whole_file(path) as copy, source.open("rb") as original:
+        shutil.copyfileobj(original, copy)
 
 
 def register(run: Run, shipped: Shipped) -> Callable[[], str]:
@@ -124,7 +98,13 @@ def register(run: Run, shipped: Shipped) -> Callable[[], str]:
         recipe = weights.with_name(RECIPE)
         gone = f"{record.trial_id}, {score}: its checkpoint is gone; retrain it with {recipe}."
         return lambda: gone
-    predicted, test_digest = _on_test(run, record)
+    # Predictions of a run that was trained again may be another network's.
+    again = checkpoint.score_of(weights)
+    predicted, test_digest = "", ""
+    if again == record.score:
+        predicted, test_digest = _on_test(run, record)
+    else:
+        score += f"; trained again it scores {_shown(plan.score, again)} on val"
     run.tell(
         ChampionKept(
             name=registered_name(plan.study.name, run.materials.data.name, plan.preset_name),

@@ -20,6 +20,7 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
     # The score that decides by now, not the one that was asked for.
     options = {name: getattr(plan.options, name) for name in KEPT}
     options["score"] = plan.score
+    options["keep"] = plan.options.keeps
     # The storage's own store has no place of its own: the storage may be moved.
     if options["tracking_uri"] and is_own(options["tracking_uri"], plan.storage):
         options["tracking_uri"] = None

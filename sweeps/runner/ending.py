@@ -20,6 +20,8 @@ from sweeps.runner.champion import Shipped, keep, register
 from sweeps.runner.description import resume_command
 from sweeps.runner.driver import Run, gone, is_gone
 from sweeps.runner.finalists.contenders import Retrained, champion, retrained
+from sweeps.runner.keeping import settle
+from sweeps.runner.retraining import ensure_weights
 from sweeps.tracking.store import one_line
 from trainables.backbones import count_parameters
 from trainables.metrics import TEST_SCORES
@@ -56,6 +58,12 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
     shipped = None
     if ended is Outcome.COMPLETED:
         shipped = _shipped(run, searched, finals)
+    if shipped:
+        ensure_weights(run, shipped.record)
+    # Ctrl-C came while they were trained again.
+    if shipped and run.interrupt.requested:
+        shipped = None
+        ended = Outcome.INTERRUPTED
 
     # Files: the champion's, and the report's. Who interrupts a sweep does not wait for a report.
     artifacts = {MANIFEST: plan.folder / MANIFEST}
@@ -93,6 +101,8 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
     if problem:
         run.say(problem)
     status = _last_lines(run, searched, finals, ended, shipped)
+    if status == DONE:
+        run.say(settle(plan, whole=shipped is not None and shipped.whole))
     if status == DONE and report:
         run.say(f"Report: {report.page}")
     elif status == DONE:

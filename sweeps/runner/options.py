@@ -39,11 +39,14 @@ KEPT = (
     "draws",
     "max_ms",
     "max_mb",
+    "keep",
     "seed",
     "tracking_uri",
 )
-# Of those, what a resume may change: MLflow's address, and what the champion may cost.
-CHANGEABLE = ("tracking_uri", "max_ms", "max_mb")
+# Of those, what a resume may change: MLflow's address, what the champion may cost, what is kept.
+CHANGEABLE = ("tracking_uri", "max_ms", "max_mb", "keep")
+# The weights that stay once a sweep is whole.
+KEEPS = ("champion", "best", "all")
 # Flags that belong to a new sweep.
 NEW_ONLY = ("name", *(name for name in KEPT if name not in CHANGEABLE), "dry_run")
 
@@ -68,6 +71,7 @@ class Options:
     draws: str = "new"
     max_ms: float | None = None
     max_mb: float | None = None
+    keep: str | None = None
     name: str | None = None
     storage: Path = Path("mlruns")
     tracking_uri: str | None = None
@@ -86,6 +90,11 @@ class Options:
     def bounds(self) -> Bounds:
         """What the champion may cost."""
         return Bounds(ms=self.max_ms, mb=self.max_mb)
+
+    @property
+    def keeps(self) -> str:
+        """Whose weights stay once the sweep is whole: one of `KEEPS`."""
+        return self.keep or KEEPS[0]
 
     @property
     def how(self) -> ReadOptions:
@@ -188,7 +197,12 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--max-mb": _value(
         values.positive, "MB", "Most megabytes that the champion's weights may have."
     ),
-    # Where it is kept.
+    # What is kept, and where.
+    "--keep": _value(
+        values.one_of(KEEPS),
+        "|".join(KEEPS),
+        "Weights that stay: the champion's (default), the best of each arm and finalist, or all.",
+    ),
     "--name": _value(values.name, "NAME", "Name of the sweep; default: study, time and a suffix."),
     "--storage": _value(values.folder, "DIR", "Where everything is kept; default: mlruns.", "dir"),
     "--tracking-uri": _value(

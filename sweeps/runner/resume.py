@@ -90,8 +90,9 @@ def restored(options: Options, earlier: Past) -> Options:
             stored.
     """
     # Sweeps of earlier versions name no score: accuracy decided.
-    # Their finalists trained on the search's images.
-    kept = {"score": "accuracy", "draws": "fixed", **earlier.manifest["options"]}
+    # Their finalists trained on the search's images, and the best weights of each stayed.
+    before = {"score": "accuracy", "draws": "fixed", "keep": "best"}
+    kept = {**before, **earlier.manifest["options"]}
     kept["tracking_uri"] = with_login(kept["tracking_uri"])
     trials = int(earlier.manifest["trials_per_arm"])
     # What is given must fit what the sweep has.

@@ -17,7 +17,7 @@ from ray.tune.search import Searcher
 from sweeps.records import folder
 from sweeps.records.history import Trial
 from sweeps.records.results import Outcome, Results
-from sweeps.runner import champion
+from sweeps.runner import keeping
 from sweeps.runner.callbacks import (
     CheckpointCleaner,
     FailureBudget,
@@ -72,7 +72,7 @@ def run_trials(run: Run, batch: Batch, progress: Progress) -> Outcome:
     interrupt = run.interrupt
 
     # The record comes first: the other callbacks ask it.
-    tidy = partial(champion.tidy, plan)
+    tidy = partial(keeping.tidy, plan)
     record = RecordCallback(run, batch.results, progress)
     callbacks: list[tune.Callback] = [
         record,
@@ -85,7 +85,7 @@ def run_trials(run: Run, batch: Batch, progress: Progress) -> Outcome:
 
     # What an earlier run has left.
     shutil.rmtree(plan.folder / RAY_FOLDER, ignore_errors=True)
-    champion.tidy_left(plan, batch.results)
+    keeping.tidy_left(plan, batch.results)
     try:
         _tuner(run, batch, callbacks).fit()
         if interrupt.reason:

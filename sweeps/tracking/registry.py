@@ -8,10 +8,12 @@ the floats of a JSON request into uint8 without a word.
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import importlib.metadata
 import shutil
 import tempfile
+import urllib.parse
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,12 +35,15 @@ from sweeps.records.events import ChampionKept
 from sweeps.tracking import pyfunc
 from sweeps.tracking.alias import ALIAS, PREDICTIONS, TEST, promote
 from sweeps.tracking.store import TrackingError, is_refusal, one_line
+from trainables.files import same_file
 from trainables.predictions import read_predictions
 
 # Tag of a model and of its version: which event of a champion they came from.
 KEY = "sweep.champion_key"
 # Tag of a version: the score that decides which of two is better.
 METRIC = "sweep.score"
+# MLflow's folder for files beside the graph.
+EXTRA_FILES = "extra_files"
 # Key of a model's description: the model is handed what was sent, as it was sent.
 SENT_AS_IS = "is_signature_from_type_hint"
 _REQUIREMENTS = ("torch", "numpy", "mlflow")  # of the graph; it holds the preprocessing too
@@ -194,12 +199,23 @@ def _store(client: MlflowClient, run: Run, key: str, champion: ChampionKept) -> 
         with tempfile.TemporaryDirectory() as folder:
             path = _written(Path(folder), classifier, logged, run, champion)
             client.log_model_artifacts(logged.model_id, str(path))
+            _share(logged, Path(champion.checkpoint))
     except Exception:
         with suppress(Exception):  # what went wrong first is what matters
             client.finalize_logged_model(logged.model_id, "FAILED")
         raise
     client.finalize_logged_model(logged.model_id, "READY")
     return logged
+
+
+def _share(logged: LoggedModel, checkpoint: Path) -> None:
+    """Let the store's copy of the checkpoint be the sweep's own file, where one disk has both."""
+    place = urllib.parse.urlsplit(logged.artifact_location)
+    if place.scheme not in ("", "file"):
+        return
+    copy = Path(urllib.parse.unquote(place.path), EXTRA_FILES, checkpoint.name)
+    if copy.is_file() and filecmp.cmp(checkpoint, copy, shallow=False):
+        same_file(checkpoint, copy)
 
 
 def _written(

@@ -177,7 +177,7 @@ def test_the_champion_is_the_cheapest_of_what_val_cannot_tell_from_the_best(demo
         item.path
         for item in client(demo).list_artifacts(runs(demo, "sweep")[0].info.run_id, "champion")
     }
-    assert artifacts == {"champion/best.pt", "champion/recipe.json"}
+    assert artifacts == {"champion/recipe.json"}, "its weights are the registered model's"
 
 
 def test_each_comparison_has_a_verdict_on_the_terminal_in_its_table_and_in_mlflow(
@@ -249,12 +249,13 @@ def test_the_registered_model_answers_for_images_of_any_size(demo: Ran) -> None:
         np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
 
 
-def test_only_the_best_checkpoint_of_each_arm_and_of_each_finalist_stays(demo: Ran) -> None:
+def test_only_the_champions_weights_stay_and_mlflow_holds_the_same_file(demo: Ran) -> None:
     folder = demo.cwd / "mlruns/sweeps/first"
-    groups = {run.data.tags["sweep.group"] for run in runs(demo, "finalist")}
-    kept = sorted((folder / "checkpoints").glob("*/*"))
-    assert [path.name.partition("-")[0] for path in kept] == ["best"] * (len(ARMS) + len(groups))
+    assert [path.name for path in folder.rglob("*.pt")] == ["best.pt"]
+    assert "Kept: the champion's weights, " in demo.out
     assert not (folder / "ray").exists()
+    (stored,) = (demo.cwd / "mlruns/artifacts").rglob("best.pt")
+    assert stored.samefile(folder / "champion" / "best.pt")
 
 
 def test_a_name_that_is_taken_is_refused_and_the_old_sweep_stays(demo: Ran, cache: str) -> None:

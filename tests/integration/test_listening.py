@@ -17,7 +17,7 @@ import json, sys
 from cluster.session import environment, session
 with environment("local"), session("local", cpus=1, gpus=0):
     import os, ray
-    worker = ray.get(ray.remote(os.getpid).remote())
+    worker = ray.get(ray.remote(lambda: os.getpid()).remote())
     print(json.dumps([os.getpid(), worker]), flush=True)
     sys.stdin.read()
 """

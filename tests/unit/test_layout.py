@@ -62,6 +62,7 @@ HOMES: dict[str, tuple[str, ...]] = {  # the longest name that fits an import de
         "sweeps.report.terminal",
         "sweeps.runner.driver",
         "sweeps.runner.dry_run",
+        "sweeps.runner.keeping",
         "sweeps.runner.launch",
         "sweeps.runner.progress",
         "sweeps.terminal.*",

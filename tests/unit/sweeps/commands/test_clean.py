@@ -144,11 +144,15 @@ def test_checkpoints_of_finished_sweeps_go_and_the_champions_stay(
     )
     stopped = ended(tmp_path, "stopped", "interrupted")
     (two / "champion" / "recipe.json").unlink()
+    bare = ended(tmp_path, "bare")
+    (bare / "champion" / "best.pt").unlink()
     (broken / "sweep.json").unlink()
     with FileLock(running / "driver.lock"):
         said = clean("checkpoints")
-    assert "2.0 kB" in said
-    assert names(one / "checkpoints") == {"resnet18-plain-001"}
+    assert "3.0 kB  checkpoints of one" in said
+    assert names(one / "checkpoints") == set()
+    assert "2.0 kB  checkpoints of bare" in said
+    assert names(bare / "checkpoints") == {"resnet18-plain-001"}, "the champion's only file"
     assert names(one / "champion") == {"best.pt", "recipe.json"}
     for folder, why in (
         (two, "recipe.json"),
@@ -164,6 +168,20 @@ def test_checkpoints_of_finished_sweeps_go_and_the_champions_stay(
         )
 
 
+def test_weights_that_mlflow_holds_too_are_not_counted_as_freed(
+    clean: Clean, tmp_path: Path
+) -> None:
+    folder = ended(tmp_path)
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts" / "best.pt").hardlink_to(folder / "champion" / "best.pt")
+    assert "3.0 kB  checkpoints of one" in clean("checkpoints")
+    (folder / "again.pt").write_bytes(bytes(500_000))
+    (folder / "twice.pt").hardlink_to(folder / "again.pt")
+    said = clean("one")
+    assert "Removed 50" in said, "its own file once, and not the one that stays"
+    assert (tmp_path / "artifacts" / "best.pt").stat().st_size == 1000
+
+
 def test_sweeps_go_by_name_or_pattern_and_mlflow_stays(clean: Clean, tmp_path: Path) -> None:
     for name in ("one", "two-a", "two-b", "three"):
         ended(tmp_path, name)
@@ -172,7 +190,7 @@ def test_sweeps_go_by_name_or_pattern_and_mlflow_stays(clean: Clean, tmp_path: P
     said = clean("one", "two-*", "checkpoints")
     assert "MLflow keeps" in said
     assert names(tmp_path / "sweeps") == {"three", "two-foreign"}
-    assert len(names(tmp_path / "sweeps" / "three" / "checkpoints")) == 1
+    assert names(tmp_path / "sweeps" / "three" / "checkpoints") == set()
     assert (tmp_path / "mlflow.db").exists()
     clean("two-foreign")
     assert names(tmp_path / "sweeps") == {"three"}

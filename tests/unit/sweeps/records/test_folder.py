@@ -1,4 +1,4 @@
-"""Commands that are to be copied into a shell, and who holds a sweep."""
+"""Commands that are to be copied into a shell, who holds a sweep, and how large it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.records.folder import at, claimed, known_sweeps, resume_command
+from sweeps.records.folder import (
+    at,
+    claimed,
+    freed_by,
+    known_sweeps,
+    resume_command,
+    size_of,
+)
 from tests.unit.sweeps.journals import other_driver, write_sweep
 
 SPACED = Path("/my runs/$HOME")
@@ -89,3 +96,22 @@ def test_known_sweeps_have_a_manifest_or_a_journal(tmp_path: Path) -> None:
     (tmp_path / "sweeps" / "lost" / "trials.jsonl").unlink()
     (tmp_path / "sweeps" / "foreign").mkdir()
     assert known_sweeps(tmp_path) == ["lost", "torn", "whole"]
+
+
+def test_a_file_with_two_names_counts_once_and_goes_with_the_last_of_them(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    (inside / "one").write_bytes(bytes(1000))
+    (inside / "same").hardlink_to(inside / "one")
+    (inside / "other").write_bytes(bytes(30))
+    (inside / "link").symlink_to(inside / "one")
+    link = (inside / "link").lstat().st_size
+    assert size_of(inside) == freed_by([inside]) == 1030 + link
+    assert freed_by([inside / "one"]) == 0
+    assert freed_by([inside / "one", inside / "same"]) == 1000
+    (outside / "too").hardlink_to(inside / "one")
+    assert size_of(inside) == 1030 + link
+    assert freed_by([inside]) == 30 + link
+    assert freed_by([inside, outside]) == 1030 + link
+    assert size_of(tmp_path / "gone") == freed_by([tmp_path / "gone"]) == 0

@@ -1,4 +1,4 @@
-"""What is shipped is the champion's own, and what a resume needs stays."""
+"""What is shipped is the champion's own."""
 
 from __future__ import annotations
 
@@ -10,36 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweeps.records.champion import Bounds
 from sweeps.records.events import ChampionKept, Event
 from sweeps.records.folder import checkpoints, predictions
-from sweeps.records.results import Finalist, Outcome, Results, TrialRecord
-from sweeps.runner.champion import Shipped, keep, register, tidy, tidy_left
-from sweeps.runner.finalists.contenders import champion
-from trainables.backbones import build
-from trainables.checkpoint import BEST, best, load_best, save_best, save_last, unfinished
+from sweeps.runner.champion import Shipped, keep, register
+from tests.unit.sweeps.runner.trained import RECIPE, plan_in, record, train
+from trainables.checkpoint import BEST, best, load_best
 from trainables.compute import Compute
 from trainables.data.dataset import Caps, prepare, read
 from trainables.data.test_identity import digest_of_test
-from trainables.recipe import Recipe
 from trainables.weights import RANDOM
-
-RECIPE = Recipe(weights="none", image_size=32)
 
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Any:
-    slots = SimpleNamespace(device="cpu", cpus=1)
-    return SimpleNamespace(
-        folder=tmp_path,
-        cache=tmp_path / "cache",
-        slots=slots,
-        score="macro_f1",
-        name="night",
-        study=SimpleNamespace(name="study"),
-        preset_name="laptop",
-        origin=lambda data: {"digest": data.digest},
-    )
+    return plan_in(tmp_path)
 
 
 @pytest.fixture
@@ -62,21 +46,15 @@ def run(plan: Any) -> Any:
 @pytest.fixture
 def shipped(plan: Any) -> Shipped:
     """Two seeds of a champion, of which the better one's checkpoint is kept."""
-    (plan.folder / "champion").mkdir()
-    (plan.folder / "champion" / BEST).touch()
     seeds = [record(f"a/000/s{at}", 0.75 + 0.1 * at) for at in (1, 0)]
+    train(plan, seeds[0])
+    kept = best(checkpoints(plan.folder, "a/000/s1"))
+    assert kept
+    (plan.folder / "champion").mkdir()
+    kept.replace(plan.folder / "champion" / BEST)
     for seed in seeds:
         seed.test = {"test/accuracy": 0.7, "test/balanced_accuracy": 0.6, "test/macro_f1": 0.5}
     return Shipped(record=seeds[0], seeds=seeds, whole=True)
-
-
-def record(
-    name: str,
-    score: float,
-    outcome: Outcome = Outcome.COMPLETED,
-    finalist: Finalist | None = None,
-) -> TrialRecord:
-    return TrialRecord(name, "a", 0, RECIPE, finalist, outcome=outcome, score=score)
 
 
 def written(plan: Any, trial_id: str, labels: np.ndarray) -> Path:
@@ -87,80 +65,14 @@ def written(plan: Any, trial_id: str, labels: np.ndarray) -> Path:
     return path
 
 
-def train(plan: Any, trial: TrialRecord, *, last: bool = False) -> None:
-    folder = checkpoints(plan.folder, trial.trial_id)
-    save_best(folder, build(RECIPE, 2), RECIPE, ("x", "y"), epoch=1, score=trial.score or 0.0)
-    if last:
-        save_last(folder, 1, {"recipe": RECIPE.as_dict()})
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_of_equal_seeds_the_one_that_is_shipped_has_kept_its_checkpoint(
-    plan: Any, order: int
-) -> None:
-    results, ended = Results({"a": 2}), []
-    for index in (0, 1):
-        made = results.start(f"a/000/s{index}", "a", 0, RECIPE, Finalist("a/000"))
-        made.outcome, made.score = Outcome.COMPLETED, 0.9
-    for trial in results.records()[::order]:
-        train(plan, trial)
-        ended.append(trial)
-        tidy(plan, ended, trial)
-    choice = champion(results, Bounds())
-    assert choice
-    kept = [trial.trial_id for trial in ended if best(checkpoints(plan.folder, trial.trial_id))]
-    assert kept == [choice.champion.seeds[0].trial_id]
-
-
-def test_an_end_deletes_what_nobody_continues_from_and_nothing_else(plan: Any) -> None:
-    first, waits, ended = (
-        record("a/001", 0.5),
-        record("a/002", 0.9, Outcome.INTERRUPTED),
-        record("a/003", 0.7),
-    )
-    for trial in (first, waits, ended):
-        train(plan, trial, last=True)
-    tidy(plan, [first, waits], ended)
-    folders = {
-        trial.trial_id: checkpoints(plan.folder, trial.trial_id) for trial in (first, waits, ended)
-    }
-    assert {name: (bool(best(folder)), unfinished(folder)) for name, folder in folders.items()} == {
-        "a/001": (False, False),
-        "a/002": (True, True),
-        "a/003": (True, False),
-    }
-
-
-def test_what_a_killed_driver_left_goes_at_the_next_start(plan: Any) -> None:
-    results = Results({"a": 4})
-    for number, score in enumerate((0.5, 0.9, 0.7, 0.0), 1):
-        trial = results.start(f"a/{number:03d}", "a", number, RECIPE)
-        trial.outcome, trial.score = Outcome.COMPLETED, score
-        train(plan, trial, last=True)
-    results["a/004"].outcome = Outcome.INTERRUPTED
-    tidy_left(plan, results)
-    folders = [checkpoints(plan.folder, trial.trial_id) for trial in results.records()]
-    assert [bool(best(folder)) for folder in folders] == [False, True, False, True]
-    assert [unfinished(folder) for folder in folders] == [False, False, False, True], (
-        "an interrupted trial goes on"
-    )
-
-
-def test_nobody_ships_an_ablation(plan: Any) -> None:
-    finalist = Finalist("a/001/without-mixup", "mixup")
-    trial = record("a/001/without-mixup/s0", 0.9, finalist=finalist)
-    train(plan, trial)
-    tidy(plan, [], trial)
-    assert best(checkpoints(plan.folder, trial.trial_id)) is None
-
-
 def test_the_weights_of_another_champion_are_never_shipped_under_this_ones_name(
     plan: Any, run: Any
 ) -> None:
     old, new = record("a/001", 0.5), record("a/002", 0.7)
     train(plan, old)
-    assert set(keep(run, old)) == {"champion/recipe.json", "champion/best.pt"}
-    assert set(keep(run, new)) == {"champion/recipe.json"}, "its checkpoint is gone"
+    keep(run, old)
+    assert (plan.folder / "champion" / BEST).exists()
+    keep(run, new)  # whose checkpoint is gone
     kept = json.loads((plan.folder / "champion/recipe.json").read_text())
     assert (kept["trial"], kept["score"], kept["metric"]) == ("a/002", 0.7, "macro_f1")
     assert kept["data"] == {"digest": "of a/002", "stored_side": 40}, "of its own draw"
@@ -218,6 +130,21 @@ def test_without_predictions_or_test_images_there_is_nothing_to_compare(
         assert (event.predictions, event.test_digest) == ("", "")
 
 
+def test_weights_that_were_trained_again_and_are_not_the_same_have_no_predictions(
+    plan: Any, run: Any, shipped: Shipped
+) -> None:
+    caps = Caps(train=6, val=3, test=3)
+    run.materials.data = prepare("digits", image_size=32, caps=caps, seed=0, cache=plan.cache)
+    labels = read(run.materials.data.path, test=True).split("test").labels
+    written(plan, "a/000/s1", labels)
+    # Another GPU, say, rounded otherwise.
+    shipped.record.score = 0.9
+    register(run, shipped)
+    (event,) = run.told
+    assert (event.predictions, event.test_digest) == ("", "")
+    assert "; trained again it scores a macro F1 of 85.0% on val" in event.description
+
+
 @pytest.mark.parametrize(
     ("uri", "line", "said"),
     [
@@ -245,7 +172,7 @@ def test_a_champion_that_is_kept_again_keeps_its_weights_though_its_checkpoint_i
     keep(run, trial)
     for path in checkpoints(plan.folder, trial.trial_id).iterdir():
         path.unlink()
-    assert set(keep(run, trial)) == {"champion/recipe.json", "champion/best.pt"}
+    assert set(keep(run, trial)) == {"champion/recipe.json"}, "MLflow has the model's weights"
     assert load_best(plan.folder / "champion" / BEST)[1] == RECIPE
     assert sorted(path.name for path in (plan.folder / "champion").iterdir()) == [
         "best.pt",

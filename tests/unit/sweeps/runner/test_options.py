@@ -18,7 +18,7 @@ FLAGS = {
     "--score", "--name", "--storage", "--tracking-uri", "--address", "--seed", "--time-limit",
     "--stuck-after", "--resume", "--accept-changes", "--ablate", "--dry-run", "-v", "--verbose",
     "--layout", "--columns", "--group", "--keep-copies",
-    "--seeds", "--draws", "--max-ms", "--max-mb",
+    "--seeds", "--draws", "--max-ms", "--max-mb", "--keep",
 }  # fmt: skip
 
 WHOLE = (
@@ -54,6 +54,7 @@ BAD = {
     "--preset": ("", "tiny", "Demo", "demo\n", "demo,full"),
     "--seeds": (*WHOLE, "0", "1001"),
     "--draws": ("", "none", "New", "fixed\n", "new,fixed"),
+    "--keep": ("", "none", "Best", "champion,best", "all\n"),
     "--max-ms": POSITIVE,
     "--max-mb": POSITIVE,
     "--score": ("", "acc", "Accuracy", "balanced accuracy", "auto\n", "loss"),
@@ -104,6 +105,7 @@ RULES = {
     "--layout": "one of auto, classes, leaves, splits, class-first, table",
     "--seeds": "a whole number from 1 to 1000",
     "--draws": "one of new, fixed",
+    "--keep": "one of champion, best, all",
     "--max-ms": "a number over 0, such as 20 or 0.5",
     "--max-mb": "a number over 0, such as 20 or 0.5",
     "--score": "one of auto, accuracy, balanced_accuracy, macro_f1",
@@ -267,6 +269,7 @@ def test_good_values_become_options() -> None:
             "-v",
         ),
         *("--seeds", "12", "--draws", "fixed", "--max-ms", "20", "--max-mb=+.5"),
+        *("--keep", "best"),
     )
     assert parse(STUDY, given) == Options(
         **{
@@ -291,14 +294,14 @@ def test_good_values_become_options() -> None:
             "dry_run": True,
             "verbose": True,
         },
-        **{"seeds": 12, "draws": "fixed", "max_ms": 20.0, "max_mb": 0.5},
+        **{"seeds": 12, "draws": "fixed", "max_ms": 20.0, "max_mb": 0.5, "keep": "best"},
     )
 
 
 def test_without_flags_the_defaults_hold_and_given_twice_the_last_counts() -> None:
     assert parse(STUDY, []) == Options()
     unbounded = parse(STUDY, [])
-    assert (unbounded.seeds, unbounded.draws) == (None, "new")
+    assert (unbounded.seeds, unbounded.draws, unbounded.keeps) == (None, "new", "champion")
     assert (unbounded.max_ms, unbounded.max_mb) == (None, None)
     assert parse(STUDY, ["--trials", "2", "--trials", "3"]).trials == 3
 

@@ -63,6 +63,15 @@ def test_a_finished_sweep_that_is_asked_for_more_is_not_finished(
     assert finished(restored(as_many, earlier), earlier)
 
 
+def test_what_is_kept_may_change_and_sweeps_of_earlier_versions_kept_the_best(
+    tmp_path: Path,
+) -> None:
+    sweep(tmp_path, [TRIAL])
+    earlier = past(tmp_path, "night", "depth_vs_tricks")
+    assert restored(Options(resume="night"), earlier).keeps == "best"
+    assert restored(Options(resume="night", keep="all"), earlier).keeps == "all"
+
+
 def test_a_line_that_was_not_written_to_its_end_is_left_out(tmp_path: Path) -> None:
     journal = sweep(tmp_path, [TRIAL, epochs("a/000", 1)]) / "trials.jsonl"
     journal.write_bytes(journal.read_bytes() + json.dumps(ended("a/000")).encode()[:-4])
