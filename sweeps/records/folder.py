@@ -216,6 +216,21 @@ def resume_command(
     return shlex.join(words)
 
 
+def resume_call(name: str, storage: Path) -> str:
+    """Return what continues a sweep in the notebook that it was started from."""
+    words = [f"resume={name!r}"]
+    if not _is_default(storage):
+        words.append(f"storage={str(storage)!r}")
+    return f"run_sweep(STUDY, {', '.join(words)})"
+
+
+def with_seeds(command: str, seeds: int) -> str:
+    """Return what continues a sweep, a command or a notebook's call, asking for so many seeds."""
+    if command.startswith("run_sweep("):
+        return f"{command.removesuffix(')')}, seeds={seeds})"
+    return f"{command} --seeds {seeds}"
+
+
 def at(storage: Path) -> str:
     """Return the flag that names a storage, with a space before it; empty for the default one."""
     if _is_default(storage):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import platform
 import re
 import shlex
@@ -62,6 +63,7 @@ DECIDES_NOT = {
     "sweeps/runner/interrupt.py",
     "sweeps/runner/keeping.py",
     "sweeps/runner/launch.py",
+    "sweeps/runner/process.py",
     "sweeps/runner/options.py",
     "sweeps/runner/progress.py",
     "sweeps/runner/study_help.py",
@@ -77,6 +79,8 @@ DECIDES_NOT = {
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # The form of the code's digest. Earlier versions took the bytes of files: 16 digits alone.
 CODE_FORM = "syntax-1:"
+CALLED = "DVT_CALLED"
+"""In the environment of a sweep that a notebook started: the call, without a password."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,7 +175,7 @@ def study_file(manifest: Mapping[str, Any]) -> str:
         words = shlex.split(str(manifest.get("command") or ""))
     except ValueError:
         words = []
-    if len(words) > 1 and words[1].endswith(".py"):
+    if len(words) > 1 and words[0] == "python" and words[1].endswith(".py"):
         return words[1]
     return f"sweeps/{manifest.get('study')}.py"
 
@@ -331,7 +335,10 @@ def machine() -> dict[str, str]:
 
 
 def command() -> str:
-    """Return this process's command line, without passwords."""
+    """Return this process's command line, without passwords; in a notebook, the call."""
+    called = os.environ.get(CALLED)
+    if called:
+        return called
     words = [shlex.quote(without_password(word)) for word in sys.argv]
     return " ".join(["python", *words])
 

@@ -32,5 +32,9 @@ def write_comparisons(run: Run, planned: pd.DataFrame) -> Path:
     Raises:
         OSError: The folder cannot be written.
     """
-    table = planned.rename(columns={"name": "comparison", "p_holm": "p"})[list(COMPARISONS)]
-    return write_whole(run.folder / COMPARED, table.to_csv(index=False))
+    return write_whole(run.folder / COMPARED, comparisons_table(planned).to_csv(index=False))
+
+
+def comparisons_table(planned: pd.DataFrame) -> pd.DataFrame:
+    """Return the planned comparisons with the columns that `comparisons.csv` has."""
+    return planned.rename(columns={"name": "comparison", "p_holm": "p"})[list(COMPARISONS)]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeps.records.design import MIN_SEEDS
+from sweeps.records.folder import with_seeds
 from sweeps.report.findings import Comparisons, Findings, undecided
 from sweeps.report.formats import counted, fixed, listed, points, seeds, span, with_span
 from sweeps.report.narrowing import UNTOLD
@@ -86,7 +87,7 @@ def further(findings: Findings) -> str:
     command = resume_command(findings.run)
     # What was planned and not trained needs no flag.
     if total > design.seeds:
-        command = f"{command} --seeds {total}"
+        command = with_seeds(command, total)
     more = total - findings.reached
     hours = more * _hours_of_seed(findings)
     cost = f", about {_hours(hours)}" if hours else ""

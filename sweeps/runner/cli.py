@@ -6,6 +6,7 @@ trials completed, 130 interrupted.
 
 from __future__ import annotations
 
+import builtins
 import logging
 import os
 import sys
@@ -22,6 +23,7 @@ from cluster.refused import DONE, INTERRUPTED, REFUSED, Refused
 from cluster.session import environment
 from sweeps.records.folder import at, sweep_folder
 from sweeps.records.named import sweep_named
+from sweeps.runner.notebook.errors import SweepRefused
 from sweeps.runner.options import Options, command, parse
 from sweeps.runner.study import Study
 from sweeps.runner.study_help import typed
@@ -34,7 +36,16 @@ from trainables.streams import go_on_unseen, printed
 
 
 def main(study: Study, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a study with the process's arguments, or those given, and exit."""
+    """Run a study with the process's arguments, or those given, and exit.
+
+    Raises:
+        SweepRefused: In a notebook, since the exit would be its kernel's.
+    """
+    if hasattr(builtins, "__IPYTHON__"):
+        raise SweepRefused(
+            "main must have a process of its own, which ends with it, but this one is IPython's: "
+            "call run_sweep(STUDY)."
+        )
     given = sys.argv[1:] if arguments is None else arguments
     leave(lambda: run(study, given))
 

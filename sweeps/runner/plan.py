@@ -5,8 +5,6 @@ Checks come first, cheap before expensive. Nothing is started here.
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -34,7 +32,7 @@ from sweeps.runner.speed import (
     not_shared,
     report_every,
 )
-from sweeps.runner.study import Preset, Study
+from sweeps.runner.study import Preset, Study, new_name
 from sweeps.tracking.chosen import notes as tracking_notes
 from sweeps.tracking.store import check_uri
 from trainables.compute import Compute
@@ -137,7 +135,7 @@ def make_plan(study: Study, options: Options) -> Plan:
 
     # Where it runs, and where its results go.
     storage = options.storage.absolute()
-    name = options.name or _new_name(study)
+    name = options.name or new_name(study.name)
     arms = collect(problems, lambda: _arms(study, options, preset_name)) or ()
     slots, notes = collect(problems, lambda: local_slots(options)) or (cpu_slots(1), ())
     if options.name and not options.resume:
@@ -206,11 +204,6 @@ def make_plan(study: Study, options: Options) -> Plan:
             *not_shared(arms),
         ),
     )
-
-
-def _new_name(study: Study) -> str:
-    """Return a name that no other sweep has."""
-    return f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def _inspected(study: Study, options: Options, data: str, caps: Caps, cache: Path) -> Summary:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
+import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -113,6 +115,11 @@ class Study:
         problems = list(_problems(self))
         if problems:
             raise ValueError("\n".join(problems))
+
+
+def new_name(study: str) -> str:
+    """Return a name that no other sweep of a study has."""
+    return f"{study}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def compares(contrasts: Sequence[Contrast], arms: Sequence[Arm]) -> bool:

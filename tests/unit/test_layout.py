@@ -75,7 +75,7 @@ HOMES: dict[str, tuple[str, ...]] = {  # the longest name that fits an import de
         "sweeps.tracking.pyfunc",
         "sweeps.tracking.registry",
     ),
-    "pandas": ("sweeps.report.*",),
+    "pandas": ("sweeps.report.*", "sweeps.runner.notebook.result"),
     "scipy": ("sweeps.report.*", "trainables.data.copies"),
     "jinja2": ("sweeps.report.page",),
     "PIL": ("trainables.data.*",),

@@ -102,6 +102,27 @@ class Files:
         return [below(self.paths[row], self.root) for row in rows.tolist()]
 
 
+def in_memory(image: object) -> Image.Image | None:
+    """Return a copy of one of Pillow's images, or an image of an array, uint8 [H, W, 3].
+
+    Anything else gives None. A copy, since decoding would change an image that its owner uses.
+    """
+    if isinstance(image, Image.Image):
+        return image.copy()
+    if isinstance(image, np.ndarray):
+        return Image.fromarray(image)
+    return None
+
+
+def squares_of(images: Sequence[Image.Image], side: int) -> Images:
+    """Return what `Files.squares` does for images in memory: uint8 [N, side, side, 3].
+
+    Raises:
+        ValueError: An image whose white is not known.
+    """
+    return np.stack([_pixels(image, side) for image in images])
+
+
 def square(image: Image.Image, side: int) -> Images:
     """Cut and resize an RGB image to its center square, antialiased: uint8 [side, side, 3]."""
     width, height = image.size
