@@ -55,20 +55,21 @@ def settle(plan: Plan, *, whole: bool) -> str:
         plan: The sweep's.
         whole: Whether all that was planned ended; else a resume needs what is there.
     """
-    shipped = (plan.folder / CHAMPION / BEST).is_file()
-    if whole and shipped and plan.options.keeps == "champion":
+    shipped = plan.folder / CHAMPION / BEST
+    if whole and shipped.is_file() and plan.options.keeps == "champion":
         _delete_all(plan)
-        weights = decimal(size_of(plan.folder / CHAMPION / BEST))
+        weights = size_of(shipped)
+        records = size_of(plan.folder) - weights
         return (
-            f"Kept: the champion's weights, {weights} (--keep best leaves those of each arm and "
-            f"finalist too); with the records {decimal(size_of(plan.folder))}."
+            f"Kept: the champion's weights, {decimal(weights)}, and the records, "
+            f"{decimal(records)} (--keep best leaves the weights of each arm and finalist too)."
         )
     kept = "the best weights of each arm and finalist"
     if plan.options.keeps == "all":
         kept = "the best weights of each trial"
     elif not whole:
         kept = "what a resume continues from"
-    return f"Kept: {kept}; with the records {decimal(size_of(plan.folder))}."
+    return f"Kept: {kept}, {decimal(size_of(plan.folder))} with the records."
 
 
 def _delete_all(plan: Plan) -> None:

@@ -52,4 +52,4 @@ def test_more_seeds_extend_a_sweep_whose_other_weights_are_gone(swept: Ran, cach
     again = run(swept.cwd, "--resume", "one", "--seeds", "2", "--keep", "best", DVT_CACHE_DIR=cache)
     assert again.code == 0, again.err
     assert weights_of(folder)
-    assert "Kept: the best weights of each arm and finalist; " in again.out
+    assert "Kept: the best weights of each arm and finalist, " in again.out

@@ -101,15 +101,20 @@ def left(plan: Any) -> set[str]:
 @pytest.mark.parametrize(
     ("keep", "whole", "said", "stays"),
     [
-        (None, True, "Kept: the champion's weights, ", {"a-002/error.txt"}),
-        (None, False, "Kept: what a resume continues from; ", {"a-001/best", "a-002/error.txt"}),
+        (
+            None,
+            True,
+            "Kept: the champion's weights, 2.0 MB, and the records, 9 bytes ",
+            {"a-002/error.txt"},
+        ),
+        (None, False, "Kept: what a resume continues from, ", {"a-001/best", "a-002/error.txt"}),
         (
             "best",
             True,
-            "Kept: the best weights of each arm and finalist; ",
+            "Kept: the best weights of each arm and finalist, ",
             {"a-001/best", "a-002/error.txt"},
         ),
-        ("all", True, "Kept: the best weights of each trial; ", {"a-001/best", "a-002/error.txt"}),
+        ("all", True, "Kept: the best weights of each trial, ", {"a-001/best", "a-002/error.txt"}),
     ],
 )
 def test_a_whole_end_leaves_the_weights_that_were_asked_for_and_says_so(
