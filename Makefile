@@ -5,7 +5,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do command 
             $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # A command of the environment, as it can be typed.
 shown = $(if $(word 2,$(VENV)),'$(VENV)/bin/$(1)',$(VENV)/bin/$(1))
-PORT ?= 5000
+# Of `make ui`; by default a free one.
+PORT ?=
 # Two files at a time, since most tests wait for processes more than they compute. (`--dist loadgroup` does nothing with
 # pytest 9.2: pytest-xdist issue 1386.)
 TWO_AT_A_TIME := -n 2 --dist loadfile
@@ -39,9 +40,7 @@ lint: install
 	"$(VENV)/bin/lint-imports"
 
 ui: install
-	@echo "MLflow: http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning   (Ctrl-C ends it)"
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true "$(VENV)/bin/mlflow" server --host 127.0.0.1 --port $(PORT) \
-	  --workers 1 --backend-store-uri "sqlite:///$(CURDIR)/mlruns/mlflow.db" --artifacts-destination "$(CURDIR)/mlruns/artifacts"
+	@"$(VENV)/bin/dvt" ui $(if $(PORT),--port $(PORT))
 
 install:
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed, but none was found: install it, or pass PYTHON=..."; exit 2; }

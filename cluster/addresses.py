@@ -41,6 +41,13 @@ def without_password(uri: str) -> str:
     return f"{scheme}{separator}{_QUERY.sub(_masked, rest)}"
 
 
+def without_login(uri: str) -> str:
+    """Return a server's address without a user, a password or a token, for a browser to open."""
+    scheme, separator, rest = uri.partition("://")
+    place, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{place.rpartition('@')[2]}{slash}{path}".rstrip("/")
+
+
 def without_passwords(text: str) -> str:
     """Return a text in which every URI, and every query without its URI, is free of secrets."""
     return _QUERY.sub(_masked, _ADDRESS.sub(lambda uri: without_password(uri[0]), text))

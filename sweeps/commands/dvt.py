@@ -22,6 +22,7 @@ SECTIONS = {
         "best": "find the best model for your images",
         "resume": "continue an interrupted sweep",
         "list": "list all sweeps, what is done and left",
+        "ui": "show a sweep in MLflow, in the browser",
         "report": "rebuild a sweep's report and results.csv",
         "predict": "classify images with a champion; write a Kaggle submission",
         "sync": "send MLflow what it missed",

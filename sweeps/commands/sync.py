@@ -48,7 +48,20 @@ def command(word: str | None, storage: Path | None, tracking_uri: str | None) ->
     except TrackingError as error:
         raise Refused(str(error)) from error
     say(console, done.line)
+    _show(folder, prepared)
     return kit.DONE if done.whole else kit.FAILED
+
+
+def _show(folder: Path, tracking_uri: str) -> None:
+    """Give the sweep's experiment its views; what fails is said, and `dvt ui` tries again."""
+    from sweeps.tracking.store import one_line
+    from sweeps.tracking.views import show_views, views
+
+    try:
+        manifest = read_manifest(folder)
+        show_views(tracking_uri, str(manifest["study"]), views(folder.name, manifest))
+    except Exception as error:  # noqa: BLE001  MLflow has the record, and this is not of it
+        click.echo(f"MLflow's views were not set ({one_line(error)}): `dvt ui` tries again.")
 
 
 def _store(folder: Path, tracking_uri: str | None) -> str | None:

@@ -37,7 +37,17 @@ class DataRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepStarted:
-    """A driver opened the sweep, for the first time or again."""
+    """A driver opened the sweep, for the first time or again.
+
+    Attributes:
+        study: Its study's name.
+        sweep_name: Its own.
+        tags: Of its run in MLflow.
+        params: Of its run in MLflow.
+        dataset: What it trains on.
+        description: Markdown: the question.
+        shared: The fields that the recipes of all arms share; earlier versions do not say.
+    """
 
     kind: ClassVar[str] = "sweep"
 
@@ -46,7 +56,8 @@ class SweepStarted:
     tags: Mapping[str, str]
     params: Mapping[str, Any]
     dataset: DataRecord
-    description: str  # Markdown: the question
+    description: str
+    shared: Mapping[str, Any] = field(default_factory=dict)
     # Milliseconds since 1970, here and below; the journal sets it.
     time: int | None = None
 

@@ -139,6 +139,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "sample": _mapping,
     "score": number,
     "seeds": _whole,
+    "shared": _mapping,
     "stored_side": _whole,
     "study": _text,
     "sweep_name": _text,

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from sweeps.records.palette import PALETTE
+from sweeps.records.palette import color as color
 from sweeps.report.variance import Interval
 
-# Luminance 0.15 to 0.30: at least 3 to 1 against white as well as against the dark page's ground.
-PALETTE = ("#3f7fbf", "#cf6230", "#2f9a6c", "#9a6fc4", "#b3861f", "#2a97aa", "#c75d93", "#7d868f")
 GREY = "#8a8f96"
 SYMBOLS = ("circle", "square", "diamond", "triangle", "cross", "star", "down")
 LONGEST = 40  # characters of a label
@@ -144,11 +144,6 @@ class Key:
     name: str
     color: str
     symbol: str = "circle"
-
-
-def color(at: int) -> str:
-    """Return the color of the arm, or whatever else, at this place."""
-    return PALETTE[at % len(PALETTE)]
 
 
 def symbol(at: int) -> str:

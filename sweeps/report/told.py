@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import asdict
 
+from sweeps.records.mlflow_names import comparison, verdict
 from sweeps.report.findings import Findings
 from sweeps.report.runs import records
 from sweeps.report.spread import spread_of
 
-COMPARISON = "comparison"
 SPREAD = "spread"
 
 
@@ -21,7 +20,7 @@ def metrics_of(findings: Findings) -> dict[str, float]:
     """
     told = {}
     for row in records(findings.planned):
-        name = f"{COMPARISON}/{_plain(row['name'])}"
+        name = comparison(row["name"])
         told[name] = row["estimate"]
         for part in ("low", "high", "of_seeds", "of_recipes", "of_images"):
             told[f"{name}/{part}"] = row[part]
@@ -35,9 +34,4 @@ def metrics_of(findings: Findings) -> dict[str, float]:
 def tags_of(findings: Findings) -> dict[str, str]:
     """Return the verdict of each comparison."""
     rows = records(findings.planned)
-    return {f"sweep.verdict.{_plain(row['name'])}": str(row["verdict"]) for row in rows}
-
-
-def _plain(name: str) -> str:
-    """Return a comparison's name as MLflow takes one for a metric."""
-    return re.sub(r"[^\w .-]", "_", name, flags=re.ASCII)
+    return {verdict(row["name"]): str(row["verdict"]) for row in rows}

@@ -17,13 +17,16 @@ from sweeps.records.events import DataRecord, Event, SweepResumed, SweepStarted
 from sweeps.records.folder import JOURNAL
 from sweeps.records.history import Trial
 from sweeps.records.journal import Journal
-from sweeps.records.manifest import command, write_manifest
+from sweeps.records.manifest import command, definition, write_manifest
+from sweeps.records.variation import shared_fields
 from sweeps.runner.capacity import Capacity
 from sweeps.runner.finalists.draws import Draws
 from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.plan import Materials, Plan
 from sweeps.runner.resume import Past
+from sweeps.runner.shown import set_views
 from sweeps.terminal.screen import say
+from sweeps.tracking.machine import MachineMetrics
 from sweeps.tracking.tracker import Tracker
 from trainables.compute import gpu_precision
 
@@ -117,6 +120,7 @@ def driver(ready: Ready, console: Console, interrupt: Interrupt) -> Iterator[Run
     plan = ready.plan
     journal = Journal(plan.folder / JOURNAL)
     tracker = Tracker(ready.store, plan.storage, journal)
+    machine = MachineMetrics(ready.store, tracker.sweep_run_id)
     try:
         # The record: its start, and where it goes on, its changes.
         tracker.tell(_started(ready))
@@ -124,6 +128,7 @@ def driver(ready: Ready, console: Console, interrupt: Interrupt) -> Iterator[Run
             tracker.tell(SweepResumed(changes=ready.changed, trials_per_arm=plan.trials_per_arm))
             # After the event: a sweep that asks for more is not finished.
             write_manifest(plan.folder, ready.manifest)
+        set_views(plan, ready.manifest, ready.store, partial(console.print, markup=False))
         # The nodes of this machine alone stay as they are.
         local = plan.options.address == "local"
         capacity = Capacity(
@@ -148,6 +153,7 @@ def driver(ready: Ready, console: Console, interrupt: Interrupt) -> Iterator[Run
     finally:
         # `finish` has closed it already, and waited. After a second Ctrl-C, or where the disk
         # fails, what MLflow has not been told yet stays in the journal.
+        machine.close()
         tracker.close(timeout=STOPPED_WITHIN_S)
         journal.close()
 
@@ -157,6 +163,7 @@ def _started(ready: Ready) -> SweepStarted:
     plan = ready.plan
     data = ready.materials.data
     images = {split: sum(counts.values()) for split, counts in data.counts.items()}
+    shared = shared_fields(definition(plan.arms))
     dataset = DataRecord(name=data.name, digest=data.digest, source=data.source, num_images=images)
     return SweepStarted(
         study=plan.study.name,
@@ -168,6 +175,7 @@ def _started(ready: Ready) -> SweepStarted:
             "sweep.score": plan.score,
         },
         params={
+            **shared,
             "arms": ", ".join(arm.name for arm in plan.arms),
             "trials_per_arm": plan.trials_per_arm,
             "seed": plan.options.seed,
@@ -177,6 +185,7 @@ def _started(ready: Ready) -> SweepStarted:
         },
         dataset=dataset,
         description=plan.study.question,
+        shared=shared,
     )
 
 

@@ -16,7 +16,8 @@ from sweeps.records.champion import Cost
 from sweeps.records.events import SweepFinished
 from sweeps.records.folder import CHAMPION, MANIFEST
 from sweeps.records.results import Outcome, Results, TrialRecord, best
-from sweeps.runner.champion import Shipped, keep, register
+from sweeps.runner import shown
+from sweeps.runner.champion import Shipped, keep, register, registered_name
 from sweeps.runner.description import resume_command
 from sweeps.runner.driver import Run, gone, is_gone
 from sweeps.runner.finalists.contenders import Retrained, champion, retrained
@@ -80,10 +81,11 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
         artifacts["results.csv"] = report.results
         artifacts["comparisons.csv"] = report.comparisons
         artifacts["suspects.csv"] = report.suspects
+        artifacts |= shown.pictures(plan, report.findings, run.say)
 
     # MLflow: the champion comes before the end.
     registered = register(run, shipped) if shipped else None
-    run.tell(_finished(searched, finals, shipped, artifacts, ended, report))
+    run.tell(_finished(run, searched, finals, shipped, artifacts, ended, report))
 
     # The terminal, while MLflow takes in all that.
     if report:
@@ -149,6 +151,7 @@ def _small_enough(run: Run, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def _finished(
+    run: Run,
     searched: Results,
     finals: Results,
     shipped: Shipped | None,
@@ -175,12 +178,25 @@ def _finished(
 
         metrics |= metrics_of(report.findings)
         tags |= tags_of(report.findings)
+        tags |= shown.note(run.plan, report.findings, _model(run, shipped), run.say)
     return SweepFinished(
         outcome=outcome,
         artifacts={name: str(path.absolute()) for name, path in artifacts.items()},
         metrics=metrics,
         tags=tags,
     )
+
+
+def _model(run: Run, shipped: Shipped | None) -> str:
+    """Return the URI by which the model that is shipped can be called; empty where none is.
+
+    The alias comes to whole sweeps alone; until MLflow has the others, their number is not known.
+    """
+    if shipped is None:
+        return ""
+    plan = run.plan
+    name = registered_name(plan.study.name, run.materials.data.name, plan.preset_name)
+    return f"models:/{name}@champion" if shipped.whole else f"models:/{name}/latest"
 
 
 def _last_lines(

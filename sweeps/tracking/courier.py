@@ -76,6 +76,11 @@ class Courier:
             self.refusals = {}
 
     @property
+    def sweep_run_id(self) -> str | None:
+        """MLflow's id of the sweep's run, once something was delivered."""
+        return self._writer.sweep_run_id if self._writer else None
+
+    @property
     def gone(self) -> bool:
         """Whether the journal was removed: then nothing of it can be delivered any more."""
         return not self._journal.exists()

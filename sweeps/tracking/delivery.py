@@ -57,6 +57,11 @@ class Delivery:
         """The last champion that was registered."""
         return self._courier.champion
 
+    @property
+    def sweep_run_id(self) -> str | None:
+        """MLflow's id of the sweep's run; None while MLflow has none, or is down."""
+        return self._courier.sweep_run_id
+
     def wake(self) -> None:
         """Say that there is something new in the journal; return at once."""
         self._woken.set()

@@ -39,6 +39,17 @@ def ensure_experiment(client: MlflowClient, study: str, location: str | None, qu
     return known
 
 
+def sweep_run_id(tracking_uri: str, experiment_id: str, sweep_name: str) -> str | None:
+    """Return the id of a sweep's own run; None where MLflow has none.
+
+    Raises:
+        MlflowException: It does not answer.
+    """
+    which = f"tags.`sweep.name` = '{sweep_name}' and tags.`sweep.role` = 'sweep'"
+    runs = MlflowClient(tracking_uri).search_runs([experiment_id], which, max_results=1)
+    return runs[0].info.run_id if runs else None
+
+
 def sweep_exists(tracking_uri: str, study: str, sweep_name: str) -> bool:
     """Return whether MLflow has a sweep of that name in the study's experiment.
 

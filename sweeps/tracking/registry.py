@@ -34,6 +34,7 @@ from cluster.addresses import without_password
 from sweeps.records.events import ChampionKept
 from sweeps.tracking import pyfunc
 from sweeps.tracking.alias import ALIAS, PREDICTIONS, TEST, promote
+from sweeps.tracking.calling import OURS, about_model, how_to_call
 from sweeps.tracking.store import TrackingError, is_refusal, one_line
 from trainables.files import same_file
 from trainables.predictions import read_predictions
@@ -139,9 +140,10 @@ def _ensure_version(
     """Return the number of the champion's version; model and version are made unless they exist."""
     run_id = run.info.run_id
     key = str(champion.time)
-    _ensure_registered(client, champion.name)
+    _ensure_registered(client, champion.name, tracking_uri)
     earlier = _registered(client, champion.name, run_id, key)
     if earlier is not None:
+        _describe(client, earlier, champion, tracking_uri)
         return int(earlier.version)
 
     # The model, with the sweep's run as its source.
@@ -164,7 +166,19 @@ def _ensure_version(
         description=champion.description,
         model_id=model.model_id,
     )
+    _describe(client, version, champion, tracking_uri)
     return int(version.version)
+
+
+def _describe(
+    client: MlflowClient, version: ModelVersion, champion: ChampionKept, tracking_uri: str
+) -> None:
+    """Say how a version is called, below what it is; its number is known only once it is made."""
+    uri = f"models:/{champion.name}/{version.version}"
+    description = f"{champion.description}\n\n{how_to_call(uri, tracking_uri)}"
+    # What a person wrote since stays.
+    if version.description in (None, "", champion.description):
+        client.update_model_version(champion.name, version.version, description)
 
 
 def _registered(client: MlflowClient, name: str, run_id: str, key: str) -> ModelVersion | None:
@@ -289,12 +303,18 @@ def _read_by_our_file(described: Model, reader: Path) -> None:
     described.flavors["python_function"]["loader_module"] = reader.stem
 
 
-def _ensure_registered(client: MlflowClient, name: str) -> None:
+def _ensure_registered(client: MlflowClient, name: str, tracking_uri: str) -> None:
+    description = about_model(name, tracking_uri)
     try:
-        client.create_registered_model(name)
+        client.create_registered_model(name, description=description)
+        return
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+    # One of an earlier version says nothing; what a person wrote stays.
+    before = client.get_registered_model(name).description or ""
+    if before != description and (not before or before.startswith(OURS)):
+        client.update_registered_model(name, description)
 
 
 def _release(package: str) -> str:

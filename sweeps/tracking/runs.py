@@ -45,11 +45,20 @@ _MAX_TAG = 5000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunStart:
-    """All that a run is made of. `time` here and below is in ms since 1970, as MLflow counts."""
+    """All that a run is made of. `time` here and below is in ms since 1970, as MLflow counts.
+
+    Attributes:
+        name: The run's.
+        tags: Its tags.
+        params: Its params: of a trial, the fields of its recipe that not all trials share.
+        recipe: All fields of a trial's recipe; of the sweep, those that its trials share.
+        time: Its start.
+    """
 
     name: str
     tags: dict[str, str]
     params: dict[str, str]
+    recipe: dict[str, str]
     time: int
 
 
@@ -132,7 +141,8 @@ class SweepRuns:
         run = self._run(key)
         if start.tags.get("sweep.role") != "finalist":
             return False
-        if all(run.has_params.get(name, value) == value for name, value in start.params.items()):
+        had = {**self._sweep.recipe, **run.has_params}
+        if all(had.get(name, value) == value for name, value in start.recipe.items()):
             return False
         if run.run_id:
             self.client.delete_run(run.run_id)

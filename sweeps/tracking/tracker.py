@@ -40,6 +40,10 @@ class Tracker:
             self._champion_told = offset
         self._delivery.wake()
 
+    def sweep_run_id(self) -> str | None:
+        """Return MLflow's id of the sweep's run; None while MLflow has none, or is down."""
+        return self._delivery.sweep_run_id
+
     def registered(self, timeout: float = 60.0) -> RegisteredModel | None:
         """Return the champion that was told last, if it is registered within `timeout` seconds.
 

@@ -18,6 +18,7 @@ from sweeps.records.events import (
     TrialTagged,
     role_of,
 )
+from sweeps.records.palette import color
 from sweeps.tracking.registry import RegisteredModel, register_champion
 from sweeps.tracking.runs import SWEEP, RunStart, SweepRuns
 from sweeps.tracking.store import TrackingError, artifact_location
@@ -50,6 +51,8 @@ class EventWriter:
             )
         self._uri = tracking_uri
         self._sweep = first
+        # Each arm has a color by its place, as in the report.
+        self._arms = str(first.params.get("arms", "")).split(", ")
         artifacts = artifact_location(tracking_uri, storage, first.study)
         self._runs = SweepRuns(
             tracking_uri, artifacts, first.study, _sweep_start(first), first.dataset
@@ -69,7 +72,7 @@ class EventWriter:
             case SweepResumed():
                 self._runs.tag(SWEEP, _resume_tags(event))
             case TrialStarted():
-                self._runs.start(event.trial_id, _trial_start(event))
+                self._runs.start(event.trial_id, self._trial_start(event))
             case EpochsReported():
                 self._runs.report(event.trial_id, event.epochs, _time(event))
             case TrialTagged():
@@ -86,6 +89,27 @@ class EventWriter:
     def send(self) -> None:
         """Send what was kept."""
         self._runs.send()
+
+    def _trial_start(self, event: TrialStarted) -> RunStart:
+        tags = {
+            "sweep.role": role_of(event.finalist),
+            "sweep.trial_id": event.trial_id,
+            "sweep.arm": event.arm,
+            "sweep.trial_number": str(event.number),
+        }
+        if event.arm in self._arms:
+            tags["mlflow.runColor"] = color(self._arms.index(event.arm))
+        if event.finalist:
+            tags["sweep.group"] = event.finalist.group
+            if event.finalist.without:
+                tags["sweep.without"] = event.finalist.without
+        # What a trial shares with all others is said once, by the run of the sweep.
+        recipe = _texts(event.recipe)
+        shared = _texts(self._sweep.shared)
+        params = {name: value for name, value in recipe.items() if shared.get(name) != value}
+        return RunStart(
+            name=event.trial_id, tags=tags, params=params, recipe=recipe, time=_time(event)
+        )
 
     def _end(self, event: TrialEnded) -> None:
         summary = {name: getattr(event, name) for name in event.numbers}
@@ -141,7 +165,11 @@ def _sweep_start(event: SweepStarted) -> RunStart:
         **_texts(event.tags),
     }
     return RunStart(
-        name=event.sweep_name, tags=tags, params=_texts(event.params), time=_time(event)
+        name=event.sweep_name,
+        tags=tags,
+        params=_texts(event.params),
+        recipe=_texts(event.shared),
+        time=_time(event),
     )
 
 
@@ -150,20 +178,6 @@ def _resume_tags(event: SweepResumed) -> dict[str, str]:
     if event.changes:
         tags["sweep.changes"] = "; ".join(event.changes)
     return tags
-
-
-def _trial_start(event: TrialStarted) -> RunStart:
-    tags = {
-        "sweep.role": role_of(event.finalist),
-        "sweep.trial_id": event.trial_id,
-        "sweep.arm": event.arm,
-        "sweep.trial_number": str(event.number),
-    }
-    if event.finalist:
-        tags["sweep.group"] = event.finalist.group
-        if event.finalist.without:
-            tags["sweep.without"] = event.finalist.without
-    return RunStart(name=event.trial_id, tags=tags, params=_texts(event.recipe), time=_time(event))
 
 
 def _time(event: Event) -> int:

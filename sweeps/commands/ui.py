@@ -1,0 +1,175 @@
+"""`dvt ui`: MLflow in the browser, with the trials of a sweep, best first."""
+
+from __future__ import annotations
+
+import webbrowser
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cluster import signals
+from cluster.addresses import SERVERS, is_masked, without_login, without_password
+from cluster.refused import Refused
+from sweeps.commands import kit
+from sweeps.records.folder import MANIFEST, at, known_sweeps, sweep_folder
+from sweeps.records.manifest import read_manifest
+from sweeps.records.status import all_sweeps
+from sweeps.runner import flag_values as values
+from sweeps.tracking.chosen import DATABASE, with_login
+
+
+@kit.command("dvt ui")
+@click.argument("name", required=False)
+@kit.flags("storage")
+@click.option(
+    "--port",
+    metavar="N",
+    type=values.Checked(values.whole(1024, 65535), "N"),
+    help="Port on 127.0.0.1; default: 5000, or a free one.",
+)
+@click.option("--no-open", is_flag=True, help="Print the link only.")
+def command(name: str | None, storage: Path | None, port: int | None, no_open: bool) -> int:
+    """Show sweep NAME, by default the newest, in MLflow. Ctrl-C ends it."""
+    storage = kit.storage_of(storage)
+    sweep = _sweep(storage, name)
+    manifest = _manifest(storage, sweep)
+    uri = _store(storage, sweep, manifest)
+    from sweeps.tracking.page import HOST, free_port, served  # MLflow takes seconds to import
+    from sweeps.tracking.store import TrackingError, prepare_store
+
+    try:
+        prepared = prepare_store(uri, storage, click.echo)
+        place = _place(storage, sweep, manifest, prepared)
+        if prepared.partition("://")[0] in SERVERS:
+            _show(place, without_login(prepared), opens=not no_open)
+            return kit.DONE
+        port = free_port(port)
+        # A terminal that is closed ends it too, as Ctrl-C does.
+        before = signals.catch(signals.interrupt)
+        try:
+            with served(prepared, storage, port, click.echo) as server:
+                _show(place, f"http://{HOST}:{port}", opens=not no_open)
+                click.echo("Ctrl-C ends it.")
+                server.wait()
+        except KeyboardInterrupt:
+            click.echo("MLflow was stopped.")
+            return kit.DONE
+        finally:
+            signals.restore(before)
+    except TrackingError as error:
+        raise Refused(str(error)) from error
+    click.echo("error: MLflow ended by itself: run `dvt ui` again.", err=True)
+    return kit.FAILED
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where MLflow has a sweep: its name, and the ids of its experiment and of its own run."""
+
+    sweep: str
+    experiment: str
+    run: str
+
+
+def _place(storage: Path, sweep: str, manifest: Mapping[str, Any], tracking_uri: str) -> Place:
+    """Find a sweep in MLflow, and set the views of its experiment.
+
+    Raises:
+        Refused: MLflow does not have it, or does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    from sweeps.tracking.experiment import sweep_run_id
+    from sweeps.tracking.store import one_line
+    from sweeps.tracking.views import show_views, views
+
+    shown = without_password(tracking_uri)
+    run = None
+    try:
+        wanted = views(sweep, manifest)
+        experiment = show_views(tracking_uri, str(manifest["study"]), wanted)
+        if experiment is not None:
+            run = sweep_run_id(tracking_uri, experiment, sweep)
+    except MlflowException as error:
+        raise Refused(
+            f"MLflow must answer, but {shown} does not ({one_line(error)}): look at its log."
+        ) from error
+    if experiment is None or run is None:
+        raise Refused(
+            f"MLflow must have {sweep}, but {shown} has not: "
+            f"`dvt sync {sweep}{at(storage)}` delivers it."
+        )
+    return Place(sweep=sweep, experiment=experiment, run=run)
+
+
+def _show(place: Place, address: str, *, opens: bool) -> None:
+    """Print the links of a sweep, and open the first."""
+    from sweeps.tracking.views import TRIALS, link
+
+    trials = link(address, place.experiment, TRIALS)
+    click.echo(f"Trials of {place.sweep}, best first:\n  {trials}")
+    click.echo(f"Its answer:\n  {address}/#/experiments/{place.experiment}/runs/{place.run}")
+    if opens:
+        webbrowser.open(trials)
+
+
+def _sweep(storage: Path, name: str | None) -> str:
+    """Return the name of the sweep that is asked for, or of the newest.
+
+    Raises:
+        Refused: There is none.
+    """
+    known = known_sweeps(storage)
+    if name is not None:
+        if name not in known:
+            raise Refused(kit.unknown_sweep(name, known, storage))
+        return name
+    sound = [sweep.name for sweep in all_sweeps(storage) if sweep.study]
+    if not sound:
+        raise Refused(_nothing(storage, known))
+    return sound[0]
+
+
+def _nothing(storage: Path, known: Sequence[str]) -> str:
+    """Return what to do about a storage without a sweep that can be read."""
+    if known:
+        return f"A sweep must be readable, but none in {storage} is: `dvt list` says why."
+    return (
+        f"--storage must hold a sweep, but {storage} holds none: run one, such as `make demo`, or "
+        "pass the folder of another."
+    )
+
+
+def _manifest(storage: Path, sweep: str) -> dict[str, Any]:
+    path = sweep_folder(storage, sweep)
+    try:
+        manifest = read_manifest(path)
+    except (OSError, ValueError) as error:
+        raise Refused(f"{path / MANIFEST} must be readable, but is not: {error}.") from error
+    if not isinstance(manifest.get("study"), str):
+        raise Refused(f"{path / MANIFEST} must name its study, but does not: choose another sweep.")
+    return manifest
+
+
+def _store(storage: Path, sweep: str, manifest: dict[str, Any]) -> str | None:
+    """Return the store that has a sweep; None is the storage's own.
+
+    Raises:
+        Refused: It needs a password, or the storage has no database.
+    """
+    options = manifest.get("options")
+    uri = with_login(options.get("tracking_uri") if isinstance(options, dict) else None)
+    if uri and is_masked(uri):
+        raise Refused(
+            f"MLflow of {sweep} is {without_password(uri)}, and its password is not stored: "
+            "set MLFLOW_TRACKING_URI to the address with it."
+        )
+    if uri is None and not (storage / DATABASE).is_file():
+        raise Refused(
+            f"{storage} must hold MLflow's {DATABASE}, but does not: "
+            f"`dvt sync {sweep}{at(storage)}` makes it from the sweep's record."
+        )
+    return uri
