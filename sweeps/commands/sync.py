@@ -54,12 +54,15 @@ def command(word: str | None, storage: Path | None, tracking_uri: str | None) ->
 
 def _show(folder: Path, tracking_uri: str) -> None:
     """Give the sweep's experiment its views; what fails is said, and `dvt ui` tries again."""
+    from sweeps.tracking.experiment import show_views
     from sweeps.tracking.store import one_line
-    from sweeps.tracking.views import show_views, views
+    from sweeps.tracking.views import views
 
     try:
         manifest = read_manifest(folder)
-        show_views(tracking_uri, str(manifest["study"]), views(folder.name, manifest))
+        # A description that was damaged may still name its store.
+        if isinstance(manifest.get("study"), str):
+            show_views(tracking_uri, manifest["study"], views(folder.name, manifest))
     except Exception as error:  # noqa: BLE001  MLflow has the record, and this is not of it
         click.echo(f"MLflow's views were not set ({one_line(error)}): `dvt ui` tries again.")
 

@@ -82,14 +82,19 @@ def _place(storage: Path, sweep: str, manifest: Mapping[str, Any], tracking_uri:
     """
     from mlflow.exceptions import MlflowException
 
-    from sweeps.tracking.experiment import sweep_run_id
+    from sweeps.tracking.experiment import show_views, sweep_run_id
     from sweeps.tracking.store import one_line
-    from sweeps.tracking.views import show_views, views
+    from sweeps.tracking.views import views
 
     shown = without_password(tracking_uri)
     run = None
     try:
         wanted = views(sweep, manifest)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise Refused(
+            f"{MANIFEST} of {sweep} must describe it, but is damaged: choose another sweep."
+        ) from error
+    try:
         experiment = show_views(tracking_uri, str(manifest["study"]), wanted)
         if experiment is not None:
             run = sweep_run_id(tracking_uri, experiment, sweep)
@@ -107,11 +112,11 @@ def _place(storage: Path, sweep: str, manifest: Mapping[str, Any], tracking_uri:
 
 def _show(place: Place, address: str, *, opens: bool) -> None:
     """Print the links of a sweep, and open the first."""
-    from sweeps.tracking.views import TRIALS, link
+    from sweeps.tracking.views import TRIALS, link, run_link
 
     trials = link(address, place.experiment, TRIALS)
     click.echo(f"Trials of {place.sweep}, best first:\n  {trials}")
-    click.echo(f"Its answer:\n  {address}/#/experiments/{place.experiment}/runs/{place.run}")
+    click.echo(f"Its answer:\n  {run_link(address, place.experiment, place.run)}")
     if opens:
         webbrowser.open(trials)
 

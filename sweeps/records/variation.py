@@ -28,6 +28,8 @@ def shared_fields(arms: Definition) -> dict[str, Any]:
 
 
 def varied_fields(arms: Definition) -> tuple[str, ...]:
-    """Return the names of all other fields, in the recipe's order."""
+    """Return the names of all other fields, in the recipe's order; none of arms that nobody knows."""
+    if not arms:
+        return ()
     shared = shared_fields(arms)
     return tuple(name for name in Recipe.field_names() if name not in shared)

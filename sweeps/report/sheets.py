@@ -19,13 +19,15 @@ from trainables.data.sheets import Cell, sheet_png
 from trainables.data.thumbnails import thumbnail_png
 from trainables.files import whole_file
 
-FOLDER = "pictures"
+# Among the artifacts of the sweep's run, and in the sweep's folder.
+MISTAKES = "pictures/worst_mistakes.png"
+EXAMPLES = "pictures/examples.png"
 IN_A_ROW = 8
 MOST_CLASSES = 24
 
 
 def write_sheets(findings: Findings, folder: Path) -> dict[str, Path]:
-    """Write the sheets that there is something for into `pictures`.
+    """Write the sheets that there is something for.
 
     Args:
         findings: The sweep's.
@@ -37,12 +39,11 @@ def write_sheets(findings: Findings, folder: Path) -> dict[str, Path]:
     Raises:
         OSError: They cannot be written.
     """
-    sheets = {"worst_mistakes": _mistakes(findings), "examples": _examples(findings.run)}
+    sheets = {MISTAKES: _mistakes(findings), EXAMPLES: _examples(findings.run)}
     written = {}
-    for name, rows in sheets.items():
+    for path, rows in sheets.items():
         if rows:
-            path = f"{FOLDER}/{name}.png"
-            (folder / FOLDER).mkdir(exist_ok=True)
+            (folder / path).parent.mkdir(exist_ok=True)
             with whole_file(folder / path) as file:
                 file.write(sheet_png(rows))
             written[path] = folder / path

@@ -24,7 +24,8 @@ def set_views(
     plan: Plan, manifest: Mapping[str, Any], tracking_uri: str, say: Callable[[str], None]
 ) -> None:
     """Give the study's experiment views of this sweep."""
-    from sweeps.tracking.views import show_views, views
+    from sweeps.tracking.experiment import show_views
+    from sweeps.tracking.views import views
 
     try:
         show_views(tracking_uri, plan.study.name, views(plan.name, manifest))

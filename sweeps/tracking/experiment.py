@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Sequence
+
 from mlflow import MlflowClient
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 
 from cluster.addresses import without_password
 from sweeps.tracking.store import TrackingError, one_line
+from sweeps.tracking.views import View
+
+# Tag of an experiment: of each view, by its key, what was written last. One that a person has
+# changed stays, until there is something new to write.
+WRITTEN = "sweep.views"
 
 
 def ensure_experiment(client: MlflowClient, study: str, location: str | None, question: str) -> str:
@@ -39,6 +49,29 @@ def ensure_experiment(client: MlflowClient, study: str, location: str | None, qu
     return known
 
 
+def show_views(tracking_uri: str, study: str, wanted: Sequence[View]) -> str | None:
+    """Write the views that are not there, or were written otherwise before.
+
+    Args:
+        tracking_uri: What `prepare_store` returned.
+        study: Name of the experiment.
+        wanted: Its views.
+
+    Returns:
+        The experiment's id; None where there is none.
+
+    Raises:
+        MlflowException: MLflow is down, or refuses.
+    """
+    client = MlflowClient(tracking_uri)
+    experiment = client.get_experiment_by_name(study)
+    if experiment is None:
+        return None
+    _set(client, experiment, wanted)
+    found: str = experiment.experiment_id
+    return found
+
+
 def sweep_run_id(tracking_uri: str, experiment_id: str, sweep_name: str) -> str | None:
     """Return the id of a sweep's own run; None where MLflow has none.
 
@@ -68,3 +101,17 @@ def sweep_exists(tracking_uri: str, study: str, sweep_name: str) -> bool:
         raise TrackingError(
             f"MLflow must answer, but {shown} does not ({one_line(error)}): look at its log."
         ) from error
+
+
+def _set(client: MlflowClient, experiment: Experiment, wanted: Sequence[View]) -> None:
+    try:
+        written = dict(json.loads(experiment.tags.get(WRITTEN, "{}")))
+    except (ValueError, TypeError):  # somebody else's text
+        written = {}
+    for view in wanted:
+        if view.tag not in experiment.tags or written.get(view.key) != view.digest:
+            saved = view.saved(int(time.time() * 1000))
+            client.set_experiment_tag(experiment.experiment_id, view.tag, saved)
+    digests = {view.key: view.digest for view in wanted}
+    if digests != written:
+        client.set_experiment_tag(experiment.experiment_id, WRITTEN, json.dumps(digests))

@@ -25,7 +25,7 @@ HOST = "127.0.0.1"
 PORT = 5000  # MLflow's, where it is free
 STARTS_WITHIN_S = 120.0
 _PROBE_S = 2.0
-_STOPS_WITHIN_S = 5.0
+_STOPS_WITHIN_S = 2.0  # an open page keeps it waiting; it has nothing to save
 _SETTINGS = {
     # A sweep has no jobs for MLflow: seven processes less.
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

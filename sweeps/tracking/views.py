@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from mlflow import MlflowClient
-from mlflow.entities import Experiment
 
 from sweeps.records.manifest import score_of
 from sweeps.records.mlflow_names import verdict
@@ -27,10 +23,8 @@ SWEEPS = "sweeps"
 TRIALS = "trials"
 FINALISTS = "finalists"
 
-_TAG = "mlflow.sharedViewState."
-# Tag of an experiment: by key, what was written last. A view that a person has changed stays, until
-# there is something new to write.
-_WRITTEN = "sweep.views"
+# Without it MLflow's page is that for GenAI.
+_TRAINING = "workflowType=machine_learning"
 _MOST_RUNS = 100  # in a chart
 # As measured: the page smooths lines by default.
 _LINES = {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""}
@@ -52,6 +46,22 @@ class View:
     key: str
     name: str
     state: Mapping[str, Any]
+
+    @property
+    def tag(self) -> str:
+        """The name of the experiment's tag that holds it."""
+        return f"mlflow.sharedViewState.{self.key}"
+
+    @property
+    def digest(self) -> str:
+        """What tells it from another that was written before."""
+        return hashlib.sha256(self.saved(0).encode()).hexdigest()[:12]
+
+    def saved(self, time: int) -> str:
+        """Return the tag's value, of a view that is written at a time, in ms since 1970."""
+        state = json.dumps(self.state, separators=(",", ":"))
+        view = {"name": self.name, "createdAt": time, "updatedAt": time, "state": state}
+        return json.dumps(view)
 
 
 def views(sweep: str, manifest: Mapping[str, Any]) -> tuple[View, ...]:
@@ -117,29 +127,6 @@ def views(sweep: str, manifest: Mapping[str, Any]) -> tuple[View, ...]:
     )
 
 
-def show_views(tracking_uri: str, study: str, wanted: Sequence[View]) -> str | None:
-    """Write the views that are not there, or were written otherwise before.
-
-    Args:
-        tracking_uri: What `prepare_store` returned.
-        study: Name of the experiment.
-        wanted: Its views.
-
-    Returns:
-        The experiment's id; None where there is none.
-
-    Raises:
-        MlflowException: MLflow is down, or refuses.
-    """
-    client = MlflowClient(tracking_uri)
-    experiment = client.get_experiment_by_name(study)
-    if experiment is None:
-        return None
-    _set(client, experiment, wanted)
-    found: str = experiment.experiment_id
-    return found
-
-
 def link(address: str, experiment_id: str, key: str) -> str:
     """Return the address of a view on MLflow's page.
 
@@ -149,26 +136,12 @@ def link(address: str, experiment_id: str, key: str) -> str:
         key: The view's.
     """
     page = f"{address.rstrip('/')}/#/experiments/{experiment_id}/runs"
-    return f"{page}?workflowType=machine_learning&viewStateShareKey={key}"
+    return f"{page}?{_TRAINING}&viewStateShareKey={key}"
 
 
-def _set(client: MlflowClient, experiment: Experiment, wanted: Sequence[View]) -> None:
-    tags = experiment.tags
-    try:
-        written = dict(json.loads(tags.get(_WRITTEN, "{}")))
-    except (ValueError, TypeError):  # somebody else's text
-        written = {}
-    digests = {}
-    for view in wanted:
-        state = json.dumps(view.state, separators=(",", ":"))
-        digests[view.key] = hashlib.sha256(f"{view.name}{state}".encode()).hexdigest()[:12]
-        if _TAG + view.key in tags and written.get(view.key) == digests[view.key]:
-            continue
-        now = int(time.time() * 1000)
-        saved = {"name": view.name, "createdAt": now, "updatedAt": now, "state": state}
-        client.set_experiment_tag(experiment.experiment_id, _TAG + view.key, json.dumps(saved))
-    if digests != written:
-        client.set_experiment_tag(experiment.experiment_id, _WRITTEN, json.dumps(digests))
+def run_link(address: str, experiment_id: str, run_id: str) -> str:
+    """Return the address of a run on MLflow's page."""
+    return f"{address.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}?{_TRAINING}"
 
 
 def _state(

@@ -1,4 +1,4 @@
-"""A headless Chromium that has no network, and what it finds on a page."""
+"""A headless Chromium that has no network but the loopback, and what it finds on a page."""
 
 from __future__ import annotations
 
@@ -55,8 +55,14 @@ axe.run(document, {resultTypes: ["violations"]}).then((found) => {
 """
 
 
-def browse(page: Path, profile: Path, *flags: str) -> tuple[str, str]:
-    """Return the DOM after the page's scripts have run, and what went to the console."""
+def browse(page: Path | str, profile: Path, *flags: str) -> tuple[str, str]:
+    """Return the DOM after the page's scripts have run, and what went to the console.
+
+    Args:
+        page: A file, or an address on the loopback.
+        profile: The browser's folder.
+        flags: More of the browser's, which win over these.
+    """
     assert CHROMIUM
     command = [
         CHROMIUM,
@@ -65,12 +71,12 @@ def browse(page: Path, profile: Path, *flags: str) -> tuple[str, str]:
         "--disable-gpu",
         "--disable-dev-shm-usage",
         f"--user-data-dir={profile}",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         "--enable-logging=stderr",
         "--virtual-time-budget=60000",
         *flags,
         "--dump-dom",
-        page.as_uri(),
+        page if isinstance(page, str) else page.as_uri(),
     ]
     done = subprocess.run(
         command, env=os.environ, capture_output=True, text=True, timeout=110, check=True

@@ -17,6 +17,8 @@ import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from sweeps.records.palette import PALETTE
+from sweeps.records.variation import varied_fields
 from tests.integration.conftest import Ran, environment, run
 from trainables import metrics as names
 from trainables.checkpoint import load_best
@@ -83,11 +85,19 @@ def test_each_epoch_of_a_trial_stands_in_mlflow_once_with_all_metrics(demo: Ran)
                 assert len(steps) == EPOCHS
 
 
-def test_a_run_has_the_whole_recipe_and_the_data_and_what_it_cost(demo: Ran) -> None:
+def test_a_run_has_what_varies_its_sweep_the_rest_and_both_the_data(demo: Ran) -> None:
     (sweep,) = runs(demo, "sweep")
+    described = json.loads((demo.cwd / "mlruns/sweeps/first/sweep.json").read_text())
+    varied = varied_fields(described["definition"])
+    assert {"backbone", "stage2_lr", "augmentation"} <= set(varied)
+    assert sweep.data.params["image_size"] == "32"
+    for trial in runs(demo, "trial"):
+        assert set(trial.data.params) == set(varied)
+        assert {*varied, *sweep.data.params} >= set(Recipe.field_names())
+    for finalist in runs(demo, "finalist"):
+        assert set(finalist.data.params) == {*varied, "seed"}
     digest = sweep.inputs.dataset_inputs[0].dataset.digest
     for trial in runs(demo, "trial"):
-        assert set(Recipe.field_names()) <= set(trial.data.params)
         assert trial.inputs.dataset_inputs[0].dataset.digest == digest
         assert trial.data.metrics["wall_seconds"] > 0
         assert trial.data.metrics["device_seconds"] > 0
@@ -193,6 +203,36 @@ def test_each_comparison_has_a_verdict_on_the_terminal_in_its_table_and_in_mlflo
     assert sweep.data.tags["sweep.verdict.tricks"] == row["verdict"]
     assert sweep.data.metrics["comparison/tricks"] == pytest.approx(row["estimate"])
     assert sweep.data.metrics["spread/images"] > 0
+
+
+def test_mlflow_opens_on_the_answer(demo: Ran) -> None:
+    (sweep,) = runs(demo, "sweep")
+    said = sweep.data.tags["mlflow.note.content"]
+    verdict = said.splitlines()[0]
+    assert verdict in demo.out
+    for arm in ARMS:
+        assert f"| {arm} |" in said or f"| **{arm}** |" in said
+    assert "models:/depth_vs_tricks-digits-demo@champion" in said
+    # Each arm has one color, in all of its runs.
+    colors = {
+        (run.data.tags["sweep.arm"], run.data.tags["mlflow.runColor"])
+        for run in (*runs(demo, "trial"), *runs(demo, "finalist"))
+    }
+    assert colors == set(zip(ARMS, PALETTE, strict=False))
+    # Pictures, the views of the experiment, and what the machine did.
+    found = client(demo)
+    kept = {item.path for item in found.list_artifacts(sweep.info.run_id, "pictures")}
+    assert kept == {"pictures/examples.png", "pictures/worst_mistakes.png"}
+    tags = found.get_experiment(sweep.info.experiment_id).tags
+    assert "tags.`sweep.name` = 'first'" in tags["mlflow.sharedViewState.trials"]
+    cpus = found.get_metric_history(sweep.info.run_id, "system/cpu_utilization_percentage")
+    assert len({point.step for point in cpus}) == len(cpus) > 1
+    # The registered model and its version say how they are called.
+    model = found.get_registered_model("depth_vs_tricks-digits-demo")
+    assert "mlflow.pyfunc.load_model" in model.description
+    version = found.get_model_version(model.name, "1")
+    assert version.description.startswith(sweep.data.tags["sweep.champion"])
+    assert f'load_model("models:/{model.name}/1")' in version.description
 
 
 def test_the_champions_checkpoint_has_the_score_that_is_claimed_for_it(

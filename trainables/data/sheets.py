@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from typing import TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont
+
+Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 # Pixels: of a picture at most, between cells, and of a line of text.
 SIDE = 144
 GAP = 12
 LINE = 15
-# Characters of a line that fit below a picture.
-_LONGEST = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def sheet_png(rows: Sequence[Sequence[Cell]]) -> bytes:
             sheet.paste(_enlarged(cell.picture), (left, top))
             for number, line in enumerate(cell.lines):
                 place = (left, top + SIDE + 2 + number * LINE)
-                draw.text(place, _short(line), "black", font)
+                draw.text(place, _short(line, font), "black", font)
     file = BytesIO()
     sheet.save(file, "PNG", optimize=True)
     return file.getvalue()
@@ -67,7 +68,10 @@ def _enlarged(picture: bytes) -> Image.Image:
     return image.resize(size, Image.Resampling.NEAREST)
 
 
-def _short(line: str) -> str:
-    if len(line) > _LONGEST:
-        return f"{line[: _LONGEST - 1]}…"
-    return line
+def _short(line: str, font: Font) -> str:
+    """Return as much of a line as fits below a picture."""
+    if font.getlength(line) <= SIDE:
+        return line
+    while line and font.getlength(f"{line}…") > SIDE:
+        line = line[:-1]
+    return f"{line}…"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.addresses import is_masked, without_password, without_passwords
+from cluster.addresses import is_masked, without_login, without_password, without_passwords
 
 MARK = "S3CR3T"
 TEXT = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=12)
@@ -116,3 +116,16 @@ def test_a_query_without_its_uri_is_masked_too() -> None:
 )
 def test_an_address_with_a_secret_is_not_the_one_that_is_shown(uri: str) -> None:
     assert without_password(uri) != uri
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://ann:secret@mlflow.example:5000/team/", "http://mlflow.example:5000/team"),
+        ("https://token@mlflow.example", "https://mlflow.example"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("http://host/a@b", "http://host/a@b"),
+    ],
+)
+def test_a_browser_gets_an_address_without_a_login(uri: str, shown: str) -> None:
+    assert without_login(uri) == shown
