@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import webbrowser
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Console
 
 from cluster import signals
 from cluster.addresses import SERVERS, is_masked, without_login, without_password
@@ -18,7 +21,12 @@ from sweeps.records.folder import MANIFEST, at, known_sweeps, sweep_folder
 from sweeps.records.manifest import read_manifest
 from sweeps.records.status import all_sweeps
 from sweeps.runner import flag_values as values
+from sweeps.terminal.screen import say, screen
+from sweeps.terminal.waiting import waiting
 from sweeps.tracking.chosen import DATABASE, with_login
+
+if TYPE_CHECKING:
+    from sweeps.tracking.page import Server
 
 
 @kit.command("dvt ui")
@@ -37,25 +45,27 @@ def command(name: str | None, storage: Path | None, port: int | None, no_open: b
     sweep = _sweep(storage, name)
     manifest = _manifest(storage, sweep)
     uri = _store(storage, sweep, manifest)
-    from sweeps.tracking.page import HOST, free_port, served  # MLflow takes seconds to import
+    console = screen()
+    from sweeps.tracking.page import Server, free_port  # MLflow takes seconds to import
     from sweeps.tracking.store import TrackingError, prepare_store
 
     try:
-        prepared = prepare_store(uri, storage, click.echo)
+        prepared = prepare_store(uri, storage, partial(say, console))
         place = _place(storage, sweep, manifest, prepared)
         if prepared.partition("://")[0] in SERVERS:
-            _show(place, without_login(prepared), opens=not no_open)
+            _show(console, place, without_login(prepared), opens=not no_open)
             return kit.DONE
         port = free_port(port)
         # A terminal that is closed ends it too, as Ctrl-C does.
         before = signals.catch(signals.interrupt)
         try:
-            with served(prepared, storage, port, click.echo) as server:
-                _show(place, f"http://{HOST}:{port}", opens=not no_open)
-                click.echo("Ctrl-C ends it.")
+            with closing(Server(prepared, storage, port)) as server:
+                _start(console, server)
+                _show(console, place, server.address, opens=not no_open)
+                say(console, "Ctrl-C ends it.")
                 server.wait()
         except KeyboardInterrupt:
-            click.echo("MLflow was stopped.")
+            say(console, "MLflow was stopped.")
             return kit.DONE
         finally:
             signals.restore(before)
@@ -63,6 +73,14 @@ def command(name: str | None, storage: Path | None, port: int | None, no_open: b
         raise Refused(str(error)) from error
     click.echo("error: MLflow ended by itself: run `dvt ui` again.", err=True)
     return kit.FAILED
+
+
+def _start(console: Console, server: Server) -> None:
+    """Wait until a server answers, and say so."""
+    say(console, f"Starting MLflow at {server.address}: some 10 s.")
+    with waiting("MLflow starts"):
+        seconds = server.wait_until_it_answers()
+    say(console, f"MLflow answers after {seconds:.0f} s.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,45 +96,39 @@ def _place(storage: Path, sweep: str, manifest: Mapping[str, Any], tracking_uri:
     """Find a sweep in MLflow, and set the views of its experiment.
 
     Raises:
-        Refused: MLflow does not have it, or does not answer.
+        Refused: MLflow does not have it, or its description is damaged.
+        TrackingError: MLflow does not answer.
     """
-    from mlflow.exceptions import MlflowException
-
     from sweeps.tracking.experiment import show_views, sweep_run_id
-    from sweeps.tracking.store import one_line
     from sweeps.tracking.views import views
 
-    shown = without_password(tracking_uri)
-    run = None
     try:
         wanted = views(sweep, manifest)
     except (LookupError, TypeError, AttributeError) as error:
         raise Refused(
             f"{MANIFEST} of {sweep} must describe it, but is damaged: choose another sweep."
         ) from error
-    try:
-        experiment = show_views(tracking_uri, str(manifest["study"]), wanted)
-        if experiment is not None:
-            run = sweep_run_id(tracking_uri, experiment, sweep)
-    except MlflowException as error:
-        raise Refused(
-            f"MLflow must answer, but {shown} does not ({one_line(error)}): look at its log."
-        ) from error
+    run = None
+    experiment = show_views(tracking_uri, str(manifest["study"]), wanted)
+    if experiment is not None:
+        run = sweep_run_id(tracking_uri, experiment, sweep)
     if experiment is None or run is None:
         raise Refused(
-            f"MLflow must have {sweep}, but {shown} has not: "
+            f"MLflow must have {sweep}, but {without_password(tracking_uri)} has not: "
             f"`dvt sync {sweep}{at(storage)}` delivers it."
         )
     return Place(sweep=sweep, experiment=experiment, run=run)
 
 
-def _show(place: Place, address: str, *, opens: bool) -> None:
+def _show(console: Console, place: Place, address: str, *, opens: bool) -> None:
     """Print the links of a sweep, and open the first."""
     from sweeps.tracking.views import TRIALS, link, run_link
 
     trials = link(address, place.experiment, TRIALS)
-    click.echo(f"Trials of {place.sweep}, best first:\n  {trials}")
-    click.echo(f"Its answer:\n  {run_link(address, place.experiment, place.run)}")
+    answer = run_link(address, place.experiment, place.run)
+    # What begins with two spaces is there to be copied.
+    say(console, f"Trials of {place.sweep}, best first:\n  {trials}")
+    say(console, f"Its answer:\n  {answer}")
     if opens:
         webbrowser.open(trials)
 

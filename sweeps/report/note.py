@@ -10,11 +10,12 @@ from sweeps.report.blocks import Table
 from sweeps.report.cautions import cautions
 from sweeps.report.findings import Findings
 from sweeps.report.headline import headline, recipe_line
-from sweeps.report.tables import arms_table
-from sweeps.report.terminal import WIDE
+from sweeps.report.tables import OVERSTATED, arms_table
 
 # Characters that MLflow takes for a tag; what follows the answer is cut off first.
 LONGEST = 4800
+# Columns of the arms that MLflow's page has no room for.
+_LEFT_OUT = ("epochs", "tuned", OVERSTATED, "test log loss")
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#])")
 
 
@@ -62,8 +63,8 @@ def _caveats(findings: Findings) -> str:
 
 
 def _markdown(table: Table) -> str:
-    """Return the columns of a table that a terminal shows, as Markdown."""
-    kept = [at for at, column in enumerate(table.columns) if column.title not in WIDE]
+    """Return a table as Markdown, without the columns that have no room."""
+    kept = [at for at, column in enumerate(table.columns) if column.title not in _LEFT_OUT]
     columns = [table.columns[at] for at in kept]
     lines = [
         _line([column.title for column in columns]),

@@ -128,7 +128,7 @@ def driver(ready: Ready, console: Console, interrupt: Interrupt) -> Iterator[Run
             tracker.tell(SweepResumed(changes=ready.changed, trials_per_arm=plan.trials_per_arm))
             # After the event: a sweep that asks for more is not finished.
             write_manifest(plan.folder, ready.manifest)
-        set_views(plan, ready.manifest, ready.store, partial(console.print, markup=False))
+        set_views(plan, ready.manifest, ready.store, partial(say, console))
         # The nodes of this machine alone stay as they are.
         local = plan.options.address == "local"
         capacity = Capacity(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
@@ -61,25 +62,26 @@ def show_views(tracking_uri: str, study: str, wanted: Sequence[View]) -> str | N
         The experiment's id; None where there is none.
 
     Raises:
-        MlflowException: MLflow is down, or refuses.
+        TrackingError: It does not answer, or refuses.
     """
-    client = MlflowClient(tracking_uri)
-    experiment = client.get_experiment_by_name(study)
-    if experiment is None:
-        return None
-    _set(client, experiment, wanted)
-    found: str = experiment.experiment_id
-    return found
+    with _asked(tracking_uri) as client:
+        experiment = client.get_experiment_by_name(study)
+        if experiment is None:
+            return None
+        _set(client, experiment, wanted)
+        found: str = experiment.experiment_id
+        return found
 
 
 def sweep_run_id(tracking_uri: str, experiment_id: str, sweep_name: str) -> str | None:
     """Return the id of a sweep's own run; None where MLflow has none.
 
     Raises:
-        MlflowException: It does not answer.
+        TrackingError: It does not answer.
     """
     which = f"tags.`sweep.name` = '{sweep_name}' and tags.`sweep.role` = 'sweep'"
-    runs = MlflowClient(tracking_uri).search_runs([experiment_id], which, max_results=1)
+    with _asked(tracking_uri) as client:
+        runs = client.search_runs([experiment_id], which, max_results=1)
     return runs[0].info.run_id if runs else None
 
 
@@ -89,13 +91,19 @@ def sweep_exists(tracking_uri: str, study: str, sweep_name: str) -> bool:
     Raises:
         TrackingError: It does not answer.
     """
-    client = MlflowClient(tracking_uri)
-    try:
+    with _asked(tracking_uri) as client:
         experiment = client.get_experiment_by_name(study)
         if experiment is None:
             return False
         which = f"tags.`sweep.name` = '{sweep_name}'"
         return bool(client.search_runs([experiment.experiment_id], which, max_results=1))
+
+
+@contextmanager
+def _asked(tracking_uri: str) -> Iterator[MlflowClient]:
+    """Yield a client, and raise what it raises as one line."""
+    try:
+        yield MlflowClient(tracking_uri)
     except MlflowException as error:
         shown = without_password(tracking_uri)
         raise TrackingError(

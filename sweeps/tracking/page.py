@@ -1,6 +1,6 @@
 """MLflow's page for a storage's own database: its server, started for as long as it is looked at.
 
-It listens on the loopback, and whatever ends the command ends it.
+It listens on the loopback.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from cluster.addresses import without_passwords
@@ -48,82 +47,93 @@ def free_port(asked: int | None) -> int:
     )
 
 
-@contextmanager
-def served(
-    tracking_uri: str, storage: Path, port: int, say: Callable[[str], None]
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run MLflow's server for the time of a `with` block; the process ends where the server does.
+class Server:
+    """MLflow's server, that runs as a process group of its own.
 
     Args:
         tracking_uri: The database, as `prepare_store` returned it.
         storage: The sweeps' folder, which has the artifacts.
         port: A free one, on the loopback.
-        say: Shows a line.
 
-    Raises:
-        TrackingError: It ends, or does not answer within `STARTS_WITHIN_S`.
+    Attributes:
+        address: Where its page is.
     """
-    command = [sys.executable, str(Path(sys.executable).parent / "mlflow"), "server"]
-    command += ["--host", HOST, "--port", str(port), "--workers", "1"]
-    command += ["--artifacts-destination", str(storage.absolute() / ARTIFACTS)]
-    # The database may have a password, which others would see among the arguments. MLflow looks
-    # for its own server beside this Python.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    environment = os.environ | _SETTINGS | {"MLFLOW_BACKEND_STORE_URI": tracking_uri, "PATH": path}
-    environment.pop("MLFLOW_TRACKING_URI", None)
 
-    # What it says is shown only where it does not start.
-    with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(
-            command,
-            env=environment,
+    def __init__(self, tracking_uri: str, storage: Path, port: int) -> None:
+        self.address = f"http://{HOST}:{port}"
+        # What it says is shown only where it does not start.
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  `close` closes it
+        self._process = subprocess.Popen(
+            _command(storage, port),
+            env=_environment(tracking_uri),
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C is ours, and all its processes are one group
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,  # Ctrl-C is ours
         )
-        try:
-            started = time.monotonic()
-            say(f"Starting MLflow at http://{HOST}:{port} (about 10 s).")
-            _wait(server, port, started)
-            if server.poll() is not None:
-                log.seek(0)
-                raise TrackingError(f"MLflow must start, but ended: {_last_line(log.read())}")
-            say(f"MLflow answers after {time.monotonic() - started:.0f} s.")
-            yield server
-        finally:
-            _stop(server)
+
+    def wait_until_it_answers(self) -> float:
+        """Return after how many seconds it does.
+
+        Raises:
+            TrackingError: It ended, or does not answer within `STARTS_WITHIN_S`.
+        """
+        started = time.monotonic()
+        while not _answers(self.address):
+            if self._process.poll() is not None:
+                self._log.seek(0)
+                raise TrackingError(f"MLflow must start, but ended: {_last_line(self._log.read())}")
+            if time.monotonic() - started > STARTS_WITHIN_S:
+                raise TrackingError(
+                    f"MLflow must answer within {STARTS_WITHIN_S:g} s, but did not: try again once "
+                    "this machine is less busy."
+                )
+            time.sleep(0.1)
+        return time.monotonic() - started
+
+    def wait(self) -> None:
+        """Return when it has ended."""
+        self._process.wait()
+
+    def close(self) -> None:
+        """End it, and all that it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_STOPS_WITHIN_S)
+        # Also what is left of its group, once the first process has ended.
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._log.close()
 
 
-def _wait(server: subprocess.Popen[bytes], port: int, started: float) -> None:
-    """Wait until a server answers, or has ended."""
-    while server.poll() is None and not _answers(port):
-        if time.monotonic() - started > STARTS_WITHIN_S:
-            raise TrackingError(
-                f"MLflow must answer within {STARTS_WITHIN_S:g} s, but did not: try again on a "
-                "machine that is less busy."
-            )
-        time.sleep(0.1)
+def _command(storage: Path, port: int) -> list[str]:
+    folder = Path(sys.executable).parent
+    command = [sys.executable, str(folder / "mlflow"), "server", "--workers", "1"]
+    command += ["--host", HOST, "--port", str(port)]
+    return [*command, "--artifacts-destination", str(storage.absolute() / ARTIFACTS)]
 
 
-def _answers(port: int) -> bool:
+def _environment(tracking_uri: str) -> dict[str, str]:
+    """Return a server's environment.
+
+    The database is in it, since its password would be seen among arguments. `uvicorn`, which MLflow
+    starts, is found beside this Python.
+    """
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    given = {"MLFLOW_BACKEND_STORE_URI": tracking_uri, "PATH": path}
+    environment = {**os.environ, **_SETTINGS, **given}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    return environment
+
+
+def _answers(address: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=_PROBE_S):
+        with urllib.request.urlopen(f"{address}/health", timeout=_PROBE_S):
             return True
     except OSError:
         return False
-
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    """End a server and all that it has started."""
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        server.wait(_STOPS_WITHIN_S)
-    # Also what is left of its group, once the first process has ended.
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
 
 
 def _last_line(said: bytes) -> str:
