@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+
 from cluster.addresses import without_password
 
 # The first words of a registered model's description: one that begins otherwise is a person's.
@@ -30,6 +33,7 @@ def how_to_call(model: str, tracking_uri: str) -> str:
         tracking_uri: Of the store that has it; a password in it is not shown.
     """
     store = without_password(tracking_uri)
+    quoted = shlex.quote(store)
     return f"""### How to call it
 
 It takes uint8 images `[N, H, W, 3]` of any size and returns a probability per class. In Python:
@@ -37,7 +41,7 @@ It takes uint8 images `[N, H, W, 3]` of any size and returns a probability per c
 ```python
 import mlflow, numpy as np
 
-mlflow.set_tracking_uri("{store}")
+mlflow.set_tracking_uri({json.dumps(store)})
 model = mlflow.pyfunc.load_model("{model}")
 print(model.metadata.metadata["classes"])
 print(model.predict(np.zeros((1, 48, 64, 3), np.uint8)))
@@ -46,13 +50,13 @@ print(model.predict(np.zeros((1, 48, 64, 3), np.uint8)))
 Of files, on the command line:
 
 ```
-dvt predict --model {model} --tracking-uri {store} photos/
+dvt predict --model {model} --tracking-uri {quoted} photos/
 ```
 
 Over HTTP:
 
 ```
-export MLFLOW_TRACKING_URI={store} MLFLOW_DEFAULT_PREDICTION_DEVICE=cpu
+export MLFLOW_TRACKING_URI={quoted} MLFLOW_DEFAULT_PREDICTION_DEVICE=cpu
 mlflow models serve -m {model} --env-manager local -h 127.0.0.1 -p 5001
 curl http://127.0.0.1:5001/invocations -H 'Content-Type: application/json' \\
   -d '{{"inputs": [[[[0, 0, 0], [255, 255, 255]]]]}}'

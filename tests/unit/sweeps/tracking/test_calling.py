@@ -23,3 +23,10 @@ def test_the_registered_model_is_called_by_its_alias() -> None:
     said = about_model("study-digits-demo", "sqlite:////data/mlflow.db")
     assert said.startswith(OURS)
     assert "models:/study-digits-demo@champion" in said
+
+
+def test_commands_are_as_a_shell_takes_them() -> None:
+    said = how_to_call(MODEL, "sqlite:////my data/mlflow.db")
+    assert 'mlflow.set_tracking_uri("sqlite:////my data/mlflow.db")' in said
+    assert "--tracking-uri 'sqlite:////my data/mlflow.db' photos/" in said
+    assert "export MLFLOW_TRACKING_URI='sqlite:////my data/mlflow.db' " in said
