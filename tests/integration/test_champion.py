@@ -176,7 +176,9 @@ def test_the_model_belongs_to_the_sweeps_run(
     run = client.get_run(version.run_id)
     assert run.data.tags["sweep.name"] == "first"
     assert [f"models:/{model.model_id}" for model in run.outputs.model_outputs] == [version.source]
-    assert version.description == "**81.4%**"
+    assert version.description.startswith("**81.4%**\n\n### How to call it")
+    assert f'load_model("models:/{NAME}/{version.version}")' in version.description
+    assert f"models:/{NAME}@champion" in client.get_registered_model(NAME).description
     assert version.tags == {
         "sweep.name": "first",
         "sweep.champion_key": str(told_at("first")),
@@ -248,6 +250,7 @@ def test_a_sweep_tells_its_champion_and_waits_for_it(
         "finalize_logged_model",
         "log_outputs",
         "create_model_version",
+        "update_model_version",
         "set_registered_model_alias",
         "set_model_version_tag",
     ],
@@ -285,3 +288,16 @@ def test_a_crash_while_registering_leaves_one_version_and_one_model(
     assert made.uri == f"models:/{sweep}@champion"
     champion = client.get_model_version_by_alias(sweep, "champion")
     assert champion.tags["sweep.promotion"] == "became the champion"
+    assert "### How to call it" in champion.description
+
+
+def test_what_a_person_wrote_of_a_model_and_a_version_stays(
+    store: tuple[str, Path], checkpoint: Path
+) -> None:
+    client = MlflowClient(store[0])
+    register(*store, checkpoint, sweep_name="written", name="written")
+    client.update_registered_model("written", "Ours.")
+    client.update_model_version("written", "1", "Good.")
+    told(store[0], checkpoint, sweep_name="written", name="written")
+    assert client.get_registered_model("written").description == "Ours."
+    assert client.get_model_version("written", "1").description == "Good."
