@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @kit.command("dvt ui")
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=values.SWEEP)
 @kit.flags("storage")
 @click.option(
     "--port",
