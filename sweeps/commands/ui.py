@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -17,9 +17,8 @@ from cluster import signals
 from cluster.addresses import SERVERS, is_masked, without_login, without_password
 from cluster.refused import Refused
 from sweeps.commands import kit
-from sweeps.records.folder import MANIFEST, at, known_sweeps, sweep_folder
+from sweeps.records.folder import MANIFEST, at, sweep_folder
 from sweeps.records.manifest import read_manifest
-from sweeps.records.status import all_sweeps
 from sweeps.runner import flag_values as values
 from sweeps.terminal.screen import say, screen
 from sweeps.terminal.waiting import waiting
@@ -40,9 +39,12 @@ if TYPE_CHECKING:
 )
 @click.option("--no-open", is_flag=True, help="Print the link only.")
 def command(name: str | None, storage: Path | None, port: int | None, no_open: bool) -> int:
-    """Show sweep NAME, by default the newest, in MLflow. Ctrl-C ends it."""
+    """Show a sweep in MLflow: its trials, best first. Ctrl-C ends it.
+
+    NAME is any part of its name that no other has; default: the newest sweep.
+    """
     storage = kit.storage_of(storage)
-    sweep = _sweep(storage, name)
+    sweep = kit.sweep_of(storage, name)
     manifest = _manifest(storage, sweep)
     uri = _store(storage, sweep, manifest)
     console = screen()
@@ -131,33 +133,6 @@ def _show(console: Console, place: Place, address: str, *, opens: bool) -> None:
     say(console, f"Its answer:\n  {answer}")
     if opens:
         webbrowser.open(trials)
-
-
-def _sweep(storage: Path, name: str | None) -> str:
-    """Return the name of the sweep that is asked for, or of the newest.
-
-    Raises:
-        Refused: There is none.
-    """
-    known = known_sweeps(storage)
-    if name is not None:
-        if name not in known:
-            raise Refused(kit.unknown_sweep(name, known, storage))
-        return name
-    sound = [sweep.name for sweep in all_sweeps(storage) if sweep.study]
-    if not sound:
-        raise Refused(_nothing(storage, known))
-    return sound[0]
-
-
-def _nothing(storage: Path, known: Sequence[str]) -> str:
-    """Return what to do about a storage without a sweep that can be read."""
-    if known:
-        return f"A sweep must be readable, but none in {storage} is: `dvt list` says why."
-    return (
-        f"--storage must hold a sweep, but {storage} holds none: run one, such as `make demo`, or "
-        "pass the folder of another."
-    )
 
 
 def _manifest(storage: Path, sweep: str) -> dict[str, Any]:

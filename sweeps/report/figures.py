@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sweeps.records.palette import PALETTE
 from sweeps.records.palette import color as color
 from sweeps.report.variance import Interval
 

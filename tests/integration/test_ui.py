@@ -24,8 +24,9 @@ from sweeps.records.manifest import definition
 from sweeps.records.results import Outcome
 from sweeps.records.variation import shared_fields
 from sweeps.tracking.tracker import Tracker
-from tests.integration.browser import dom_of, grid
+from tests.integration.browser import browse, needs_chromium
 from tests.integration.conftest import environment
+from tests.integration.grid import cells
 from tests.integration.services import free_ports
 
 STUDY = "depth_vs_tricks"
@@ -102,6 +103,7 @@ def ui(storage: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], 
         process.wait(30)
 
 
+@needs_chromium
 def test_its_link_shows_score_and_arm_of_each_trial_best_first_without_a_click(
     store: tuple[str, Path], tmp_path: Path
 ) -> None:
@@ -112,7 +114,9 @@ def test_its_link_shows_score_and_arm_of_each_trial_best_first_without_a_click(
         assert "Trials of newest, best first:" in lines, lines
         link = lines[lines.index("Trials of newest, best first:") + 1]
         assert link.startswith(f"http://127.0.0.1:{port}/#/experiments/")
-        columns = grid(dom_of(link, tmp_path / "profile"))
+        # The page asks again every 30 s.
+        flags = ("--window-size=1400,900", "--virtual-time-budget=20000")
+        columns = cells(browse(link, tmp_path / "profile", *flags)[0])
         assert columns["tags.`sweep.arm`"] == ["resnet18/tricks", "resnet18/plain"]
         assert columns["metrics.`score`"] == ["0.75", "0.5"]
 
