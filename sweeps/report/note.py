@@ -6,21 +6,19 @@ import re
 from collections.abc import Iterator
 
 from sweeps.records.folder import at
+from sweeps.report.answer import answer_table
 from sweeps.report.blocks import Table
 from sweeps.report.cautions import cautions
 from sweeps.report.findings import Findings
 from sweeps.report.headline import headline, recipe_line
-from sweeps.report.tables import OVERSTATED, arms_table
 
 # Characters that MLflow takes for a tag; what follows the answer is cut off first.
 LONGEST = 4800
-# Columns of the arms that MLflow's page has no room for.
-_LEFT_OUT = ("epochs", "tuned", OVERSTATED, "test log loss")
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#])")
 
 
-def answer(findings: Findings, how_to_call: str = "") -> str:
-    """Return the verdict, the arms, the caveats, where the report lies, and how to call the model.
+def described(findings: Findings, how_to_call: str = "") -> str:
+    """Return the verdict, the numbers, the caveats, where the report lies, and how to call the model.
 
     The first line is plain text: it is all that some of MLflow's pages show.
 
@@ -44,7 +42,7 @@ def _parts(findings: Findings) -> Iterator[str]:
     if question:
         yield f"**{_plain(question)}**"
     yield "\n".join(f"- {_plain(line)}" for line in others)
-    yield _markdown(arms_table(findings))
+    yield _markdown(answer_table(findings))
     yield _plain(recipe_line(findings))
     # The tables and the page are among the run's artifacts too.
     storage = run.folder.absolute().parents[1]
@@ -63,15 +61,13 @@ def _caveats(findings: Findings) -> str:
 
 
 def _markdown(table: Table) -> str:
-    """Return a table as Markdown, without the columns that have no room."""
-    kept = [at for at, column in enumerate(table.columns) if column.title not in _LEFT_OUT]
-    columns = [table.columns[at] for at in kept]
+    """Return a table as Markdown."""
     lines = [
-        _line([column.title for column in columns]),
-        _line(["---:" if column.number else "---" for column in columns]),
+        _line([column.title for column in table.columns]),
+        _line(["---:" if column.number else "---" for column in table.columns]),
     ]
     for row in table.rows:
-        cells = [_plain(row.cells[at]) for at in kept]
+        cells = [_plain(cell) for cell in row.cells]
         if row.strong:
             cells[0] = f"**{cells[0]}**"
         lines.append(_line(cells))

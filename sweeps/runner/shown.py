@@ -42,13 +42,13 @@ def note(plan: Plan, findings: Findings, model: str, say: Callable[[str], None])
         model: URI of the model that it ships; empty where it ships none.
         say: Shows a line.
     """
-    from sweeps.report.note import answer  # what it imports, the report has loaded
+    from sweeps.report.note import described  # what it imports, the report has loaded
 
     try:
         calling = ""
         if model:
             calling = how_to_call(model, plan.options.tracking_uri or own_store(plan.storage))
-        return {NOTE: answer(findings, calling)}
+        return {NOTE: described(findings, calling)}
     except Exception as error:  # noqa: BLE001
         say(f"MLflow's description of the sweep was not written ({one_line(error)}).")
         return {}
