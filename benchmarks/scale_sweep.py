@@ -209,15 +209,15 @@ def one_case(
     memory: list[float] = []
     places = Slots(count=slots, cpus=1, gpus=0.0, device="cpu")
     capacity = Capacity(places, None)
-    # What a record asks of a running sweep, and of what shows it.
+    # What a record asks of a running sweep, and what shows it.
     sweep = SimpleNamespace(
         tell=tracker.tell,
         interrupt=SimpleNamespace(requested=False),
         plan=SimpleNamespace(slots=places),
+        progress=SimpleNamespace(ended=lambda record: memory.append(rss_mib())),
     )
-    progress = SimpleNamespace(ended=lambda record: memory.append(rss_mib()))
     callbacks = [  # as sweeps/runner/trials.py has them
-        timed(RecordCallback)(sweep, results, progress),
+        timed(RecordCallback)(sweep, results),
         Watchdog(1800.0, tracker.tell, print, lambda: None),
         CheckpointCleaner(results, lambda peers, record: None),
         FailureBudget(results, print),

@@ -59,14 +59,15 @@ def _status(act: Callable[[], int]) -> int:
         return 1
 
 
-def go_on_unseen(said: str) -> None:
+def go_on_unseen(out: object, said: str) -> None:
     """From now on, an output that cannot be written ends nothing.
 
     Args:
+        out: The output, as `printed` has made it.
         said: What the one line on stderr adds to the reason.
     """
-    if isinstance(sys.stdout, _Stream):
-        sys.stdout.unseen = said
+    if isinstance(out, _Stream):
+        out.unseen = said
 
 
 def _replaced(error: UnicodeError) -> tuple[str, int]:

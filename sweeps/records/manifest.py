@@ -56,9 +56,11 @@ DECIDES = (
 # Of those, what only reads flags, shows, starts and ends; a file that is new counts.
 DECIDES_NOT = {
     "sweeps/runner/cli.py",
+    "sweeps/runner/course.py",
     "sweeps/runner/description.py",
     "sweeps/runner/dry_run.py",
     "sweeps/runner/ending.py",
+    "sweeps/runner/finalists/ahead.py",
     "sweeps/runner/flag_values.py",
     "sweeps/runner/interrupt.py",
     "sweeps/runner/keeping.py",
@@ -69,6 +71,7 @@ DECIDES_NOT = {
     "sweeps/runner/study_help.py",
     "sweeps/runner/typed.py",
     "sweeps/runner/retraining.py",
+    "sweeps/runner/view.py",
     "sweeps/runner/working_folder.py",
     "trainables/data/problems.py",
     "trainables/files.py",

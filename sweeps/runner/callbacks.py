@@ -29,7 +29,6 @@ from sweeps.records.results import (
 )
 from sweeps.records.score import NAMES
 from sweeps.runner.driver import Run
-from sweeps.runner.progress import Progress
 from trainables import metrics as names
 from trainables.metrics import EPOCH, MICRO_BATCH, SCORE, TEST
 from trainables.ray_trial import DISK_FULL, WORKER
@@ -103,13 +102,11 @@ class RecordCallback(TrialCallback):
     Args:
         run: The sweep.
         results: Its record in memory.
-        progress: Shows trials that ended badly.
     """
 
-    def __init__(self, run: Run, results: Results, progress: Progress) -> None:
+    def __init__(self, run: Run, results: Results) -> None:
         self._run = run
         self._results = results
-        self._progress = progress
 
     def setup(self, *args: Any, **info: Any) -> None:
         """Have signals come to us: Tune has just set a handler of its own."""
@@ -203,7 +200,7 @@ class RecordCallback(TrialCallback):
                 test=record.test,
             )
         )
-        self._progress.ended(record)
+        self._run.progress.ended(record)
 
 
 class Watchdog(TrialCallback):

@@ -25,9 +25,10 @@ from sweeps.records.folder import at, sweep_folder
 from sweeps.records.named import sweep_named
 from sweeps.runner.notebook.errors import SweepRefused
 from sweeps.runner.options import Options, command, parse
+from sweeps.runner.progress import Progress
 from sweeps.runner.study import Study
 from sweeps.runner.study_help import typed
-from sweeps.terminal.screen import say, say_wrong, screen
+from sweeps.terminal.screen import say_wrong, screen
 from sweeps.tracking.chosen import named_store
 from sweeps.tracking.environment import prepare_process
 from trainables.problems import counted
@@ -99,8 +100,8 @@ def _run(study: Study, options: Options) -> int:
     """Plan a study, then print the plan for `--dry-run` or launch it."""
     if not options.verbose:
         logging.disable(logging.WARNING)
-    console = screen()
     with ExitStack() as stack:
+        progress = stack.enter_context(Progress(screen()))
         # A sweep is held before its journal is read: another driver may be ending just now.
         earlier = None
         if options.resume:
@@ -117,10 +118,9 @@ def _run(study: Study, options: Options) -> int:
                 trials = counted(len(earlier.history.of("trial")), "trial")
                 finalists = counted(len(earlier.history.of("finalist")), "finalist run")
                 done = f"all {trials} and {finalists} are done"
-                say(
-                    console,
+                progress.say(
                     f"{options.resume} is finished: {done}. "
-                    "A higher --trials or --seeds extends it.",
+                    "A higher --trials or --seeds extends it."
                 )
                 return DONE
 
@@ -129,19 +129,20 @@ def _run(study: Study, options: Options) -> int:
             options = replace(options, tracking_uri=named_store(options.storage))
 
         # Torch takes seconds: after the flags, before anything that needs it.
-        with quick_imports():
+        with progress.doing("Loading torch"), quick_imports():
             from sweeps.runner.plan import make_plan
 
-        plan = make_plan(study, options)
+        with progress.doing("Checking options, data and weights"):
+            plan = make_plan(study, options)
         if options.dry_run:
             from sweeps.runner.dry_run import dry_run
 
-            dry_run(plan, console)
+            dry_run(plan, progress.console, progress.doing)
             return DONE
         stack.enter_context(environment(options.address))
-        with quick_imports():
+        with progress.doing("Loading Ray"), quick_imports():
             from sweeps.runner.launch import launch
 
         again = f"dvt report {plan.name}{at(plan.storage)}"
-        go_on_unseen(f"the sweep goes on, and `{again}` shows its results.")
-        return launch(plan, console, earlier)
+        go_on_unseen(progress.console.file, f"the sweep goes on, and `{again}` shows its results.")
+        return launch(plan, progress, earlier)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-
-from rich.console import Console
 
 from cluster.probes import blind_nodes, of_gpu_nodes
 from cluster.session import nodes
@@ -23,9 +21,9 @@ from sweeps.runner.capacity import Capacity
 from sweeps.runner.finalists.draws import Draws
 from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.plan import Materials, Plan
+from sweeps.runner.progress import Progress
 from sweeps.runner.resume import Past
 from sweeps.runner.shown import set_views
-from sweeps.terminal.screen import say
 from sweeps.tracking.machine import MachineMetrics
 from sweeps.tracking.tracker import Tracker
 from trainables.compute import gpu_precision
@@ -66,7 +64,7 @@ class Run:
     draws: Draws
     tracker: Tracker
     interrupt: Interrupt
-    console: Console
+    progress: Progress
     capacity: Capacity
     past: Past | None
     # By the monotonic clock; no trial starts after it.
@@ -84,7 +82,11 @@ class Run:
 
     def say(self, line: str) -> None:
         """Show a line; commands in it are to be copied, and stay whole."""
-        say(self.console, line)
+        self.progress.say(line)
+
+    def doing(self, what: str) -> AbstractContextManager[None]:
+        """Show what is done while no trial runs, for the time of a `with` block."""
+        return self.progress.doing(what)
 
     def look(self) -> None:
         """Stop cleanly where the sweep's record is gone."""
@@ -111,7 +113,7 @@ def gone(plan: Plan) -> str:
 
 
 @contextmanager
-def driver(ready: Ready, console: Console, interrupt: Interrupt) -> Iterator[Run]:
+def driver(ready: Ready, progress: Progress, interrupt: Interrupt) -> Iterator[Run]:
     """Open a sweep's journal and what follows it, and enter its start; close them at the end.
 
     Raises:
@@ -137,18 +139,20 @@ def driver(ready: Ready, console: Console, interrupt: Interrupt) -> Iterator[Run
             None if local else nodes,
             ready.nodes,
             partial(_fit, plan, ready.materials.compute.precision, interrupt),
-            partial(console.print, markup=False, highlight=False),
+            progress.say,
         )
+        deadline = time.monotonic() + (plan.options.time_limit or float("inf"))
+        progress.runs_on(lambda: capacity.count, deadline, tracker.problem)
         yield Run(
             plan=plan,
             materials=ready.materials,
             draws=Draws(plan, ready.materials, ready.past.history.draws if ready.past else {}),
             tracker=tracker,
             interrupt=interrupt,
-            console=console,
+            progress=progress,
             capacity=capacity,
             past=ready.past,
-            deadline=time.monotonic() + (plan.options.time_limit or float("inf")),
+            deadline=deadline,
         )
     finally:
         # `finish` has closed it already, and waited. After a second Ctrl-C, or where the disk

@@ -7,16 +7,15 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from search_spaces.space import Arm
-from sweeps.runner.finalists.candidates import best_of
-from sweeps.runner.finalists.contenders import MOST, MOST_OF_ARM, MOST_OF_ONLY_ARM
+from sweeps.runner.finalists.ahead import ablations_at_most, design_of, of_contenders, runs_of
 from sweeps.runner.plan import Plan
-from sweeps.runner.progress import duration
 from sweeps.terminal.grid import Column, Grid
 from sweeps.terminal.screen import say
+from sweeps.terminal.times import duration
+from sweeps.terminal.waiting import Doing
 from trainables.data.understood import said_of_data
 from trainables.device import count_gpus, describe, epoch_seconds
-from trainables.recipe import NEUTRAL, Recipe
+from trainables.recipe import Recipe
 from trainables.stages import stages
 
 # Fields of a recipe that decide what a step costs.
@@ -34,14 +33,14 @@ COSTS = (
 )
 
 
-def dry_run(plan: Plan, console: Console) -> None:
+def dry_run(plan: Plan, console: Console, doing: Doing) -> None:
     """Print arms, trials, epochs, slots, and hours where this machine has the device.
 
-    Hours are from three timed steps of each kind.
+    Hours are from three timed steps of each kind, which `doing` shows.
     """
     summary = plan.summary
     images = {split: sum(counts.values()) for split, counts in summary.counts.items()}
-    table, epochs, seconds = _arms(plan, images)
+    table, epochs, seconds = _arms(plan, images, doing)
 
     # What was understood, and the table.
     said = said_of_data(summary, every_class=plan.options.verbose)
@@ -62,9 +61,9 @@ def dry_run(plan: Plan, console: Console) -> None:
     say(console, total)
 
 
-def _arms(plan: Plan, images: Mapping[str, int]) -> tuple[Grid, int, float | None]:
+def _arms(plan: Plan, images: Mapping[str, int], doing: Doing) -> tuple[Grid, int, float | None]:
     """Return the table of arms, their epochs, and their seconds where they can be timed."""
-    timer = _Timer(plan, images) if _has_device(plan) else None
+    timer = _Timer(plan, images, doing) if _has_device(plan) else None
     columns = [
         Column(title="arm"),
         Column(title="trials", number=True),
@@ -81,7 +80,7 @@ def _arms(plan: Plan, images: Mapping[str, int]) -> tuple[Grid, int, float | Non
     cores = plan.slots.cpus if plan.slots.device == "cpu" else 1
     for arm in plan.arms:
         recipe = arm.default_recipe()
-        trials, finalists = _runs(plan, arm)
+        trials, finalists = runs_of(plan, arm)
         epochs = (trials + finalists) * recipe.epochs
         total_epochs += epochs
         tuned = ", ".join(arm.tuned) or "nothing"
@@ -93,7 +92,7 @@ def _arms(plan: Plan, images: Mapping[str, int]) -> tuple[Grid, int, float | Non
         rows.append(row)
 
     # Recipes that may become the champion get the seeds that they have not had.
-    most = _contenders(plan)
+    most = of_contenders(design_of(plan), len(plan.arms)).most
     if most:
         row = ["the champion's", "0", str(most), str(most * plan.epochs), "nothing"]
         if timer:
@@ -105,35 +104,13 @@ def _arms(plan: Plan, images: Mapping[str, int]) -> tuple[Grid, int, float | Non
 
     # Which tricks the champion has is not known yet, nor what it costs without them.
     if plan.options.ablate:
-        most = len(plan.finalist_seeds) * len(NEUTRAL)
+        most = ablations_at_most(plan)
         row = ["ablation", "0", str(most), str(most * plan.epochs), "nothing"]
         if timer:
             row.append("-")
         rows.append(row)
         total_epochs += most * plan.epochs
     return Grid(columns=columns, rows=rows), total_epochs, total_seconds if timer else None
-
-
-def _runs(plan: Plan, arm: Arm) -> tuple[int, int]:
-    """Return how many trials and finalists of an arm run at most."""
-    trials = plan.trials_per_arm if arm.tuned else 0
-    # One of the best in turn and the default, which are one where there is one trial or none.
-    recipes = 2 if trials > 1 else 1
-    return trials, recipes * len(plan.finalist_seeds)
-
-
-def _contenders(plan: Plan) -> int:
-    """Return how many further runs of contenders there are at most."""
-    trials = max((_runs(plan, arm)[0] for arm in plan.arms), default=0)
-    recipes = min(best_of(trials, plan.finalist_recipes), len(plan.finalist_seeds))
-    if recipes < 2:
-        return 0
-    # Of each seed, a recipe has had every so manieth.
-    had = len(plan.finalist_seeds) // recipes
-    number = min(MOST, MOST_OF_ARM * len(plan.arms))
-    if len(plan.arms) == 1:
-        number = MOST_OF_ONLY_ARM
-    return number * (len(plan.finalist_seeds) - had)
 
 
 def _has_device(plan: Plan) -> bool:
@@ -153,9 +130,10 @@ def _place(plan: Plan) -> str:
 class _Timer:
     """Knows the seconds of an epoch; each kind of step is timed once."""
 
-    def __init__(self, plan: Plan, images: Mapping[str, int]) -> None:
+    def __init__(self, plan: Plan, images: Mapping[str, int], doing: Doing) -> None:
         self._plan = plan
         self._images = images
+        self._doing = doing
         self._seconds: dict[tuple[object, ...], float] = {}
 
     def trial_seconds(self, recipe: Recipe) -> float:
@@ -169,12 +147,13 @@ class _Timer:
     def _epoch_seconds(self, recipe: Recipe) -> float:
         kind = tuple(getattr(recipe, name) for name in COSTS)
         if kind not in self._seconds:
-            self._seconds[kind] = epoch_seconds(
-                recipe,
-                num_classes=len(self._plan.summary.classes),
-                train_images=self._images["train"],
-                val_images=self._images["val"],
-                device=self._plan.slots.device,
-                threads=self._plan.slots.cpus,
-            )
+            with self._doing(f"Timing steps of {recipe.backbone}"):
+                self._seconds[kind] = epoch_seconds(
+                    recipe,
+                    num_classes=len(self._plan.summary.classes),
+                    train_images=self._images["train"],
+                    val_images=self._images["val"],
+                    device=self._plan.slots.device,
+                    threads=self._plan.slots.cpus,
+                )
         return self._seconds[kind]

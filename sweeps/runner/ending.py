@@ -50,6 +50,7 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
     """
     plan = run.plan
     tracker = run.tracker
+    run.progress.finishes()
     if is_gone(plan):
         # Where Tune was stopped for that, it was said.
         if not run.interrupt.reason:
@@ -91,15 +92,18 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
     if report:
         from sweeps.report.terminal import show
 
-        run.console.print()
-        show(run.console, report.findings)
+        run.progress.console.print()
+        show(run.progress.console, report.findings)
     if registered:
-        run.say(registered())
+        with run.doing("Registering the model"):
+            line = registered()
+        run.say(line)
     # Where MLflow is down, `registered` has waited already.
     patience = STOPPED_WITHIN_S
     if ended is Outcome.COMPLETED and not tracker.problem():
         patience = CLOSED_WITHIN_S
-    problem = tracker.close(timeout=patience)
+    with run.doing("Waiting for MLflow to take the rest"):
+        problem = tracker.close(timeout=patience)
     if problem:
         run.say(problem)
     status = _last_lines(run, searched, finals, ended, shipped)
@@ -257,11 +261,12 @@ def _report(run: Run, ended: Outcome) -> Report | None:
 
     An OSError stops the sweep cleanly. Whatever else goes wrong, MLflow is told of the results.
     """
-    # It imports pandas and SciPy, which take seconds.
-    from sweeps.report.page import write
-
     try:
-        return write(run.plan.folder, ended.value)
+        with run.doing("Building the report"):
+            # It imports pandas and SciPy, which take seconds.
+            from sweeps.report.page import write
+
+            return write(run.plan.folder, ended.value)
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001

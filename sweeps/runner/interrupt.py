@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from cluster import signals
 
-STOPPING = b"\nStopping cleanly: trials end and MLflow is updated. Once more stops at once.\n"
+STOPPING = "Stopping cleanly: trials end and MLflow is updated. Once more stops at once."
 # Of one occasion: a session that ends sends SIGHUP twice, and SIGTERM besides.
 TOGETHER_S = 2.0
 # Where Ray was ended by the same signal, Tune waits for it in vain, deaf to signals.
@@ -32,13 +32,18 @@ class Interrupt:
     Tune stops on SIGUSR1 as it does on SIGINT, but only its SIGINT can be left to us: `take_over`
     puts ours in front of its handler.
 
+    Args:
+        announce: Shows a line soon, since nothing can be printed in a handler; returns False where
+            it must be written at once.
+
     Attributes:
         requested: Whether the sweep is to stop.
         reason: Why the sweep cannot go on, where it is not the user who stops it.
         last_resort: Ends the sweep, and returns the exit status, where Tune does not stop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, announce: Callable[[str], bool] = lambda text: False) -> None:
+        self._announce = announce
         self.requested = False
         self.reason = ""
         self.last_resort: Callable[[], int] | None = None
@@ -104,8 +109,9 @@ class Interrupt:
         self._first = number
         self._since = time.monotonic()
         # Printing is not safe in a handler; this is. There may be no terminal any more.
-        with suppress(OSError):
-            os.write(2, STOPPING)
+        if not self._announce(STOPPING):
+            with suppress(OSError):
+                os.write(2, f"\n{STOPPING}\n".encode())
         self._tell_tune()
 
     def _is_impatience(self, number: int) -> bool:

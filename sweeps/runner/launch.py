@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from socket import gaierror
 from typing import Any
 from urllib.error import URLError
-
-from rich.console import Console
 
 from cluster.probes import blind_nodes, of_gpu_nodes
 from cluster.refused import FAILED, Refused
@@ -24,14 +21,14 @@ from sweeps.runner.champion import registered_name
 from sweeps.runner.description import describe, resume_command
 from sweeps.runner.driver import Ready, driver, gone, is_gone
 from sweeps.runner.ending import broken_off, finish
-from sweeps.runner.finalists.candidates import best_of
+from sweeps.runner.finalists.ahead import before_search, retrained
 from sweeps.runner.finalists.rounds import finalists
 from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.plan import Materials, Plan, gather, slots_on
+from sweeps.runner.progress import Progress
 from sweeps.runner.resume import Past, held
 from sweeps.runner.search import enter_past, search
 from sweeps.runner.study import compares
-from sweeps.terminal.screen import say
 from sweeps.tracking.experiment import sweep_exists
 from sweeps.tracking.store import TrackingError, prepare_store
 from trainables.compute import Compute, gpu_precision
@@ -44,12 +41,12 @@ from trainables.problems import counted, reason
 PRELOADED_AT_MOST = 8
 
 
-def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
+def launch(plan: Plan, progress: Progress, past: Past | None = None) -> int:
     """Run a plan.
 
     Args:
         plan: What to run.
-        console: Where to show it.
+        progress: Shows it.
         past: What an earlier run of the sweep left; the caller holds that sweep's lock.
 
     Returns:
@@ -59,10 +56,11 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
         Refused: Data, weights, MLflow or Ray cannot be had, or the sweep is no longer what it was;
             nothing was run.
     """
+    progress.plans(plan.name, before_search(plan))
     with ExitStack() as stack:
-        ready = _prepare(plan, console, past, stack)
+        ready = _prepare(plan, progress, past, stack)
         # From here on, Ctrl-C stops the sweep cleanly.
-        interrupt = stack.enter_context(Interrupt())
+        interrupt = stack.enter_context(Interrupt(progress.announce))
         if past is None:
             _claim(ready, stack)
 
@@ -72,23 +70,23 @@ def launch(plan: Plan, console: Console, past: Past | None = None) -> int:
             planned[arm.name] = ready.plan.trials_per_arm if arm.tuned else 0
         searched = Results(planned, ready.plan.score)
         try:
-            return _run(ready, console, interrupt, searched)
+            return _run(ready, progress, interrupt, searched)
         except OSError as error:
             if plan.options.verbose:
-                console.print_exception()
+                progress.console.print_exception()
             if is_gone(plan):
-                say(console, f"The sweep stopped: {gone(plan)}.")
+                progress.say(f"The sweep stopped: {gone(plan)}.")
                 return FAILED
-            say(
-                console, f"The sweep stopped: {_reason(error)}. It stays as it is in {plan.folder}."
+            progress.say(
+                f"The sweep stopped: {_reason(error)}. It stays as it is in {plan.folder}."
             )
-            say(console, f"To continue:\n  {resume_command(ready.plan)}")
+            progress.say(f"To continue:\n  {resume_command(ready.plan)}")
             return broken_off(searched)
 
 
-def _run(ready: Ready, console: Console, interrupt: Interrupt, searched: Results) -> int:
+def _run(ready: Ready, progress: Progress, interrupt: Interrupt, searched: Results) -> int:
     """Search, train the finalists, and finish."""
-    with driver(ready, console, interrupt) as run:
+    with driver(ready, progress, interrupt) as run:
         enter_past(run, searched)
         finals = Results({})
         interrupt.last_resort = lambda: finish(run, searched, finals, Outcome.INTERRUPTED)
@@ -101,13 +99,12 @@ def _run(ready: Ready, console: Console, interrupt: Interrupt, searched: Results
         return finish(run, searched, finals, ended)
 
 
-def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) -> Ready:
+def _prepare(plan: Plan, progress: Progress, past: Past | None, stack: ExitStack) -> Ready:
     """Check and gather all that a sweep needs, cheap before expensive, and start or join Ray.
 
     Raises:
         Refused: Something cannot be had.
     """
-    told = partial(say, console)
 
     # The cluster first: it says which slots there are, and what all nodes can compute in.
     local = plan.options.address == "local"
@@ -116,18 +113,19 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
         compute = Compute.from_dict(past.manifest["compute"])
     asked: frozenset[str] = frozenset()
     if not local:
-        plan = _joined(plan, stack)
-        asked = frozenset(nodes())
-        _check_shared(plan)
-        compute = compute or _common_compute(plan)
+        with progress.doing("Joining the cluster"):
+            plan = _joined(plan, stack)
+            asked = frozenset(nodes())
+            _check_shared(plan)
+            compute = compute or _common_compute(plan)
     for note in plan.notes:
-        told(note)
+        progress.say(note)
 
     # Data and weights, which may take minutes; a store that was named is asked before.
     uri = ""
     if plan.options.tracking_uri:
-        uri = _prepare_store(plan, told)
-    materials = gather(plan, told, compute, _weights_had(past))
+        uri = _prepare_store(plan, progress)
+    materials = gather(plan, progress, compute, _weights_had(past))
     plan = _with_score(plan, materials, resumed=past is not None)
 
     # A sweep that is resumed must still be what it was.
@@ -147,12 +145,13 @@ def _prepare(plan: Plan, console: Console, past: Past | None, stack: ExitStack) 
         held = SWEEP_BYTES + cpus * TRIAL_BYTES
         preloaded = cpus <= PRELOADED_AT_MOST and held <= available_memory()
         preload = "trainables.preload" if preloaded else ""
-        _enter(stack, plan, cpus=cpus, gpus=plan.slots.whole_gpus, preload=preload)
-    uri = uri or _prepare_store(plan, told)
+        with progress.doing("Starting Ray"):
+            _enter(stack, plan, cpus=cpus, gpus=plan.slots.whole_gpus, preload=preload)
+    uri = uri or _prepare_store(plan, progress)
 
     # Last of all, the lines that say what was understood.
     for line in _understood(plan, materials, changed):
-        told(line)
+        progress.say(line)
     return Ready(
         plan=plan,
         materials=materials,
@@ -273,22 +272,23 @@ def _enter(stack: ExitStack, plan: Plan, **resources: Any) -> Nodes:
         raise Refused(str(error)) from error
 
 
-def _prepare_store(plan: Plan, told: Callable[[str], None]) -> str:
+def _prepare_store(plan: Plan, progress: Progress) -> str:
     """Open MLflow's store, try all that the sweep will ask of it, and return its URI."""
-    # Here, since MLflow takes two seconds to import.
-    from sweeps.tracking.rehearsal import rehearse
-
     study = plan.study
     plan.storage.mkdir(parents=True, exist_ok=True)
     try:
-        uri = prepare_store(plan.options.tracking_uri, plan.storage, told)
-        _check_name(plan, uri)
-        model = registered_name(study.name, plan.summary.name, plan.preset_name)
-        notes = rehearse(uri, plan.storage, study.name, model, study.question)
+        with progress.doing("Preparing MLflow"):
+            # Here, since MLflow takes two seconds to import.
+            from sweeps.tracking.rehearsal import rehearse
+
+            uri = prepare_store(plan.options.tracking_uri, plan.storage, progress.say)
+            _check_name(plan, uri)
+            model = registered_name(study.name, plan.summary.name, plan.preset_name)
+            notes = rehearse(uri, plan.storage, study.name, model, study.question)
     except TrackingError as error:
         raise Refused(str(error)) from error
     for note in notes:
-        told(note)
+        progress.say(note)
     return uri
 
 
@@ -341,11 +341,8 @@ def _finals(plan: Plan) -> str:
     seeds = len(plan.finalist_seeds)
     if not seeds:
         return ""
-    which = "the recipe of each arm is"
-    if any(arm.tuned for arm in plan.arms):
-        most = min(best_of(plan.trials_per_arm, plan.finalist_recipes), seeds)
-        best = "best recipe" if most == 1 else f"{most} best recipes in turn"
-        which = f"the {best} and the default of each arm are"
+    tuned = any(arm.tuned for arm in plan.arms)
+    which = f"{retrained(plan)} {'are' if tuned else 'is'}"
     images = "" if plan.options.draws == "fixed" else ", each on train and val images of its own"
     until = ""
     if compares(plan.study.contrasts, plan.arms):

@@ -5,7 +5,7 @@ Checks come first, cheap before expensive. Nothing is started here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,8 @@ from sweeps.records.usable import check_name
 from sweeps.runner.finalists.bounds import check_size
 from sweeps.runner.finalists.candidates import finalist_seeds, sizes
 from sweeps.runner.options import Options, cache_folder
-from sweeps.runner.pretrained import check_weights, locate, pretrained_of
+from sweeps.runner.pretrained import check_weights, located, pretrained_of
+from sweeps.runner.progress import Progress
 from sweeps.runner.speed import (
     CACHE_SHARE,
     REPORT_EVERY,
@@ -43,7 +44,7 @@ from trainables.device import count_gpus
 from trainables.memory import available_memory
 from trainables.metrics import Score
 from trainables.problems import counted
-from trainables.weights import RANDOM, Weights
+from trainables.weights import Weights
 
 
 class Origin(TypedDict):
@@ -235,7 +236,7 @@ def prepared(plan: Plan, draw: int | None = None) -> Dataset:
 
 def gather(
     plan: Plan,
-    say: Callable[[str], None],
+    progress: Progress,
     compute: Compute | None = None,
     also: Iterable[tuple[str, str]] = (),
 ) -> Materials:
@@ -243,7 +244,7 @@ def gather(
 
     Args:
         plan: Says which.
-        say: Shows a line before what takes long.
+        progress: Shows what takes long.
         compute: That of a sweep that is resumed: nothing is chosen again.
         also: Weights and backbones of an earlier run's trials, which the study may have no more.
 
@@ -251,19 +252,18 @@ def gather(
         Refused: Everything that is wrong with them.
     """
     problems: list[str] = []
-    data = collect(problems, partial(prepared, plan))
-    files: dict[tuple[str, str], Weights] = {}
-    for chosen, backbone in dict.fromkeys((*pretrained_of(plan.arms), *also)):
-        path = collect(problems, partial(locate, chosen, backbone, plan.cache, say))
-        files[chosen, backbone] = collect(problems, partial(Weights.of, path)) or RANDOM
-    if problems or data is None:
+    with progress.doing("Decoding images"):
+        data = collect(problems, partial(prepared, plan))
+    pairs = (*pretrained_of(plan.arms), *also)
+    files = collect(problems, partial(located, pairs, plan.cache, progress))
+    if problems or data is None or files is None:
         raise Refused(*problems)
 
     # Convolutions are timed last, where all else is there.
     if compute is None:
-        compute = choose_compute(
-            plan.arms, len(data.classes), plan.slots.device, plan.slots.cpus, plan.cache, say
-        )
+        with progress.doing("Choosing how to compute"):
+            classes = len(data.classes)
+            compute = choose_compute(plan.arms, classes, plan.slots, plan.cache, progress.say)
     return Materials(data=data, weights=files, compute=compute)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 from cluster.refused import Refused, collect
 from search_spaces.space import Arm
+from sweeps.runner.progress import Progress
 from trainables import source_model, weights
 from trainables.backbones import build
 from trainables.node import find_weights
 from trainables.recipe import Recipe
+from trainables.weights import RANDOM, Weights
 
 # Weights that have a name; all others are a path.
 NAMES = (*weights.NAMES, source_model.NAME)
@@ -69,6 +71,27 @@ def check_weights(flag: str | None, arms: Sequence[Arm]) -> tuple[str, ...]:
     if problems:
         raise Refused(*problems)
     return tuple(notes)
+
+
+def located(
+    pairs: Iterable[tuple[str, str]], cache: Path, progress: Progress
+) -> dict[tuple[str, str], Weights]:
+    """Return the file and digest of each pair of weights and backbone.
+
+    They are downloaded or made if need be.
+
+    Raises:
+        Refused: Each that cannot be had.
+    """
+    problems: list[str] = []
+    files: dict[tuple[str, str], Weights] = {}
+    for chosen, backbone in dict.fromkeys(pairs):
+        with progress.doing(f"Getting weights of {backbone}"):
+            path = collect(problems, partial(locate, chosen, backbone, cache, progress.say))
+            files[chosen, backbone] = collect(problems, partial(Weights.of, path)) or RANDOM
+    if problems:
+        raise Refused(*problems)
+    return files
 
 
 def locate(chosen: str, backbone: str, cache: Path, say: Callable[[str], None]) -> Path | None:

@@ -1,79 +1,63 @@
-"""The progress of a sweep: a live view on a terminal, elsewhere a plain line every 30 s."""
+"""The progress of a sweep, from its first second to its end, with one clock.
+
+A live view on a terminal, elsewhere a plain line every 30 s.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 from sweeps.records.results import Outcome, Results, TrialRecord, best
-from sweeps.records.score import NAMES, headed
+from sweeps.records.score import NAMES
+from sweeps.runner.course import Ahead, Course
+from sweeps.runner.view import View, failed_of, left_of, percent
 from sweeps.terminal.screen import say
+from sweeps.terminal.times import duration
+from sweeps.terminal.waiting import REFRESHED_PER_S, Wait, Waits, live
 
 PLAIN_EVERY_S = 30.0
 
 
-class Slotted(Protocol):
-    """The number of slots, as `sweeps.runner.capacity.Capacity` counts them.
-
-    That must not be imported here: who only lists sweeps needs no Ray.
-    """
-
-    count: int
-
-
 class Progress:
-    """Shows a sweep from the start to the end of a `with` block, from its `Results`.
+    """Shows a sweep from the start to the end of a `with` block.
+
+    What is not known at the start, such as its name and its slots, is told when it is.
 
     Args:
-        results: The sweep's record.
-        capacity: How many trials run at once.
-        name: The sweep's name.
         console: Where to show it.
-        problem: Returns a line while something around the sweep does not work.
-        what: What is run: trials, or finalists.
     """
 
-    def __init__(
-        self,
-        results: Results,
-        capacity: Slotted,
-        name: str,
-        console: Console,
-        problem: Callable[[], str | None] = lambda: None,
-        what: str = "trials",
-    ) -> None:
-        self._results = results
-        self._capacity = capacity
-        self._name = name
-        self._console = console
-        self._problem = problem
-        self._what = what
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._course = Course()
+        self._waits = Waits()
+        self._problem: Callable[[], str | None] = lambda: None
         # By the monotonic clock.
         self._started = time.monotonic()
-        self._stop = threading.Event()
         self._live: Live | None = None
+        self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        # Lines that a signal's handler leaves to the thread, since it must not print.
+        self._announced: list[str] = []
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live = Live(
-                get_renderable=self._view,
-                console=self._console,
-                refresh_per_second=2,
-                transient=True,
-            )
+        every = PLAIN_EVERY_S
+        if self.console.is_interactive:
+            every = 1 / REFRESHED_PER_S
+            self._live = live(self.console, self.view, refreshes=False)
             self._live.start()
-        else:
-            self._thread = threading.Thread(target=self._lines, name="progress", daemon=True)
-            self._thread.start()
+        self._thread = threading.Thread(
+            target=self._show, args=(every,), name="progress", daemon=True
+        )
+        self._thread.start()
         return self
 
     def __exit__(
@@ -82,120 +66,125 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Show no more; the terminal is as it was."""
         self._stop.set()
+        if self._thread and self._thread is not threading.current_thread():
+            self._thread.join()
         if self._live:
             self._live.stop()
-        if self._thread:
-            self._thread.join()
+        self._say_announced()
+
+    def plans(self, name: str, coming: Sequence[str]) -> None:
+        """Note the sweep's name, and what it will do, in words, a line each."""
+        self._course.name = name
+        self._course.coming = coming
+
+    def runs_on(
+        self,
+        slots: Callable[[], int],
+        deadline: float,
+        problem: Callable[[], str | None],
+    ) -> None:
+        """Note what the sweep runs on.
+
+        Args:
+            slots: Returns how many trials run at once.
+            deadline: No trial starts after it; by the monotonic clock.
+            problem: Returns a line while something around the sweep does not work.
+        """
+        self._course.slots = slots
+        self._course.deadline = deadline
+        self._problem = problem
+
+    def searches(self, searched: Results, ahead: Ahead, coming: Sequence[str]) -> None:
+        """Note that the search begins, and what may follow it."""
+        self._course.searched = searched
+        self._course.begin("search", ahead, coming)
+
+    def retrains(
+        self, what: str, finals: Results, ahead: Ahead, coming: Sequence[str] = ()
+    ) -> None:
+        """Note that finalists are trained: which round of them, and what may follow it."""
+        self._course.finals = finals
+        self._course.round = what
+        self._course.begin("finalists", ahead, coming)
+
+    def finishes(self) -> None:
+        """Note that no more trials run."""
+        self._course.begin("finishing", Ahead(), ())
+
+    def doing(self, what: str) -> AbstractContextManager[None]:
+        """Show what is done while no trial runs, for the time of a `with` block."""
+        return self._waits.doing(what)
 
     def say(self, line: str) -> None:
         """Show a line that stays, as it is; commands in it are to be copied."""
-        say(self._console, line)
+        say(self.console, line)
+
+    def announce(self, text: str) -> bool:
+        """Show lines from a signal's handler; return False where the handler must write them."""
+        if self._live is None or self._stop.is_set():
+            return False
+        self._announced.append(text)
+        return True
 
     def ended(self, record: TrialRecord) -> None:
         """Show the end of a trial, if it ended badly."""
         if record.outcome in (Outcome.DIVERGED, Outcome.FAILED):
-            line = f"{record.trial_id} {record.outcome}: {record.reason}"
-            say(self._console, line)
+            self.say(f"{record.trial_id} {record.outcome}: {record.reason}")
 
     def line(self) -> str:
         """Return the state in one line."""
-        top = best(self._results.records())
-        score = self._results.score
-        leader = "none completed yet"
-        if top:
-            metric = "" if score == "accuracy" else f" {NAMES[score]}"
-            leader = f"best {percent(top.score)}%{metric} ({top.arm})"
+        course = self._course
         elapsed = duration(time.monotonic() - self._started)
-        done = f"{len(self._results.ended())}/{self._results.total} {self._what} done"
-        running = f"{len(self._running())} running"
-        return f"[{elapsed}] {done}, {running}, {leader}, ETA {self._eta()}"
+        wait = self._wait()
+        doing = f"{wait.what}, {duration(wait.seconds)}" if wait else ""
+        if not course.trains:
+            return f"[{elapsed}] {': '.join(filter(None, (course.title, doing)))}"
 
-    def _lines(self) -> None:
-        """Print a line now and then until the end."""
-        while not self._stop.wait(PLAIN_EVERY_S):
-            self._console.print(self.line(), markup=False, highlight=False)
-            problem = self._problem()
-            if problem:
-                self._console.print(problem, markup=False, highlight=False)
+        # What is done, and what is best.
+        results = course.results
+        parts = [f"{len(results.ended())}/{results.total} trials of the search done"]
+        if course.phase == "finalists":
+            parts = [f"{len(results.ended())}/{results.total} finalists done", course.round]
+        failed = sum(failed_of(results, name) for name in results.arms)
+        if failed:
+            parts.append(f"{failed} failed")
+        parts.append(doing or f"{len(course.running())} running")
+        top = best(course.searched.records())
+        if top and course.phase == "search":
+            score = results.score
+            metric = "" if score == "accuracy" else f" {NAMES[score]}"
+            parts.append(f"best {percent(top.score)}%{metric} ({top.arm})")
+        parts.append(left_of(course))
+        return f"[{elapsed}] {', '.join(filter(None, parts))}"
 
-    def _view(self) -> RenderableType:
-        """Return the live view: a headline, the arms, and the trials that run."""
-        score = self._results.score
-        running = self._running()
+    def view(self) -> View:
+        """Return what a terminal shows."""
+        elapsed = time.monotonic() - self._started
+        return View(self._course, elapsed, self._wait(), self._problem() or "")
 
-        # An arm with nothing to tune has no trials of the search.
-        arms = _table("arm", self._what, headed("best", score))
-        for arm, planned in self._results.planned.items():
-            if planned:
-                top = best(self._results.records(arm))
-                done = f"{len(self._results.ended(arm))}/{planned}"
-                arms.add_row(arm, done, percent(top.score if top else None))
-        trials = _table("running", "epoch", headed("val", score))
-        for record in running:
-            epochs = f"{record.epoch}/{record.recipe.epochs}"
-            trials.add_row(record.trial_id, epochs, percent(record.val))
+    def _wait(self) -> Wait | None:
+        """Return what is done while no trial runs."""
+        course = self._course
+        wait = self._waits.now()
+        if wait is None and course.trains and course.results.left and not course.running():
+            return Wait("Starting trials", course.began)
+        return wait
 
-        head = (
-            f"{self._name}   {duration(time.monotonic() - self._started)}   "
-            f"{len(running)}/{self._capacity.count} slots in use   ETA {self._eta()}"
-        )
-        problem = Text(self._problem() or "", style="yellow")
-        return Group(Text(head, style="bold"), problem, arms, Text(), trials)
+    def _show(self, every: float) -> None:
+        """Show where the sweep is, every so many seconds until the end; a thread's."""
+        while not self._stop.wait(every):
+            self._say_announced()
+            if self._live:
+                self._live.refresh()
+                continue
+            for line in filter(None, (self.line(), self._problem())):
+                self.console.print(line, markup=False, highlight=False)
 
-    def _running(self) -> list[TrialRecord]:
-        return [record for record in self._results.records() if record.outcome is None]
-
-    def _eta(self) -> str:
-        """Return how long the sweep will still take, in words."""
-        now = time.monotonic()
-        ended = self._results.ended()
-        mean = self._trial_seconds(ended, now)
-        if mean is None:
-            return "unknown yet"
-        rest = [max(0.0, mean - (now - record.started)) for record in self._running()]
-        waiting = max(0, self._results.total - len(ended) - len(rest))
-        shared = (sum(rest) + mean * waiting) / max(1, self._capacity.count)
-        # At the end some slots idle, while the last trial runs.
-        return duration(max([shared, *rest]))
-
-    def _trial_seconds(self, ended: Sequence[TrialRecord], now: float) -> float | None:
-        """Return the mean seconds of a trial; None while nothing is known.
-
-        They are those of trials that ended; before the first one, of the epochs that are done.
-        """
-        if ended:
-            return sum(record.wall_seconds for record in ended) / len(ended)
-        expected = []
-        for record in self._running():
-            if record.epoch:
-                epoch_seconds = (now - record.started) / record.epoch
-                expected.append(epoch_seconds * record.recipe.epochs)
-        if not expected:
-            return None
-        return sum(expected) / len(expected)
-
-
-def percent(score: float | None) -> str:
-    """Return `81.4`, or `-` where there is no score."""
-    if score is None:
-        return "-"
-    return f"{100 * score:.1f}"
-
-
-def duration(seconds: float) -> str:
-    """Return `42s`, `3m05s` or `2h07m`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-
-
-def _table(*columns: str) -> Table:
-    """Return a table without lines, whose first column is text and the others numbers."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for index, name in enumerate(columns):
-        table.add_column(name, justify="right" if index else "left")
-    return table
+    def _say_announced(self) -> None:
+        while self._announced:
+            self.say(self._announced.pop(0))

@@ -12,7 +12,7 @@ from sweeps.records.history import Trial
 from sweeps.records.results import Outcome, Results
 from sweeps.runner.callbacks import FailureBudget
 from sweeps.runner.driver import Run
-from sweeps.runner.progress import Progress
+from sweeps.runner.finalists.ahead import after_search, of_search
 from sweeps.runner.scheduler import ArmScheduler
 from sweeps.runner.searcher import ArmSearcher
 from sweeps.runner.trials import Batch, Place, run_trials, trial_config
@@ -39,20 +39,23 @@ def search(run: Run, results: Results) -> Outcome:
         place = Place(trial_id=trial_id, arm=arm.name, number=number)
         return dict(trial_config(run, earlier, place, recipe, run.materials.data))
 
-    with Progress(results, run.capacity, plan.name, run.console, run.tracker.problem) as progress:
-        budget = FailureBudget(results, progress.say)
-        searcher = ArmSearcher(
-            arms,
-            plan.trials_per_arm,
-            plan.options.seed,
-            config,
-            stop=run.over,
-            skip=budget.spent,
-            past=past,
-        )
-        scheduler = ArmScheduler(arms, plan.epochs, past) if plan.study.asha else None
-        batch = Batch(searcher=searcher, scheduler=scheduler, results=results, budget=budget)
-        return run_trials(run, batch, progress)
+    # Finalists that an earlier run of the sweep has had do not come again.
+    done = sum(trial.outcome is not None for trial in run.earlier("finalist"))
+    ahead = of_search(plan).without(done)
+    run.progress.searches(results, ahead, after_search(plan))
+    budget = FailureBudget(results, run.say)
+    searcher = ArmSearcher(
+        arms,
+        plan.trials_per_arm,
+        plan.options.seed,
+        config,
+        stop=run.over,
+        skip=budget.spent,
+        past=past,
+    )
+    scheduler = ArmScheduler(arms, plan.epochs, past) if plan.study.asha else None
+    batch = Batch(searcher=searcher, scheduler=scheduler, results=results, budget=budget)
+    return run_trials(run, batch)
 
 
 def enter_past(run: Run, results: Results) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+from cluster.resources import Slots
 from search_spaces.space import Arm, Int
 from trainables.compute import Compute, choose
 from trainables.frozen_features import cuts_of
@@ -88,8 +89,7 @@ def not_shared(arms: Sequence[Arm]) -> list[str]:
 def choose_compute(
     arms: Sequence[Arm],
     num_classes: int,
-    device: str,
-    threads: int,
+    slots: Slots,
     cache: Path,
     say: Callable[[str], None],
 ) -> Compute:
@@ -109,7 +109,7 @@ def choose_compute(
     for recipe in sorted(recipes, key=lambda recipe: recipe.trainable_layers):
         largest[recipe.backbone, recipe.stem, recipe.image_size] = recipe
     return choose(
-        list(largest.values()), num_classes, device, threads=threads, cache=cache, say=say
+        list(largest.values()), num_classes, slots.device, threads=slots.cpus, cache=cache, say=say
     )
 
 

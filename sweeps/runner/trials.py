@@ -26,7 +26,6 @@ from sweeps.runner.callbacks import (
     Watchdog,
 )
 from sweeps.runner.driver import Run
-from sweeps.runner.progress import Progress
 from sweeps.runner.speed import cuts
 from sweeps.tracking.store import one_line
 from trainables.data.dataset import Dataset
@@ -61,7 +60,7 @@ class Batch:
     callbacks: tuple[TrialCallback, ...] = ()
 
 
-def run_trials(run: Run, batch: Batch, progress: Progress) -> Outcome:
+def run_trials(run: Run, batch: Batch) -> Outcome:
     """Run what a searcher hands out.
 
     Returns:
@@ -73,10 +72,10 @@ def run_trials(run: Run, batch: Batch, progress: Progress) -> Outcome:
 
     # The record comes first: the other callbacks ask it.
     tidy = partial(keeping.tidy, plan)
-    record = RecordCallback(run, batch.results, progress)
+    record = RecordCallback(run, batch.results)
     callbacks: list[tune.Callback] = [
         record,
-        Watchdog(plan.options.stuck_after, run.tell, progress.say, run.look),
+        Watchdog(plan.options.stuck_after, run.tell, run.say, run.look),
         CheckpointCleaner(batch.results, tidy),
         batch.budget,
         *batch.callbacks,
@@ -89,7 +88,7 @@ def run_trials(run: Run, batch: Batch, progress: Progress) -> Outcome:
     try:
         _tuner(run, batch, callbacks).fit()
         if interrupt.reason:
-            progress.say(f"The sweep stopped: {interrupt.reason}.")
+            run.say(f"The sweep stopped: {interrupt.reason}.")
             return Outcome.FAILED
         if interrupt.requested:
             return Outcome.INTERRUPTED
@@ -98,7 +97,7 @@ def run_trials(run: Run, batch: Batch, progress: Progress) -> Outcome:
         # The signal that interrupts a sweep may have ended its Ray too.
         if interrupt.requested and not interrupt.reason:
             return Outcome.INTERRUPTED
-        progress.say(f"Ray broke off the sweep: {one_line(error)}")
+        run.say(f"Ray broke off the sweep: {one_line(error)}")
         if plan.options.verbose:
             traceback.print_exc()
         return Outcome.FAILED

@@ -60,11 +60,10 @@ HOMES: dict[str, tuple[str, ...]] = {  # the longest name that fits an import de
         "sweeps.checks.*",
         "sweeps.commands.*",
         "sweeps.report.terminal",
-        "sweeps.runner.driver",
         "sweeps.runner.dry_run",
         "sweeps.runner.keeping",
-        "sweeps.runner.launch",
         "sweeps.runner.progress",
+        "sweeps.runner.view",
         "sweeps.terminal.*",
     ),
     "numpy": (

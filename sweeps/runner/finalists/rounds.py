@@ -13,6 +13,7 @@ from dataclasses import replace
 from sweeps.records.design import Design
 from sweeps.records.results import Outcome, Results
 from sweeps.runner.driver import Run
+from sweeps.runner.finalists import ahead
 from sweeps.runner.finalists.candidates import Field, ablations, field_of, seeded
 from sweeps.runner.finalists.contenders import Retrained, champion, contenders, retrained
 from sweeps.runner.finalists.training import Chosen, train
@@ -59,8 +60,10 @@ def _steps(run: Run, field: Field, design: Design, finals: Results) -> Iterator[
     for each in design.rounds:
         arms = [arm for arm in field.best if arm in live]
         turns |= dict.fromkeys(arms, each.stop)
-        chosen = Chosen(field.round(design, arms, each, seeds), field.names, turns)
-        yield train(run, chosen, finals)
+        entries = field.round(design, arms, each, seeds)
+        follows = ahead.of_round(design, field, arms, each.stop)
+        what, coming = ahead.round_in_words(design, each)
+        yield train(run, Chosen(entries, field.names, turns, what, follows, coming), finals)
         trained = each.stop
         # An arm that failed too often is left alone.
         live -= finals.lacking()
@@ -81,28 +84,34 @@ def _steps(run: Run, field: Field, design: Design, finals: Results) -> Iterator[
         again = [field.all[group] for group in able if group in field.all]
         if len(again) < 2 and each.start:
             break
-        yield train(run, Chosen(seeded(again, each, seeds), field.names, turns), finals)
+        entries = seeded(again, each, seeds)
+        follows = ahead.of_later_seeds(len(again), trained - each.stop)
+        what, coming = ahead.LIKELY_CHAMPIONS
+        yield train(run, Chosen(entries, field.names, turns, what, follows, coming), finals)
 
     choice = champion(finals, bounds)
     if run.plan.options.ablate and choice:
-        yield _ablated(run, choice.champion, Chosen({}, field.names, turns), finals)
+        chosen = Chosen({}, field.names, turns, what="the champion without each of its tricks")
+        yield _ablated(run, choice.champion, chosen, finals)
 
 
 def _undecided(run: Run, design: Design, seeds: int) -> set[str]:
     """Return the arms that more seeds may tell apart; say what is known by now."""
     if seeds >= design.seeds:
         return set()
-    # They import pandas and SciPy, which take seconds.
-    from sweeps.report.findings import compare, undecided
-    from sweeps.report.runs import read_run
-    from sweeps.report.ways import progress
-
     try:
-        read = read_run(run.plan.folder, "running")
-        found = compare(read, [], until=seeds)
+        with run.doing("Looking at the comparisons"):
+            # They import pandas and SciPy, which take seconds.
+            from sweeps.report.findings import compare, undecided
+            from sweeps.report.runs import read_run
+            from sweeps.report.ways import progress
+
+            read = read_run(run.plan.folder, "running")
+            found = compare(read, [], until=seeds)
+            live = undecided(found, read.described.get("contrasts"))
         for line in progress(found, seeds):
             run.say(line)
-        return undecided(found, read.described.get("contrasts"))
+        return live
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001  Hours of trials are not lost for a look.

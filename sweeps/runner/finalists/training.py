@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,9 +16,9 @@ from sweeps.records.events import FinalistsChosen
 from sweeps.records.history import Trial
 from sweeps.records.results import Outcome, Results
 from sweeps.runner.callbacks import EpochLog, FailureBudget, TrialCallback
+from sweeps.runner.course import Ahead
 from sweeps.runner.driver import Run
 from sweeps.runner.finalists.candidates import Entry
-from sweeps.runner.progress import Progress
 from sweeps.runner.search import replay
 from sweeps.runner.trials import Batch, Place, run_trials, trial_config
 from trainables.finalist_config import FinalistConfig
@@ -34,11 +34,17 @@ class Chosen:
         entries: By name.
         recipes: By arm, the trials whose recipes take turns.
         turns: By arm, over how many seeds they take turns; the champion's further ones are its own.
+        what: Which round it is, in words.
+        ahead: Further finalists that may follow.
+        coming: What comes next, in words, a line each.
     """
 
     entries: Mapping[str, Entry]
     recipes: Mapping[str, tuple[str, ...]]
     turns: Mapping[str, int]
+    what: str = ""
+    ahead: Ahead = field(default_factory=Ahead)
+    coming: Sequence[str] = ()
 
 
 def train(run: Run, chosen: Chosen, finals: Results) -> Outcome:
@@ -62,6 +68,7 @@ def train(run: Run, chosen: Chosen, finals: Results) -> Outcome:
     finals.expect(Counter(entry.candidate.arm for entry in new.values()))
     past = _unchanged(run, new)
     replay(finals, tuple(past[name] for name in new if name in past))
+    run.progress.retrains(chosen.what, finals, _ahead(run, chosen, finals), chosen.coming)
 
     # Those that began come first. Images are drawn for what is left alone.
     over = {record.trial_id for record in finals.ended()}
@@ -69,7 +76,8 @@ def train(run: Run, chosen: Chosen, finals: Results) -> Outcome:
     left = {name: new[name] for name in order if name not in over}
     draws: Mapping[str, Mapping[str, str]] = {}
     if left and not run.over():
-        draws = run.draws.told(entry.seed for entry in left.values())
+        with run.doing("Drawing new images for the seeds"):
+            draws = run.draws.told(entry.seed for entry in left.values())
     run.tell(
         FinalistsChosen(
             trial_ids=list(wanted),
@@ -86,6 +94,13 @@ def train(run: Run, chosen: Chosen, finals: Results) -> Outcome:
     sharing = Counter(_views(entry.candidate.recipe) for entry in wanted.values())
     config = partial(_config, run, past, sharing)
     return _run(run, finals, left, config)
+
+
+def _ahead(run: Run, chosen: Chosen, finals: Results) -> Ahead:
+    """Return what may follow, without what an earlier run of the sweep has had of it."""
+    known = {record.trial_id for record in finals.records()} | chosen.entries.keys()
+    ended = {trial.trial_id for trial in run.earlier("finalist") if trial.outcome is not None}
+    return chosen.ahead.without(len(ended - known))
 
 
 def _unchanged(run: Run, wanted: Mapping[str, Entry]) -> dict[str, Trial]:
@@ -107,22 +122,19 @@ def _run(
     left: Mapping[str, Entry],
     config: Callable[[str, Entry], dict[str, Any]],
 ) -> Outcome:
-    """Run finalists on Ray, and show their progress."""
-    name = run.plan.name
-    problem = run.tracker.problem
-    with Progress(finals, run.capacity, name, run.console, problem, what="finalists") as progress:
-        budget = FailureBudget(finals, progress.say)
-        log: tuple[TrialCallback, ...] = ()
-        if run.plan.study.log_epochs:
-            log = (EpochLog(finals, progress.say),)
-        batch = Batch(
-            searcher=_Queue(left, config, stop=run.over, skip=budget.spent),
-            scheduler=None,
-            results=finals,
-            budget=budget,
-            callbacks=log,
-        )
-        return run_trials(run, batch, progress)
+    """Run finalists on Ray."""
+    budget = FailureBudget(finals, run.say)
+    log: tuple[TrialCallback, ...] = ()
+    if run.plan.study.log_epochs:
+        log = (EpochLog(finals, run.say),)
+    batch = Batch(
+        searcher=_Queue(left, config, stop=run.over, skip=budget.spent),
+        scheduler=None,
+        results=finals,
+        budget=budget,
+        callbacks=log,
+    )
+    return run_trials(run, batch)
 
 
 def _config(

@@ -1,5 +1,6 @@
 """The hours that `--dry-run` estimates are those of each arm's own recipe."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,14 @@ def test_hours_of_an_arm_are_those_of_its_layers_and_stages_each_kind_timed_once
     )
     plan = make_plan(STUDY, options)
     console = Console(width=200, record=True)
-    dry_run.dry_run(plan, console)
+    shown: list[str] = []
+
+    def doing(what: str) -> AbstractContextManager[None]:
+        shown.append(what)
+        return nullcontext()
+
+    dry_run.dry_run(plan, console, doing)
+    assert set(shown) == {"Timing steps of resnet18"}
 
     rows = [line.split() for line in console.export_text().splitlines() if "resnet18/" in line]
     hours = {row[0].rpartition("/")[2]: float(row[-1]) for row in rows}

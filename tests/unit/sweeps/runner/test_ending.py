@@ -13,7 +13,6 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 
 import pytest
-from rich.console import Console
 
 from cluster.refused import BROKEN_OFF, DONE, FAILED
 from sweeps.records.results import Finalist, Outcome, Results
@@ -21,6 +20,7 @@ from sweeps.runner import ending, launch
 from sweeps.runner.description import resume_command
 from sweeps.runner.ending import _last_lines, _shipped, broken_off
 from sweeps.runner.options import Options
+from sweeps.runner.progress import Progress
 from sweeps.terminal.screen import screen
 from trainables.metrics import INFERENCE_MS, PARAMETERS
 from trainables.recipe import Recipe
@@ -113,6 +113,7 @@ def plan(tmp_path: Path) -> Any:
         folder=storage / "sweeps" / "night",
         arms=arms,
         trials_per_arm=9,
+        finalist_seeds=(),
         score="accuracy",
     )
 
@@ -135,7 +136,7 @@ def test_a_full_disk_ends_the_sweep_in_words_with_its_command_and_its_status(
 ) -> None:
     past: Any = SimpleNamespace()
 
-    def run(ready: Any, console: Console, interrupt: Any, searched: Results) -> int:
+    def run(ready: Any, progress: Progress, interrupt: Any, searched: Results) -> int:
         if completed:
             record = searched.start(f"{ARM}/000", ARM, 0, Recipe())
             record.outcome, record.score = Outcome.COMPLETED, 0.5
@@ -147,7 +148,7 @@ def test_a_full_disk_ends_the_sweep_in_words_with_its_command_and_its_status(
     monkeypatch.setattr(launch, "_prepare", lambda *given: ready)
     monkeypatch.setattr(launch, "_run", run)
     shown = io.StringIO()
-    assert launch.launch(plan, screen(file=shown), past) == status
+    assert launch.launch(plan, Progress(screen(file=shown)), past) == status
     assert shown.getvalue().splitlines() == [
         f"The sweep stopped: {plan.folder}/trials.jsonl: No space left on device. "
         f"It stays as it is in {plan.folder}.",

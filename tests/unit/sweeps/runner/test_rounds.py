@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -276,7 +277,9 @@ def test_after_a_round_the_driver_says_what_is_known_and_goes_on_with_what_is_op
     made |= {"recipes": 3, "draws": True, "ablations": False, "finish": None}
     folder = make(tmp_path, seeds=range(40, 46), **made)
     said: list[str] = []
-    run: Any = SimpleNamespace(plan=SimpleNamespace(folder=folder), say=said.append)
+    run: Any = SimpleNamespace(
+        plan=SimpleNamespace(folder=folder), say=said.append, doing=lambda what: nullcontext()
+    )
     design = Design(recipes=3, seeds=6, worth=0.01)
     live = rounds._undecided(run, design, 3)
     assert said == ["After 3 seeds: tricks: better; depth, linear trend: cannot tell."]

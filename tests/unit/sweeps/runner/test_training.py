@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -52,7 +53,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Note what workers are sent; all of it completes."""
     noted: list[dict[str, Any]] = []
 
-    def run_trials(run: Run, batch: Batch, progress: Any) -> Outcome:
+    def run_trials(run: Run, batch: Batch) -> Outcome:
         while isinstance(config := batch.searcher.suggest(""), dict):
             noted.append(config)
             finalist = Finalist(config["finalist"]["group"], config["finalist"]["without"])
@@ -68,7 +69,6 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setattr(training, "run_trials", run_trials)
     monkeypatch.setattr(training, "trial_config", trial_config)
-    monkeypatch.setattr(training, "Progress", MagicMock())
     return noted
 
 
@@ -87,9 +87,9 @@ def running(folder: Path, past: Iterable[Trial] = (), *, over: bool = False) -> 
         tell=told.append,
         earlier=lambda role: tuple(past),
         over=lambda: over,
-        capacity=None,
-        console=None,
-        tracker=MagicMock(),
+        say=print,
+        progress=MagicMock(),
+        doing=lambda what: nullcontext(),
     )
 
 

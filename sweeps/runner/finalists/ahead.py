@@ -1,0 +1,140 @@
+"""The finalists that are to come, before they are chosen: how many at most, and which, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from search_spaces.space import Arm
+from sweeps.records.design import Design
+from sweeps.runner.course import Ahead
+from sweeps.runner.finalists.candidates import Field, best_of
+from sweeps.runner.finalists.contenders import MOST, MOST_OF_ARM, MOST_OF_ONLY_ARM
+from sweeps.runner.plan import Plan
+from trainables.problems import counted
+from trainables.recipe import NEUTRAL
+
+LIKELY = "likely champions"
+LIKELY_CHAMPIONS = (LIKELY, ("next: the report",))
+"""Which round it is where the arms are done, and what comes next."""
+
+
+def of_search(plan: Plan) -> Ahead:
+    """Return what may follow the search."""
+    seeds = len(plan.finalist_seeds)
+    if not seeds:
+        return Ahead()
+    design = design_of(plan)
+    per_seed = sum(runs_of(plan, arm)[1] for arm in plan.arms) // seeds
+    first = len(design.rounds[0])
+    after = of_contenders(design, len(plan.arms))
+    most = per_seed * seeds + after.most
+    # Which tricks the champion has is not known yet.
+    if plan.options.ablate:
+        most += ablations_at_most(plan)
+    return Ahead(least=per_seed * first + after.least, most=most)
+
+
+def design_of(plan: Plan) -> Design:
+    """Return how arms are compared, as far as it is known before the search."""
+    seeds = len(plan.finalist_seeds)
+    trials = max((runs_of(plan, arm)[0] for arm in plan.arms), default=0)
+    recipes = min(best_of(trials, plan.finalist_recipes), seeds)
+    return Design(recipes=max(1, recipes), seeds=seeds, worth=plan.study.worth / 100)
+
+
+def of_round(design: Design, field: Field, live: Iterable[str], trained: int) -> Ahead:
+    """Return what may follow a round.
+
+    Args:
+        design: Says how many seeds there are at most.
+        field: The recipes.
+        live: Arms that may get more seeds.
+        trained: How many they have then.
+    """
+    # Of an arm that gets no more seeds, likely champions lack those.
+    alive = list(live)
+    over = len(field.best) - len(alive)
+    extra = min(MOST, MOST_OF_ARM * over) * (design.seeds - design.round) // design.recipes
+    per_seed = 0
+    for arm in alive:
+        alone = len(field.best[arm]) == 1 and field.default.get(arm) == field.best[arm][0]
+        per_seed += 1 if alone or arm not in field.default else 2
+    after = of_contenders(design, len(field.best))
+    most = per_seed * (design.seeds - trained) + after.most + extra
+    return Ahead(least=after.least, most=most)
+
+
+def of_contenders(design: Design, arms: int) -> Ahead:
+    """Return what recipes that may become the champion get of the seeds that they have not had."""
+    if design.recipes < 2:
+        return Ahead()
+    number = min(MOST, MOST_OF_ARM * arms)
+    if arms == 1:
+        number = MOST_OF_ONLY_ARM
+    # Of each seed, a recipe has had every so manieth. One alone gets those of the first round.
+    first = len(design.rounds[0]) if design.seeds else 0
+    return Ahead(
+        least=first - first // design.recipes,
+        most=number * (design.seeds - design.seeds // design.recipes),
+    )
+
+
+def of_later_seeds(recipes: int, seeds: int) -> Ahead:
+    """Return what so many likely champions may get of so many seeds."""
+    # Where one is left, it gets no more.
+    return Ahead(least=0, most=recipes * max(0, seeds) if recipes > 1 else 0)
+
+
+def ablations_at_most(plan: Plan) -> int:
+    """Return how many runs the champion's ablations are at most."""
+    return len(plan.finalist_seeds) * len(NEUTRAL)
+
+
+def runs_of(plan: Plan, arm: Arm) -> tuple[int, int]:
+    """Return how many trials and finalists of an arm run at most."""
+    trials = plan.trials_per_arm if arm.tuned else 0
+    # One of the best in turn and the default, which are one where there is one trial or none.
+    recipes = 2 if trials > 1 else 1
+    return trials, recipes * len(plan.finalist_seeds)
+
+
+def retrained(plan: Plan) -> str:
+    """Return which recipes are retrained: `the 3 best recipes in turn and the default of each arm`."""
+    if not any(arm.tuned for arm in plan.arms):
+        return "the recipe of each arm"
+    most = min(best_of(plan.trials_per_arm, plan.finalist_recipes), len(plan.finalist_seeds))
+    best = "best recipe" if most == 1 else f"{most} best recipes in turn"
+    return f"the {best} and the default of each arm"
+
+
+def after_search(plan: Plan) -> tuple[str, ...]:
+    """Return what follows the search, in words, a line each."""
+    seeds = len(plan.finalist_seeds)
+    if not seeds:
+        return ("next: the report",)
+    up_to = f"up to {counted(seeds, 'new seed')}"
+    return (f"next: {retrained(plan)}, with {up_to}, on the test split", "then: the report")
+
+
+def round_in_words(design: Design, seeds: range) -> tuple[str, tuple[str, ...]]:
+    """Return which round of the comparisons it is, and what comes next, a line each."""
+    number = design.rounds.index(seeds) + 1
+    last = len(design.rounds)
+    what = f"round {number} of {last}" if number == last else f"round {number} of up to {last}"
+    further = f"more seeds for the {LIKELY}, then the report"
+    if number == last:
+        return what, (f"next: {further}",)
+    return what, (
+        f"next: a look at the comparisons; arms that are still open get round {number + 1}",
+        f"then: {further}",
+    )
+
+
+def before_search(plan: Plan) -> tuple[str, ...]:
+    """Return what follows the preparation, in words, a line each."""
+    tuned = sum(bool(arm.tuned) for arm in plan.arms)
+    if not tuned:
+        return after_search(plan)
+    trials = counted(plan.trials_per_arm, "trial")
+    first = f"next: the search, {counted(tuned, 'arm')} x {trials}"
+    return (first, *(line.replace("next:", "then:") for line in after_search(plan)[:1]))
