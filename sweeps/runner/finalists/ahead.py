@@ -10,12 +10,12 @@ from sweeps.runner.course import Ahead
 from sweeps.runner.finalists.candidates import Field, best_of
 from sweeps.runner.finalists.contenders import MOST, MOST_OF_ARM, MOST_OF_ONLY_ARM
 from sweeps.runner.plan import Plan
+from sweeps.runner.study import compares
 from trainables.problems import counted
 from trainables.recipe import NEUTRAL
 
 LIKELY = "likely champions"
-LIKELY_CHAMPIONS = (LIKELY, ("next: the report",))
-"""Which round it is where the arms are done, and what comes next."""
+ABLATIONS = "the champion without each of its tricks"
 
 
 def of_search(plan: Plan) -> Ahead:
@@ -28,6 +28,8 @@ def of_search(plan: Plan) -> Ahead:
     first = len(design.rounds[0])
     after = of_contenders(design, len(plan.arms))
     most = per_seed * seeds + after.most
+    if not compares(plan.study.contrasts, plan.arms):
+        most = per_seed * first + _more_likely(design, len(plan.arms))
     # Which tricks the champion has is not known yet.
     if plan.options.ablate:
         most += ablations_at_most(plan)
@@ -51,16 +53,16 @@ def of_round(design: Design, field: Field, live: Iterable[str], trained: int) ->
         live: Arms that may get more seeds.
         trained: How many they have then.
     """
-    # Of an arm that gets no more seeds, likely champions lack those.
     alive = list(live)
-    over = len(field.best) - len(alive)
-    extra = min(MOST, MOST_OF_ARM * over) * (design.seeds - design.round) // design.recipes
     per_seed = 0
     for arm in alive:
         alone = len(field.best[arm]) == 1 and field.default.get(arm) == field.best[arm][0]
         per_seed += 1 if alone or arm not in field.default else 2
     after = of_contenders(design, len(field.best))
-    most = per_seed * (design.seeds - trained) + after.most + extra
+    most = per_seed * (design.seeds - trained) + after.most
+    # Of arms that get no more seeds, likely champions lack those.
+    if len(alive) < len(field.best):
+        most = per_seed * (design.seeds - trained) + _more_likely(design, len(field.best))
     return Ahead(least=after.least, most=most)
 
 
@@ -68,15 +70,24 @@ def of_contenders(design: Design, arms: int) -> Ahead:
     """Return what recipes that may become the champion get of the seeds that they have not had."""
     if design.recipes < 2:
         return Ahead()
-    number = min(MOST, MOST_OF_ARM * arms)
-    if arms == 1:
-        number = MOST_OF_ONLY_ARM
-    # Of each seed, a recipe has had every so manieth. One alone gets those of the first round.
+    # A recipe has had one seed of so many. One recipe alone gets those of the first round.
     first = len(design.rounds[0]) if design.seeds else 0
     return Ahead(
         least=first - first // design.recipes,
-        most=number * (design.seeds - design.seeds // design.recipes),
+        most=_likely(arms) * (design.seeds - design.seeds // design.recipes),
     )
+
+
+def _more_likely(design: Design, arms: int) -> int:
+    """Return what likely champions get at most where their arms had the first round alone."""
+    if design.recipes < 2:
+        return _likely(arms) * max(0, design.seeds - len(design.rounds[0]))
+    return _likely(arms) * (design.seeds - len(design.rounds[0]) // design.recipes)
+
+
+def _likely(arms: int) -> int:
+    """Return how many recipes get seeds as likely champions, at most."""
+    return MOST_OF_ONLY_ARM if arms == 1 else min(MOST, MOST_OF_ARM * arms)
 
 
 def of_later_seeds(recipes: int, seeds: int) -> Ahead:
@@ -116,18 +127,26 @@ def after_search(plan: Plan) -> tuple[str, ...]:
     return (f"next: {retrained(plan)}, with {up_to}, on the test split", "then: the report")
 
 
-def round_in_words(design: Design, seeds: range) -> tuple[str, tuple[str, ...]]:
+def round_in_words(design: Design, seeds: range, *, compared: bool) -> tuple[str, tuple[str, ...]]:
     """Return which round of the comparisons it is, and what comes next, a line each."""
+    further = f"more seeds for the {LIKELY}, then the report"
+    if not compared:
+        return "first seeds", (f"next: {further}",)
     number = design.rounds.index(seeds) + 1
     last = len(design.rounds)
     what = f"round {number} of {last}" if number == last else f"round {number} of up to {last}"
-    further = f"more seeds for the {LIKELY}, then the report"
     if number == last:
         return what, (f"next: {further}",)
     return what, (
         f"next: a look at the comparisons; arms that are still open get round {number + 1}",
         f"then: {further}",
     )
+
+
+def later_in_words(*, ablate: bool) -> tuple[str, tuple[str, ...]]:
+    """Return which round it is where the arms are done, and what comes next."""
+    coming = ABLATIONS if ablate else "the report"
+    return LIKELY, (f"next: {coming}",)
 
 
 def before_search(plan: Plan) -> tuple[str, ...]:

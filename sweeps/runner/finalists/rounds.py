@@ -57,12 +57,13 @@ def _steps(run: Run, field: Field, design: Design, finals: Results) -> Iterator[
     live = set(field.best)
     trained = 0
     turns: dict[str, int] = {}
+    compared = compares(run.plan.study.contrasts, run.plan.arms)
     for each in design.rounds:
         arms = [arm for arm in field.best if arm in live]
         turns |= dict.fromkeys(arms, each.stop)
         entries = field.round(design, arms, each, seeds)
-        follows = ahead.of_round(design, field, arms, each.stop)
-        what, coming = ahead.round_in_words(design, each)
+        follows = ahead.of_round(design, field, arms if compared else (), each.stop)
+        what, coming = ahead.round_in_words(design, each, compared=compared)
         yield train(run, Chosen(entries, field.names, turns, what, follows, coming), finals)
         trained = each.stop
         # An arm that failed too often is left alone.
@@ -73,7 +74,7 @@ def _steps(run: Run, field: Field, design: Design, finals: Results) -> Iterator[
 
     # The champion's seeds, of which those that the arms had are done; where no arms are compared,
     # it alone is what seeds are for.
-    if not compares(run.plan.study.contrasts, run.plan.arms):
+    if not compared:
         trained = design.seeds
     bounds = run.plan.options.bounds
     able: list[str] | None = None
@@ -86,12 +87,12 @@ def _steps(run: Run, field: Field, design: Design, finals: Results) -> Iterator[
             break
         entries = seeded(again, each, seeds)
         follows = ahead.of_later_seeds(len(again), trained - each.stop)
-        what, coming = ahead.LIKELY_CHAMPIONS
+        what, coming = ahead.later_in_words(ablate=run.plan.options.ablate)
         yield train(run, Chosen(entries, field.names, turns, what, follows, coming), finals)
 
     choice = champion(finals, bounds)
     if run.plan.options.ablate and choice:
-        chosen = Chosen({}, field.names, turns, what="the champion without each of its tricks")
+        chosen = Chosen({}, field.names, turns, what=ahead.ABLATIONS)
         yield _ablated(run, choice.champion, chosen, finals)
 
 

@@ -9,19 +9,26 @@ import pytest
 
 from sweeps.records.design import Design
 from sweeps.runner.course import Ahead
-from sweeps.runner.finalists import ahead, rounds
-from tests.unit.sweeps.runner.made_up_rounds import ARMS, BOTH, LEVELS, PLAIN, Driver, by_arm
+from sweeps.runner.finalists import ahead
+from tests.unit.sweeps.runner.made_up_rounds import ARMS, LEVELS, PLAIN, TRICKS_PAY, Driver, by_arm
 from trainables.recipe import NEUTRAL
 
 
-def _plan(*, seeds: int = 6, ablate: bool = False, tuned: bool = True, trials: int = 6) -> Any:
+def _plan(
+    *,
+    seeds: int = 6,
+    ablate: bool = False,
+    tuned: bool = True,
+    trials: int = 6,
+    contrasts: tuple[Any, ...] = (TRICKS_PAY,),
+) -> Any:
     arms = ARMS if tuned else [SimpleNamespace(name=arm.name, tuned={}) for arm in ARMS]
     return SimpleNamespace(
         arms=arms,
         trials_per_arm=trials,
         finalist_recipes=3,
         finalist_seeds=tuple(range(seeds)),
-        study=SimpleNamespace(worth=1.0),
+        study=SimpleNamespace(worth=1.0, contrasts=contrasts),
         options=SimpleNamespace(ablate=ablate),
     )
 
@@ -29,9 +36,17 @@ def _plan(*, seeds: int = 6, ablate: bool = False, tuned: bool = True, trials: i
 @pytest.mark.parametrize("open_after", [{}, {3: set[str]()}, {3: {PLAIN}}])
 @pytest.mark.parametrize("level", [LEVELS, by_arm(plain_5=0.9)])
 @pytest.mark.parametrize("seeds", [3, 6, 9])
+@pytest.mark.parametrize("contrasts", [(TRICKS_PAY,), ()])
 def test_what_came_was_never_less_or_more_than_what_was_said(
-    monkeypatch: pytest.MonkeyPatch, open_after: dict[int, set[str]], level: Any, seeds: int
+    monkeypatch: pytest.MonkeyPatch,
+    open_after: dict[int, set[str]],
+    level: Any,
+    seeds: int,
+    contrasts: tuple[Any, ...],
 ) -> None:
+    if not contrasts:
+        # Nothing is open after the first round.
+        open_after = {3: set()}
     driver = Driver(level=level, open_after=open_after)
     said: list[Ahead] = []
     train = driver.train
@@ -41,9 +56,9 @@ def test_what_came_was_never_less_or_more_than_what_was_said(
         return train(run, chosen, finals)
 
     monkeypatch.setattr(driver, "train", noted)
-    driver.run(monkeypatch, seeds=seeds)
+    driver.run(monkeypatch, seeds=seeds, contrasts=contrasts)
     runs = [len(call) for call in driver.calls]
-    before = ahead.of_search(_plan(seeds=seeds))
+    before = ahead.of_search(_plan(seeds=seeds, contrasts=contrasts))
     assert before.least <= sum(runs) <= before.most
     for number, each in enumerate(said, 1):
         assert each.least <= sum(runs[number:]) <= each.most
@@ -77,17 +92,16 @@ def test_what_follows_is_said_in_words() -> None:
         "on the test split"
     )
     design = Design(recipes=3, seeds=6, worth=0.01)
-    assert ahead.round_in_words(design, range(3)) == (
+    assert ahead.round_in_words(design, range(3), compared=True) == (
         "round 1 of up to 2",
         (
             "next: a look at the comparisons; arms that are still open get round 2",
             "then: more seeds for the likely champions, then the report",
         ),
     )
-    assert ahead.round_in_words(design, range(3, 6))[0] == "round 2 of 2"
-
-
-def test_all_arms_of_the_made_up_sweep_are_compared() -> None:
-    """What the tests above take from another file."""
-    assert {arm.name for arm in ARMS} == set(BOTH)
-    assert rounds.finalists
+    assert ahead.round_in_words(design, range(3, 6), compared=True)[0] == "round 2 of 2"
+    only = ahead.round_in_words(design, range(3), compared=False)
+    assert only == ("first seeds", ("next: more seeds for the likely champions, then the report",))
+    assert ahead.later_in_words(ablate=False) == ("likely champions", ("next: the report",))
+    ablated = "next: the champion without each of its tricks"
+    assert ahead.later_in_words(ablate=True) == ("likely champions", (ablated,))
