@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import urllib.parse
+from collections.abc import Iterable
 
 SERVERS = ("http", "https")
 SERVER_DATABASES = ("postgresql", "mysql", "mssql")
 MASK = "***"
+SECRET_FLAGS = ("--notify",)
+"""Flags whose values may hold a token anywhere."""
 # In names of a query's parts: the value that follows is neither shown nor written down.
 _SECRETS = (
     "pass",
@@ -51,6 +54,22 @@ def without_login(uri: str) -> str:
 def without_passwords(text: str) -> str:
     """Return a text in which every URI, and every query without its URI, is free of secrets."""
     return _QUERY.sub(_masked, _ADDRESS.sub(lambda uri: without_password(uri[0]), text))
+
+
+def without_secrets(arguments: Iterable[str]) -> list[str]:
+    """Return a command's arguments for people to read, and for a file: without secrets."""
+    shown = []
+    flag = ""
+    for word in arguments:
+        name, equals, _ = word.partition("=")
+        if flag in SECRET_FLAGS:
+            shown.append(MASK)
+        elif equals and name in SECRET_FLAGS:
+            shown.append(f"{name}={MASK}")
+        else:
+            shown.append(without_password(word))
+        flag = "" if flag in SECRET_FLAGS else word
+    return shown
 
 
 def is_masked(uri: str) -> bool:

@@ -21,6 +21,7 @@ from sweeps.runner.options import READING_FLAGS, cache_folder
 from sweeps.runner.study import PRESETS, Preset
 from sweeps.terminal.json_text import json_text
 from sweeps.terminal.screen import screen, wrapped
+from sweeps.terminal.waiting import waiting
 from sweeps.tracking.chosen import named_store
 from sweeps.tracking.store import TrackingError, artifact_location, one_line, prepare_store
 from trainables.data.reading import ReadOptions
@@ -48,7 +49,9 @@ Check: TypeAlias = Callable[[Asked], Iterator[Finding]]
 def examine(asked: Asked) -> Iterator[tuple[str, Finding]]:
     """Yield every check's name and findings, as they come; a check that raises has failed."""
     for name, (check, mend) in CHECKS.items():
-        for finding in findings(check, asked, mend):
+        with waiting(f"Checking {name}"):
+            found = list(findings(check, asked, mend))
+        for finding in found:
             yield name, finding
 
 

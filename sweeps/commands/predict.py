@@ -27,6 +27,7 @@ from sweeps.predict import images, kaggle, model, output
 from sweeps.predict.model import Model, Probabilities
 from sweeps.runner import flag_values as values
 from sweeps.terminal.screen import say, say_wrong, screen
+from sweeps.terminal.waiting import waiting
 from trainables.problems import one_line, unknown_name
 
 SUBMISSION = "submission.csv"
@@ -114,7 +115,8 @@ def command(**flags: Any) -> int:
         raise Refused(*problems, *found.closed)
 
     # The model takes seconds.
-    chosen = load()
+    with waiting("Loading the model"):
+        chosen = load()
     if asked.competition is not None:
         kaggle.check_classes(asked.competition, chosen.classes)
     if chosen.stored_side is None:

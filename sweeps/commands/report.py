@@ -22,6 +22,7 @@ from sweeps.records.status import status_of
 from sweeps.runner import flag_values as values
 from sweeps.terminal.json_text import json_text
 from sweeps.terminal.screen import say, screen
+from sweeps.terminal.waiting import waiting
 
 WATCH_S = 10
 """Seconds between two looks at a sweep that is watched."""
@@ -103,11 +104,11 @@ def _journal_size(folder: Path) -> int:
 
 def _rebuild(folder: Path, *, as_json: bool) -> Path:
     """Write a sweep's files, print what they come to, and return the page."""
-    from sweeps.report import page  # pandas and SciPy take a second to import
-    from sweeps.report.plain import plain
-    from sweeps.report.terminal import show
+    with waiting("Building the report"), _writing(folder):
+        from sweeps.report import page  # pandas and SciPy take a second to import
+        from sweeps.report.plain import plain
+        from sweeps.report.terminal import show
 
-    with _writing(folder):
         report = page.write(folder)
     if as_json:
         files = {"page": report.page, "results": report.results}
@@ -123,13 +124,13 @@ def _rebuild(folder: Path, *, as_json: bool) -> Path:
 
 def _compare(first_folder: Path, second_folder: Path, *, as_json: bool) -> Path:
     """Write the page that compares two sweeps, print what it comes to, and return it."""
-    from sweeps.report import compare  # pandas and SciPy take a second to import
-    from sweeps.report.findings import find
-    from sweeps.report.plain import plain
-    from sweeps.report.runs import read_run
-    from sweeps.report.terminal import grid
+    with waiting("Comparing the sweeps"), _writing(first_folder):
+        from sweeps.report import compare  # pandas and SciPy take a second to import
+        from sweeps.report.findings import find
+        from sweeps.report.plain import plain
+        from sweeps.report.runs import read_run
+        from sweeps.report.terminal import grid
 
-    with _writing(first_folder):
         first = find(read_run(first_folder))
         second = find(read_run(second_folder))
         page = compare.write_comparison(first, second)

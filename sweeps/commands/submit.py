@@ -96,6 +96,11 @@ def flags_of(study: str, arguments: Sequence[str]) -> Typed:
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or the database's password "
             "file, in the cluster's own environment."
         )
+    if "://" in (given.get("--notify") or ""):
+        problems.append(
+            "--notify must hold no URL, since a job's command is on record: let the cluster's own "
+            "environment have DVT_NOTIFY."
+        )
     if problems:
         raise Refused(*problems)
     return given

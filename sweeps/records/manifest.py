@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cluster.addresses import without_password
+from cluster.addresses import without_secrets
 from search_spaces.space import Arm
 from sweeps.records.champion import Bounds
 from sweeps.records.fields import number
@@ -66,6 +66,7 @@ DECIDES_NOT = {
     "sweeps/runner/keeping.py",
     "sweeps/runner/launch.py",
     "sweeps/runner/process.py",
+    "sweeps/runner/notify.py",
     "sweeps/runner/options.py",
     "sweeps/runner/progress.py",
     "sweeps/runner/study_help.py",
@@ -342,7 +343,7 @@ def command() -> str:
     called = os.environ.get(CALLED)
     if called:
         return called
-    words = [shlex.quote(without_password(word)) for word in sys.argv]
+    words = [shlex.quote(word) for word in without_secrets(sys.argv)]
     return " ".join(["python", *words])
 
 

@@ -110,7 +110,7 @@ def _run(study: Study, options: Options) -> int:
             storage = options.storage.absolute()
             name = sweep_named(storage, options.resume)
             if name != options.resume:
-                say(console, f"Sweep: {name}")
+                progress.say(f"Sweep: {name}")
             stack.enter_context(held(sweep_folder(storage, name)))
             earlier = past(storage, name, study.name)
             options = restored(replace(options, resume=name), earlier)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import time
 import traceback
@@ -23,6 +24,7 @@ from sweeps.runner.driver import Run, gone, is_gone
 from sweeps.runner.finalists.contenders import Retrained, champion, retrained
 from sweeps.runner.keeping import settle
 from sweeps.runner.retraining import ensure_weights
+from sweeps.runner.notify import Ending
 from sweeps.tracking.store import one_line
 from trainables.backbones import count_parameters
 from trainables.metrics import TEST_SCORES
@@ -36,7 +38,7 @@ CLOSED_WITHIN_S = 60.0
 STOPPED_WITHIN_S = 5.0
 
 
-def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
+def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> Ending:
     """Keep the champion, build the report, tell MLflow and show the results.
 
     Args:
@@ -46,7 +48,7 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
         ended: `completed` where all of it ran, `interrupted` by the user, or `failed` by Ray.
 
     Returns:
-        The exit status.
+        The exit status, and what came of it.
     """
     plan = run.plan
     tracker = run.tracker
@@ -56,7 +58,7 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
         if not run.interrupt.reason:
             run.say(f"The sweep stopped: {gone(plan)}.")
         tracker.close(timeout=STOPPED_WITHIN_S)
-        return FAILED
+        return Ending(status=FAILED, said=f"{gone(plan)}.")
     shipped = None
     if ended is Outcome.COMPLETED:
         shipped = _shipped(run, searched, finals)
@@ -113,7 +115,20 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> int:
         run.say(f"Report: {report.page}")
     elif status == DONE:
         run.say(f"Results: {plan.folder}")
-    return status
+    said = _verdict(report) if report and status == DONE else ""
+    return Ending(
+        status=status,
+        said=said or f"{_ended(searched, finals)} ended.",
+        report=report.page if report else None,
+    )
+
+
+def _verdict(report: Report) -> str:
+    """Return the first sentence of what a sweep comes to."""
+    # It loaded pandas for the report.
+    from sweeps.report.headline import headline
+
+    return re.split(r"(?<=[.!?])\s", headline(report.findings)[0])[0]
 
 
 def broken_off(searched: Results) -> int:
@@ -209,7 +224,7 @@ def _last_lines(
     """Say how the sweep ended and how to continue it; return the exit status."""
     plan = run.plan
     resume = f"  {resume_command(plan)}"
-    done = " and ".join(filter(None, (_done(searched, "trials"), _done(finals, "finalists"))))
+    done = _ended(searched, finals)
 
     # It did not come to its end.
     if ended is Outcome.INTERRUPTED:
@@ -247,6 +262,11 @@ def _too_dear(recipes: Sequence[Retrained]) -> str:
         "No finalist is within --max-ms and --max-mb, so none is the champion: the fastest takes "
         f"{fastest:.2f} ms per image, the smallest has {smallest:.1f} MB."
     )
+
+
+def _ended(searched: Results, finals: Results) -> str:
+    """Return how many trials and finalists have ended, in words."""
+    return " and ".join(filter(None, (_done(searched, "trials"), _done(finals, "finalists"))))
 
 
 def _done(results: Results, what: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.error import URLError
 
 from cluster.probes import blind_nodes, of_gpu_nodes
-from cluster.refused import FAILED, Refused
+from cluster.refused import FAILED, INTERRUPTED, Refused
 from cluster.resources import SWEEP_BYTES, TRIAL_BYTES
 from cluster.session import Nodes, SessionError, nodes, session
 from sweeps.records import manifest
@@ -24,6 +24,7 @@ from sweeps.runner.ending import broken_off, finish
 from sweeps.runner.finalists.ahead import before_search, retrained
 from sweeps.runner.finalists.rounds import finalists
 from sweeps.runner.interrupt import Interrupt
+from sweeps.runner.notify import Ending, send
 from sweeps.runner.plan import Materials, Plan, gather, slots_on
 from sweeps.runner.progress import Progress
 from sweeps.runner.resume import Past, held
@@ -69,27 +70,56 @@ def launch(plan: Plan, progress: Progress, past: Past | None = None) -> int:
         for arm in plan.arms:
             planned[arm.name] = ready.plan.trials_per_arm if arm.tuned else 0
         searched = Results(planned, ready.plan.score)
+        # Whatever the end, who asked for it is told once.
+        ending = Ending(status=FAILED)
         try:
-            return _run(ready, progress, interrupt, searched)
+            ending = _run(ready, progress, interrupt, searched)
         except OSError as error:
-            if plan.options.verbose:
-                progress.console.print_exception()
-            if is_gone(plan):
-                progress.say(f"The sweep stopped: {gone(plan)}.")
-                return FAILED
-            progress.say(
-                f"The sweep stopped: {_reason(error)}. It stays as it is in {plan.folder}."
-            )
-            progress.say(f"To continue:\n  {resume_command(ready.plan)}")
-            return broken_off(searched)
+            ending = _broken_off(ready.plan, progress, searched, error)
+        except KeyboardInterrupt:
+            ending = Ending(status=INTERRUPTED)
+            raise
+        finally:
+            _tell(ready.plan, progress, ending)
+        return ending.status
 
 
-def _run(ready: Ready, progress: Progress, interrupt: Interrupt, searched: Results) -> int:
+def _tell(plan: Plan, progress: Progress, ending: Ending) -> None:
+    """Send the message that `--notify` asks for; where that fails, a line says so."""
+    if plan.options.notify is None:
+        return
+    with progress.doing("Sending the message of --notify"):
+        problem = send(plan.options.notify, plan.name, ending)
+    if problem:
+        progress.say(problem)
+
+
+def _broken_off(plan: Plan, progress: Progress, searched: Results, error: OSError) -> Ending:
+    """Say why a sweep could not go on."""
+    if plan.options.verbose:
+        progress.console.print_exception()
+    if is_gone(plan):
+        progress.say(f"The sweep stopped: {gone(plan)}.")
+        return Ending(status=FAILED, said=f"{gone(plan)}.")
+    reason = _reason(error)
+    progress.say(f"The sweep stopped: {reason}. It stays as it is in {plan.folder}.")
+    progress.say(f"To continue:\n  {resume_command(plan)}")
+    return Ending(status=broken_off(searched), said=f"{reason}.")
+
+
+def _run(ready: Ready, progress: Progress, interrupt: Interrupt, searched: Results) -> Ending:
     """Search, train the finalists, and finish."""
     with driver(ready, progress, interrupt) as run:
         enter_past(run, searched)
         finals = Results({})
-        interrupt.last_resort = lambda: finish(run, searched, finals, Outcome.INTERRUPTED)
+
+        def last_resort() -> int:
+            ending = finish(run, searched, finals, Outcome.INTERRUPTED)
+            _tell(run.plan, progress, ending)
+            progress.close()
+            return ending.status
+
+        interrupt.last_resort = last_resort
         ended = search(run, searched)
         if ended is Outcome.COMPLETED:
             ended, finals = finalists(run, searched)

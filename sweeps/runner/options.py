@@ -83,6 +83,7 @@ class Options:
     resume: str | None = None
     accept_changes: bool = False
     ablate: bool = False
+    notify: str | None = None
     dry_run: bool = False
     verbose: bool = False
 
@@ -235,6 +236,13 @@ FLAGS: dict[str, dict[str, Any]] = {
         "Stop starting trials after this long, such as 2h; finish with what is there.",
     ),
     # What it does besides.
+    # It may hold a token, which need not be in a command line.
+    "--notify": {
+        "envvar": "DVT_NOTIFY",
+        "metavar": "COMMAND|URL",
+        "help": "At the end, run COMMAND with the outcome as its last argument, or send it to the "
+        "URL of a service that apprise knows, such as ntfys://TOPIC; default: DVT_NOTIFY.",
+    },
     "--keep-copies": _switch("Keep copies of validation and test images in the training images."),
     "--accept-changes": _switch(
         "Continue (--resume) although the study, data or code have changed."

@@ -20,6 +20,7 @@ from sweeps.checks.machine import why_none
 from sweeps.checks.table import check_start
 from sweeps.records.score import decide
 from sweeps.records.usable import check_name
+from sweeps.runner import notify
 from sweeps.runner.finalists.bounds import check_size
 from sweeps.runner.finalists.candidates import finalist_seeds, sizes
 from sweeps.runner.options import Options, cache_folder
@@ -161,6 +162,8 @@ def make_plan(study: Study, options: Options) -> Plan:
     # The services around it.
     if options.tracking_uri:
         collect(problems, partial(check_uri, options.tracking_uri))
+    if options.notify is not None and not options.dry_run:
+        collect(problems, partial(notify.check, options.notify))
     share = collect(problems, cache_share) or CACHE_SHARE
     every = collect(problems, report_every)
 

@@ -66,6 +66,7 @@ HOMES: dict[str, tuple[str, ...]] = {  # the longest name that fits an import de
         "sweeps.runner.view",
         "sweeps.terminal.*",
     ),
+    "apprise": ("sweeps.runner.notify",),
     "numpy": (
         "trainables.*",
         "sweeps.records.champion",

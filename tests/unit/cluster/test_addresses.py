@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.addresses import is_masked, without_login, without_password, without_passwords
+from cluster.addresses import (
+    is_masked,
+    without_login,
+    without_password,
+    without_passwords,
+    without_secrets,
+)
 
 MARK = "S3CR3T"
 TEXT = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=12)
@@ -129,3 +135,17 @@ def test_an_address_with_a_secret_is_not_the_one_that_is_shown(uri: str) -> None
 )
 def test_a_browser_gets_an_address_without_a_login(uri: str, shown: str) -> None:
     assert without_login(uri) == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (["x.py", "--notify", "slack://a/b/c", "--trials", "3"], "x.py --notify *** --trials 3"),
+        (["x.py", "--notify=tell T0KEN"], "x.py --notify=***"),
+        (["x.py", "--notify", "--notify", "--gpus", "0"], "x.py --notify *** --gpus 0"),
+        (["x.py", "--tracking-uri=http://u:p@h"], "x.py --tracking-uri=http://u:***@h"),
+        (["x.py", "--notify"], "x.py --notify"),
+    ],
+)
+def test_arguments_are_shown_without_what_may_hold_a_token(given: list[str], shown: str) -> None:
+    assert " ".join(without_secrets(given)) == shown

@@ -250,6 +250,7 @@ def test_good_values_become_options() -> None:
             "--preset",
             "laptop",
             "--name",
+            "--notify",
             "a.b-C_9",
             "--storage",
             "/tmp/x",
