@@ -23,8 +23,8 @@ from sweeps.runner.description import resume_command
 from sweeps.runner.driver import Run, gone, is_gone
 from sweeps.runner.finalists.contenders import Retrained, champion, retrained
 from sweeps.runner.keeping import settle
-from sweeps.runner.retraining import ensure_weights
 from sweeps.runner.notify import Ending
+from sweeps.runner.retraining import ensure_weights
 from sweeps.tracking.store import one_line
 from trainables.backbones import count_parameters
 from trainables.metrics import TEST_SCORES

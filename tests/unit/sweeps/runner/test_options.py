@@ -18,7 +18,7 @@ FLAGS = {
     "--score", "--name", "--storage", "--tracking-uri", "--address", "--seed", "--time-limit",
     "--stuck-after", "--resume", "--accept-changes", "--ablate", "--dry-run", "-v", "--verbose",
     "--layout", "--columns", "--group", "--keep-copies",
-    "--seeds", "--draws", "--max-ms", "--max-mb", "--keep",
+    "--seeds", "--draws", "--max-ms", "--max-mb", "--keep", "--notify",
 }  # fmt: skip
 
 WHOLE = (
@@ -250,7 +250,6 @@ def test_good_values_become_options() -> None:
             "--preset",
             "laptop",
             "--name",
-            "--notify",
             "a.b-C_9",
             "--storage",
             "/tmp/x",
