@@ -195,7 +195,7 @@ class Results:
 
     def lacking(self) -> set[str]:
         """Return the arms of which trials are still to end."""
-        return {arm for arm in self.planned if self._left_of(arm) > 0}
+        return {arm for arm in self.planned if self.left_of(arm) > 0}
 
     @property
     def total(self) -> int:
@@ -205,11 +205,12 @@ class Results:
     @property
     def left(self) -> int:
         """The number of trials that are still to end."""
-        return sum(map(self._left_of, self.planned))
+        return sum(map(self.left_of, self.planned))
 
-    def _left_of(self, arm: str) -> int:
+    def left_of(self, arm: str) -> int:
+        """Return the number of an arm's trials that are still to end."""
         done = sum(record.outcome is not Outcome.INTERRUPTED for record in self.ended(arm))
-        return max(0, self.planned[arm] - done)
+        return max(0, self.planned.get(arm, 0) - done)
 
 
 class Scored(Protocol):

@@ -101,7 +101,11 @@ def _run(study: Study, options: Options) -> int:
     if not options.verbose:
         logging.disable(logging.WARNING)
     with ExitStack() as stack:
-        progress = stack.enter_context(Progress(screen()))
+        progress = Progress(screen())
+        # A sweep that is yet without a name goes on, too, where its terminal goes away.
+        if not options.dry_run:
+            go_on_unseen(progress.console.file, "the sweep goes on, and `dvt list` shows it.")
+        stack.enter_context(progress)
         # A sweep is held before its journal is read: another driver may be ending just now.
         earlier = None
         if options.resume:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
+from typing import TypeAlias
 
 from sweeps.records.results import Outcome, Results, TrialRecord
 from sweeps.terminal.times import roughly
@@ -108,32 +109,33 @@ class Course:
         if not self.trains:
             return None
         now = time.monotonic()
-        # What runs, and what waits, each as long as its like took.
-        rest: list[float] = []
-        waits = 0.0
-        if self.phase == "search":
-            mean = seconds(self.searched, now)
-            if mean is None:
-                return None
-            rest += _rests(self.searched, mean, now)
-            waits += mean * (self.searched.left - len(running(self.searched)))
-        mean = _finalist_seconds(self.searched, self.finals, now)
-        open_ = self.finals.left + self.ahead.most
-        if mean is None and open_:
+        finalist = _finalist_seconds(self.searched, self.finals, now)
+        trial = _trial_seconds(self.searched, now)
+        if None in finalist.values() or (self.phase == "search" and None in trial.values()):
             return None
-        mean = mean or 0.0
-        rest += _rests(self.finals, mean, now)
-        waits += mean * max(0, self.finals.left - len(running(self.finals)))
+
+        # What runs, and what waits, each as long as its like took.
+        running, waits = _split(self.finals, finalist, now)
+        if self.phase == "search":
+            more, further = _split(self.searched, trial, now)
+            running += more
+            waits += further
+        known = [each for each in finalist.values() if each]
+        mean = fmean(known) if known else 0.0
 
         # At the end some slots idle, while the last trial runs.
         slots = max(1, self.slots())
-        longest = max(rest, default=0.0)
+        longest = max(running, default=0.0)
         latest = max(self.deadline - now, 0.0) + max(longest, mean)
         times = []
-        for more in (self.ahead.least, self.ahead.most):
-            work = sum(rest) + waits + mean * more
+        for number in (self.ahead.least, self.ahead.most):
+            work = sum(running) + waits + mean * number
             times.append(min(latest, max(work / slots, longest)))
         return Left(least=times[0], most=times[1])
+
+
+Seconds: TypeAlias = Mapping[str, float | None]
+"""Mean seconds of a trial by arm; None while nothing is known."""
 
 
 def running(results: Results) -> list[TrialRecord]:
@@ -141,14 +143,37 @@ def running(results: Results) -> list[TrialRecord]:
     return [record for record in results.records() if record.outcome is None]
 
 
-def seconds(results: Results, now: float) -> float | None:
-    """Return the mean seconds of a trial; None while nothing is known.
+def _trial_seconds(searched: Results, now: float) -> Seconds:
+    """Return how long trials of the search take: those of the arm, or where none ended, of all."""
+    of_all = _mean(searched.ended()) or _expected(searched, now)
+    arms = [arm for arm in searched.arms if searched.planned[arm]]
+    return {arm: _mean(searched.ended(arm)) or of_all for arm in arms}
 
-    They are those of trials that ended; before the first one, of the epochs that are done.
-    """
-    ended = results.ended()
-    if ended:
-        return fmean(record.wall_seconds for record in ended)
+
+def _finalist_seconds(searched: Results, finals: Results, now: float) -> Seconds:
+    """Return how long finalists take: before one ended, as trials that were not stopped early."""
+    of_all = _mean(_whole(finals)) or _mean(_whole(searched))
+    of_all = of_all or _expected(finals, now) or _expected(searched, now)
+    seconds = {}
+    for arm in finals.arms or searched.arms:
+        of_arm = _mean(_whole(finals, arm)) or _mean(_whole(searched, arm))
+        seconds[arm] = of_arm or of_all
+    return seconds
+
+
+def _whole(results: Results, arm: str | None = None) -> list[TrialRecord]:
+    return [each for each in results.ended(arm) if each.outcome is Outcome.COMPLETED]
+
+
+def _mean(records: Sequence[TrialRecord]) -> float | None:
+    """Return the mean seconds of trials; None where there are none."""
+    if not records:
+        return None
+    return fmean(record.wall_seconds for record in records)
+
+
+def _expected(results: Results, now: float) -> float | None:
+    """Return the mean seconds of the trials that run, by the epochs that they have done."""
     expected = []
     for record in running(results):
         if record.epoch:
@@ -157,16 +182,12 @@ def seconds(results: Results, now: float) -> float | None:
     return fmean(expected) if expected else None
 
 
-def _finalist_seconds(searched: Results, finals: Results, now: float) -> float | None:
-    """Return the mean seconds of a finalist: before one ended, of trials that were not stopped."""
-    if finals.ended():
-        return seconds(finals, now)
-    whole = [each for each in searched.ended() if each.outcome is Outcome.COMPLETED]
-    if whole:
-        return fmean(record.wall_seconds for record in whole)
-    return seconds(finals, now) or seconds(searched, now)
-
-
-def _rests(results: Results, mean: float, now: float) -> list[float]:
-    """Return the seconds that the running trials will still take."""
-    return [max(0.0, mean - (now - record.started)) for record in running(results)]
+def _split(results: Results, seconds: Seconds, now: float) -> tuple[list[float], float]:
+    """Return how long each trial that runs still takes, and those that wait all together."""
+    rest = []
+    waits = 0.0
+    for arm, mean in seconds.items():
+        of_arm = [record for record in running(results) if record.arm == arm]
+        rest += [max(0.0, (mean or 0.0) - (now - record.started)) for record in of_arm]
+        waits += (mean or 0.0) * max(0, results.left_of(arm) - len(of_arm))
+    return rest, waits

@@ -48,8 +48,20 @@ def test_a_finalist_takes_as_long_as_a_trial_that_was_not_stopped(
     trials.run(ARMS[1], 0, seconds=20, outcome=Outcome.PRUNED)
     trials.start(ARMS[0], 1)
     clock.now += 30
-    # Trials take 40 s in the mean, finalists 60: 10 + 3 x 40, and 4 to 10 x 60, in 2 slots.
+    # 30 s and 60 s of one arm, 2 x 20 s of the other, and 4 to 10 finalists of 60 s, in 2 slots.
     assert searching.left() == Left(least=185, most=365)
+
+
+def test_each_arm_has_its_own_seconds(searching: Course, clock: Clock) -> None:
+    finals = Results(dict.fromkeys(ARMS, 3))
+    trials = Trials(finals, clock)
+    trials.run(ARMS[0], 0, seconds=10, seed=0)
+    trials.run(ARMS[0], 0, seconds=10, seed=1)
+    trials.run(ARMS[1], 0, seconds=50, seed=0)
+    searching.finals = finals
+    searching.begin("finalists", Ahead(least=0, most=2), ())
+    # 10 s are left of one arm and 2 x 50 s of the other; what may follow takes 30 s in the mean.
+    assert searching.left() == Left(least=55, most=85)
 
 
 def test_once_finalists_have_ended_their_own_mean_counts_and_the_search_no_longer(
