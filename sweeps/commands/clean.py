@@ -19,7 +19,7 @@ from sweeps.commands.removal import CACHE, KINDS, choose, remove
 from sweeps.records.folder import CHAMPION, CHECKPOINTS, size_of
 from sweeps.records.status import SweepStatus, all_sweeps
 from sweeps.runner import flag_values as values
-from sweeps.runner.options import cache_folder
+from sweeps.runner.folders import cache_folder
 from sweeps.terminal.grid import Column, Grid
 from sweeps.terminal.screen import say, say_wrong, screen
 

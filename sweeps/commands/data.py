@@ -17,7 +17,8 @@ from rich.console import Console
 from cluster.refused import Refused, collect
 from sweeps.commands import kit
 from sweeps.runner import flag_values as values
-from sweeps.runner.options import READING_FLAGS, cache_folder
+from sweeps.runner.folders import cache_folder
+from sweeps.runner.options import READING_FLAGS
 from sweeps.terminal.json_text import json_text
 from sweeps.terminal.screen import say, screen
 from trainables.data.dataset import Caps, Dataset, inspect, prepare, read

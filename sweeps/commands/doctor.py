@@ -17,7 +17,8 @@ from sweeps.checks.finding import Finding, Subject, either
 from sweeps.checks.table import TABLE, findings
 from sweeps.checks.table import Check as Row
 from sweeps.commands import kit
-from sweeps.runner.options import READING_FLAGS, cache_folder
+from sweeps.runner.folders import cache_folder
+from sweeps.runner.options import READING_FLAGS
 from sweeps.runner.study import PRESETS, Preset
 from sweeps.terminal.json_text import json_text
 from sweeps.terminal.screen import screen, wrapped

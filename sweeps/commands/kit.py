@@ -19,9 +19,9 @@ from click.shell_completion import CompletionItem, shell_complete
 
 from cluster.refused import DONE, FAILED, INTERRUPTED, REFUSED, Refused
 from sweeps.records.named import newest_first, sweep_named
+from sweeps.runner.folders import working_folder
 from sweeps.runner.options import CONTEXT, FLAGS, Options, unexpected
 from sweeps.runner.typed import as_typed, as_words
-from sweeps.runner.working_folder import working_folder
 from sweeps.terminal.screen import say_wrong
 from sweeps.tracking.environment import prepare_process
 from trainables.data.reading import ReadOptions

@@ -28,7 +28,7 @@ from sweeps.records.folder import (
     sweeps_folder,
 )
 from sweeps.records.status import SweepStatus
-from sweeps.runner.options import cache_folder
+from sweeps.runner.folders import cache_folder
 from trainables.problems import counted, unknown_name
 
 # Everything that belongs to the project in the cache, and what it is; parts without a word are not

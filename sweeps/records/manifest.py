@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import json
 import os
 import platform
@@ -14,7 +12,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from typing import Any
 from cluster.addresses import without_secrets
 from search_spaces.space import Arm
 from sweeps.records.champion import Bounds
+from sweeps.records.deciding_code import code_change
 from sweeps.records.fields import number
 from sweeps.records.folder import MANIFEST
 from trainables.files import write_whole
@@ -30,59 +28,6 @@ from trainables.metrics import VAL_SCORES, Score
 ROOT = Path(__file__).parents[2]
 NO_SWEEP = f"{MANIFEST} must describe a sweep, but does not"
 LIBRARIES = ("torch", "torchvision", "ray", "optuna", "mlflow")
-# The code that decides a trial's numbers and the search. A study's own space is compared as it is
-# defined.
-DECIDES = (
-    "trainables/**/*.py",
-    "search_spaces/space.py",
-    "search_spaces/to_optuna.py",
-    "sweeps/records/history.py",
-    "sweeps/records/results.py",
-    "sweeps/records/score.py",
-    "sweeps/records/champion.py",
-    "sweeps/records/design.py",
-    "sweeps/runner/*.py",
-    "sweeps/runner/finalists/*.py",
-    # Which comparisons are open, and so what is trained on.
-    "sweeps/report/effects.py",
-    "sweeps/report/finalists.py",
-    "sweeps/report/findings.py",
-    "sweeps/report/runs.py",
-    "sweeps/report/strata.py",
-    "sweeps/report/turns.py",
-    "sweeps/report/variance.py",
-    "sweeps/report/verdicts.py",
-)
-# Of those, what only reads flags, shows, starts and ends; a file that is new counts.
-DECIDES_NOT = {
-    "sweeps/runner/cli.py",
-    "sweeps/runner/course.py",
-    "sweeps/runner/description.py",
-    "sweeps/runner/dry_run.py",
-    "sweeps/runner/ending.py",
-    "sweeps/runner/finalists/ahead.py",
-    "sweeps/runner/flag_values.py",
-    "sweeps/runner/interrupt.py",
-    "sweeps/runner/keeping.py",
-    "sweeps/runner/launch.py",
-    "sweeps/runner/process.py",
-    "sweeps/runner/notify.py",
-    "sweeps/runner/options.py",
-    "sweeps/runner/progress.py",
-    "sweeps/runner/study_help.py",
-    "sweeps/runner/typed.py",
-    "sweeps/runner/retraining.py",
-    "sweeps/runner/view.py",
-    "sweeps/runner/working_folder.py",
-    "trainables/data/problems.py",
-    "trainables/files.py",
-    "trainables/problems.py",
-    "trainables/quick_imports.py",
-    "trainables/streams.py",
-}
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-# The form of the code's digest. Earlier versions took the bytes of files: 16 digits alone.
-CODE_FORM = "syntax-1:"
 CALLED = "DVT_CALLED"
 """In the environment of a sweep that a notebook started: the call, without a password."""
 
@@ -236,7 +181,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
     # What runs it.
     if before["code"] != now["code"]:
-        lines.append(_code_change(str(before["code"]), str(now["code"])))
+        lines.append(code_change(str(before["code"]), str(now["code"])))
     for name, old in before["versions"].items():
         if now["versions"].get(name) != old:
             lines.append(f"{name}: {old} is now {now['versions'].get(name)}")
@@ -269,58 +214,6 @@ def definition(arms: Sequence[Arm]) -> dict[str, Any]:
     # As they will be read: lists for tuples.
     plain: dict[str, Any] = json.loads(json.dumps(by_arm))
     return plain
-
-
-def code_digest(root: Path = ROOT) -> str:
-    """Return a hash of the code that decides a trial's numbers: its form, and 16 hex digits.
-
-    It is of what the code does: comments, docstrings and layout are not in it.
-    """
-    digest = hashlib.sha256()
-    for pattern in DECIDES:
-        for path in sorted(root.glob(pattern)):
-            name = path.relative_to(root).as_posix()
-            if name not in DECIDES_NOT:
-                digest.update(f"{name}\n{_syntax(path.read_bytes())}\n".encode())
-    return CODE_FORM + digest.hexdigest()[:16]
-
-
-@cache
-def _syntax(source: bytes) -> str:
-    """Return what a file says to Python, as text; the source itself where that is no Python."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return repr(source)
-    for node in ast.walk(tree):
-        # A body's first statement, where it is a text, is the docstring.
-        body = getattr(node, "body", None)
-        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            del body[0]  # type: ignore[union-attr]
-    return _text(tree)
-
-
-def _text(part: object) -> str:
-    """Return a part of a syntax tree as text, the same in each release of Python.
-
-    `ast.dump` is not: newer ones leave out or add fields that hold nothing.
-    """
-    if isinstance(part, list):
-        return f"[{','.join(map(_text, part))}]"
-    if not isinstance(part, ast.AST):
-        return repr(part)
-    held = [(name, value) for name, value in ast.iter_fields(part) if value not in (None, [])]
-    return f"{type(part).__name__}({','.join(f'{name}={_text(value)}' for name, value in held)})"
-
-
-def _code_change(before: str, now: str) -> str:
-    """Return the line for code whose digest is another; one of another form tells nothing."""
-    if before.startswith(CODE_FORM):
-        return f"code of this project: {before} is now {now}"
-    return (
-        f"code of this project: whether it changed is not known, since {before} is the digest of "
-        f"an earlier version, now {now}"
-    )
 
 
 def versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 from cluster.addresses import without_password
 from cluster.session import RESUME
 from sweeps.records import folder, manifest
+from sweeps.records.deciding_code import code_digest
 from sweeps.runner.options import KEPT
 from sweeps.runner.plan import Materials, Plan
 from sweeps.tracking.chosen import is_own
@@ -52,7 +53,7 @@ def describe(plan: Plan, materials: Materials) -> dict[str, Any]:
         # What runs it.
         "slots": asdict(plan.slots),
         "compute": materials.compute.as_dict(),
-        "code": manifest.code_digest(),
+        "code": code_digest(),
         "versions": manifest.versions(),
         "machine": manifest.machine(),
         "resumed": [],

@@ -5,7 +5,6 @@ It is checked without any heavy import.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,9 @@ from cluster.refused import Refused
 from sweeps.records.champion import Bounds
 from sweeps.records.score import SCORES
 from sweeps.runner import flag_values as values
+from sweeps.runner.folders import check_working_folder
 from sweeps.runner.study import PRESETS
 from sweeps.runner.study_help import StudyCommand
-from sweeps.runner.working_folder import check_working_folder
 from trainables.data.reading import LAYOUTS, ReadOptions
 from trainables.problems import unknown_name
 
@@ -351,20 +350,6 @@ def _unread(named: Collection[str]) -> list[str]:
 def _flag(name: str) -> str:
     """Return an option's name as a flag."""
     return f"--{name.replace('_', '-')}"
-
-
-def cache_folder(storage: Path) -> Path:
-    """Return the folder for what can be made again: `DVT_CACHE_DIR`, or one in the storage.
-
-    Raises:
-        Refused: The variable names the home of an unknown user.
-    """
-    try:
-        return Path(os.environ.get("DVT_CACHE_DIR") or storage / "cache").expanduser().absolute()
-    except RuntimeError as error:
-        raise Refused(
-            f"DVT_CACHE_DIR must be a folder, but is {os.environ['DVT_CACHE_DIR']!r} ({error})."
-        ) from error
 
 
 def _without(flag: str, arguments: list[str]) -> tuple[str, list[str]]:

@@ -23,7 +23,8 @@ from sweeps.records.usable import check_name
 from sweeps.runner import notify
 from sweeps.runner.finalists.bounds import check_size
 from sweeps.runner.finalists.candidates import finalist_seeds, sizes
-from sweeps.runner.options import Options, cache_folder
+from sweeps.runner.folders import cache_folder
+from sweeps.runner.options import Options
 from sweeps.runner.pretrained import check_weights, located, pretrained_of
 from sweeps.runner.progress import Progress
 from sweeps.runner.speed import (

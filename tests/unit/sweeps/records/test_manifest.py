@@ -12,11 +12,11 @@ import pytest
 
 from search_spaces.depth_vs_tricks import SPACE
 from sweeps.records.champion import Bounds
+from sweeps.records.deciding_code import code_digest
 from sweeps.records.manifest import (
     ROOT,
     bounds_of,
     changes,
-    code_digest,
     definition,
     study_file,
     write_manifest,

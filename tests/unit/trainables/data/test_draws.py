@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from trainables.data.dataset import Caps, DataError, Dataset, Split, prepare, present, read
 from trainables.data.decode import Files
@@ -62,8 +63,6 @@ def digest_of(names: list[str], splits: dict[Any, Split]) -> str:
 
 def reference(caps: Caps, seed: int) -> str:
     """The digest of a flat set as this project has always split and stored it."""
-    from sklearn.datasets import load_digits
-
     scans = load_digits()
     names = ["5", "6", "7", "8", "9"]
     rows: dict[str, list[Any]] = {split: [] for split in SPLITS}
@@ -89,8 +88,6 @@ def reference(caps: Caps, seed: int) -> str:
 @pytest.mark.parametrize("seed", [0, 3])
 @pytest.mark.parametrize("caps", [Caps(train=20, val=10, test=10), ALL])
 def test_without_a_draw_all_is_as_it_always_was(caps: Caps, seed: int, tmp_path: Path) -> None:
-    from sklearn.datasets import load_digits
-
     scans = load_digits()
     flat = scans.target >= 5
     greys = np.rint(scans.images[flat] * (255 / 16)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The folder in which a command is given: it must exist, and have a name that Ray can pass on."""
+"""Folders of a command: the one in which it is given, and the one for what can be made again."""
 
 from __future__ import annotations
 
@@ -40,4 +40,18 @@ def check_working_folder() -> None:
         raise Refused(
             f"The working folder must have a name in UTF-8, but it is {folder!r}: "
             "start in another one."
+        ) from error
+
+
+def cache_folder(storage: Path) -> Path:
+    """Return the folder for what can be made again: `DVT_CACHE_DIR`, or one in the storage.
+
+    Raises:
+        Refused: The variable names the home of an unknown user.
+    """
+    try:
+        return Path(os.environ.get("DVT_CACHE_DIR") or storage / "cache").expanduser().absolute()
+    except RuntimeError as error:
+        raise Refused(
+            f"DVT_CACHE_DIR must be a folder, but is {os.environ['DVT_CACHE_DIR']!r} ({error})."
         ) from error
