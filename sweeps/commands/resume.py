@@ -10,7 +10,7 @@ import click
 from cluster.refused import Refused
 from sweeps.commands import kit
 from sweeps.commands.run import SWEEPS, run_file
-from sweeps.records.folder import UNREADABLE, at, sweep_folder
+from sweeps.records.folder import UNREADABLE, at, is_call, sweep_folder
 from sweeps.records.manifest import described
 from sweeps.records.status import all_sweeps
 from sweeps.runner import flag_values as values
@@ -67,11 +67,16 @@ def _study(storage: Path, name: str) -> Path:
         sweep = described(folder)
     except UNREADABLE as error:
         raise Refused(f"{folder} must hold a sweep, but cannot be read: {error}.") from error
-    if sweep.submitted:
+    in_notebook = is_call(sweep.submitted)
+    if sweep.submitted and not in_notebook:
         raise Refused(f"{name} was submitted as a job: continue it by  {sweep.submitted}")
     for file in (Path(sweep.study_file), SWEEPS / f"{sweep.study}.py"):
         if file.is_file():
             return file
+    if in_notebook:
+        raise Refused(
+            f"{name} has its study in a notebook: continue it there by  {sweep.submitted}"
+        )
     raise Refused(
         f"the study's file must be here, but there is no {sweep.study_file}: "
         f"run it where it is, with --resume {name}."

@@ -35,6 +35,9 @@ STORAGE = "mlruns"
 # What `flock` says where a file system has no locks, as some network mounts have none.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
+# How a notebook's call begins, where a shell has a command.
+_CALL = "run_sweep("
+
 # What reading a file that may hold anything can raise.
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
@@ -221,12 +224,17 @@ def resume_call(name: str, storage: Path) -> str:
     words = [f"resume={name!r}"]
     if not _is_default(storage):
         words.append(f"storage={str(storage)!r}")
-    return f"run_sweep(STUDY, {', '.join(words)})"
+    return f"{_CALL}STUDY, {', '.join(words)})"
+
+
+def is_call(command: str) -> bool:
+    """Return whether what continues a sweep is a notebook's call, and no command."""
+    return command.startswith(_CALL)
 
 
 def with_seeds(command: str, seeds: int) -> str:
     """Return what continues a sweep, a command or a notebook's call, asking for so many seeds."""
-    if command.startswith("run_sweep("):
+    if is_call(command):
         return f"{command.removesuffix(')')}, seeds={seeds})"
     return f"{command} --seeds {seeds}"
 

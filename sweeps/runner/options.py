@@ -198,10 +198,9 @@ FLAGS: dict[str, dict[str, Any]] = {
         values.positive, "MB", "Most megabytes that the champion's weights may have."
     ),
     # What is kept, and where.
-    "--keep": _value(
-        values.one_of(KEEPS),
-        "|".join(KEEPS),
-        "Weights that stay: the champion's (default), the best of each arm and finalist, or all.",
+    "--keep": _choice(
+        KEEPS,
+        "Weights to keep: the champion's (default), the best of each arm and finalist, or of all.",
     ),
     "--name": _value(values.name, "NAME", "Name of the sweep; default: study, time and a suffix."),
     "--storage": _value(values.folder, "DIR", "Where everything is kept; default: mlruns.", "dir"),

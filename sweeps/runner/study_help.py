@@ -19,7 +19,7 @@ SECTIONS = {
         *("--gpus", "--gpus-per-trial", "--time-limit", "--stuck-after", "--address"),
     ),
     "Finalists and champion": ("--seeds", "--draws", "--score", "--max-ms", "--max-mb"),
-    "Where it is kept": ("--name", "--storage", "--tracking-uri"),
+    "Where it is kept": ("--name", "--storage", "--keep", "--tracking-uri"),
     "Continuing": ("--resume", "--accept-changes"),
 }
 """Options by title; those that stand nowhere come last, under `REST`."""

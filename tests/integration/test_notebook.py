@@ -150,7 +150,7 @@ def test_what_is_wrong_is_a_line_each_and_the_kernel_goes_on(
             "trials must be a whole number from 1",
         ),
         "run_sweep(STUDY, preset='demo', data='nosuch/', weights='none')": ("nosuch/",),
-        "open_sweep('nosuch')": ("unknown sweep 'nosuch'",),
+        "open_sweep('nosuch')": ("no sweep named 'nosuch'",),
         "more.champion.predict('gone.png')": ("gone.png must be an image",),
         "from sweeps.runner import main\nmain(STUDY)": ("call run_sweep(STUDY)",),
         # Neither in the main thread nor without a running loop.

@@ -11,17 +11,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cluster.addresses import without_password
+from cluster.addresses import MASK, without_password
 from cluster.refused import BROKEN_OFF, DONE, FAILED, INTERRUPTED, REFUSED, Refused
 from cluster.session import RESUME
-from sweeps.records.folder import MANIFEST, STORAGE, known_sweeps, resume_call, sweep_folder
+from sweeps.records.folder import MANIFEST, STORAGE, resume_call, sweep_folder
 from sweeps.records.manifest import CALLED
+from sweeps.records.named import sweep_named
 from sweeps.runner.notebook.errors import SweepFailed, SweepInterrupted, SweepRefused
 from sweeps.runner.notebook.process import Ended, run_apart
 from sweeps.runner.notebook.result import SweepResult
 from sweeps.runner.options import FLAGS, VERBOSE, command, parse
 from sweeps.runner.study import Study, new_name
-from trainables.problems import unknown_name
 
 _DURATIONS = ("time_limit", "stuck_after")
 _SWITCHES = tuple(flag for flag, given in FLAGS.items() if given.get("is_flag"))
@@ -58,6 +58,7 @@ def run_sweep(
     resume: str | None = None,
     stuck_after: str | float | None = None,
     time_limit: str | float | None = None,
+    notify: str | None = None,
     keep_copies: bool = False,
     accept_changes: bool = False,
     ablate: bool = False,
@@ -85,11 +86,12 @@ def run_sweep(
     arguments = arguments_of(asked)
     try:
         options = parse(command(study.name, study.question), arguments)
+        # The name is chosen here, so that the sweep's folder is known.
+        called = options.name or new_name(study.name)
+        if options.resume:
+            called = sweep_named(options.storage.absolute(), options.resume)
     except Refused as error:
         raise _refused(error.problems) from None
-
-    # The name is chosen here, so that the sweep's folder is known.
-    called = options.resume or options.name or new_name(study.name)
     if not options.resume and not options.name and not dry_run:
         arguments.append(f"--name={called}")
     folder = sweep_folder(options.storage.absolute(), called)
@@ -104,7 +106,7 @@ def open_sweep(sweep: str | Path, *, storage: str | Path = STORAGE) -> SweepResu
     """Return the result of a sweep that ran before, or still runs: what there is of it.
 
     Args:
-        sweep: Its name, or its folder.
+        sweep: Any part of its name that no other has, or its folder.
         storage: Where it is kept, if a name is given.
 
     Raises:
@@ -114,12 +116,10 @@ def open_sweep(sweep: str | Path, *, storage: str | Path = STORAGE) -> SweepResu
     if (folder / MANIFEST).is_file():
         return SweepResult(folder.absolute())
     place = Path(storage).expanduser().absolute()
-    known = known_sweeps(place)
-    if str(sweep) not in known:
-        if not known:
-            raise SweepRefused(f"{place} holds no sweep: run one, or give another storage.")
-        raise SweepRefused(unknown_name(str(sweep), known, "sweep", f" in {place}"))
-    return SweepResult(sweep_folder(place, str(sweep)))
+    try:
+        return SweepResult(sweep_folder(place, sweep_named(place, str(sweep))))
+    except Refused as error:
+        raise _refused(error.problems) from None
 
 
 def arguments_of(options: Mapping[str, Any]) -> list[str]:
@@ -144,11 +144,14 @@ def _text(name: str, value: object) -> str:
 
 
 def _call(study: Study, asked: Mapping[str, Any]) -> str:
-    """Return the call that started a sweep, for its record; without a password."""
+    """Return the call that started a sweep, for its record; without passwords and tokens."""
     words = [study.name]
     for name, value in asked.items():
-        shown = without_password(value) if isinstance(value, str) else value
-        shown = str(shown) if isinstance(shown, Path) else shown
+        shown = value
+        if name == "notify":
+            shown = MASK
+        elif isinstance(value, str | Path):
+            shown = without_password(str(value))
         words.append(f"{name}={shown!r}")
     return f"run_sweep({', '.join(words)})"
 

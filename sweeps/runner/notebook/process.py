@@ -29,7 +29,7 @@ COMMAND = (sys.executable, "-m", "sweeps.runner.notebook.child")
 # What a kernel sets for its own output, and its plots.
 _KERNELS = ("FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "MPLBACKEND")
 # How far the sweep is: such a line takes the place of the one before.
-_PROGRESS = re.compile(r"\[[0-9hms]+\] \d+/\d+ ")
+_PROGRESS = re.compile(r"\[[0-9hms]+\] ")
 _PROBLEM = "error: "
 LAST_LINES = 12
 POLL_S = 1.0

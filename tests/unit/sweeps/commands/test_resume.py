@@ -63,10 +63,27 @@ def test_the_file_that_started_it_is_preferred(storage: Path, started: list[list
     assert started[0][:3] == ["mine.py", "--resume", "night"]
 
 
+def test_a_notebooks_sweep_of_a_study_that_has_a_file_continues_by_that(
+    tmp_path: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    notebook = {
+        "command": "run_sweep(depth_vs_tricks, preset='demo', data='x.py')",
+        "submitted": "run_sweep(STUDY, resume='night')",
+    }
+    write_sweep(tmp_path, "night", ALL, **notebook)
+    assert dvt.run(["resume", "--storage", str(tmp_path)]) == 0
+    assert started[0][:3] == [STUDY, "--resume", "night"]
+
+
 @pytest.mark.parametrize(
     ("described", "said"),
     [
         ({"submitted": "dvt submit x -- --resume night"}, "night was submitted as a job: "),
+        (
+            {"study": "gone", "submitted": "run_sweep(STUDY, resume='night')"},
+            "night has its study in a notebook: continue it there by  run_sweep(STUDY, ",
+        ),
         ({"study": "gone"}, "the study's file must be here, but there is no sweeps/gone.py"),
     ],
 )

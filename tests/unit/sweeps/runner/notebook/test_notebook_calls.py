@@ -81,7 +81,12 @@ def test_the_record_of_a_sweep_has_the_call_and_the_one_that_continues_it(
     write_sweep(tmp_path, "one", [])
     started = ends(0)
     result = run_sweep(
-        STUDY, name="one", storage=tmp_path, tracking_uri="http://me:secret@host", trials=3
+        STUDY,
+        name="one",
+        storage=tmp_path,
+        tracking_uri="http://me:secret@host",
+        trials=3,
+        notify="ntfys://secret",
     )
     assert result is not None
     assert result.folder == tmp_path / "sweeps" / "one"
@@ -89,7 +94,7 @@ def test_the_record_of_a_sweep_has_the_call_and_the_one_that_continues_it(
         "DVT_RESUME": f"run_sweep(STUDY, resume='one', storage='{tmp_path}')",
         "DVT_CALLED": (
             f"run_sweep(depth_vs_tricks, trials=3, name='one', storage='{tmp_path}', "
-            "tracking_uri='http://me:***@host')"
+            "tracking_uri='http://me:***@host', notify='***')"
         ),
     }
 
@@ -156,7 +161,7 @@ def test_a_sweep_without_a_result_raises_with_the_reason_and_what_there_is(
     write_sweep(tmp_path, "one", [])
     ends(status, said)
     with pytest.raises(kind) as raised:
-        run_sweep(STUDY, resume="one", storage=tmp_path)
+        run_sweep(STUDY, resume="on", storage=tmp_path)
     assert str(raised.value).startswith(why)
     assert raised.value.result.name == "one"
 
@@ -172,12 +177,13 @@ def test_an_interrupt_before_the_sweep_has_begun_leaves_nothing_to_continue(
 
 
 def test_a_sweep_is_opened_by_its_name_or_its_folder(tmp_path: Path) -> None:
-    with pytest.raises(SweepRefused, match="holds no sweep"):
+    with pytest.raises(SweepRefused, match="no sweeps in "):
         open_sweep("one", storage=tmp_path)
     folder = write_sweep(tmp_path, "one", [])
     assert open_sweep("one", storage=tmp_path).folder == folder
     assert open_sweep(folder).folder == folder
-    with pytest.raises(SweepRefused, match="unknown sweep 'two'"):
+    assert open_sweep("on", storage=tmp_path).folder == folder
+    with pytest.raises(SweepRefused, match="no sweep named 'two'"):
         open_sweep("two", storage=tmp_path)
 
 

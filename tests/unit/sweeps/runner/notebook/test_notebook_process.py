@@ -32,7 +32,7 @@ def test_what_it_prints_is_shown_and_the_line_of_its_progress_is_replaced(
 ) -> None:
     done = ended(
         "print(study.name, arguments, os.environ['DVT_X'], os.environ.get('FORCE_COLOR'))\n"
-        "print('[5s] 0/4 trials done, 2 running')\n"
+        "print('[5s] Preparing: the data')\n"
         "print('[1m10s] 1/4 trials done')\n"
         "print('caf\u00e9')",
         monkeypatch,
@@ -44,7 +44,7 @@ def test_what_it_prints_is_shown_and_the_line_of_its_progress_is_replaced(
         problems=(),
         interrupts=0,
     )
-    first, last = "[5s] 0/4 trials done, 2 running", "[1m10s] 1/4 trials done"
+    first, last = "[5s] Preparing: the data", "[1m10s] 1/4 trials done"
     blank = " " * len(last)
     assert capsys.readouterr().out == (
         "depth_vs_tricks ['--trials=1'] set None\n"
