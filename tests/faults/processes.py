@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 # Seconds: a sweep takes 15 where nothing else runs, 150 where six others want each core.
 PATIENCE_S = 300.0
 POLLED_EVERY = 0.05  # seconds; an epoch takes six times as long
-EPOCHS = 8  # of a trial, by the demo preset
+EPOCHS = 6  # of a trial, by the demo preset
 MARK = "DVT_FAULT_TEST"  # in the environment of all that a test starts
 
 STUDY = """

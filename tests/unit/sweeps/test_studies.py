@@ -83,12 +83,12 @@ def test_the_demo_downloads_nothing_and_is_small(study: Study, tmp_path: Path) -
     assert preset.data == "digits"
     # Of fewer recipes, seeds bring no degrees of freedom of their own.
     assert preset.finalist_recipes == preset.finalist_seeds == ENOUGH_RECIPES
-    assert preset.trials_per_arm == 2 * ENOUGH_RECIPES - 1, "they are the better half"
+    assert preset.trials_per_arm > 2 * ENOUGH_RECIPES, "the worst of them is no bad one"
     for arm in arms(study, "demo", tmp_path):
         recipe = arm.default_recipe()
         assert recipe.weights in ("digits-source", "none")
         assert recipe.image_size <= 32
-        assert recipe.epochs <= 8
+        assert recipe.epochs <= 6
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=NAMES)

@@ -62,10 +62,10 @@ def test_hours_of_an_arm_are_those_of_its_layers_and_stages_each_kind_timed_once
     hours = {row[0].rpartition("/")[2]: float(row[-1]) for row in rows}
     finalists = len(plan.finalist_seeds)
     cores = plan.slots.cpus
-    # Of the demo's 8 epochs, stage 1 has as large a share as 2 are of 20: 1, in 2 layers.
+    # Of the demo's 6 epochs, stage 1 has as large a share as 2 are of 20: 1, in 2 layers.
     assert hours == {
-        "head": finalists * cores * 8 * 1,
-        "deep": finalists * cores * 8 * 4,
-        "late": finalists * cores * (1 * 2 + 7 * 4),
+        "head": finalists * cores * 6 * 1,
+        "deep": finalists * cores * 6 * 4,
+        "late": finalists * cores * (1 * 2 + 5 * 4),
     }
     assert sorted(timed) == [1, 2, 4]
