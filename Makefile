@@ -18,7 +18,7 @@ demo: install
 	@echo
 	@echo "Next:  $(call shown,dvt) report --open"
 	@echo "           opens the report"
-	@echo "       $(call shown,python) sweeps/find_best.py --data photos/"
+	@echo "       $(call shown,dvt) best photos/"
 	@echo "           finds the best model for your own photos, in one folder per class"
 	@echo "       make ui"
 	@echo "           compares the runs in MLflow"

@@ -175,3 +175,14 @@ def test_pip_and_uv_have_the_same_pins_and_no_index_is_named() -> None:
     for pin in pins:
         assert re.fullmatch(r"[\w.-]+==[\w.]+( ; .+)?", pin)
         assert "://" not in pin
+
+
+def test_what_make_names_after_the_demo_exists() -> None:
+    words = ["make", "-n", "demo", "VENV=x"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    _, _, after = done.stdout.partition("Next:")
+    commands = re.findall(r"x/bin/dvt (\w+)", after)
+    assert commands == ["report", "best"]
+    for command in commands:
+        assert (ROOT / "sweeps" / "commands" / f"{command}.py").is_file()
+    assert "make ui" in after
