@@ -210,6 +210,13 @@ def test_a_password_would_be_on_record_and_is_refused_without_saying_it(uri: str
     assert "5ecre7" not in str(refused.value)
 
 
+def test_a_service_that_is_to_be_told_would_be_on_record_and_is_refused_without_saying_it() -> None:
+    with pytest.raises(Refused, match="--notify must hold no URL") as refused:
+        submit.flags_of("x", ["--notify", "slack://5ecre7/5ecre7/5ecre7"])
+    assert "5ecre7" not in str(refused.value)
+    assert submit.flags_of("x", ["--notify", "./tell.sh"]) == {"--notify": "./tell.sh"}
+
+
 def test_a_job_runs_on_the_cluster_that_it_is_sent_to() -> None:
     with pytest.raises(Refused, match="goes before the --") as refused:
         submit.flags_of("x", ["--address", "there:6379", "--tracking-uri", "http://a:b@c"])
