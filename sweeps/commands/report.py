@@ -69,14 +69,15 @@ def _watch(folder: Path, opens: bool) -> bool:
 
     A browser loads this page again by itself, until it is built for the last time.
     """
-    from sweeps.report import page  # pandas and SciPy take a second to import
+    with waiting("Building the report"):
+        from sweeps.report import page  # pandas and SciPy take a second to import
 
     told = None
     try:
         while status_of(folder).state == "running":
             size = _journal_size(folder)
             if size != told:
-                with _writing(folder):
+                with waiting("Building the report"), _writing(folder):
                     built = page.write(folder, reload_s=WATCH_S)
                 if told is None:
                     say(screen(), f"Rebuilt while {folder.name} runs (Ctrl-C to stop):")
