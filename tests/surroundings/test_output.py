@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
+import time
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.surroundings.commands import Ran, dvt, environment, run, sweep
+from tests.surroundings.commands import Ran, dvt, environment, run, study, sweep
 from tests.surroundings.records import statuses
 
 
@@ -45,6 +49,39 @@ def test_a_sweep_whose_terminal_goes_away_comes_to_its_end(place: Path, cache: s
     assert sweep_.wait(60) == 0
     assert set(statuses(place)) == {"FINISHED"}
     assert "best of 2 completed trials" in run(dvt("report", "x"), place).out
+
+
+@pytest.mark.slow
+def test_on_a_terminal_something_moves_from_the_first_second_of_a_sweep_to_its_end(
+    place: Path, cache: str
+) -> None:
+    master, terminal = pty.openpty()
+    began = time.monotonic()
+    sweep_ = subprocess.Popen(
+        list(map(str, sweep(study(place, seeds=1), "--name", "x"))),
+        cwd=place,
+        env=environment(DVT_CACHE_DIR=cache, TERM="xterm"),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    said = b""
+    moved = [began]
+    # It ends where nobody has the terminal any more.
+    with suppress(OSError):
+        while part := os.read(master, 100_000):
+            said += part
+            moved.append(time.monotonic())
+    os.close(master)
+    assert sweep_.wait(60) == 0
+    pauses = [later - earlier for earlier, later in pairwise([*moved, time.monotonic()])]
+    assert max(pauses) < 5
+    shown = said.decode()
+    phases = ("Loading torch", "Starting Ray", "Search: 1 of 2", "Finalists, ", "Finishing")
+    assert [phase for phase in phases if phase not in shown] == []
+    clock = [int(seconds) for seconds in re.findall(r"(\d+)s so far", shown.replace("m", ""))]
+    assert clock == sorted(clock), "one clock, which never jumps back"
 
 
 @pytest.mark.slow
