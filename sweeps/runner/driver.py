@@ -130,7 +130,8 @@ def driver(ready: Ready, progress: Progress, interrupt: Interrupt) -> Iterator[R
             tracker.tell(SweepResumed(changes=ready.changed, trials_per_arm=plan.trials_per_arm))
             # After the event: a sweep that asks for more is not finished.
             write_manifest(plan.folder, ready.manifest)
-        set_views(plan, ready.manifest, ready.store, progress.say)
+        with progress.doing("Saving views in MLflow"):
+            set_views(plan, ready.manifest, ready.store, progress.say)
         # The nodes of this machine alone stay as they are.
         local = plan.options.address == "local"
         capacity = Capacity(

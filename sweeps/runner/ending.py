@@ -84,7 +84,8 @@ def finish(run: Run, searched: Results, finals: Results, ended: Outcome) -> Endi
         artifacts["results.csv"] = report.results
         artifacts["comparisons.csv"] = report.comparisons
         artifacts["suspects.csv"] = report.suspects
-        artifacts |= shown.pictures(plan, report.findings, run.say)
+        with run.doing("Drawing pictures for MLflow"):
+            artifacts |= shown.pictures(plan, report.findings, run.say)
 
     # MLflow: the champion comes before the end.
     registered = register(run, shipped) if shipped else None

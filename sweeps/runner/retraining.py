@@ -35,13 +35,14 @@ def ensure_weights(run: Run, record: TrialRecord) -> None:
     try:
         data = run.draws.data(seed_number(record.trial_id))
         config = trial_config(run, {}, place, record.recipe, data)
-        run_alone(
-            train_alone,
-            config,
-            cpus=plan.slots.cpus,
-            gpus=plan.slots.gpus,
-            stop=lambda: run.interrupt.requested,
-        )
+        with run.doing(f"Training {record.trial_id} once more"):
+            run_alone(
+                train_alone,
+                config,
+                cpus=plan.slots.cpus,
+                gpus=plan.slots.gpus,
+                stop=lambda: run.interrupt.requested,
+            )
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001  Whatever Ray raises, the sweep has its results.
