@@ -20,7 +20,8 @@ from click.shell_completion import CompletionItem, shell_complete
 from cluster.refused import DONE, FAILED, INTERRUPTED, REFUSED, Refused
 from sweeps.records.named import newest_first, sweep_named
 from sweeps.runner.folders import working_folder
-from sweeps.runner.options import CONTEXT, FLAGS, Options, unexpected
+from sweeps.runner.misuse import misused, unexpected
+from sweeps.runner.options import CONTEXT, FLAGS, Options
 from sweeps.runner.typed import as_typed, as_words
 from sweeps.terminal.screen import say_wrong
 from sweeps.tracking.environment import prepare_process
@@ -78,11 +79,22 @@ class Command(click.Command):
         try:
             rest = super().parse_args(ctx, args)
         except click.UsageError as error:
-            raise Refused(*problems, error.format_message()) from error
+            raise Refused(*problems, self._misuse(ctx, error)) from error
         problems += self._unknown(ctx)
         if problems:
             raise Refused(*problems)
         return rest
+
+    def _misuse(self, ctx: click.Context, error: click.UsageError) -> str:
+        """Return a line on what click cannot read."""
+        if isinstance(error, click.MissingParameter) and error.param:
+            return f"{error.param.make_metavar(ctx)} is missing. {ctx.get_usage()}"
+        if isinstance(error, click.BadOptionUsage):
+            name = error.option_name
+            options = [param for param in self.params if isinstance(param, click.Option)]
+            takes_value = any(name in one.opts and not one.is_flag for one in options)
+            return misused(name, takes_value=takes_value)
+        return error.format_message()
 
     def _unknown(self, ctx: click.Context) -> list[str]:
         """Return a line per flag that the command does not have, or per word too many."""

@@ -42,6 +42,7 @@ DECIDES_NOT = {
     "sweeps/runner/interrupt.py",
     "sweeps/runner/keeping.py",
     "sweeps/runner/launch.py",
+    "sweeps/runner/misuse.py",
     "sweeps/runner/notify.py",
     "sweeps/runner/options.py",
     "sweeps/runner/process.py",

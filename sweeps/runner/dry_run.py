@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from rich.console import Console
 
 from sweeps.runner.finalists.ahead import ablations_at_most, design_of, of_contenders, runs_of
 from sweeps.runner.plan import Plan
 from sweeps.terminal.grid import Column, Grid
+from sweeps.terminal.json_text import json_text
 from sweeps.terminal.screen import say
 from sweeps.terminal.times import duration
 from sweeps.terminal.waiting import Doing
@@ -33,6 +35,27 @@ COSTS = (
 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """What runs at most of an arm, or of what follows the arms.
+
+    Attributes:
+        name: The arm's; of what follows, what it is.
+        trials: Of the search.
+        finalists: Runs of finalists.
+        epochs: Of all these.
+        tuned: Names that are tuned.
+        seconds: Of all these, one after the other; None where that is not known.
+    """
+
+    name: str
+    trials: int
+    finalists: int
+    epochs: int
+    tuned: tuple[str, ...] = ()
+    seconds: float | None = None
+
+
 def dry_run(plan: Plan, console: Console, doing: Doing) -> None:
     """Print arms, trials, epochs, slots, and hours where this machine has the device.
 
@@ -40,30 +63,88 @@ def dry_run(plan: Plan, console: Console, doing: Doing) -> None:
     """
     summary = plan.summary
     images = {split: sum(counts.values()) for split, counts in summary.counts.items()}
-    table, epochs, seconds = _arms(plan, images, doing)
+    timer = _Timer(plan, images, doing) if _has_device(plan) else None
+    lines = _lines(plan, timer)
+    wall = _wall(plan, lines)
+    if plan.options.json:
+        say(console, json_text(_plain(plan, lines, images, wall)), whole=True)
+        return
 
     # What was understood, and the table.
     said = said_of_data(summary, every_class=plan.options.verbose)
     title = f"Dry run of {plan.study.name}: nothing is trained, nothing is written"
     for line in (*plan.notes, *said, plan.score_line, title):
         say(console, line)
-    console.print(table)
+    console.print(_table(plan, lines, timed=timer is not None))
 
     # All together.
     counts = ", ".join(f"{number} {split}" for split, number in images.items())
-    total = f"{epochs} epochs at most on {_place(plan)}; images: {counts}."
-    if seconds is not None:
-        # Trials that share a GPU share its speed, too: timed alone, they are no faster packed.
-        wall = duration(seconds / (plan.slots.whole_gpus or plan.slots.count))
-        total += f" About {wall} on this machine ({describe(plan.slots.device)}),"
+    epochs = sum(line.epochs for line in lines)
+    total = f"At most {epochs:,} epochs on {_place(plan)}; images: {counts}."
+    if wall is not None:
+        total += f" About {duration(wall)} on this machine ({describe(plan.slots.device)}),"
         total += " minus trials stopped early and seeds that no comparison needs, plus one pass"
         total += " through the frozen layers for each draw of images."
     say(console, total)
 
 
-def _arms(plan: Plan, images: Mapping[str, int], doing: Doing) -> tuple[Grid, int, float | None]:
-    """Return the table of arms, their epochs, and their seconds where they can be timed."""
-    timer = _Timer(plan, images, doing) if _has_device(plan) else None
+def _lines(plan: Plan, timer: _Timer | None) -> list[Line]:
+    """Return what runs at most: each arm, then what follows."""
+    lines = []
+    for arm in plan.arms:
+        recipe = arm.default_recipe()
+        trials, finalists = runs_of(plan, arm)
+        runs = trials + finalists
+        seconds = runs * timer.trial_seconds(recipe) if timer else None
+        line = Line(
+            name=arm.name,
+            trials=trials,
+            finalists=finalists,
+            epochs=runs * recipe.epochs,
+            tuned=tuple(arm.tuned),
+            seconds=seconds,
+        )
+        lines.append(line)
+
+    # Recipes that may become the champion get the seeds that they have not had.
+    most = of_contenders(design_of(plan), len(plan.arms)).most
+    if most:
+        dearest = None
+        if timer:
+            dearest = most * max(timer.trial_seconds(arm.default_recipe()) for arm in plan.arms)
+        lines.append(_after("the champion's", most, plan, dearest))
+
+    # Which tricks the champion has is not known yet, nor what it costs without them.
+    if plan.options.ablate:
+        lines.append(_after("ablation", ablations_at_most(plan), plan, None))
+    return lines
+
+
+def _after(name: str, finalists: int, plan: Plan, seconds: float | None) -> Line:
+    """Return what follows the arms: runs of finalists alone."""
+    epochs = finalists * plan.epochs
+    return Line(name=name, trials=0, finalists=finalists, epochs=epochs, seconds=seconds)
+
+
+def _wall(plan: Plan, lines: Sequence[Line]) -> float | None:
+    """Return the seconds from start to end, as far as they are known; None where nothing is."""
+    known = [line.seconds for line in lines if line.seconds is not None]
+    if not known:
+        return None
+    # Trials that share a GPU share its speed, too: timed alone, they are no faster packed.
+    return sum(known) / (plan.slots.whole_gpus or plan.slots.count)
+
+
+def _hours(plan: Plan, line: Line) -> float | None:
+    """Return a line's device-hours, in the unit of the slots."""
+    if line.seconds is None:
+        return None
+    cores = plan.slots.cpus if plan.slots.device == "cpu" else 1
+    return line.seconds * cores / 3600
+
+
+def _table(plan: Plan, lines: Sequence[Line], *, timed: bool) -> Grid:
+    """Return the table, with hours where this machine has the device."""
     columns = [
         Column(title="arm"),
         Column(title="trials", number=True),
@@ -71,46 +152,46 @@ def _arms(plan: Plan, images: Mapping[str, int], doing: Doing) -> tuple[Grid, in
         Column(title="epochs", number=True),
         Column(title="tuned", folds=True),
     ]
-    if timer:
-        columns.append(Column(title=f"{plan.slots.unit} at most", number=True))
+    if timed:
+        columns.append(Column(title=plan.slots.unit, number=True))
     rows = []
-
-    total_epochs = 0
-    total_seconds = 0.0
-    cores = plan.slots.cpus if plan.slots.device == "cpu" else 1
-    for arm in plan.arms:
-        recipe = arm.default_recipe()
-        trials, finalists = runs_of(plan, arm)
-        epochs = (trials + finalists) * recipe.epochs
-        total_epochs += epochs
-        tuned = ", ".join(arm.tuned) or "nothing"
-        row = [arm.name, str(trials), str(finalists), str(epochs), tuned]
-        if timer:
-            seconds = (trials + finalists) * timer.trial_seconds(recipe)
-            total_seconds += seconds
-            row.append(f"{seconds * cores / 3600:.3f}")
+    for line in lines:
+        row = [line.name, str(line.trials), str(line.finalists), f"{line.epochs:,}"]
+        row.append(", ".join(line.tuned) or "nothing")
+        if timed:
+            hours = _hours(plan, line)
+            row.append("-" if hours is None else f"{hours:.3f}")
         rows.append(row)
+    return Grid(columns=columns, rows=rows)
 
-    # Recipes that may become the champion get the seeds that they have not had.
-    most = of_contenders(design_of(plan), len(plan.arms)).most
-    if most:
-        row = ["the champion's", "0", str(most), str(most * plan.epochs), "nothing"]
-        if timer:
-            dearest = max(timer.trial_seconds(arm.default_recipe()) for arm in plan.arms)
-            total_seconds += most * dearest
-            row.append(f"{most * dearest * cores / 3600:.3f}")
-        rows.append(row)
-        total_epochs += most * plan.epochs
 
-    # Which tricks the champion has is not known yet, nor what it costs without them.
-    if plan.options.ablate:
-        most = ablations_at_most(plan)
-        row = ["ablation", "0", str(most), str(most * plan.epochs), "nothing"]
-        if timer:
-            row.append("-")
-        rows.append(row)
-        total_epochs += most * plan.epochs
-    return Grid(columns=columns, rows=rows), total_epochs, total_seconds if timer else None
+def _plain(
+    plan: Plan, lines: Sequence[Line], images: Mapping[str, int], wall: float | None
+) -> dict[str, Any]:
+    """Return the dry run as docs/json.md has it."""
+    rows = []
+    for line in lines:
+        row = {"name": line.name, "trials": line.trials, "finalists": line.finalists}
+        more = {"epochs": line.epochs, "tuned": line.tuned, "device_hours": _hours(plan, line)}
+        rows.append({**row, **more})
+    slots = {"count": plan.slots.count, "cpus": plan.slots.cpus, "gpus": plan.slots.gpus}
+    return {
+        "study": plan.study.name,
+        "question": plan.study.question,
+        "preset": plan.preset_name,
+        "data": plan.data,
+        "weights": plan.weights,
+        "score": plan.score,
+        "classes": plan.summary.classes,
+        "images": images,
+        "image_size": plan.image_size,
+        "seeds": len(plan.finalist_seeds),
+        "slots": {**slots, "device": plan.slots.device},
+        "runs": rows,
+        "epochs": sum(line.epochs for line in lines),
+        "seconds": wall,
+        "notes": [*plan.notes, *plan.summary.notes, *plan.summary.cautions],
+    }
 
 
 def _has_device(plan: Plan) -> bool:

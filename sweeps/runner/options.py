@@ -13,16 +13,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from cluster.addresses import without_password
 from cluster.refused import Refused
 from sweeps.records.champion import Bounds
 from sweeps.records.score import SCORES
 from sweeps.runner import flag_values as values
 from sweeps.runner.folders import check_working_folder
+from sweeps.runner.misuse import misused, unexpected
 from sweeps.runner.study import PRESETS
 from sweeps.runner.study_help import StudyCommand
 from trainables.data.reading import LAYOUTS, ReadOptions
-from trainables.problems import unknown_name
 
 MOST_TRIALS = 10_000
 MOST_SEEDS = 1_000
@@ -84,6 +83,7 @@ class Options:
     ablate: bool = False
     notify: str | None = None
     dry_run: bool = False
+    json: bool = False
     verbose: bool = False
 
     @property
@@ -236,10 +236,13 @@ FLAGS: dict[str, dict[str, Any]] = {
     # What it does besides.
     # It may hold a token, which need not be in a command line.
     "--notify": {
+        **_value(
+            values.text,
+            "COMMAND|URL",
+            "At the end, run COMMAND with the outcome as its last argument, or send it to the URL "
+            "of a service that apprise knows, such as ntfys://TOPIC; default: DVT_NOTIFY.",
+        ),
         "envvar": "DVT_NOTIFY",
-        "metavar": "COMMAND|URL",
-        "help": "At the end, run COMMAND with the outcome as its last argument, or send it to the "
-        "URL of a service that apprise knows, such as ntfys://TOPIC; default: DVT_NOTIFY.",
     },
     "--keep-copies": _switch("Keep copies of validation and test images in the training images."),
     "--accept-changes": _switch(
@@ -249,6 +252,7 @@ FLAGS: dict[str, dict[str, Any]] = {
         "At the end, train the champion without each of its tricks, to see what each one is worth."
     ),
     "--dry-run": _switch("Print what would run and what it would cost; write nothing."),
+    "--json": _switch("With --dry-run: print JSON instead of lines; docs/json.md has its keys."),
 }
 
 VERBOSE = _switch("Add tracebacks and the libraries' own logs.")
@@ -276,7 +280,7 @@ def parse(study: click.Command, arguments: Sequence[str]) -> Options:
     """
     check_working_folder()
     arguments = list(arguments)
-    misused: list[str] = []
+    wrong: list[str] = []
     while True:
         problems: list[str] = []
         try:
@@ -288,38 +292,14 @@ def parse(study: click.Command, arguments: Sequence[str]) -> Options:
         # Click stops at a flag that is misused; the others are looked at without it.
         except click.exceptions.BadOptionUsage as error:
             problem, arguments = _without(error.option_name, arguments)
-            misused.append(problem)
-    problems = misused + problems
+            wrong.append(problem)
+    problems = wrong + problems
     # Only of flags without other faults.
     if not problems:
         problems = _unread(named)
     if problems:
         raise Refused(*problems)
     return Options(**given)
-
-
-def unexpected(ctx: click.Context, left: Sequence[str], where: str = "") -> list[str]:
-    """Return a line for each word that click has left, since no option or argument takes it.
-
-    Args:
-        ctx: Of the command.
-        left: The words.
-        where: What follows an unknown option, such as ` of dvt list`.
-    """
-    known: list[str] = []
-    for param in ctx.command.get_params(ctx):
-        if isinstance(param, click.Option):
-            known += [*param.opts, *param.secondary_opts]
-    # What follows an unknown option may be its value.
-    strange = [word for word in left if word.startswith("-")] or left
-    lines = []
-    for word in strange:
-        name = without_password(word).partition("=")[0]
-        if name.startswith("-"):
-            lines.append(unknown_name(name, known, "option", where))
-        else:
-            lines.append(f"unexpected argument {name!r}{where}.")
-    return lines
 
 
 def _given(context: click.Context) -> tuple[dict[str, Any], set[str]]:
@@ -353,12 +333,12 @@ def _flag(name: str) -> str:
 
 def _without(flag: str, arguments: list[str]) -> tuple[str, list[str]]:
     """Return a line on a flag that lacks its value, or has one in vain, and the other arguments."""
-    takes_value = "type" in FLAGS.get(flag, VERBOSE)
+    takes_value = "is_flag" not in FLAGS.get(flag, VERBOSE)
     # Only the last argument can lack what follows.
-    if takes_value:
-        return f"{flag} must be followed by its value, but nothing follows: add it.", arguments[:-1]
-    rest = [argument for argument in arguments if not argument.startswith(f"{flag}=")]
-    return f"{flag} must be without a value, but is given one: write {flag} alone.", rest
+    rest = arguments[:-1]
+    if not takes_value:
+        rest = [argument for argument in arguments if not argument.startswith(f"{flag}=")]
+    return misused(flag, takes_value=takes_value), rest
 
 
 def _contradictions(given: Mapping[str, Any], named: Collection[str]) -> Sequence[str]:
@@ -374,6 +354,8 @@ def _contradictions(given: Mapping[str, Any], named: Collection[str]) -> Sequenc
             "--data with --preset demo needs --weights, since the demo's own weights know digits "
             "only: pass imagenet, none, digits-source, a file or a folder."
         )
+    if given.get("json") and not given.get("dry_run"):
+        problems.append("--json belongs to --dry-run, which is not given: leave it out.")
     if given.get("gpus") == 0 and "gpus_per_trial" in named:
         problems.append("--gpus-per-trial needs a GPU, but --gpus is 0: leave one of the two out.")
     if "resume" in named:

@@ -52,6 +52,7 @@ HOMES: dict[str, tuple[str, ...]] = {  # the longest name that fits an import de
         "sweeps.runner.cli",
         "sweeps.runner.options",
         "sweeps.runner.flag_values",
+        "sweeps.runner.misuse",
         "sweeps.runner.study_help",
         "sweeps.runner.typed",
         "trainables.__main__",

@@ -54,6 +54,9 @@ def test_each_command_is_a_module_with_a_command(
         (["run", "zzz"], "Known: augmentation_and_schedulers, "),
         (["--versoin"], "unknown option '--versoin'. Did you mean '--version'?"),
         (["run", "--al"], "unknown option '--al' of dvt run."),
+        (["logs"], "JOB is missing. Usage: dvt logs [OPTIONS] JOB"),
+        (["list", "--storage"], "--storage must be followed by its value, but nothing follows"),
+        (["list", "--json=1"], "--json must be without a value, but is given one"),
         (["service", "upp"], "unknown command 'upp' of dvt service. Did you mean 'up'?"),
     ],
 )

@@ -14,6 +14,8 @@ import pytest
 from benchmarks.synthetic_sweep import make
 from sweeps.checks.finding import Finding
 from sweeps.commands import doctor, dvt
+from sweeps.depth_vs_tricks import STUDY
+from sweeps.runner import cli, dry_run
 from tests.unit.sweeps.journals import ALL, write_sweep
 
 DOCS = (Path(__file__).parents[4] / "docs" / "json.md").read_text()
@@ -120,6 +122,32 @@ def test_a_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "images.npz", x_train=images, y_train=np.repeat([0, 1], 15))
     said = printed(capsys, "data", str(tmp_path / "images.npz"), "--storage", str(tmp_path / "s"))
     check(said, documented("dvt data --json"))
+
+
+def test_a_dry_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dry_run, "epoch_seconds", lambda recipe, **sizes: 3600.0)
+    images = np.random.default_rng(0).integers(0, 256, (30, 12, 12, 3), np.uint8)
+    np.savez(tmp_path / "images.npz", x_train=images, y_train=np.repeat([0, 1], 15))
+    words = ["--preset", "demo", "--data", str(tmp_path / "images.npz"), "--weights", "none"]
+    words += ["--gpus", "0", "--storage", str(tmp_path), "--ablate", "--dry-run", "--json"]
+    assert cli.run(STUDY, words) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    said = json.loads(line)
+    check(said, documented("dvt run STUDY --dry-run --json"))
+    assert [row["name"] for row in said["runs"][-2:]] == ["the champion's", "ablation"]
+    assert said["runs"][-1]["device_hours"] is None
+    assert said["epochs"] == sum(row["epochs"] for row in said["runs"])
+    assert said["images"] == {"train": 18, "val": 6, "test": 6}
+    assert said["seconds"] > 0
+
+
+def test_json_of_a_study_needs_a_dry_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(STUDY, ["--json"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --json belongs to --dry-run, which is not given: leave it out.\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["list", "report", "doctor", "data"])

@@ -18,7 +18,7 @@ FLAGS = {
     "--score", "--name", "--storage", "--tracking-uri", "--address", "--seed", "--time-limit",
     "--stuck-after", "--resume", "--accept-changes", "--ablate", "--dry-run", "-v", "--verbose",
     "--layout", "--columns", "--group", "--keep-copies",
-    "--seeds", "--draws", "--max-ms", "--max-mb", "--keep", "--notify",
+    "--seeds", "--draws", "--max-ms", "--max-mb", "--json", "--keep", "--notify",
 }  # fmt: skip
 
 WHOLE = (
@@ -65,6 +65,7 @@ BAD = {
     "--group": (*TEXT, "(patient", "[", "*"),
     "--storage": (*TEXT, "~no-such-user-here/x"),
     "--tracking-uri": TEXT,
+    "--notify": TEXT,
     "--address": TEXT,
     "--seed": (*WHOLE, "-0x", str(2**31)),
     "--resume": ("", "..", "-a", "a/b", "a b", "../x"),

@@ -21,7 +21,15 @@ from sweeps.runner.options import MOST_TRIALS, Options, command, parse
 from sweeps.runner.study import PRESETS
 
 COMMAND = command("study", "A question?")
-SWITCHES = ("--keep-copies", "--dry-run", "--accept-changes", "--ablate", "-v", "--verbose")
+SWITCHES = (
+    "--keep-copies",
+    "--dry-run",
+    "--json",
+    "--accept-changes",
+    "--ablate",
+    "-v",
+    "--verbose",
+)
 WITH_VALUE = [param.opts[0] for param in COMMAND.params if param.opts[0] not in SWITCHES]
 FLAGS = [*WITH_VALUE, *SWITCHES]
 HELP = ("-h", "--help")
