@@ -58,8 +58,7 @@ def test_what_a_killed_driver_left_open_is_closed_as_interrupted(
     last = read(killed / "trials.jsonl")[-1]["time"]
     assert _sync(store) == 0
     assert (
-        "No process runs s1: what it left open is closed as interrupted."
-        in capsys.readouterr().out
+        "No process runs s1: what it left open is closed as interrupted." in capsys.readouterr().out
     )
     assert _statuses(store) == {"s1": "KILLED", ONE: "FINISHED", TWO: "KILLED", THREE: "KILLED"}
     runs = _runs(store)
