@@ -20,7 +20,7 @@ def dvt(cwd: Path, *arguments: str) -> Ran:
 def test_it_runs_a_study_by_name(tmp_path: Path) -> None:
     done = dvt(tmp_path, "run", "depth_vs_tricks", "--preset", "demo", "--dry-run")
     assert done.code == 0, done.err
-    assert "resnet34/tricks" in done.out
+    assert "resnet18/tricks" in done.out
     assert list(tmp_path.iterdir()) == []
 
 

@@ -169,7 +169,8 @@ def test_weights_of_another_depth_are_refused_and_the_keys_named(
     )
     line = refused(tmp_path, "--preset", "demo", "--arms", "resnet18/*", "--weights", "resnet34.pt")
     assert "layer1.2.conv1.weight" in line
-    line = refused(tmp_path, "--preset", "demo", "--weights", "resnet34.pt")
+    both = ("--arms", "resnet18/*,resnet50/*")
+    line = refused(tmp_path, "--preset", "demo", *both, "--weights", "resnet34.pt")
     assert "folder" in line
 
 
