@@ -132,12 +132,16 @@ class _Stream(io.TextIOWrapper):
             return
         if self.unseen:
             # Where a terminal is gone, nobody reads that either.
-            sys.stderr.write(f"The output cannot be written ({error.strerror}): {self.unseen}\n")
+            _complain(f"The output cannot be written ({error.strerror}): {self.unseen}")
             return
         self.lost = True
         if not isinstance(error, BrokenPipeError):
             rule = "The output must be written whole, but cannot be"
-            sys.stderr.write(
-                f"error: {rule} ({error.strerror}): make room, or send it elsewhere.\n"
-            )
+            _complain(f"error: {rule} ({error.strerror}): make room, or send it elsewhere.")
         raise SystemExit(UNWRITTEN)
+
+
+def _complain(line: str) -> None:
+    """Write a line to stderr, unless that was closed before the start."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"{line}\n")

@@ -78,7 +78,7 @@ def test_on_a_terminal_something_moves_from_the_first_second_of_a_sweep_to_its_e
     pauses = [later - earlier for earlier, later in pairwise([*moved, time.monotonic()])]
     assert max(pauses) < 5
     shown = said.decode()
-    phases = ("Loading torch", "Starting Ray", "Search: 1 of 2", "Finalists, ", "Finishing")
+    phases = ("Loading torch", "Starting Ray", "Search: ", "Finalists, ", "Finishing")
     assert [phase for phase in phases if phase not in shown] == []
     clock = [int(seconds) for seconds in re.findall(r"(\d+)s so far", shown.replace("m", ""))]
     assert clock == sorted(clock), "one clock, which never jumps back"

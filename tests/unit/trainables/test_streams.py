@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from trainables.streams import UNWRITTEN, printed
+from trainables.streams import UNWRITTEN, go_on_unseen, printed
 
 NAME = "caf\u00e9 \U0001f41d.png"  # a letter of Latin-1, and an emoji
 ESCAPED = r"caf\xe9 \U0001f41d.png"
@@ -146,6 +146,19 @@ def test_a_stdout_that_was_closed_before_the_start_is_a_line_once_it_is_used(
     assert sys.stderr.getvalue().startswith(
         "error: The output must be written whole, but cannot be (Bad file descriptor)"
     )
+
+
+def test_where_both_were_closed_before_the_start_a_sweep_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+
+    def act() -> int:
+        go_on_unseen(sys.stdout, "the sweep goes on.")
+        return by_rich()
+
+    assert printed(act) == 0
 
 
 def test_streams_that_are_no_files_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
