@@ -18,13 +18,22 @@ _STUDIES = Path(__file__).parents[1] / "sweeps"
 
 
 def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if not issubclass(kind, KeyboardInterrupt):
+    if not _interrupted(error):
         sys.__excepthook__(kind, error, trace)
         return
     if sys.stderr is not None:
         sys.stderr.write("Interrupted.\n")
         sys.stderr.flush()
     os._exit(INTERRUPTED)
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C is at the root of it: a class body makes another error of what it met."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _is_ours(program: Path) -> bool:

@@ -6,12 +6,12 @@ With two names, it compares the two sweeps; with --watch it rebuilds the page wh
 from __future__ import annotations
 
 import shlex
-import time
 import webbrowser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from time import sleep
 
 import click
 
@@ -86,7 +86,7 @@ def _watch(folder: Path, opens: bool) -> bool:
                     webbrowser.open(built.page.as_uri())
                     opens = False
                 told = size
-            time.sleep(WATCH_S)
+            sleep(WATCH_S)
     except KeyboardInterrupt:
         # Nobody rebuilds it from now on, so that it need not be loaded again.
         with _writing(folder):

@@ -120,7 +120,7 @@ def test_make_takes_an_environment_and_a_python_with_spaces(tmp_path: Path) -> N
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        assert f"'{venv}/bin/python' sweeps/" in done.stdout
+        assert f"'{venv}/bin/dvt' report --open" in done.stdout
         return [line for line in log.read_text().splitlines() if "pip config" not in line]
 
     asked, installed, swept = make()

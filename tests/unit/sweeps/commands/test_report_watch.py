@@ -63,7 +63,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
         return write(folder, ended, reload_s)
 
     monkeypatch.setattr(report, "status_of", sweep.status)
-    monkeypatch.setattr(report.time, "sleep", sweep.sleep)
+    monkeypatch.setattr(report, "sleep", sweep.sleep)
     monkeypatch.setattr(page, "write", counted)
     return sweep
 
@@ -89,7 +89,7 @@ def test_ctrl_c_leaves_a_page_that_is_not_loaded_again(
     def interrupted(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(report.time, "sleep", interrupted)
+    monkeypatch.setattr(report, "sleep", interrupted)
     assert dvt.run(["report", "--watch", "one", "--storage", str(tmp_path)]) == 130
     assert watched.built == [10, 0]
     assert RELOADS not in watched.page

@@ -13,17 +13,16 @@ import numpy as np
 import pytest
 
 from benchmarks.synthetic_sweep import make
+from sweeps.records.palette import PALETTE, color
 from sweeps.report import mistakes, plots_finalists, plots_search
 from sweeps.report.blocks import Block, Plot, Plots, Text
 from sweeps.report.charts import chart
 from sweeps.report.figures import (
-    PALETTE,
     SYMBOLS,
     Bar,
     Bars,
     Dots,
     Line,
-    color,
     label,
     legend,
     symbol,
