@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ import torch
 from filelock import FileLock
 
 from trainables.backbones import build
-from trainables.convolution import Choices, install, measure
+from trainables.convolution import Choices, Pass, Ways, install, measure
 from trainables.files import write_whole
 from trainables.frozen_features import machine
 from trainables.network import Network, Precision
@@ -24,6 +24,10 @@ from trainables.recipe import LAYER_GROUPS, Recipe
 MEASURED_BATCH = 64
 """Images with which convolutions are timed: the winner is the same at 256, in a quarter of the
 time."""
+
+CACHE_FILE = "convolutions.json"
+
+Table = Mapping[str, Sequence[Pass]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,27 +38,40 @@ class Compute:
 
     Attributes:
         precision: fp32, or bf16 autocast where the device has the instructions.
-        convolutions: The passes that run as matrix products, by shape; see
+        convolutions: The passes that run as matrix products where they train, by shape; see
             `trainables.convolution`.
+        wrong: The passes that torch gets wrong there in this precision, by shape: these are torch's
+            in fp32, without oneDNN, where they are no products.
     """
 
     precision: Precision = "fp32"
-    convolutions: Choices = field(default_factory=dict)
+    convolutions: Table = field(default_factory=dict)
+    wrong: Table = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for a JSON file."""
         convolutions = {key: list(passes) for key, passes in self.convolutions.items()}
-        return {"precision": self.precision, "convolutions": convolutions}
+        wrong = {key: list(passes) for key, passes in self.wrong.items()}
+        return {"precision": self.precision, "convolutions": convolutions, "wrong": wrong}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the inverse of `as_dict`."""
-        return cls(precision=values["precision"], convolutions=values["convolutions"])
+        """Return the inverse of `as_dict`; sweeps of earlier versions say nothing of `wrong`."""
+        return cls(
+            precision=values["precision"],
+            convolutions=values["convolutions"],
+            wrong=values.get("wrong", {}),
+        )
 
     def install(self, network: Network, trainable_layers: int) -> None:
-        """Let the last layer groups of a network do the chosen passes as matrix products."""
-        for name in LAYER_GROUPS[-trainable_layers:]:
-            install(network.get_submodule(name), self.convolutions)
+        """Let a network compute so, whose last layer groups train."""
+        network.precision = self.precision
+        training = Choices(precision=self.precision, products=self.convolutions, wrong=self.wrong)
+        frozen = training.without_products()
+        network.exact = tuple(key for key, passes in self.wrong.items() if "forward" in passes)
+        for name in LAYER_GROUPS:
+            trains = name in LAYER_GROUPS[-trainable_layers:]
+            install(network.get_submodule(name), training if trains else frozen)
 
 
 def best_precision(device: torch.device) -> Precision:
@@ -91,9 +108,9 @@ def choose(
     cache: Path,
     say: Callable[[str], None],
 ) -> Compute:
-    """Return what is fastest here for these recipes.
+    """Return what is right and fastest here for these recipes.
 
-    Convolutions are timed once per machine, and remembered in the cache.
+    Convolutions are checked and timed once per machine, and remembered in the cache.
 
     Args:
         recipes: One for each network and size that will train; `trainable_layers` the most that any
@@ -102,45 +119,66 @@ def choose(
         device: `cpu` or `cuda`, where trials compute.
         threads: CPU threads of a trial.
         cache: The folder for what can be made again.
-        say: Shows a line before what takes seconds.
+        say: Shows a line before what takes seconds, and one of what torch gets wrong.
     """
     place = torch.device(device)
     precision = best_precision(place)
-    # cuDNN chooses for itself, and fp32 has no faster matrix product.
-    if place.type != "cpu" or precision != "bf16":
+    # cuDNN chooses for itself.
+    if place.type != "cpu":
         return Compute(precision=precision)
-    # Time what this machine has not timed yet; one process does it, and the others read it.
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        file = cache / "convolutions.json"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(file.with_suffix(".lock")):
-            known = _read(file)
-            table = dict(known.get(machine(place), {}))
-            if not table:
-                say("Timing convolutions on this machine: once, some seconds.")
-            seen: dict[str, list[Any]] = {}
-            for recipe in recipes:
-                seen |= measure(*_trainable_part(recipe, num_classes), known=table | seen)
-            if not seen.keys() <= table.keys():
-                known |= {machine(place): table | seen}
-                write_whole(file, json.dumps(known, indent=1))
+        ways = _ways(recipes, num_classes, precision, cache, say)
     finally:
         torch.set_num_threads(before)
-    chosen = {key: passes for key, passes in sorted(seen.items()) if passes}
-    return Compute(precision=precision, convolutions=chosen)
+    wrong = {key: way.wrong for key, way in sorted(ways.items()) if way.wrong}
+    if wrong:
+        say(of_wrong(wrong, precision))
+    return Compute(
+        precision=precision,
+        convolutions={key: way.products for key, way in sorted(ways.items()) if way.products},
+        wrong=wrong,
+    )
 
 
-def _trainable_part(recipe: Recipe, num_classes: int) -> tuple[torch.nn.Module, torch.Tensor]:
-    network = build(recipe, num_classes).to(memory_format=torch.channels_last)
-    network.precision = "bf16"
-    network.train_groups(recipe.trainable_layers, batch_stats=False)
-    batch = min(recipe.batch_size, MEASURED_BATCH)
-    images = torch.zeros(batch, 3, recipe.image_size, recipe.image_size)
-    names = LAYER_GROUPS[LAYER_GROUPS.index(network.cut) :]
-    trainable = torch.nn.Sequential(*map(network.get_submodule, names))
-    return trainable, network.activations(images)
+def of_wrong(wrong: Table, precision: Precision) -> str:
+    """Return a line about what torch gets wrong on this machine."""
+    first = next(iter(wrong))
+    others = f" and {len(wrong) - 1} other shapes" if len(wrong) > 1 else ""
+    return (
+        f"torch {torch.__version__} is wrong here in {precision} at the convolution {first}{others}"
+        ": computed in another way, which was checked."
+    )
+
+
+def _ways(
+    recipes: Sequence[Recipe],
+    num_classes: int,
+    precision: Precision,
+    cache: Path,
+    say: Callable[[str], None],
+) -> dict[str, Ways]:
+    """Return what is known of each shape, of which one process tries what the cache lacks."""
+    file = cache / CACHE_FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    here = f"{machine(torch.device('cpu'))}, {precision}"
+    with FileLock(file.with_suffix(".lock")):
+        known = _read(file)
+        table = {key: Ways.from_dict(values) for key, values in known.get(here, {}).items()}
+        if not table:
+            say("Checking and timing convolutions on this machine: once, some seconds.")
+        seen: dict[str, Ways] = {}
+        for recipe in recipes:
+            network = build(recipe, num_classes).to(memory_format=torch.channels_last)
+            network.freeze_all_but(recipe.trainable_layers)
+            image = torch.zeros(1, 3, recipe.image_size, recipe.image_size)
+            batch = min(recipe.batch_size, MEASURED_BATCH)
+            seen |= measure(network, image, precision, batch=batch, known=table | seen)
+        if table | seen != table:
+            known |= {here: {key: asdict(ways) for key, ways in (table | seen).items()}}
+            write_whole(file, json.dumps(known, indent=1))
+    return seen
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -61,7 +61,6 @@ def evaluate_finalist(
     # The network, which computes as it did in training.
     network, recipe, _ = load_best(best)
     network.to(device).to(memory_format=torch.channels_last)
-    network.precision = compute.precision
     network.train_groups(recipe.trainable_layers, batch_stats=recipe.batchnorm == "batch_stats")
     compute.install(network, recipe.trainable_layers)
     network.eval()

@@ -87,7 +87,6 @@ def finetune(
     if weights.path:
         pretrained.load(network, weights.path, recipe.backbone)
     network.to(device).to(memory_format=torch.channels_last)  # what oneDNN and tensor cores want
-    network.precision = compute.precision
     features: FrozenFeatures | None = None
     if shared and recipe.batchnorm == "frozen":
         features = FrozenFeatures(shared, network, recipe, data, weights, device)

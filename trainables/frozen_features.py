@@ -290,6 +290,7 @@ class FrozenFeatures:
             "augmentation": recipe.augmentation,
             "augmentation_version": AUGMENTATION_VERSION,
             "precision": self._network.precision,
+            "exact": self._network.exact,
             "chunk": CHUNK,
             "machine": machine(self._device),
         }

@@ -43,12 +43,15 @@ class Network(nn.Sequential):
         cut: The first layer group that is not frozen, set by `train_groups`; what comes before it
             is the frozen prefix.
         precision: Of `logits` and `through`: fp32, or bf16 autocast.
+        exact: Shapes of convolutions whose output frozen groups compute in fp32, since torch's is
+            wrong in `precision`.
         micro_batch: Images that go through at once in training; None for the whole batch. See
             `trainables.step`.
     """
 
     cut: str
     precision: Precision
+    exact: tuple[str, ...]
     micro_batch: int | None
 
     def __init__(
@@ -64,6 +67,7 @@ class Network(nn.Sequential):
         self.num_classes = num_classes
         self.cut = LAYER_GROUPS[0]
         self.precision = "fp32"
+        self.exact = ()
         self.micro_batch = None
 
     def logits(self, images: Tensor) -> Tensor:

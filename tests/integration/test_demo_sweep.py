@@ -23,10 +23,9 @@ from tests.integration.conftest import Ran, environment, run
 from trainables import metrics as names
 from trainables.checkpoint import load_best
 from trainables.compute import Compute
-from trainables.convolution import install
 from trainables.data import dataset
 from trainables.finetune import evaluate
-from trainables.recipe import LAYER_GROUPS, Recipe
+from trainables.recipe import Recipe
 
 ARMS = ("resnet18/plain", "resnet18/tricks")
 EPOCHS, TRIALS, SEEDS = 6, 12, 5
@@ -255,10 +254,8 @@ def test_the_champions_checkpoint_has_the_score_that_is_claimed_for_it(
     assert data.digest == claimed["data"]["digest"]
     assert data.draw is not None
     compute = Compute.from_dict(claimed["compute"])
-    network.precision = compute.precision
     network.train_groups(recipe.trainable_layers, batch_stats=False)
-    for name in LAYER_GROUPS[-recipe.trainable_layers :]:
-        install(network.get_submodule(name), compute.convolutions)
+    compute.install(network, recipe.trainable_layers)
     found = evaluate(network, data.split("val"), recipe.image_size, torch.device("cpu"))
     assert found[names.VAL_ACCURACY] == pytest.approx(claimed["score"])
 

@@ -1,29 +1,31 @@
 """Matrix products give what torch's convolutions give; they are used only where chosen."""
 
 import copy
-import json
 from functools import partial
-from itertools import chain, combinations, cycle, product
+from itertools import chain, combinations, product
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import trainables.convolution as convolution
 from trainables.compute import best_precision
 from trainables.convolution import (
+    NOTHING,
+    PASSES,
     Choices,
     Convolution,
     Pass,
+    by_products,
     eligible,
     install,
-    measure,
-    offered,
+    layer,
+    products,
     shape_key,
 )
+from trainables.network import Precision
 
-PASSES: tuple[Pass, ...] = ("forward", "input", "weight")
+products_correlate = products.correlate
 bf16 = partial(torch.autocast, "cpu", dtype=torch.bfloat16)
 BF16_IS_USED = best_precision(torch.device("cpu")) == "bf16"
 SUBSETS = list(chain.from_iterable(combinations(PASSES, n) for n in range(4)))
@@ -42,14 +44,22 @@ def images(batch: int, *size: int) -> Tensor:
     return values.bfloat16().contiguous(memory_format=torch.channels_last)
 
 
-def choosing(conv: nn.Conv2d, passes: tuple[Pass, ...], *size: int) -> Convolution:
-    return Convolution.like(conv, {shape_key(conv, *size): passes})
+def choosing(
+    conv: nn.Conv2d,
+    passes: tuple[Pass, ...],
+    *size: int,
+    precision: Precision = "bf16",
+    wrong: tuple[Pass, ...] = (),
+) -> Convolution:
+    key = shape_key(conv, *size)
+    choices = Choices(precision=precision, products={key: passes}, wrong={key: wrong})
+    return Convolution.like(conv, choices)
 
 
-def results(conv: nn.Conv2d, x: Tensor) -> dict[str, Tensor]:
+def results(conv: nn.Conv2d, x: Tensor, precision: Precision = "bf16") -> dict[str, Tensor]:
     """The output and both gradients."""
     x, conv.weight.grad = x.detach().requires_grad_(), None
-    with bf16():
+    with bf16(enabled=precision == "bf16"):
         y = conv(x)
     y.backward(gradient_like(y))
     assert x.grad is not None
@@ -102,13 +112,68 @@ def test_output_and_gradients_are_as_exact_as_bf16_allows(
             # Without instructions for bf16, torch's own passes are less exact; the product computes
             # in fp32 there.
             asked = (
-                PASSES if BF16_IS_USED else tuple(name for name in offered(conv) if name in passes)
+                PASSES
+                if BF16_IS_USED
+                else tuple(name for name in by_products(conv) if name in passes)
             )
             assert_correctly_rounded(ours, exact, f"{passes} at {size}", asked)
             assert ours["weight"].dtype == torch.float32
             assert ours["weight"].stride() == conv.weight.stride() or not passes
             assert ours["forward"].dtype == torch.bfloat16
             assert ours["forward"].is_contiguous(memory_format=torch.channels_last) or not passes
+
+
+@pytest.mark.parametrize(("kernel", "stride"), list(product((1, 3, 7), (1, 2))))
+def test_output_and_gradients_in_fp32_are_those_of_float64_up_to_rounding(
+    kernel: int, stride: int
+) -> None:
+    conv = conv2d(kernel, stride)
+    for size in ((1, 1), (3, 3), (6, 6), (2, 5)):
+        x = images(5, *size).float()
+        double = copy.deepcopy(conv).double()
+        exact = results(double, x.double(), "fp32")
+        for passes in SUBSETS:
+            ours = choosing(conv, passes, *size, precision="fp32")
+            for name, got in results(ours, x, "fp32").items():
+                assert got.dtype == torch.float32
+                torch.testing.assert_close(got.double(), exact[name], rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("passes", SUBSETS)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("kind", [{}, {"groups": 8}, {"dilation": 2, "padding": 2}, {"stride": 2}])
+def test_what_torch_gets_wrong_is_computed_without_onednn_in_fp32(
+    passes: tuple[Pass, ...],
+    precision: Precision,
+    kind: dict[str, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    conv = nn.Conv2d(8, 8, 3, **{"padding": 1, **kind}, bias=False)
+    x = images(3, 5, 5)
+    x = x if precision == "bf16" else x.float()
+    ours = choosing(conv, (), 5, 5, precision=precision, wrong=passes)
+    expected = results(conv, x, precision)
+    on: list[bool] = []
+    for name in ("exact_forward", "exact_gradients"):
+        do = getattr(layer, name)
+        monkeypatch.setattr(layer, name, lambda *args, do=do: (on.append(True), do(*args))[1])
+    got = results(ours, x, precision)
+    assert bool(on) == bool(passes)
+    assert torch.backends.mkldnn.enabled
+    for name, value in got.items():
+        assert value.dtype == expected[name].dtype
+        least = 1e-5 if precision == "fp32" else 2e-2
+        torch.testing.assert_close(value, expected[name], rtol=least, atol=least)
+
+
+def test_a_wrong_pass_is_a_product_where_that_was_chosen() -> None:
+    conv, x = conv2d(3), images(2, 3, 3)
+    both = choosing(conv, PASSES, 3, 3, wrong=PASSES)
+    expected = results(choosing(conv, PASSES, 3, 3), x)
+    assert all(torch.equal(got, expected[name]) for name, got in results(both, x).items())
+    frozen = Convolution.like(conv, both.choices.without_products())
+    assert not frozen.choices.products
+    assert frozen.choices.wrong == both.choices.wrong
 
 
 @pytest.mark.parametrize(("kernel", "padding"), [(2, 0), (2, 1), (3, 0), (3, 1), (3, 2), (5, 4)])
@@ -128,7 +193,7 @@ def test_a_part_of_a_larger_tensor_and_other_layouts_and_dtypes_are_read_right(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Pieces of few samples, and a smaller last one.
-    monkeypatch.setattr(convolution, "_CHUNK", 2 * 8 * 9 * 9)
+    monkeypatch.setattr(products, "_CHUNK", 2 * 2 * 8 * 9 * 9)
     conv, whole = conv2d(3), images(9, 3, 3)
     ours = choosing(conv, PASSES, 3, 3)
     expected = results(ours, whole[2:].clone())
@@ -152,7 +217,7 @@ def test_only_needed_gradients_are_made_and_what_they_need_is_kept(
         ours.weight.requires_grad_(frozen != "weight")
         with bf16():
             y = ours(x)
-        if frozen and y.grad_fn.name() == "_ProductBackward":
+        if frozen and y.grad_fn.name() == "_PassesBackward":
             assert [saved is None for saved in y.grad_fn.saved_tensors] == [
                 frozen == "weight",
                 frozen == "input",
@@ -174,7 +239,9 @@ def test_without_gradients_the_output_is_that_of_training(grad_off: type[torch.n
         assert not y.requires_grad
 
 
-def test_nothing_changes_to_the_last_bit_in_fp32_and_at_shapes_without_a_choice() -> None:
+def test_nothing_changes_to_the_last_bit_in_another_precision_and_at_shapes_without_a_choice() -> (
+    None
+):
     conv = conv2d(3)
     ours, x = choosing(conv, PASSES, 3, 3), images(2, 3, 3).float()
     y = ours(x)
@@ -221,11 +288,14 @@ def tiny() -> nn.Sequential:
     )
 
 
-TINY: Choices = {
-    "3>8 3x3/1 at 6x6": PASSES,
-    "8>8 3x3/2 at 6x6": ("weight", "forward"),
-    "8>8 1x1/2 at 3x3": PASSES,
-}
+TINY = Choices(
+    precision="bf16",
+    products={
+        "3>8 3x3/1 at 6x6": PASSES,
+        "8>8 3x3/2 at 6x6": ("weight", "forward"),
+        "8>8 1x1/2 at 3x3": PASSES,
+    },
+)
 
 
 def test_install_keeps_parameters_state_dict_and_modes() -> None:
@@ -244,26 +314,27 @@ def test_install_keeps_parameters_state_dict_and_modes() -> None:
     assert all(parameters[name] is parameter for name, parameter in network.named_parameters())
     assert torch.equal(torch.get_rng_state(), random)
     network.append(network[1])
-    install(network, {"another": ["forward"]})
+    other = Choices(precision="bf16", products={"another": ["forward"]})
+    install(network, other)
     assert network[1] is network[-1]  # one module at two places stays one
-    assert network[1].choices == {"another": ["forward"]}
-    assert copy.deepcopy(network)[1].choices == {"another": ["forward"]}
+    assert network[1].choices == other
+    assert copy.deepcopy(network)[1].choices == other
 
 
 def test_keys_say_what_they_are() -> None:
     assert shape_key(nn.Conv2d(512, 256, 3, 1, 1, bias=False), 3, 4) == "512>256 3x3/1 at 3x4"
     assert shape_key(nn.Conv2d(64, 8, 3, 2, bias=False), 7, 7) == "64>8 3x3/2 padded by 0 at 7x7"
+    odd = nn.Conv2d(64, 8, 3, 1, 1, dilation=2, groups=4, bias=False)
+    assert shape_key(odd, 7, 7) == "64>8 3x3/1 dilated by 2 in 4 groups at 7x7"
 
 
 def test_an_empty_table_and_convolutions_of_other_kinds_are_left_alone() -> None:
     network = tiny()
     before = list(network.modules())
-    install(network, {})
+    install(network, NOTHING)
     assert all(a is b for a, b in zip(before, network.modules(), strict=True))
     other = {
         "bias": True,
-        "groups": 4,
-        "dilation": 2,
         "padding": "same",
         "padding_mode": "reflect",
         "stride": (1, 2),
@@ -282,15 +353,17 @@ def test_training_goes_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.randn(16, 3, 6, 6, generator=torch.Generator().manual_seed(1)),
         torch.arange(16) % 4,
     )
-    products, correlate = [], convolution._correlate
-    monkeypatch.setattr(
-        convolution, "_correlate", lambda *args: (products.append(1), correlate(*args))[1]
-    )
+    made: list[int] = []
+    for module in (layer, products):  # forward, and the gradient of the input
+        monkeypatch.setattr(
+            module, "correlate", lambda *args: (made.append(1), products_correlate(*args))[1]
+        )
     losses: list[list[float]] = []
     for choices, count in (
-        ({}, 0),
+        (NOTHING, 0),
         (TINY, 20 * 4),
     ):  # three outputs and the gradient of one input a step
+        made.clear()
         network = tiny()
         install(network, choices)
         optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
@@ -303,47 +376,6 @@ def test_training_goes_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
             loss.backward()
             optimiser.step()
             losses[-1].append(loss.item())
-        assert len(products) == count
+        assert len(made) == count
     assert losses[1] == pytest.approx(losses[0], abs=0.05)
     assert losses[1][-1] < losses[1][0] - 0.1
-
-
-def test_measure_leaves_the_network_as_it_was_and_offers_no_other_passes() -> None:
-    network = tiny()
-    network[1].eval()
-    network[2].weight.grad = torch.ones_like(network[2].weight)
-    state, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
-    choices = measure(
-        network, torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(0)), rounds=1
-    )
-    assert list(choices) == list(TINY)
-    for conv, passes in zip((network[0][0], network[1], network[2]), choices.values(), strict=True):
-        assert set(passes) <= set(offered(conv))
-        assert not conv._forward_pre_hooks
-    assert offered(network[1]) == ("forward", "weight")
-    assert [module.training for module in network[:3]] == [True, False, True]
-    assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
-    assert [
-        name for name, parameter in network.named_parameters() if parameter.grad is not None
-    ] == ["2.weight"]
-    assert torch.equal(torch.get_rng_state(), random)
-
-
-@pytest.mark.parametrize(("ratio", "faster"), [(0.9, True), (0.91, False)])
-def test_measure_chooses_what_is_clearly_faster_and_times_no_known_shape(
-    ratio: float, faster: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seconds = cycle([10.0, 10.0 * ratio])  # torch's and ours
-    monkeypatch.setattr(convolution, "timeit", lambda run, number: (run(), next(seconds))[1])
-    choices = measure(
-        tiny(),
-        torch.zeros(2, 3, 6, 6),
-        known={"3>8 3x3/1 at 6x6": ("input",), "elsewhere": ("forward",)},
-    )
-    both, all_three = (["forward", "weight"], list(PASSES)) if faster else ([], [])
-    assert choices == {
-        "3>8 3x3/1 at 6x6": ["input"],
-        "8>8 3x3/2 at 6x6": both,
-        "8>8 1x1/2 at 3x3": all_three,
-    }
-    assert json.loads(json.dumps(choices)) == choices

@@ -1,0 +1,167 @@
+"""What is wrong is found and not used; what is right and clearly faster is."""
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import cycle
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from trainables.compute import best_precision
+from trainables.convolution import PASSES, Choices, Pass, Ways, by_products, install, measure
+from trainables.convolution import measuring as module
+from trainables.network import Precision
+
+BOTH: tuple[Precision, ...] = ("fp32", "bf16")
+FIRST = "3>8 3x3/1 at 6x6"
+SECOND = "8>8 3x3/2 at 6x6"
+THIRD = "8>8 1x1/2 at 3x3"
+DEPTHWISE = "8>8 3x3/1 in 8 groups at 2x2"
+
+
+def tiny() -> nn.Sequential:
+    torch.manual_seed(0)
+    body = [nn.Conv2d(3, 8, 3, 1, 1, bias=False), nn.BatchNorm2d(8), nn.Dropout(0.5)]
+    rest = [nn.Conv2d(8, 8, 3, 2, 1, bias=False), nn.Conv2d(8, 8, 1, 2, bias=False)]
+    network = nn.Sequential(nn.Sequential(*body), *rest, nn.Conv2d(8, 8, 3, 1, 1, 1, 8, bias=False))
+    return network.to(memory_format=torch.channels_last)
+
+
+def of(network: nn.Module, precision: Precision, **options: Any) -> dict[str, Ways]:
+    return measure(network, torch.zeros(1, 3, 6, 6), precision, batch=2, rounds=1, **options)
+
+
+def spoil(do: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A kernel that forgets what it owes at one place."""
+
+    def spoiled(*arguments: Any) -> Tensor:
+        made = do(*arguments)
+        made.select(0, 0).select(0, 0).fill_(123.0)
+        return made
+
+    return spoiled
+
+
+def spoil_gradient(number: int) -> Callable[..., Any]:
+    """torch's gradients, of which the first or second is what lay in memory."""
+    do = module.gradients
+
+    def spoiled(*arguments: Any) -> Any:
+        made = list(do(*arguments))
+        if made[number] is not None:
+            made[number] = torch.full_like(made[number], torch.nan)
+        return made
+
+    return spoiled
+
+
+@pytest.mark.parametrize("precision", BOTH)
+def test_measure_leaves_the_network_as_it_was_and_checks_all_that_is_needed(
+    precision: Precision,
+) -> None:
+    network = tiny()
+    network[1].eval()
+    network[0].requires_grad_(False)
+    network[2].weight.grad = torch.ones_like(network[2].weight)
+    state, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    found = of(network, precision)
+    # What is frozen needs no gradients, and is no product, so that all trials share it.
+    assert found[FIRST].checked == ("forward",)
+    assert not found[FIRST].products
+    assert {key: ways.checked for key, ways in found.items() if key != FIRST} == dict.fromkeys(
+        (SECOND, THIRD, DEPTHWISE), PASSES
+    )
+    for conv, key in ((network[1], SECOND), (network[2], THIRD), (network[3], DEPTHWISE)):
+        assert set(found[key].products) <= set(by_products(conv))
+        assert not conv._forward_pre_hooks
+    assert by_products(network[1]) == ("forward", "weight")
+    assert by_products(network[3]) == ()
+    assert [part.training for part in network[:3]] == [True, False, True]
+    assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
+    assert [name for name, p in network.named_parameters() if p.grad is not None] == ["2.weight"]
+    assert torch.equal(torch.get_rng_state(), random)
+    assert torch.backends.mkldnn.enabled
+
+
+@pytest.mark.parametrize("precision", BOTH)
+def test_a_wrong_kernel_of_ours_is_not_used_however_fast(
+    precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "timeit", lambda run, number: next(seconds))
+    seconds = cycle([10.0, 1.0])  # torch's and ours
+    # A width of 2 at the strided one: torch is right there on every CPU that was seen.
+    assert of(tiny(), precision)[THIRD].products == PASSES
+    for name in ("correlate", "input_gradient", "weight_gradient"):
+        seconds = cycle([10.0, 1.0])
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, spoil(getattr(module, name)))
+            found = of(tiny(), precision)
+        lost = {"correlate": "forward", "input_gradient": "input", "weight_gradient": "weight"}
+        for key in (FIRST, SECOND, THIRD):
+            assert lost[name] not in found[key].products
+            assert found[key].wrong == ()
+        assert set(found[FIRST].products) == set(PASSES) - {lost[name]}
+
+
+@pytest.mark.parametrize("precision", BOTH)
+@pytest.mark.parametrize("wrong", PASSES)
+def test_a_wrong_kernel_of_torch_is_not_used_however_slow_ours_is(
+    precision: Precision, wrong: Pass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = cycle([1.0, 10.0])
+    monkeypatch.setattr(module, "timeit", lambda run, number: next(seconds))
+    if wrong == "forward":
+        monkeypatch.setattr(module, "forward", spoil(module.forward))
+    else:
+        gradient = spoil_gradient(("input", "weight").index(wrong))
+        monkeypatch.setattr(module, "gradients", gradient)
+    network = tiny()
+    found = of(network, precision)
+    for conv, key in ((network[1], SECOND), (network[2], THIRD), (network[3], DEPTHWISE)):
+        assert found[key].wrong == (wrong,)
+        assert found[key].products == ((wrong,) if wrong in by_products(conv) else ())
+
+
+def test_what_the_check_finds_is_what_a_network_then_computes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network, images = tiny(), torch.randn(2, 3, 6, 6)
+    expected = network.eval()(images)
+    monkeypatch.setattr(module, "forward", spoil(module.forward))
+    found = of(network, "fp32")
+    # As they are on this machine, were torch's kernels as bad as that.
+    monkeypatch.setattr("trainables.convolution.layer.forward", spoil(module.forward))
+    wrong = {key: ways.wrong for key, ways in found.items()}
+    install(network, Choices(precision="fp32", wrong=wrong))
+    torch.testing.assert_close(network(images), expected)
+
+
+@pytest.mark.parametrize(("ratio", "faster"), [(0.9, True), (0.91, False), (3.0, False)])
+def test_measure_chooses_what_is_clearly_faster_and_tries_no_known_shape(
+    ratio: float, faster: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = cycle([10.0, 10.0 * ratio])  # torch's and ours
+    monkeypatch.setattr(module, "timeit", lambda run, number: (run(), next(seconds))[1])
+    known = {
+        FIRST: Ways(checked=PASSES, products=("input",)),
+        SECOND: Ways(checked=("forward",), wrong=("forward",)),  # once it was frozen
+    }
+    found = of(tiny(), best_precision(torch.device("cpu")), known=known)
+    assert found[FIRST] == known[FIRST]
+    assert found[SECOND].products == (("forward", "weight") if faster else ())
+    assert found[THIRD].products == (PASSES if faster else ())
+    assert found[SECOND].checked == PASSES
+    for ways in found.values():
+        assert Ways.from_dict(json.loads(json.dumps(asdict(ways)))) == ways
+
+
+def test_a_gradient_that_onednn_leaves_as_it_was_in_memory_is_never_its() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False))
+    found = measure(network, torch.zeros(1, 3, 1, 1), "bf16", batch=2, rounds=1)
+    (ways,) = found.values()
+    assert ways.wrong == ("weight",)
+    assert "weight" in ways.products
