@@ -13,6 +13,7 @@ from rich.text import Text
 
 from cluster.addresses import without_password
 from cluster.session import environment, session
+from sweeps.checks.convolutions import convolutions
 from sweeps.checks.finding import Finding, Subject, either
 from sweeps.checks.table import TABLE, findings
 from sweeps.checks.table import Check as Row
@@ -225,6 +226,11 @@ def _weights_folder(path: Path, chosen: str) -> Finding:
     return either(bool(there), found, "put <backbone>.pt there, or give a file.")
 
 
+def _convolutions(asked: Asked) -> Iterator[Finding]:
+    """Check that torch convolves rightly at the preset's size."""
+    return convolutions(asked.subject.cache, asked.preset.image_size)
+
+
 def _of_table(check: Row, asked: Asked) -> Iterator[Finding]:
     """Make a check that a sweep's start may share."""
     return check.look(asked.subject)
@@ -233,6 +239,7 @@ def _of_table(check: Row, asked: Asked) -> Iterator[Finding]:
 # A check, and what to do where it raises.
 CHECKS: Mapping[str, tuple[Check, str]] = {
     **{name: (partial(_of_table, check), check.mend) for name, check in TABLE.items()},
+    "convolutions": (_convolutions, "choose another place with DVT_CACHE_DIR."),
     "ray": (_ray, "start Ray there, or pass --address local."),
     "data": (_data, "give another --data."),
     "weights": (_weights, "give other --weights."),
@@ -303,7 +310,7 @@ def _plain(name: str, finding: Finding) -> dict[str, str | None]:
 def _show(name: str, finding: Finding) -> None:
     """Print a finding and what to do."""
     console = screen()
-    head = f"{finding.state:<8} {name:<10} "
+    head = f"{finding.state:<8} {name:<12} "
     lines = list(wrapped(f"{head}{finding.found}", console.width, len(head)))
     if finding.mend:
         lines += wrapped(finding.mend, console.width, len(head) + 3, f"{'':>{len(head)}}-> ")
