@@ -53,7 +53,7 @@ class Gemm:
         self._rates: list[float] = []
         self.shape = products[0].name
 
-    def rate(self, seconds: float = 0.1) -> float:
+    def rate(self, seconds: float) -> float:
         """Return GFLOP/s as they are now, of the best shape now, measured for about so long."""
         rates: list[float] = []
         for product, fastest in self._best:

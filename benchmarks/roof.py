@@ -56,6 +56,7 @@ from trainables.stages import Stage, stages, start_stage
 from trainables.step import train_batch
 
 CLASSES = 10
+STEP_SECONDS = 0.2  # at least, that a timing takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +149,19 @@ def measured(
     """Time all work in turn, GEMM before and after each."""
     runs = {work: prepared(recipe, work, compute) for work, recipe in works.items()}
     flop = {work: flop_per_image(recipe, work, compute) for work, recipe in works.items()}
-    # Warm, and often enough that a timing takes a fifth of a second.
+    # Warm, and how often.
     repeats: dict[Work, int] = {}
     for work, run in runs.items():
         run()
-        repeats[work] = math.ceil(0.2 / timeit(run, number=1))
+        repeats[work] = math.ceil(STEP_SECONDS / timeit(run, number=1))
     # Rounds.
     seconds: dict[Work, list[float]] = {work: [] for work in works}
     shares: dict[Work, list[float]] = {work: [] for work in works}
     for _ in range(rounds):
         for work, run in runs.items():
-            before = gemm.rate()
+            before = gemm.rate(STEP_SECONDS / 2)
             seconds[work].append(timeit(run, number=repeats[work]) / repeats[work])
-            roof = (before + gemm.rate()) / 2
+            roof = (before + gemm.rate(STEP_SECONDS / 2)) / 2
             shares[work].append(flop[work] * work.images / seconds[work][-1] / 1e9 / roof)
     speeds: dict[Work, Speed] = {}
     for work in works:

@@ -26,6 +26,8 @@ HEADINGS = ("output", "input gradient", "weight gradient")
 BAR = 0.7
 NOISE = 0.9
 
+PASS_SECONDS = 0.03  # at least, that a timing takes
+
 
 def convolutions(
     recipes: Sequence[Recipe], compute: Compute, gemm: Gemm, rounds: int, classes: int
@@ -128,11 +130,11 @@ def _timed(
     for _, run in runs:
         run()
     gflop = runs[0][0]
-    repeats = [math.ceil(0.03 / timeit(run, number=1)) for _, run in runs]
+    repeats = [math.ceil(PASS_SECONDS / timeit(run, number=1)) for _, run in runs]
     rates: list[list[float]] = [[], []]
     shares: list[float] = []
     for _ in range(rounds):
-        roof = gemm.rate(0.03)
+        roof = gemm.rate(PASS_SECONDS)
         for number, (_, run) in enumerate(runs):
             seconds = timeit(run, number=repeats[number]) / repeats[number]
             rates[number].append(gflop / seconds)
