@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks.flops import useful
 from benchmarks.gemm import Gemm
 from trainables.backbones import build
 from trainables.compute import MEASURED_BATCH, Compute
@@ -53,7 +54,8 @@ def convolutions(
             }
             for which, values in timed.items():
                 values["ours"] = which in ours
-            rows[key] = {"shape": key, "images": shape[0], **timed}
+            share = useful(conv, *shape[2:])  # of the taps that count
+            rows[key] = {"shape": key, "images": shape[0], "useful": round(share, 3), **timed}
     return list(rows.values())
 
 
