@@ -1,22 +1,23 @@
 """Is a sweep faster than what one would write without this project, and as accurate?
 
     python benchmarks/sweep_vs_peers.py --data FILE.npz --weights FILE [--json] [--quick]
-                                        [--limit 35]
+                                        [--limit 45] [--ways ours sequential expert ray]
 
 12 recipes (`peers_study.py`): ResNet-18, 96 px, 1 to 3 trainable layers, without and with crops and
-flips, one stage and two, 5 epochs. Three ways, each from the start of its process to its end:
+flips, one stage and two, 5 epochs. Four ways, each from the start of its process to its end:
 
 - ours: the command of a study, in a fresh storage without a cache, until its last byte is in
   MLflow;
 - sequential: one long script as in articles, `peers.py`; it saves nothing;
+- expert: a script with all that an expert does by hand for these recipes, `expert.py`: bf16,
+  batched augmentation, features of frozen layers kept from recipe to recipe; it saves nothing;
 - ray: a Ray Tune trainable as in Ray's tutorial, `peers.py`; it saves a checkpoint each epoch.
 
 The peers are handed the very images that our sweep chooses, cut out beforehand; ours starts from
---data. The machine's speed drifts, so parts of the sequential way lie between the others: 4
-recipes, ours, 4, ray, 4, and ours again where the limit allows (--limit, minutes). Its process is
-kept and its clock stands while the others run. Accuracies are those of the last epoch in all three
-ways, not the best of a trial. Augmentation and initial heads are drawn differently by ours and the
-peers.
+--data. The machine's speed drifts, so parts of both scripts lie between the others: 4 recipes of
+each, ours, 4, ray, 4, and ours again where the limit allows (--limit, minutes). A script's process
+is kept and its clock stands while the others run. Accuracies are those of the last epoch in all
+ways, not the best of a trial. Augmentation and initial heads are drawn differently by each.
 """
 
 from __future__ import annotations
@@ -24,37 +25,47 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.machine import machine
+
 HERE = Path(__file__).parent
+SCRIPTS = {
+    "sequential": (str(HERE / "peers.py"), "sequential"),
+    "expert": (str(HERE / "expert.py"),),
+}
+PEERS = {"sequential": "sequential", "expert": "expert", "ray": "ray_tutorial"}  # names in --json
+WAYS = ("ours", *PEERS)
+PARTS = 3  # of each script's recipes
 Accuracies = dict[str, float]
 
 
-class Sequential:
-    """The sequential script, told recipe by recipe.
+class Script:
+    """A script that trains one recipe after the other, as it is told.
 
     Its clock runs from its start to being ready and while it works.
     """
 
-    def __init__(self, arguments: list[str], log: Path) -> None:
+    def __init__(self, way: str, arguments: list[str], log: Path) -> None:
         self.by_recipe: dict[str, float] = {}
         self.accuracies: Accuracies = {}
         started = time.perf_counter()
-        command = [sys.executable, str(HERE / "peers.py"), "sequential", *arguments]
+        command = [sys.executable, *SCRIPTS[way], *arguments]
         with log.open("w") as errors:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
             )
+        self._way = way
         self._log = log
         self.threads = self._answer()["threads"]
         self.start_seconds = time.perf_counter() - started
@@ -79,7 +90,7 @@ class Sequential:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            sys.exit(f"the sequential way failed:\n{self._log.read_text()[-3000:]}")
+            sys.exit(f"{self._way} failed:\n{self._log.read_text()[-3000:]}")
         return json.loads(line)
 
 
@@ -170,39 +181,19 @@ def images_for_peers(data: str, folder: Path) -> Path:
     return path
 
 
-def difference(mine: Accuracies, theirs: Accuracies) -> dict[str, float]:
-    """Ours minus theirs in points, over the recipes; the standard error needs two."""
+def difference(mine: Accuracies, theirs: Accuracies) -> dict[str, Any]:
+    """Ours minus theirs in points, over the recipes; error and interval need two."""
+    from scipy.stats import t
+
     points = [100 * (mine[name] - theirs[name]) for name in mine]
-    error = statistics.stdev(points) / len(points) ** 0.5 if len(points) > 1 else float("nan")
+    mean, count = statistics.mean(points), len(points)
+    error = statistics.stdev(points) / count**0.5 if count > 1 else float("nan")
+    half = float(t.ppf(0.975, count - 1)) * error if count > 1 else float("nan")
     return {
-        "mean_points": round(statistics.mean(points), 2),
+        "mean_points": round(mean, 2),
         "standard_error": round(error, 2),
-        "recipes": len(points),
-    }
-
-
-def machine() -> dict[str, Any]:
-    info = Path("/proc/cpuinfo")
-    models = (
-        [
-            line.partition(":")[2].strip()
-            for line in info.read_text().splitlines()
-            if "model name" in line
-        ]
-        if info.exists()
-        else []
-    )
-    git = subprocess.run(
-        ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=40"],
-        capture_output=True,
-        text=True,
-    )
-    return {
-        "cpu": models[0] if models else platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "torch": version("torch"),
-        "ray": version("ray"),
-        "commit": git.stdout.strip() or None,
+        "interval_95": [round(mean - half, 2), round(mean + half, 2)],
+        "recipes": count,
     }
 
 
@@ -210,13 +201,9 @@ def measure(
     options: argparse.Namespace, recipes: list[dict[str, Any]], folder: Path
 ) -> dict[str, Any]:
     began, count = time.perf_counter(), len(recipes)
-    arguments = [
-        "--data",
-        str(images_for_peers(options.data, folder)),
-        "--weights",
-        options.weights,
-    ]
-    arguments += ["--workers", str(options.workers)]
+    images = str(images_for_peers(options.data, folder))
+    arguments = ["--data", images, "--weights", options.weights]
+    workers = ["--workers", str(options.workers)]
     if options.weights != "none":
         Path(options.weights).read_bytes()  # so that nobody is the first to read it from the disk
     seconds: dict[str, list[float]] = {}
@@ -228,18 +215,23 @@ def measure(
         seconds.setdefault(way, []).append(round(run[0], 1))
         found.setdefault(way, run[1])
 
-    script = (
-        Sequential(arguments, folder / "sequential.log") if "sequential" in options.ways else None
-    )
-    for number in range(3):
-        for recipe in recipes[number * count // 3 : (number + 1) * count // 3] if script else ():
-            script.run(recipe)
+    scripts: dict[str, Script] = {}
+    for way in SCRIPTS:
+        if way in options.ways:
+            more = workers if way == "sequential" else []
+            scripts[way] = Script(way, [*arguments, *more], folder / f"{way}.log")
+    for number in range(PARTS):
+        part = recipes[number * count // PARTS : (number + 1) * count // PARTS]
+        # In turn the one and the other first.
+        for way in sorted(scripts, reverse=number % 2 == 0):
+            for recipe in part:
+                scripts[way].run(recipe)
         if number == 0 and "ours" in options.ways:
             note("ours", ours(options.data, options.weights, recipes, folder / "ours-1"))
         if number == 1 and "ray" in options.ways:
-            note("ray", ray_tutorial(arguments, recipes, folder / "ray"))
-    if script:
-        note("sequential", (script.close(), script.accuracies))
+            note("ray", ray_tutorial([*arguments, *workers], recipes, folder / "ray"))
+    for way, script in scripts.items():
+        note(way, (script.close(), script.accuracies))
     left = 60 * options.limit - (time.perf_counter() - began)
     if "ours" in options.ways and not options.quick and seconds["ours"][0] < left:
         note("ours", ours(options.data, options.weights, recipes, folder / "ours-2"))
@@ -251,14 +243,14 @@ def measure(
         "weights": options.weights,
     }
     result |= {"wall_s": seconds}
-    for way, name in (("sequential", "sequential"), ("ray", "ray_tutorial")):
+    for way, name in PEERS.items():
         if {"ours", way} <= typical.keys():
             result[f"ratio_vs_{name}"] = round(typical[way] / typical["ours"], 2)
             result[f"ours_minus_{name}"] = difference(found["ours"], found[way])
-    if script:
-        result["sequential_start_s"] = round(script.start_seconds, 1)
-        result["sequential_threads"] = script.threads
-        result["sequential_s_by_recipe"] = {
+    for way, script in scripts.items():
+        result[f"{way}_start_s"] = round(script.start_seconds, 1)
+        result[f"{way}_threads"] = script.threads
+        result[f"{way}_s_by_recipe"] = {
             name: round(value, 1) for name, value in script.by_recipe.items()
         }
     names = [recipe["name"] for recipe in recipes]
@@ -266,6 +258,28 @@ def measure(
         name: {way: round(found[way][name], 4) for way in found} for name in names
     }
     return result | {"machine": machine(), "minutes": round((time.perf_counter() - began) / 60, 1)}
+
+
+def show(result: dict[str, Any]) -> None:
+    print(f"{result['recipes']} recipes of {result['epochs']} epochs")
+    print("way         seconds  to ours  val accuracy  ours minus it, points (95% interval)")
+    by_recipe = result["val_accuracy"].values()
+    for way in [way for way in WAYS if way in result["wall_s"]]:
+        seconds = result["wall_s"][way]
+        accuracy = statistics.mean(values[way] for values in by_recipe)
+        line = f"{way:10} {statistics.median(seconds):8.1f} "
+        ratio = result.get(f"ratio_vs_{PEERS.get(way)}")
+        line += f" {ratio:6.2f}x" if ratio else " " * 8
+        line += f" {accuracy:13.1%}"
+        if minus := result.get(f"ours_minus_{PEERS.get(way)}"):
+            low, high = minus["interval_95"]
+            line += f"  {minus['mean_points']:+.2f} ({low:+.2f} to {high:+.2f})"
+        print(line)
+    where = result["machine"]
+    print(
+        f"{where['cpu']}, {where['cores']} cores, torch {where['torch']}, {result['minutes']} min"
+    )
+    print(f"commit {where['commit']}")
 
 
 def main() -> None:
@@ -284,8 +298,8 @@ def main() -> None:
     parser.add_argument(
         "--ways",
         nargs="+",
-        choices=("ours", "sequential", "ray"),
-        default=["ours", "sequential", "ray"],
+        choices=WAYS,
+        default=list(WAYS),
     )
     parser.add_argument(
         "--recipes", default="*", help="only the arms that match, such as '3-*/none'"
@@ -294,7 +308,7 @@ def main() -> None:
         "--workers", type=int, default=0, help="of the peers' DataLoader, as the articles leave it"
     )
     parser.add_argument(
-        "--limit", type=float, default=35, help="minutes into which a second run of ours must fit"
+        "--limit", type=float, default=45, help="minutes into which a second run of ours must fit"
     )
     parser.add_argument(
         "--quick", action="store_true", help="2 recipes, 1 epoch: does everything run?"
@@ -309,7 +323,7 @@ def main() -> None:
     if options.quick:
         os.environ["PEERS_EPOCHS"] = "1"
         options.recipes = "1-one/none,2-one/crop_flip"
-    from peers_study import SPACE
+    from benchmarks.peers_study import SPACE
 
     recipes = [
         {"name": arm.name, **arm.default_recipe().as_dict()}
@@ -317,7 +331,10 @@ def main() -> None:
     ]
     with tempfile.TemporaryDirectory() as folder:
         result = measure(options, recipes, Path(folder))
-    print(json.dumps(result) if options.json else json.dumps(result, indent=2))
+    if options.json:
+        print(json.dumps(result))
+    else:
+        show(result)
 
 
 if __name__ == "__main__":
