@@ -117,7 +117,7 @@ def step_times(step: Callable[[], object], device: torch.device, repeats: int) -
     events enclose its work without the gaps of a host that is slower.
     """
     # The first steps warm up.
-    for _ in range(3):
+    for _ in range(min(3, repeats)):
         step()
     synchronize(device)
     started = time.perf_counter()

@@ -74,14 +74,14 @@ SIZES = {
     # A stand-in: whether everything runs. Its figures say nothing.
     "cpu": Size(
         image_size=32,
-        images=48,
-        batch_size=16,
+        images=32,
+        batch_size=8,
         epochs=2,
         cached_epochs=3,
         packed=(1, 2),
-        scarce_batch=48,
+        scarce_batch=32,
         scarce_gib=0.0,
-        repeats=3,
+        repeats=1,
     ),
 }
 

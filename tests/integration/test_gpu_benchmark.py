@@ -58,7 +58,7 @@ def test_every_short_part_runs_on_a_stand_in(tmp_path: Path) -> None:
     assert packings == [(count, kind) for count in (1, 2) for kind in packing.KINDS]
     assert all(len(row["each"]) == row["trials"] for row in rows["packed"]["rows"])
     assert all(row["val_loss_apart"] < 1e-6 for row in rows["store"]["rows"])
-    assert rows["memory"]["micro_batch"] == 12
+    assert rows["memory"]["micro_batch"] == 8
     assert rows["memory"]["finite"]
     # The summary comes last.
     *_, table, whole = done.stdout.rpartition("\npart ")
@@ -284,5 +284,5 @@ def test_a_gpus_memory_is_limited_and_given_back(monkeypatch: pytest.MonkeyPatch
 def test_memory_that_was_not_scarce_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     report = {"train/loss": 1.0, "val/loss": 1.0, "images_per_second": 9.0}
     monkeypatch.setattr(trials, "trained", lambda *_: [report, report])
-    with pytest.raises(RuntimeError, match="a batch of 48 must not fit, but it did"):
+    with pytest.raises(RuntimeError, match="a batch of 32 must not fit, but it did"):
         trials.memory(trials.SIZES["cpu"], CPU)
