@@ -49,6 +49,7 @@ LIMITS = {
     "memory": (40, 15),
     "sweep": (180, 60),
 }
+MINUTES = 8.0  # with more, parts may take longer too: for a slow GPU
 STAND_IN = 3  # times as long for a stand-in, whose machine may be busy
 GRACE_S = 10.0
 """For a part that is told to end, and what it started."""
@@ -67,6 +68,7 @@ def main() -> int:
     for part in options.parts:
         left = 60 * options.minutes - (time.monotonic() - began) - GRACE_S
         most, least = LIMITS[part]
+        most *= max(1.0, options.minutes / MINUTES)
         if options.device == "cpu":
             most *= STAND_IN
         print(f"\n{part}", flush=True)
@@ -91,7 +93,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--parts", type=_parts, default=list(LIMITS), help="some, such as a,b")
-    parser.add_argument("--minutes", type=float, default=8.0, help="that all parts may take")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="that all parts may take")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     return parser.parse_args()
 
@@ -191,7 +193,7 @@ def _process(
 
     def stop() -> None:
         overdue.set()
-        _end(process.pid)
+        _end(process)
 
     timer = threading.Timer(limit_s, stop)
     timer.start()
@@ -199,19 +201,20 @@ def _process(
         yield process, overdue
     finally:
         timer.cancel()
-        _end(process.pid)
+        _end(process)
         process.wait()
 
 
-def _end(group: int) -> None:
-    """End a group of processes: they are told to, and killed where they do not."""
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a process and its group: they are told to, and killed where they do not."""
     with suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGTERM)
         deadline = time.monotonic() + GRACE_S
         while time.monotonic() < deadline:
             time.sleep(0.1)
-            os.killpg(group, 0)
-        os.killpg(group, signal.SIGKILL)
+            process.poll()  # until then a process that ended is still one of the group
+            os.killpg(process.pid, 0)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _last_lines(errors: Path, status: int) -> str:

@@ -28,7 +28,7 @@ def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType 
 
 
 def _interrupted(error: BaseException | None) -> bool:
-    """Return whether Ctrl-C is at the root of it: a class body makes another error of what it met."""
+    """Return whether Ctrl-C is at the root of it: a class body makes another error of it."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
             return True
