@@ -138,6 +138,15 @@ def test_each_part_has_a_limit() -> None:
     assert list(parts(options)) == list(gpu.LIMITS)
 
 
+def test_no_part_imports_what_only_a_sweep_needs() -> None:
+    code = "import sys, benchmarks.gpu_parts.__main__; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    imported = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not imported & {*commands.NEEDED_BY_A_SWEEP, "click", "rich"}
+
+
 def test_a_part_that_fails_says_its_last_line(capsys: pytest.CaptureFixture[str]) -> None:
     row = gpu.run("unheard", "cpu", 100)
     assert row["outcome"] == "failed"
