@@ -1,5 +1,5 @@
 # Two commands for a newcomer: `make demo` and `make test`. VENV=DIR reuses an environment, PYTHON=… chooses the interpreter,
-# CPU=1 leaves out CUDA.
+# CPU=1 leaves out CUDA. CPU_CLASS=avx2 tests as on a CPU without AVX512 and bf16.
 VENV ?= .venv
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && \
             $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -7,6 +7,16 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do command 
 shown = $(if $(word 2,$(VENV)),'$(VENV)/bin/$(1)',$(VENV)/bin/$(1))
 # Of `make ui`; by default a free one.
 PORT ?=
+# Of test, test-unit and test-slow: native computes with all that the CPU has, and avx2 as one that has no more than that (x86 alone).
+# Torch has kernels of its own, oneDNN's and MKL's. Tests end with a line on what they ran under.
+CPU_CLASS ?= native
+UNDER_native :=
+UNDER_avx2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2
+CPU_CLASSES := native avx2
+ifneq ($(words $(CPU_CLASS))-$(words $(filter $(CPU_CLASSES),$(CPU_CLASS))),1-1)
+$(error CPU_CLASS must be one of $(CPU_CLASSES), but got '$(CPU_CLASS)')
+endif
+PYTEST := $(UNDER_$(CPU_CLASS)) "$(VENV)/bin/pytest"
 # Two files at a time, since most tests wait for processes more than they compute. (`--dist loadgroup` does nothing with
 # pytest 9.2: pytest-xdist issue 1386.)
 TWO_AT_A_TIME := -n 2 --dist loadfile
@@ -24,14 +34,14 @@ demo: install
 	@echo "           compares the runs in MLflow"
 
 test: install lint
-	"$(VENV)/bin/pytest" -q -m "not slow" $(TWO_AT_A_TIME)
+	$(PYTEST) -q -m "not slow" $(TWO_AT_A_TIME)
 
 test-unit: install
-	"$(VENV)/bin/pytest" -q tests/unit
+	$(PYTEST) -q tests/unit
 
 test-slow: install
-	"$(VENV)/bin/pytest" -q -m slow --ignore=tests/faults --ignore=tests/surroundings
-	"$(VENV)/bin/pytest" -q -m slow $(TWO_AT_A_TIME) tests/faults tests/surroundings
+	$(PYTEST) -q -m slow --ignore=tests/faults --ignore=tests/surroundings
+	$(PYTEST) -q -m slow $(TWO_AT_A_TIME) tests/faults tests/surroundings
 
 lint: install
 	"$(VENV)/bin/ruff" check .

@@ -1,10 +1,22 @@
-"""What tests of real commands share: the folder of a test run, and a store with tables."""
+"""What tests share: the folder of a test run, a store with tables, and a line on the CPU."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+
+from tests.cpu_class import ran_under
+
+
+def pytest_report_header() -> str:
+    """Say what this run computes with; `-q` shows no header."""
+    return ran_under()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what this run computed with."""
+    terminalreporter.write_line(ran_under())
 
 
 @pytest.fixture(scope="session")
