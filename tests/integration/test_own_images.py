@@ -71,7 +71,7 @@ def test_uneven_classes_are_judged_by_balanced_accuracy_and_a_resume_keeps_to_it
     assert done.code == 0, done.err
     assert "Score: balanced accuracy, since val has 3 to 18 images per class.\n" in done.out
     assert re.search(
-        r"this model has a balanced accuracy of [0-9.]+% on the test images \(", done.out
+        r"this model has a balanced accuracy of [0-9.]+% on the test images\.", done.out
     )
     folder = tmp_path / "mlruns" / "sweeps" / "one"
     again = run(tmp_path, "--resume", "one", "--trials", "2", DVT_CACHE_DIR=cache)
