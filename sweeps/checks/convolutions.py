@@ -27,7 +27,12 @@ def convolutions(cache: Path, image_size: int) -> Iterator[Finding]:
     whole = Recipe(weights="none", image_size=image_size, trainable_layers=len(LAYER_GROUPS))
     recipes = [replace(whole, backbone=name) for name in BACKBONES]
     threads = cpu_slots(available_cpus()).cpus
-    compute = choose(recipes, 2, "cpu", threads=threads, cache=cache, say=lambda _: None)
+    try:
+        compute = choose(recipes, 2, "cpu", threads=threads, cache=cache, say=lambda _: None)
+    except OSError as error:
+        # The check of the cache says what to do.
+        yield Finding("warning", f"not compared, since what is found is kept in the cache: {error}")
+        return
     if compute.wrong:
         mend = "nothing needs to be done; another version of torch may be right and faster."
         yield Finding("warning", of_wrong(compute.wrong, compute.precision), mend)

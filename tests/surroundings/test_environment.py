@@ -49,7 +49,7 @@ def test_what_ray_would_take_otherwise_is_refused_in_one_line(
     assert ran.code == 2, ran.said
     assert said in ran.err
     assert ran.err.count("\n") == 1
-    assert ran.seconds < 20
+    assert not list(place.glob("mlruns/sweeps/*"))
 
 
 def test_what_variables_keep_from_a_sweep_is_said(place: Path) -> None:

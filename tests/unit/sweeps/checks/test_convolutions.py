@@ -58,3 +58,13 @@ def test_a_gpus_are_not_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr(device, "count_gpus", lambda: 1)
     (finding,) = check.convolutions(tmp_path, 32)
     assert finding.found == "cuDNN's, which are not compared"
+
+
+def test_a_cache_that_cannot_be_written_is_another_checks_failure(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(device, "count_gpus", lambda: 0)
+    (tmp_path / "file").touch()
+    (finding,) = check.convolutions(tmp_path / "file" / "cache", 32)
+    assert finding.state == "warning"
+    assert finding.found.startswith("not compared, since what is found is kept in the cache: ")
