@@ -1,4 +1,4 @@
-"""How a trial computes: in which precision, and which convolutions run as matrix products.
+"""How a trial computes: in which precision, and which way its convolutions go.
 
 It moves numbers by rounding only.
 """
@@ -15,7 +15,7 @@ import torch
 from filelock import FileLock
 
 from trainables.backbones import build
-from trainables.convolution import Choices, Pass, Ways, install, measure
+from trainables.convolution import Choices, Chosen, Pass, Way, Ways, Wrong, install, measure
 from trainables.files import write_whole
 from trainables.frozen_features import machine
 from trainables.network import Network, Precision
@@ -27,8 +27,6 @@ time."""
 
 CACHE_FILE = "convolutions.json"
 
-Table = Mapping[str, Sequence[Pass]]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Compute:
@@ -38,36 +36,41 @@ class Compute:
 
     Attributes:
         precision: fp32, or bf16 autocast where the device has the instructions.
-        convolutions: The passes that run as matrix products where they train, by shape; see
+        convolutions: By shape, the passes that go another way than oneDNN's where they train; see
             `trainables.convolution`.
-        wrong: The passes that torch gets wrong there in this precision, by shape: these are torch's
-            in fp32, without oneDNN, where they are no products.
+        wrong: By shape, the passes that oneDNN gets wrong in this precision: those that go no other
+            way are torch's in fp32, without oneDNN.
     """
 
     precision: Precision = "fp32"
-    convolutions: Table = field(default_factory=dict)
-    wrong: Table = field(default_factory=dict)
+    convolutions: Chosen = field(default_factory=dict)
+    wrong: Wrong = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for a JSON file."""
-        convolutions = {key: list(passes) for key, passes in self.convolutions.items()}
+        convolutions = {key: dict(ways) for key, ways in self.convolutions.items()}
         wrong = {key: list(passes) for key, passes in self.wrong.items()}
         return {"precision": self.precision, "convolutions": convolutions, "wrong": wrong}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the inverse of `as_dict`; sweeps of earlier versions say nothing of `wrong`."""
-        return cls(
-            precision=values["precision"],
-            convolutions=values["convolutions"],
-            wrong=values.get("wrong", {}),
-        )
+        """Return the inverse of `as_dict`.
+
+        Sweeps of earlier versions name the passes that are products, and none that is wrong.
+        """
+        convolutions: dict[str, Mapping[Pass, Way]] = {}
+        for key, ways in values["convolutions"].items():
+            convolutions[key] = (
+                ways if isinstance(ways, Mapping) else dict.fromkeys(ways, "product")
+            )
+        wrong = values.get("wrong", {})
+        return cls(precision=values["precision"], convolutions=convolutions, wrong=wrong)
 
     def install(self, network: Network, trainable_layers: int) -> None:
         """Let a network compute so, whose last layer groups train."""
         network.precision = self.precision
-        training = Choices(precision=self.precision, products=self.convolutions, wrong=self.wrong)
-        frozen = training.without_products()
+        training = Choices(precision=self.precision, faster=self.convolutions, wrong=self.wrong)
+        frozen = training.only_right()
         network.exact = tuple(key for key, passes in self.wrong.items() if "forward" in passes)
         for name in LAYER_GROUPS:
             trains = name in LAYER_GROUPS[-trainable_layers:]
@@ -137,12 +140,12 @@ def choose(
         say(of_wrong(wrong, precision))
     return Compute(
         precision=precision,
-        convolutions={key: way.products for key, way in sorted(ways.items()) if way.products},
+        convolutions={key: way.faster for key, way in sorted(ways.items()) if way.faster},
         wrong=wrong,
     )
 
 
-def of_wrong(wrong: Table, precision: Precision) -> str:
+def of_wrong(wrong: Wrong, precision: Precision) -> str:
     """Return a line about what torch gets wrong on this machine."""
     first = next(iter(wrong))
     others = f" and {len(wrong) - 1} other shapes" if len(wrong) > 1 else ""

@@ -38,5 +38,5 @@ def convolutions(cache: Path, image_size: int) -> Iterator[Finding]:
         yield Finding("warning", of_wrong(compute.wrong, compute.precision), mend)
         return
     networks = f"{', '.join(BACKBONES)} at {image_size} px in {compute.precision}"
-    faster = f"matrix products are faster at {len(compute.convolutions)} of them"
+    faster = f"another way is faster at {len(compute.convolutions)} of them"
     yield Finding("ok", f"torch's are right at all shapes of {networks}; {faster}")

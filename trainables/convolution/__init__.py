@@ -1,4 +1,4 @@
-"""How convolutions run on a CPU: by torch, or as matrix products where torch's own are slow.
+"""How convolutions run on a CPU: by oneDNN, as torch has it, or another way where that is slow.
 
 `measure` checks each pass of a network's convolutions against plain torch and times it, `Choices`
 says which way it goes, and `install` puts that to work.
@@ -7,25 +7,30 @@ says which way it goes, and `install` puts that to work.
 from trainables.convolution.layer import (
     NOTHING,
     Choices,
+    Chosen,
     Convolution,
-    by_products,
+    Wrong,
     eligible,
     install,
+    offered,
     shape_key,
 )
 from trainables.convolution.measuring import Ways, measure
-from trainables.convolution.passes import PASSES, Pass
+from trainables.convolution.passes import PASSES, Pass, Way
 
 __all__ = [
     "NOTHING",
     "PASSES",
     "Choices",
+    "Chosen",
     "Convolution",
     "Pass",
+    "Way",
     "Ways",
-    "by_products",
+    "Wrong",
     "eligible",
     "install",
     "measure",
+    "offered",
     "shape_key",
 ]

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from trainables.convolution import nnpack
 from trainables.convolution.passes import (
     How,
     Pass,
+    Way,
     empty,
     exact_forward,
     exact_gradients,
@@ -24,8 +26,11 @@ from trainables.network import Precision
 
 DTYPES: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
-Table = Mapping[str, Sequence[Pass]]
-"""Passes by `shape_key`."""
+Chosen = Mapping[str, Mapping[Pass, Way]]
+"""By `shape_key`, the passes that go another way than oneDNN's."""
+
+Wrong = Mapping[str, Sequence[Pass]]
+"""By `shape_key`, the passes that oneDNN gets wrong."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,26 +39,31 @@ class Choices:
 
     Attributes:
         precision: In which they were chosen.
-        products: The passes that are matrix products, since these are faster.
-        wrong: The passes in which oneDNN is wrong on this machine: where they are no products, they
-            are torch's own without oneDNN, in fp32.
+        faster: The passes that are faster another way.
+        wrong: The passes in which oneDNN is wrong on this machine: those that go no other way are
+            torch's own without oneDNN, in fp32.
     """
 
     precision: Precision = "fp32"
-    products: Table = field(default_factory=dict)
-    wrong: Table = field(default_factory=dict)
+    faster: Chosen = field(default_factory=dict)
+    wrong: Wrong = field(default_factory=dict)
 
-    def without_products(self) -> Choices:
+    def only_right(self) -> Choices:
         """Return what holds where nothing but correctness counts."""
-        return replace(self, products={})
+        return replace(self, faster={})
 
 
 NOTHING = Choices()
 
 
 class _Ways(NamedTuple):
-    products: frozenset[Pass]
+    faster: Mapping[Pass, Way]
     exact: frozenset[Pass]
+
+    @property
+    def passes(self) -> frozenset[Pass]:
+        """Return those that are not oneDNN's."""
+        return self.exact | self.faster.keys()
 
 
 class Convolution(nn.Conv2d):
@@ -81,7 +91,7 @@ class Convolution(nn.Conv2d):
             needed.add("input")
         if torch.is_grad_enabled() and self.weight.requires_grad:
             needed.add("weight")
-        if ways is None or not needed & (ways.products | ways.exact):
+        if ways is None or not needed & ways.passes:
             return super().forward(input)
         dtype = DTYPES[self.choices.precision]
         output: Tensor = _Passes.apply(input.to(dtype), self.weight, How.of(self), ways)
@@ -89,13 +99,15 @@ class Convolution(nn.Conv2d):
 
     def _ways(self, inputs: Tensor) -> _Ways | None:
         """Return what is chosen for these inputs; None in another precision or on a GPU."""
-        if inputs.dim() != 4 or inputs.device.type != "cpu":
+        if inputs.dim() != 4 or not len(inputs) or inputs.device.type != "cpu":
             return None
         if _precision(inputs, self.weight) != self.choices.precision:
             return None
         key = shape_key(self, *inputs.shape[2:])
-        products = frozenset(self.choices.products.get(key, ())).intersection(by_products(self))
-        return _Ways(products, frozenset(self.choices.wrong.get(key, ())) - products)
+        can = offered(self, self.choices.precision)
+        chosen = self.choices.faster.get(key, {})
+        faster = {name: way for name, way in chosen.items() if way in can.get(name, ())}
+        return _Ways(faster, frozenset(self.choices.wrong.get(key, ())) - faster.keys())
 
 
 def _precision(inputs: Tensor, weight: Tensor) -> Precision | None:
@@ -123,14 +135,16 @@ def eligible(module: nn.Module) -> TypeGuard[nn.Conv2d]:
     return alike and module.bias is None and module.padding_mode == "zeros"
 
 
-def by_products(conv: nn.Conv2d) -> tuple[Pass, ...]:
-    """Return the passes of an eligible convolution that can be done as matrix products."""
+def offered(conv: nn.Conv2d, precision: Precision) -> dict[Pass, tuple[Way, ...]]:
+    """Return in which other ways the passes of an eligible convolution can be done."""
     kernel, (stride, padding, dilation, groups) = conv.kernel_size[0], How.of(conv)
     if groups > 1 or dilation > 1 or padding >= kernel:
-        return ()
+        return {}
+    tiles = precision == "fp32" and kernel == 3 and stride == 1 and nnpack.available()
+    ways: tuple[Way, ...] = ("product", "nnpack") if tiles else ("product",)
     if stride == 1 or kernel == 1:
-        return ("forward", "input", "weight")
-    return ("forward", "weight")
+        return {"forward": ways, "input": ways, "weight": ("product",)}
+    return {"forward": ways, "weight": ("product",)}
 
 
 def shape_key(conv: nn.Conv2d, height: int, width: int) -> str:
@@ -157,7 +171,7 @@ def install(network: nn.Module, choices: Choices) -> None:
     Where nothing is chosen, the network is left untouched. Parameters and the state dict's keys
     stay the same. A replaced layer's hooks are lost.
     """
-    if not choices.products and not choices.wrong:
+    if not choices.faster and not choices.wrong:
         return
     replaced: dict[nn.Module, Convolution] = {}
     for name, module in list(network.named_modules(remove_duplicate=False)):
@@ -181,8 +195,11 @@ class _Passes(torch.autograd.Function):
         ctx.layout = (weight.stride(), weight.dtype)
         ctx.how = how
         ctx.ways = ways
-        if "forward" in ways.products:
+        way = ways.faster.get("forward")
+        if way == "product":
             return correlate(x, w.permute(2, 3, 1, 0), how)
+        if way == "nnpack":
+            return nnpack.output(x, w, how)
         if "forward" in ways.exact:
             return exact_forward(x, w, how).to(x.dtype)
         return forward(x, w, how)
@@ -200,7 +217,7 @@ class _Passes(torch.autograd.Function):
         w = empty(w_shape, g.dtype) if w is None else w
         # torch's
         made: dict[Pass, Tensor | None] = {"input": None, "weight": None}
-        others = _GRADIENTS - ways.products - ways.exact
+        others = _GRADIENTS - ways.passes
         for names, do in ((others, gradients), (ways.exact, exact_gradients)):
             mask = [asked["input"] and "input" in names, asked["weight"] and "weight" in names]
             if any(mask):
@@ -208,8 +225,11 @@ class _Passes(torch.autograd.Function):
                 made["input"] = of_input if mask[0] else made["input"]
                 made["weight"] = of_weight if mask[1] else made["weight"]
         # ours
-        if asked["input"] and "input" in ways.products:
+        way = ways.faster.get("input") if asked["input"] else None
+        if way == "product":
             made["input"] = input_gradient(g, w, x_shape, how)
+        elif way == "nnpack":
+            made["input"] = nnpack.input_gradient(g, w, how)
         if asked["weight"]:
             strides, dtype = ctx.layout
             gradient = torch.empty_strided(w_shape, strides, dtype=dtype)

@@ -1,27 +1,29 @@
 """Which way each pass of a convolution goes on this machine: what is right, then what is fast.
 
-Both are found on whole numbers from -2 to 2: however their products are added up, the sum is exact
-in fp32, so that what differs from it by more than a last rounding is wrong. torch's convolutions in
-bf16 are known to be, at some shapes on some CPUs (pytorch issues 163347 and 169688).
+They are compared on whole numbers from -2 to 2: however their products are added up, the sum is
+exact in fp32, so that what differs from it by more than a last rounding is wrong. torch's
+convolutions in bf16 are known to be, at some shapes on some CPUs (pytorch issues 163347, 169688).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from timeit import timeit
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
-from trainables.convolution.layer import DTYPES, by_products, eligible, shape_key
+from trainables.convolution import nnpack
+from trainables.convolution.layer import DTYPES, eligible, offered, shape_key
 from trainables.convolution.passes import (
     PASSES,
     How,
     Pass,
+    Way,
     empty,
     exact_forward,
     exact_gradients,
@@ -43,6 +45,9 @@ MULTIPLICATIONS = 2**30
 TOLERANCE: Mapping[Precision, float] = {"fp32": 2**-18, "bf16": 2**-7}
 """Of a value, or of 1 where it is smaller: some units of the precision's last place."""
 
+OF_TILES = 2**-10
+"""Of a value's usual size: what NNPACK's transforms round."""
+
 Do = Callable[[], Tensor]
 
 
@@ -52,18 +57,19 @@ class Ways:
 
     Attributes:
         checked: Those that were compared with plain torch.
-        products: Of them, those that are faster as matrix products, or right only so.
-        wrong: Of them, those that torch gets wrong.
+        faster: Of them, those that are faster another way than oneDNN's, or right only so.
+        wrong: Of them, those that oneDNN gets wrong.
     """
 
     checked: tuple[Pass, ...]
-    products: tuple[Pass, ...] = ()
+    faster: Mapping[Pass, Way] = field(default_factory=dict)
     wrong: tuple[Pass, ...] = ()
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the inverse of `dataclasses.asdict`, or of what JSON makes of it."""
-        return cls(**{name: tuple(passes) for name, passes in values.items()})
+        checked, wrong = (tuple(values[name]) for name in ("checked", "wrong"))
+        return cls(checked=checked, faster=dict(values["faster"]), wrong=wrong)
 
 
 _NONE: Mapping[str, Ways] = MappingProxyType({})
@@ -142,32 +148,47 @@ def _try(
     conv: nn.Conv2d, shape: Sequence[int], precision: Precision, needed: Sequence[Pass], rounds: int
 ) -> Ways:
     """Return the ways of these passes for a batch of this shape."""
-    products: list[Pass] = []
+    faster: dict[Pass, Way] = {}
     wrong: list[Pass] = []
-    for name, (torchs, ours, exact) in _candidates(conv, shape, precision).items():
+    # A frozen convolution is always oneDNN's, so that it is the same whatever else trains.
+    can = offered(conv, precision) if len(needed) > 1 else {}
+    for name, candidates in _candidates(conv, shape, precision).items():
         if name not in needed:
             continue
-        right = exact()
-        is_right = _agrees(torchs(), right, precision)
+        exact = candidates.exact()
+        is_right = _agrees(candidates.onednn(), exact, TOLERANCE[precision], 1.0)
         # At a width of 1, oneDNN leaves the gradient of taps that meet padding alone as it was in
         # memory where the stride is over 1. That may happen to be right.
         if name == "weight" and conv.stride[0] > 1 and shape[-1] == 1:
             is_right = False
         if not is_right:
             wrong.append(name)
-        # Of a frozen convolution, one pass is needed: it is never a product.
-        offered = len(needed) > 1 and name in by_products(conv)
-        if not offered or not _agrees(ours(), right, precision):
-            continue
-        if not is_right or _faster(torchs, ours, rounds):
-            products.append(name)
-    return Ways(checked=tuple(needed), products=tuple(products), wrong=tuple(wrong))
+        # What else is right.
+        usual = float(exact.square().mean().sqrt())
+        ways: dict[Way, Do] = {}
+        for way in can.get(name, ()):
+            allowed = (OF_TILES, usual) if way == "nnpack" else (TOLERANCE[precision], 1.0)
+            if _agrees(candidates.others[way](), exact, *allowed):
+                ways[way] = candidates.others[way]
+        # What is fastest.
+        best = _fastest(candidates.onednn, ways, rounds, is_right=is_right)
+        if best:
+            faster[name] = best
+    return Ways(checked=tuple(needed), faster=faster, wrong=tuple(wrong))
+
+
+class _Candidates(NamedTuple):
+    """A pass as oneDNN does it, as plain torch does it in fp32, and in all other ways."""
+
+    onednn: Do
+    exact: Do
+    others: Mapping[Way, Do]
 
 
 def _candidates(
     conv: nn.Conv2d, shape: Sequence[int], precision: Precision
-) -> dict[Pass, tuple[Do, Do, Do]]:
-    """Return each pass as torch does it, as products and exactly, on whole numbers."""
+) -> dict[Pass, _Candidates]:
+    """Return each pass in each way, on whole numbers."""
     how = How.of(conv)
     generator = torch.Generator().manual_seed(0)
 
@@ -180,21 +201,27 @@ def _candidates(
     g = whole(forward(x, w, how).shape)
     dw = torch.empty_like(w, dtype=torch.float32)
     return {
-        "forward": (
+        "forward": _Candidates(
             lambda: forward(x, w, how),
-            lambda: correlate(x, w.permute(2, 3, 1, 0), how),
             lambda: exact_forward(x, w, how),
+            {
+                "product": lambda: correlate(x, w.permute(2, 3, 1, 0), how),
+                "nnpack": lambda: nnpack.output(x, w, how),
+            },
         ),
-        "input": (
+        "input": _Candidates(
             lambda: _only(gradients(g, x, w, how, (True, False))),
-            lambda: input_gradient(g, w, shape, how),
             lambda: _only(exact_gradients(g, x, w, how, (True, False))),
+            {
+                "product": lambda: input_gradient(g, w, shape, how),
+                "nnpack": lambda: nnpack.input_gradient(g, w, how),
+            },
         ),
-        "weight": (
+        "weight": _Candidates(
             # A parameter's gradient is in fp32.
             lambda: dw.copy_(_only(gradients(g, x, w, how, (False, True)))),
-            lambda: weight_gradient(g, x, empty(w.shape, torch.float32), how),
             lambda: _only(exact_gradients(g, x, w, how, (False, True))),
+            {"product": lambda: weight_gradient(g, x, empty(w.shape, torch.float32), how)},
         ),
     }
 
@@ -204,20 +231,35 @@ def _only(made: Sequence[Tensor | None]) -> Tensor:
     return value
 
 
-def _agrees(made: Tensor, exact: Tensor, precision: Precision) -> bool:
-    """Return whether each value is the exact one but for its last rounding; NaN is not."""
+def _agrees(made: Tensor, exact: Tensor, tolerance: float, least: float) -> bool:
+    """Return whether each value is the exact one but for rounding; NaN is not.
+
+    Args:
+        made: What is asked about.
+        exact: What it should be, in fp32.
+        tolerance: Of a value's size, what it may be off.
+        least: A size that each value is taken to have at least.
+    """
     error = (made.float() - exact).abs_()
-    allowed = exact.abs().clamp_(min=1).mul_(TOLERANCE[precision])
+    allowed = exact.abs().clamp_(min=least).mul_(tolerance)
     return bool((error <= allowed).all())
 
 
-def _faster(torchs: Do, ours: Do, rounds: int) -> bool:
-    """Return whether products are clearly faster; both have run before."""
-    times: list[list[float]] = []
-    # In turn, so that what disturbs one disturbs the other.
+def _fastest(onednn: Do, ways: Mapping[Way, Do], rounds: int, *, is_right: bool) -> Way | None:
+    """Return the way that is clearly faster than oneDNN, or else any where that is wrong.
+
+    All have run before. The fastest of a way's times counts.
+    """
+    best = dict.fromkeys(ways, math.inf)
+    theirs = math.inf
+    # In turn, so that what disturbs one disturbs the others.
     for _ in range(rounds):
-        times.append([timeit(run, number=1) for run in (torchs, ours)])
-        if times[0][1] > HOPELESS * times[0][0]:
-            return False
-    theirs, own = map(min, zip(*times, strict=True))
-    return float(own) <= WORTHWHILE * float(theirs)
+        if is_right and best:
+            theirs = min(theirs, timeit(onednn, number=1))
+        for way in best:
+            best[way] = min(best[way], timeit(ways[way], number=1))
+        best = {way: seconds for way, seconds in best.items() if seconds <= HOPELESS * theirs}
+    if not best:
+        return None
+    way = min(best, key=lambda way: best[way])
+    return way if best[way] <= WORTHWHILE * theirs else None

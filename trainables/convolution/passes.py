@@ -19,6 +19,9 @@ Pass = Literal["forward", "input", "weight"]
 
 PASSES: tuple[Pass, ...] = ("forward", "input", "weight")
 
+Way = Literal["product", "nnpack"]
+"""How a pass is done that is not oneDNN's: see `products` and `nnpack`."""
+
 
 class How(NamedTuple):
     """What a convolution does besides its weight's shape; the same along both sides."""

@@ -11,7 +11,7 @@ import torch
 
 from trainables.backbones import build
 from trainables.compute import CACHE_FILE, Compute, best_precision, choose
-from trainables.convolution import Convolution, measuring
+from trainables.convolution import Convolution, Pass, Way, measuring
 from trainables.recipe import LAYER_GROUPS, Recipe
 
 CPU = torch.device("cpu")
@@ -28,8 +28,8 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
     def found(conv: Any, shape: Any, precision: Any, needed: Any, rounds: int) -> measuring.Ways:
         calls.append(tuple(needed))
-        ours = ("weight",) if len(needed) > 1 else ()
-        return measuring.Ways(checked=tuple(needed), products=ours, wrong=("forward",))
+        ours: dict[Pass, Way] = {"weight": "product"} if len(needed) > 1 else {}
+        return measuring.Ways(checked=tuple(needed), faster=ours, wrong=("forward",))
 
     monkeypatch.setattr(measuring, "_try", found)
     return calls
@@ -83,13 +83,13 @@ def test_frozen_groups_get_what_is_right_and_those_that_train_what_is_fast_too(
             if not isinstance(part, Convolution):
                 continue
             assert part.choices.wrong == found.wrong
-            assert part.choices.products == (found.convolutions if name == "layer4" else {})
-    assert found.convolutions[LAST] == ("weight",)
+            assert part.choices.faster == (found.convolutions if name == "layer4" else {})
+    assert found.convolutions[LAST] == {"weight": "product"}
 
 
 def test_a_machine_without_a_wrong_pass_leaves_frozen_groups_untouched() -> None:
     network = build(RECIPE, 2)
-    Compute(convolutions={LAST: ("weight",)}).install(network, 2)
+    Compute(convolutions={LAST: {"weight": "product"}}).install(network, 2)
     own = {type(part) for part in network.get_submodule("layer3").modules()}
     assert Convolution not in own
     assert Convolution in {type(part) for part in network.get_submodule("layer4").modules()}
@@ -98,7 +98,8 @@ def test_a_machine_without_a_wrong_pass_leaves_frozen_groups_untouched() -> None
 
 def test_a_sweep_of_an_earlier_version_computes_as_it_did() -> None:
     earlier = {"precision": "bf16", "convolutions": {LAST: ["weight"]}}
-    assert Compute.from_dict(earlier) == Compute(precision="bf16", convolutions={LAST: ["weight"]})
+    ways: dict[Pass, Way] = {"weight": "product"}
+    assert Compute.from_dict(earlier) == Compute(precision="bf16", convolutions={LAST: ways})
     now = Compute(precision="fp32", wrong={LAST: ["forward"]})
     assert Compute.from_dict(json.loads(json.dumps(now.as_dict()))) == now
 

@@ -1,7 +1,6 @@
 """Matrix products give what torch's convolutions give; they are used only where chosen."""
 
 import copy
-from functools import partial
 from itertools import chain, combinations, product
 
 import pytest
@@ -9,6 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tests.unit.trainables.convolution.layers import (
+    bf16,
+    choosing,
+    conv2d,
+    gradient_like,
+    images,
+    results,
+)
 from trainables.compute import best_precision
 from trainables.convolution import (
     NOTHING,
@@ -16,59 +23,18 @@ from trainables.convolution import (
     Choices,
     Convolution,
     Pass,
-    by_products,
     eligible,
     install,
     layer,
+    offered,
     products,
     shape_key,
 )
 from trainables.network import Precision
 
 products_correlate = products.correlate
-bf16 = partial(torch.autocast, "cpu", dtype=torch.bfloat16)
 BF16_IS_USED = best_precision(torch.device("cpu")) == "bf16"
 SUBSETS = list(chain.from_iterable(combinations(PASSES, n) for n in range(4)))
-
-
-def conv2d(
-    kernel: int, stride: int = 1, *, channels_last: bool = True, padding: int | None = None
-) -> nn.Conv2d:
-    torch.manual_seed(kernel + 10 * stride)
-    conv = nn.Conv2d(8, 12, kernel, stride, kernel // 2 if padding is None else padding, bias=False)
-    return conv.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
-
-
-def images(batch: int, *size: int) -> Tensor:
-    values = torch.randn(batch, 8, *size, generator=torch.Generator().manual_seed(batch))
-    return values.bfloat16().contiguous(memory_format=torch.channels_last)
-
-
-def choosing(
-    conv: nn.Conv2d,
-    passes: tuple[Pass, ...],
-    *size: int,
-    precision: Precision = "bf16",
-    wrong: tuple[Pass, ...] = (),
-) -> Convolution:
-    key = shape_key(conv, *size)
-    choices = Choices(precision=precision, products={key: passes}, wrong={key: wrong})
-    return Convolution.like(conv, choices)
-
-
-def results(conv: nn.Conv2d, x: Tensor, precision: Precision = "bf16") -> dict[str, Tensor]:
-    """The output and both gradients."""
-    x, conv.weight.grad = x.detach().requires_grad_(), None
-    with bf16(enabled=precision == "bf16"):
-        y = conv(x)
-    y.backward(gradient_like(y))
-    assert x.grad is not None
-    assert conv.weight.grad is not None
-    return {"forward": y.detach(), "input": x.grad, "weight": conv.weight.grad}
-
-
-def gradient_like(y: Tensor) -> Tensor:
-    return torch.randint(-2, 3, y.shape, generator=torch.Generator().manual_seed(9)).to(y.dtype)
 
 
 def reference(conv: nn.Conv2d, x: Tensor) -> dict[str, Tensor]:
@@ -114,7 +80,7 @@ def test_output_and_gradients_are_as_exact_as_bf16_allows(
             asked = (
                 PASSES
                 if BF16_IS_USED
-                else tuple(name for name in by_products(conv) if name in passes)
+                else tuple(name for name in offered(conv, "bf16") if name in passes)
             )
             assert_correctly_rounded(ours, exact, f"{passes} at {size}", asked)
             assert ours["weight"].dtype == torch.float32
@@ -171,8 +137,8 @@ def test_a_wrong_pass_is_a_product_where_that_was_chosen() -> None:
     both = choosing(conv, PASSES, 3, 3, wrong=PASSES)
     expected = results(choosing(conv, PASSES, 3, 3), x)
     assert all(torch.equal(got, expected[name]) for name, got in results(both, x).items())
-    frozen = Convolution.like(conv, both.choices.without_products())
-    assert not frozen.choices.products
+    frozen = Convolution.like(conv, both.choices.only_right())
+    assert not frozen.choices.faster
     assert frozen.choices.wrong == both.choices.wrong
 
 
@@ -290,10 +256,10 @@ def tiny() -> nn.Sequential:
 
 TINY = Choices(
     precision="bf16",
-    products={
-        "3>8 3x3/1 at 6x6": PASSES,
-        "8>8 3x3/2 at 6x6": ("weight", "forward"),
-        "8>8 1x1/2 at 3x3": PASSES,
+    faster={
+        "3>8 3x3/1 at 6x6": dict.fromkeys(PASSES, "product"),
+        "8>8 3x3/2 at 6x6": {"weight": "product", "forward": "product"},
+        "8>8 1x1/2 at 3x3": dict.fromkeys(PASSES, "product"),
     },
 )
 
@@ -314,7 +280,7 @@ def test_install_keeps_parameters_state_dict_and_modes() -> None:
     assert all(parameters[name] is parameter for name, parameter in network.named_parameters())
     assert torch.equal(torch.get_rng_state(), random)
     network.append(network[1])
-    other = Choices(precision="bf16", products={"another": ["forward"]})
+    other = Choices(precision="bf16", faster={"another": {"forward": "product"}})
     install(network, other)
     assert network[1] is network[-1]  # one module at two places stays one
     assert network[1].choices == other

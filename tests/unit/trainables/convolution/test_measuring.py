@@ -4,7 +4,6 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from itertools import cycle
 from typing import Any
 
 import pytest
@@ -12,7 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from trainables.compute import best_precision
-from trainables.convolution import PASSES, Choices, Pass, Ways, by_products, install, measure
+from trainables.convolution import (
+    PASSES,
+    Choices,
+    Pass,
+    Way,
+    Ways,
+    install,
+    measure,
+    nnpack,
+    offered,
+)
 from trainables.convolution import measuring as module
 from trainables.network import Precision
 
@@ -71,15 +80,16 @@ def test_measure_leaves_the_network_as_it_was_and_checks_all_that_is_needed(
     found = of(network, precision)
     # What is frozen needs no gradients, and is no product, so that all trials share it.
     assert found[FIRST].checked == ("forward",)
-    assert not found[FIRST].products
+    assert not found[FIRST].faster
     assert {key: ways.checked for key, ways in found.items() if key != FIRST} == dict.fromkeys(
         (SECOND, THIRD, DEPTHWISE), PASSES
     )
     for conv, key in ((network[1], SECOND), (network[2], THIRD), (network[3], DEPTHWISE)):
-        assert set(found[key].products) <= set(by_products(conv))
+        for name, way in found[key].faster.items():
+            assert way in offered(conv, precision)[name]
         assert not conv._forward_pre_hooks
-    assert by_products(network[1]) == ("forward", "weight")
-    assert by_products(network[3]) == ()
+    assert list(offered(network[1], precision)) == ["forward", "weight"]
+    assert offered(network[3], precision) == {}
     assert [part.training for part in network[:3]] == [True, False, True]
     assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
     assert [name for name, p in network.named_parameters() if p.grad is not None] == ["2.weight"]
@@ -87,33 +97,75 @@ def test_measure_leaves_the_network_as_it_was_and_checks_all_that_is_needed(
     assert torch.backends.mkldnn.enabled
 
 
+@pytest.fixture
+def takes(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """The seconds that oneDNN and each other way take, which a test may set."""
+    seconds: dict[str, float] = {"onednn": 10.0, "product": 1.0, "nnpack": 1.0}
+    candidates = module._candidates
+    ways: dict[Any, str] = {}
+
+    def named(*arguments: Any) -> Any:
+        made = candidates(*arguments)
+        for one in made.values():
+            ways[one.onednn] = "onednn"
+            ways.update({do: way for way, do in one.others.items()})
+        return made
+
+    monkeypatch.setattr(module, "_candidates", named)
+    monkeypatch.setattr(module, "timeit", lambda run, number: seconds[ways[run]])
+    return seconds
+
+
+OURS = {
+    "correlate": "forward",
+    "input_gradient": "input",
+    "weight_gradient": "weight",
+}
+
+
 @pytest.mark.parametrize("precision", BOTH)
+@pytest.mark.parametrize(("kernel", "lost"), OURS.items())
 def test_a_wrong_kernel_of_ours_is_not_used_however_fast(
-    precision: Precision, monkeypatch: pytest.MonkeyPatch
+    precision: Precision,
+    kernel: str,
+    lost: Pass,
+    takes: dict[str, float],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "timeit", lambda run, number: next(seconds))
-    seconds = cycle([10.0, 1.0])  # torch's and ours
-    # A width of 2 at the strided one: torch is right there on every CPU that was seen.
-    assert of(tiny(), precision)[THIRD].products == PASSES
-    for name in ("correlate", "input_gradient", "weight_gradient"):
-        seconds = cycle([10.0, 1.0])
-        with monkeypatch.context() as patch:
-            patch.setattr(module, name, spoil(getattr(module, name)))
-            found = of(tiny(), precision)
-        lost = {"correlate": "forward", "input_gradient": "input", "weight_gradient": "weight"}
-        for key in (FIRST, SECOND, THIRD):
-            assert lost[name] not in found[key].products
-            assert found[key].wrong == ()
-        assert set(found[FIRST].products) == set(PASSES) - {lost[name]}
+    takes["nnpack"] = 100.0
+    assert of(tiny(), precision)[THIRD].faster == dict.fromkeys(PASSES, "product")
+    monkeypatch.setattr(module, kernel, spoil(getattr(module, kernel)))
+    found = of(tiny(), precision)
+    for key in (FIRST, SECOND, THIRD):
+        assert lost not in found[key].faster
+        assert found[key].wrong == ()
+    assert set(found[FIRST].faster) == set(PASSES) - {lost}
+
+
+@pytest.mark.skipif(not nnpack.available(), reason="torch has no NNPACK here")
+@pytest.mark.parametrize(("kernel", "lost"), [("output", "forward"), ("input_gradient", "input")])
+def test_wrong_tiles_are_not_used_however_fast(
+    kernel: str, lost: Pass, takes: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes["nnpack"] = 0.5
+    right: dict[Pass, Way] = {"forward": "nnpack", "input": "nnpack", "weight": "product"}
+    assert of(tiny(), "fp32")[FIRST].faster == right
+    assert "nnpack" not in of(tiny(), "bf16")[FIRST].faster.values()
+    monkeypatch.setattr(nnpack, kernel, spoil(getattr(nnpack, kernel)))
+    found = of(tiny(), "fp32")[FIRST].faster
+    assert found[lost] == "product"
+    assert found["weight"] == "product"
 
 
 @pytest.mark.parametrize("precision", BOTH)
 @pytest.mark.parametrize("wrong", PASSES)
 def test_a_wrong_kernel_of_torch_is_not_used_however_slow_ours_is(
-    precision: Precision, wrong: Pass, monkeypatch: pytest.MonkeyPatch
+    precision: Precision,
+    wrong: Pass,
+    takes: dict[str, float],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seconds = cycle([1.0, 10.0])
-    monkeypatch.setattr(module, "timeit", lambda run, number: next(seconds))
+    takes.update(product=100.0, nnpack=1000.0)
     if wrong == "forward":
         monkeypatch.setattr(module, "forward", spoil(module.forward))
     else:
@@ -123,7 +175,9 @@ def test_a_wrong_kernel_of_torch_is_not_used_however_slow_ours_is(
     found = of(network, precision)
     for conv, key in ((network[1], SECOND), (network[2], THIRD), (network[3], DEPTHWISE)):
         assert found[key].wrong == (wrong,)
-        assert found[key].products == ((wrong,) if wrong in by_products(conv) else ())
+        assert found[key].faster == (
+            {wrong: "product"} if wrong in offered(conv, precision) else {}
+        )
 
 
 def test_what_the_check_finds_is_what_a_network_then_computes(
@@ -142,18 +196,17 @@ def test_what_the_check_finds_is_what_a_network_then_computes(
 
 @pytest.mark.parametrize(("ratio", "faster"), [(0.9, True), (0.91, False), (3.0, False)])
 def test_measure_chooses_what_is_clearly_faster_and_tries_no_known_shape(
-    ratio: float, faster: bool, monkeypatch: pytest.MonkeyPatch
+    ratio: float, faster: bool, takes: dict[str, float]
 ) -> None:
-    seconds = cycle([10.0, 10.0 * ratio])  # torch's and ours
-    monkeypatch.setattr(module, "timeit", lambda run, number: (run(), next(seconds))[1])
+    takes.update(product=10.0 * ratio, nnpack=30.0)
     known = {
-        FIRST: Ways(checked=PASSES, products=("input",)),
+        FIRST: Ways(checked=PASSES, faster={"input": "product"}),
         SECOND: Ways(checked=("forward",), wrong=("forward",)),  # once it was frozen
     }
     found = of(tiny(), best_precision(torch.device("cpu")), known=known)
     assert found[FIRST] == known[FIRST]
-    assert found[SECOND].products == (("forward", "weight") if faster else ())
-    assert found[THIRD].products == (PASSES if faster else ())
+    assert set(found[SECOND].faster) == ({"forward", "weight"} if faster else set())
+    assert set(found[THIRD].faster) == (set(PASSES) if faster else set())
     assert found[SECOND].checked == PASSES
     for ways in found.values():
         assert Ways.from_dict(json.loads(json.dumps(asdict(ways)))) == ways
@@ -164,4 +217,4 @@ def test_a_gradient_that_onednn_leaves_as_it_was_in_memory_is_never_its() -> Non
     found = measure(network, torch.zeros(1, 3, 1, 1), "bf16", batch=2, rounds=1)
     (ways,) = found.values()
     assert ways.wrong == ("weight",)
-    assert "weight" in ways.products
+    assert ways.faster["weight"] == "product"
