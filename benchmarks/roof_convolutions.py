@@ -17,7 +17,7 @@ from trainables.backbones import build
 from trainables.compute import MEASURED_BATCH, Compute
 from trainables.convolution import shape_key
 from trainables.network import Network, channels_last
-from trainables.recipe import LAYER_GROUPS, Recipe
+from trainables.recipe import Recipe
 
 PASSES = ("forward", "input", "weight")
 HEADINGS = ("output", "input gradient", "weight gradient")
@@ -38,7 +38,7 @@ def convolutions(
     for recipe in recipes:
         plain = _network(recipe, classes, compute)
         chosen = _network(recipe, classes, compute)
-        compute.install(chosen, len(LAYER_GROUPS))
+        compute.install(chosen)
         for name, shape in _shapes(plain, recipe.image_size).items():
             conv = plain.get_submodule(name)
             assert isinstance(conv, nn.Conv2d)

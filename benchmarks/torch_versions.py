@@ -53,7 +53,7 @@ def worker() -> None:
             plain = Compute(precision=chosen.precision)
             for kind, compute in (("torch's", plain), ("chosen", chosen)):
                 network = build(recipe, 10).to(memory_format=torch.channels_last)
-                compute.install(network, layers)
+                compute.install(network)
                 optimizer = start_stage(recipe, network, stages(recipe)[-1])
                 network.train_groups(layers, batch_stats=False)
                 inputs = network.activations(torch.rand(BATCH, 3, 96, 96))

@@ -15,11 +15,22 @@ import torch
 from filelock import FileLock
 
 from trainables.backbones import build
-from trainables.convolution import Choices, Chosen, Pass, Way, Ways, Wrong, install, measure
+from trainables.convolution import (
+    Choices,
+    Chosen,
+    Pass,
+    Way,
+    Ways,
+    Wrong,
+    eligible,
+    install,
+    kind_of,
+    measure,
+)
 from trainables.files import write_whole
 from trainables.frozen_features import machine
 from trainables.network import Network, Precision
-from trainables.recipe import LAYER_GROUPS, Recipe
+from trainables.recipe import Recipe
 
 MEASURED_BATCH = 64
 """Images with which convolutions are timed: the winner is the same at 256, in a quarter of the
@@ -36,7 +47,7 @@ class Compute:
 
     Attributes:
         precision: fp32, or bf16 autocast where the device has the instructions.
-        convolutions: By shape, the passes that go another way than oneDNN's where they train; see
+        convolutions: By shape, the passes that go another way than oneDNN's; see
             `trainables.convolution`.
         wrong: By shape, the passes that oneDNN gets wrong in this precision: those that go no other
             way are torch's in fp32, without oneDNN.
@@ -66,15 +77,16 @@ class Compute:
         wrong = values.get("wrong", {})
         return cls(precision=values["precision"], convolutions=convolutions, wrong=wrong)
 
-    def install(self, network: Network, trainable_layers: int) -> None:
-        """Let a network compute so, whose last layer groups train."""
+    def install(self, network: Network) -> None:
+        """Let a network compute so."""
         network.precision = self.precision
-        training = Choices(precision=self.precision, faster=self.convolutions, wrong=self.wrong)
-        frozen = training.only_right()
-        network.exact = tuple(key for key, passes in self.wrong.items() if "forward" in passes)
-        for name in LAYER_GROUPS:
-            trains = name in LAYER_GROUPS[-trainable_layers:]
-            install(network.get_submodule(name), training if trains else frozen)
+        choices = Choices(precision=self.precision, faster=self.convolutions, wrong=self.wrong)
+        install(network, choices)
+        # What decides the last bits of activations. Other backbones' shapes have nothing to say.
+        kinds = {kind_of(module) for module in network.modules() if eligible(module)}
+        ways = {key: "fp32" for key, passes in self.wrong.items() if "forward" in passes}
+        ways |= {key: way["forward"] for key, way in self.convolutions.items() if "forward" in way}
+        network.ways = {key: way for key, way in ways.items() if key.partition(" at ")[0] in kinds}
 
 
 def best_precision(device: torch.device) -> Precision:

@@ -62,7 +62,7 @@ def evaluate_finalist(
     network, recipe, _ = load_best(best)
     network.to(device).to(memory_format=torch.channels_last)
     network.train_groups(recipe.trainable_layers, batch_stats=recipe.batchnorm == "batch_stats")
-    compute.install(network, recipe.trainable_layers)
+    compute.install(network)
     network.eval()
     # Its answers.
     val = data.split("val")

@@ -87,6 +87,7 @@ def finetune(
     if weights.path:
         pretrained.load(network, weights.path, recipe.backbone)
     network.to(device).to(memory_format=torch.channels_last)  # what oneDNN and tensor cores want
+    compute.install(network)
     features: FrozenFeatures | None = None
     if shared and recipe.batchnorm == "frozen":
         features = FrozenFeatures(shared, network, recipe, data, weights, device)
@@ -111,7 +112,6 @@ def finetune(
 
         # A stage begins, or is taken up again.
         if optimizer is None or epoch == stage.first_epoch:
-            compute.install(network, stage.trainable_layers)
             optimizer = start_stage(recipe, network, stage)
         if saved and epoch != stage.first_epoch:
             optimizer.load_state_dict(saved["optimizer"])

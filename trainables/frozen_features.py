@@ -290,7 +290,7 @@ class FrozenFeatures:
             "augmentation": recipe.augmentation,
             "augmentation_version": AUGMENTATION_VERSION,
             "precision": self._network.precision,
-            "exact": self._network.exact,
+            "ways": dict(self._network.ways),
             "chunk": CHUNK,
             "machine": machine(self._device),
         }

@@ -43,15 +43,14 @@ class Network(nn.Sequential):
         cut: The first layer group that is not frozen, set by `train_groups`; what comes before it
             is the frozen prefix.
         precision: Of `logits` and `through`: fp32, or bf16 autocast.
-        exact: Shapes of convolutions whose output frozen groups compute in fp32, since torch's is
-            wrong in `precision`.
+        ways: How the outputs of its convolutions are computed that are not oneDNN's, by shape.
         micro_batch: Images that go through at once in training; None for the whole batch. See
             `trainables.step`.
     """
 
     cut: str
     precision: Precision
-    exact: tuple[str, ...]
+    ways: Mapping[str, str]
     micro_batch: int | None
 
     def __init__(
@@ -67,7 +66,7 @@ class Network(nn.Sequential):
         self.num_classes = num_classes
         self.cut = LAYER_GROUPS[0]
         self.precision = "fp32"
-        self.exact = ()
+        self.ways = {}
         self.micro_batch = None
 
     def logits(self, images: Tensor) -> Tensor:

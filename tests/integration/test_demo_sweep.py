@@ -255,7 +255,7 @@ def test_the_champions_checkpoint_has_the_score_that_is_claimed_for_it(
     assert data.draw is not None
     compute = Compute.from_dict(claimed["compute"])
     network.train_groups(recipe.trainable_layers, batch_stats=False)
-    compute.install(network, recipe.trainable_layers)
+    compute.install(network)
     found = evaluate(network, data.split("val"), recipe.image_size, torch.device("cpu"))
     assert found[names.VAL_ACCURACY] == pytest.approx(claimed["score"])
 

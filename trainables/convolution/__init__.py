@@ -12,6 +12,7 @@ from trainables.convolution.layer import (
     Wrong,
     eligible,
     install,
+    kind_of,
     offered,
     shape_key,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Wrong",
     "eligible",
     "install",
+    "kind_of",
     "measure",
     "offered",
     "shape_key",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeGuard
 
 import torch
@@ -47,10 +47,6 @@ class Choices:
     precision: Precision = "fp32"
     faster: Chosen = field(default_factory=dict)
     wrong: Wrong = field(default_factory=dict)
-
-    def only_right(self) -> Choices:
-        """Return what holds where nothing but correctness counts."""
-        return replace(self, faster={})
 
 
 NOTHING = Choices()
@@ -148,21 +144,25 @@ def offered(conv: nn.Conv2d, precision: Precision) -> dict[Pass, tuple[Way, ...]
 
 
 def shape_key(conv: nn.Conv2d, height: int, width: int) -> str:
-    """Return a convolution's name in a table.
+    """Return the name in a table of a convolution and its input's size: `512>512 3x3/1 at 3x3`."""
+    return f"{kind_of(conv)} at {height}x{width}"
 
-    `512>512 3x3/1 at 3x3` is in>out, kernel/stride and the input's height x width. What is not
-    usual is named too: a padding other than half the kernel, a dilation, groups.
+
+def kind_of(conv: nn.Conv2d) -> str:
+    """Return what a convolution is: in>out, kernel/stride.
+
+    What is not usual is named too: a padding other than half the kernel, a dilation, groups.
     """
     kernel = conv.kernel_size[0]
     stride, padding, dilation, groups = How.of(conv)
-    key = f"{conv.in_channels}>{conv.out_channels} {kernel}x{kernel}/{stride}"
+    kind = f"{conv.in_channels}>{conv.out_channels} {kernel}x{kernel}/{stride}"
     if padding != kernel // 2:
-        key += f" padded by {padding}"
+        kind += f" padded by {padding}"
     if dilation > 1:
-        key += f" dilated by {dilation}"
+        kind += f" dilated by {dilation}"
     if groups > 1:
-        key += f" in {groups} groups"
-    return f"{key} at {height}x{width}"
+        kind += f" in {groups} groups"
+    return kind
 
 
 def install(network: nn.Module, choices: Choices) -> None:

@@ -31,7 +31,7 @@ from trainables.convolution.passes import (
     gradients,
 )
 from trainables.convolution.products import correlate, input_gradient, weight_gradient
-from trainables.network import Precision
+from trainables.network import CHUNK, Precision
 
 WORTHWHILE = 0.9
 """Of torch's time: a smaller gain cannot be told from noise, and would only change the rounding."""
@@ -84,14 +84,14 @@ def measure(
     known: Mapping[str, Ways] = _NONE,
     rounds: int = 3,
 ) -> dict[str, Ways]:
-    """Check each pass of a network's convolutions that will be needed, and time those that train.
+    """Check and time each pass of a network's convolutions that will be needed.
 
     Args:
         network: On the CPU. It runs once, in eval mode, and is left as it was; so is torch's random
-            state. A frozen convolution has its output checked alone, and is torch's.
+            state. Of a frozen convolution only the output is needed.
         images: What it takes; one suffices.
         precision: In which it will be trained.
-        batch: Images that go through at once. Fewer do where these are enough to tell.
+        batch: Images that go at once through what trains. Fewer do where these are enough to tell.
         known: What earlier calls returned: it is not tried again.
         rounds: Timings of each pass, of which the fastest counts: what disturbs one only makes it
             slower.
@@ -105,7 +105,7 @@ def measure(
             needed = PASSES if trained else PASSES[:1]
             ways = found.get(key) or known.get(key)
             if ways is None or not set(needed) <= set(ways.checked):
-                size = (min(batch, _enough(conv, shape)), *shape[1:])
+                size = (min(batch if trained else CHUNK, _enough(conv, shape)), *shape[1:])
                 ways = _try(conv, size, precision, needed, rounds)
             found[key] = ways
     return found
@@ -150,8 +150,7 @@ def _try(
     """Return the ways of these passes for a batch of this shape."""
     faster: dict[Pass, Way] = {}
     wrong: list[Pass] = []
-    # A frozen convolution is always oneDNN's, so that it is the same whatever else trains.
-    can = offered(conv, precision) if len(needed) > 1 else {}
+    can = offered(conv, precision)
     for name, candidates in _candidates(conv, shape, precision).items():
         if name not in needed:
             continue

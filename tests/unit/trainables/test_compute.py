@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from trainables.backbones import build
 from trainables.compute import CACHE_FILE, Compute, best_precision, choose
 from trainables.convolution import Convolution, Pass, Way, measuring
-from trainables.recipe import LAYER_GROUPS, Recipe
+from trainables.recipe import Recipe
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(backbone="resnet18", image_size=32, trainable_layers=2, batch_size=4)
@@ -70,30 +71,39 @@ def test_what_torch_gets_wrong_is_said_in_a_line_each_time(
         assert "and 10 other shapes" in line
 
 
-def test_frozen_groups_get_what_is_right_and_those_that_train_what_is_fast_too(
+def test_a_network_computes_as_was_chosen_and_says_what_decides_its_activations(
     tried: list[tuple[str, ...]], tmp_path: Path
 ) -> None:
-    found = chosen(RECIPE, cache=tmp_path)
-    network = build(RECIPE, 2)
-    found.install(network, RECIPE.trainable_layers)
-    assert network.precision == found.precision
-    assert FROZEN in network.exact
-    for name in LAYER_GROUPS[:-1]:
-        for part in network.get_submodule(name).modules():
-            if not isinstance(part, Convolution):
-                continue
-            assert part.choices.wrong == found.wrong
-            assert part.choices.faster == (found.convolutions if name == "layer4" else {})
+    found = chosen(RECIPE, replace(RECIPE, backbone="mobilenet_v2"), cache=tmp_path)
     assert found.convolutions[LAST] == {"weight": "product"}
-
-
-def test_a_machine_without_a_wrong_pass_leaves_frozen_groups_untouched() -> None:
     network = build(RECIPE, 2)
-    Compute(convolutions={LAST: {"weight": "product"}}).install(network, 2)
-    own = {type(part) for part in network.get_submodule("layer3").modules()}
-    assert Convolution not in own
-    assert Convolution in {type(part) for part in network.get_submodule("layer4").modules()}
-    assert network.exact == ()
+    found.install(network)
+    assert network.precision == found.precision
+    own = [part for part in network.modules() if isinstance(part, Convolution)]
+    assert len(own) == 20
+    for part in own:
+        assert part.choices.wrong == found.wrong
+        assert part.choices.faster == found.convolutions
+    assert len(network.ways) == 11, "and no shape of the other network"
+    assert network.ways[FROZEN] == "fp32"
+    assert len(found.wrong) > 30
+
+
+def test_a_faster_way_counts_more_than_a_wrong_one_and_gradients_decide_no_activations() -> None:
+    network = build(RECIPE, 2)
+    faster: dict[str, dict[Pass, Way]] = {
+        LAST: {"weight": "product"},
+        FROZEN: {"forward": "nnpack"},
+    }
+    Compute(convolutions=faster, wrong={FROZEN: ("forward",)}).install(network)
+    assert network.ways == {FROZEN: "nnpack"}
+
+
+def test_a_machine_on_which_nothing_is_wrong_or_faster_leaves_a_network_untouched() -> None:
+    network = build(RECIPE, 2)
+    Compute().install(network)
+    assert not any(isinstance(part, Convolution) for part in network.modules())
+    assert network.ways == {}
 
 
 def test_a_sweep_of_an_earlier_version_computes_as_it_did() -> None:

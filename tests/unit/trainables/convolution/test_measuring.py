@@ -78,9 +78,9 @@ def test_measure_leaves_the_network_as_it_was_and_checks_all_that_is_needed(
     network[2].weight.grad = torch.ones_like(network[2].weight)
     state, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
     found = of(network, precision)
-    # What is frozen needs no gradients, and is no product, so that all trials share it.
+    # What is frozen needs no gradients.
     assert found[FIRST].checked == ("forward",)
-    assert not found[FIRST].faster
+    assert set(found[FIRST].faster) <= {"forward"}
     assert {key: ways.checked for key, ways in found.items() if key != FIRST} == dict.fromkeys(
         (SECOND, THIRD, DEPTHWISE), PASSES
     )
