@@ -35,6 +35,21 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.timeout(300)
+def test_parts_without_other_programs_run_on_a_stand_in(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    done = _run("--device", "cpu", "--parts", "steps,memory", "--json", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = {row["part"]: row for row in json.loads(file.read_text())["parts"]}
+    assert {name: row["outcome"] for name, row in rows.items()} == {
+        "steps": "done",
+        "memory": "done",
+    }
+    assert rows["steps"]["summary"] == concluded([], measured=False)
+    assert rows["memory"]["micro_batch"] == 8
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_short_part_runs_on_a_stand_in(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
