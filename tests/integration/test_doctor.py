@@ -35,7 +35,9 @@ def doctor(
     (tmp_path / "mlruns" / "mlflow.db").write_bytes(template.read_bytes())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.delenv("DVT_CACHE_DIR", raising=False)
-    monkeypatch.setattr(measuring, "MULTIPLICATIONS", 2**20)  # an image or two of each shape
+    # An image or two of each shape.
+    monkeypatch.setattr(measuring, "MULTIPLICATIONS", 2**20)
+    monkeypatch.setattr(measuring, "POSITIONS", 1)
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str, code: int = 0) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from trainables.convolution import nnpack
+from trainables.convolution import nnpack, tiles
 from trainables.convolution.passes import (
     How,
     Pass,
@@ -136,11 +136,14 @@ def offered(conv: nn.Conv2d, precision: Precision) -> dict[Pass, tuple[Way, ...]
     kernel, (stride, padding, dilation, groups) = conv.kernel_size[0], How.of(conv)
     if groups > 1 or dilation > 1 or padding >= kernel:
         return {}
-    tiles = precision == "fp32" and kernel == 3 and stride == 1 and nnpack.available()
-    ways: tuple[Way, ...] = ("product", "nnpack") if tiles else ("product",)
+    one: tuple[Way, ...] = ("product",)
+    if precision == "fp32" and kernel == 3 and stride == 1:
+        both: tuple[Way, ...] = ("product", "tiles")
+        images: tuple[Way, ...] = (*both, "nnpack") if nnpack.available() else both
+        return {"forward": images, "input": images, "weight": both}
     if stride == 1 or kernel == 1:
-        return {"forward": ways, "input": ways, "weight": ("product",)}
-    return {"forward": ways, "weight": ("product",)}
+        return {"forward": one, "input": one, "weight": one}
+    return {"forward": one, "weight": one}
 
 
 def shape_key(conv: nn.Conv2d, height: int, width: int) -> str:
@@ -198,6 +201,8 @@ class _Passes(torch.autograd.Function):
         way = ways.faster.get("forward")
         if way == "product":
             return correlate(x, w.permute(2, 3, 1, 0), how)
+        if way == "tiles":
+            return tiles.output(x, w, how)
         if way == "nnpack":
             return nnpack.output(x, w, how)
         if "forward" in ways.exact:
@@ -228,14 +233,19 @@ class _Passes(torch.autograd.Function):
         way = ways.faster.get("input") if asked["input"] else None
         if way == "product":
             made["input"] = input_gradient(g, w, x_shape, how)
+        elif way == "tiles":
+            made["input"] = tiles.input_gradient(g, w, how)
         elif way == "nnpack":
             made["input"] = nnpack.input_gradient(g, w, how)
         if asked["weight"]:
             strides, dtype = ctx.layout
             gradient = torch.empty_strided(w_shape, strides, dtype=dtype)
-            if made["weight"] is None:
+            if ways.faster.get("weight") == "product":
                 weight_gradient(g, x, gradient, how)
+            elif ways.faster.get("weight") == "tiles":
+                tiles.weight_gradient(g, x, gradient, how)
             else:
+                assert made["weight"] is not None
                 gradient.copy_(made["weight"])
             made["weight"] = gradient
         return made["input"], made["weight"], None, None

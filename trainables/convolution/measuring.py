@@ -17,14 +17,13 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from trainables.convolution import nnpack
+from trainables.convolution import nnpack, tiles
 from trainables.convolution.layer import DTYPES, eligible, offered, shape_key
 from trainables.convolution.passes import (
     PASSES,
     How,
     Pass,
     Way,
-    empty,
     exact_forward,
     exact_gradients,
     forward,
@@ -36,17 +35,19 @@ from trainables.network import CHUNK, Precision
 WORTHWHILE = 0.9
 """Of torch's time: a smaller gain cannot be told from noise, and would only change the rounding."""
 
-HOPELESS = 2.0
-"""Of torch's time: what takes as long the first time is not timed again."""
+HOPELESS = 1.25
+"""Of the fastest's time: what takes longer is not timed again."""
 
-MULTIPLICATIONS = 2**30
-"""Of a pass that is tried: from there on, more images change neither its speed nor its way."""
+MULTIPLICATIONS = 2**29
+POSITIONS = 2**11
+"""Of a pass that is tried, at least both: more images then change neither its speed nor its way. At
+small maps a way is fast only where there are many of them."""
 
 TOLERANCE: Mapping[Precision, float] = {"fp32": 2**-18, "bf16": 2**-7}
 """Of a value, or of 1 where it is smaller: some units of the precision's last place."""
 
 OF_TILES = 2**-10
-"""Of a value's usual size: what NNPACK's transforms round."""
+"""Of a value's usual size, at most: what transforms of tiles round."""
 
 Do = Callable[[], Tensor]
 
@@ -137,11 +138,12 @@ def _met(
 
 
 def _enough(conv: nn.Conv2d, shape: Sequence[int]) -> int:
-    """Return how many images one try of a pass takes."""
+    """Return how many images a try of a pass takes."""
     stride, padding, dilation, _ = How.of(conv)
     reach = dilation * (conv.kernel_size[0] - 1) + 1
     positions = math.prod((side + 2 * padding - reach) // stride + 1 for side in shape[2:])
-    return max(1, MULTIPLICATIONS // (positions * conv.weight.numel()))
+    of_image = positions * conv.weight.numel()
+    return max(1, math.ceil(POSITIONS / positions), math.ceil(MULTIPLICATIONS / of_image))
 
 
 def _try(
@@ -166,7 +168,7 @@ def _try(
         usual = float(exact.square().mean().sqrt())
         ways: dict[Way, Do] = {}
         for way in can.get(name, ()):
-            allowed = (OF_TILES, usual) if way == "nnpack" else (TOLERANCE[precision], 1.0)
+            allowed = (TOLERANCE[precision], 1.0) if way == "product" else (OF_TILES, usual)
             if _agrees(candidates.others[way](), exact, *allowed):
                 ways[way] = candidates.others[way]
         # What is fastest.
@@ -205,6 +207,7 @@ def _candidates(
             lambda: exact_forward(x, w, how),
             {
                 "product": lambda: correlate(x, w.permute(2, 3, 1, 0), how),
+                "tiles": lambda: tiles.output(x, w, how),
                 "nnpack": lambda: nnpack.output(x, w, how),
             },
         ),
@@ -213,6 +216,7 @@ def _candidates(
             lambda: _only(exact_gradients(g, x, w, how, (True, False))),
             {
                 "product": lambda: input_gradient(g, w, shape, how),
+                "tiles": lambda: tiles.input_gradient(g, w, how),
                 "nnpack": lambda: nnpack.input_gradient(g, w, how),
             },
         ),
@@ -220,7 +224,10 @@ def _candidates(
             # A parameter's gradient is in fp32.
             lambda: dw.copy_(_only(gradients(g, x, w, how, (False, True)))),
             lambda: _only(exact_gradients(g, x, w, how, (False, True))),
-            {"product": lambda: weight_gradient(g, x, empty(w.shape, torch.float32), how)},
+            {
+                "product": lambda: weight_gradient(g, x, dw, how),
+                "tiles": lambda: tiles.weight_gradient(g, x, dw, how),
+            },
         ),
     }
 
@@ -251,13 +258,16 @@ def _fastest(onednn: Do, ways: Mapping[Way, Do], rounds: int, *, is_right: bool)
     """
     best = dict.fromkeys(ways, math.inf)
     theirs = math.inf
-    # In turn, so that what disturbs one disturbs the others.
+    # In turn, so that what disturbs one disturbs the others, and until it is clear.
     for _ in range(rounds):
-        if is_right and best:
-            theirs = min(theirs, timeit(onednn, number=1))
         for way in best:
             best[way] = min(best[way], timeit(ways[way], number=1))
-        best = {way: seconds for way, seconds in best.items() if seconds <= HOPELESS * theirs}
+        if is_right and best:
+            theirs = min(theirs, timeit(onednn, number=1))
+        most = HOPELESS * min([theirs, *best.values()])
+        best = {way: seconds for way, seconds in best.items() if seconds <= most}
+        if len(best) <= 1 and (not best or theirs > most):
+            break
     if not best:
         return None
     way = min(best, key=lambda way: best[way])

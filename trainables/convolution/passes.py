@@ -19,8 +19,8 @@ Pass = Literal["forward", "input", "weight"]
 
 PASSES: tuple[Pass, ...] = ("forward", "input", "weight")
 
-Way = Literal["product", "nnpack"]
-"""How a pass is done that is not oneDNN's: see `products` and `nnpack`."""
+Way = Literal["product", "tiles", "nnpack"]
+"""How a pass is done that is not oneDNN's: see `products`, `tiles` and `nnpack`."""
 
 
 class How(NamedTuple):

@@ -21,6 +21,7 @@ from trainables.convolution import (
     measure,
     nnpack,
     offered,
+    tiles,
 )
 from trainables.convolution import measuring as module
 from trainables.network import Precision
@@ -100,7 +101,8 @@ def test_measure_leaves_the_network_as_it_was_and_checks_all_that_is_needed(
 @pytest.fixture
 def takes(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """The seconds that oneDNN and each other way take, which a test may set."""
-    seconds: dict[str, float] = {"onednn": 10.0, "product": 1.0, "nnpack": 1.0}
+    seconds: dict[str, float] = {"onednn": 10.0, "product": 1.0}
+    seconds |= {"tiles": 100.0, "nnpack": 100.0}
     candidates = module._candidates
     ways: dict[Any, str] = {}
 
@@ -132,7 +134,6 @@ def test_a_wrong_kernel_of_ours_is_not_used_however_fast(
     takes: dict[str, float],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    takes["nnpack"] = 100.0
     assert of(tiny(), precision)[THIRD].faster == dict.fromkeys(PASSES, "product")
     monkeypatch.setattr(module, kernel, spoil(getattr(module, kernel)))
     found = of(tiny(), precision)
@@ -142,19 +143,27 @@ def test_a_wrong_kernel_of_ours_is_not_used_however_fast(
     assert set(found[FIRST].faster) == set(PASSES) - {lost}
 
 
-@pytest.mark.skipif(not nnpack.available(), reason="torch has no NNPACK here")
-@pytest.mark.parametrize(("kernel", "lost"), [("output", "forward"), ("input_gradient", "input")])
+TILED = [
+    ("tiles", "output", "forward"),
+    ("tiles", "input_gradient", "input"),
+    ("tiles", "weight_gradient", "weight"),
+    ("nnpack", "output", "forward"),
+    ("nnpack", "input_gradient", "input"),
+]
+
+
+@pytest.mark.parametrize(("way", "kernel", "lost"), TILED)
 def test_wrong_tiles_are_not_used_however_fast(
-    kernel: str, lost: Pass, takes: dict[str, float], monkeypatch: pytest.MonkeyPatch
+    way: Way, kernel: str, lost: Pass, takes: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    takes["nnpack"] = 0.5
-    right: dict[Pass, Way] = {"forward": "nnpack", "input": "nnpack", "weight": "product"}
-    assert of(tiny(), "fp32")[FIRST].faster == right
-    assert "nnpack" not in of(tiny(), "bf16")[FIRST].faster.values()
-    monkeypatch.setattr(nnpack, kernel, spoil(getattr(nnpack, kernel)))
-    found = of(tiny(), "fp32")[FIRST].faster
-    assert found[lost] == "product"
-    assert found["weight"] == "product"
+    if way == "nnpack" and not nnpack.available():
+        pytest.skip("torch has no NNPACK here")
+    takes[way] = 0.5
+    assert of(tiny(), "fp32")[FIRST].faster[lost] == way
+    assert way not in of(tiny(), "bf16")[FIRST].faster.values()
+    where = tiles if way == "tiles" else nnpack
+    monkeypatch.setattr(where, kernel, spoil(getattr(where, kernel)))
+    assert of(tiny(), "fp32")[FIRST].faster[lost] == "product"
 
 
 @pytest.mark.parametrize("precision", BOTH)
@@ -165,7 +174,7 @@ def test_a_wrong_kernel_of_torch_is_not_used_however_slow_ours_is(
     takes: dict[str, float],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    takes.update(product=100.0, nnpack=1000.0)
+    takes.update(product=100.0, tiles=1000.0, nnpack=1000.0)
     if wrong == "forward":
         monkeypatch.setattr(module, "forward", spoil(module.forward))
     else:
@@ -198,7 +207,7 @@ def test_what_the_check_finds_is_what_a_network_then_computes(
 def test_measure_chooses_what_is_clearly_faster_and_tries_no_known_shape(
     ratio: float, faster: bool, takes: dict[str, float]
 ) -> None:
-    takes.update(product=10.0 * ratio, nnpack=30.0)
+    takes.update(product=10.0 * ratio)
     known = {
         FIRST: Ways(checked=PASSES, faster={"input": "product"}),
         SECOND: Ways(checked=("forward",), wrong=("forward",)),  # once it was frozen
