@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from trainables.backbones import build
 from trainables.convolution import (
+    WAYS_VERSION,
     Choices,
     Chosen,
     Pass,
@@ -66,7 +67,8 @@ class Compute:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the inverse of `as_dict`.
 
-        Sweeps of earlier versions name the passes that are products, and none that is wrong.
+        Sweeps of earlier versions name the passes that are products, and none that is wrong. In
+        them, only layers that trained went so: their frozen layers now differ by rounding.
         """
         convolutions: dict[str, Mapping[Pass, Way]] = {}
         for key, ways in values["convolutions"].items():
@@ -176,10 +178,10 @@ def _ways(
     """Return what is known of each shape, of which one process tries what the cache lacks."""
     file = cache / CACHE_FILE
     file.parent.mkdir(parents=True, exist_ok=True)
-    here = f"{machine(torch.device('cpu'))}, {precision}"
+    here = f"{machine(torch.device('cpu'))}, {precision}, ways {WAYS_VERSION}"
     with FileLock(file.with_suffix(".lock")):
         known = _read(file)
-        table = {key: Ways.from_dict(values) for key, values in known.get(here, {}).items()}
+        table = _table(known.get(here))
         if not table:
             say("Checking and timing convolutions on this machine: once, some seconds.")
         seen: dict[str, Ways] = {}
@@ -193,6 +195,14 @@ def _ways(
             known |= {here: {key: asdict(ways) for key, ways in (table | seen).items()}}
             write_whole(file, json.dumps(known, indent=1))
     return seen
+
+
+def _table(entries: Any) -> dict[str, Ways]:
+    """Return what is known of each shape; what cannot be read is tried again."""
+    try:
+        return {key: Ways.from_dict(values) for key, values in entries.items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return {}
 
 
 def _read(file: Path) -> dict[str, Any]:

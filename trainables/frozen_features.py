@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.convolution import WAYS_VERSION
 from trainables.data.augment import AUGMENTATION_VERSION, normalise, plain_view, view
 from trainables.data.dataset import Dataset
 from trainables.feature_store import ArraySpec, FeatureStore, Filling
@@ -291,6 +292,7 @@ class FrozenFeatures:
             "augmentation_version": AUGMENTATION_VERSION,
             "precision": self._network.precision,
             "ways": dict(self._network.ways),
+            "ways_version": WAYS_VERSION,
             "chunk": CHUNK,
             "machine": machine(self._device),
         }

@@ -17,11 +17,12 @@ from trainables.convolution.layer import (
     shape_key,
 )
 from trainables.convolution.measuring import Ways, measure
-from trainables.convolution.passes import PASSES, Pass, Way
+from trainables.convolution.passes import PASSES, WAYS_VERSION, Pass, Way
 
 __all__ = [
     "NOTHING",
     "PASSES",
+    "WAYS_VERSION",
     "Choices",
     "Chosen",
     "Convolution",

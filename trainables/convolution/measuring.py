@@ -35,8 +35,9 @@ from trainables.network import CHUNK, Precision
 WORTHWHILE = 0.9
 """Of torch's time: a smaller gain cannot be told from noise, and would only change the rounding."""
 
-HOPELESS = 1.25
-"""Of the fastest's time: what takes longer is not timed again."""
+HOPELESS = (3.0, 1.25)
+"""Of the fastest's time: what takes longer in the first round, or after more, is timed no more. One
+disturbed timing alone decides nothing."""
 
 MULTIPLICATIONS = 2**29
 POSITIONS = 2**11
@@ -259,12 +260,12 @@ def _fastest(onednn: Do, ways: Mapping[Way, Do], rounds: int, *, is_right: bool)
     best = dict.fromkeys(ways, math.inf)
     theirs = math.inf
     # In turn, so that what disturbs one disturbs the others, and until it is clear.
-    for _ in range(rounds):
+    for number in range(rounds):
         for way in best:
             best[way] = min(best[way], timeit(ways[way], number=1))
         if is_right and best:
             theirs = min(theirs, timeit(onednn, number=1))
-        most = HOPELESS * min([theirs, *best.values()])
+        most = HOPELESS[number > 0] * min([theirs, *best.values()])
         best = {way: seconds for way, seconds in best.items() if seconds <= most}
         if len(best) <= 1 and (not best or theirs > most):
             break

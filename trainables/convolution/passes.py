@@ -17,6 +17,9 @@ from torch import Tensor, nn
 Pass = Literal["forward", "input", "weight"]
 """The output, the gradient of the input, the gradient of the weight."""
 
+WAYS_VERSION = 1
+"""Of the ways that there are and their code: what was found with another is tried again."""
+
 PASSES: tuple[Pass, ...] = ("forward", "input", "weight")
 
 Way = Literal["product", "tiles", "nnpack"]
@@ -66,7 +69,8 @@ def plainly() -> Iterator[None]:
     # `mkldnn.flags()`, the context manager of torch, warns of a precision that nobody asked to set.
     before = torch.backends.mkldnn.set_flags(_enabled=False, _fp32_precision=None)
     try:
-        with torch.backends.nnpack.flags(enabled=False):
+        # Autocast would take values back to bf16.
+        with torch.autocast("cpu", enabled=False), torch.backends.nnpack.flags(enabled=False):
             yield
     finally:
         torch.backends.mkldnn.set_flags(_enabled=before[0], _fp32_precision=None)

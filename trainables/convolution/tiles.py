@@ -36,7 +36,7 @@ def output(x: Tensor, w: Tensor, how: How) -> Tensor:
     made = empty((batch, len(w), high, wide), x.dtype)
     kernel = _small(w.permute(0, 2, 3, 1))  # [out, 25, in]
     _, _, back = _transforms()
-    for images in _chunks(x, high, wide):
+    for images in _chunks(x, high, wide, len(w)):
         data = _large(x[images], how.padding, high, wide)  # [tiles, 25, in]
         products = data.new_empty(len(data), len(back[0]), len(w))
         for point in range(len(back[0])):
@@ -57,7 +57,7 @@ def weight_gradient(g: Tensor, x: Tensor, gradient: Tensor, how: How) -> Tensor:
     _, _, back = _transforms()
     out, channels = gradient.shape[:2]
     products = x.new_zeros(out, len(back[0]), channels)
-    for images in _chunks(x, high, wide):
+    for images in _chunks(x, high, wide, out):
         data = _large(x[images], how.padding, high, wide)  # [tiles, 25, in]
         kernel = _small(_tiled(g[images], high, wide))  # [tiles, 25, out]
         for point in range(len(back[0])):
@@ -66,10 +66,10 @@ def weight_gradient(g: Tensor, x: Tensor, gradient: Tensor, how: How) -> Tensor:
     return gradient.copy_(taps.permute(0, 3, 1, 2))
 
 
-def _chunks(x: Tensor, high: int, wide: int) -> Iterator[slice]:
+def _chunks(x: Tensor, high: int, wide: int, out: int) -> Iterator[slice]:
     """Yield which images go through at once."""
     tiles = math.ceil(high / _SIDE) * math.ceil(wide / _SIDE)
-    step = max(1, _CHUNK // (tiles * _WHOLE**2 * x.shape[1] * x.element_size()))
+    step = max(1, _CHUNK // (tiles * _WHOLE**2 * max(x.shape[1], out) * x.element_size()))
     for first in range(0, len(x), step):
         yield slice(first, min(first + step, len(x)))
 

@@ -106,7 +106,7 @@ def test_a_machine_on_which_nothing_is_wrong_or_faster_leaves_a_network_untouche
     assert network.ways == {}
 
 
-def test_a_sweep_of_an_earlier_version_computes_as_it_did() -> None:
+def test_what_a_sweep_of_an_earlier_version_chose_is_read() -> None:
     earlier = {"precision": "bf16", "convolutions": {LAST: ["weight"]}}
     ways: dict[Pass, Way] = {"weight": "product"}
     assert Compute.from_dict(earlier) == Compute(precision="bf16", convolutions={LAST: ways})
@@ -122,7 +122,20 @@ def test_a_damaged_cache_is_made_again(
     assert chosen(RECIPE, cache=tmp_path).wrong
     assert len(tried) == 11
     known = json.loads((tmp_path / CACHE_FILE).read_text())
-    assert any(key.endswith(best_precision(CPU)) for key in known)
+    assert any(f", {best_precision(CPU)}, ways " in key for key in known)
+
+
+def test_entries_that_cannot_be_read_are_tried_again(
+    tried: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    chosen(RECIPE, cache=tmp_path)
+    file = tmp_path / CACHE_FILE
+    (here,) = json.loads(file.read_text())
+    for entries in ([], {LAST: []}, {LAST: {"checked": ["forward"], "products": []}}):
+        tried.clear()
+        file.write_text(json.dumps({here: entries}))
+        assert chosen(RECIPE, cache=tmp_path).wrong
+        assert len(tried) == 11
 
 
 def test_torchs_threads_are_left_as_they_were(tmp_path: Path) -> None:

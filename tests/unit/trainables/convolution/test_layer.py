@@ -30,6 +30,7 @@ from trainables.convolution import (
     products,
     shape_key,
 )
+from trainables.convolution.passes import How, exact_forward
 from trainables.network import Precision
 
 products_correlate = products.correlate
@@ -342,3 +343,13 @@ def test_training_goes_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(made) == count
     assert losses[1] == pytest.approx(losses[0], abs=0.05)
     assert losses[1][-1] < losses[1][0] - 0.1
+
+
+def test_what_is_plain_is_in_fp32_under_autocast_too() -> None:
+    conv, x = conv2d(3), images(2, 6, 6)
+    how = How.of(conv)
+    expected = exact_forward(x, conv.weight.detach(), how)
+    with bf16():
+        got = exact_forward(x, conv.weight.detach(), how)
+    assert got.dtype == torch.float32
+    assert torch.equal(got, expected)
