@@ -37,6 +37,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.machine import commit
+
 ROOT = Path(__file__).parents[1]
 # The seconds that a part may take, and those without which it is not begun.
 LIMITS = {
@@ -111,7 +115,7 @@ def _device(device: str) -> str:
     """Return a line on the machine; refuse where it has no GPU."""
     import torch  # not for --help
 
-    where = f"torch {torch.__version__}, Python {platform.python_version()}, commit {_commit()}"
+    where = f"torch {torch.__version__}, Python {platform.python_version()}, commit {commit()}"
     if device == "cpu":
         return f"CPU, {torch.backends.cpu.get_cpu_capability()}, {where}"
     if not torch.cuda.is_available():
@@ -132,14 +136,6 @@ def _device(device: str) -> str:
     )
     versions = f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
     return f"{told.stdout.strip() or told.stderr.strip()[-200:]}, {versions}, {where}"
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
-    with suppress(OSError):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return done.stdout.strip() or "unknown"
-    return "unknown"
 
 
 def run(part: str, device: str, limit_s: float) -> Row:

@@ -12,18 +12,23 @@ from typing import Any
 
 def machine() -> dict[str, Any]:
     """Return the processor, versions and the commit; `machine()["cpu"]` is its name."""
-    git = subprocess.run(
-        ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"],
-        capture_output=True,
-        text=True,
-    )
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "torch": version("torch"),
         "ray": version("ray"),
-        "commit": git.stdout.strip() or None,
+        "commit": commit(),
     }
+
+
+def commit() -> str | None:
+    """Return what is checked out, and whether it was changed; None where git cannot tell."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        git = subprocess.run([*command, "--abbrev=40"], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return git.stdout.strip() or None
 
 
 def _cpu() -> str:

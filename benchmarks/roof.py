@@ -125,11 +125,11 @@ def chosen_compute(recipes: Sequence[Recipe], threads: int) -> Compute:
 def prepared(recipe: Recipe, work: Work, compute: Compute) -> Callable[[], object]:
     """Return what does the work once, on a network as a trial has it."""
     network = _network(recipe, work, compute)
+    compute.install(network)
     if work.source == "fill":
         images = _like_activations(torch.empty(work.images, 3, work.image_size, work.image_size))
         return lambda: network.through(images, [LAYER_GROUPS[-1]])
     stage = replace(stages(recipe)[-1], trainable_layers=work.layers)
-    compute.install(network)
     optimizer = start_stage(recipe, network, stage)
     model, inputs = _inputs(network, work, work.images)
     targets = F.one_hot(torch.arange(work.images) % CLASSES, CLASSES).float()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchmarks.flops import useful
 from benchmarks.gemm import Gemm
 from trainables.backbones import build
-from trainables.compute import MEASURED_BATCH, Compute
+from trainables.compute import Compute
 from trainables.convolution import shape_key
 from trainables.network import Network, channels_last
 from trainables.recipe import Recipe
@@ -24,6 +24,7 @@ HEADINGS = ("output", "input gradient", "weight gradient")
 
 # What a weight's gradient shall reach, of GEMM; where torch's own is faster than that, torch's
 # speed. The same code differs by a tenth from one timing to the next.
+BATCH = 64
 BAR = 0.7
 NOISE = 0.9
 
@@ -98,12 +99,12 @@ def _network(recipe: Recipe, classes: int, compute: Compute) -> Network:
 
 
 def _shapes(network: Network, image_size: int) -> dict[str, torch.Size]:
-    """Return the shape of each convolution's input, by its name, for a batch as `choose` has it."""
+    """Return the shape of each convolution's input, by its name, of a batch."""
     shapes: dict[str, torch.Size] = {}
 
     def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(_: nn.Module, args: tuple[Tensor, ...]) -> None:
-            shapes[name] = torch.Size((MEASURED_BATCH, *args[0].shape[1:]))
+            shapes[name] = torch.Size((BATCH, *args[0].shape[1:]))
 
         return hook
 

@@ -88,7 +88,7 @@ def test_a_weights_gradient_must_reach_its_share_and_torchs_own_speed() -> None:
 def test_each_pass_of_each_shape_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.gemm.SHAPES", ((64, 64, 64),))
     monkeypatch.setattr("benchmarks.roof_convolutions.PASS_SECONDS", 0.0001)
-    monkeypatch.setattr("benchmarks.roof_convolutions.MEASURED_BATCH", 2)
+    monkeypatch.setattr("benchmarks.roof_convolutions.BATCH", 2)
     with torch.random.fork_rng(devices=[]):
         rows = convolutions([RECIPE], Compute(), Gemm("fp32"), rounds=1, classes=3)
     assert rows[0]["shape"] == "3>64 7x7/2 at 32x32"
