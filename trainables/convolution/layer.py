@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from trainables.convolution import nnpack, tiles
+from trainables.convolution import nnpack, products, tiles
 from trainables.convolution.passes import (
     How,
     Pass,
@@ -21,10 +22,12 @@ from trainables.convolution.passes import (
     forward,
     gradients,
 )
-from trainables.convolution.products import correlate, input_gradient, weight_gradient
 from trainables.network import Precision
 
 DTYPES: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+KERNELS: Mapping[Way, ModuleType] = {"product": products, "tiles": tiles, "nnpack": nnpack}
+"""By way, what has `output`, `input_gradient` and `weight_gradient`, as far as it can do them."""
 
 Chosen = Mapping[str, Mapping[Pass, Way]]
 """By `shape_key`, the passes that go another way than oneDNN's."""
@@ -198,13 +201,9 @@ class _Passes(torch.autograd.Function):
         ctx.layout = (weight.stride(), weight.dtype)
         ctx.how = how
         ctx.ways = ways
-        way = ways.faster.get("forward")
-        if way == "product":
-            return correlate(x, w.permute(2, 3, 1, 0), how)
-        if way == "tiles":
-            return tiles.output(x, w, how)
-        if way == "nnpack":
-            return nnpack.output(x, w, how)
+        if "forward" in ways.faster:
+            output: Tensor = KERNELS[ways.faster["forward"]].output(x, w, how)
+            return output
         if "forward" in ways.exact:
             return exact_forward(x, w, how).to(x.dtype)
         return forward(x, w, how)
@@ -230,20 +229,13 @@ class _Passes(torch.autograd.Function):
                 made["input"] = of_input if mask[0] else made["input"]
                 made["weight"] = of_weight if mask[1] else made["weight"]
         # ours
-        way = ways.faster.get("input") if asked["input"] else None
-        if way == "product":
-            made["input"] = input_gradient(g, w, x_shape, how)
-        elif way == "tiles":
-            made["input"] = tiles.input_gradient(g, w, how)
-        elif way == "nnpack":
-            made["input"] = nnpack.input_gradient(g, w, how)
+        if asked["input"] and "input" in ways.faster:
+            made["input"] = KERNELS[ways.faster["input"]].input_gradient(g, w, x_shape, how)
         if asked["weight"]:
             strides, dtype = ctx.layout
             gradient = torch.empty_strided(w_shape, strides, dtype=dtype)
-            if ways.faster.get("weight") == "product":
-                weight_gradient(g, x, gradient, how)
-            elif ways.faster.get("weight") == "tiles":
-                tiles.weight_gradient(g, x, gradient, how)
+            if "weight" in ways.faster:
+                KERNELS[ways.faster["weight"]].weight_gradient(g, x, gradient, how)
             else:
                 assert made["weight"] is not None
                 gradient.copy_(made["weight"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from timeit import timeit
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
@@ -17,8 +18,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from trainables.convolution import nnpack, tiles
-from trainables.convolution.layer import DTYPES, eligible, offered, shape_key
+from trainables.convolution.layer import DTYPES, KERNELS, eligible, offered, shape_key
 from trainables.convolution.passes import (
     PASSES,
     How,
@@ -29,7 +29,6 @@ from trainables.convolution.passes import (
     forward,
     gradients,
 )
-from trainables.convolution.products import correlate, input_gradient, weight_gradient
 from trainables.network import CHUNK, Precision
 
 WORTHWHILE = 0.9
@@ -171,8 +170,9 @@ def _try(
         ways: dict[Way, Do] = {}
         for way in can.get(name, ()):
             allowed = (TOLERANCE[precision], 1.0) if way == "product" else (OF_TILES, usual)
-            if _agrees(candidates.others[way](), exact, *allowed):
-                ways[way] = candidates.others[way]
+            run = partial(candidates.other, way)
+            if _agrees(run(), exact, *allowed):
+                ways[way] = run
         # What is fastest.
         best = _fastest(candidates.onednn, ways, rounds, is_right=is_right)
         if best:
@@ -181,11 +181,11 @@ def _try(
 
 
 class _Candidates(NamedTuple):
-    """A pass as oneDNN does it, as plain torch does it in fp32, and in all other ways."""
+    """A pass as oneDNN does it, as plain torch does it in fp32, and in another way."""
 
     onednn: Do
     exact: Do
-    others: Mapping[Way, Do]
+    other: Callable[[Way], Tensor]
 
 
 def _candidates(
@@ -207,29 +207,18 @@ def _candidates(
         "forward": _Candidates(
             lambda: forward(x, w, how),
             lambda: exact_forward(x, w, how),
-            {
-                "product": lambda: correlate(x, w.permute(2, 3, 1, 0), how),
-                "tiles": lambda: tiles.output(x, w, how),
-                "nnpack": lambda: nnpack.output(x, w, how),
-            },
+            lambda way: KERNELS[way].output(x, w, how),
         ),
         "input": _Candidates(
             lambda: _only(gradients(g, x, w, how, (True, False))),
             lambda: _only(exact_gradients(g, x, w, how, (True, False))),
-            {
-                "product": lambda: input_gradient(g, w, shape, how),
-                "tiles": lambda: tiles.input_gradient(g, w, how),
-                "nnpack": lambda: nnpack.input_gradient(g, w, how),
-            },
+            lambda way: KERNELS[way].input_gradient(g, w, shape, how),
         ),
         "weight": _Candidates(
             # A parameter's gradient is in fp32.
             lambda: dw.copy_(_only(gradients(g, x, w, how, (False, True)))),
             lambda: _only(exact_gradients(g, x, w, how, (False, True))),
-            {
-                "product": lambda: weight_gradient(g, x, dw, how),
-                "tiles": lambda: tiles.weight_gradient(g, x, dw, how),
-            },
+            lambda way: KERNELS[way].weight_gradient(g, x, dw, how),
         ),
     }
 

@@ -9,6 +9,7 @@ multiplications. What the transforms round is 1e-4 of a value's usual size or le
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -47,7 +48,10 @@ def output(x: Tensor, w: Tensor, how: How) -> Tensor:
     return made
 
 
-def input_gradient(g: Tensor, w: Tensor, how: How) -> Tensor:
-    """Return the gradient of the input: the mirrored kernel, passed over that of the output."""
+def input_gradient(g: Tensor, w: Tensor, shape: Sequence[int], how: How) -> Tensor:
+    """Return the gradient of an input of this shape.
+
+    It is the mirrored kernel, passed over the gradient of the output.
+    """
     mirrored = w.flip(2, 3).transpose(0, 1)
     return output(g, mirrored, How(1, w.shape[2] - 1 - how.padding))

@@ -19,6 +19,11 @@ from trainables.convolution.passes import How, empty
 _CHUNK = 2**24
 
 
+def output(x: Tensor, w: Tensor, how: How) -> Tensor:
+    """Return the output, channels-last."""
+    return correlate(x, w.permute(2, 3, 1, 0), how)
+
+
 def input_gradient(g: Tensor, w: Tensor, shape: Sequence[int], how: How) -> Tensor:
     """Return the gradient of an input of this shape; a stride needs a kernel of 1."""
     stride, padding, *_ = how

@@ -12,7 +12,7 @@ What the transforms round is about 2e-5 of a value's usual size.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import numpy as np
@@ -45,8 +45,11 @@ def output(x: Tensor, w: Tensor, how: How) -> Tensor:
     return made
 
 
-def input_gradient(g: Tensor, w: Tensor, how: How) -> Tensor:
-    """Return the gradient of the input: the mirrored kernel, passed over that of the output."""
+def input_gradient(g: Tensor, w: Tensor, shape: Sequence[int], how: How) -> Tensor:
+    """Return the gradient of an input of this shape.
+
+    It is the mirrored kernel, passed over the gradient of the output.
+    """
     mirrored = w.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
     return output(g, mirrored, How(1, w.shape[2] - 1 - how.padding))
 

@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import product
 from typing import Any
 
 import pytest
@@ -21,9 +22,10 @@ from trainables.convolution import (
     measure,
     nnpack,
     offered,
-    tiles,
+    products,
 )
 from trainables.convolution import measuring as module
+from trainables.convolution.layer import KERNELS
 from trainables.network import Precision
 
 BOTH: tuple[Precision, ...] = ("fp32", "bf16")
@@ -103,67 +105,47 @@ def takes(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """The seconds that oneDNN and each other way take, which a test may set."""
     seconds: dict[str, float] = {"onednn": 10.0, "product": 1.0}
     seconds |= {"tiles": 100.0, "nnpack": 100.0}
-    candidates = module._candidates
-    ways: dict[Any, str] = {}
-
-    def named(*arguments: Any) -> Any:
-        made = candidates(*arguments)
-        for one in made.values():
-            ways[one.onednn] = "onednn"
-            ways.update({do: way for way, do in one.others.items()})
-        return made
-
-    monkeypatch.setattr(module, "_candidates", named)
-    monkeypatch.setattr(module, "timeit", lambda run, number: seconds[ways[run]])
+    monkeypatch.setattr(
+        module, "timeit", lambda run, number: seconds[getattr(run, "args", ["onednn"])[0]]
+    )
     return seconds
 
 
-OURS = {
-    "correlate": "forward",
+LOST: dict[str, Pass] = {
+    "output": "forward",
     "input_gradient": "input",
     "weight_gradient": "weight",
 }
 
 
 @pytest.mark.parametrize("precision", BOTH)
-@pytest.mark.parametrize(("kernel", "lost"), OURS.items())
+@pytest.mark.parametrize("kernel", LOST)
 def test_a_wrong_kernel_of_ours_is_not_used_however_fast(
-    precision: Precision,
-    kernel: str,
-    lost: Pass,
-    takes: dict[str, float],
-    monkeypatch: pytest.MonkeyPatch,
+    precision: Precision, kernel: str, takes: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert of(tiny(), precision)[THIRD].faster == dict.fromkeys(PASSES, "product")
-    monkeypatch.setattr(module, kernel, spoil(getattr(module, kernel)))
+    monkeypatch.setattr(products, kernel, spoil(getattr(products, kernel)))
     found = of(tiny(), precision)
     for key in (FIRST, SECOND, THIRD):
-        assert lost not in found[key].faster
+        assert LOST[kernel] not in found[key].faster
         assert found[key].wrong == ()
-    assert set(found[FIRST].faster) == set(PASSES) - {lost}
+    assert set(found[FIRST].faster) == set(PASSES) - {LOST[kernel]}
 
 
-TILED = [
-    ("tiles", "output", "forward"),
-    ("tiles", "input_gradient", "input"),
-    ("tiles", "weight_gradient", "weight"),
-    ("nnpack", "output", "forward"),
-    ("nnpack", "input_gradient", "input"),
-]
+TILED = [*product(["tiles"], LOST), ("nnpack", "output"), ("nnpack", "input_gradient")]
 
 
-@pytest.mark.parametrize(("way", "kernel", "lost"), TILED)
+@pytest.mark.parametrize(("way", "kernel"), TILED)
 def test_wrong_tiles_are_not_used_however_fast(
-    way: Way, kernel: str, lost: Pass, takes: dict[str, float], monkeypatch: pytest.MonkeyPatch
+    way: Way, kernel: str, takes: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if way == "nnpack" and not nnpack.available():
         pytest.skip("torch has no NNPACK here")
     takes[way] = 0.5
-    assert of(tiny(), "fp32")[FIRST].faster[lost] == way
+    assert of(tiny(), "fp32")[FIRST].faster[LOST[kernel]] == way
     assert way not in of(tiny(), "bf16")[FIRST].faster.values()
-    where = tiles if way == "tiles" else nnpack
-    monkeypatch.setattr(where, kernel, spoil(getattr(where, kernel)))
-    assert of(tiny(), "fp32")[FIRST].faster[lost] == "product"
+    monkeypatch.setattr(KERNELS[way], kernel, spoil(getattr(KERNELS[way], kernel)))
+    assert of(tiny(), "fp32")[FIRST].faster[LOST[kernel]] == "product"
 
 
 @pytest.mark.parametrize("precision", BOTH)
