@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainables import image_passes
 from trainables.checkpoint import load_best
 from trainables.class_scores import class_scores
 from trainables.compute import Compute
@@ -26,6 +27,7 @@ from trainables.metrics import (
     TEST_BALANCED_ACCURACY,
     TEST_LOSS,
     TEST_MACRO_F1,
+    TEST_PASSES,
 )
 from trainables.network import Network
 from trainables.step import Pixels, evaluate_batch, in_batches
@@ -53,7 +55,7 @@ def evaluate_finalist(
 
     Returns:
         Test accuracy, balanced accuracy, macro F1 and log loss, the network's number of parameters,
-        and milliseconds per image, from pixels to classes, in the median batch.
+        milliseconds per image, from pixels to classes, in the median batch, and image passes.
 
     Raises:
         OSError: The predictions cannot be written.
@@ -87,6 +89,7 @@ def evaluate_finalist(
         TEST_LOSS: F.nll_loss(on_test.double(), labels).item(),
         PARAMETERS: float(sum(parameter.numel() for parameter in network.parameters())),
         INFERENCE_MS: milliseconds,
+        TEST_PASSES: float(image_passes.of_test(len(val.labels), len(test.labels))),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables import checkpoint
+from trainables import checkpoint, image_passes
 from trainables import metrics as names
 from trainables import weights as pretrained
 from trainables.backbones import build
@@ -130,6 +130,7 @@ def finetune(
             raise
         last_stage = stage is stage_plan[-1]
         progress = progress.after(stage, metrics[VAL_SCORES[score]], last_stage=last_stage)
+        metrics[names.EPOCH_PASSES] = image_passes.of_epoch(len(train), len(val.labels))
         metrics[names.EPOCH_SECONDS] = time.perf_counter() - started
         metrics[names.IMAGES_PER_SECOND] = len(train) / train_seconds
         if network.micro_batch:

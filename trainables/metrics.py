@@ -20,7 +20,18 @@ TEST_MACRO_F1 = "test/macro_f1"
 TEST_LOSS = "test/loss"
 PARAMETERS = "parameters"
 INFERENCE_MS = "inference_ms"
-TESTED = (TEST_ACCURACY, TEST_BALANCED_ACCURACY, TEST_MACRO_F1, TEST_LOSS, PARAMETERS, INFERENCE_MS)
+TEST_PASSES = "test_passes"
+TESTED = (
+    TEST_ACCURACY,
+    TEST_BALANCED_ACCURACY,
+    TEST_MACRO_F1,
+    TEST_LOSS,
+    PARAMETERS,
+    INFERENCE_MS,
+    TEST_PASSES,
+)
+# What an epoch took; `image_passes` says what a pass is.
+EPOCH_PASSES = "epoch_passes"
 EPOCH_SECONDS = "epoch_seconds"
 IMAGES_PER_SECOND = "images_per_second"
 # What searcher and scheduler read of a report, and nothing else.

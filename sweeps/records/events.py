@@ -155,12 +155,19 @@ class TrialEnded:
         device_seconds: Wall time, multiplied by the share of a device that it had.
         score: The best of the last stage on val.
         best_epoch: The epoch of the score.
+        image_passes: Of its epochs and its test; earlier versions do not say.
         test: Of a finalist: what the test split said, by metric.
         numbers: Names of the fields that are metrics of the whole trial, in MLflow and in tables.
     """
 
     kind: ClassVar[str] = "end"
-    numbers: ClassVar[tuple[str, ...]] = ("score", "best_epoch", "wall_seconds", "device_seconds")
+    numbers: ClassVar[tuple[str, ...]] = (
+        "score",
+        "best_epoch",
+        "image_passes",
+        "wall_seconds",
+        "device_seconds",
+    )
 
     trial_id: str
     outcome: Outcome
@@ -169,6 +176,7 @@ class TrialEnded:
     device_seconds: float | None = None
     score: float | None = None
     best_epoch: int | None = None
+    image_passes: int | None = None
     test: Mapping[str, float] = field(default_factory=dict)
     time: int | None = None
 
@@ -257,11 +265,14 @@ def to_json(event: Event) -> dict[str, Any]:
     content = asdict(event)
     if event.time is None:
         del content["time"]
-    # Journals of every version say null where there is no reason, and leave out an empty test.
+    # Journals of every version say null where there is no reason, and leave out an empty test;
+    # earlier ones count no passes.
     if isinstance(event, TrialEnded):
         content["reason"] = event.reason or None
         if not event.test:
             del content["test"]
+        if event.image_passes is None:
+            del content["image_passes"]
     if isinstance(event, TrialStarted):
         content = _with_role(content, event.finalist)
     return {"event": event.kind, **content}

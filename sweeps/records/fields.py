@@ -93,7 +93,7 @@ def text_if_any(value: Any) -> str:
     return ""
 
 
-def _epoch_number(value: Any) -> int | None:
+def _whole_part(value: Any) -> int | None:
     """Return the whole part of a number, None for anything else."""
     finite = number(value)
     if finite is None:
@@ -117,7 +117,7 @@ def _recipe(value: Any) -> dict[str, Any]:
 READERS: dict[str, Callable[[Any], Any]] = {
     "arm": _text,
     "artifacts": _mapping,
-    "best_epoch": _epoch_number,
+    "best_epoch": _whole_part,
     "changes": _texts,
     "checkpoint": _text,
     "classes": tuple,
@@ -125,6 +125,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "device_seconds": number,
     "draws": _objects,
     "epochs": _epochs,
+    "image_passes": _whole_part,
     "metric": _metric,
     "metrics": _mapping,
     "move_alias": bool,

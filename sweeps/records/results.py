@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
-from trainables.metrics import EPOCH, HISTORY, SCORE, TEST, VAL_SCORES, Score
+from trainables.metrics import (
+    EPOCH,
+    EPOCH_PASSES,
+    HISTORY,
+    SCORE,
+    TEST,
+    TEST_PASSES,
+    VAL_SCORES,
+    Score,
+)
 from trainables.recipe import Recipe
 
 # Random trials of an arm before TPE guides. Of 16 trials per arm, Optuna's default of 10 would
@@ -96,6 +105,7 @@ class TrialRecord:
         score: The best of the last stage on val.
         best_epoch: The epoch of the score.
         val: The metric that decides, of the last epoch on val.
+        trained_passes: Image passes of its epochs.
         wall_seconds: From start to end.
         device_seconds: Wall time, multiplied by the share of a device that it had.
         test: Of a finalist: what the test split said, by metric.
@@ -113,9 +123,15 @@ class TrialRecord:
     score: float | None = None
     best_epoch: int = 0
     val: float | None = None
+    trained_passes: int = 0
     wall_seconds: float = 0.0
     device_seconds: float = 0.0
     test: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def image_passes(self) -> int:
+        """Image passes of its epochs, and of its test."""
+        return self.trained_passes + int(self.test.get(TEST_PASSES, 0))
 
 
 class Results:
@@ -165,6 +181,7 @@ class Results:
             return
         record.epoch = int(result[EPOCH])
         record.val = float(result[VAL_SCORES[self.score]])
+        record.trained_passes += int(result.get(EPOCH_PASSES, 0))
         # The best epoch is the one at which the score last changed, or a stage began.
         if record.score != result[SCORE] or record.epoch <= record.recipe.stage1_epochs + 1:
             record.score = float(result[SCORE])

@@ -45,6 +45,10 @@ COLUMNS = {
     "val_balanced_accuracy": "mean of the classes' recalls",
     "val_macro_f1": "mean of the classes' F1",
     "epochs_done": "epochs that were trained",
+    "image_passes": (
+        "what it took: an image through the trained layers is 1 forward, 3 forward and backward; "
+        "empty where the sweep is of an earlier version"
+    ),
     "wall_seconds": "from start to end",
     "device_seconds": "wall time, multiplied by the share of a device it had",
     "test_accuracy": "of finalists: on the test split, 0 to 1",
@@ -73,7 +77,7 @@ OF_TEST = {
 }
 """Columns that the test split fills."""
 
-COUNTS = ("number", "seed_number", "best_epoch", "epochs_done", "parameters")
+COUNTS = ("number", "seed_number", "best_epoch", "epochs_done", "image_passes", "parameters")
 TEXTS = ("trial_id", "role", "arm", "group", "without", "draw", "outcome", "reason")
 
 COMPARISONS = {

@@ -35,6 +35,19 @@ PAIRS = (
 DECIMALS = 12  # of a weighted sum: equal arms cancel to 0, and not to what rounding leaves
 
 
+def compared(contrasts: Sequence[Mapping[str, Any]], values: Values) -> dict[str, Compared]:
+    """Return each contrast whose patterns all match an arm as one array [seeds, images].
+
+    Its mean is the estimate.
+    """
+    found = {}
+    for contrast in contrasts:
+        total = _weighted(contrast["weights"], values)
+        if total is not None:
+            found[str(contrast["name"])] = total
+    return found
+
+
 def planned(
     contrasts: Sequence[Mapping[str, Any]], values: Values, design: Design, reached: int
 ) -> pd.DataFrame:
@@ -58,20 +71,15 @@ def planned(
         ValueError: The arms' images differ in number.
     """
     _check(values)
-    # Each contrast as one array [seeds, images], whose mean is the estimate.
-    compared = {}
-    for contrast in contrasts:
-        total = _weighted(contrast["weights"], values)
-        if total is not None:
-            compared[str(contrast["name"])] = total
-    verdicts = judge(compared, design, reached)
+    known = compared(contrasts, values)
+    verdicts = judge(known, design, reached)
     undecided = sum(verdict.kind is Kind.OPEN for verdict in verdicts.values())
 
     rows = []
-    for name, total in compared.items():
+    for name, total in known.items():
         recipes = total.recipes(design)
         interval = crossed(total.values, recipes=recipes, luck=design.luck)
-        alpha = level_of(interval.n, design) / len(compared)
+        alpha = level_of(interval.n, design) / len(known)
         verdict = verdicts[name]
         row = {
             "name": name,

@@ -44,6 +44,7 @@ REPORTED = (
     names.TRAIN_LOSS,
     names.LR,
     names.STAGE,
+    names.EPOCH_PASSES,
     names.EPOCH_SECONDS,
     names.IMAGES_PER_SECOND,
 )
@@ -197,6 +198,7 @@ class RecordCallback(TrialCallback):
                 device_seconds=record.device_seconds,
                 score=record.score,
                 best_epoch=record.best_epoch or None,
+                image_passes=record.image_passes or None,
                 test=record.test,
             )
         )

@@ -15,6 +15,7 @@ from sweeps.terminal.json_text import json_text
 from sweeps.terminal.screen import say
 from sweeps.terminal.times import duration
 from sweeps.terminal.waiting import Doing
+from trainables import image_passes
 from trainables.data.understood import said_of_data
 from trainables.device import count_gpus, describe, epoch_seconds
 from trainables.recipe import Recipe
@@ -44,6 +45,7 @@ class Line:
         trials: Of the search.
         finalists: Runs of finalists.
         epochs: Of all these.
+        image_passes: Of all these.
         tuned: Names that are tuned.
         seconds: Of all these, one after the other; None where that is not known.
     """
@@ -52,6 +54,7 @@ class Line:
     trials: int
     finalists: int
     epochs: int
+    image_passes: int
     tuned: tuple[str, ...] = ()
     seconds: float | None = None
 
@@ -64,7 +67,7 @@ def dry_run(plan: Plan, console: Console, doing: Doing) -> None:
     summary = plan.summary
     images = {split: sum(counts.values()) for split, counts in summary.counts.items()}
     timer = _Timer(plan, images, doing) if _has_device(plan) else None
-    lines = _lines(plan, timer)
+    lines = _lines(plan, images, timer)
     wall = _wall(plan, lines)
     if plan.options.json:
         say(console, json_text(_plain(plan, lines, images, wall)), whole=True)
@@ -80,7 +83,9 @@ def dry_run(plan: Plan, console: Console, doing: Doing) -> None:
     # All together.
     counts = ", ".join(f"{number} {split}" for split, number in images.items())
     epochs = sum(line.epochs for line in lines)
-    total = f"At most {epochs:,} epochs on {_place(plan)}; images: {counts}."
+    passes = sum(line.image_passes for line in lines)
+    total = f"At most {epochs:,} epochs, {passes:,} image passes, on {_place(plan)}; "
+    total += f"images: {counts}."
     if wall is not None:
         total += f" About {duration(wall)} on this machine ({describe(plan.slots.device)}),"
         total += " minus trials stopped early and seeds that no comparison needs, plus one pass"
@@ -88,9 +93,17 @@ def dry_run(plan: Plan, console: Console, doing: Doing) -> None:
     say(console, total)
 
 
-def _lines(plan: Plan, timer: _Timer | None) -> list[Line]:
+def _lines(plan: Plan, images: Mapping[str, int], timer: _Timer | None) -> list[Line]:
     """Return what runs at most: each arm, then what follows."""
     lines = []
+
+    # All recipes have as many epochs.
+    trained = plan.epochs * image_passes.of_epoch(images["train"], images["val"])
+    tested = image_passes.of_test(images["val"], images["test"])
+
+    def passes(runs: int, finalists: int) -> int:
+        return runs * trained + finalists * tested
+
     for arm in plan.arms:
         recipe = arm.default_recipe()
         trials, finalists = runs_of(plan, arm)
@@ -101,6 +114,7 @@ def _lines(plan: Plan, timer: _Timer | None) -> list[Line]:
             trials=trials,
             finalists=finalists,
             epochs=runs * recipe.epochs,
+            image_passes=passes(runs, finalists),
             tuned=tuple(arm.tuned),
             seconds=seconds,
         )
@@ -112,18 +126,25 @@ def _lines(plan: Plan, timer: _Timer | None) -> list[Line]:
         dearest = None
         if timer:
             dearest = most * max(timer.trial_seconds(arm.default_recipe()) for arm in plan.arms)
-        lines.append(_after("the champion's", most, plan, dearest))
+        lines.append(_after("the champion's", most, plan, passes(most, most), dearest))
 
     # Which tricks the champion has is not known yet, nor what it costs without them.
     if plan.options.ablate:
-        lines.append(_after("ablation", ablations_at_most(plan), plan, None))
+        most = ablations_at_most(plan)
+        lines.append(_after("ablation", most, plan, passes(most, most), None))
     return lines
 
 
-def _after(name: str, finalists: int, plan: Plan, seconds: float | None) -> Line:
+def _after(name: str, finalists: int, plan: Plan, image_passes: int, seconds: float | None) -> Line:
     """Return what follows the arms: runs of finalists alone."""
-    epochs = finalists * plan.epochs
-    return Line(name=name, trials=0, finalists=finalists, epochs=epochs, seconds=seconds)
+    return Line(
+        name=name,
+        trials=0,
+        finalists=finalists,
+        epochs=finalists * plan.epochs,
+        image_passes=image_passes,
+        seconds=seconds,
+    )
 
 
 def _wall(plan: Plan, lines: Sequence[Line]) -> float | None:
@@ -172,7 +193,8 @@ def _plain(
     rows = []
     for line in lines:
         row = {"name": line.name, "trials": line.trials, "finalists": line.finalists}
-        more = {"epochs": line.epochs, "tuned": line.tuned, "device_hours": _hours(plan, line)}
+        row |= {"epochs": line.epochs, "image_passes": line.image_passes}
+        more = {"tuned": line.tuned, "device_hours": _hours(plan, line)}
         rows.append({**row, **more})
     slots = {"count": plan.slots.count, "cpus": plan.slots.cpus, "gpus": plan.slots.gpus}
     return {
@@ -189,6 +211,7 @@ def _plain(
         "slots": {**slots, "device": plan.slots.device},
         "runs": rows,
         "epochs": sum(line.epochs for line in lines),
+        "image_passes": sum(line.image_passes for line in lines),
         "seconds": wall,
         "notes": [*plan.notes, *plan.summary.notes, *plan.summary.cautions],
     }

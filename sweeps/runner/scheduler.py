@@ -14,9 +14,23 @@ from sweeps.records import history
 from sweeps.records.results import epochs_of
 from trainables.metrics import EPOCH, SCORE
 
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """When trials of an arm are ranked, and how many of them go on.
+
+    Attributes:
+        first: The first time, as a share of the epochs, from the end of the longest stage 1 on.
+        factor: Of so many one goes on; then as many times the epochs are trained to the next time.
+    """
+
+    first: float = 0.25
+    factor: int = 2
+
+
 # At each rung the worse half stops. Ray's default of 4 would stop three of four after a quarter of
 # the epochs.
-REDUCTION_FACTOR = 2
+HALVES = Screening()
 
 # Trials that a rung must hold before one is stopped there: Ray's ASHA would stop the second for
 # being worse than the first.
@@ -39,13 +53,18 @@ class ArmScheduler(FIFOScheduler):
             deep one.
         epochs: The epochs of every recipe.
         past: Trials of an earlier run: those that ended hold their places at the rungs.
+        screening: When they are ranked.
     """
 
     def __init__(
-        self, arms: Sequence[Arm], epochs: int, past: Sequence[history.Trial] = ()
+        self,
+        arms: Sequence[Arm],
+        epochs: int,
+        past: Sequence[history.Trial] = (),
+        screening: Screening = HALVES,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.by_arm = {arm.name: _asha(arm, epochs) for arm in arms}
+        self.by_arm = {arm.name: _asha(arm, epochs, screening) for arm in arms}
         self._epochs = epochs
         # Names of trials by arm and epoch.
         self._reached: dict[tuple[str, int], set[str]] = {}
@@ -123,23 +142,20 @@ def is_default(trial: Trial) -> bool:
     return bool(trial.config["number"] == 0)
 
 
-def first_rung(arm: Arm, epochs: int) -> int:
-    """Return the epoch of the first decision.
-
-    It is a quarter of the budget, counted from the end of the longest stage 1.
-    """
+def first_rung(arm: Arm, epochs: int, screening: Screening = HALVES) -> int:
+    """Return the epoch of the first decision."""
     longest_stage1 = int(max(arm.possible("stage1_epochs")))
-    return min(epochs, longest_stage1 + max(1, round(epochs / 4)))
+    return min(epochs, longest_stage1 + max(1, round(epochs * screening.first)))
 
 
-def _asha(arm: Arm, epochs: int) -> ASHAScheduler:
+def _asha(arm: Arm, epochs: int, screening: Screening) -> ASHAScheduler:
     """Return Ray's ASHA with the rungs of an arm."""
     return ASHAScheduler(
         time_attr=EPOCH,
         metric=SCORE,
         mode="max",
         max_t=epochs,
-        grace_period=first_rung(arm, epochs),
-        reduction_factor=REDUCTION_FACTOR,
+        grace_period=first_rung(arm, epochs, screening),
+        reduction_factor=screening.factor,
         stop_last_trials=False,
     )

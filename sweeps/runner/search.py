@@ -73,6 +73,7 @@ def enter_past(run: Run, results: Results) -> None:
                 outcome=trial.outcome,
                 score=record.score,
                 best_epoch=record.best_epoch,
+                image_passes=record.image_passes or None,
             )
         )
 

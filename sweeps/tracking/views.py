@@ -94,7 +94,7 @@ def views(sweep: str, manifest: Mapping[str, Any]) -> tuple[View, ...]:
             *_metrics("score"),
             *_tags("sweep.outcome"),
             *_params(*varied),
-            *_metrics("best_epoch", "device_seconds"),
+            *_metrics("best_epoch", "image_passes", "device_seconds"),
         ],
         charts=[
             _parallel(varied, "score"),
@@ -111,7 +111,7 @@ def views(sweep: str, manifest: Mapping[str, Any]) -> tuple[View, ...]:
             *_metrics(of_test, "score"),
             *_tags("sweep.group"),
             *_params("seed"),
-            *_metrics(TEST_LOSS, "device_seconds"),
+            *_metrics(TEST_LOSS, "image_passes", "device_seconds"),
         ],
         charts=[
             _bars(of_test),

@@ -1,0 +1,62 @@
+"""Policies: what a sweep leaves out of its full plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler
+
+from search_spaces.space import Arm
+from sweeps.runner.scheduler import ArmScheduler, Screening
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What is left out.
+
+    Attributes:
+        name: In tables.
+        screening: When trials are ranked inside their arm, and stopped; None stops none.
+        looks: Whether seeds end where comparisons are decided, or all are trained.
+        across: Whether trials are ranked against those of other arms: the planted unfair one.
+    """
+
+    name: str
+    screening: Screening | None = None
+    looks: bool = False
+    across: bool = False
+
+    def scheduler(self, arms: Sequence[Arm], epochs: int) -> ArmScheduler | None:
+        """Return what stops trials early."""
+        if self.screening is None:
+            return None
+        if self.across:
+            return AcrossArms(arms, epochs, screening=self.screening)
+        return ArmScheduler(arms, epochs, screening=self.screening)
+
+
+class AcrossArms(ArmScheduler):
+    """The mistake that arms exist to prevent: one ranking for all of them.
+
+    The arm bias that `replay.py` prints must show it.
+    """
+
+    def _arm(self, trial: Trial) -> ASHAScheduler:
+        return next(iter(self.by_arm.values()))
+
+
+FULL = Policy(name="full")
+POLICIES = (
+    Policy(name="looks", looks=True),
+    Policy(name="halves", screening=Screening(0.25, 2)),
+    Policy(name="early halves", screening=Screening(0.05, 2)),
+    Policy(name="early thirds", screening=Screening(0.05, 3)),
+    Policy(name="early quarters", screening=Screening(0.05, 4)),
+    Policy(name="halves, looks", screening=Screening(0.25, 2), looks=True),
+    Policy(name="early halves, looks", screening=Screening(0.05, 2), looks=True),
+    Policy(name="early thirds, looks", screening=Screening(0.05, 3), looks=True),
+    Policy(name="early quarters, looks", screening=Screening(0.05, 4), looks=True),
+)
+ACROSS = Policy(name="across arms", screening=Screening(0.05, 2), across=True)
