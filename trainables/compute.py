@@ -31,6 +31,7 @@ from trainables.convolution import (
 from trainables.files import write_whole
 from trainables.frozen_features import machine
 from trainables.network import Network, Precision
+from trainables.problems import counted
 from trainables.recipe import Recipe
 
 MEASURED_BATCH = 256
@@ -161,7 +162,7 @@ def choose(
 def of_wrong(wrong: Wrong, precision: Precision) -> str:
     """Return a line about what torch gets wrong on this machine."""
     first = next(iter(wrong))
-    others = f" and {len(wrong) - 1} other shapes" if len(wrong) > 1 else ""
+    others = f" and {counted(len(wrong) - 1, 'other shape')}" if len(wrong) > 1 else ""
     return (
         f"torch {torch.__version__} is wrong here in {precision} at the convolution {first}{others}"
         ": computed in another way, which was checked."
