@@ -308,7 +308,7 @@ def replay(table: Table, policy: Policy, trials: int, number: int) -> Answer:
         bounds=Bounds(),
         ablate=False,
         train=finals.train,
-        look=finals.look if policy.looks else _all_seeds,
+        look=finals.look if policy.looks else None,
         say=lambda line: None,
     )
     for _ in order.steps(finals.results):
@@ -336,11 +336,6 @@ def replay(table: Table, policy: Policy, trials: int, number: int) -> Answer:
         found={name: signs.get(verdict.kind, 0) for name, verdict in verdicts.items()},
         trials={arm: len(search.results.records(arm)) for arm in table.arms},
     )
-
-
-def _all_seeds(design: Design, seeds: int) -> set[str]:
-    """Return all arms: nobody looks at comparisons before the end."""
-    return {arm.name for arm in SPACE.grid()} if seeds < design.seeds else set()
 
 
 def _contrasts() -> list[dict[str, Any]]:

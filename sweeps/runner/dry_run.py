@@ -88,8 +88,9 @@ def dry_run(plan: Plan, console: Console, doing: Doing) -> None:
     total += f"images: {counts}."
     if wall is not None:
         total += f" About {duration(wall)} on this machine ({describe(plan.slots.device)}),"
-        total += " minus trials stopped early and seeds that no comparison needs, plus one pass"
-        total += " through the frozen layers for each draw of images."
+        if not plan.options.exact:
+            total += " minus trials stopped early and seeds that no comparison needs,"
+        total += " plus one pass through the frozen layers for each draw of images."
     say(console, total)
 
 

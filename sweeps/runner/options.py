@@ -35,6 +35,7 @@ KEPT = (
     "preset",
     "score",
     "draws",
+    "exact",
     "max_ms",
     "max_mb",
     "keep",
@@ -67,6 +68,7 @@ class Options:
     score: str | None = None
     seeds: int | None = None
     draws: str = "new"
+    exact: bool = False
     max_ms: float | None = None
     max_mb: float | None = None
     keep: str | None = None
@@ -247,6 +249,9 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--keep-copies": _switch("Keep copies of validation and test images in the training images."),
     "--accept-changes": _switch(
         "Continue (--resume) although the study, data or code have changed."
+    ),
+    "--exact": _switch(
+        "The full plan: every trial to its end, and every arm over all seeds, whatever is decided."
     ),
     "--ablate": _switch(
         "At the end, train the champion without each of its tricks, to see what each one is worth."

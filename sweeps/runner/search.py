@@ -53,7 +53,7 @@ def search(run: Run, results: Results) -> Outcome:
         skip=budget.spent,
         past=past,
     )
-    scheduler = ArmScheduler(arms, plan.epochs, past) if plan.study.asha else None
+    scheduler = ArmScheduler(arms, plan.epochs, past) if plan.screens else None
     batch = Batch(searcher=searcher, scheduler=scheduler, results=results, budget=budget)
     return run_trials(run, batch)
 

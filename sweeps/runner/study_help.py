@@ -10,7 +10,7 @@ from typing import ClassVar
 import click
 
 SECTIONS = {
-    "What is compared": ("--preset", "--arms", "--trials", "--ablate"),
+    "What is compared": ("--preset", "--arms", "--trials", "--exact", "--ablate"),
     "Data and weights": (
         *("--data", "--layout", "--columns", "--group", "--keep-copies"),
         "--weights",

@@ -27,13 +27,16 @@ def of_search(plan: Plan) -> Ahead:
     per_seed = sum(runs_of(plan, arm)[1] for arm in plan.arms) // seeds
     first = len(design.rounds[0])
     after = of_contenders(design, len(plan.arms))
+    least = per_seed * first + after.least
     most = per_seed * seeds + after.most
-    if not compares(plan.study.contrasts, plan.arms):
+    if plan.options.exact:
+        least = per_seed * seeds + after.least
+    elif not compares(plan.study.contrasts, plan.arms):
         most = per_seed * first + _more_likely(design, len(plan.arms))
     # Which tricks the champion has is not known yet.
     if plan.options.ablate:
         most += ablations_at_most(plan)
-    return Ahead(least=per_seed * first + after.least, most=most)
+    return Ahead(least=least, most=most)
 
 
 def design_of(plan: Plan) -> Design:
@@ -44,7 +47,9 @@ def design_of(plan: Plan) -> Design:
     return Design(recipes=max(1, recipes), seeds=seeds, worth=plan.study.worth / 100)
 
 
-def of_round(design: Design, field: Field, live: Iterable[str], trained: int) -> Ahead:
+def of_round(
+    design: Design, field: Field, live: Iterable[str], trained: int, *, exact: bool = False
+) -> Ahead:
     """Return what may follow a round.
 
     Args:
@@ -52,6 +57,7 @@ def of_round(design: Design, field: Field, live: Iterable[str], trained: int) ->
         field: The recipes.
         live: Arms that may get more seeds.
         trained: How many they have then.
+        exact: Whether they get all seeds, whatever is decided.
     """
     alive = list(live)
     per_seed = 0
@@ -63,7 +69,10 @@ def of_round(design: Design, field: Field, live: Iterable[str], trained: int) ->
     # Of arms that get no more seeds, likely champions lack those.
     if len(alive) < len(field.best):
         most = per_seed * (design.seeds - trained) + _more_likely(design, len(field.best))
-    return Ahead(least=after.least, most=most)
+    least = after.least
+    if exact:
+        least += per_seed * (design.seeds - trained)
+    return Ahead(least=least, most=most)
 
 
 def of_contenders(design: Design, arms: int) -> Ahead:
@@ -123,20 +132,27 @@ def after_search(plan: Plan) -> tuple[str, ...]:
     seeds = len(plan.finalist_seeds)
     if not seeds:
         return ("next: the report",)
-    up_to = f"up to {counted(seeds, 'new seed')}"
+    up_to = counted(seeds, "new seed")
+    if not plan.options.exact:
+        up_to = f"up to {up_to}"
     return (f"next: {retrained(plan)}, with {up_to}, on the test split", "then: the report")
 
 
-def round_in_words(design: Design, seeds: range, *, compared: bool) -> tuple[str, tuple[str, ...]]:
+def round_in_words(
+    design: Design, seeds: range, *, compared: bool, exact: bool = False
+) -> tuple[str, tuple[str, ...]]:
     """Return which round of the comparisons it is, and what comes next, a line each."""
     further = f"more seeds for the {LIKELY}, then the report"
-    if not compared:
+    if not (compared or exact):
         return "first seeds", (f"next: {further}",)
     number = design.rounds.index(seeds) + 1
     last = len(design.rounds)
-    what = f"round {number} of {last}" if number == last else f"round {number} of up to {last}"
+    fixed = exact or number == last
+    what = f"round {number} of {last}" if fixed else f"round {number} of up to {last}"
     if number == last:
         return what, (f"next: {further}",)
+    if exact:
+        return what, (f"next: round {number + 1} of {last}", f"then: {further}")
     return what, (
         f"next: a look at the comparisons; arms that are still open get round {number + 1}",
         f"then: {further}",

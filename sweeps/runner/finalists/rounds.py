@@ -36,7 +36,8 @@ class Order:
         bounds: What a champion may cost.
         ablate: Whether it is trained without each of its tricks, too.
         train: Trains what is chosen, enters it into the results, and returns how that ended.
-        look: Returns the arms that more seeds may tell apart, after so many.
+        look: Returns the arms that more seeds may tell apart, after so many; None gives all arms
+            all seeds.
         say: Shows a line.
     """
 
@@ -47,7 +48,7 @@ class Order:
     bounds: Bounds
     ablate: bool
     train: Callable[[Chosen, Results], Outcome]
-    look: Callable[[Design, int], set[str]]
+    look: Callable[[Design, int], set[str]] | None
     say: Callable[[str], None]
 
     def steps(self, finals: Results) -> Iterator[Outcome]:
@@ -61,13 +62,16 @@ class Order:
             arms = [arm for arm in field.best if arm in live]
             turns |= dict.fromkeys(arms, each.stop)
             entries = field.round(design, arms, each, self.seeds)
-            follows = ahead.of_round(design, field, arms if self.compared else (), each.stop)
-            what, coming = ahead.round_in_words(design, each, compared=self.compared)
+            alive = arms if self.compared or self.look is None else []
+            exact = self.look is None
+            follows = ahead.of_round(design, field, alive, each.stop, exact=exact)
+            what, coming = ahead.round_in_words(design, each, compared=self.compared, exact=exact)
             yield self.train(Chosen(entries, field.names, turns, what, follows, coming), finals)
             trained = each.stop
             # An arm that failed too often is left alone.
             live -= finals.lacking()
-            live &= self.look(design, trained)
+            if self.look:
+                live &= self.look(design, trained)
             if not live:
                 break
 
@@ -125,7 +129,7 @@ def finalists(run: Run, searched: Results) -> tuple[Outcome, Results]:
         bounds=plan.options.bounds,
         ablate=plan.options.ablate,
         train=partial(train, run),
-        look=partial(_undecided, run),
+        look=None if plan.options.exact else partial(_undecided, run),
         say=run.say,
     )
     try:

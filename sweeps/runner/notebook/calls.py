@@ -61,6 +61,7 @@ def run_sweep(
     notify: str | None = None,
     keep_copies: bool = False,
     accept_changes: bool = False,
+    exact: bool = False,
     ablate: bool = False,
     dry_run: bool = False,
     verbose: bool = False,

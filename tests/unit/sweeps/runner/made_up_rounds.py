@@ -81,6 +81,7 @@ class Driver:
             "seeds": 6,
             "recipes": 3,
             "ablate": False,
+            "exact": False,
             "bounds": Bounds(),
             "contrasts": (TRICKS_PAY,),
             **options,
@@ -90,7 +91,9 @@ class Driver:
             finalist_recipes=given["recipes"],
             finalist_seeds=tuple(range(100, 100 + given["seeds"])),
             study=SimpleNamespace(worth=1.0, contrasts=given["contrasts"]),
-            options=SimpleNamespace(seed=0, ablate=given["ablate"], bounds=given["bounds"]),
+            options=SimpleNamespace(
+                seed=0, ablate=given["ablate"], exact=given["exact"], bounds=given["bounds"]
+            ),
         )
         monkeypatch.setattr(rounds, "train", self.train)
         monkeypatch.setattr(rounds, "_undecided", self.undecided)

@@ -21,6 +21,7 @@ def _plan(
     tuned: bool = True,
     trials: int = 6,
     contrasts: tuple[Any, ...] = (TRICKS_PAY,),
+    exact: bool = False,
 ) -> Any:
     arms = ARMS if tuned else [SimpleNamespace(name=arm.name, tuned={}) for arm in ARMS]
     return SimpleNamespace(
@@ -29,7 +30,7 @@ def _plan(
         finalist_recipes=3,
         finalist_seeds=tuple(range(seeds)),
         study=SimpleNamespace(worth=1.0, contrasts=contrasts),
-        options=SimpleNamespace(ablate=ablate),
+        options=SimpleNamespace(ablate=ablate, exact=exact),
     )
 
 
@@ -37,12 +38,14 @@ def _plan(
 @pytest.mark.parametrize("level", [LEVELS, by_arm(plain_5=0.9)])
 @pytest.mark.parametrize("seeds", [3, 6, 9])
 @pytest.mark.parametrize("contrasts", [(TRICKS_PAY,), ()])
+@pytest.mark.parametrize("exact", [False, True])
 def test_what_came_was_never_less_or_more_than_what_was_said(
     monkeypatch: pytest.MonkeyPatch,
     open_after: dict[int, set[str]],
     level: Any,
     seeds: int,
     contrasts: tuple[Any, ...],
+    exact: bool,
 ) -> None:
     if not contrasts:
         # Nothing is open after the first round.
@@ -56,9 +59,9 @@ def test_what_came_was_never_less_or_more_than_what_was_said(
         return train(run, chosen, finals)
 
     monkeypatch.setattr(driver, "train", noted)
-    driver.run(monkeypatch, seeds=seeds, contrasts=contrasts)
+    driver.run(monkeypatch, seeds=seeds, contrasts=contrasts, exact=exact)
     runs = [len(call) for call in driver.calls]
-    before = ahead.of_search(_plan(seeds=seeds, contrasts=contrasts))
+    before = ahead.of_search(_plan(seeds=seeds, contrasts=contrasts, exact=exact))
     assert before.least <= sum(runs) <= before.most
     for number, each in enumerate(said, 1):
         assert each.least <= sum(runs[number:]) <= each.most
@@ -100,6 +103,10 @@ def test_what_follows_is_said_in_words() -> None:
         ),
     )
     assert ahead.round_in_words(design, range(3, 6), compared=True)[0] == "round 2 of 2"
+    assert ahead.round_in_words(design, range(3), compared=False, exact=True) == (
+        "round 1 of 2",
+        ("next: round 2 of 2", "then: more seeds for the likely champions, then the report"),
+    )
     only = ahead.round_in_words(design, range(3), compared=False)
     assert only == ("first seeds", ("next: more seeds for the likely champions, then the report",))
     assert ahead.later_in_words(ablate=False) == ("likely champions", ("next: the report",))

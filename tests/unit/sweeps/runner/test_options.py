@@ -18,7 +18,7 @@ FLAGS = {
     "--score", "--name", "--storage", "--tracking-uri", "--address", "--seed", "--time-limit",
     "--stuck-after", "--resume", "--accept-changes", "--ablate", "--dry-run", "-v", "--verbose",
     "--layout", "--columns", "--group", "--keep-copies",
-    "--seeds", "--draws", "--max-ms", "--max-mb", "--json", "--keep", "--notify",
+    "--seeds", "--draws", "--exact", "--max-ms", "--max-mb", "--json", "--keep", "--notify",
 }  # fmt: skip
 
 WHOLE = (

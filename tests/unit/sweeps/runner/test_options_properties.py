@@ -26,6 +26,7 @@ SWITCHES = (
     "--dry-run",
     "--json",
     "--accept-changes",
+    "--exact",
     "--ablate",
     "-v",
     "--verbose",
@@ -140,6 +141,7 @@ def keeps_its_rules(options: Options) -> None:
         type(options.dry_run),
         type(options.verbose),
         type(options.accept_changes),
+        type(options.exact),
         type(options.ablate),
     } == {bool}
 

@@ -16,6 +16,7 @@ from sweeps.records.design import Design
 from sweeps.records.results import Outcome, Results
 from sweeps.runner.finalists import rounds
 from sweeps.runner.finalists.training import Chosen
+from sweeps.runner.study import Contrast
 from tests.unit.sweeps.runner.made_up_rounds import (
     ARMS,
     BOTH,
@@ -23,6 +24,7 @@ from tests.unit.sweeps.runner.made_up_rounds import (
     LEVELS,
     PLAIN,
     TRICKS,
+    TRICKS_PAY,
     TURNS,
     Driver,
     by_arm,
@@ -66,6 +68,18 @@ def test_an_arm_that_is_decided_gets_no_more_seeds_and_never_comes_back(
     assert set(driver.calls[2]) == of_round(6, 7, 8, arms={TRICKS})
     # The seeds that its contenders get later are not its turns.
     assert driver.turns[-1] == {PLAIN: 3, TRICKS: 9}
+
+
+@pytest.mark.parametrize("contrasts", [(TRICKS_PAY,), ()])
+def test_the_full_plan_trains_all_arms_over_all_seeds_and_nobody_looks(
+    monkeypatch: pytest.MonkeyPatch, contrasts: tuple[Contrast, ...]
+) -> None:
+    driver = Driver(level=LEVELS, open_after={3: set()})
+    ended, _ = driver.run(monkeypatch, seeds=9, exact=True, contrasts=contrasts)
+    assert ended is Outcome.COMPLETED
+    assert driver.asked == []
+    for at, start in enumerate((0, 3, 6)):
+        assert set(driver.calls[at]) == of_round(start, start + 1, start + 2)
 
 
 def test_where_all_is_decided_no_round_follows_and_contenders_get_those_seeds_alone(
