@@ -89,7 +89,8 @@ def make(storage: Path, name: str = "one", **changes: Any) -> Path:
     if asked.seeds:
         events += _finalists(asked, arms, events, folder)
     if asked.finish:
-        events.append({"event": "finish", "outcome": asked.finish, "metrics": {}, "tags": {}})
+        tags = {"sweep.partial": "false"} if asked.finish == "completed" else {}
+        events.append({"event": "finish", "outcome": asked.finish, "metrics": {}, "tags": tags})
     stamped = [
         json.dumps({"time": STARTED + 1000 * at, **event}) + "\n" for at, event in enumerate(events)
     ]
@@ -286,7 +287,8 @@ def _chosen(
     draws = {}
     for number in range(len(asked.seeds) if asked.draws else 0):
         draws[str(number)] = {"digest": f"d{number}", "path": f"/nowhere/cache/data/d{number}"}
-    return [to_json(FinalistsChosen(trial_ids=names, recipes=ranked, draws=draws))]
+    turns = {arm: asked.stopped.get(arm, len(asked.seeds)) for arm in ranked}
+    return [to_json(FinalistsChosen(trial_ids=names, recipes=ranked, turns=turns, draws=draws))]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sweeps.records.results import Outcome
 from sweeps.report.blocks import Facts
 from sweeps.report.data_section import texts
 from sweeps.report.findings import Findings
-from sweeps.report.formats import counted, listed, named
+from sweeps.report.formats import counted, listed, named, seeds
 from sweeps.report.results_csv import RESULTS
 from sweeps.report.runs import Run, number, whole_numbers
 from sweeps.report.suspects import SUSPECTS
@@ -44,6 +45,7 @@ def _facts(findings: Findings) -> Iterator[tuple[str, Sequence[str]]]:
     finalists = ", ".join(map(str, whole_numbers(run.described.get("finalist_seeds"))))
     yield "Command", [run.text("command"), *_resumed(run)]
     yield "Started", [_moment(run.text("started"))]
+    yield "Left out of the plan", list(_left_out(findings))
     yield "Commit", [run.text("machine", "commit"), _headed("code digest", run.text("code"))]
     yield "Versions", [_plain(run.part("versions"))]
     yield "Hardware", [", ".join(hardware), _slots(run)]
@@ -54,6 +56,34 @@ def _facts(findings: Findings) -> Iterator[tuple[str, Sequence[str]]]:
     yield "Seeds", [_headed("sweep", run.text("seed")), _headed("finalists", finalists)]
     yield "Champion's recipe", [_recipe(findings), _retrain(run)]
     yield "Records", [_records(run)]
+
+
+def _left_out(findings: Findings) -> Iterator[str]:
+    """Yield what was planned and not trained, and why: the same for all trials of an arm."""
+    run = findings.run
+    if run.part("options").get("exact"):
+        yield "nothing (--exact): every trial runs to its end, every arm over all seeds"
+        return
+    # Of the search.
+    stopped = run.rows("trial", outcome=Outcome.PRUNED)
+    planned = float(run.rows("trial")["epochs"].sum())
+    saved = float((stopped["epochs"] - stopped["epochs_done"]).sum())
+    if saved > 0:
+        yield (
+            f"{counted(int(saved), 'epoch')} of the search's {planned:,.0f}: "
+            f"{counted(len(stopped), 'trial')} stopped for being among the worse half of its own arm"
+        )
+    # Of the comparison; a sweep that broke off has not left out what it did not come to.
+    if not run.history.complete:
+        return
+    design = findings.design
+    for arm in findings.arms:
+        had = run.history.turns.get(arm, design.seeds)
+        if had < design.seeds:
+            yield (
+                f"{seeds(design.seeds - had)} of {arm}: with {had}, "
+                "each of its comparisons is decided, or no comparison is planned"
+            )
 
 
 def _recipe(findings: Findings) -> str:
