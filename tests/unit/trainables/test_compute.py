@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from trainables import compute
 from trainables.backbones import build
 from trainables.compute import CACHE_FILE, Compute, best_precision, choose
 from trainables.convolution import Convolution, Pass, Way, measuring
@@ -39,6 +40,20 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 def chosen(*recipes: Recipe, cache: Path, said: list[str] | None = None) -> Compute:
     say = (said if said is not None else []).append
     return choose(recipes, 2, "cpu", threads=1, cache=cache, say=say)
+
+
+@pytest.mark.parametrize(("bf16_seconds", "precision"), [(0.5, "bf16"), (1.5, "fp32")])
+def test_bf16_is_used_where_the_instructions_are_there_and_pay(
+    monkeypatch: pytest.MonkeyPatch, bf16_seconds: float, precision: str
+) -> None:
+    seconds = {torch.bfloat16: bf16_seconds, torch.float32: 1.0}
+    monkeypatch.setattr(compute, "_product_seconds", seconds.__getitem__)
+    monkeypatch.setattr(compute, "_bf16_is_faster", compute._bf16_is_faster.__wrapped__)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    assert best_precision(CPU) == precision
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    assert best_precision(CPU) == "fp32"
 
 
 def test_what_is_known_is_not_tried_again_but_what_was_frozen_is_when_it_trains(
