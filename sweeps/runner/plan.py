@@ -95,11 +95,6 @@ class Plan:
         return self.storage / "sweeps" / self.name
 
     @property
-    def screens(self) -> bool:
-        """Whether trials that fall behind in their arm are stopped early."""
-        return self.study.asha and not self.options.exact
-
-    @property
     def image_size(self) -> int:
         """Pixels per side, the same in all recipes."""
         return int(self.arms[0].possible("image_size")[0])

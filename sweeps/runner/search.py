@@ -53,7 +53,8 @@ def search(run: Run, results: Results) -> Outcome:
         skip=budget.spent,
         past=past,
     )
-    scheduler = ArmScheduler(arms, plan.epochs, past) if plan.screens else None
+    stops_early = plan.study.asha and not plan.options.exact
+    scheduler = ArmScheduler(arms, plan.epochs, past) if stops_early else None
     batch = Batch(searcher=searcher, scheduler=scheduler, results=results, budget=budget)
     return run_trials(run, batch)
 

@@ -103,6 +103,18 @@ def test_a_run_has_what_varies_its_sweep_the_rest_and_both_the_data(demo: Ran) -
         assert trial.data.metrics["device_seconds"] > 0
 
 
+def test_every_run_has_its_image_passes_in_the_table_and_in_mlflow(demo: Ran) -> None:
+    folder = demo.cwd / "mlruns/sweeps/first"
+    table = pd.read_csv(folder / "results.csv").set_index("trial_id")
+    images = json.loads((folder / "sweep.json").read_text())["data"]["images"]
+    expected = table.epochs_done * (3 * images["train"] + images["val"])
+    expected += (table.role == "finalist") * (images["val"] + images["test"])
+    pd.testing.assert_series_equal(table.image_passes, expected, check_names=False)
+    for trained in [*runs(demo, "trial"), *runs(demo, "finalist")]:
+        name = trained.data.tags["sweep.trial_id"]
+        assert trained.data.metrics["image_passes"] == table.image_passes[name]
+
+
 def test_trial_0_of_each_arm_is_its_default_recipe_and_ran_to_its_end(demo: Ran) -> None:
     first = [
         trial for trial in runs(demo, "trial") if trial.data.tags["sweep.trial_id"].endswith("/000")
