@@ -25,7 +25,7 @@ from sweeps.report.results_csv import write_results
 from sweeps.report.runs import read_run
 
 JOURNALS = Path(__file__).parents[2] / "journals"
-LATER = ("seed_number", "draw")
+LATER = ("seed_number", "draw", "image_passes")
 NAMES = ("finished", "interrupted_search", "interrupted_finalists")
 
 
