@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import stat
 from pathlib import Path
@@ -61,6 +62,7 @@ def test_what_the_doctor_finds_once_takes_it_no_time_again(place: Path) -> None:
     again = run(dvt("doctor", "--preset", "demo"), place)
     assert first.code == 0, first.said
     assert "convolutions torch's are right" in first.out
-    assert again.out == first.out
+    free = re.compile(r"[\d.]+ [GT]B free")  # other processes write, too
+    assert free.sub("", again.out) == free.sub("", first.out)
     known = json.loads((place / "mlruns" / "cache" / "convolutions.json").read_text())
     assert len(known) == 1

@@ -23,6 +23,7 @@ def test_a_sweep_whose_output_finds_no_room_comes_to_its_end(place: Path, cache:
             sweep(place / "small.py", "--name", "x"),
             place,
             stdout=full.fileno(),
+            within=180,  # a whole sweep, on a machine that may be slow
             DVT_CACHE_DIR=cache,
         )
     assert ran.code == 0, ran.err

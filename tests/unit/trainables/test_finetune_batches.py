@@ -176,11 +176,15 @@ def test_a_report_holds_every_metric_as_a_plain_finite_number(tiny: Recipe, data
         assert set(report) == {
             "epoch", "score", "val/accuracy", "val/balanced_accuracy", "val/macro_f1", "val/loss",
             "train/accuracy", "train/loss", "lr", "stage", "epoch_seconds", "images_per_second",
+            "epoch_passes",
         }  # fmt: skip
         assert {type(value) for value in report.values()} <= {int, float}
         assert all(math.isfinite(value) for value in report.values())
         assert report["epoch_seconds"] > 0
         assert report["images_per_second"] > 0
+        assert report["epoch_passes"] == 3 * len(data.split("train").labels) + len(
+            data.split("val").labels
+        )
 
 
 ACCURACIES = [0.5, 0.9, 0.3, 0.2, 0.6, 0.4, 0.6, 0.7, 0.1]
