@@ -99,8 +99,8 @@ def best_precision(device: torch.device) -> Precision:
     """Return bf16 where the hardware multiplies it and is faster so, else fp32.
 
     That is AMX or AVX512-BF16 on a CPU, and Ampere and later among CUDA devices. Not all CPUs that
-    have the instructions gain by them: a Sapphire Rapids whose AMX is not used multiplies at 96
-    GFLOP/s in bf16, and at 171 in fp32. So a CPU is timed, once in a process.
+    have the instructions gain by them, such as a Sapphire Rapids whose AMX is not used: so a CPU is
+    timed, once in a process.
     """
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -115,7 +115,7 @@ def best_precision(device: torch.device) -> Precision:
 
 @functools.cache
 def _bf16_is_faster() -> bool:
-    """Return whether the CPU multiplies matrices faster in bf16; 20 ms."""
+    """Return whether the CPU multiplies matrices faster in bf16."""
     seconds = dict.fromkeys(DTYPES, math.inf)
     # In turn, and the best of each: another process may be in the way of one.
     for _ in range(5):

@@ -136,14 +136,14 @@ def _lines(plan: Plan, images: Mapping[str, int], timer: _Timer | None) -> list[
     return lines
 
 
-def _after(name: str, finalists: int, plan: Plan, image_passes: int, seconds: float | None) -> Line:
+def _after(name: str, finalists: int, plan: Plan, passes: int, seconds: float | None) -> Line:
     """Return what follows the arms: runs of finalists alone."""
     return Line(
         name=name,
         trials=0,
         finalists=finalists,
         epochs=finalists * plan.epochs,
-        image_passes=image_passes,
+        image_passes=passes,
         seconds=seconds,
     )
 

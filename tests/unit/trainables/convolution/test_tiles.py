@@ -43,9 +43,9 @@ def test_images_that_go_through_in_pieces_give_the_same(monkeypatch: pytest.Monk
     monkeypatch.setattr(tiles, "_CHUNK", 3 * 4 * 25 * 8 * 4)
     assert torch.equal(tiles.output(x, w, how), whole)
     in_pieces = tiles.weight_gradient(whole, x, torch.empty_like(w), how)
-    # Sums of tiles in another order: they differ as much as tiles do from the truth.
+    # Sums in another order: half of what tiles round. Small elements are sums of large ones.
     usual = gradient.square().mean().sqrt().item()
-    torch.testing.assert_close(in_pieces, gradient, rtol=0, atol=1e-4 * usual)
+    torch.testing.assert_close(in_pieces, gradient, rtol=0, atol=1e-5 * usual)
 
 
 def test_they_are_offered_in_fp32_for_3x3_with_a_stride_of_1() -> None:
