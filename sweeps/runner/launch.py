@@ -21,7 +21,7 @@ from sweeps.runner.champion import registered_name
 from sweeps.runner.description import describe, resume_command
 from sweeps.runner.driver import Ready, driver, gone, is_gone
 from sweeps.runner.ending import broken_off, finish
-from sweeps.runner.finalists.ahead import before_search, retrained
+from sweeps.runner.finalists.ahead import before_search, new_seeds, retrained
 from sweeps.runner.finalists.rounds import finalists
 from sweeps.runner.interrupt import Interrupt
 from sweeps.runner.notify import Ending, send
@@ -368,20 +368,19 @@ def _headline(plan: Plan, materials: Materials) -> str:
 
 def _finals(plan: Plan) -> str:
     """Return the line on finalists; empty where there are none."""
-    seeds = len(plan.finalist_seeds)
-    if not seeds:
+    if not plan.finalist_seeds:
         return ""
     tuned = any(arm.tuned for arm in plan.arms)
     which = f"{retrained(plan)} {'are' if tuned else 'is'}"
     images = "" if plan.options.draws == "fixed" else ", each on train and val images of its own"
     until = ""
-    if compares(plan.study.contrasts, plan.arms):
+    if compares(plan.study.contrasts, plan.arms) and not plan.options.exact:
         until = (
             f", until each comparison is decided to {plan.study.worth:g} "
             f"{_points(plan.study.worth)}"
         )
     return (
-        f"Then {which} retrained with up to {counted(seeds, 'new seed')}{images}{until}; only those "
+        f"Then {which} retrained with {new_seeds(plan)}{images}{until}; only those "
         f"runs see the test images.\n{RULE}.\n"
     )
 

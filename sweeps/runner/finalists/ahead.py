@@ -127,15 +127,18 @@ def retrained(plan: Plan) -> str:
     return f"the {best} and the default of each arm"
 
 
+def new_seeds(plan: Plan) -> str:
+    """Return over how many seeds they are retrained: `up to 6 new seeds`."""
+    seeds = counted(len(plan.finalist_seeds), "new seed")
+    return seeds if plan.options.exact else f"up to {seeds}"
+
+
 def after_search(plan: Plan) -> tuple[str, ...]:
     """Return what follows the search, in words, a line each."""
-    seeds = len(plan.finalist_seeds)
-    if not seeds:
+    if not plan.finalist_seeds:
         return ("next: the report",)
-    up_to = counted(seeds, "new seed")
-    if not plan.options.exact:
-        up_to = f"up to {up_to}"
-    return (f"next: {retrained(plan)}, with {up_to}, on the test split", "then: the report")
+    which = f"{retrained(plan)}, with {new_seeds(plan)}"
+    return (f"next: {which}, on the test split", "then: the report")
 
 
 def round_in_words(

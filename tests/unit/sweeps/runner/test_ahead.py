@@ -90,6 +90,7 @@ def test_what_follows_is_said_in_words() -> None:
         "then: the report",
     )
     assert ahead.after_search(_plan(seeds=0)) == ("next: the report",)
+    assert "with 6 new seeds, on" in ahead.after_search(_plan(exact=True))[0]
     assert ahead.after_search(_plan(trials=1, seeds=1))[0] == (
         "next: the best recipe and the default of each arm, with up to 1 new seed, "
         "on the test split"
