@@ -146,6 +146,15 @@ def main() -> None:
     parser.add_argument("--policies", nargs="+", choices=list(NAMED), default=list(NAMED))
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
+    for path in options.tables:
+        if not path.is_file():
+            parser.error(f"a table must be a file that replay_table.py wrote, but got {path}")
+        recipes = load(path).val.shape[1]
+        if options.trials > recipes:
+            parser.error(
+                f"--trials must be at most the {recipes} recipes an arm of {path}, "
+                f"but got {options.trials}"
+            )
     started = time.perf_counter()
     found: dict[str, Any] = {}
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:

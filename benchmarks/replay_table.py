@@ -41,7 +41,7 @@ from sweeps.runner.finalists.candidates import finalist_seeds
 from sweeps.runner.speed import CACHE_SHARE, choose_compute, cuts
 from trainables import checkpoint
 from trainables.compute import Compute
-from trainables.data.dataset import Caps, Dataset, prepare, read
+from trainables.data.dataset import Caps, DataError, Dataset, prepare, read
 from trainables.feature_store import FeatureStore
 from trainables.files import whole_file
 from trainables.final import evaluate_finalist
@@ -50,7 +50,7 @@ from trainables.frozen_features import Shared
 from trainables.metrics import HISTORY, VAL_ACCURACY
 from trainables.node import find_weights
 from trainables.recipe import Recipe
-from trainables.weights import Weights
+from trainables.weights import Weights, WeightsError
 
 BACKBONE = "resnet18"
 IMAGE_SIZE = 32
@@ -249,9 +249,12 @@ def main() -> None:
     about = _same(setting)
 
     # What all parts share is made first, by one process.
-    data = prepared(setting, None)
+    try:
+        data = prepared(setting, None)
+        weights = Weights.of(find_weights(setting.weights, BACKBONE, setting.cache))
+    except (DataError, WeightsError) as error:
+        sys.exit(f"error: {error}")
     arms = arms_of(setting, len(data.classes))
-    weights = Weights.of(find_weights(setting.weights, BACKBONE, setting.cache))
     slots = Slots(count=options.processes, cpus=1, gpus=0, device="cpu")
     compute = choose_compute(arms, len(data.classes), slots, setting.cache, print)
 

@@ -111,6 +111,15 @@ def test_screening_costs_less_and_leaves_trials_equal(table: Table, full: list[A
     assert told["equal_trials"]
 
 
+def test_more_trials_than_the_table_has_recipes_are_refused(table: Table, tmp_path: Path) -> None:
+    table.save(tmp_path / "table.npz")
+    command = [sys.executable, "benchmarks/replay.py", str(tmp_path / "table.npz")]
+    ran = subprocess.run([*command, "--trials", "21"], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert "at most the 20 recipes" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 @pytest.mark.slow
 def test_a_recording_goes_on_where_it_was(tmp_path: Path) -> None:
     command = [
