@@ -7,11 +7,13 @@ command of this project, and in a notebook, what is not caught stays as it is.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from types import TracebackType
 
 from cluster.refused import INTERRUPTED
+from cluster.signals import interrupt
 
 _COMMAND = "dvt"
 _STUDIES = Path(__file__).parents[1] / "sweeps"
@@ -42,3 +44,5 @@ def _is_ours(program: Path) -> bool:
 
 if sys.argv and _is_ours(Path(sys.argv[0])):
     sys.excepthook = _hook
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)

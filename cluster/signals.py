@@ -6,8 +6,10 @@ or SIGXCPU before time is up.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,6 +24,9 @@ _HARMLESS = (
     *("SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH", "SIGTSTP", "SIGTTIN", "SIGTTOU"),
     *("SIGPIPE", "SIGXFSZ", "SIGINFO"),
 )
+
+# How often a signal that has to wait is sent once more.
+_AGAIN_S = 0.1
 
 Handler = Callable[[int, FrameType | None], None]
 
@@ -59,12 +64,25 @@ def restore(before: Mapping[int, Any]) -> None:
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """End what runs as Ctrl-C does.
+    """End what runs as Ctrl-C does, once torch is imported where it is being imported.
+
+    Torch's C++ calls Python then, and ends the process (SIGABRT) at an exception in it.
 
     Raises:
-        KeyboardInterrupt: Always.
+        KeyboardInterrupt: Always, but for that import: then a little later.
     """
+    if _is_being_imported("torch"):
+        again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+        return
     raise KeyboardInterrupt
+
+
+def _is_being_imported(name: str) -> bool:
+    module = sys.modules.get(name)
+    # Python's own import system keeps it so (`importlib._bootstrap._find_and_load`).
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
 
 
 @contextmanager

@@ -49,7 +49,8 @@ def shape(answer: str) -> set[str]:
         first = line.split()[0] if line.strip() else ""
         if first == "arm":
             kept.add(" ".join(line.split()))
-        elif "/" in first:
+        # A line of the table; in a sentence a trial's name may be the first word of a line.
+        elif re.match(r"\S+/\S+ +\d", line):
             kept.add(first)
         elif line.startswith("Equal trials"):
             kept.add(line)

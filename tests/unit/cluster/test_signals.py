@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import pytest
 
-from cluster.signals import ENDING, kept_from_children, none_swallowed
+from cluster.signals import ENDING, interrupt, kept_from_children, none_swallowed
 
 
 def test_all_that_end_a_process_from_outside_are_among_them() -> None:
@@ -45,3 +48,20 @@ def test_what_a_library_swallows_is_raised_all_the_same(number: int) -> None:
             pass
     finally:
         signal.signal(number, before)
+
+
+def test_a_signal_waits_until_torch_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch's C++ ends the process where Python raises in that import."""
+    torch = ModuleType("torch")
+    torch.__spec__ = ModuleSpec("torch", None)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        torch.__spec__._initializing = True
+        os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(0.25)
+        torch.__spec__._initializing = False
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(10)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
