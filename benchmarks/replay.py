@@ -8,7 +8,7 @@ The product's own searcher, scheduler and order of finalists run against a table
 others for its finalists; under each policy it is the same sweep, and is held against its full plan,
 which trains all trials to their end and all arms over all seeds. Columns, in percent unless said:
 
-- passes: image passes, of the full plan's;
+- passes: image passes, of the full plan's; search: of these, the search's;
 - champion: sweeps with the same champion, or one whose true mean is at most 0.5 points lower;
 - turned: contrasts that the full plan found, of which this estimates the other sign;
 - lost: contrasts that the full plan found and this does not; new: the other way round;
@@ -77,6 +77,7 @@ def judged(table: Table, full: Sequence[Answer], cheap: Sequence[Answer]) -> dic
     ]
     return {
         "passes": sum(own.passes for own in cheap) / sum(own.passes for own in full),
+        "search": sum(own.searched for own in cheap) / sum(own.passes for own in full),
         "champion": float(np.mean(held)),
         **_contrasts(full, cheap),
         **_bias(table, full, cheap, true),
@@ -126,13 +127,14 @@ def show(path: Path, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Print a table's policies."""
     runs = table.val.shape
     print(f"{path.name}: {runs[0]} arms x {runs[1]} recipes x {runs[2]} seeds, {table.about}")
-    head = f"{'policy':24}{'passes':>8}{'champion':>10}{'found':>7}{'turned':>8}{'lost':>6}"
-    print(f"{head}{'new':>5}{'bias':>7}{'±':>6}  arm")
+    head = f"{'policy':38}{'passes':>8}{'search':>8}{'champion':>10}{'found':>7}{'turned':>8}"
+    print(f"{head}{'lost':>6}{'new':>5}{'bias':>7}{'±':>6}  arm")
     for row in rows:
-        shares = f"{100 * row['passes']:>8.1f}{100 * row['champion']:>10.1f}"
+        shares = f"{100 * row['passes']:>8.1f}{100 * row['search']:>8.1f}"
+        shares += f"{100 * row['champion']:>10.1f}"
         counts = f"{row['found']:>7}{row['turned']:>8}{row['lost']:>6}{row['new']:>5}"
         bias = f"{row['bias']:>7.2f}{row['bias_se']:>6.2f}  {row['bias_arm']}"
-        print(f"{row['policy']:24}{shares}{counts}{bias}")
+        print(f"{row['policy']:38}{shares}{counts}{bias}")
 
 
 def main() -> None:

@@ -54,6 +54,7 @@ class Answer:
 
     Attributes:
         passes: Image passes of all that it trained.
+        searched: Of them, those of its search.
         champion: Arm and number in the table of the recipe that it ships.
         champions: The same for each arm, had the sweep been of that arm alone.
         estimates: By planned contrast.
@@ -62,6 +63,7 @@ class Answer:
     """
 
     passes: int
+    searched: int
     champion: tuple[str, int]
     champions: Mapping[str, int]
     estimates: Mapping[str, float]
@@ -304,6 +306,7 @@ def replay(table: Table, policy: Policy, trials: int, number: int) -> Answer:
         field=finals.field,
         design=finals.design,
         seeds=runs.seeds,
+        defaults=finals.design.default_seeds if policy.few_defaults else finals.design.seeds,
         compared=True,
         bounds=Bounds(),
         ablate=False,
@@ -327,9 +330,10 @@ def replay(table: Table, policy: Policy, trials: int, number: int) -> Answer:
     compared = effects.compared(_contrasts(), values)
     verdicts = judge(compared, finals.design, finals.design.seeds)
     signs = {Kind.BETTER: 1, Kind.WORSE: -1}
-    records = [*search.results.records(), *finals.results.records()]
+    searched = sum(record.image_passes for record in search.results.records())
     return Answer(
-        passes=sum(record.image_passes for record in records),
+        passes=searched + sum(record.image_passes for record in finals.results.records()),
+        searched=searched,
         champion=(choice.champion.arm, search.recorded[choice.champion.group]),
         champions=of_arms,
         estimates={name: float(one.values.mean()) for name, one in compared.items()},

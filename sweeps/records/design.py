@@ -64,6 +64,14 @@ class Design:
         return tuple(range(start, min(start + self.round, self.seeds)) for start in starts)
 
     @property
+    def default_seeds(self) -> int:
+        """Return over how many seeds an arm's default is trained: those of the first round.
+
+        No planned comparison is of the default; it says what tuning brought, and may be shipped.
+        """
+        return len(self.rounds[0]) if self.rounds else 0
+
+    @property
     def looks(self) -> tuple[int, ...]:
         """Return after how many seeds comparisons are looked at."""
         ends = {each.stop for each in self.rounds} | set(self.ends)

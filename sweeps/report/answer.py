@@ -14,10 +14,11 @@ from sweeps.report.classes import weakest
 from sweeps.report.decoded import decoded
 from sweeps.report.finalists import Group
 from sweeps.report.findings import Findings, interval
-from sweeps.report.formats import MISSING, counted, fixed, percent
+from sweeps.report.formats import MISSING, fixed, percent
 from sweeps.report.mistakes import class_names, data_uri, predicting, thumbnail
 from sweeps.report.runs import number
 from sweeps.report.tables import with_interval
+from trainables.problems import counted
 
 MOST_CLASSES = 12  # with a row of images
 OF_CLASS = 8  # images in a row

@@ -11,8 +11,9 @@ from sweeps.report.blocks import Block, Plot, Row, Table, Text, number_columns
 from sweeps.report.figures import GREY, Axis, Dot, Dots, Figure, Line, color, hover
 from sweeps.report.finalists import Group
 from sweeps.report.findings import Findings
-from sweeps.report.formats import MISSING, counted, percent, seeds
+from sweeps.report.formats import MISSING, percent, seeds
 from sweeps.report.mistakes import predicting
+from trainables.problems import counted
 
 BINS = 10  # of equal width, as in Guo et al. 2017
 SURE = 0.9

@@ -12,10 +12,11 @@ from sweeps.records.design import MIN_SEEDS
 from sweeps.records.results import Outcome
 from sweeps.report.data_section import data_cautions
 from sweeps.report.findings import Findings
-from sweeps.report.formats import counted, listed
+from sweeps.report.formats import listed
 from sweeps.report.headline import equal_trials
 from sweeps.report.runs import Run, number, resume_command
 from sweeps.report.search_effects import edges
+from trainables.problems import counted
 
 SHOWN = 6  # lines of one kind
 SMALL_CLASS = 10

@@ -8,8 +8,9 @@ import numpy as np
 
 from sweeps.report.blocks import Row, Table, number_columns, text_columns
 from sweeps.report.findings import Findings
-from sweeps.report.formats import counted, percent, seeds
+from sweeps.report.formats import percent, seeds
 from sweeps.report.mistakes import MOST_CLASSES, class_names, confusions, predicting
+from trainables.problems import counted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

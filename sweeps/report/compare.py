@@ -37,7 +37,7 @@ from sweeps.report.figures import (
 )
 from sweeps.report.finalists import Group
 from sweeps.report.findings import Difference, Findings, difference, interval
-from sweeps.report.formats import MISSING, counted, named, percent, span, with_span
+from sweeps.report.formats import MISSING, named, percent, span, with_span
 from sweeps.report.formats import points as in_points
 from sweeps.report.headline import champion_recipe
 from sweeps.report.page import rendered
@@ -46,6 +46,7 @@ from sweeps.report.tables import with_interval
 from sweeps.report.variance import Interval
 from trainables.files import write_whole
 from trainables.metrics import Score
+from trainables.problems import counted
 
 SETTINGS = (
     "study",

@@ -25,14 +25,14 @@ from sweeps.report.blocks import (
 )
 from sweeps.report.data_findings import NEARLY, DataFindings, Spread
 from sweeps.report.data_section import FOLDED_FROM
-from sweeps.report.formats import MISSING, counted, fixed, listed
+from sweeps.report.formats import MISSING, fixed, listed
 from sweeps.report.page import rendered
 from trainables.data.copy_examples import CopiedImage, CopiedPicture
 from trainables.data.listing import SPLITS
 from trainables.data.thumbnails import data_uri
 from trainables.data.understood import lines
 from trainables.files import write_whole
-from trainables.problems import one_line
+from trainables.problems import counted, one_line
 
 CLASSES = 30  # that are shown in pictures
 EACH = 3  # pictures of a class in each split: a row of the page

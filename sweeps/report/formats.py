@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from trainables.problems import counted
+
 MISSING = "–"
 WORDS = {
     "trainable_layers": "layer groups",
@@ -86,15 +88,6 @@ def in_words(recipe: Mapping[str, Any], tuned: Mapping[str, Mapping[str, Any]]) 
 def seeds(count: int) -> str:
     """Return `1 seed`, `5 seeds`."""
     return counted(count, "seed")
-
-
-def counted(count: int, thing: str) -> str:
-    """Return a number of things: `1 trial`, `2,000 trials`, `3 classes`."""
-    if count == 1:
-        return f"1 {thing}"
-    if thing.endswith("s"):
-        return f"{count:,} {thing}es"
-    return f"{count:,} {thing}s"
 
 
 def named(values: Mapping[Any, object]) -> str:

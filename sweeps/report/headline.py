@@ -8,17 +8,11 @@ from sweeps.records.results import Outcome, best
 from sweeps.records.score import NAMES
 from sweeps.report.finalists import Group, mean
 from sweeps.report.findings import Findings
-from sweeps.report.formats import (
-    counted,
-    fixed,
-    in_words,
-    listed,
-    named,
-    percent,
-)
+from sweeps.report.formats import fixed, in_words, listed, named, percent
 from sweeps.report.runs import Run
 from sweeps.report.shipping import shipped, unshipped
 from sweeps.report.ways import ways
+from trainables.problems import counted
 
 TOY = "digits"
 OF_TOY = "This is a toy data set: it shows how the product works, not which network to choose."

@@ -23,7 +23,6 @@ from sweeps.report.cautions import banner, cautions
 from sweeps.report.charts import CROWDED, chart, definitions, key
 from sweeps.report.data_section import data_section
 from sweeps.report.findings import Findings, find
-from sweeps.report.formats import counted
 from sweeps.report.glossary import glossary
 from sweeps.report.headline import equal_trials, headline, mean_overstatement, recipe_line
 from sweeps.report.provenance import assumptions, provenance
@@ -32,6 +31,7 @@ from sweeps.report.runs import Run, number, read_run
 from sweeps.report.suspect_pictures import suspect_pictures
 from sweeps.report.suspects import write_suspects
 from trainables.files import write_whole
+from trainables.problems import counted
 
 PAGE = "report.html"
 TEMPLATE = "page.html.jinja"

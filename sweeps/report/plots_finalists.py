@@ -31,10 +31,11 @@ from sweeps.report.figures import (
 )
 from sweeps.report.finalists import Group, mean
 from sweeps.report.findings import Findings, interval
-from sweeps.report.formats import counted, fixed, percent, span, with_span
+from sweeps.report.formats import fixed, percent, span, with_span
 from sweeps.report.runs import Run, number
 from sweeps.report.spread import spread_of
 from trainables.metrics import EPOCH, TRAIN_ACCURACY, VAL_ACCURACY, Score
+from trainables.problems import counted
 
 Size = Literal["parameters", "inference_ms"]
 SIZES: tuple[tuple[Size, str, str, float], ...] = (

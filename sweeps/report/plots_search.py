@@ -30,10 +30,11 @@ from sweeps.report.figures import (
     percents,
     symbol,
 )
-from sweeps.report.formats import WORDS, counted, named, percent, short
+from sweeps.report.formats import WORDS, named, percent, short
 from sweeps.report.runs import Run, records
 from sweeps.report.search_effects import MIN_TRIALS, expected_best, importance
 from trainables.metrics import EPOCH, VAL_SCORES
+from trainables.problems import counted
 
 FEW = 12  # whole numbers in a range up to which each has its own place
 TOP = 0.25  # share of an arm's trials that parallel coordinates show in color

@@ -10,10 +10,11 @@ from sweeps.records.results import Outcome
 from sweeps.report.blocks import Facts
 from sweeps.report.data_section import texts
 from sweeps.report.findings import Findings
-from sweeps.report.formats import counted, listed, named, seeds
+from sweeps.report.formats import listed, named, seeds
 from sweeps.report.results_csv import RESULTS
 from sweeps.report.runs import Run, number, whole_numbers
 from sweeps.report.suspects import SUSPECTS
+from trainables.problems import counted
 
 
 def provenance(findings: Findings) -> Facts:

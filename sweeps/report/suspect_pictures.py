@@ -19,10 +19,11 @@ from sweeps.report.blocks import (
 )
 from sweeps.report.decoded import decoded
 from sweeps.report.findings import Findings
-from sweeps.report.formats import counted, percent
+from sweeps.report.formats import percent
 from sweeps.report.mistakes import data_uri, thumbnail
 from sweeps.report.runs import Run
 from sweeps.report.suspects import SUSPECTS, Suspected, SuspectImage, Tested
+from trainables.problems import counted
 
 MOST_PICTURES = 24
 SIDE = 48  # pixels of a thumbnail, at most: some 9 kB

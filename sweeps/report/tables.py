@@ -168,8 +168,8 @@ def defaults_table(findings: Findings) -> Table | None:
     tests = (headed("default, test", score), headed("best in turn, test", score))
     columns = [*text_columns(["arm"]), *number_columns([*tests, "gain from tuning, points"])]
     caption = (
-        "The best recipes of each search in turn against the arm's default, on the same seeds and "
-        "images."
+        "The best recipes of each search in turn against the arm's default. The gain is over the "
+        "seeds that both had, on the same images."
     )
     return Table(columns=columns, rows=rows, caption=caption, title="Did tuning help?")
 

@@ -12,10 +12,11 @@ from typing import Any
 from sweeps.records.design import MIN_SEEDS
 from sweeps.records.folder import with_seeds
 from sweeps.report.findings import Comparisons, Findings, undecided
-from sweeps.report.formats import counted, fixed, listed, points, seeds, span, with_span
+from sweeps.report.formats import fixed, listed, points, seeds, span, with_span
 from sweeps.report.narrowing import UNTOLD
 from sweeps.report.runs import records, resume_command
 from sweeps.report.verdicts import Kind
+from trainables.problems import counted
 
 
 def ways(findings: Findings) -> list[str]:

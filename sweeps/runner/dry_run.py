@@ -8,8 +8,10 @@ from typing import Any
 
 from rich.console import Console
 
-from sweeps.runner.finalists.ahead import ablations_at_most, design_of, of_contenders, runs_of
+from sweeps.runner.course import Ahead
+from sweeps.runner.finalists.ahead import ablations_at_most, first_of, of_champion, runs_of
 from sweeps.runner.plan import Plan
+from sweeps.runner.screening import screening_of
 from sweeps.terminal.grid import Column, Grid
 from sweeps.terminal.json_text import json_text
 from sweeps.terminal.screen import say
@@ -45,6 +47,7 @@ class Line:
         trials: Of the search.
         finalists: Runs of finalists.
         epochs: Of all these.
+        least: Epochs that are trained in any case.
         image_passes: Of all these.
         tuned: Names that are tuned.
         seconds: Of all these, one after the other; None where that is not known.
@@ -54,9 +57,15 @@ class Line:
     trials: int
     finalists: int
     epochs: int
+    least: int
     image_passes: int
     tuned: tuple[str, ...] = ()
     seconds: float | None = None
+
+    @property
+    def share(self) -> float:
+        """Return which share of the most is trained in any case."""
+        return self.least / self.epochs if self.epochs else 0.0
 
 
 def dry_run(plan: Plan, console: Console, doing: Doing) -> None:
@@ -68,9 +77,9 @@ def dry_run(plan: Plan, console: Console, doing: Doing) -> None:
     images = {split: sum(counts.values()) for split, counts in summary.counts.items()}
     timer = _Timer(plan, images, doing) if _has_device(plan) else None
     lines = _lines(plan, images, timer)
-    wall = _wall(plan, lines)
+    in_full = _lines(_exact(plan), images, timer)
     if plan.options.json:
-        say(console, json_text(_plain(plan, lines, images, wall)), whole=True)
+        say(console, json_text(_plain(plan, lines, in_full, images)), whole=True)
         return
 
     # What was understood, and the table.
@@ -82,16 +91,41 @@ def dry_run(plan: Plan, console: Console, doing: Doing) -> None:
 
     # All together.
     counts = ", ".join(f"{number} {split}" for split, number in images.items())
-    epochs = sum(line.epochs for line in lines)
-    passes = sum(line.image_passes for line in lines)
-    total = f"At most {epochs:,} epochs, {passes:,} image passes, on {_place(plan)}; "
-    total += f"images: {counts}."
+    say(console, f"At most {sum(line.epochs for line in lines):,} epochs, on {_place(plan)}.")
+    say(console, f"Images: {counts}.")
+    say(console, _cost(plan, lines, in_full))
+
+
+def _exact(plan: Plan) -> Plan:
+    """Return the same plan in full."""
+    return replace(plan, options=replace(plan.options, exact=True))
+
+
+def _cost(plan: Plan, lines: Sequence[Line], in_full: Sequence[Line]) -> str:
+    """Return what the sweep costs, and in full: image passes, and where it is known the time."""
+    device = describe(plan.slots.device)
+    most = _passes(lines)
+    wall = _wall(plan, lines)
+    if plan.options.exact:
+        total = f"{most:,} image passes at most"
+        if wall is not None:
+            total += f", about {duration(wall)} on this machine ({device})"
+        return f"{total}."
+    total = f"{_passes(lines, least=True):,} to {most:,} image passes"
     if wall is not None:
-        total += f" About {duration(wall)} on this machine ({describe(plan.slots.device)}),"
-        if not plan.options.exact:
-            total += " minus trials stopped early and seeds that no comparison needs,"
-        total += " plus one pass through the frozen layers for each draw of images."
-    say(console, total)
+        least = _wall(plan, lines, least=True)
+        assert least is not None
+        total += f", about {duration(least)} to {duration(wall)} on this machine ({device})"
+    total += ": trials are stopped early, and seeds that no comparison needs are left out."
+    whole = f"{_passes(in_full):,} image passes at most"
+    in_full_wall = _wall(plan, in_full)
+    if in_full_wall is not None:
+        whole += f", {duration(in_full_wall)}"
+    return f"{total} With --exact: {whole}."
+
+
+def _passes(lines: Sequence[Line], *, least: bool = False) -> int:
+    return sum(round(line.image_passes * (line.share if least else 1)) for line in lines)
 
 
 def _lines(plan: Plan, images: Mapping[str, int], timer: _Timer | None) -> list[Line]:
@@ -109,12 +143,18 @@ def _lines(plan: Plan, images: Mapping[str, int], timer: _Timer | None) -> list[
         recipe = arm.default_recipe()
         trials, finalists = runs_of(plan, arm)
         runs = trials + finalists
+        screening = screening_of(plan)
+        least = trials * plan.epochs
+        if screening:
+            least = screening.least(arm, plan.epochs, trials)
+        least += plan.epochs * (finalists if plan.options.exact else first_of(plan, arm))
         seconds = runs * timer.trial_seconds(recipe) if timer else None
         line = Line(
             name=arm.name,
             trials=trials,
             finalists=finalists,
             epochs=runs * recipe.epochs,
+            least=least,
             image_passes=passes(runs, finalists),
             tuned=tuple(arm.tuned),
             seconds=seconds,
@@ -122,35 +162,39 @@ def _lines(plan: Plan, images: Mapping[str, int], timer: _Timer | None) -> list[
         lines.append(line)
 
     # Recipes that may become the champion get the seeds that they have not had.
-    most = of_contenders(design_of(plan), len(plan.arms)).most
+    after = of_champion(plan)
+    most = after.most
     if most:
         dearest = None
         if timer:
             dearest = most * max(timer.trial_seconds(arm.default_recipe()) for arm in plan.arms)
-        lines.append(_after("the champion's", most, plan, passes(most, most), dearest))
+        lines.append(_after("the champion's", after, plan, passes(most, most), dearest))
 
     # Which tricks the champion has is not known yet, nor what it costs without them.
     if plan.options.ablate:
         most = ablations_at_most(plan)
-        lines.append(_after("ablation", most, plan, passes(most, most), None))
+        lines.append(_after("ablation", Ahead(most=most), plan, passes(most, most), None))
     return lines
 
 
-def _after(name: str, finalists: int, plan: Plan, passes: int, seconds: float | None) -> Line:
+def _after(name: str, ahead: Ahead, plan: Plan, passes: int, seconds: float | None) -> Line:
     """Return what follows the arms: runs of finalists alone."""
     return Line(
         name=name,
         trials=0,
-        finalists=finalists,
-        epochs=finalists * plan.epochs,
+        finalists=ahead.most,
+        epochs=ahead.most * plan.epochs,
+        least=ahead.least * plan.epochs,
         image_passes=passes,
         seconds=seconds,
     )
 
 
-def _wall(plan: Plan, lines: Sequence[Line]) -> float | None:
+def _wall(plan: Plan, lines: Sequence[Line], *, least: bool = False) -> float | None:
     """Return the seconds from start to end, as far as they are known; None where nothing is."""
-    known = [line.seconds for line in lines if line.seconds is not None]
+    known = [
+        line.seconds * (line.share if least else 1) for line in lines if line.seconds is not None
+    ]
     if not known:
         return None
     # Trials that share a GPU share its speed, too: timed alone, they are no faster packed.
@@ -188,7 +232,7 @@ def _table(plan: Plan, lines: Sequence[Line], *, timed: bool) -> Grid:
 
 
 def _plain(
-    plan: Plan, lines: Sequence[Line], images: Mapping[str, int], wall: float | None
+    plan: Plan, lines: Sequence[Line], in_full: Sequence[Line], images: Mapping[str, int]
 ) -> dict[str, Any]:
     """Return the dry run as docs/json.md has it."""
     rows = []
@@ -212,8 +256,18 @@ def _plain(
         "slots": {**slots, "device": plan.slots.device},
         "runs": rows,
         "epochs": sum(line.epochs for line in lines),
-        "image_passes": sum(line.image_passes for line in lines),
-        "seconds": wall,
+        "image_passes": _passes(lines),
+        "seconds": _wall(plan, lines),
+        "least": {
+            "epochs": sum(line.least for line in lines),
+            "image_passes": _passes(lines, least=True),
+            "seconds": _wall(plan, lines, least=True),
+        },
+        "exact": {
+            "epochs": sum(line.epochs for line in in_full),
+            "image_passes": _passes(in_full),
+            "seconds": _wall(plan, in_full),
+        },
         "notes": [*plan.notes, *plan.summary.notes, *plan.summary.cautions],
     }
 

@@ -12,25 +12,8 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from search_spaces.space import Arm
 from sweeps.records import history
 from sweeps.records.results import epochs_of
+from sweeps.runner.screening import HALVES, Screening
 from trainables.metrics import EPOCH, SCORE
-
-
-@dataclass(frozen=True, slots=True)
-class Screening:
-    """When trials of an arm are ranked, and how many of them go on.
-
-    Attributes:
-        first: The first time, as a share of the epochs, from the end of the longest stage 1 on.
-        factor: Of so many one goes on; then as many times the epochs are trained to the next time.
-    """
-
-    first: float = 0.25
-    factor: int = 2
-
-
-# At each rung the worse half stops. Ray's default of 4 would stop three of four after a quarter of
-# the epochs.
-HALVES = Screening()
 
 # Trials that a rung must hold before one is stopped there: Ray's ASHA would stop the second for
 # being worse than the first.
@@ -53,7 +36,7 @@ class ArmScheduler(FIFOScheduler):
             deep one.
         epochs: The epochs of every recipe.
         past: Trials of an earlier run: those that ended hold their places at the rungs.
-        screening: When they are ranked.
+        screening: When trials are ranked.
     """
 
     def __init__(
@@ -142,12 +125,6 @@ def is_default(trial: Trial) -> bool:
     return bool(trial.config["number"] == 0)
 
 
-def first_rung(arm: Arm, epochs: int, screening: Screening = HALVES) -> int:
-    """Return the epoch of the first decision."""
-    longest_stage1 = int(max(arm.possible("stage1_epochs")))
-    return min(epochs, longest_stage1 + max(1, round(epochs * screening.first)))
-
-
 def _asha(arm: Arm, epochs: int, screening: Screening) -> ASHAScheduler:
     """Return Ray's ASHA with the rungs of an arm."""
     return ASHAScheduler(
@@ -155,7 +132,7 @@ def _asha(arm: Arm, epochs: int, screening: Screening) -> ASHAScheduler:
         metric=SCORE,
         mode="max",
         max_t=epochs,
-        grace_period=first_rung(arm, epochs, screening),
+        grace_period=screening.first_rung(arm, epochs),
         reduction_factor=screening.factor,
         stop_last_trials=False,
     )

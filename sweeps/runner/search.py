@@ -14,6 +14,7 @@ from sweeps.runner.callbacks import FailureBudget
 from sweeps.runner.driver import Run
 from sweeps.runner.finalists.ahead import after_search, of_search
 from sweeps.runner.scheduler import ArmScheduler
+from sweeps.runner.screening import screening_of
 from sweeps.runner.searcher import ArmSearcher
 from sweeps.runner.trials import Batch, Place, run_trials, trial_config
 from trainables.recipe import Recipe
@@ -53,8 +54,8 @@ def search(run: Run, results: Results) -> Outcome:
         skip=budget.spent,
         past=past,
     )
-    stops_early = plan.study.asha and not plan.options.exact
-    scheduler = ArmScheduler(arms, plan.epochs, past) if stops_early else None
+    screening = screening_of(plan)
+    scheduler = ArmScheduler(arms, plan.epochs, past, screening) if screening else None
     batch = Batch(searcher=searcher, scheduler=scheduler, results=results, budget=budget)
     return run_trials(run, batch)
 

@@ -15,7 +15,7 @@ from benchmarks.replay_parts.space import EPOCHS, SPACE
 from benchmarks.replay_parts.sweep import Answer, replay
 from benchmarks.replay_parts.table import Table, load
 from benchmarks.replay_table import samples_of
-from sweeps.runner.scheduler import Screening
+from sweeps.runner.screening import Screening
 from trainables import image_passes
 
 ROOT = Path(__file__).parents[2]

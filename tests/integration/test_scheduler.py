@@ -7,7 +7,8 @@ import pytest
 from ray.tune.schedulers import TrialScheduler
 
 from search_spaces.space import Choice, Float, Int, SearchSpace, Variant
-from sweeps.runner.scheduler import MIN_PEERS, ArmScheduler, first_rung
+from sweeps.runner.scheduler import MIN_PEERS, ArmScheduler
+from sweeps.runner.screening import HALVES
 from trainables.metrics import EPOCH, SCORE
 
 CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
@@ -105,7 +106,7 @@ def test_the_first_rung_comes_a_quarter_after_the_longest_stage_1(
     (arm,) = SearchSpace(
         arms={"backbone": ("resnet18",)}, fixed={"epochs": epochs, **fixed}, tuned=tuned
     ).grid()
-    assert first_rung(arm, epochs) == rung
+    assert HALVES.first_rung(arm, epochs) == rung
     assert ArmScheduler([arm], epochs).by_arm  # ASHA takes it
 
 

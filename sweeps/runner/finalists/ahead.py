@@ -24,15 +24,14 @@ def of_search(plan: Plan) -> Ahead:
     if not seeds:
         return Ahead()
     design = design_of(plan)
-    per_seed = sum(runs_of(plan, arm)[1] for arm in plan.arms) // seeds
-    first = len(design.rounds[0])
-    after = of_contenders(design, len(plan.arms))
-    least = per_seed * first + after.least
-    most = per_seed * seeds + after.most
-    if plan.options.exact:
-        least = per_seed * seeds + after.least
-    elif not compares(plan.study.contrasts, plan.arms):
-        most = per_seed * first + _more_likely(design, len(plan.arms))
+    exact = plan.options.exact
+    first = sum(first_of(plan, arm) for arm in plan.arms)
+    all_rounds = sum(runs_of(plan, arm)[1] for arm in plan.arms)
+    after = of_champion(plan)
+    least = (all_rounds if exact else first) + after.least
+    most = all_rounds + after.most
+    if not (exact or compares(plan.study.contrasts, plan.arms)):
+        most = first + _more_likely(design, len(plan.arms))
     # Which tricks the champion has is not known yet.
     if plan.options.ablate:
         most += ablations_at_most(plan)
@@ -42,7 +41,7 @@ def of_search(plan: Plan) -> Ahead:
 def design_of(plan: Plan) -> Design:
     """Return how arms are compared, as far as it is known before the search."""
     seeds = len(plan.finalist_seeds)
-    trials = max((runs_of(plan, arm)[0] for arm in plan.arms), default=0)
+    trials = max((_trials(plan, arm) for arm in plan.arms), default=0)
     recipes = min(best_of(trials, plan.finalist_recipes), seeds)
     return Design(recipes=max(1, recipes), seeds=seeds, worth=plan.study.worth / 100)
 
@@ -57,14 +56,15 @@ def of_round(
         field: The recipes.
         live: Arms that may get more seeds.
         trained: How many they have then.
-        exact: Whether they get all seeds, whatever is decided.
+        exact: Whether they get all seeds, whatever is decided, and their defaults, too.
     """
     alive = list(live)
-    per_seed = 0
-    for arm in alive:
-        alone = len(field.best[arm]) == 1 and field.default.get(arm) == field.best[arm][0]
-        per_seed += 1 if alone or arm not in field.default else 2
-    after = of_contenders(design, len(field.best))
+    per_seed = len(alive)
+    if exact:
+        for arm in alive:
+            alone = len(field.best[arm]) == 1 and field.default.get(arm) == field.best[arm][0]
+            per_seed += not alone and arm in field.default
+    after = _of_contenders(design, len(field.best), few_defaults=not exact and bool(field.default))
     most = per_seed * (design.seeds - trained) + after.most
     # Of arms that get no more seeds, likely champions lack those.
     if len(alive) < len(field.best):
@@ -75,16 +75,27 @@ def of_round(
     return Ahead(least=least, most=most)
 
 
-def of_contenders(design: Design, arms: int) -> Ahead:
-    """Return what recipes that may become the champion get of the seeds that they have not had."""
-    if design.recipes < 2:
-        return Ahead()
+def of_champion(plan: Plan) -> Ahead:
+    """Return what recipes that may become the champion get when the arms are compared."""
+    apart = any(_recipes(plan, arm) > 1 for arm in plan.arms)
+    few_defaults = apart and not plan.options.exact
+    return _of_contenders(design_of(plan), len(plan.arms), few_defaults=few_defaults)
+
+
+def _of_contenders(design: Design, arms: int, *, few_defaults: bool) -> Ahead:
+    """Return what recipes that may become the champion get of the seeds that they have not had.
+
+    Args:
+        design: Says how many seeds there are.
+        arms: Their number.
+        few_defaults: Whether defaults had the seeds of the first round alone.
+    """
     # A recipe has had one seed of so many. One recipe alone gets those of the first round.
     first = len(design.rounds[0]) if design.seeds else 0
-    return Ahead(
-        least=first - first // design.recipes,
-        most=_likely(arms) * (design.seeds - design.seeds // design.recipes),
-    )
+    lacks = design.seeds - design.seeds // design.recipes
+    if few_defaults:
+        lacks = max(lacks, design.seeds - design.default_seeds)
+    return Ahead(least=first - first // design.recipes, most=_likely(arms) * lacks)
 
 
 def _more_likely(design: Design, arms: int) -> int:
@@ -112,10 +123,29 @@ def ablations_at_most(plan: Plan) -> int:
 
 def runs_of(plan: Plan, arm: Arm) -> tuple[int, int]:
     """Return how many trials and finalists of an arm run at most."""
-    trials = plan.trials_per_arm if arm.tuned else 0
-    # One of the best in turn and the default, which are one where there is one trial or none.
-    recipes = 2 if trials > 1 else 1
-    return trials, recipes * len(plan.finalist_seeds)
+    seeds = len(plan.finalist_seeds)
+    defaults = 0
+    if _recipes(plan, arm) > 1:
+        defaults = seeds if plan.options.exact else design_of(plan).default_seeds
+    return _trials(plan, arm), seeds + defaults
+
+
+def _trials(plan: Plan, arm: Arm) -> int:
+    return plan.trials_per_arm if arm.tuned else 0
+
+
+def first_of(plan: Plan, arm: Arm) -> int:
+    """Return how many finalists of an arm the first round has."""
+    rounds = design_of(plan).rounds
+    return _recipes(plan, arm) * len(rounds[0]) if rounds else 0
+
+
+def _recipes(plan: Plan, arm: Arm) -> int:
+    """Return how many runs of an arm a seed of the first round has.
+
+    One of the best in turn and the default, which are one where there is one trial or none.
+    """
+    return 2 if _trials(plan, arm) > 1 else 1
 
 
 def retrained(plan: Plan) -> str:

@@ -84,9 +84,22 @@ class Field:
         return Design(recipes=max(1, min(most, seeds)), seeds=seeds, worth=worth / 100)
 
     def round(
-        self, design: Design, arms: Iterable[str], numbers: Iterable[int], seeds: Sequence[int]
+        self,
+        design: Design,
+        arms: Iterable[str],
+        numbers: Iterable[int],
+        seeds: Sequence[int],
+        defaults: int,
     ) -> dict[str, Entry]:
-        """Return the runs of some arms over some seeds, by name: a seed of all arms in turn."""
+        """Return the runs of some arms over some seeds, by name: a seed of all arms in turn.
+
+        Args:
+            design: Says whose turn it is.
+            arms: Names of the arms.
+            numbers: Of the seeds.
+            seeds: What each number stands for.
+            defaults: Of how many seeds, from the first, the defaults are trained with each.
+        """
         known = list(arms)
         entries: dict[str, Entry] = {}
         for number in numbers:
@@ -94,7 +107,7 @@ class Field:
                 of_arm = self.best[arm]
                 turn = of_arm[design.turn(number, len(of_arm))]
                 entries |= seeded([turn], [number], seeds)
-                if arm in self.default:
+                if arm in self.default and number < defaults:
                     entries |= seeded([self.default[arm]], [number], seeds)
         return entries
 

@@ -1,7 +1,7 @@
 """The order of the finalists: rounds that compare arms until they are decided, then the champion's.
 
-In a round each arm trains with a few new seeds, its best recipes in turn and its default. After it,
-comparisons are looked at: arms of which every comparison is decided get no more. Then the recipes
+In a round each arm trains with a few new seeds, its best recipes in turn, and in the first round its
+default, too. After it, comparisons are looked at: arms of which every comparison is decided get no more. Then the recipes
 that may become the champion are trained with the seeds that they have not had.
 """
 
@@ -32,6 +32,7 @@ class Order:
         field: The recipes that are compared.
         design: How they are compared.
         seeds: What each number of a seed stands for.
+        defaults: Over how many of them each arm's default is trained.
         compared: Whether any arms are compared, or seeds are for the champion alone.
         bounds: What a champion may cost.
         ablate: Whether it is trained without each of its tricks, too.
@@ -44,6 +45,7 @@ class Order:
     field: Field
     design: Design
     seeds: Sequence[int]
+    defaults: int
     compared: bool
     bounds: Bounds
     ablate: bool
@@ -61,7 +63,7 @@ class Order:
         for each in design.rounds:
             arms = [arm for arm in field.best if arm in live]
             turns |= dict.fromkeys(arms, each.stop)
-            entries = field.round(design, arms, each, self.seeds)
+            entries = field.round(design, arms, each, self.seeds, self.defaults)
             alive = arms if self.compared or self.look is None else []
             exact = self.look is None
             follows = ahead.of_round(design, field, alive, each.stop, exact=exact)
@@ -121,10 +123,12 @@ def finalists(run: Run, searched: Results) -> tuple[Outcome, Results]:
     finals = Results(dict.fromkeys(searched.arms, 0), searched.score)
     most = min(plan.finalist_recipes, max(1, len(plan.finalist_seeds)))
     field = field_of(plan.arms, searched, most, plan.options.seed)
+    design = field.design(len(plan.finalist_seeds), plan.study.worth)
     order = Order(
         field=field,
-        design=field.design(len(plan.finalist_seeds), plan.study.worth),
+        design=design,
         seeds=plan.finalist_seeds,
+        defaults=design.seeds if plan.options.exact else design.default_seeds,
         compared=compares(plan.study.contrasts, plan.arms),
         bounds=plan.options.bounds,
         ablate=plan.options.ablate,

@@ -125,12 +125,14 @@ def searched() -> Results:
 TURNS = {arm: names[:3] for arm, names in field_of(ARMS, searched(), 3, seed=0).names.items()}
 
 
-def of_round(*seeds: int, arms: set[str] = BOTH) -> set[str]:
-    """Return what a round trains: of each arm the recipe whose turn it is, and its default."""
+def of_round(*seeds: int, arms: set[str] = BOTH, defaults: int = 3) -> set[str]:
+    """Return what a round trains: of each arm the recipe whose turn it is, at first its default."""
     trained = set()
     for arm in arms:
         for seed in seeds:
-            trained |= {f"{arm}/000/s{seed}", f"{TURNS[arm][seed % 3]}/s{seed}"}
+            trained.add(f"{TURNS[arm][seed % 3]}/s{seed}")
+            if seed < defaults:
+                trained.add(f"{arm}/000/s{seed}")
     return trained
 
 

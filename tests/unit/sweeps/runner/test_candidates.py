@@ -130,19 +130,20 @@ def test_without_a_trial_that_completed_there_is_nothing_to_train() -> None:
     found = field_of(ARMS, searched(plain=[None], tricks=[None]), most=3, seed=3)
     design = found.design(3, 1.0)
     assert (found.all, design.recipes) == ({}, 1)
-    assert found.round(design, found.best, range(3), (7, 8, 9)) == {}
+    assert found.round(design, found.best, range(3), (7, 8, 9), defaults=3) == {}
 
 
-def test_in_a_round_each_seed_trains_the_recipe_whose_turn_it_is_and_the_default_once(
+def test_in_a_round_each_seed_trains_the_recipe_whose_turn_it_is_and_at_first_the_default(
     field: Field,
 ) -> None:
-    entries = field.round(field.design(6, 1.0), field.best, range(2, 5), range(100, 106))
+    entries = field.round(field.design(6, 1.0), field.best, range(2, 5), range(100, 106), 4)
     assert list(entries) == [
         *("resnet18/plain/003/s2", "resnet18/plain/000/s2"),
         *("resnet18/tricks/005/s2", "resnet18/tricks/000/s2"),
         *("resnet18/plain/002/s3", "resnet18/plain/000/s3"),
         *("resnet18/tricks/001/s3", "resnet18/tricks/000/s3"),
-        *("resnet18/plain/000/s4", "resnet18/tricks/003/s4", "resnet18/tricks/000/s4"),
+        # Here it is the default's turn.
+        *("resnet18/plain/000/s4", "resnet18/tricks/003/s4"),
     ]
     for name, entry in entries.items():
         assert name == f"{entry.candidate.finalist.group}/s{entry.seed}"
@@ -155,13 +156,13 @@ def test_in_a_round_each_seed_trains_the_recipe_whose_turn_it_is_and_the_default
 def test_an_arm_with_fewer_recipes_begins_again_sooner(field: Field, fewer: int) -> None:
     best = {**field.best, TRICKS.name: field.best[TRICKS.name][:fewer]}
     found = replace(field, best=best, default={})
-    entries = found.round(found.design(6, 1.0), [TRICKS.name], range(6), range(6))
+    entries = found.round(found.design(6, 1.0), [TRICKS.name], range(6), range(6), 6)
     turns = [entry.candidate.number for entry in entries.values()]
     assert turns == {1: [1, 1, 1, 1, 1, 1], 2: [1, 3, 1, 1, 3, 1]}[fewer]
 
 
 def test_an_arm_that_is_out_trains_nothing(field: Field) -> None:
-    entries = field.round(field.design(3, 1.0), [PLAIN.name], range(3), range(3))
+    entries = field.round(field.design(3, 1.0), [PLAIN.name], range(3), range(3), 3)
     assert {entry.candidate.arm for entry in entries.values()} == {PLAIN.name}
 
 

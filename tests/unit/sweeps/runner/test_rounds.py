@@ -79,7 +79,7 @@ def test_the_full_plan_trains_all_arms_over_all_seeds_and_nobody_looks(
     assert ended is Outcome.COMPLETED
     assert driver.asked == []
     for at, start in enumerate((0, 3, 6)):
-        assert set(driver.calls[at]) == of_round(start, start + 1, start + 2)
+        assert set(driver.calls[at]) == of_round(start, start + 1, start + 2, defaults=9)
 
 
 def test_where_all_is_decided_no_round_follows_and_contenders_get_those_seeds_alone(
@@ -156,7 +156,7 @@ def test_what_costs_too_much_gets_no_seeds_beyond_those_of_its_arm(
 def test_with_one_recipe_each_contenders_lack_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Driver(level=LEVELS)
     driver.run(monkeypatch, recipes=1)
-    assert [len(call) for call in driver.calls[:2]] == [12, 12]
+    assert [len(call) for call in driver.calls[:2]] == [12, 6]
     assert not any(driver.calls[2:])
 
 
@@ -181,8 +181,9 @@ def test_an_arm_that_failed_too_often_is_left_alone_and_the_others_go_on(
     assert set(driver.calls[1]) == of_round(3, 4, 5, arms={TRICKS})
     best = (f"{TRICKS}/004", f"{TRICKS}/005")
     assert set(driver.calls[2]) == set().union(*(lacking(group, 0, 1, 2) for group in best))
-    # What was asked of it first is still to do.
-    assert finals.left == len(of_round(0, 1, 2, arms={PLAIN})) - 1
+    # What was asked of it first is still to do; with so few runs, its one recipe might be as good.
+    asked = of_round(0, 1, 2, arms={PLAIN}) | {f"{TURNS[PLAIN][0]}/s{seed}" for seed in range(3)}
+    assert finals.left == len(asked) - 1
 
 
 @pytest.mark.parametrize("outcome", [Outcome.INTERRUPTED, Outcome.FAILED])
