@@ -164,7 +164,9 @@ def _holds(distribution: optuna.distributions.BaseDistribution, value: Any) -> b
     match distribution:
         case optuna.distributions.CategoricalDistribution():
             return value in distribution.choices
-        case optuna.distributions.IntDistribution() | optuna.distributions.FloatDistribution():
+        case optuna.distributions.IntDistribution():
+            return value == int(value) and bool(distribution.low <= value <= distribution.high)
+        case optuna.distributions.FloatDistribution():
             return bool(distribution.low <= value <= distribution.high)
     raise AssertionError(distribution)
 

@@ -103,25 +103,28 @@ def _exact(plan: Plan) -> Plan:
 
 def _cost(plan: Plan, lines: Sequence[Line], in_full: Sequence[Line]) -> str:
     """Return what the sweep costs, and in full: image passes, and where it is known the time."""
-    device = describe(plan.slots.device)
     most = _passes(lines)
     wall = _wall(plan, lines)
     if plan.options.exact:
         total = f"{most:,} image passes at most"
         if wall is not None:
-            total += f", about {duration(wall)} on this machine ({device})"
+            total += f", about {duration(wall)} {_here(plan)}"
         return f"{total}."
     total = f"{_passes(lines, least=True):,} to {most:,} image passes"
     if wall is not None:
         least = _wall(plan, lines, least=True)
         assert least is not None
-        total += f", about {duration(least)} to {duration(wall)} on this machine ({device})"
+        total += f", about {duration(least)} to {duration(wall)} {_here(plan)}"
     total += ": trials are stopped early, and seeds that no comparison needs are left out."
     whole = f"{_passes(in_full):,} image passes at most"
     in_full_wall = _wall(plan, in_full)
     if in_full_wall is not None:
         whole += f", {duration(in_full_wall)}"
     return f"{total} With --exact: {whole}."
+
+
+def _here(plan: Plan) -> str:
+    return f"on this machine ({describe(plan.slots.device)})"
 
 
 def _passes(lines: Sequence[Line], *, least: bool = False) -> int:

@@ -17,6 +17,7 @@ from tests.surroundings.commands import Ran, dvt, environment, run, study, sweep
 from tests.surroundings.records import statuses
 
 
+@pytest.mark.timeout(400)
 def test_a_sweep_whose_output_finds_no_room_comes_to_its_end(place: Path, cache: str) -> None:
     with Path("/dev/full").open("w") as full:
         ran = run(

@@ -43,6 +43,9 @@ POSITIONS = 2**11
 """Of a pass that is tried, at least both: more images then change neither its speed nor its way. At
 small maps a way is fast only where there are many of them."""
 
+ONLY_CHECKED = 4
+"""Images of a pass for which there is no other way: it is not timed."""
+
 TOLERANCE: Mapping[Precision, float] = {"fp32": 2**-18, "bf16": 2**-7}
 """Of a value, or of 1 where it is smaller: some units of the precision's last place."""
 
@@ -106,7 +109,8 @@ def measure(
             needed = PASSES if trained else PASSES[:1]
             ways = found.get(key) or known.get(key)
             if ways is None or not set(needed) <= set(ways.checked):
-                size = (min(batch if trained else CHUNK, _enough(conv, shape)), *shape[1:])
+                enough = _enough(conv, shape) if offered(conv, precision) else ONLY_CHECKED
+                size = (min(batch if trained else CHUNK, enough), *shape[1:])
                 ways = _try(conv, size, precision, needed, rounds)
             found[key] = ways
     return found

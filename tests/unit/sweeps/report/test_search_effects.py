@@ -106,6 +106,14 @@ def test_whole_numbers_options_and_truth_values_as_a_csv_holds_them_are_read(tmp
     assert found["nesterov"] + found["mixup"] < 0.2
 
 
+def test_a_trial_with_half_a_layer_is_left_out() -> None:
+    tuned = _tuned(trainable_layers=LAYERS)
+    rows = list(_random_trials(60, tuned))
+    known = _table(rows, lambda row: row["trainable_layers"])
+    odd = known[:1].assign(trainable_layers=2.5, score=99.0)
+    assert importance(pd.concat([known, odd]), tuned) == importance(known, tuned)
+
+
 def test_under_fifty_completed_trials_there_is_no_importance() -> None:
     tuned = _tuned(stage2_lr=RATE)
     table = _table(list(_random_trials(60, tuned)), lambda row: row["stage2_lr"])

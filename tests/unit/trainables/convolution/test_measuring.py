@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import product
 from typing import Any
@@ -209,3 +209,18 @@ def test_a_gradient_that_onednn_leaves_as_it_was_in_memory_is_never_its() -> Non
     (ways,) = found.values()
     assert ways.wrong == ("weight",)
     assert ways.faster["weight"] == "product"
+
+
+def test_what_has_no_other_way_is_checked_with_few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A depthwise convolution would take hundreds until its speed could be told."""
+    taken = {}
+    do = module._try
+
+    def noted(conv: nn.Conv2d, shape: Sequence[int], *rest: Any) -> Ways:
+        taken[conv.groups] = shape[0]
+        return do(conv, shape, *rest)
+
+    monkeypatch.setattr(module, "_try", noted)
+    measure(tiny(), torch.zeros(1, 3, 6, 6), "fp32", batch=64, rounds=1)
+    assert taken[1] == 64
+    assert taken[8] == module.ONLY_CHECKED
