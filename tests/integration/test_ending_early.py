@@ -44,7 +44,9 @@ def outcomes(cwd: Path) -> dict[str, tuple[str, str]]:
     }
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupt_ends_in_order_and_nothing_stays_running(
     tmp_path: Path, cache: str, number: signal.Signals
 ) -> None:

@@ -45,6 +45,7 @@ def test_a_folder_of_class_folders_is_swept(tmp_path: Path, cache: str) -> None:
     assert "(best seed) as models:/depth_vs_tricks-scans-demo@champion" in done.out
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_uneven_classes_are_judged_by_balanced_accuracy_and_a_resume_keeps_to_it(
     tmp_path: Path, cache: str

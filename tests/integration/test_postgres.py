@@ -49,6 +49,7 @@ def test_sweeps_that_are_the_first_of_a_database_make_its_tables_one_after_the_o
     assert [process.returncode for process in first] == [0, 0], said
 
 
+@pytest.mark.slow
 def test_two_sweeps_write_at_once_and_lose_nothing(
     postgres: Postgres, tmp_path: Path, cache: str
 ) -> None:
