@@ -80,6 +80,12 @@ def _left_out(findings: Findings) -> Iterator[str]:
     design = findings.design
     for arm in findings.arms:
         had = run.history.turns.get(arm, design.seeds)
+        default = findings.default.get(arm)
+        if default and len(default.seeds) == design.default_seeds < had:
+            yield (
+                f"{seeds(had - design.default_seeds)} of the default of {arm}: no planned "
+                "comparison is of it"
+            )
         if had < design.seeds:
             yield (
                 f"{seeds(design.seeds - had)} of {arm}: with {had}, "

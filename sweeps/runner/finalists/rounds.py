@@ -1,8 +1,9 @@
 """The order of the finalists: rounds that compare arms until they are decided, then the champion's.
 
-In a round each arm trains with a few new seeds, its best recipes in turn, and in the first round its
-default, too. After it, comparisons are looked at: arms of which every comparison is decided get no more. Then the recipes
-that may become the champion are trained with the seeds that they have not had.
+In a round each arm trains with a few new seeds, its best recipes in turn, and in the first round
+its default, too. After it, comparisons are looked at: arms of which every comparison is decided get
+no more. Then the recipes that may become the champion are trained with the seeds that they have not
+had.
 """
 
 from __future__ import annotations

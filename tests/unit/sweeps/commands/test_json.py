@@ -141,6 +141,8 @@ def test_a_dry_run(
     assert said["epochs"] == sum(row["epochs"] for row in said["runs"])
     assert said["images"] == {"train": 18, "val": 6, "test": 6}
     assert said["seconds"] > 0
+    for what in ("epochs", "image_passes", "seconds"):
+        assert 0 < said["least"][what] < said[what] <= said["exact"][what]
 
 
 def test_json_of_a_study_needs_a_dry_run(capsys: pytest.CaptureFixture[str]) -> None:

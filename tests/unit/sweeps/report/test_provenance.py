@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,16 @@ def test_where_nothing_was_left_out_nothing_is_said(tmp_path: Path, changes: Any
 def test_a_sweep_that_broke_off_has_not_decided_to_leave_seeds_out(tmp_path: Path) -> None:
     stopped = {"resnet18/plain": 3}
     assert left_out(tmp_path, outcomes=(), stopped=stopped, finish="interrupted") == []
+
+
+def test_seeds_that_a_default_did_not_get_are_counted(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"arms": ARMS, "recipes": 3, "seeds": tuple(range(6))}
+    found = find(read_run(make(tmp_path, outcomes=(), **changes)))
+    fewer = {arm: replace(group, seeds=group.seeds[:3]) for arm, group in found.default.items()}
+    lines = dict(provenance(replace(found, default=fewer)).facts)[TERM]
+    assert lines == [
+        f"3 seeds of the default of {arm}: no planned comparison is of it" for arm in found.default
+    ]
 
 
 def test_the_full_plan_is_named(tmp_path: Path) -> None:
